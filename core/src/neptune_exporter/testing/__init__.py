@@ -1,0 +1,1 @@
+"""The testing kit: what plugin authors build against and are judged by."""
