@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 _CHUNK = 1 << 16
@@ -32,7 +33,7 @@ class Request:
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     """Names in lower case."""
-    stream: BinaryIO
+    stream: BufferedIOBase
     path_values: Mapping[str, str] = field(default_factory=dict)
     """What the named groups of the route's pattern matched."""
     _consumed: bool = False

@@ -1,0 +1,117 @@
+"""The contract between core and plugins: everything a plugin author imports.
+
+Nothing here imports pyarrow or a vendor's SDK, so that registering stays fast.
+"""
+
+from neptune_exporter.contract.errors import (
+    AuthenticationError,
+    DatasetError,
+    MissingDependencyError,
+    MissingFileError,
+    NeptuneExporterError,
+    SinkError,
+    SourceError,
+    UnsafePathError,
+    UsageError,
+)
+from neptune_exporter.contract.failpoints import failpoint
+from neptune_exporter.contract.failures import AttributeFailure, Loss
+from neptune_exporter.contract.files import FileWriter, OpenFile, StoredFile
+from neptune_exporter.contract.reporter import (
+    DatasetSummary,
+    ProjectSummary,
+    Reporter,
+    RunSummary,
+    StepStatistics,
+)
+from neptune_exporter.contract.rows import (
+    FileEntry,
+    Histogram,
+    Parameter,
+    ParameterValue,
+    Point,
+    Row,
+    Step,
+    TextLine,
+)
+from neptune_exporter.contract.run import ExportedRun, TypeCount
+from neptune_exporter.contract.selection import AttributeRequest, AttributeSelection, RunSelection
+from neptune_exporter.contract.settings import NoSettings, Secret, SettingInfo, setting
+from neptune_exporter.contract.sink import Comparison, LoadedRun, LoadOptions, Sink, Verdict
+from neptune_exporter.contract.source import (
+    ReadEvent,
+    RunDone,
+    RunRequest,
+    RunRows,
+    Source,
+    SourceRun,
+    chunked,
+)
+from neptune_exporter.contract.specs import (
+    API_VERSION,
+    ReporterSpec,
+    SinkCapabilities,
+    SinkSpec,
+    SourceCapabilities,
+    SourceSpec,
+)
+from neptune_exporter.hookspecs import hookimpl
+
+__all__ = [
+    "API_VERSION",
+    "AttributeFailure",
+    "AttributeRequest",
+    "AttributeSelection",
+    "AuthenticationError",
+    "Comparison",
+    "DatasetError",
+    "DatasetSummary",
+    "ExportedRun",
+    "FileEntry",
+    "FileWriter",
+    "Histogram",
+    "LoadOptions",
+    "LoadedRun",
+    "Loss",
+    "MissingDependencyError",
+    "MissingFileError",
+    "NeptuneExporterError",
+    "NoSettings",
+    "OpenFile",
+    "Parameter",
+    "ParameterValue",
+    "Point",
+    "ProjectSummary",
+    "ReadEvent",
+    "Reporter",
+    "ReporterSpec",
+    "Row",
+    "RunDone",
+    "RunRequest",
+    "RunRows",
+    "RunSelection",
+    "RunSummary",
+    "Secret",
+    "SettingInfo",
+    "Sink",
+    "SinkCapabilities",
+    "SinkError",
+    "SinkSpec",
+    "Source",
+    "SourceCapabilities",
+    "SourceError",
+    "SourceRun",
+    "SourceSpec",
+    "Step",
+    "StepStatistics",
+    "StoredFile",
+    "TextLine",
+    "TypeCount",
+    "UnsafePathError",
+    "UsageError",
+    "Verdict",
+    "chunked",
+    "failpoint",
+    "hookimpl",
+    "setting",
+]

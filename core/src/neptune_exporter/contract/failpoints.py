@@ -1,0 +1,27 @@
+"""Named places where a test can end the process the hard way, to prove that a rerun completes the work.
+
+`NEPTUNE_EXPORTER_FAILPOINT=export.part-written:3` kills the process with SIGKILL when
+it passes that point for the third time. Without the variable a failpoint costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+_VARIABLE = "NEPTUNE_EXPORTER_FAILPOINT"
+_armed, _, _count = os.environ.get(_VARIABLE, "").partition(":")
+_left = int(_count or 1)
+_lock = threading.Lock()
+
+
+def failpoint(name: str) -> None:
+    """End the process here with SIGKILL if the variable names this point."""
+    if name != _armed:
+        return
+    global _left
+    with _lock:
+        _left -= 1
+        if _left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,42 @@
+"""What went wrong with one attribute, and what a sink could not hold: values, not exceptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neptune_exporter.model import AttributeType, RunKey
+
+
+@dataclass(frozen=True)
+class AttributeFailure:
+    """One attribute (or one step or file of it) that could not be read.
+
+    It costs that attribute only. The receipt keeps it, the error report and the last
+    screen show it, and the next export asks for just this attribute again.
+    """
+
+    run: RunKey
+    attribute_path: str
+    """Empty when the failure is the run's as a whole."""
+    attribute_type: AttributeType | None
+    message: str
+    """One line, for a person; without credentials."""
+    attempts: int = 1
+    permanent: bool = False
+    """No later export can succeed (a file that is gone from this machine, say): not asked for again."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something of a run that the target could not hold, typed and counted."""
+
+    run: RunKey
+    reason: str
+    """A short kebab-case code, stable for machines: `negative-step`, `duplicate-step`."""
+    message: str
+    """One sentence for a person: why, and where it can still be found."""
+    count: int
+    """How many rows (or files, tags …) it concerns."""
+    attribute_path: str | None = None
+    requested: bool = False
+    """The user asked for it (downsampling, a cap on files): shown, but the exit code stays 0."""

@@ -1,0 +1,77 @@
+"""How a source stores the bytes of a file: through a writer that core hands it. It never builds a path."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from decimal import Decimal
+from types import TracebackType
+
+from neptune_exporter.model import RunKey
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that is safely in the dataset: what goes into the row that names it."""
+
+    path: str
+    """For `file_value.path`: relative to the project's folder of files, with `/`."""
+    size: int
+    """Bytes, for `file_size`."""
+    sha256: str
+    """Hex, for `file_sha256`."""
+
+
+class OpenFile(ABC):
+    """A file being written. Leaving the `with` block normally stores it; an exception discards it."""
+
+    @abstractmethod
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes written so far: where to resume after a broken connection."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Throw away what was written: the server cannot resume."""
+
+    @property
+    @abstractmethod
+    def stored(self) -> StoredFile:
+        """The finished file; valid only after the `with` block has ended."""
+
+    @abstractmethod
+    def __enter__(self) -> OpenFile: ...
+
+    @abstractmethod
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class FileWriter(ABC):
+    """Stores files of runs. Safe to use from several threads."""
+
+    @abstractmethod
+    def create(
+        self,
+        run: RunKey,
+        attribute_path: str,
+        *,
+        name: str = "",
+        step: Decimal | float | None = None,
+        ordinal: int = 0,
+    ) -> OpenFile:
+        """Begin a file. Each (run, attribute, step, ordinal) is one place; the same place is overwritten.
+
+        Args:
+            run: The run that it belongs to.
+            attribute_path: Its attribute; any characters.
+            name: The original file name or just an extension (`.png`), so that a person
+                recognises the file; only its extension and a cleaned form of it are used.
+            step: Of a file series.
+            ordinal: Tells apart several files of one attribute and step.
+        """

@@ -1,0 +1,73 @@
+"""A reporter: gets read-only records of what a dataset holds and writes them for someone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TextIO
+
+from neptune_exporter.contract.run import ExportedRun, TypeCount
+from neptune_exporter.model import AttributeType, RunKey
+
+
+@dataclass(frozen=True)
+class StepStatistics:
+    """Steps of all series of a run. None where no series has a step."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    count: int = 0
+    """Rows that have a step."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What one run holds."""
+
+    key: RunKey
+    state: str
+    """`complete`, `partial` (some attributes failed), `incomplete` (was being published) or `damaged`."""
+    types: Mapping[AttributeType, TypeCount]
+    steps: StepStatistics
+    first_time: datetime | None
+    last_time: datetime | None
+    data_bytes: int
+    """Bytes of its parts on disk."""
+    file_bytes: int
+    """Bytes of its files on disk."""
+    files: int
+    exported_at: datetime | None = None
+    source: str | None = None
+    failures: int = 0
+    problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ProjectSummary:
+    """The runs, models and model versions of one project."""
+
+    project_id: str
+    runs: Sequence[RunSummary]
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """What a dataset holds."""
+
+    data_path: str
+    files_path: str
+    projects: Sequence[ProjectSummary]
+    problems: Sequence[str] = ()
+    """Of the dataset as a whole: unreadable folders, leftovers."""
+    format_version: int = field(default=1)
+
+
+class Reporter(ABC):
+    """Writes a summary. Made by the factory of its `ReporterSpec`."""
+
+    @abstractmethod
+    def write(self, summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun], out: TextIO) -> None:
+        """Write the report to `out`; `open_run` gives single runs where series are wanted."""

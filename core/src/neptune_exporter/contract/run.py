@@ -1,0 +1,110 @@
+"""A run of a dataset as sinks and reporters see it: read-only, streamed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, BinaryIO
+
+from neptune_exporter.contract.failures import AttributeFailure
+from neptune_exporter.contract.rows import Parameter, Row, Step
+from neptune_exporter.model import AttributeType, RunKey
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class TypeCount:
+    """How much of one attribute type a run holds."""
+
+    attributes: int
+    rows: int
+
+
+class ExportedRun(ABC):
+    """One run of a dataset. Memory does not grow with the run; every call reads anew."""
+
+    @property
+    @abstractmethod
+    def key(self) -> RunKey: ...
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes whenever the run's rows change: hex."""
+
+    @property
+    @abstractmethod
+    def complete(self) -> bool:
+        """Published whole. (It may still have `failures`.)"""
+
+    @property
+    @abstractmethod
+    def failures(self) -> tuple[AttributeFailure, ...]:
+        """What the export could not read, as its receipt tells."""
+
+    @property
+    @abstractmethod
+    def notes(self) -> tuple[str, ...]:
+        """What the source said of the run as a whole."""
+
+    @abstractmethod
+    def counts(self) -> Mapping[AttributeType, TypeCount]:
+        """Attributes and rows (without null ones) by type. Cheap where there is a receipt."""
+
+    @abstractmethod
+    def parameters(self) -> Mapping[str, Parameter]:
+        """All single values by attribute path. Read once and kept."""
+
+    @abstractmethod
+    def parent(self) -> RunKey | None:
+        """The run that this one was forked from, by `sys/forking/parent`."""
+
+    @abstractmethod
+    def fork_step(self) -> Step | None:
+        """The last step that this run shares with its parent."""
+
+    @abstractmethod
+    def batches(
+        self,
+        types: Collection[AttributeType] | None = None,
+        *,
+        attributes: Collection[str] | None = None,
+        columns: Collection[str] | None = None,
+        batch_rows: int = 65_536,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows as record batches of `FULL_SCHEMA` (or the named columns of it).
+
+        Rows without any value (which other exporters write) are left out. Within a
+        part rows are ordered by attribute and step; an attribute may go on in a later
+        part, and in exports of other tools rows come in any order.
+
+        Args:
+            types: Only these attribute types; reads nothing else where the file allows.
+            attributes: Only these attribute paths.
+            columns: Only these columns, in the order of the schema.
+            batch_rows: At most this many rows a batch.
+
+        Raises:
+            DatasetError: a part is damaged or missing; names it.
+        """
+
+    @abstractmethod
+    def rows(self, types: Collection[AttributeType] | None = None) -> Iterator[Row]:
+        """The same as typed objects; convenient, and some fifty times slower."""
+
+    @abstractmethod
+    def open_file(self, file: str) -> BinaryIO:
+        """Open what `file_value.path` names, for reading bytes.
+
+        Raises:
+            MissingFileError: it is not there.
+            UnsafePathError: it is absolute, leaves the files folder, or passes a link.
+        """
+
+    def time_span(self) -> tuple[datetime | None, datetime | None]:
+        """First and last timestamp of any series, None where there is none."""
+        return None, None

@@ -1,0 +1,126 @@
+"""Which runs and which attributes a person asked for, as values that can be kept and compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKind
+
+
+@dataclass(frozen=True)
+class RunSelection:
+    """Which runs of a project. A run is taken if every given condition holds."""
+
+    patterns: tuple[str, ...] = ()
+    """Regular expressions; one of them must match the whole run id."""
+    ids: frozenset[str] = frozenset()
+    """Exact run ids, an alternative to `patterns`."""
+    include_archived: bool = False
+    modified_since: datetime | None = None
+    """Inclusive, aware."""
+    modified_until: datetime | None = None
+    """Exclusive, aware."""
+    query: str | None = None
+    """A query in Neptune's own language (NQL), for sources that take one."""
+    kinds: frozenset[RunKind] = frozenset({RunKind.RUN})
+
+    def matches_id(self, run_id: str) -> bool:
+        """Whether the id is asked for: whole ids, so `RUN-1` is not `RUN-10`."""
+        if not self.patterns and not self.ids:
+            return True
+        return run_id in self.ids or any(re.fullmatch(p, run_id) for p in self.patterns)
+
+    def matches_modified(self, modified_at: datetime | None) -> bool:
+        """Whether the modification time is in range. A run without one is never left out."""
+        if modified_at is None:
+            return True
+        if self.modified_since is not None and modified_at < self.modified_since:
+            return False
+        return self.modified_until is None or modified_at < self.modified_until
+
+
+@dataclass(frozen=True)
+class AttributeSelection:
+    """Which attributes of a run: by path, and by class."""
+
+    pattern: str | None = None
+    """A regular expression, searched anywhere in the path."""
+    names: tuple[str, ...] = ()
+    """Exact paths, an alternative to `pattern`."""
+    classes: frozenset[AttributeClass] = ALL_CLASSES
+    metric_previews: bool = False
+    """Neptune 3.x: take preview points of metrics too."""
+
+    def includes(self, path: str, attribute_type: AttributeType) -> bool:
+        """Whether an attribute is asked for."""
+        return attribute_type.attribute_class in self.classes and self.includes_path(path)
+
+    def includes_path(self, path: str) -> bool:
+        if self.pattern is not None:
+            return re.search(self.pattern, path) is not None
+        return not self.names or path in self.names
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "pattern": self.pattern,
+            "names": list(self.names),
+            "classes": sorted(c.value for c in self.classes),
+            "metric_previews": self.metric_previews,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> AttributeSelection:
+        return cls(
+            value["pattern"],
+            tuple(value["names"]),
+            frozenset(AttributeClass(c) for c in value["classes"]),
+            bool(value["metric_previews"]),
+        )
+
+
+@dataclass(frozen=True)
+class AttributeRequest:
+    """What a source is to read of one run: what is wanted, less what the dataset already has.
+
+    A source asks `includes` for every attribute that it finds; it needs no other
+    knowledge of earlier exports.
+    """
+
+    wanted: AttributeSelection = AttributeSelection()
+    covered: tuple[AttributeSelection, ...] = ()
+    """What earlier exports of this same state of the run asked for."""
+    retry: frozenset[str] = frozenset()
+    """Paths that failed then: read again although covered."""
+
+    def includes(self, path: str, attribute_type: AttributeType) -> bool:
+        """Whether the attribute is to be read now."""
+        if not self.wanted.includes(path, attribute_type):
+            return False
+        return path in self.retry or not self._is_covered(path, attribute_type)
+
+    @property
+    def classes(self) -> frozenset[AttributeClass]:
+        """Classes of which anything may be wanted: a source need not look at others."""
+        if self.retry:
+            return self.wanted.classes
+        whole = [c for c in self.covered if c.pattern is None and not c.names]
+        done = {k for c in whole for k in c.classes if self._has_previews(c, k)}
+        return self.wanted.classes - done
+
+    def _is_covered(self, path: str, attribute_type: AttributeType) -> bool:
+        return any(
+            c.includes(path, attribute_type) and self._has_previews(c, attribute_type.attribute_class)
+            for c in self.covered
+        )
+
+    def _has_previews(self, covered: AttributeSelection, attribute_class: AttributeClass) -> bool:
+        """Metrics exported without previews do not cover a wish for previews."""
+        return (
+            attribute_class is not AttributeClass.METRICS
+            or covered.metric_previews
+            or not self.wanted.metric_previews
+        )

@@ -1,0 +1,79 @@
+"""Settings of a plugin: one dataclass gives the flags, the variables, the TOML keys, the help and the checks.
+
+A plugin declares a frozen dataclass whose fields are made with `setting`. For the
+plugin `pluto`, the field `log_every` becomes the flag `--pluto-log-every`, the
+variable `NEPTUNE_EXPORTER_PLUTO_LOG_EVERY` and the key `log_every` of the table
+`[pluto]` in `neptune-exporter.toml`. Field types: `str`, `int`, `float`, `bool`,
+`Path`, `Secret`, each also `| None`, and `tuple[str, ...]` for what may be given
+several times. A dataclass may check combinations in `__post_init__` and raise
+`UsageError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+METADATA_KEY = "neptune_exporter.setting"
+
+
+class Secret:
+    """A value that no repr, log, error, receipt or report ever shows. `reveal()` gives it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True)
+class SettingInfo:
+    """What a field says of itself beyond its type and default."""
+
+    help: str
+    flag: str | None = None
+    """A flag of its own instead of `--<plugin>-<field>`; plugins may share one (`--api-token`)."""
+    env: tuple[str, ...] = ()
+    """Further variables, the vendor's own, asked after `NEPTUNE_EXPORTER_<PLUGIN>_<FIELD>`."""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+def setting(
+    *,
+    default: Any = dataclasses.MISSING,
+    help: str,
+    flag: str | None = None,
+    env: Sequence[str] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Sequence[str] = (),
+) -> Any:
+    """A field of a settings dataclass. Without a default the setting is required."""
+    info = SettingInfo(help, flag, tuple(env), minimum, maximum, tuple(choices))
+    return dataclasses.field(default=default, metadata={METADATA_KEY: info})
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """For plugins without settings."""

@@ -1,0 +1,108 @@
+"""A sink: takes runs of a dataset, parents first, and says what it could not hold."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+
+from neptune_exporter.contract.failures import Loss
+from neptune_exporter.contract.run import ExportedRun
+from neptune_exporter.model import RunKey
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a person asked of every loader."""
+
+    name_prefix: str = ""
+    """Put before the name of every run in the target."""
+    step_multiplier: Decimal | None = None
+    """For targets with whole steps: multiply by this, exactly. None: the sink finds one."""
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """What became of a run in the target."""
+
+    target_id: str
+    """How the target calls it."""
+    url: str | None = None
+    already_loaded: bool = False
+    """An earlier load had finished it; nothing was sent."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What was sent, by the target's own terms: `points`, `histograms`, `files` …"""
+    losses: Sequence[Loss] = ()
+
+
+class Verdict(str, Enum):
+    """One line of a comparison, in the manner of `rclone check`."""
+
+    EQUAL = "="
+    MISSING = "-"
+    """In the dataset, not in the target."""
+    EXTRA = "+"
+    """In the target, not in the dataset."""
+    DIFFERENT = "*"
+    UNKNOWN = "?"
+    """The target offers no way to know."""
+    LOST = "~"
+    """Differs as a declared loss says that it must."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One item of a run compared between dataset and target."""
+
+    run: RunKey
+    item: str
+    """An attribute path, or what is compared: `points of train/loss`."""
+    verdict: Verdict
+    expected: str = ""
+    found: str = ""
+
+
+class Sink(ABC):
+    """Loads runs. Made by the factory of its `SinkSpec`; heavy imports happen there.
+
+    Unless `SinkCapabilities.max_workers` is 1, `load` is called from several threads
+    at once for different runs; a parent has always been loaded before its children.
+    """
+
+    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:  # noqa: B027 - optional
+        """Look at all selected runs of a project before the first is loaded.
+
+        Raises:
+            SinkError: the project cannot be loaded. Nothing has been sent.
+        """
+
+    @abstractmethod
+    def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+        """Bring one run into the target, once: what an interrupted load left is completed, not repeated.
+
+        Args:
+            run: The run.
+            parent: What became of its fork parent; None if it has none or it was not loaded.
+
+        Raises:
+            AuthenticationError: the credentials were refused.
+            SinkError: the run did not arrive as a whole.
+        """
+
+    def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
+        """Read the run back from the target and compare: counts, or every value with `full`.
+
+        Raises:
+            SinkError: this sink cannot read back, or the run is not there.
+        """
+        raise NotImplementedError
+
+    def closing_report(self) -> Mapping[str, str | int]:
+        """What to tell at the end of a load, label by label (a rehearsal: what was created)."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027 - optional
+        """Let go of connections; end what was started."""

@@ -1,0 +1,127 @@
+"""A source: lists projects and runs, and reads groups of runs as Arrow batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
+
+from neptune_exporter.contract.failures import AttributeFailure
+from neptune_exporter.contract.files import FileWriter
+from neptune_exporter.contract.selection import AttributeRequest, RunSelection
+from neptune_exporter.model import RunKey
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class SourceRun:
+    """A run as the source lists it, before anything of it is read."""
+
+    key: RunKey
+    modified_at: datetime | None = None
+    """Aware. An export is up to date if its receipt has this very time; None means: cannot be known."""
+    name: str | None = None
+    archived: bool = False
+    handle: str = ""
+    """The source's own way to find the run again (a uuid, a folder). Opaque to core."""
+    size_hint: int = 0
+    """Roughly how many rows it holds, 0 if unknown. Used to balance work, never to decide."""
+    notes: tuple[str, ...] = ()
+    """What a person must know of this run for ever, kept in the receipt ("only what was not yet sent")."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run and what is to be read of it."""
+
+    run: SourceRun
+    attributes: AttributeRequest
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """Rows of one run: any of the columns of `FULL_SCHEMA`, missing ones are null.
+
+    `project_id` and `run_id` may be left out; the writer knows them. Deliver rows
+    ordered by attribute and then step where that costs nothing: parts get larger.
+    """
+
+    run: RunKey
+    batch: pa.RecordBatch
+
+
+@dataclass(frozen=True)
+class RunDone:
+    """Everything asked for of this run was delivered or named as a failure: publish it now.
+
+    A run that gets none before `read` ends is published then, if `read` ended well.
+    """
+
+    run: RunKey
+
+
+ReadEvent: TypeAlias = "RunRows | AttributeFailure | RunDone"
+
+
+class Source(ABC):
+    """Reads runs. Made by the factory of its `SourceSpec`; heavy imports happen there.
+
+    Unless `SourceCapabilities.max_workers` is 1, `read` is called from several
+    threads at once for different groups.
+    """
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Name and version of what does the reading, for the receipt: `neptune-query 1.14.1`."""
+
+    @abstractmethod
+    def projects(self) -> Sequence[str]:
+        """Project ids that can be read, sorted. For sources that can discover them.
+
+        Raises:
+            AuthenticationError: the credentials were refused.
+            SourceError: listing failed, or this source cannot discover projects.
+        """
+
+    @abstractmethod
+    def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        """Every run of a project that the selection takes, each once, lazily.
+
+        Raises:
+            AuthenticationError: the credentials were refused.
+            SourceError: the project does not exist or cannot be listed.
+        """
+
+    def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
+        """Split the work into groups that are read together. Default: one run each."""
+        return chunked(requests, 1)
+
+    @abstractmethod
+    def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+        """Read a group of runs of one project.
+
+        A failure of one attribute is yielded as an `AttributeFailure`; what concerns
+        one run as a whole as an `AttributeFailure` without a path. Memory must not
+        grow with the size of a run.
+
+        Raises:
+            AuthenticationError: the credentials were refused.
+            SourceError: nothing more can be read of this group. Runs that are not
+                done by then stay unpublished and are read again next time.
+        """
+
+    def close(self) -> None:  # noqa: B027 - optional
+        """Let go of connections and temporary files."""
+
+
+def chunked(requests: Iterable[RunRequest], size: int) -> Iterator[Sequence[RunRequest]]:
+    """Consecutive groups of at most `size` requests."""
+    remaining = iter(requests)
+    while group := list(islice(remaining, size)):
+        yield group

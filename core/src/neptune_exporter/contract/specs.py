@@ -1,0 +1,106 @@
+"""What a plugin's hooks return: typed records that say what there is, and how to make it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from neptune_exporter.contract.settings import NoSettings
+from neptune_exporter.model import ALL_CLASSES, AttributeClass
+
+if TYPE_CHECKING:
+    from neptune_exporter.contract.reporter import Reporter
+    from neptune_exporter.contract.sink import LoadOptions, Sink
+    from neptune_exporter.contract.source import Source
+
+API_VERSION = 1
+"""The version of this contract. Adding to it keeps the number; taking away raises it."""
+
+
+@dataclass(frozen=True)
+class SourceCapabilities:
+    """What a source can do. Asking for what it cannot is a usage error."""
+
+    discovers_projects: bool = False
+    archived_runs: bool = False
+    metric_previews: bool = False
+    runs_query: bool = False
+    models: bool = False
+    modification_times: bool = False
+    """Can tell when a run changed: unchanged runs are not read again."""
+    needs_project: bool = True
+    """`-p` must be given; otherwise all that `projects()` finds is read."""
+    max_workers: int | None = None
+    """How many threads may read at once; None leaves it to the user."""
+    classes: frozenset[AttributeClass] = ALL_CLASSES
+
+
+@dataclass(frozen=True)
+class SinkCapabilities:
+    """What the target can hold, and so what the conformance kit demands back.
+
+    What is False here must come back as a `Loss`, counted; what is True must arrive exactly.
+    """
+
+    fractional_steps: bool = True
+    """Steps arrive exactly, or all by one multiplier that is recorded with the run."""
+    negative_steps: bool = True
+    large_steps: bool = True
+    """Steps of 1e12 and more."""
+    duplicate_steps: bool = True
+    """Several points of a series at one step are all kept."""
+    non_finite: bool = True
+    """NaN and infinities of float series."""
+    exact_integers: bool = True
+    """Parameters beyond 2**53."""
+    timestamps: bool = True
+    string_series: bool = True
+    histograms: bool = True
+    """Exactly, whatever their edges and values."""
+    files: bool = True
+    forks: bool = True
+    models: bool = True
+    resumable: bool = True
+    """A load that was killed can be run again and nothing is there twice."""
+    verifies: bool = False
+    max_workers: int | None = None
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A source exporter. `factory` gets an instance of `settings`."""
+
+    name: str
+    """What `--exporter` takes."""
+    summary: str
+    """One line for the help."""
+    factory: Callable[[Any], Source]
+    settings: type = NoSettings
+    capabilities: SourceCapabilities = SourceCapabilities()
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True)
+class SinkSpec:
+    """A loader. `factory` gets an instance of `settings` and the `LoadOptions`."""
+
+    name: str
+    """What `--loader` takes."""
+    summary: str
+    factory: Callable[[Any, LoadOptions], Sink]
+    settings: type = NoSettings
+    capabilities: SinkCapabilities = SinkCapabilities()
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True)
+class ReporterSpec:
+    """A reporter. `factory` gets an instance of `settings`."""
+
+    name: str
+    """What `--reporter` takes."""
+    summary: str
+    factory: Callable[[Any], Reporter]
+    settings: type = NoSettings
+    api_version: int = API_VERSION

@@ -1,0 +1,131 @@
+"""What a run is made of: attribute types, classes, and the identity of a run.
+
+Imports nothing heavy, so that plugins can register without the price of pyarrow.
+The table schema is in `neptune_exporter.schema`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class AttributeType(str, Enum):
+    """The `attribute_type` column. `file_set` and `artifact` exist in Neptune 2.x only."""
+
+    FLOAT = "float"
+    INT = "int"
+    STRING = "string"
+    BOOL = "bool"
+    DATETIME = "datetime"
+    STRING_SET = "string_set"
+    FLOAT_SERIES = "float_series"
+    STRING_SERIES = "string_series"
+    HISTOGRAM_SERIES = "histogram_series"
+    FILE = "file"
+    FILE_SERIES = "file_series"
+    FILE_SET = "file_set"
+    ARTIFACT = "artifact"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def attribute_class(self) -> AttributeClass:
+        return _CLASS_OF[self]
+
+    @property
+    def is_series(self) -> bool:
+        """Whether an attribute of this type has a row per step."""
+        return self in SERIES_TYPES
+
+
+class AttributeClass(str, Enum):
+    """What `--classes` and `--exclude` name."""
+
+    PARAMETERS = "parameters"
+    METRICS = "metrics"
+    SERIES = "series"
+    FILES = "files"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def types(self) -> frozenset[AttributeType]:
+        return frozenset(t for t, c in _CLASS_OF.items() if c is self)
+
+
+_CLASS_OF = {
+    AttributeType.FLOAT: AttributeClass.PARAMETERS,
+    AttributeType.INT: AttributeClass.PARAMETERS,
+    AttributeType.STRING: AttributeClass.PARAMETERS,
+    AttributeType.BOOL: AttributeClass.PARAMETERS,
+    AttributeType.DATETIME: AttributeClass.PARAMETERS,
+    AttributeType.STRING_SET: AttributeClass.PARAMETERS,
+    AttributeType.FLOAT_SERIES: AttributeClass.METRICS,
+    AttributeType.STRING_SERIES: AttributeClass.SERIES,
+    AttributeType.HISTOGRAM_SERIES: AttributeClass.SERIES,
+    AttributeType.FILE: AttributeClass.FILES,
+    AttributeType.FILE_SERIES: AttributeClass.FILES,
+    AttributeType.FILE_SET: AttributeClass.FILES,
+    AttributeType.ARTIFACT: AttributeClass.FILES,
+}
+
+PARAMETER_TYPES = AttributeClass.PARAMETERS.types
+FILE_TYPES = AttributeClass.FILES.types
+SERIES_TYPES = frozenset(
+    {
+        AttributeType.FLOAT_SERIES,
+        AttributeType.STRING_SERIES,
+        AttributeType.HISTOGRAM_SERIES,
+        AttributeType.FILE_SERIES,
+    }
+)
+
+ALL_CLASSES = frozenset(AttributeClass)
+
+
+class RunKind(str, Enum):
+    """What a Neptune container is; models and model versions exist in Neptune 2.x only."""
+
+    RUN = "run"
+    MODEL = "model"
+    MODEL_VERSION = "model_version"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, order=True)
+class RunKey:
+    """The identity of a run (or model, or model version) across the whole system."""
+
+    project_id: str
+    """The Neptune project path, `workspace/project`."""
+    run_id: str
+    """`sys/custom_run_id` in Neptune 3.x, `sys/id` in 2.x."""
+    kind: RunKind = RunKind.RUN
+
+    def __str__(self) -> str:
+        what = "" if self.kind is RunKind.RUN else f" ({self.kind})"
+        return f"{self.project_id}:{self.run_id}{what}"
+
+
+class SysAttribute:
+    """Attributes that Neptune itself keeps and that more than one part of the system reads."""
+
+    NAME = "sys/name"
+    ID = "sys/id"
+    CUSTOM_RUN_ID = "sys/custom_run_id"
+    CREATION_TIME = "sys/creation_time"
+    MODIFICATION_TIME = "sys/modification_time"
+    FAILED = "sys/failed"
+    STATE = "sys/state"
+    TAGS = "sys/tags"
+    GROUP_TAGS = "sys/group_tags"
+    DESCRIPTION = "sys/description"
+    ARCHIVED = "sys/archived"
+    TRASHED = "sys/trashed"
+    FORK_PARENT = "sys/forking/parent"
+    FORK_STEP = "sys/forking/step"

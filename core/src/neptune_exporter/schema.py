@@ -1,0 +1,172 @@
+"""The table schema of the dataset, and how a source fills only the columns that it has.
+
+The 14 columns are those of the exports that people already hold and never change.
+The three extra ones are nullable, and readers that ask for the 14 do not see them:
+
+- `step_float64`: a step that decimal(18,6) cannot hold exactly; where it is set, it is the step.
+- `file_size` (bytes) and `file_sha256` (hex): of the file that `file_value` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter.model import AttributeType
+
+STEP_TYPE = pa.decimal128(18, 6)
+TIME_TYPE = pa.timestamp("ms", tz="UTC")
+FILE_TYPE = pa.struct([("path", pa.string())])
+HISTOGRAM_TYPE = pa.struct(
+    [("type", pa.string()), ("edges", pa.list_(pa.float64())), ("values", pa.list_(pa.float64()))]
+)
+
+SCHEMA = pa.schema(
+    [
+        ("project_id", pa.string()),
+        ("run_id", pa.string()),
+        ("attribute_path", pa.string()),
+        ("attribute_type", pa.string()),
+        ("step", STEP_TYPE),
+        ("timestamp", TIME_TYPE),
+        ("int_value", pa.int64()),
+        ("float_value", pa.float64()),
+        ("string_value", pa.string()),
+        ("bool_value", pa.bool_()),
+        ("datetime_value", TIME_TYPE),
+        ("string_set_value", pa.list_(pa.string())),
+        ("file_value", FILE_TYPE),
+        ("histogram_value", HISTOGRAM_TYPE),
+    ]
+)
+"""The 14 columns of every part."""
+
+EXTRA_COLUMNS = pa.schema(
+    [("step_float64", pa.float64()), ("file_size", pa.int64()), ("file_sha256", pa.string())]
+)
+"""Columns that a part has only where a row of it needs them."""
+
+FULL_SCHEMA = pa.schema([*SCHEMA, *EXTRA_COLUMNS])
+"""What readers hand out: the 14 columns, then the extra ones (null where the part has none)."""
+
+VALUE_COLUMN: Mapping[AttributeType, str] = {
+    AttributeType.FLOAT: "float_value",
+    AttributeType.INT: "int_value",
+    AttributeType.STRING: "string_value",
+    AttributeType.BOOL: "bool_value",
+    AttributeType.DATETIME: "datetime_value",
+    AttributeType.STRING_SET: "string_set_value",
+    AttributeType.FLOAT_SERIES: "float_value",
+    AttributeType.STRING_SERIES: "string_value",
+    AttributeType.HISTOGRAM_SERIES: "histogram_value",
+    AttributeType.FILE: "file_value",
+    AttributeType.FILE_SERIES: "file_value",
+    AttributeType.FILE_SET: "file_value",
+    AttributeType.ARTIFACT: "file_value",
+}
+"""The column that holds the value of an attribute of each type."""
+
+MAX_STEP = Decimal("999999999999.999999")
+"""The largest absolute value of the `step` column."""
+
+_PER_STEP = 10**6
+_EXACT_FLOAT = 2.0**53
+
+
+def attribute_batch(
+    attribute_path: str, attribute_type: AttributeType, columns: Mapping[str, pa.Array]
+) -> pa.RecordBatch:
+    """A batch of one attribute from only the columns that it has.
+
+    Args:
+        attribute_path: The full path; every row gets it.
+        attribute_type: The type; every row gets it.
+        columns: Arrays of one length by column name, e.g. `step`, `timestamp`,
+            `float_value`. Columns that are left out are null; the writer adds
+            `project_id` and `run_id`.
+    """
+    if not columns:
+        raise ValueError("attribute_batch needs at least one column, or its length is unknown")
+    length = len(next(iter(columns.values())))
+    arrays = {
+        "attribute_path": _repeated(attribute_path, length),
+        "attribute_type": _repeated(attribute_type.value, length),
+        **columns,
+    }
+    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+
+
+def parameter_batch(values: Sequence[tuple[str, AttributeType, object]]) -> pa.RecordBatch:
+    """A batch of single values: `(attribute_path, attribute_type, value)` triples.
+
+    A value is an int, float, str, bool, aware datetime, or an iterable of str.
+    """
+    paths, types = [v[0] for v in values], [v[1] for v in values]
+    columns: dict[str, list[object]] = {}
+    for row, (_, attribute_type, value) in enumerate(values):
+        column = columns.setdefault(VALUE_COLUMN[attribute_type], [None] * len(values))
+        column[row] = sorted(map(str, value)) if attribute_type is AttributeType.STRING_SET else value  # type: ignore[call-overload]
+    arrays = [pa.array(paths, pa.string()), pa.array([t.value for t in types], pa.string())]
+    arrays += [pa.array(cells, SCHEMA.field(name).type) for name, cells in columns.items()]
+    return pa.RecordBatch.from_arrays(arrays, names=["attribute_path", "attribute_type", *columns])
+
+
+def step_columns(steps: pa.Array) -> dict[str, pa.Array]:
+    """The `step` column for float64 steps, and `step_float64` where one does not fit.
+
+    Clients hand out steps as doubles, and Neptune 3 keeps six decimals of them. A
+    double that is the nearest one to a decimal(18,6) is stored as that decimal.
+    Any other (finer than a millionth, beyond 12 digits, not finite) is also kept
+    as it is in `step_float64`, so that no two steps merge; `step` then holds the
+    nearest decimal for readers that know only the 14 columns, or null if none is near.
+    """
+    steps = steps.cast(pa.float64())
+    fits = pc.fill_null(pc.less(pc.abs(steps), 1e12), False)
+    integral = pc.and_(fits, pc.equal(pc.floor(steps), steps))
+    if pc.all(integral, min_count=0).as_py():
+        return {"step": _decimal_from_millionths(_whole_millionths(steps))}
+    # A product below 2**53 is rounded correctly, and so is the division that checks it. Above, only
+    # whole steps are taken for exact: a rare fraction more in the extra column loses nothing.
+    scaled = pc.round(pc.multiply(pc.if_else(fits, steps, None), float(_PER_STEP)))
+    millionths = pc.if_else(
+        integral, _whole_millionths(pc.if_else(integral, steps, 0.0)), scaled.cast(pa.int64(), safe=False)
+    )
+    checked = pc.and_(
+        pc.less(pc.abs(scaled), _EXACT_FLOAT), pc.equal(pc.divide(scaled, float(_PER_STEP)), steps)
+    )
+    exact = pc.fill_null(pc.or_(integral, checked), False)
+    inexact = pc.and_(pc.is_valid(steps), pc.invert(exact))
+    columns = {"step": _decimal_from_millionths(millionths)}
+    if pc.any(inexact, min_count=0).as_py():
+        columns["step_float64"] = pc.if_else(inexact, steps, pa.scalar(None, pa.float64()))
+    return columns
+
+
+def step_as_float(batch: pa.RecordBatch) -> pa.Array:
+    """The steps of a batch as float64: `step_float64` where it is set, else `step`."""
+    millionths = pc.cast(pc.multiply(batch.column("step"), pa.scalar(Decimal(_PER_STEP))), pa.int64())
+    steps = pc.divide(millionths.cast(pa.float64(), safe=False), float(_PER_STEP))
+    if "step_float64" not in batch.schema.names:
+        return steps
+    return pc.coalesce(batch.column("step_float64"), steps)
+
+
+def _whole_millionths(steps: pa.Array) -> pa.Array:
+    return pc.multiply(steps.cast(pa.int64()), pa.scalar(_PER_STEP, pa.int64()))
+
+
+def _decimal_from_millionths(millionths: pa.Array) -> pa.Array:
+    """decimal128(18,6) whose unscaled values are the given int64: arithmetic only, no rounding."""
+    if isinstance(millionths, pa.ChunkedArray):
+        millionths = millionths.combine_chunks()
+    unit = pa.scalar(Decimal("0.000001"), pa.decimal128(6, 6))
+    return pc.multiply(millionths.cast(pa.decimal128(19, 0)), unit).cast(STEP_TYPE)
+
+
+def _repeated(value: str, length: int) -> pa.Array:
+    """One string for every row, at the cost of one: dictionary-encoded."""
+    indices = pa.repeat(pa.scalar(0, pa.int32()), length)
+    return pa.DictionaryArray.from_arrays(indices, pa.array([value], pa.string()))
