@@ -123,9 +123,15 @@ class Fault:
     times: int = 1
     skip: int = 0
     """Let this many matching requests through first."""
+    where: Callable[[Request], bool] | None = None
+    """A further condition, such as on a query parameter. It must not read the body."""
 
     def matches(self, request: Request) -> bool:
-        return (self.method in (None, request.method)) and re.search(self.path, request.path) is not None
+        return (
+            self.method in (None, request.method)
+            and re.search(self.path, request.path) is not None
+            and (self.where is None or self.where(request))
+        )
 
 
 @dataclass(frozen=True)
