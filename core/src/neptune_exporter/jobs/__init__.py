@@ -1,0 +1,1 @@
+"""The jobs: export, load, verify, summarise. The only code that knows order, concurrency and resume."""

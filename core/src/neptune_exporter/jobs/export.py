@@ -1,0 +1,277 @@
+"""Export: from a source into the dataset, group by group, resumable at any byte."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeSelection,
+    AuthenticationError,
+    NeptuneExporterError,
+    RunSelection,
+    Source,
+    SourceError,
+    SourceSpec,
+    UsageError,
+)
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, open_source, run_unit
+from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
+from neptune_exporter.jobs.progress import Progress
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What a person asked of an export."""
+
+    project_ids: tuple[str, ...]
+    """Empty: every project that the source finds and the patterns take."""
+    data_path: Path
+    files_path: Path
+    runs: RunSelection = RunSelection()
+    attributes: AttributeSelection = AttributeSelection()
+    force: bool = False
+    workers: int = 4
+    dry_run: bool = False
+    workspace: str | None = None
+    project_pattern: str | None = None
+    project_exclude_pattern: str | None = None
+    executor: Callable[[int], Executor] = ThreadPoolExecutor
+    """Makes the executor of a number of workers; units of work can be pickled."""
+
+
+@dataclass
+class ProjectResult:
+    """What became of one project."""
+
+    project_id: str
+    listed: int = 0
+    exported: int = 0
+    up_to_date: int = 0
+    failed_runs: int = 0
+    error: str | None = None
+
+
+@dataclass
+class ExportResult:
+    """What became of an export."""
+
+    projects: list[ProjectResult] = field(default_factory=list)
+    rows: int = 0
+    files: int = 0
+    file_bytes: int = 0
+    failures: list[AttributeFailure] = field(default_factory=list)
+    planned: list[PlannedRun] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+    """What an interrupted export had left and this one put in order first."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that was asked for is missing."""
+        return not self.failures and all(p.error is None and not p.failed_runs for p in self.projects)
+
+
+def export_runs(
+    spec: SourceSpec, settings: object, options: ExportOptions, progress: Progress
+) -> ExportResult:
+    """Carry out an export, or plan it if `options.dry_run`.
+
+    Raises:
+        AuthenticationError: the credentials were refused; what was finished stays.
+        DatasetError: the dataset is locked or cannot be written.
+        UsageError: no project was named or found.
+        KeyboardInterrupt: runs that were under way are not published.
+    """
+    source = open_source(spec, settings)
+    try:
+        projects = find_projects(source, spec, options)
+        dataset = Dataset(options.data_path, options.files_path)
+        result = ExportResult()
+        if options.dry_run:
+            for project_id in projects:
+                _plan_project(source, dataset, project_id, options, result)
+            return result
+        with dataset.lock():
+            result.recovered.extend(dataset.recover())
+            for text in result.recovered:
+                progress.message(text)
+            for project_id in projects:
+                _Project(spec, settings, source, dataset, project_id, options, progress, result).export()
+        return result
+    finally:
+        source.close()
+
+
+def find_projects(source: Source, spec: SourceSpec, options: ExportOptions) -> list[str]:
+    """The projects to export: those named, or those discovered that the patterns take.
+
+    Raises:
+        UsageError: none is left.
+    """
+    if options.project_ids and not options.workspace:
+        return list(dict.fromkeys(options.project_ids))
+    if spec.capabilities.needs_project and not spec.capabilities.discovers_projects:
+        raise UsageError(
+            f"the exporter {spec.name} needs a project: give it with -p workspace/project or NEPTUNE_PROJECT"
+        )
+    found = source.projects()
+    taken = [p for p in found if _takes_project(p, options)]
+    if not taken:
+        raise UsageError(f"no project to export: {len(found)} found, none taken by the given options")
+    return taken
+
+
+def _takes_project(project_id: str, options: ExportOptions) -> bool:
+    if options.project_ids and project_id not in options.project_ids:
+        return False
+    workspace, _, name = project_id.rpartition("/")
+    if options.workspace is not None and workspace != options.workspace:
+        return False
+    exclude = options.project_exclude_pattern
+    if exclude is not None and re.search(exclude, name):
+        return False
+    return options.project_pattern is None or re.search(options.project_pattern, name) is not None
+
+
+def _plan_project(
+    source: Source, dataset: Dataset, project_id: str, options: ExportOptions, result: ExportResult
+) -> None:
+    project = ProjectResult(project_id)
+    result.projects.append(project)
+    try:
+        for run in source.runs(project_id, options.runs):
+            plan = plan_run(dataset, run, options.attributes, force=options.force)
+            project.listed += 1
+            project.up_to_date += plan.planned.action is Action.UP_TO_DATE
+            result.planned.append(plan.planned)
+    except SourceError as error:
+        project.error = str(error)
+
+
+class _Project:
+    """The export of one project: lists, plans, and keeps a bounded number of groups under way."""
+
+    def __init__(
+        self,
+        spec: SourceSpec,
+        settings: object,
+        source: Source,
+        dataset: Dataset,
+        project_id: str,
+        options: ExportOptions,
+        progress: Progress,
+        result: ExportResult,
+    ) -> None:
+        self._spec = spec
+        self._settings = settings
+        self._source = source
+        self._dataset = dataset
+        self._project_id = project_id
+        self._options = options
+        self._progress = progress
+        self._result = result
+        self._project = ProjectResult(project_id)
+        self._workers = max(1, min(options.workers, spec.capabilities.max_workers or options.workers))
+        self._stop = threading.Event()
+
+    def export(self) -> None:
+        self._result.projects.append(self._project)
+        self._progress.start(f"export {self._project_id}")
+        try:
+            with self._options.executor(self._workers) as executor:
+                try:
+                    self._run_units(executor)
+                except BaseException:
+                    # Nothing half-read is published: the groups under way see this and give up.
+                    self._stop.set()
+                    executor.shutdown(wait=True, cancel_futures=True)
+                    raise
+        except AuthenticationError:
+            raise
+        except SourceError as error:
+            self._project.error = str(error)
+            self._progress.message(f"{self._project_id}: {error}")
+        finally:
+            self._progress.finish()
+
+    def _run_units(self, executor: Executor) -> None:
+        running: set[Future[GroupResult]] = set()
+        in_process = isinstance(executor, ThreadPoolExecutor)
+        try:
+            for unit in self._units():
+                watch = (self._progress, self._stop) if in_process else (None, None)
+                running.add(executor.submit(run_unit, unit, *watch))
+                if len(running) >= 2 * self._workers:
+                    running = self._collect(running)
+        finally:
+            while running and not self._stop.is_set():
+                running = self._collect(running)
+
+    def _units(self) -> Iterator[ExportUnit]:
+        plans: dict[str, RunPlan] = {}
+
+        def requests() -> Iterator[RunPlan]:
+            for run in self._source.runs(self._project_id, self._options.runs):
+                plan = plan_run(self._dataset, run, self._options.attributes, force=self._options.force)
+                self._project.listed += 1
+                if plan.planned.action is Action.UP_TO_DATE:
+                    self._project.up_to_date += 1
+                    self._progress.advance(runs=1)
+                    continue
+                plans[str(run.key)] = plan
+                yield plan
+
+        for group in self._source.groups(plan.request for plan in requests()):
+            yield ExportUnit(
+                self._spec.name,
+                self._settings,
+                tuple(plans.pop(str(request.run.key)) for request in group),
+                str(self._options.data_path),
+                str(self._options.files_path),
+            )
+
+    def _collect(self, running: set[Future[GroupResult]]) -> set[Future[GroupResult]]:
+        done, left = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            group = future.result()
+            self._project.exported += group.published
+            self._project.failed_runs += group.unpublished
+            self._result.rows += group.rows
+            self._result.files += group.files
+            self._result.file_bytes += group.file_bytes
+            self._result.failures.extend(group.failures)
+        return left
+
+
+def list_projects(spec: SourceSpec, settings: object, options: ExportOptions) -> list[str]:
+    """Discover projects, for a look before an export.
+
+    Raises:
+        UsageError: the source cannot discover, or nothing was found.
+        NeptuneExporterError: listing failed.
+    """
+    if not spec.capabilities.discovers_projects:
+        raise UsageError(f"the exporter {spec.name} cannot discover projects")
+    source = open_source(spec, settings)
+    try:
+        return find_projects(source, spec, options)
+    finally:
+        source.close()
+
+
+__all__ = [
+    "ExportOptions",
+    "ExportResult",
+    "NeptuneExporterError",
+    "PlannedRun",
+    "ProjectResult",
+    "export_runs",
+    "find_projects",
+    "list_projects",
+]

@@ -1,0 +1,254 @@
+"""Load: from the dataset into a sink, parents first, with every loss told."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neptune_exporter.contract import (
+    AuthenticationError,
+    Comparison,
+    ExportedRun,
+    LoadedRun,
+    LoadOptions,
+    Loss,
+    NeptuneExporterError,
+    RunSelection,
+    Sink,
+    SinkError,
+    SinkSpec,
+    Verdict,
+    failpoint,
+)
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.jobs.selecting import parents_first, select_runs
+from neptune_exporter.model import AttributeType, RunKey, RunKind
+
+FAILPOINTS = ("load.run-loaded",)
+
+MISMATCHES = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
+"""Verdicts that say that the target does not hold what the dataset holds."""
+
+
+@dataclass(frozen=True)
+class LoadJobOptions:
+    """What a person asked of a load."""
+
+    data_path: Path
+    files_path: Path
+    project_ids: tuple[str, ...] = ()
+    """Empty: all of the dataset."""
+    runs: RunSelection = RunSelection()
+    load: LoadOptions = LoadOptions()
+    workers: int = 2
+    dry_run: bool = False
+    verify: bool = True
+    """End with a comparison of counts, where the sink can read back."""
+
+
+@dataclass(frozen=True)
+class PlannedLoad:
+    """A run that would be loaded, and how many rows of each type it has."""
+
+    key: RunKey
+    rows: Mapping[AttributeType, int]
+
+
+@dataclass
+class LoadResult:
+    """What became of a load."""
+
+    loaded: list[tuple[RunKey, LoadedRun]] = field(default_factory=list)
+    already_loaded: list[tuple[RunKey, LoadedRun]] = field(default_factory=list)
+    failed: list[tuple[RunKey, str]] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    closing_report: Mapping[str, str | int] = field(default_factory=dict)
+    planned: list[PlannedLoad] = field(default_factory=list)
+    export_failures: int = 0
+    """Attributes that the export could not read and that therefore cannot be loaded."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was sent, summed over the runs that this load loaded."""
+        total: dict[str, int] = defaultdict(int)
+        for _, run in self.loaded:
+            for name, count in run.counts.items():
+                total[name] += count
+        return dict(total)
+
+    @property
+    def mismatches(self) -> list[Comparison]:
+        return [c for c in self.comparisons if c.verdict in MISMATCHES]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing that the user did not ask to drop."""
+        return not self.failed and all(loss.requested for loss in self.losses)
+
+
+def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progress: Progress) -> LoadResult:
+    """Carry out a load, or plan it if `options.dry_run`.
+
+    Raises:
+        AuthenticationError: the credentials were refused.
+        UsageError: a project that was named is not in the dataset.
+        KeyboardInterrupt: the next load goes on with what is not finished.
+    """
+    dataset = Dataset(options.data_path, options.files_path)
+    result = LoadResult()
+    runs = list(select_runs(dataset, options.project_ids, options.runs))
+    if options.dry_run:
+        result.planned.extend(
+            PlannedLoad(run.key, {t: count.rows for t, count in run.counts().items()}) for run in runs
+        )
+        return result
+    sink = spec.factory(settings, options.load)
+    try:
+        for project_id, project_runs in _by_project(runs).items():
+            _Load(spec, sink, options, progress, result).load(project_id, project_runs)
+        if options.verify and spec.capabilities.verifies:
+            _verify_loaded(sink, runs, result, progress)
+        result.closing_report = sink.closing_report()
+    finally:
+        sink.close()
+    return result
+
+
+def _by_project(runs: list[ExportedRun]) -> dict[str, list[ExportedRun]]:
+    projects: dict[str, list[ExportedRun]] = {}
+    for run in runs:
+        projects.setdefault(run.key.project_id, []).append(run)
+    return projects
+
+
+class _Load:
+    """The load of one project: a run is submitted as soon as its parent has been loaded."""
+
+    def __init__(
+        self, spec: SinkSpec, sink: Sink, options: LoadJobOptions, progress: Progress, result: LoadResult
+    ) -> None:
+        self._capabilities = spec.capabilities
+        self._sink = sink
+        self._workers = max(1, min(options.workers, spec.capabilities.max_workers or options.workers))
+        self._progress = progress
+        self._result = result
+        self._outcome: dict[RunKey, LoadedRun | None] = {}
+        self._stop = threading.Event()
+
+    def load(self, project_id: str, runs: list[ExportedRun]) -> None:
+        self._progress.start(f"load {project_id}", len(runs))
+        try:
+            ready = parents_first([run for run in runs if self._is_loadable(run)])
+            if ready:
+                self._sink.prepare(project_id, ready)
+                self._load_all(ready)
+        except AuthenticationError:
+            raise
+        except NeptuneExporterError as error:
+            done = self._outcome.keys() | {key for key, _ in self._result.failed}
+            self._result.failed.extend((run.key, str(error)) for run in runs if run.key not in done)
+        finally:
+            self._progress.finish()
+
+    def _is_loadable(self, run: ExportedRun) -> bool:
+        if not run.complete:
+            message = "its export was interrupted: run the export again, or `verify` the dataset"
+            self._result.failed.append((run.key, message))
+            return False
+        if run.key.kind is not RunKind.RUN and not self._capabilities.models:
+            count = sum(c.rows for c in run.counts().values())
+            message = "the target has no place for model registry objects; they stay in the dataset"
+            self._result.losses.append(Loss(run.key, "model-object", message, count))
+            return False
+        self._result.export_failures += len(run.failures)
+        return True
+
+    def _load_all(self, runs: list[ExportedRun]) -> None:
+        waiting = list(runs)
+        selected = {run.key for run in runs}
+        running: dict[Future[LoadedRun], ExportedRun] = {}
+        with ThreadPoolExecutor(self._workers) as executor:
+            try:
+                while waiting or running:
+                    waiting = self._submit(executor, waiting, selected, running)
+                    if running:
+                        self._collect(running)
+            except BaseException:
+                self._stop.set()
+                executor.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _submit(
+        self,
+        executor: ThreadPoolExecutor,
+        waiting: list[ExportedRun],
+        selected: set[RunKey],
+        running: dict[Future[LoadedRun], ExportedRun],
+    ) -> list[ExportedRun]:
+        later = []
+        for run in waiting:
+            parent = run.parent()
+            if len(running) >= self._workers:
+                later.append(run)
+            elif parent is None or parent not in selected or parent == run.key:
+                running[executor.submit(self._load_one, run, None)] = run
+            elif parent not in self._outcome:
+                if running:
+                    later.append(run)
+                else:  # a circle of parents: nothing else could let it go on
+                    running[executor.submit(self._load_one, run, None)] = run
+            elif (loaded := self._outcome[parent]) is None:
+                self._outcome[run.key] = None
+                self._result.failed.append((run.key, f"its parent {parent.run_id} was not loaded"))
+            else:
+                running[executor.submit(self._load_one, run, loaded)] = run
+        return later
+
+    def _load_one(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+        if self._stop.is_set():
+            raise SinkError("not loaded: the job was interrupted")
+        loaded = self._sink.load(run, parent)
+        failpoint("load.run-loaded")
+        return loaded
+
+    def _collect(self, running: dict[Future[LoadedRun], ExportedRun]) -> None:
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            run = running.pop(future)
+            self._outcome[run.key] = None
+            try:
+                loaded = future.result()
+            except AuthenticationError:
+                raise
+            except NeptuneExporterError as error:
+                self._result.failed.append((run.key, str(error)))
+                self._progress.message(f"{run.key}: {error}")
+            else:
+                self._outcome[run.key] = loaded
+                into = self._result.already_loaded if loaded.already_loaded else self._result.loaded
+                into.append((run.key, loaded))
+                self._result.losses.extend(loaded.losses)
+                rows = 0 if loaded.already_loaded else sum(c.rows for c in run.counts().values())
+                self._progress.advance(runs=1, rows=rows)
+
+
+def _verify_loaded(sink: Sink, runs: list[ExportedRun], result: LoadResult, progress: Progress) -> None:
+    arrived = {key for key, _ in result.loaded}
+    progress.start("check what arrived", len(arrived))
+    for run in runs:
+        if run.key not in arrived:
+            continue
+        try:
+            result.comparisons.extend(sink.verify(run))
+        except AuthenticationError:
+            raise
+        except NeptuneExporterError as error:
+            result.failed.append((run.key, f"loaded, but could not be checked: {error}"))
+        progress.advance(runs=1)
+    progress.finish()

@@ -1,0 +1,109 @@
+"""What an export has to do for a run, judged by the receipt of what was done before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from neptune_exporter.contract import AttributeRequest, AttributeSelection, RunRequest, SourceRun
+from neptune_exporter.dataset import Dataset, Receipt
+from neptune_exporter.model import RunKey
+
+
+class Action(str, Enum):
+    """What is to be done for a run."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    ADD = "add"
+    RETRY = "retry"
+    UP_TO_DATE = "up-to-date"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run and what an export would do for it."""
+
+    key: RunKey
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A planned run with what carrying it out takes."""
+
+    planned: PlannedRun
+    request: RunRequest
+    selections: tuple[AttributeSelection, ...] = ()
+    """What the receipt will say is covered once the request was read."""
+    keep_others: bool = False
+    """Rows of attributes that are not delivered now stay as they are."""
+
+
+def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, force: bool) -> RunPlan:
+    """Decide what to read of a run.
+
+    A run is up to date if its receipt names the same modification time, everything
+    wanted was asked for then, and nothing failed that may succeed now. What an
+    earlier export left out is added; what failed is asked for again; a run that
+    changed is read anew. Rows that this export does not ask for are never thrown away.
+    """
+    receipt = dataset.receipt(run.key)
+    if receipt is None:
+        return _without_receipt(dataset, run, wanted)
+    if force or not _is_same_state(receipt, run):
+        keep = not _covers_all(wanted, receipt.selections)
+        reason = "asked for anew" if force else _change(receipt, run)
+        return _plan(run, wanted, Action.CHANGED, reason, keep_others=keep)
+    if any(not f.attribute_path and not f.permanent for f in receipt.failures):
+        return _plan(run, wanted, Action.RETRY, "it failed as a whole", keep_others=True)
+    retry = frozenset(f.attribute_path for f in receipt.failures if not f.permanent and f.attribute_path)
+    retry = frozenset(path for path in retry if wanted.includes_path(path))
+    request = AttributeRequest(wanted, receipt.selections, retry)
+    if not retry and (wanted in receipt.selections or not request.classes):
+        planned = PlannedRun(run.key, Action.UP_TO_DATE, "unchanged since its export")
+        return RunPlan(planned, RunRequest(run, request))
+    selections = (*receipt.selections, *(() if wanted in receipt.selections else (wanted,)))
+    action, reason = (
+        (Action.RETRY, f"{len(retry)} attributes failed before")
+        if retry
+        else (Action.ADD, "an earlier export left attributes out")
+    )
+    return RunPlan(
+        PlannedRun(run.key, action, reason), RunRequest(run, request), selections, keep_others=True
+    )
+
+
+def _without_receipt(dataset: Dataset, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
+    """New, or exported by another tool: what that one has and this one does not ask for is kept."""
+    if dataset.run(run.key) is None:
+        return _plan(run, wanted, Action.NEW, "not in the dataset")
+    return _plan(run, wanted, Action.CHANGED, "exported by another tool, without a receipt", keep_others=True)
+
+
+def _plan(
+    run: SourceRun, wanted: AttributeSelection, action: Action, reason: str, *, keep_others: bool = False
+) -> RunPlan:
+    request = RunRequest(run, AttributeRequest(wanted))
+    return RunPlan(PlannedRun(run.key, action, reason), request, (wanted,), keep_others)
+
+
+def _is_same_state(receipt: Receipt, run: SourceRun) -> bool:
+    return run.modified_at is not None and receipt.modified_at == run.modified_at
+
+
+def _change(receipt: Receipt, run: SourceRun) -> str:
+    if run.modified_at is None or receipt.modified_at is None:
+        return "the source cannot tell whether it changed"
+    return f"changed at {run.modified_at.isoformat(timespec='seconds')}"
+
+
+def _covers_all(wanted: AttributeSelection, earlier: tuple[AttributeSelection, ...]) -> bool:
+    """Whether everything that earlier selections took is asked for again."""
+    if wanted.pattern is None and not wanted.names:
+        return all(e.classes <= wanted.classes for e in earlier)
+    return all(e == wanted for e in earlier)

@@ -1,0 +1,48 @@
+"""Which runs of a dataset a person asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from neptune_exporter.contract import ExportedRun, RunSelection, UsageError
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.model import RunKey
+
+
+def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection) -> Iterator[ExportedRun]:
+    """The runs of the dataset that were asked for, project by project.
+
+    Raises:
+        UsageError: a project that was named is not in the dataset.
+    """
+    present = dataset.projects()
+    unknown = [p for p in project_ids if p not in present]
+    if unknown:
+        raise UsageError(
+            f"the dataset has no project {', '.join(unknown)}; it has {', '.join(present) or 'none'}"
+        )
+    for project_id in project_ids or present:
+        for run in dataset.runs(project_id):
+            if runs.matches_id(run.key.run_id):
+                yield run
+
+
+def parents_first(runs: Sequence[ExportedRun]) -> list[ExportedRun]:
+    """The runs in an order in which a fork comes after its parent, otherwise as given.
+
+    A circle of parents, which Neptune cannot make but a file can hold, is broken
+    at its first run.
+    """
+    by_key = {run.key: run for run in runs}
+    ordered: list[ExportedRun] = []
+    seen: set[RunKey] = set()
+    for run in runs:
+        line: list[ExportedRun] = []
+        ancestor: ExportedRun | None = run
+        while ancestor is not None and ancestor.key not in seen:
+            seen.add(ancestor.key)
+            line.append(ancestor)
+            parent = ancestor.parent()
+            ancestor = by_key.get(parent) if parent is not None else None
+        ordered.extend(reversed(line))
+    return ordered

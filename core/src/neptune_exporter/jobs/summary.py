@@ -1,0 +1,37 @@
+"""Summarise: what a dataset holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from neptune_exporter.contract import DatasetError, DatasetSummary, ExportedRun, RunSelection
+from neptune_exporter.dataset import Dataset, summarise
+from neptune_exporter.model import RunKey
+
+
+def summarise_dataset(
+    data_path: Path, files_path: Path, project_ids: Sequence[str] = (), runs: RunSelection | None = None
+) -> tuple[DatasetSummary, Callable[[RunKey], ExportedRun]]:
+    """What the dataset holds of the runs asked for, and a way to open single runs of it.
+
+    Raises:
+        DatasetError: there is no dataset at that place.
+    """
+    dataset = Dataset(data_path, files_path)
+    summary = summarise(dataset)
+
+    def open_run(key: RunKey) -> ExportedRun:
+        run = dataset.run(key)
+        if run is None:
+            raise DatasetError(f"the dataset has no run {key}")
+        return run
+
+    selected = runs or RunSelection()
+    projects = [
+        replace(project, runs=[r for r in project.runs if selected.matches_id(r.key.run_id)])
+        for project in summary.projects
+        if not project_ids or project.project_id in project_ids
+    ]
+    return replace(summary, projects=projects), open_run

@@ -1,0 +1,113 @@
+"""Verify: the dataset against itself, or a target against the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neptune_exporter.contract import (
+    AuthenticationError,
+    Comparison,
+    NeptuneExporterError,
+    RunSelection,
+    SinkSpec,
+    UsageError,
+)
+from neptune_exporter.dataset import Dataset, Finding, verify
+from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
+from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.jobs.selecting import select_runs
+from neptune_exporter.model import RunKey
+
+
+@dataclass
+class VerifyResult:
+    """What a verification found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    """Of the dataset itself: everything damaged, missing or unexpected."""
+    comparisons: list[Comparison] = field(default_factory=list)
+    """Of a target with the dataset, equal items included."""
+    failed: list[tuple[RunKey, str]] = field(default_factory=list)
+    """Runs that could not be compared."""
+    runs_checked: int = 0
+    bytes_checked: int = 0
+
+    @property
+    def mismatches(self) -> list[Comparison]:
+        return [c for c in self.comparisons if c.verdict in MISMATCHES]
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything that could be checked is as it should be."""
+        damaged = any(f.is_damage for f in self.findings)
+        return not damaged and not self.mismatches and not self.failed
+
+
+def verify_dataset(
+    data_path: Path,
+    files_path: Path,
+    project_ids: Sequence[str],
+    runs: RunSelection,
+    progress: Progress,
+) -> VerifyResult:
+    """Check receipts, checksums and files of a dataset; read-only.
+
+    Raises:
+        UsageError: a project that was named is not in the dataset.
+    """
+    dataset = Dataset(data_path, files_path)
+    result = VerifyResult()
+    progress.start("verify the dataset")
+    try:
+        unknown = [p for p in project_ids if p not in dataset.projects()]
+        if unknown:
+            raise UsageError(f"the dataset has no project {', '.join(unknown)}")
+
+        def wanted(key: RunKey) -> bool:
+            return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
+
+        for item in verify(dataset, wanted):
+            if isinstance(item, Finding):
+                result.findings.append(item)
+            else:
+                result.runs_checked += 1
+                result.bytes_checked += item.bytes
+                progress.advance(runs=1, bytes=item.bytes)
+    finally:
+        progress.finish()
+    return result
+
+
+def verify_sink(
+    spec: SinkSpec, settings: object, options: LoadJobOptions, *, full: bool, progress: Progress
+) -> VerifyResult:
+    """Compare what a target holds with the dataset.
+
+    Raises:
+        AuthenticationError: the credentials were refused.
+        UsageError: the sink cannot read back, or a project is not in the dataset.
+    """
+    if not spec.capabilities.verifies:
+        raise UsageError(f"the loader {spec.name} cannot read back what it loaded")
+    result = VerifyResult()
+    runs = list(
+        select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
+    )
+    sink = spec.factory(settings, options.load)
+    progress.start("compare with the target", len(runs))
+    try:
+        for run in runs:
+            try:
+                result.comparisons.extend(sink.verify(run, full=full))
+            except AuthenticationError:
+                raise
+            except NeptuneExporterError as error:
+                result.failed.append((run.key, str(error)))
+            result.runs_checked += 1
+            progress.advance(runs=1)
+    finally:
+        progress.finish()
+        sink.close()
+    return result
