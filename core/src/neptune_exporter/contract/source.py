@@ -63,6 +63,8 @@ class RunDone:
     """
 
     run: RunKey
+    notes: tuple[str, ...] = ()
+    """What only reading showed, kept in the receipt after those of the `SourceRun`."""
 
 
 ReadEvent: TypeAlias = "RunRows | AttributeFailure | RunDone"
