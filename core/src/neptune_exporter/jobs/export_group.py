@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from neptune_exporter.contract import (
@@ -148,10 +148,11 @@ class _Group:
     def _publish(self, done: RunDone, version: str) -> None:
         writer = self._writer(done.run)
         plan = self._plans.pop(done.run)
+        run = replace(plan.request.run, notes=(*plan.request.run.notes, *done.notes))
         failures = self._failures.pop(done.run, [])
         failpoint("export.before-publish")
         writer.publish(
-            plan.request.run,
+            run,
             version,
             plan.selections,
             # What failed now may have been read well before: then the old rows are all there is.
