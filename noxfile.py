@@ -1,0 +1,121 @@
+"""Every check, and the demo. `nox` alone runs what CI runs; `nox -l` lists the rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+DIST = ROOT / "dist"
+CONSTRAINTS = ["-c", str(ROOT / "constraints.txt")]
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+PACKAGES = {
+    "core": "neptune_exporter_core",
+    "neptune2": "neptune_exporter_neptune2",
+    "neptune3": "neptune_exporter_neptune3",
+    "offline": "neptune_exporter_offline",
+    "pluto_loader": "neptune_exporter_pluto",
+}
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "typing", "tests", "plugin", "demo"]
+
+# pyenv keeps interpreters off PATH until they are chosen; here all of them are wanted.
+_pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+os.environ["PATH"] = os.pathsep.join(
+    [os.environ.get("PATH", ""), *(str(p / "bin") for p in sorted(_pyenv.glob("3.1[0-3].*")))]
+)
+
+
+def _folder(package: str) -> str:
+    return package if package == "core" else f"plugins/{package}"
+
+
+def _install_workspace(session: nox.Session, *extra: str) -> None:
+    """Every package from its source, editable, with what its tests need."""
+    packages = [arg for p in PACKAGES for arg in ("-e", f"./{_folder(p)}[testing]")]
+    session.install(*CONSTRAINTS, *packages, *extra)
+
+
+_built = False
+
+
+def _build_wheels(session: nox.Session) -> None:
+    """Build all wheels once a run of nox, in an environment that is not the session's."""
+    global _built
+    if _built:
+        return
+    shutil.rmtree(DIST, ignore_errors=True)
+    for folder in [".", *map(_folder, PACKAGES)]:
+        command = (
+            ["uv", "build", "--wheel", "--quiet", "--out-dir", str(DIST), folder]
+            if shutil.which("uv")
+            else [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(DIST), f"./{folder}"]
+        )
+        session.run_install(*command, external=True, silent=True)
+    _built = True
+
+
+def _wheel(package: str, extra: str = "testing") -> str:
+    (wheel,) = DIST.glob(f"{PACKAGES[package]}-*.whl")
+    return f"{wheel}[{extra}]"
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job without an account: train, export, look, load, prove."""
+    _install_workspace(session)
+    session.run("python", "examples/journey/journey.py", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests of the workspace in one environment, those that cross packages included."""
+    _install_workspace(session, "pytest-xdist")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("package", list(PACKAGES))
+def plugin(session: nox.Session, package: str) -> None:
+    """One package's tests against its built wheel and what that declares, and nothing else."""
+    _build_wheels(session)
+    wheels = dict.fromkeys([_wheel("core"), _wheel(package)])
+    session.install(*CONSTRAINTS, *wheels)
+    session.run("pytest", "-q", f"{_folder(package)}/tests", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: rules and format."""
+    session.install(*CONSTRAINTS, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """mypy, strict, over every package."""
+    _install_workspace(session, "mypy")
+    session.run("mypy", *(f"{_folder(p)}/src" for p in PACKAGES))
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build every wheel into dist/."""
+    _build_wheels(session)
+    session.log("built %s", ", ".join(sorted(p.name for p in DIST.glob("*.whl"))))
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Ratios against limits measured in the same run; nothing here passes or fails by time."""
+    _install_workspace(session, "psutil")
+    for script in sorted((ROOT / "benchmarks").glob("[!_]*.py")):
+        session.run("python", str(script.relative_to(ROOT)), *session.posargs)
