@@ -1,0 +1,271 @@
+"""Finds plugins one by one, so that a broken one breaks nothing but itself.
+
+A plugin is an entry point of the group `neptune_exporter` whose value is a module
+with hook implementations. It is loaded, checked and listed on its own; what is wrong
+with it is kept as one line and raised only when someone selects it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+
+import pluggy
+
+from neptune_exporter import hookspecs
+from neptune_exporter.configuration import setting_fields
+from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.contract.specs import API_VERSION, ReporterSpec, SinkSpec, SourceSpec
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+DISABLE_VARIABLE = "NEPTUNE_EXPORTER_DISABLE_PLUGINS"
+"""Names of plugins or distributions, separated by commas, that are not even imported."""
+
+Spec: TypeAlias = "SourceSpec | SinkSpec | ReporterSpec"
+Kind: TypeAlias = Literal["exporter", "loader", "reporter"]
+_SpecT = TypeVar("_SpecT", SourceSpec, SinkSpec, ReporterSpec)
+
+_HOOKS: Mapping[str, tuple[Kind, type]] = {
+    "neptune_exporter_sources": ("exporter", SourceSpec),
+    "neptune_exporter_sinks": ("loader", SinkSpec),
+    "neptune_exporter_reporters": ("reporter", ReporterSpec),
+}
+_KIND_OF: Mapping[type, Kind] = {spec_type: kind for kind, spec_type in _HOOKS.values()}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry point and what became of it."""
+
+    name: str
+    """Of the entry point."""
+    distribution: str
+    version: str
+    entry_point: str
+    """Where its hooks are: a module."""
+    specs: tuple[Spec, ...] = ()
+    """What it offers; of a broken one, as far as that was to be learned."""
+    error: str | None = None
+    """Why it cannot be used, in one line."""
+    disabled: bool = False
+
+    @property
+    def status(self) -> str:
+        return "disabled" if self.disabled else "broken" if self.error else "ok"
+
+    @property
+    def origin(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+@dataclass(frozen=True)
+class PluginRegistry:
+    """All plugins of this installation."""
+
+    plugins: tuple[Plugin, ...]
+    _by_name: dict[tuple[Kind, str], list[Plugin]] = field(init=False, default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for plugin in self.plugins:
+            for spec in plugin.specs:
+                if plugin.error is None:
+                    self._by_name.setdefault((_KIND_OF[type(spec)], spec.name), []).append(plugin)
+
+    @classmethod
+    def discover(
+        cls, *, builtin_only: bool = False, environ: Mapping[str, str] = os.environ
+    ) -> PluginRegistry:
+        """Load every plugin, each on its own. Never raises because of one."""
+        return cls(tuple(_builtin() if builtin_only else [*_builtin(), *_installed(environ)]))
+
+    def source(self, name: str) -> SourceSpec:
+        """The exporter of this name.
+
+        Raises:
+            UsageError: there is none, it is broken, or two plugins have it. Says what there is.
+        """
+        return self._select("exporter", name, SourceSpec)
+
+    def sink(self, name: str) -> SinkSpec:
+        """The loader of this name; raises as `source` does."""
+        return self._select("loader", name, SinkSpec)
+
+    def reporter(self, name: str) -> ReporterSpec:
+        """The reporter of this name; raises as `source` does."""
+        return self._select("reporter", name, ReporterSpec)
+
+    def specs(self, kind: Kind) -> list[Spec]:
+        """Everything of a kind that can be selected, by name."""
+        usable = [key for key, plugins in self._by_name.items() if key[0] == kind and len(plugins) == 1]
+        return [_find(self._by_name[key][0], key) for key in sorted(usable)]
+
+    def conflicts(self) -> dict[tuple[Kind, str], list[Plugin]]:
+        """What several plugins provide under one name, so that none of it can be selected."""
+        return {key: plugins for key, plugins in self._by_name.items() if len(plugins) > 1}
+
+    def _select(self, kind: Kind, name: str, spec_type: type[_SpecT]) -> _SpecT:
+        found = self._by_name.get((kind, name), [])
+        if len(found) == 1:
+            spec = _find(found[0], (kind, name))
+            assert isinstance(spec, spec_type)
+            return spec
+        if found:
+            origins = " and ".join(p.origin for p in found)
+            raise UsageError(
+                f"{origins} both provide the {kind} {name}: uninstall one, or name it in {DISABLE_VARIABLE}"
+            )
+        for plugin in self.plugins:
+            offered = {(_KIND_OF[type(s)], s.name) for s in plugin.specs}
+            if (kind, name) in offered or (plugin.name == name and not plugin.specs):
+                if plugin.disabled:
+                    raise UsageError(f"the {kind} {name} is disabled by {DISABLE_VARIABLE}")
+                if plugin.error:
+                    raise UsageError(
+                        f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
+                    )
+        available = ", ".join(spec.name for spec in self.specs(kind)) or "none"
+        raise UsageError(f"there is no {kind} {name}; available: {available}")
+
+
+def _find(plugin: Plugin, key: tuple[Kind, str]) -> Spec:
+    return next(s for s in plugin.specs if (_KIND_OF[type(s)], s.name) == key)
+
+
+def _builtin() -> list[Plugin]:
+    from importlib_metadata import EntryPoint
+
+    point = EntryPoint("builtin", "neptune_exporter.reporters", hookspecs.PROJECT)
+    return [_load(point, "neptune-exporter-core", core_version())]
+
+
+def core_version() -> str:
+    """The version of this installation."""
+    from importlib_metadata import version
+
+    return version("neptune-exporter-core")
+
+
+def _installed(environ: Mapping[str, str]) -> list[Plugin]:
+    """Every plugin on `sys.path`. Distributions are asked one by one: a bad file spoils only its own."""
+    from importlib_metadata import distributions
+
+    disabled = {_canonical(name) for name in environ.get(DISABLE_VARIABLE, "").split(",") if name.strip()}
+    plugins: list[Plugin] = []
+    seen: set[str] = set()
+    for found in distributions():
+        if not _may_have_plugins(found):
+            continue
+        name, version = _name_and_version(found)
+        if _canonical(name) in seen:
+            continue  # further back on the path, so not what is imported
+        seen.add(_canonical(name))
+        try:
+            points = found.entry_points.select(group=hookspecs.PROJECT)
+        except Exception as error:  # noqa: BLE001 - whatever a malformed file raises is listed
+            what = f"its entry_points.txt cannot be read: {type(error).__name__}"
+            plugins.append(Plugin(name, name, version, "", error=what))
+            continue
+        for point in points:
+            if {_canonical(point.name), _canonical(name)} & disabled:
+                plugins.append(Plugin(point.name, name, version, point.value, disabled=True))
+            else:
+                plugins.append(_load(point, name, version))
+    return sorted(plugins, key=lambda p: (p.name, p.distribution))
+
+
+def _may_have_plugins(found: Any) -> bool:
+    """A look at the text first: reading the metadata of hundreds of distributions would take long."""
+    try:
+        return f"[{hookspecs.PROJECT}]" in (found.read_text("entry_points.txt") or "")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _name_and_version(found: Any) -> tuple[str, str]:
+    try:
+        return str(found.name), str(found.version)
+    except Exception:  # noqa: BLE001 - metadata that is missing or malformed; the entry points may be fine
+        return Path(str(getattr(found, "_path", "unknown"))).stem.partition("-")[0], "?"
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+class _BrokenPluginError(Exception):
+    """What is wrong with a plugin, in one line."""
+
+
+def _load(point: EntryPoint, distribution: str, version: str) -> Plugin:
+    specs: list[Spec] = []
+    error = None
+    try:
+        for spec in _offered(point.load(), point.name):
+            _check_name(spec)
+            specs.append(spec)
+            _check(spec)
+    except _BrokenPluginError as broken:
+        error = str(broken)
+    except ModuleNotFoundError as missing:
+        error = f"it needs the module {missing.name}, which is not installed: reinstall {distribution}"
+    except (Exception, SystemExit) as unknown:  # noqa: BLE001 - foreign code: whatever it raises is listed
+        error = " ".join(f"{type(unknown).__name__}: {unknown}".split())
+    return Plugin(point.name, distribution, version, point.value, tuple(specs), error)
+
+
+def _offered(module: object, name: str) -> Iterable[Spec]:
+    """Call the hooks of one module. It gets a manager of its own, so nothing of others can interfere."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(module, name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise _BrokenPluginError(" ".join(str(error).split())) from error
+    found = manager.get_hookcallers(module) or []
+    if not found:
+        raise _BrokenPluginError(f"it implements none of the hooks {', '.join(_HOOKS)}")
+    for caller in found:
+        _, spec_type = _HOOKS[caller.name]
+        for implementation in caller.get_hookimpls():
+            # Called directly: pluggy drops a None, which is what a forgotten `return` gives.
+            offered = implementation.function()
+            if not isinstance(offered, Iterable):
+                raise _BrokenPluginError(
+                    f"{caller.name} returned {type(offered).__name__}, not a list of {spec_type.__name__}"
+                )
+            for spec in offered:
+                if not isinstance(spec, spec_type):
+                    raise _BrokenPluginError(
+                        f"{caller.name} gave a {type(spec).__name__}, not a {spec_type.__name__}"
+                    )
+                yield spec  # type: ignore[misc]
+
+
+def _check_name(spec: Any) -> None:
+    if not isinstance(spec.name, str) or not re.fullmatch(r"[a-z][a-z0-9_-]*", spec.name):
+        raise _BrokenPluginError(f"the name {spec.name!r} is not made of small letters, digits, _ and -")
+
+
+def _check(spec: Any) -> None:
+    if spec.api_version != API_VERSION:
+        age, cure = (
+            ("outdated", "upgrade the plugin")
+            if spec.api_version < API_VERSION
+            else ("newer", "upgrade neptune-exporter")
+        )
+        raise _BrokenPluginError(
+            f"it is {age}: made for version {spec.api_version} of the contract, this is {API_VERSION}: {cure}"
+        )
+    if not callable(spec.factory):
+        raise _BrokenPluginError(f"the factory of {spec.name} cannot be called")
+    try:
+        setting_fields(spec.name, spec.settings)
+    except (TypeError, NameError) as error:
+        raise _BrokenPluginError(f"{spec.name}: {error}") from error

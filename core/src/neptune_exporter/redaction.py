@@ -1,0 +1,37 @@
+"""Keeps credentials out of everything that is written for people: logs, errors, reports, receipts.
+
+Every `Secret` that a setting resolves to is remembered here, and `redact` takes it
+out of a text whoever wrote it: a vendor's client, a server's reply, a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from urllib.parse import quote, quote_plus
+
+_MASK = "***"
+_SHORTEST = 4
+"""Shorter values are no credentials, and taking them out would garble every text."""
+
+_lock = threading.Lock()
+_known: tuple[str, ...] = ()
+
+
+def remember(secret: str) -> None:
+    """Take this value, as it is or escaped, out of every text from now on."""
+    global _known
+    if len(secret) < _SHORTEST:
+        return
+    forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    forms |= {json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    with _lock:
+        # Longest first: a secret that contains another one goes as a whole.
+        _known = tuple(sorted({*_known, *forms}, key=lambda form: (-len(form), form)))
+
+
+def redact(text: str) -> str:
+    """The text without any remembered secret."""
+    for secret in _known:
+        text = text.replace(secret, _MASK)
+    return text
