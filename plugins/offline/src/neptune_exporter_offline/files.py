@@ -1,0 +1,216 @@
+"""Files that a run logged: where their bytes are, and how they get into the dataset.
+
+A path in a log is the user's own reference to a file of this machine: it is read when it
+is still there, unless the user says not to. A copy that the client made is read
+only from the run's own folder, never through a link or a name that leaves it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO
+
+from neptune_exporter.contract import FileWriter, StoredFile
+from neptune_exporter.model import RunKey
+from neptune_exporter_offline import oplog
+from neptune_exporter_offline.folders import Folder
+from neptune_exporter_offline.problems import Unreadable
+
+_CHUNK = 1 << 20
+
+BY_PATH, COPY, INLINE, DESTINATION = "path", "copy", "inline", "destination"
+
+
+@dataclass(frozen=True)
+class FileReference:
+    """Where the bytes of a logged file are, small enough to keep for every entry of a series."""
+
+    folder: int
+    """Index among the folders of the run."""
+    kind: str
+    """`path` on this machine, `copy` in the folder, `inline` in the log, or a `destination` (3.x)."""
+    text: str = ""
+    """The path, the copy's name, or the destination."""
+    name: str = ""
+    """A file name or extension, for a person to recognise it."""
+    log: str = ""
+    offset: int = 0
+    length: int = 0
+    """`inline`: the record in the log."""
+    index: int = 0
+    """`inline`: which of the record's values."""
+
+    def encode(self) -> str:
+        return json.dumps(astuple(self))
+
+    @classmethod
+    def decode(cls, text: str) -> FileReference:
+        return cls(*json.loads(text))
+
+
+@dataclass(frozen=True)
+class UploadRequest:
+    """A row of `file_upload_requests` of neptune-scale: which file belongs to a destination."""
+
+    folder: int
+    source_path: str
+    is_temporary: bool
+    """The client wrote the file itself, into the run's folder."""
+
+
+class FileStore:
+    """Stores files of one run in the dataset."""
+
+    def __init__(
+        self,
+        run: RunKey,
+        writer: FileWriter,
+        folders: Sequence[Folder],
+        requests: Mapping[str, UploadRequest],
+        *,
+        read_paths: bool,
+    ) -> None:
+        self.run = run
+        self.writer = writer
+        self.folders = folders
+        self._requests = requests
+        self._read_paths = read_paths
+
+    def store(
+        self, path: str, reference: FileReference, step: Decimal | float | None = None, ordinal: int = 0
+    ) -> StoredFile:
+        """Copy the bytes of one file, streaming.
+
+        Raises:
+            Unreadable: it is gone, or is not to be read.
+        """
+        name, source = self._open(reference)
+        with source, self.writer.create(self.run, path, name=name, step=step, ordinal=ordinal) as target:
+            for chunk in read_chunks(source):
+                target.write(chunk)
+        return target.stored
+
+    def open_path(self, path: str) -> BinaryIO:
+        """Open a file that was logged by path.
+
+        Raises:
+            Unreadable: it is gone, or is not to be read.
+        """
+        self.check_paths_may_be_read(path)
+        return _open_regular(Path(path), f"{shown(path)} was logged by its path and is not on this machine")
+
+    def check_paths_may_be_read(self, path: str) -> None:
+        """Raises Unreadable if the user said that files logged by path are not to be read."""
+        if not self._read_paths:
+            raise Unreadable(f"{shown(path)} was logged by its path, and --no-offline-read-files was given")
+
+    def _open(self, reference: FileReference) -> tuple[str, BinaryIO]:
+        if reference.kind == BY_PATH:
+            return reference.name, self.open_path(reference.text)
+        if reference.kind == COPY:
+            return reference.name, self._open_copy(reference.folder, oplog.UPLOADS, reference.text)
+        if reference.kind == INLINE:
+            content = self._inline(reference)
+            return reference.name or image_extension(content), io.BytesIO(content)
+        return self._open_destination(reference.text)
+
+    def _open_copy(self, folder: int, subfolder: str, name: str) -> BinaryIO:
+        if not name or name in (".", "..") or re.search(r"[/\\\0]", name):
+            message = f"the log names a copy outside of its folder ({shown(name)}); not read"
+            raise Unreadable(message, permanent=True)
+        directory = self.folders[folder].directory / subfolder
+        missing = f"the client's copy {shown(name)} is not there; the client deletes it once it was sent"
+        return _open_regular(directory / name, missing, follow_links=False, permanent=True)
+
+    def _inline(self, reference: FileReference) -> bytes:
+        position = oplog.Position(reference.log, reference.offset, reference.length)
+        operation = oplog.read_at(self.folders[reference.folder].path, position)
+        if "file_content" in operation:
+            content = operation["file_content"]
+        else:
+            value = operation["values"][reference.index]["value"]
+            content = value.get("data") if isinstance(value, dict) else value
+        try:
+            decoded = base64.b64decode(content or "", validate=True)
+        except (binascii.Error, TypeError, ValueError):
+            raise Unreadable("its content in the log is not base64", permanent=True) from None
+        if not decoded:
+            raise Unreadable(
+                "the client logged it without content, as it does with large images", permanent=True
+            )
+        return decoded
+
+    def _open_destination(self, destination: str) -> tuple[str, BinaryIO]:
+        request = self._requests.get(destination)
+        if request is None:
+            raise Unreadable(
+                f"the client had sent the file to the server ({shown(destination)}) and keeps no trace of it",
+                permanent=True,
+            )
+        source_name, name = base_name(request.source_path), base_name(destination)
+        if not request.is_temporary:
+            return name, self.open_path(request.source_path)
+        # The client names such a file by a uuid: only its extension says something.
+        shown_name = Path(name).suffix if name == source_name else name
+        return shown_name, self._open_copy(request.folder, "", source_name)
+
+
+def _open_regular(
+    path: Path, missing: str, *, follow_links: bool = True, permanent: bool = False
+) -> BinaryIO:
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe must not block
+    if not follow_links:
+        if path.is_symlink():
+            raise Unreadable(f"{shown(str(path))} is a link; not followed", permanent=True)
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Unreadable(missing, permanent=permanent) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise Unreadable(f"{shown(str(path))} cannot be read: {reason}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Unreadable(f"{shown(str(path))} is not a file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_chunks(source: BinaryIO) -> Iterator[bytes]:
+    """All bytes in pieces. Raises Unreadable if the medium fails."""
+    while True:
+        try:
+            chunk = source.read(_CHUNK)
+        except OSError as error:
+            raise Unreadable(f"{shown(str(source.name))} cannot be read: {error.strerror}") from error
+        if not chunk:
+            return
+        yield chunk
+
+
+_IMAGES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}
+
+
+def image_extension(content: bytes) -> str:
+    """The extension of an image by its first bytes; the client logs images without their names."""
+    return next((extension for start, extension in _IMAGES.items() if content.startswith(start)), "")
+
+
+def base_name(path: str) -> str:
+    """The last part of a path of any system."""
+    return re.split(r"[/\\]", path)[-1]
+
+
+def shown(path: str) -> str:
+    """A path as it may stand in a line for a person."""
+    return path if path.isprintable() else repr(path)

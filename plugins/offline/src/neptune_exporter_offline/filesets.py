@@ -1,0 +1,204 @@
+"""File sets and artifacts of Neptune 2.x, made now of what their recorded paths name, as a sync would.
+
+The log holds only glob patterns and paths. How the client turns them into the files of
+a set is in `neptune.internal.backends.hosted_file_operations.get_unique_upload_entries`,
+and into the list of an artifact in `neptune.internal.artifacts.drivers.local`.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+from urllib.parse import urlsplit
+
+from neptune_exporter.contract import OpenFile, StoredFile
+from neptune_exporter_offline.files import FileStore, read_chunks, shown
+from neptune_exporter_offline.problems import Unreadable
+
+
+@dataclass(frozen=True)
+class Upload:
+    """`upload_files`: add what the patterns match."""
+
+    patterns: tuple[str, ...]
+    working_directory: Path
+
+
+@dataclass(frozen=True)
+class Removal:
+    """`delete_files`: remove entries of the set, or what lies below them."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """`track_files`: a path of an artifact, and where in it the files go."""
+
+    path: str
+    destination: str | None
+    working_directory: Path
+
+
+@dataclass(frozen=True)
+class AssignedHash:
+    """An artifact that was assigned by the hash of another one."""
+
+    hash: str
+
+
+Report = Callable[[Unreadable], None]
+"""Takes what is missing while the rest is stored."""
+
+
+def store_file_set(
+    path: str, changes: Sequence[Upload | Removal], store: FileStore, report: Report
+) -> StoredFile | None:
+    """Zip the files of a set into the dataset; None if there are none (what is missing was reported).
+
+    Raises:
+        Unreadable: not one can be read, or a medium fails.
+    """
+    entries: dict[str, Path] = {}
+    for change in changes:
+        if isinstance(change, Upload):
+            entries.update(_find(change, store, report))
+        else:
+            entries = {n: source for n, source in entries.items() if not _is_in(n, change.names)}
+    if not entries:
+        return None
+    with store.writer.create(store.run, path, name="files.zip") as target:
+        output = cast("IO[bytes]", _ZipOutput(target))
+        with zipfile.ZipFile(output, "w", strict_timestamps=False) as archive:
+            for name, source in sorted(entries.items()):
+                try:
+                    file = store.open_path(str(source))
+                except Unreadable as problem:
+                    report(problem)
+                    continue
+                with file:
+                    _add(archive, name, source, file)
+        if not archive.namelist():
+            raise Unreadable("none of its files can be read")
+    return target.stored
+
+
+def store_artifact(
+    path: str, changes: Sequence[Tracked | AssignedHash], store: FileStore, report: Report
+) -> StoredFile | None:
+    """The list of an artifact's files as JSON, as Neptune lists them; None if there are none."""
+    listed: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        try:
+            if isinstance(change, AssignedHash):
+                reason = f"only the server knew the files of the artifact with the hash {change.hash}"
+                raise Unreadable(reason, permanent=True)
+            for entry in _tracked_files(change, store):
+                listed[entry["filePath"]] = entry
+        except Unreadable as problem:
+            report(problem)
+    if not listed:
+        return None
+    with store.writer.create(store.run, path, name="files_list.json") as target:
+        target.write(json.dumps([listed[name] for name in sorted(listed)]).encode())
+    return target.stored
+
+
+def _is_in(name: str, removed: frozenset[str]) -> bool:
+    return any(name == r or name.startswith(r.rstrip("/") + "/") for r in removed)
+
+
+def _find(upload: Upload, store: FileStore, report: Report) -> Iterator[tuple[str, Path]]:
+    """Names in the set and the files that they are."""
+    matches: set[Path] = set()
+    for pattern in upload.patterns:
+        try:
+            store.check_paths_may_be_read(pattern)
+            # Not pathlib: the client's patterns skip hidden files.
+            found = {Path(p) for p in glob.iglob(pattern, recursive=True)}  # noqa: PTH207
+            if not found:
+                raise Unreadable(f"nothing on this machine matches {shown(pattern)}")
+            matches |= found
+        except Unreadable as problem:
+            report(problem)
+    root = _root(matches, upload.working_directory)
+    for match in sorted(matches):
+        if not match.is_dir():
+            yield _name(match, root), match
+            continue
+        for directory, _, files in os.walk(match):  # does not follow links
+            for file in files:
+                source = Path(directory, file)
+                yield _name(source, root), source
+
+
+def _root(matches: set[Path], working_directory: Path) -> Path | None:
+    """What names in the set are relative to."""
+    try:
+        root = Path(os.path.commonpath(matches))
+    except ValueError:  # nothing, or on several Windows drives
+        return None
+    if root.is_file():
+        root = root.parent
+    return working_directory if working_directory in root.parents else root
+
+
+def _name(file: Path, root: Path | None) -> str:
+    return (file if root is None else file.relative_to(root)).as_posix()
+
+
+def _add(archive: zipfile.ZipFile, name: str, source: Path, file: BinaryIO) -> None:
+    info = zipfile.ZipInfo.from_file(source, name, strict_timestamps=False)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    with archive.open(info, "w", force_zip64=True) as target:
+        for chunk in read_chunks(file):
+            target.write(chunk)
+
+
+class _ZipOutput:
+    """What zipfile needs to write a stream that cannot seek."""
+
+    def __init__(self, target: OpenFile) -> None:
+        self._target = target
+
+    def write(self, data: bytes) -> int:
+        self._target.write(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
+
+def _tracked_files(tracked: Tracked, store: FileStore) -> Iterator[dict[str, Any]]:
+    scheme = urlsplit(tracked.path).scheme
+    if scheme not in ("", "file"):
+        raise Unreadable(f"{shown(tracked.path)} is not on this machine; the artifact's list cannot be made")
+    store.check_paths_may_be_read(tracked.path)
+    location = Path(tracked.path.removeprefix("file://")).expanduser()
+    location = tracked.working_directory / location  # an absolute path stays as it is
+    files = sorted(location.rglob("*")) if location.is_dir() else [location]
+    for file in files:
+        if file.is_dir():
+            continue
+        name = file.relative_to(location).as_posix() if file != location else file.name
+        with store.open_path(str(file)) as content:
+            digest = hashlib.sha1(usedforsecurity=False)  # what Neptune identifies files by
+            for chunk in read_chunks(content):
+                digest.update(chunk)
+            status = os.fstat(content.fileno())
+        modified = datetime.fromtimestamp(status.st_mtime).strftime("%Y-%m-%d %H:%M:%S")
+        yield {
+            "filePath": name if tracked.destination is None else f"{tracked.destination.rstrip('/')}/{name}",
+            "fileHash": digest.hexdigest(),
+            "type": "Local",
+            "size": status.st_size,
+            "metadata": {"file_path": f"file://{file.resolve().as_posix()}", "last_modified": modified},
+        }

@@ -1,0 +1,100 @@
+"""Which run a folder belongs to, and the folders of one run as one `SourceRun`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from neptune_exporter.contract import SourceRun, UsageError
+from neptune_exporter.model import RunKey
+from neptune_exporter_offline.folders import Folder
+from neptune_exporter_offline.settings import UUID_FIELD, OfflineSettings
+from neptune_exporter_offline.times import from_mtime
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run with its folders, in the order in which their processes began."""
+
+    key: RunKey
+    folders: tuple[Folder, ...]
+
+    def listed(self) -> SourceRun:
+        notes = dict.fromkeys(note for folder in self.folders for note in self._notes(folder))
+        return SourceRun(
+            self.key,
+            modified_at=self.modified_at,
+            name=next((f.name for f in reversed(self.folders) if f.name), None),
+            handle=json.dumps([str(f.path) for f in self.folders]),
+            size_hint=sum(f.size_hint for f in self.folders),
+            notes=tuple(notes),
+        )
+
+    @property
+    def modified_at(self) -> datetime:
+        return from_mtime(max(f.modified_ns for f in self.folders))
+
+    def _notes(self, folder: Folder) -> Iterable[str]:
+        yield from folder.notes
+        if folder.is_project:
+            yield "Metadata of the project itself, not of a run"
+
+
+def identify(folders: Sequence[Folder], settings: OfflineSettings) -> dict[RunKey, FoundRun]:
+    """The runs that the folders belong to.
+
+    Raises:
+        UsageError: a run id option names nothing that is there, or gives one id to several runs.
+    """
+    ids = _RunIds(folders, settings)
+    runs: dict[RunKey, list[Folder]] = {}
+    for folder in folders:
+        project_id = folder.project_id or settings.project or _default_project(folder)
+        runs.setdefault(RunKey(project_id, ids.of(folder), folder.kind), []).append(folder)
+    for key, members in runs.items():
+        containers = {(f.client, f.container_id) for f in members}
+        if len(containers) > 1:
+            names = ", ".join(sorted(f.directory.name for f in members))
+            raise UsageError(
+                f"--offline-run-id gives {len(containers)} different runs the id {key.run_id}: {names}; "
+                f"put {UUID_FIELD} into the pattern, or name single runs as FOLDER=ID"
+            )
+    return {key: FoundRun(key, tuple(members)) for key, members in sorted(runs.items())}
+
+
+class _RunIds:
+    def __init__(self, folders: Sequence[Folder], settings: OfflineSettings) -> None:
+        self._pattern = settings.run_id_pattern
+        self._single = settings.run_ids
+        known = {name for f in folders if f.client == 2 for name in _names(f)}
+        unknown = sorted(set(self._single) - known)
+        if unknown:
+            raise UsageError(
+                f"--offline-run-id {unknown[0]}=…: no Neptune 2.x folder or uuid of that name was found "
+                f"in {', '.join(settings.path)}"
+            )
+
+    def of(self, folder: Folder) -> str:
+        if folder.client == 3:
+            return folder.container_id
+        for name in _names(folder):
+            if name in self._single:
+                return self._single[name]
+        default = f"project-{folder.container_id}" if folder.is_project else folder.container_id
+        return default if self._pattern is None else self._pattern.replace(UUID_FIELD, default)
+
+
+def _names(folder: Folder) -> tuple[str, str]:
+    return folder.directory.name, folder.container_id
+
+
+def _default_project(folder: Folder) -> str:
+    return f"offline/{folder.working_directory.name or 'runs'}"
+
+
+def paths_of(handle: str) -> list[Path]:
+    """The folders that `FoundRun.listed` put into the handle."""
+    return [Path(path) for path in json.loads(handle)]

@@ -1,0 +1,196 @@
+"""Applies the operations of the 2.x client (`neptune.internal.operation`) to the state of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from neptune_exporter.model import AttributeType, SysAttribute
+from neptune_exporter_offline.files import BY_PATH, COPY, INLINE, FileReference, base_name
+from neptune_exporter_offline.filesets import AssignedHash, Removal, Tracked, Upload
+from neptune_exporter_offline.folders import Folder
+from neptune_exporter_offline.oplog import Position, Record
+from neptune_exporter_offline.series import Series
+from neptune_exporter_offline.state import State
+from neptune_exporter_offline.times import from_seconds, to_datetime
+
+Operation = dict[str, Any]
+
+_COPIED_TYPES = {
+    "Float": AttributeType.FLOAT,
+    "Integer": AttributeType.INT,
+    "Boolean": AttributeType.BOOL,
+    "String": AttributeType.STRING,
+    "Datetime": AttributeType.DATETIME,
+}
+"""Attribute classes of the client that can be copied, by name."""
+
+_MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
+
+
+class Neptune2Replay:
+    """Applies records in the order in which they were logged."""
+
+    def __init__(self, state: State, folders: Sequence[Folder]) -> None:
+        self._state = state
+        self._folders = folders
+        self._folder = 0
+        self._position = Position("", 0, 0)
+        self._counted_steps = False
+        self._handlers: dict[str, Callable[[str, Operation], None]] = {
+            "AssignFloat": lambda path, op: state.assign(path, AttributeType.FLOAT, float(op["value"])),
+            "AssignInt": lambda path, op: state.assign(path, AttributeType.INT, int(op["value"])),
+            "AssignBool": lambda path, op: state.assign(path, AttributeType.BOOL, bool(op["value"])),
+            "AssignString": lambda path, op: state.assign(path, AttributeType.STRING, _text(op["value"])),
+            "AssignDatetime": lambda path, op: state.assign(
+                path, AttributeType.DATETIME, to_datetime(op["value"])
+            ),
+            "AssignArtifact": self._assign_artifact,
+            "TrackFilesToArtifact": self._track_files,
+            "ClearArtifact": lambda path, op: state.changes(path, AttributeType.ARTIFACT).clear(),
+            "UploadFile": self._upload_file,
+            "UploadFileContent": self._upload_content,
+            "UploadFileSet": self._upload_file_set,
+            "DeleteFiles": self._delete_files,
+            "LogFloats": self._log_floats,
+            "LogStrings": self._log_strings,
+            "LogImages": self._log_images,
+            "ClearFloatLog": lambda path, op: state.clear_series(path, AttributeType.FLOAT_SERIES),
+            "ClearStringLog": lambda path, op: state.clear_series(path, AttributeType.STRING_SERIES),
+            "ClearImageLog": lambda path, op: state.clear_series(path, AttributeType.FILE_SERIES),
+            "ConfigFloatSeries": self._configure,
+            "AddStrings": lambda path, op: state.strings(path).update(map(_text, op["values"])),
+            "RemoveStrings": lambda path, op: state.strings(path).difference_update(op["values"]),
+            "ClearStringSet": lambda path, op: state.strings(path).clear(),
+            "DeleteAttribute": lambda path, op: state.delete(path),
+            "CopyAttribute": self._copy,
+        }
+
+    def apply(self, folder: int, record: Record) -> None:
+        """Apply one operation; one that cannot be understood is reported and left out."""
+        operation = record.operation
+        try:
+            path = "/".join(part for part in operation["path"] if part)
+        except _MALFORMED:
+            self._state.problems.add("", None, "an operation without a path was not applied")
+            return
+        handler = self._handlers.get(str(operation.get("type")))
+        if handler is None:
+            message = f"operations of the type {operation.get('type')!r} are not known and were not applied"
+            self._state.problems.add(path, None, message, permanent=False)
+            return
+        self._folder, self._position = folder, record.position
+        try:
+            handler(path, operation)
+        except _MALFORMED:
+            message = f"a malformed {operation['type']} operation was not applied"
+            self._state.problems.add(path, None, message)
+
+    def finish(self, run_id: str) -> None:
+        """Add what the log does not hold itself but is known of the run."""
+        self._state.set_default(SysAttribute.ID, AttributeType.STRING, run_id)
+        if self._counted_steps and any(f.first_operation > 1 for f in self._folders):
+            self._state.problems.note("Points logged without a step are counted from 0 in what is left here")
+        begun = [f.started_at for f in self._folders if f.started_at is not None]
+        if begun and all(f.offline for f in self._folders):
+            self._state.set_default(SysAttribute.CREATION_TIME, AttributeType.DATETIME, min(begun))
+
+    def _log_floats(self, path: str, operation: Operation) -> None:
+        series = self._state.series(path, AttributeType.FLOAT_SERIES)
+        if series is not None:
+            for entry in operation["values"]:
+                value, time = float(entry["value"]), from_seconds(entry["ts"])
+                series.add(self._step(series, entry), time, value)
+
+    def _log_strings(self, path: str, operation: Operation) -> None:
+        series = self._state.series(path, AttributeType.STRING_SERIES)
+        if series is not None:
+            for entry in operation["values"]:
+                value, time = _text(entry["value"]), from_seconds(entry["ts"])
+                series.add(self._step(series, entry), time, value, 60 + 2 * len(value))
+
+    def _log_images(self, path: str, operation: Operation) -> None:
+        series = self._state.series(path, AttributeType.FILE_SERIES)
+        if series is None:
+            return
+        for index, entry in enumerate(operation["values"]):
+            value, time = entry["value"], from_seconds(entry["ts"])
+            if isinstance(value, dict) and (value.get("name") or value.get("description")):
+                self._state.problems.note("Names and descriptions of images have no place in the dataset")
+            reference = self._inline("", index).encode()
+            series.add(self._step(series, entry), time, reference, 60 + len(reference))
+
+    def _step(self, series: Series, entry: Operation) -> float:
+        step: float | None = entry.get("step")
+        if step is None:  # the server counts them
+            self._counted_steps = True
+            return series.next_step()
+        return step
+
+    def _upload_file(self, path: str, operation: Operation) -> None:
+        extension = f".{operation['ext']}" if operation.get("ext") else ""
+        if operation.get("file_path"):
+            file_path = _text(operation["file_path"])
+            reference = FileReference(self._folder, BY_PATH, file_path, base_name(file_path))
+        else:
+            reference = FileReference(self._folder, COPY, _text(operation["tmp_file_name"]), extension)
+        self._state.assign(path, AttributeType.FILE, reference)
+
+    def _upload_content(self, path: str, operation: Operation) -> None:
+        extension = f".{operation['ext']}" if operation.get("ext") else ""
+        _text(operation["file_content"])
+        self._state.assign(path, AttributeType.FILE, self._inline(extension))
+
+    def _inline(self, name: str, index: int = 0) -> FileReference:
+        at = self._position
+        return FileReference(self._folder, INLINE, "", name, at.file, at.offset, at.length, index)
+
+    def _upload_file_set(self, path: str, operation: Operation) -> None:
+        upload = Upload(tuple(map(_text, operation["file_globs"])), self._working_directory)
+        changes = self._state.changes(path, AttributeType.FILE_SET)
+        if operation["reset"] not in (False, "False"):
+            changes.clear()
+        changes.append(upload)
+
+    def _delete_files(self, path: str, operation: Operation) -> None:
+        self._state.changes(path, AttributeType.FILE_SET).append(Removal(frozenset(operation["file_paths"])))
+
+    def _assign_artifact(self, path: str, operation: Operation) -> None:
+        self._state.changes(path, AttributeType.ARTIFACT)[:] = [AssignedHash(_text(operation["hash"]))]
+
+    def _track_files(self, path: str, operation: Operation) -> None:
+        tracked = [
+            Tracked(_text(source), target, self._working_directory) for source, target in operation["entries"]
+        ]
+        self._state.changes(path, AttributeType.ARTIFACT).extend(tracked)
+
+    @property
+    def _working_directory(self) -> Any:
+        return self._folders[self._folder].working_directory
+
+    def _configure(self, path: str, operation: Operation) -> None:
+        self._state.series(path, AttributeType.FLOAT_SERIES)
+        if any(operation.get(name) is not None for name in ("min", "max", "unit")):
+            self._state.problems.note("Units and value ranges of charts have no place in the dataset")
+
+    def _copy(self, path: str, operation: Operation) -> None:
+        attribute_type = _COPIED_TYPES[operation["source_attr_name"]]
+        source_path = "/".join(part for part in operation["source_path"] if part)
+        container = operation["container_id"]
+        source = self._state.attributes.get(source_path)
+        is_here = container == self._folders[self._folder].container_id
+        if not is_here or source is None or source.type is not attribute_type:
+            self._state.problems.add(
+                path,
+                attribute_type,
+                f"it was copied from {source_path} of {operation['container_type']} {container}, whose "
+                "value is not in this run's folders",
+            )
+            return
+        self._state.assign(path, attribute_type, source.value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value

@@ -1,0 +1,225 @@
+"""Applies the operations of neptune-scale to the state of a run.
+
+They are rows of `run_operations` (`neptune_scale.sync.operations_repository`): a protobuf
+`Run` for every process that opened the run, and `UpdateRunSnapshot`s for all that was logged.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from neptune_exporter.model import AttributeType, SysAttribute
+from neptune_exporter_offline import wire
+from neptune_exporter_offline.files import DESTINATION, FileReference, UploadRequest
+from neptune_exporter_offline.folders import Folder
+from neptune_exporter_offline.problems import Problems
+from neptune_exporter_offline.state import State
+from neptune_exporter_offline.times import from_nanos, to_datetime
+
+_UPDATE, _CREATE = 0, 1
+_MILLION = 1_000_000
+_STEP_LIMIT = 10**12
+_FAMILY = "sys/family"
+
+_APPENDED = {
+    "float64": AttributeType.FLOAT_SERIES,
+    "string": AttributeType.STRING_SERIES,
+    "histogram": AttributeType.HISTOGRAM_SERIES,
+    "file_ref": AttributeType.FILE_SERIES,
+}
+_ASSIGNED = {
+    "float64": AttributeType.FLOAT,
+    "int64": AttributeType.INT,
+    "bool": AttributeType.BOOL,
+    "string": AttributeType.STRING,
+    "timestamp": AttributeType.DATETIME,
+    "string_set": AttributeType.STRING_SET,
+    "file_ref": AttributeType.FILE,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of `run_operations`."""
+
+    at: float
+    """When it was logged, milliseconds since 1970; never before the row before it."""
+    operation_type: int
+    operation: bytes
+
+
+def rows(database: sqlite3.Connection, folder: Folder, problems: Problems) -> Iterator[Row]:
+    """All operations of a database in order. One that is damaged is read as far as it goes, and reported."""
+    name, last, at = folder.directory.name, 0, 0.0
+    columns = "sequence_id, timestamp, operation_type, operation"
+    query = f"SELECT {columns} FROM run_operations ORDER BY sequence_id"
+    try:
+        for sequence_id, timestamp, operation_type, operation in database.execute(query):
+            if last and sequence_id != last + 1:
+                problems.add("", None, f"{name}: operations {last + 1:,} to {sequence_id - 1:,} are missing")
+            last, at = sequence_id, max(at, timestamp)
+            yield Row(at, operation_type, operation)
+    except sqlite3.DatabaseError as error:
+        problems.add("", None, f"{name}: the database is damaged after operation {last:,}: {error}")
+
+
+def upload_requests(
+    database: sqlite3.Connection, index: int, folder: Folder, problems: Problems
+) -> dict[str, UploadRequest]:
+    """The files that the client had not sent yet, by destination."""
+    query = "SELECT source_path, destination, is_temporary FROM file_upload_requests ORDER BY id"
+    try:
+        found = database.execute(query).fetchall()
+    except sqlite3.OperationalError:  # no such table: the client is older than files
+        return {}
+    except sqlite3.DatabaseError as error:
+        problems.add("", None, f"{folder.directory.name}: its list of files is damaged: {error}")
+        return {}
+    return {to: UploadRequest(index, source, bool(temporary)) for source, to, temporary in found}
+
+
+class Neptune3Replay:
+    """Applies rows in the order in which they were logged."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._runs: list[Any] = []
+
+    def apply(self, folder: int, row: Row) -> None:
+        """Apply one operation; what cannot be understood of it is reported and left out."""
+        try:
+            if row.operation_type == _UPDATE:
+                self._update(folder, wire.UpdateRunSnapshot.FromString(row.operation))
+            elif row.operation_type == _CREATE:
+                self._runs.append(wire.Run.FromString(row.operation))
+            else:
+                message = f"operations of the type {row.operation_type} are not known and were not applied"
+                self._state.problems.add("", None, message, permanent=False)
+        except (wire.DecodeError, TypeError):
+            self._state.problems.add("", None, "a malformed operation was not applied")
+
+    def finish(self, project_id: str, run_id: str) -> None:
+        """Add what Neptune shows of a run by how it was created."""
+        state = self._state
+        state.set_default(SysAttribute.CUSTOM_RUN_ID, AttributeType.STRING, run_id)
+        names = [run.experiment_id for run in self._runs if run.experiment_id]
+        if names:  # the last one took the name
+            state.set_default(SysAttribute.NAME, AttributeType.STRING, names[-1])
+        if not self._runs:
+            return
+        created = self._runs[0]  # the others opened a run that was there already
+        if created.HasField("creation_time"):
+            time = _datetime(created.creation_time)
+            state.set_default(SysAttribute.CREATION_TIME, AttributeType.DATETIME, time)
+        if not created.HasField("fork_point"):
+            if created.family:
+                state.set_default(_FAMILY, AttributeType.STRING, created.family)
+            return
+        fork = created.fork_point
+        state.set_default(SysAttribute.FORK_PARENT, AttributeType.STRING, fork.parent_run_id)
+        if fork.HasField("step"):
+            step = (fork.step.whole * _MILLION + fork.step.micro) / _MILLION
+            state.set_default(SysAttribute.FORK_STEP, AttributeType.FLOAT, step)
+        if fork.parent_project not in ("", project_id):
+            state.problems.note(f"Forked from a run of another project, {fork.parent_project}")
+
+    def _update(self, folder: int, update: Any) -> None:
+        if update.append:
+            self._append(folder, update)
+        for path, value in update.assign.items():
+            self._assign(folder, path, value)
+        for path, change in update.modify_sets.items():
+            self._modify_set(path, change)
+
+    def _append(self, folder: int, update: Any) -> None:
+        stamp = update.timestamp
+        time = from_nanos(stamp.seconds, stamp.nanos)
+        step = None
+        if update.HasField("step"):
+            whole = update.step.whole
+            step = whole * _MILLION + update.step.micro
+            if whole >= _STEP_LIMIT:  # the client refuses them
+                for path in update.append:
+                    self._state.problems.add(path, None, "points at steps of 1e12 and more were left out")
+                return
+        state = self._state
+        preview = update.HasField("preview") and update.preview.is_preview
+        for path, value in update.append.items():
+            kind = value.WhichOneof("kind")
+            if kind == "float64":
+                series = state.previews(path) if preview else state.series(path, AttributeType.FLOAT_SERIES)
+                if series is not None:
+                    series.add(_next_step(series) if step is None else step, time, value.float64)
+                continue
+            attribute_type = _APPENDED.get(kind)
+            if attribute_type is None:
+                self._report_kind(path, kind, "appended")
+                continue
+            series = state.series(path, attribute_type)
+            if series is not None:
+                point, size = _point(folder, kind, value)
+                series.add(_next_step(series) if step is None else step, time, point, size)
+
+    def _assign(self, folder: int, path: str, value: Any) -> None:
+        kind = value.WhichOneof("kind")
+        attribute_type = _ASSIGNED.get(kind)
+        if attribute_type is None:
+            self._report_kind(path, kind, "assigned")
+            return
+        found: object = getattr(value, kind)
+        if kind == "timestamp":
+            try:
+                found = _datetime(value.timestamp)
+            except OverflowError:
+                self._state.problems.add(path, attribute_type, "its time is beyond the years 1 to 9999")
+                return
+        elif kind == "string_set":
+            found = set(value.string_set.values)
+        elif kind == "file_ref":
+            found = FileReference(folder, DESTINATION, value.file_ref.path)
+        self._state.assign(path, attribute_type, found)
+
+    def _modify_set(self, path: str, change: Any) -> None:
+        if change.WhichOneof("kind") != "string":
+            self._report_kind(path, None, "modified")
+            return
+        strings = self._state.strings(path)
+        for value, what in change.string.values.items():
+            if what == wire.ADD:
+                strings.add(value)
+            elif what == wire.REMOVE:
+                strings.discard(value)
+
+    def _report_kind(self, path: str, kind: str | None, how: str) -> None:
+        what = "of an unknown kind" if kind is None else f"of the kind {kind}"
+        self._state.problems.add(path, None, f"values {what} were {how} and not read", permanent=False)
+
+
+def _point(folder: int, kind: str, value: Any) -> tuple[object, int]:
+    """The value as `Series.add` takes it, and the bytes that it keeps."""
+    if kind == "string":
+        return value.string, 60 + 2 * len(value.string)
+    if kind == "file_ref":
+        reference = FileReference(folder, DESTINATION, value.file_ref.path).encode()
+        return reference, 60 + len(reference)
+    histogram = value.histogram
+    edges = array("d", histogram.bin_edges)
+    if histogram.WhichOneof("kind") == "densities":
+        values, kind = array("d", histogram.densities.values), "DENSITY"
+    else:
+        values, kind = array("d", map(float, histogram.counts.values)), "COUNTING"
+    return (kind, edges, values), 8 * (len(edges) + len(values))
+
+
+def _next_step(series: Any) -> float:
+    """For a point without a step: the whole one after the highest so far, as the protocol says."""
+    last: float | None = series.last_step
+    return 0 if last is None else (int(last) // _MILLION + 1) * _MILLION
+
+
+def _datetime(stamp: Any) -> Any:
+    return to_datetime(from_nanos(stamp.seconds, stamp.nanos))

@@ -1,0 +1,46 @@
+"""What could not be read, and what a person should know; a million of one kind is one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from neptune_exporter.contract import AttributeFailure
+from neptune_exporter.model import AttributeType, RunKey
+
+
+class Unreadable(Exception):  # noqa: N818 - turned into an AttributeFailure, never shown as an error
+    """One value or file cannot be read. `permanent`: no later export can succeed either."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class Problems:
+    """Failures and notes of one run."""
+
+    def __init__(self) -> None:
+        self._failures: Counter[tuple[str, AttributeType | None, str, bool]] = Counter()
+        self._notes: Counter[str] = Counter()
+
+    def add(
+        self, path: str, attribute_type: AttributeType | None, message: str, *, permanent: bool = True
+    ) -> None:
+        """One more failure. An empty path means the run as a whole."""
+        self._failures[path, attribute_type, message, permanent] += 1
+
+    def note(self, message: str, count: int = 1) -> None:
+        """Something to keep with the run that cost no data. Notes with a count end in it."""
+        self._notes[message] += count
+
+    def take_failures(self, run: RunKey) -> Iterator[AttributeFailure]:
+        """What has come up since the last call."""
+        failures, self._failures = self._failures, Counter()
+        for (path, attribute_type, message, permanent), count in failures.items():
+            times = "" if count == 1 else f" ({count:,} times)"
+            yield AttributeFailure(run, path, attribute_type, message + times, permanent=permanent)
+
+    def notes(self) -> tuple[str, ...]:
+        counted = self._notes.items()
+        return tuple(f"{message} ({count:,})" if count > 1 else message for message, count in counted)

@@ -1,0 +1,235 @@
+"""The points of series while a log is replayed: columns in memory, and above a budget in a temporary file.
+
+A log interleaves all series of a run, and a dataset wants one series after the other.
+So points are kept per series, and when all series together pass the budget, each
+one's points are appended as a record batch to an Arrow file. Read back, a series is
+the list of its batches: its points in the order of the log, in bounded memory.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter.model import AttributeType
+from neptune_exporter.schema import HISTOGRAM_TYPE
+
+BUDGET = 48 * 2**20
+"""Bytes of points (as counted by `Spill.used`) that are kept in memory."""
+
+SORT_LIMIT = 32 * 2**20
+"""A series out of order is sorted by step if it takes at most this many bytes; else it stays as logged."""
+
+POINT_BYTES = 24
+"""What a step, a time and a number take."""
+
+_VALUE_TYPES = {
+    AttributeType.FLOAT_SERIES: pa.float64(),
+    AttributeType.STRING_SERIES: pa.string(),
+    AttributeType.FILE_SERIES: pa.string(),
+    AttributeType.HISTOGRAM_SERIES: HISTOGRAM_TYPE,
+}
+
+
+class Series:
+    """Points of one series. `add` them through the method of its type; `steps` and `times` are filled by it.
+
+    Steps are float64, or int64 millionths where the client records exact ones; times
+    are milliseconds since 1970, UTC.
+    """
+
+    __slots__ = (
+        "_spill", "bytes", "in_order", "last_step", "rows", "segments", "steps", "times", "type", "values"
+    )  # fmt: skip
+
+    def __init__(self, attribute_type: AttributeType, spill: Spill) -> None:
+        self.type = attribute_type
+        self._spill = spill
+        self.last_step: float | None = None
+        self.in_order = True
+        self.rows = 0
+        self.bytes = 0
+        self.segments: list[int] = []
+        self._reset_buffers()
+
+    def _reset_buffers(self) -> None:
+        self.steps = array(self._spill.step_code)
+        self.times = array("q")
+        self.values: array[float] | list[str] | HistogramBuffer
+        if self.type is AttributeType.FLOAT_SERIES:
+            self.values = array("d")
+        elif self.type is AttributeType.HISTOGRAM_SERIES:
+            self.values = HistogramBuffer()
+        else:
+            self.values = []
+
+    def add(self, step: float, time: int, value: object, size: int = 0) -> None:
+        """Append a point. The value must already be of the right type: float, str or `HistogramValue`."""
+        self.steps.append(step)  # type: ignore[arg-type]  # int where the code is 'q'
+        self.times.append(time)
+        self.values.append(value)  # type: ignore[arg-type]
+        self.rows += 1
+        last = self.last_step
+        if last is not None and step < last:
+            self.in_order = False
+        else:
+            self.last_step = step
+        size += POINT_BYTES
+        self.bytes += size
+        spill = self._spill
+        spill.used += size
+        if spill.used > spill.budget:
+            spill.flush()
+
+    def next_step(self) -> float:
+        """The step of a point that was logged without one: 0, then one more than the highest so far."""
+        return 0.0 if self.last_step is None else self.last_step + 1
+
+    def clear(self) -> None:
+        """Forget all points. Where they were spilled to, they stay as dead bytes until the end."""
+        self.last_step, self.in_order, self.rows, self.bytes = None, True, 0, 0
+        self.segments = []
+        self._reset_buffers()
+
+    def take_buffered(self) -> pa.RecordBatch | None:
+        """What is in memory, as a batch of `step`, `time` and `value`; the memory is free then."""
+        if not self.times:
+            return None
+        step_type = pa.int64() if self._spill.step_code == "q" else pa.float64()
+        columns = [_from_array(self.steps, step_type), _from_array(self.times, pa.int64())]
+        if isinstance(self.values, HistogramBuffer):
+            columns.append(self.values.finish())
+        elif isinstance(self.values, array):
+            columns.append(_from_array(self.values, pa.float64()))
+        else:
+            columns.append(pa.array(self.values, pa.string()))
+        self._reset_buffers()
+        return pa.RecordBatch.from_arrays(columns, names=["step", "time", "value"])
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All points, ordered by step where that takes little memory, else as they were logged. Once only."""
+        batches = self._spill.read(self)
+        if not self.in_order and self.bytes <= SORT_LIMIT:
+            table = pa.Table.from_batches(list(batches))
+            order = pc.sort_indices(table["step"])  # stable: points of one step stay as logged
+            batches = iter(table.take(order).combine_chunks().to_batches())
+        yield from batches
+
+
+class HistogramBuffer:
+    """Histograms as flat columns."""
+
+    __slots__ = ("edge_ends", "edges", "types", "value_ends", "values")
+
+    def __init__(self) -> None:
+        self.types: list[str] = []
+        self.edges, self.values = array("d"), array("d")
+        self.edge_ends, self.value_ends = array("i", [0]), array("i", [0])
+
+    def append(self, histogram: tuple[str, array[float], array[float]]) -> None:
+        kind, edges, values = histogram
+        self.types.append(kind)
+        self.edges.extend(edges)
+        self.values.extend(values)
+        self.edge_ends.append(len(self.edges))
+        self.value_ends.append(len(self.values))
+
+    def finish(self) -> pa.Array:
+        def lists(ends: array[int], items: array[float]) -> pa.Array:
+            return pa.ListArray.from_arrays(_from_array(ends, pa.int32()), _from_array(items, pa.float64()))
+
+        return pa.StructArray.from_arrays(
+            [
+                pa.array(self.types, pa.string()),
+                lists(self.edge_ends, self.edges),
+                lists(self.value_ends, self.values),
+            ],
+            fields=list(HISTOGRAM_TYPE),
+        )
+
+
+class Spill:
+    """Where the series of one run keep their points. Use as a context manager: it removes its files."""
+
+    def __init__(self, *, exact_steps: bool, budget: int = BUDGET) -> None:
+        self.step_code = "q" if exact_steps else "d"
+        self.used = 0
+        self.budget = budget
+        self._series: dict[Series, None] = {}  # in order of appearance
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._writers: dict[AttributeType, tuple[pa.OSFile, pa.RecordBatchFileWriter]] = {}
+        self._readers: dict[AttributeType, pa.RecordBatchFileReader] = {}
+        self._counts: dict[AttributeType, int] = {}
+
+    def new_series(self, attribute_type: AttributeType) -> Series:
+        series = Series(attribute_type, self)
+        self._series[series] = None
+        return series
+
+    def forget(self, series: Series) -> None:
+        """The attribute was deleted."""
+        series.clear()
+        self._series.pop(series, None)
+
+    def flush(self) -> None:
+        """Move all points in memory to disk."""
+        for series in self._series:
+            batch = series.take_buffered()
+            if batch is not None:
+                count = self._counts.get(series.type, 0)
+                self._writer(series.type, batch.schema).write_batch(batch)
+                self._counts[series.type] = count + 1
+                series.segments.append(count)
+        self.used = 0
+
+    def read(self, series: Series) -> Iterator[pa.RecordBatch]:
+        if series.segments:
+            reader = self._reader(series.type)
+            for index in series.segments:
+                yield reader.get_batch(index)
+        batch = series.take_buffered()
+        if batch is not None:
+            yield batch
+
+    def _path(self, attribute_type: AttributeType) -> str:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="neptune-exporter-")
+        return str(Path(self._folder.name) / f"{attribute_type}.arrow")
+
+    def _writer(self, attribute_type: AttributeType, schema: pa.Schema) -> pa.RecordBatchFileWriter:
+        if attribute_type not in self._writers:
+            sink = pa.OSFile(self._path(attribute_type), "wb")
+            self._writers[attribute_type] = sink, pa.ipc.new_file(sink, schema)
+        return self._writers[attribute_type][1]
+
+    def _reader(self, attribute_type: AttributeType) -> pa.RecordBatchFileReader:
+        """All writing of this type ends here."""
+        if attribute_type not in self._readers:
+            sink, writer = self._writers.pop(attribute_type)
+            writer.close()
+            sink.close()
+            self._readers[attribute_type] = pa.ipc.open_file(pa.OSFile(self._path(attribute_type), "rb"))
+        return self._readers[attribute_type]
+
+    def __enter__(self) -> Spill:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sink, writer in self._writers.values():
+            writer.close()
+            sink.close()
+        self._writers.clear()
+        self._readers.clear()
+        self._series.clear()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+
+def _from_array(values: array[int] | array[float], arrow_type: pa.DataType) -> pa.Array:
+    return pa.Array.from_buffers(arrow_type, len(values), [None, pa.py_buffer(values)])

@@ -1,0 +1,61 @@
+"""The settings of the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neptune_exporter.contract import UsageError, setting
+
+UUID_FIELD = "{uuid}"
+
+
+@dataclass(frozen=True)
+class OfflineSettings:
+    """Where the folders are, and what the client of Neptune 2.x did not write into them."""
+
+    path: tuple[str, ...] = setting(
+        default=(".neptune",),
+        help="Folder to search for what the Neptune clients left: a .neptune folder, one run's folder, "
+        "or any folder above. May be given several times.",
+        env=("NEPTUNE_DATA_DIRECTORY", "NEPTUNE_LOG_DIRECTORY"),
+    )
+    project: str | None = setting(
+        default=None,
+        help="Project (workspace/project) of Neptune 2.x folders, which do not name theirs. Without it: "
+        "offline/<name of the folder that .neptune lies in>. Neptune 3.x folders name their project.",
+    )
+    run_id: tuple[str, ...] = setting(
+        default=(),
+        help="Run id for Neptune 2.x folders, which know only a uuid (the default id). Either FOLDER=ID or "
+        "UUID=ID for one run (may be given several times), or one pattern for all others, "
+        "such as 'OLD-{uuid}'.",
+    )
+    read_files: bool = setting(
+        default=True,
+        help="Read files that were logged by path where they still exist on this machine. The clients "
+        "keep only the paths of such files. Files that the clients copied are always read.",
+    )
+
+    def __post_init__(self) -> None:
+        patterns = [entry for entry in self.run_id if "=" not in entry]
+        if len(patterns) > 1:
+            raise UsageError(
+                f"--offline-run-id: more than one pattern ({', '.join(patterns)}); "
+                "give one, and FOLDER=ID for single runs"
+            )
+        for entry in self.run_id:
+            if not entry.partition("=")[2 if "=" in entry else 0].strip():
+                raise UsageError(f"--offline-run-id {entry!r}: the id is empty; write FOLDER=ID")
+        if self.project is not None and not self.project.strip("/ "):
+            raise UsageError("--offline-project is empty; write workspace/project")
+
+    @property
+    def run_id_pattern(self) -> str | None:
+        """The entry that is for every run without one of its own."""
+        return next((entry for entry in self.run_id if "=" not in entry), None)
+
+    @property
+    def run_ids(self) -> dict[str, str]:
+        """Run ids by folder name or uuid."""
+        pairs = (entry.partition("=") for entry in self.run_id if "=" in entry)
+        return {folder: run_id for folder, _, run_id in pairs}

@@ -1,0 +1,108 @@
+"""The source: lists the runs that folders belong to, and replays their logs into rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from importlib.metadata import version
+
+from neptune_exporter.contract import (
+    AttributeFailure,
+    FileWriter,
+    ReadEvent,
+    RunDone,
+    RunRequest,
+    RunSelection,
+    Source,
+    SourceError,
+    SourceRun,
+)
+from neptune_exporter.model import RunKey
+from neptune_exporter_offline.folders import Folder, find
+from neptune_exporter_offline.identity import FoundRun, identify, paths_of
+from neptune_exporter_offline.reading import read_run
+from neptune_exporter_offline.settings import OfflineSettings
+
+
+class OfflineSource(Source):
+    """Reads folders that both Neptune clients left on this machine."""
+
+    def __init__(self, settings: OfflineSettings) -> None:
+        self._settings = settings
+        self._found: dict[RunKey, FoundRun] | None = None
+
+    @property
+    def version(self) -> str:
+        return f"neptune-exporter-offline {version('neptune-exporter-offline')}"
+
+    def projects(self) -> Sequence[str]:
+        return sorted(self._by_project)
+
+    def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        found = self._by_project.get(project_id)
+        if found is None:
+            others = ", ".join(self.projects()[:10])
+            hint = ""
+            if any(f.client == 2 for run in self._search().values() for f in run.folders):
+                hint = "; folders of Neptune 2.x do not name their project: give it as --offline-project"
+            raise SourceError(f"no folder of project {project_id} was found, only of {others}{hint}")
+        for run in found:
+            listed = run.listed()
+            if (
+                run.key.kind in selection.kinds
+                and selection.matches_id(run.key.run_id)
+                and selection.matches_modified(listed.modified_at)
+            ):
+                yield listed
+
+    def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+        for request in group:
+            yield from self._read(request, files)
+
+    def _read(self, request: RunRequest, files: FileWriter) -> Iterator[ReadEvent]:
+        key = request.run.key
+        notes: list[str] = []
+        folders, read_paths = self._folders(request.run), self._settings.read_files
+        for event in read_run(key, folders, request.attributes, files, notes, read_paths=read_paths):
+            if not isinstance(event, AttributeFailure) or _concerns(event, request):
+                yield event
+        yield RunDone(key, tuple(notes))
+
+    def _folders(self, run: SourceRun) -> Sequence[Folder]:
+        paths = set(paths_of(run.handle))
+        found = self._search().get(run.key)
+        folders = [] if found is None else [f for f in found.folders if f.path in paths]
+        if len(folders) != len(paths):
+            gone = ", ".join(sorted(str(p) for p in paths - {f.path for f in folders}))
+            raise SourceError(f"{run.key}: {gone} is not there any more")
+        return folders
+
+    @cached_property
+    def _by_project(self) -> dict[str, list[FoundRun]]:
+        projects = defaultdict(list)
+        for key, run in self._search().items():
+            projects[key.project_id].append(run)
+        return projects
+
+    def _search(self) -> dict[RunKey, FoundRun]:
+        if self._found is None:
+            folders = find(self._settings.path)
+            if not folders:
+                where = ", ".join(self._settings.path)
+                raise SourceError(
+                    f"no Neptune run was found in {where}: neither a log (data-*.log) nor a database "
+                    "(run_operations.sqlite3)"
+                )
+            self._found = identify(folders, self._settings)
+        return self._found
+
+
+def _concerns(failure: AttributeFailure, request: RunRequest) -> bool:
+    """Whether a failure is of something that was asked for."""
+    path, attribute_type = failure.attribute_path, failure.attribute_type
+    if not path:
+        return True
+    if attribute_type is None:
+        return request.attributes.wanted.includes_path(path)
+    return request.attributes.includes(path, attribute_type)

@@ -1,0 +1,132 @@
+"""The attributes of a run while its log is replayed: last assignment wins, clears and deletes take effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from neptune_exporter.contract import AttributeRequest
+from neptune_exporter.model import AttributeType
+from neptune_exporter_offline.problems import Problems
+from neptune_exporter_offline.series import Series, Spill
+
+
+@dataclass
+class Attribute:
+    """One attribute. What `value` is depends on the type:
+
+    a number, str, bool or aware datetime; a set of str; a `FileReference` (file); the
+    list of what was done to a file set or artifact; a `Series`.
+    """
+
+    type: AttributeType
+    value: Any
+    wanted: bool
+    """False: the export does not ask for it. Its points are not kept."""
+    previews: Series | None = None
+    """Preview points of a metric, kept apart: which of them count is known only at the end."""
+
+
+class State:
+    """All attributes of one run."""
+
+    def __init__(self, request: AttributeRequest, spill: Spill, problems: Problems) -> None:
+        self.attributes: dict[str, Attribute] = {}
+        self.problems = problems
+        self._request = request
+        self._spill = spill
+
+    def assign(self, path: str, attribute_type: AttributeType, value: object) -> None:
+        """Set a single value."""
+        attribute = self._find(path, attribute_type)
+        if attribute is None:
+            self._create(path, attribute_type, value)
+        elif attribute.type is attribute_type:
+            attribute.value = value
+
+    def series(self, path: str, attribute_type: AttributeType) -> Series | None:
+        """Where points of a series go; None where none are to be kept."""
+        attribute = self.attributes.get(path)
+        if attribute is None:
+            attribute = self._create(path, attribute_type, None)
+            if attribute.wanted:
+                attribute.value = self._spill.new_series(attribute_type)
+        elif attribute.type is not attribute_type:
+            self._refuse(path, attribute.type, attribute_type)
+            return None
+        value: Series | None = attribute.value
+        return value
+
+    def previews(self, path: str) -> Series | None:
+        """Where preview points of a metric go."""
+        self.series(path, AttributeType.FLOAT_SERIES)
+        attribute = self.attributes[path]
+        if attribute.type is not AttributeType.FLOAT_SERIES or not attribute.wanted:
+            return None
+        if not self._request.wanted.metric_previews:
+            self.problems.note("Preview points were left out; --include-metric-previews takes them")
+            return None
+        if attribute.previews is None:
+            attribute.previews = self._spill.new_series(AttributeType.FLOAT_SERIES)
+        return attribute.previews
+
+    def clear_series(self, path: str, attribute_type: AttributeType) -> None:
+        series = self.series(path, attribute_type)
+        if series is not None:
+            series.clear()
+
+    def strings(self, path: str) -> set[str]:
+        """The string set to change."""
+        values: set[str] = self._container(path, AttributeType.STRING_SET, set)
+        return values
+
+    def changes(self, path: str, attribute_type: AttributeType) -> list[Any]:
+        """The list of what was done to a file set or artifact, to be added to."""
+        values: list[Any] = self._container(path, attribute_type, list)
+        return values
+
+    def delete(self, path: str) -> None:
+        attribute = self.attributes.pop(path, None)
+        if attribute is None:
+            return
+        for series in (attribute.value, attribute.previews):
+            if isinstance(series, Series):
+                self._spill.forget(series)
+
+    def set_default(self, path: str, attribute_type: AttributeType, value: object) -> None:
+        """Set a single value that the log does not hold itself."""
+        if path not in self.attributes:
+            self._create(path, attribute_type, value)
+
+    def ordered(self, types: Iterable[AttributeType]) -> Iterable[tuple[str, Attribute]]:
+        """The wanted attributes of the given types, by path."""
+        chosen = frozenset(types)
+        paths = sorted(p for p, a in self.attributes.items() if a.wanted and a.type in chosen)
+        return ((path, self.attributes[path]) for path in paths)
+
+    def _container(self, path: str, attribute_type: AttributeType, make: type) -> Any:
+        attribute = self._find(path, attribute_type)
+        if attribute is None:
+            attribute = self._create(path, attribute_type, make())
+        # Of another type: Neptune refuses the operation, so it changes something that nobody keeps.
+        return attribute.value if attribute.type is attribute_type else make()
+
+    def _find(self, path: str, attribute_type: AttributeType) -> Attribute | None:
+        attribute = self.attributes.get(path)
+        if attribute is not None and attribute.type is not attribute_type:
+            self._refuse(path, attribute.type, attribute_type)
+        return attribute
+
+    def _create(self, path: str, attribute_type: AttributeType, value: object) -> Attribute:
+        attribute = Attribute(attribute_type, value, self._request.includes(path, attribute_type))
+        self.attributes[path] = attribute
+        return attribute
+
+    def _refuse(self, path: str, known: AttributeType, other: AttributeType) -> None:
+        self.problems.add(
+            path,
+            other,
+            f"a value of type {other} was logged to an attribute of type {known}; Neptune refuses that, "
+            "and the attribute keeps its first type",
+        )

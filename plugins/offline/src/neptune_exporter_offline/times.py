@@ -1,0 +1,45 @@
+"""Times as the clients write them: milliseconds since 1970, the resolution of the dataset."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def from_seconds(seconds: float) -> int:
+    """Milliseconds from a double of seconds: first rounded to the microsecond that was meant.
+
+    1700000000.123 is stored a little below that; cutting it would give 122 ms.
+    """
+    return round(seconds * 1_000_000) // 1000
+
+
+def from_nanos(seconds: int, nanos: int) -> int:
+    """Milliseconds from a protobuf Timestamp.
+
+    neptune-scale computes nanoseconds in floating point (`datetime_to_proto`): 0.123 s
+    becomes 122,999,907 ns. So they are rounded to microseconds before they are cut.
+    """
+    return (seconds * 1_000_000 + (nanos + 500) // 1000) // 1000
+
+
+def to_datetime(milliseconds: int) -> datetime:
+    """Aware. Raises OverflowError beyond the years 1 to 9999."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def parse_iso(text: object) -> datetime | None:
+    """An ISO time as `metadata.json` has it; None if it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def from_mtime(nanoseconds: int) -> datetime:
+    """A file's modification time, exactly to the microsecond."""
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
