@@ -91,6 +91,8 @@ def _field(plugin: str, field: dataclasses.Field[object], hint: object) -> Setti
     info = field.metadata.get(METADATA_KEY)
     if not isinstance(info, SettingInfo):
         raise TypeError(f"the setting {field.name} is not made with setting()")
+    if info.flag is not None and not re.fullmatch(r"--[a-z0-9][a-z0-9-]*", info.flag):
+        raise TypeError(f"the setting {field.name} has the malformed flag {info.flag}")
     base, multiple = _scalar(hint)
     if base is None:
         raise TypeError(f"the setting {field.name} has the unsupported type {hint}")
@@ -225,6 +227,11 @@ def _find(
     return None
 
 
+def is_reference(value: str) -> bool:
+    """Whether a secret's flag names a place (`-`, `@FILE`) or nothing, instead of holding the secret."""
+    return value in ("", "-") or value.startswith("@")
+
+
 def _from_elsewhere(field: SettingField, value: object) -> object:
     """A secret that is not on the command line itself: `-` is standard input, `@FILE` a file."""
     if value == "-":
@@ -233,7 +240,7 @@ def _from_elsewhere(field: SettingField, value: object) -> object:
 
             return getpass.getpass(f"{field.flag}: ")
         return sys.stdin.readline().rstrip("\r\n")
-    if not isinstance(value, str) or not value.startswith("@"):
+    if not isinstance(value, str) or not is_reference(value) or not value:
         return value
     descriptor = re.fullmatch(r"/dev/fd/(\d+)", value[1:])
     try:

@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 DISABLE_VARIABLE = "NEPTUNE_EXPORTER_DISABLE_PLUGINS"
 """Names of plugins or distributions, separated by commas, that are not even imported."""
 
+RESERVED_FLAGS = frozenset(
+    {
+        *("--help", "--version", "--verbose", "--no-progress", "--log-file", "--config", "--no-plugins"),
+        *("--exporter", "--loader", "--reporter", "--project-ids", "--data-path", "--files-path", "--runs"),
+        *("--models", "--runs-query", "--models-query", "--attributes", "--classes", "--exclude"),
+        *("--include-archived-runs", "--include-archived-models", "--include-metric-previews"),
+        *("--modified-since", "--modified-until", "--force", "--workers", "--dry-run", "--json"),
+        *("--workspace", "--project-pattern", "--project-exclude-pattern", "--error-report-file"),
+        *("--name-prefix", "--step-multiplier", "--no-verify", "--loss-report", "--full", "--output"),
+    }
+)
+"""Options of the commands themselves: a setting of a plugin cannot have one of them for its flag."""
+
 Spec: TypeAlias = "SourceSpec | SinkSpec | ReporterSpec"
 Kind: TypeAlias = Literal["exporter", "loader", "reporter"]
 _SpecT = TypeVar("_SpecT", SourceSpec, SinkSpec, ReporterSpec)
@@ -37,6 +50,11 @@ _HOOKS: Mapping[str, tuple[Kind, type]] = {
     "neptune_exporter_reporters": ("reporter", ReporterSpec),
 }
 _KIND_OF: Mapping[type, Kind] = {spec_type: kind for kind, spec_type in _HOOKS.values()}
+
+
+def kind_of(spec: Spec) -> Kind:
+    """What sort of thing a spec describes, by the word that people use for it."""
+    return _KIND_OF[type(spec)]
 
 
 @dataclass(frozen=True)
@@ -75,7 +93,7 @@ class PluginRegistry:
         for plugin in self.plugins:
             for spec in plugin.specs:
                 if plugin.error is None:
-                    self._by_name.setdefault((_KIND_OF[type(spec)], spec.name), []).append(plugin)
+                    self._by_name.setdefault((kind_of(spec), spec.name), []).append(plugin)
 
     @classmethod
     def discover(
@@ -105,6 +123,10 @@ class PluginRegistry:
         usable = [key for key, plugins in self._by_name.items() if key[0] == kind and len(plugins) == 1]
         return [_find(self._by_name[key][0], key) for key in sorted(usable)]
 
+    def available(self, kind: Kind) -> str:
+        """The names of a kind, for messages."""
+        return ", ".join(spec.name for spec in self.specs(kind)) or "none; install a plugin"
+
     def conflicts(self) -> dict[tuple[Kind, str], list[Plugin]]:
         """What several plugins provide under one name, so that none of it can be selected."""
         return {key: plugins for key, plugins in self._by_name.items() if len(plugins) > 1}
@@ -121,7 +143,7 @@ class PluginRegistry:
                 f"{origins} both provide the {kind} {name}: uninstall one, or name it in {DISABLE_VARIABLE}"
             )
         for plugin in self.plugins:
-            offered = {(_KIND_OF[type(s)], s.name) for s in plugin.specs}
+            offered = {(kind_of(s), s.name) for s in plugin.specs}
             if (kind, name) in offered or (plugin.name == name and not plugin.specs):
                 if plugin.disabled:
                     raise UsageError(f"the {kind} {name} is disabled by {DISABLE_VARIABLE}")
@@ -129,12 +151,11 @@ class PluginRegistry:
                     raise UsageError(
                         f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
                     )
-        available = ", ".join(spec.name for spec in self.specs(kind)) or "none"
-        raise UsageError(f"there is no {kind} {name}; available: {available}")
+        raise UsageError(f"there is no {kind} {name}; available: {self.available(kind)}")
 
 
 def _find(plugin: Plugin, key: tuple[Kind, str]) -> Spec:
-    return next(s for s in plugin.specs if (_KIND_OF[type(s)], s.name) == key)
+    return next(s for s in plugin.specs if (kind_of(s), s.name) == key)
 
 
 def _builtin() -> list[Plugin]:
@@ -266,6 +287,9 @@ def _check(spec: Any) -> None:
     if not callable(spec.factory):
         raise _BrokenPluginError(f"the factory of {spec.name} cannot be called")
     try:
-        setting_fields(spec.name, spec.settings)
+        fields = setting_fields(spec.name, spec.settings)
     except (TypeError, NameError) as error:
         raise _BrokenPluginError(f"{spec.name}: {error}") from error
+    for setting in fields:
+        if setting.flag in RESERVED_FLAGS:
+            raise _BrokenPluginError(f"{spec.name}: the flag {setting.flag} belongs to the commands")

@@ -1,0 +1,95 @@
+"""The root command. It imports a subcommand only when that one is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neptune_exporter.cli.exit_codes import report_error
+from neptune_exporter.cli.state import State, state_of
+
+_COMMANDS = {
+    "export": ("export", "Bring runs from Neptune into the dataset on disk."),
+    "export-models": ("export", "Bring the model registry (Neptune 2.x) into the dataset."),
+    "projects": ("projects", "List the projects that an exporter can discover."),
+    "summary": ("summary", "Tell what a dataset holds."),
+    "load": ("load", "Bring a dataset into a tracker."),
+    "verify": ("verify", "Prove that a dataset is whole, or that a tracker holds it."),
+    "plugins": ("plugins", "List plugins and their settings."),
+    "completion": ("completion", "Print the completion script for a shell."),
+}
+
+
+class App(click.Group):
+    """Knows its commands by name, and turns every error into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"neptune_exporter.cli.{_COMMANDS[cmd_name][0]}")
+        command = getattr(module, cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing and not args[0].startswith("-"):
+            raise click.UsageError(f"there is no command {args[0]}; there are {', '.join(_COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--no-plugins" in args:  # it counts wherever it stands: before any option of a plugin is known
+            state_of(ctx).builtin_only = True
+            args = [arg for arg in args if arg != "--no-plugins"] or ["--help"]
+        return super().parse_args(ctx, args)
+
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> int:
+        state = extra.setdefault("obj", State())
+        try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except Exception as error:  # noqa: BLE001 - the last resort: told in one line, with -v in full
+            code = report_error(error, verbose=state.verbose > 0)
+        if standalone_mode:
+            sys.exit(code or 0)
+        return int(code or 0)
+
+
+@click.command(cls=App, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="neptune-exporter-core", message="%(prog)s %(version)s")
+@click.option("--no-plugins", is_flag=True, expose_value=False, help="Use nothing but what is built in.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Settings file instead of ./neptune-exporter.toml.",
+)
+@click.option("-v", "--verbose", count=True, help="Say more; tracebacks; -vv also what libraries log.")
+@click.pass_context
+def app(ctx: click.Context, config: Path | None, verbose: int) -> None:
+    """Get every byte of your history out of Neptune, prove that it is whole, and load it anywhere.
+
+    Exit codes: 0 complete, 1 failure, 2 wrong usage, 3 partial (what failed is listed),
+    4 verification found a difference, 130 interrupted (run the same command again to go on).
+    """
+    state = state_of(ctx)
+    state.config = config
+    state.verbose = verbose

@@ -1,0 +1,220 @@
+"""Commands with options in named sections, and with the options of plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from neptune_exporter.cli.logs import logging_to
+from neptune_exporter.cli.state import State, state_of
+
+if TYPE_CHECKING:
+    from neptune_exporter.configuration import SettingField
+    from neptune_exporter.plugins import Kind, Spec
+
+GENERAL = "General options"
+
+
+class Option(click.Option):
+    """An option that stands in a section of the help."""
+
+    def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
+
+
+class Command(click.Command):
+    """A command that logs, with its options in sections."""
+
+    def __init__(self, *args: Any, kind: Kind | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind = kind
+        """What its plugin options belong to."""
+        self.params.extend(_general_options())
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        params = super().get_params(ctx)
+        if self.kind is None:
+            return params
+        options = ctx.meta.get("neptune_exporter.options")
+        if options is None:
+            options = plugin_options(self.kind, state_of(ctx).plugins.specs(self.kind))
+            ctx.meta["neptune_exporter.options"] = options
+        return [*params, *options]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                section = param.section if isinstance(param, Option) else GENERAL  # click's own: --help
+                sections.setdefault(section, []).append(record)
+        general_options = sections.pop(GENERAL)
+        for title, records in [*sections.items(), (GENERAL, general_options)]:
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        state = state_of(ctx)
+        with logging_to(state.log_file, state.verbose):
+            return super().invoke(ctx)
+
+
+def _general_options() -> list[click.Parameter]:
+    def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        if param.name is not None and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+            setattr(state_of(ctx), param.name, value)
+
+    common: dict[str, Any] = {"expose_value": False, "callback": keep, "section": GENERAL}
+    return [
+        Option(
+            ["-v", "--verbose"],
+            count=True,
+            help="Say more; tracebacks; -vv also what libraries log.",
+            **common,
+        ),
+        Option(
+            ["--no-progress"],
+            is_flag=True,
+            help="No progress bar. (There is none without a terminal.)",
+            **common,
+        ),
+        Option(
+            ["--log-file"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Append log lines to this file. Default: none is written.",
+            **common,
+        ),
+        Option(
+            ["--config"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Settings file instead of ./neptune-exporter.toml.",
+            **common,
+        ),
+    ]
+
+
+def plugin_options(kind: Kind, specs: list[Spec]) -> list[Option]:
+    """The options of all plugins of a kind. Plugins that share a flag share one option."""
+    from neptune_exporter.configuration import setting_fields
+
+    by_flag: dict[str, list[SettingField]] = {}
+    for spec in specs:
+        for field in setting_fields(spec.name, spec.settings):
+            by_flag.setdefault(field.flag, []).append(field)
+    return [_plugin_option(kind, flag, fields) for flag, fields in by_flag.items()]
+
+
+def _plugin_option(kind: Kind, flag: str, fields: list[SettingField]) -> Option:
+    from neptune_exporter.contract.settings import Secret
+
+    def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        if param.name is not None and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+            state_of(ctx).flags[flag] = value
+
+    field = fields[0]
+    names = [f.plugin for f in fields]
+    owners = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    given: Mapping[str, Any]
+    if field.type is bool:
+        given = {"type": bool, "is_flag": True}
+        flag_declaration = f"{flag}/--no-{flag.removeprefix('--')}"
+    else:
+        metavar = (
+            "SECRET" if field.type is Secret else "|".join(field.info.choices) or field.type.__name__.upper()
+        )
+        given = {"type": str, "multiple": field.multiple, "metavar": metavar.replace("STR", "TEXT")}
+        flag_declaration = flag
+    return Option(
+        [flag_declaration, f"setting_{flag.strip('-').replace('-', '_')}"],
+        section=f"Options of the {owners} {kind}" + ("s" if len(names) > 1 else ""),
+        help=_help(field),
+        default=None,
+        expose_value=False,
+        callback=keep,
+        **given,
+    )
+
+
+def _help(field: SettingField) -> str:
+    from neptune_exporter.contract.settings import Secret
+
+    notes = []
+    if field.type is Secret:
+        notes.append("better not on the command line: @FILE reads a file, - standard input")
+    if field.info.env:
+        notes.append("env: " + ", ".join(field.info.env))
+    if field.required:
+        notes.append("required")
+    elif shown := default_text(field):
+        notes.append(f"default: {shown}")
+    return field.info.help + (f"  [{'; '.join(notes)}]" if notes else "")
+
+
+def default_text(field: SettingField) -> str:
+    """The default for a person; empty where there is none to show."""
+    from neptune_exporter.contract.settings import Secret
+
+    value = field.default
+    if field.required or value is None or value == () or value == "" or isinstance(value, Secret):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
+    """The settings of the selected plugin. Values of other plugins are not looked at.
+
+    Raises:
+        UsageError: a value is wrong or missing, or a flag of another plugin was given.
+    """
+    import os
+
+    from neptune_exporter.cli.process import hide_arguments
+    from neptune_exporter.configuration import is_reference, resolve_settings, setting_fields
+    from neptune_exporter.contract import Secret, UsageError
+
+    fields = {field.flag: field for field in setting_fields(spec.name, spec.settings)}
+    for flag in state.flags:
+        if flag not in fields:
+            raise UsageError(f"{flag} is not an option of the {kind} {spec.name}")
+    if state.owns_process:
+        hide_arguments(
+            {
+                flag: value
+                for flag, value in state.flags.items()
+                if fields[flag].type is Secret and isinstance(value, str) and not is_reference(value)
+            }
+        )
+    _warn_of_unknown_tables(state)
+    return resolve_settings(
+        spec.name,
+        spec.settings,
+        flags=state.flags,
+        environ=os.environ,
+        files=state.files,
+        accepted=_keys_of(state, spec.name),
+    )
+
+
+def _keys_of(state: State, name: str) -> frozenset[str]:
+    """The settings of everything of that name: a source and a sink may share a table."""
+    from neptune_exporter.configuration import setting_fields
+
+    specs = [s for p in state.plugins.plugins if not p.error for s in p.specs if s.name == name]
+    return frozenset(field.name for spec in specs for field in setting_fields(name, spec.settings))
+
+
+def _warn_of_unknown_tables(state: State) -> None:
+    import logging
+
+    known = {name for p in state.plugins.plugins for name in (p.name, *(s.name for s in p.specs))}
+    for file in state.files:
+        for table in file.tables.keys() - known:
+            logging.getLogger(__name__).warning("%s: no plugin here is named %s", file.path, table)

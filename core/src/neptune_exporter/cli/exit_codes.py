@@ -1,0 +1,59 @@
+"""What the exit code says, and how an error becomes one line and a code."""
+
+from __future__ import annotations
+
+import traceback
+from enum import IntEnum
+
+import click
+
+from neptune_exporter.contract.errors import NeptuneExporterError
+from neptune_exporter.redaction import redact
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command."""
+
+    COMPLETE = 0
+    FAILURE = 1
+    USAGE = 2
+    PARTIAL = 3
+    """Some of it failed or could not be held; what, is listed."""
+    MISMATCH = 4
+    """A verification found a difference."""
+    INTERRUPTED = 130
+
+
+def one_line(text: str) -> str:
+    """A message of whatever origin as a single line without credentials."""
+    return redact(" ".join(text.split()))
+
+
+def report_error(error: BaseException, *, verbose: bool) -> ExitCode:
+    """Tell a person on stderr what went wrong, in one line (and a traceback if verbose)."""
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        click.echo("interrupted; run the same command again to go on", err=True)
+        return ExitCode.INTERRUPTED
+    if verbose and not isinstance(error, click.UsageError):
+        click.echo(redact("".join(traceback.format_exception(error))), err=True, nl=False)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
+    message, code = _message(error)
+    click.echo(f"error: {one_line(message)}", err=True)
+    return code
+
+
+def _message(error: BaseException) -> tuple[str, ExitCode]:
+    if isinstance(error, NeptuneExporterError):
+        return str(error), ExitCode(error.exit_code)
+    if isinstance(error, click.ClickException):
+        return error.format_message(), ExitCode.USAGE
+    if isinstance(error, ModuleNotFoundError):
+        missing = error.name or "unknown"
+        return (
+            f"the module {missing} is not installed: install the plugin that needs it anew",
+            ExitCode.FAILURE,
+        )
+    text = f"internal error: {type(error).__name__}: {error} (run with -v for the traceback)"
+    return text, ExitCode.FAILURE

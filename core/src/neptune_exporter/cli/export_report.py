@@ -1,0 +1,139 @@
+"""What an export tells at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neptune_exporter.cli.exit_codes import ExitCode
+from neptune_exporter.cli.output import (
+    beside,
+    counted,
+    echo_list,
+    json_lines,
+    plain,
+    print_json,
+    write_report,
+)
+from neptune_exporter.contract import AttributeFailure
+from neptune_exporter.reporters.table import size, table
+
+if TYPE_CHECKING:
+    from neptune_exporter.jobs.export import ExportOptions, ExportResult
+
+
+def report_export(
+    result: ExportResult, job: ExportOptions, *, as_json: bool, report: Path | None
+) -> ExitCode:
+    """Print the result, write the error report, and say what the exit code is."""
+    written = None if job.dry_run else _write_errors(result, job, report)
+    code = _exit_code(result)
+    if as_json:
+        print_json({**_document(result, job), "error_report": written, "exit_code": code})
+    elif job.dry_run:
+        _print_plan(result)
+    else:
+        _print_result(result, written)
+    return code
+
+
+def _exit_code(result: ExportResult) -> ExitCode:
+    if result.complete:
+        return ExitCode.COMPLETE
+    something = result.planned or any(p.exported or p.up_to_date for p in result.projects)
+    return ExitCode.PARTIAL if something else ExitCode.FAILURE
+
+
+def _write_errors(result: ExportResult, job: ExportOptions, report: Path | None) -> Path | None:
+    records = list(_error_records(result))
+    if report is not None:
+        write_report(report, json_lines(records), "--error-report-file")
+        return report
+    if not records:
+        return None
+    path = beside(job.data_path, "errors", ".jsonl")
+    write_report(path, json_lines(records), "--error-report-file", append=True)
+    return path
+
+
+def _error_records(result: ExportResult) -> Iterator[dict[str, Any]]:
+    time = datetime.now(timezone.utc)
+    for failure in result.failures:
+        yield {
+            "time": time,
+            "project": failure.run.project_id,
+            "run": failure.run.run_id,
+            "kind": failure.run.kind,
+            "attribute": failure.attribute_path or None,
+            "type": failure.attribute_type,
+            "message": failure.message,
+            "attempts": failure.attempts,
+            "permanent": failure.permanent,
+        }
+    for project in result.projects:
+        if project.error is not None:
+            yield {
+                "time": time,
+                "project": project.project_id,
+                "run": None,
+                "kind": None,
+                "attribute": None,
+                "type": None,
+                "message": project.error,
+                "attempts": 1,
+                "permanent": False,
+            }
+
+
+def _document(result: ExportResult, job: ExportOptions) -> dict[str, Any]:
+    return {
+        "command": "export",
+        "dry_run": job.dry_run,
+        "complete": result.complete,
+        "data_path": job.data_path,
+        "files_path": job.files_path,
+        **plain(result),
+    }
+
+
+def _print_plan(result: ExportResult) -> None:
+    rows = [(str(p.key), p.action.value, p.reason) for p in result.planned]
+    if rows:
+        click.echo(table(("run", "action", "why"), rows))
+        click.echo()
+    actions = [action for _, action, _ in rows]
+    summary = ", ".join(f"{actions.count(a):,} {a}" for a in dict.fromkeys(actions))
+    click.echo(
+        f"would read {counted(len(rows), 'run')}{': ' + summary if summary else ''}; nothing was written"
+    )
+    _print_project_errors(result)
+
+
+def _print_result(result: ExportResult, written: Path | None) -> None:
+    header = ("project", "listed", "exported", "up to date", "failed")
+    rows = [(p.project_id, p.listed, p.exported, p.up_to_date, p.failed_runs) for p in result.projects]
+    if rows:
+        click.echo(table(header, rows))
+    click.echo(
+        f"{counted(result.rows, 'row')}, {counted(result.files, 'file')} ({size(result.file_bytes)}) written"
+    )
+    _print_project_errors(result)
+    echo_list("Failed", [_failure_line(f) for f in result.failures])
+    if written is not None:
+        click.echo(f"\nerror report: {written}")
+    if not result.complete:
+        click.echo("run the same command again: only what failed is asked for")
+
+
+def _print_project_errors(result: ExportResult) -> None:
+    echo_list("Projects that failed", [f"{p.project_id}: {p.error}" for p in result.projects if p.error])
+
+
+def _failure_line(failure: AttributeFailure) -> str:
+    what = f" {failure.attribute_path}" if failure.attribute_path else ""
+    for_good = " (for good: not asked for again)" if failure.permanent else ""
+    return f"{failure.run}{what}: {failure.message}{for_good}"

@@ -1,0 +1,215 @@
+"""`load`: from the dataset into a tracker."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neptune_exporter.cli import options as opt
+from neptune_exporter.cli.command import Command, plugin_settings
+from neptune_exporter.cli.exit_codes import ExitCode, one_line
+from neptune_exporter.cli.output import (
+    beside,
+    counted,
+    echo_list,
+    json_lines,
+    plain,
+    print_json,
+    write_report,
+)
+from neptune_exporter.cli.selection import run_ids, split_lists
+from neptune_exporter.cli.state import state_of
+from neptune_exporter.cli.summary import existing_dataset
+from neptune_exporter.cli.verify import comparison_lines
+from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.contract.selection import RunSelection
+from neptune_exporter.reporters.table import table
+
+if TYPE_CHECKING:
+    from neptune_exporter.contract.specs import SinkSpec
+    from neptune_exporter.jobs.load import LoadJobOptions, LoadResult
+
+
+@click.command("load", cls=Command, kind="loader")
+@opt.option("--loader", type=opt.PluginName("loader"), help="Where to: pluto.  [required]")
+@opt.dataset_options
+@opt.selected_runs
+@opt.option("--name-prefix", default="", help="Put before the name of every run.")
+@opt.option(
+    "--step-multiplier",
+    type=opt.PositiveDecimal(),
+    help="For targets that take whole steps only: multiply by this, exactly. Default: the loader finds one.",
+)
+@opt.workers(2)
+@opt.option("--no-verify", is_flag=True, help="Do not compare counts with the target at the end.")
+@opt.dry_run
+@opt.report_file(
+    "--loss-report",
+    help="JSON lines of what the target could not hold. "
+    "Default: losses-<time>.jsonl beside the data, if anything was lost.",
+)
+@opt.as_json
+@click.pass_context
+def load(
+    ctx: click.Context,
+    loader: str | None,
+    data_path: Path,
+    files_path: Path,
+    project_ids: Sequence[str],
+    runs: Sequence[str],
+    name_prefix: str,
+    step_multiplier: Decimal | None,
+    workers: int,
+    no_verify: bool,
+    dry_run: bool,
+    loss_report: Path | None,
+    as_json: bool,
+) -> int:
+    """Bring a dataset into a tracker: parents first, each run once, and with a list of what was lost.
+
+    Run it again to go on after an interruption: what has arrived is not sent again.
+    """
+    state = state_of(ctx)
+    spec = selected_loader(ctx, loader)
+    patterns, ids = run_ids(runs)
+    settings = plugin_settings(state, "loader", spec)
+    existing_dataset(data_path)
+
+    from neptune_exporter.cli.progress import shown_progress
+    from neptune_exporter.contract.sink import LoadOptions
+    from neptune_exporter.jobs.load import LoadJobOptions, load_runs
+
+    job = LoadJobOptions(
+        data_path=data_path,
+        files_path=files_path,
+        project_ids=split_lists(project_ids),
+        runs=RunSelection(patterns=patterns, ids=ids),
+        load=LoadOptions(name_prefix, step_multiplier, state.verbose > 0),
+        workers=workers,
+        dry_run=dry_run,
+        verify=not no_verify,
+    )
+    with shown_progress(quiet=state.no_progress) as progress:
+        result = load_runs(spec, settings, job, progress)
+    return _report(result, job, as_json=as_json, report=loss_report)
+
+
+def selected_loader(ctx: click.Context, name: str | None) -> SinkSpec:
+    """The loader that was selected.
+
+    Raises:
+        UsageError: none was, or there is none of that name. Says what there is.
+    """
+    plugins = state_of(ctx).plugins
+    if name is None:
+        raise UsageError(f"--loader is missing; available: {plugins.available('loader')}")
+    return plugins.sink(name)
+
+
+def _report(result: LoadResult, job: LoadJobOptions, *, as_json: bool, report: Path | None) -> ExitCode:
+    written = None if job.dry_run else _write_losses(result, job, report)
+    code = _exit_code(result)
+    if as_json:
+        print_json({**_document(result, job), "loss_report": written, "exit_code": code})
+    elif job.dry_run:
+        _print_plan(result)
+    else:
+        _print_result(result, written)
+    return code
+
+
+def _exit_code(result: LoadResult) -> ExitCode:
+    if result.mismatches:
+        return ExitCode.MISMATCH
+    if result.complete:
+        return ExitCode.COMPLETE
+    arrived = result.loaded or result.already_loaded
+    return ExitCode.FAILURE if result.failed and not arrived else ExitCode.PARTIAL
+
+
+def _write_losses(result: LoadResult, job: LoadJobOptions, report: Path | None) -> Path | None:
+    text = json_lines(plain(loss) for loss in result.losses)
+    if report is not None:
+        write_report(report, text, "--loss-report")
+        return report
+    if not result.losses:
+        return None
+    path = beside(job.data_path, "losses", ".jsonl")
+    write_report(path, text, "--loss-report", append=True)
+    return path
+
+
+def _document(result: LoadResult, job: LoadJobOptions) -> dict[str, Any]:
+    def runs(pairs: Sequence[tuple[Any, Any]]) -> list[dict[str, Any]]:
+        return [{"run": key, **plain(run)} for key, run in pairs]
+
+    return {
+        "command": "load",
+        "dry_run": job.dry_run,
+        "complete": result.complete,
+        "loaded": runs(result.loaded),
+        "already_loaded": runs(result.already_loaded),
+        "failed": [{"run": key, "message": message} for key, message in result.failed],
+        "counts": result.counts,
+        "losses": result.losses,
+        "comparisons": result.comparisons,
+        "export_failures": result.export_failures,
+        "closing_report": result.closing_report,
+        "planned": result.planned,
+    }
+
+
+def _print_plan(result: LoadResult) -> None:
+    types = sorted({t for plan in result.planned for t in plan.rows})
+    if result.planned:
+        rows = [(str(plan.key), *(plan.rows.get(t, 0) for t in types)) for plan in result.planned]
+        click.echo(table(("run", *(t.value for t in types)), rows))
+        click.echo()
+    click.echo(f"would load {counted(len(result.planned), 'run')}; nothing was sent")
+
+
+def _print_result(result: LoadResult, written: Path | None) -> None:
+    earlier = f", {len(result.already_loaded):,} were there already" if result.already_loaded else ""
+    failed = f", {len(result.failed):,} failed" if result.failed else ""
+    click.echo(f"{counted(len(result.loaded), 'run')} loaded{earlier}{failed}")
+    if result.counts:
+        click.echo("sent: " + ", ".join(f"{count:,} {what}" for what, count in sorted(result.counts.items())))
+    for label, value in result.closing_report.items():
+        click.echo(f"{label}: {value:,}" if isinstance(value, int) else f"{label}: {one_line(value)}")
+    if result.export_failures:
+        what = counted(result.export_failures, "attribute")
+        click.echo(f"{what} could not be exported and so are not in the dataset: export again to fetch them")
+    echo_list("Failed", [f"{key}: {message}" for key, message in result.failed])
+    if result.losses:
+        click.echo("\nWhat the target could not hold:")
+        click.echo(_losses(result))
+        click.echo(f"\nloss report: {written}")
+    if result.comparisons:
+        equal = sum(c.verdict.value == "=" for c in result.comparisons)
+        click.echo(
+            f"\ncompared with the target: {equal:,} of {counted(len(result.comparisons), 'item')} equal"
+        )
+        echo_list("Differences", comparison_lines(result.mismatches))
+
+
+def _losses(result: LoadResult) -> str:
+    """What, where, how many, why: one line for each reason."""
+    groups: dict[tuple[str, str, bool], list[Any]] = defaultdict(list)
+    for loss in result.losses:
+        groups[loss.reason, loss.message, loss.requested].append(loss)
+    rows = [
+        (
+            reason,
+            len({loss.run for loss in losses}),
+            len({(loss.run, loss.attribute_path) for loss in losses if loss.attribute_path}),
+            sum(loss.count for loss in losses),
+            one_line(message) + (" (as asked for)" if requested else ""),
+        )
+        for (reason, message, requested), losses in sorted(groups.items(), key=lambda item: item[0])
+    ]
+    return table(("what", "runs", "attributes", "count", "why"), rows)

@@ -1,0 +1,101 @@
+"""Where log lines go. Whoever writes them, and through whichever handler: without credentials."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.redaction import redact
+
+NOTICE = logging.INFO + 5
+"""What a person should read although nothing is wrong."""
+
+
+class _RedactedRecord(logging.LogRecord):
+    """Made instead of plain records, because clients install handlers of their own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.exc_info and self.exc_info[1] is not None:
+            # Formatters take a text that is there already.
+            self.exc_text = redact("".join(traceback.format_exception(*self.exc_info)).rstrip())
+        if self.stack_info:
+            self.stack_info = redact(self.stack_info)
+
+    def getMessage(self) -> str:  # noqa: N802 - the name in logging
+        return redact(super().getMessage())
+
+
+class _Console(logging.Handler):
+    """To whatever stderr is at that moment: a live progress bar replaces it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage() if record.levelno < logging.WARNING else self.format(record)
+        sys.stderr.write(text + "\n")
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.startswith("neptune_exporter")
+
+
+@contextmanager
+def logging_to(log_file: Path | None, verbose: int) -> Iterator[None]:
+    """Log to stderr and the file, if one is given.
+
+    Stderr gets notices and warnings; with -v what we do; with -vv what libraries
+    log too. The file gets one level more than stderr.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    handlers: list[logging.Handler] = [_console(verbose)]
+    if log_file is not None:
+        handlers.append(_file(log_file, verbose))
+    root, factory = logging.getLogger(), logging.getLogRecordFactory()
+    level = root.level
+    logging.setLogRecordFactory(_RedactedRecord)
+    logging.captureWarnings(True)
+    for handler in handlers:
+        root.addHandler(handler)
+    root.setLevel(min(handler.level for handler in handlers))
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
+        logging.captureWarnings(False)
+        logging.setLogRecordFactory(factory)
+
+
+def _console(verbose: int) -> logging.Handler:
+    handler = _Console(logging.DEBUG if verbose > 1 else logging.INFO if verbose else NOTICE)
+    if verbose < 2:
+        handler.addFilter(lambda record: _is_ours(record) or record.levelno >= logging.WARNING)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    return handler
+
+
+def _file(path: Path, verbose: int) -> logging.Handler:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--log-file: {path} cannot be written: {error.strerror}") from error
+    formatter = logging.Formatter(
+        "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
+    )
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.setLevel(logging.DEBUG if verbose else logging.INFO)
+    if not verbose:
+        handler.addFilter(lambda record: _is_ours(record) or record.levelno >= logging.WARNING)
+    return handler

@@ -1,0 +1,123 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from neptune_exporter.cli.command import Option
+from neptune_exporter.cli.state import state_of
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+Decorator = Callable[[_F], _F]
+
+
+class PluginName(click.ParamType):  # type: ignore[type-arg]
+    """The name of an exporter, a loader or a reporter; checked when it is selected."""
+
+    def __init__(self, kind: Any) -> None:
+        self.name = kind
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        specs = state_of(ctx).plugins.specs(self.name)  # type: ignore[arg-type]
+        return [CompletionItem(s.name, help=s.summary) for s in specs if s.name.startswith(incomplete)]
+
+
+class PositiveDecimal(click.ParamType):  # type: ignore[type-arg]
+    """A decimal number above zero, exactly as it is written."""
+
+    name = "decimal"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            number = Decimal(0)
+        if not number.is_finite() or number <= 0:
+            self.fail(f"{value} is not a decimal number above 0", param, ctx)
+        return number
+
+
+def option(*declarations: str, **attributes: Any) -> Decorator[_F]:
+    """`click.option` of our class."""
+    return click.option(*declarations, cls=Option, **attributes)
+
+
+def together(*options: Decorator[Any]) -> Decorator[_F]:
+    """Several decorators as one."""
+
+    def decorate(function: _F) -> _F:
+        for add in reversed(options):
+            function = add(function)
+        return function
+
+    return decorate
+
+
+_PATH = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+dataset_options: Decorator[Any] = together(
+    option(
+        "-d",
+        "--data-path",
+        type=_PATH,
+        default="./exports/data",
+        show_default=True,
+        help="Folder of parquet files.",
+    ),
+    option(
+        "-f",
+        "--files-path",
+        type=_PATH,
+        default="./exports/files",
+        show_default=True,
+        help="Folder of files.",
+    ),
+)
+
+RUNS_HELP = (
+    "Only runs whose whole id matches this regular expression, or whose ids @FILE lists; several times."
+)
+
+selected_runs: Decorator[Any] = together(
+    option("-p", "--project-ids", multiple=True, help="Only this project; several times or with commas."),
+    option(
+        "-r",
+        "--runs",
+        multiple=True,
+        help=RUNS_HELP,
+    ),
+)
+
+as_json: Decorator[Any] = option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout, for machines."
+)
+
+dry_run: Decorator[Any] = option(
+    "--dry-run", is_flag=True, help="Only tell what would be done; writes nothing."
+)
+
+
+def report_file(*declarations: str, help: str) -> Decorator[Any]:
+    """An option that names a file to write."""
+    return option(*declarations, type=_FILE, help=help)
+
+
+def workers(default: int) -> Decorator[Any]:
+    """How much happens at once."""
+    return option(
+        "-j",
+        "--workers",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help="How many runs or groups of runs at once; the plugin may allow fewer.",
+    )

@@ -1,0 +1,110 @@
+"""Progress on stderr: a bar where there is a terminal, and messages everywhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from neptune_exporter.cli.logs import NOTICE
+from neptune_exporter.reporters.table import size
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from neptune_exporter.jobs.progress import Progress
+
+_log = logging.getLogger(__name__)
+
+
+class LoggedProgress:
+    """No bar: messages and finished stages go to the log."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stage = ""
+        self._total: int | None = None
+        self._began = 0.0
+        self.runs = self.rows = self.bytes = 0
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        with self._lock:
+            self._stage, self._total, self._began = stage, total, time.monotonic()
+            self.runs = self.rows = self.bytes = 0
+
+    def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
+        with self._lock:
+            self.runs += runs
+            self.rows += rows
+            self.bytes += bytes
+
+    def message(self, text: str) -> None:
+        _log.log(NOTICE, "%s", text)
+
+    def finish(self) -> None:
+        _log.info("%s: %s", self._stage, self._figures())
+
+    def _figures(self) -> str:
+        seconds = max(time.monotonic() - self._began, 1e-3)
+        of = f" of {self._total:,}" if self._total is not None else ""
+        parts = [f"{self.runs:,}{of} runs"]
+        if self.rows:
+            parts.append(f"{self.rows:,} points ({self.rows / seconds:,.0f}/s)")
+        if self.bytes:
+            parts.append(f"{size(self.bytes)} ({size(int(self.bytes / seconds))}/s)")
+        return ", ".join(parts)
+
+
+class BarProgress(LoggedProgress):
+    """A line with a bar for the stage under way."""
+
+    def __init__(self, bar: Bar) -> None:
+        super().__init__()
+        self._bar = bar
+        self._task: TaskID | None = None
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        super().start(stage, total)
+        self._task = self._bar.add_task(stage, total=total, figures="")
+
+    def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
+        super().advance(runs, rows, bytes)
+        if self._task is not None:
+            self._bar.update(self._task, completed=self.runs, figures=self._figures())
+
+    def finish(self) -> None:
+        super().finish()
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+
+
+@contextmanager
+def shown_progress(*, quiet: bool) -> Iterator[Progress]:
+    """The progress to hand to a job; whatever is on the screen is cleaned up at the end."""
+    if quiet or not sys.stderr.isatty():
+        yield LoggedProgress()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+    from rich.text import Text
+
+    class Plain(ProgressColumn):
+        """Texts of others, shown as they are."""
+
+        def __init__(self, field: str) -> None:
+            super().__init__()
+            self._field = field
+
+        def render(self, task: Task) -> Text:
+            return Text(task.description if self._field == "description" else str(task.fields[self._field]))
+
+    columns = (SpinnerColumn(), Plain("description"), BarColumn(), Plain("figures"), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4) as bar:
+        yield BarProgress(bar)

@@ -1,0 +1,149 @@
+"""From what a person typed to selections: runs, attributes, times, projects."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.contract.selection import AttributeSelection
+from neptune_exporter.model import ALL_CLASSES, AttributeClass
+
+if TYPE_CHECKING:
+    from neptune_exporter.contract.specs import SourceCapabilities
+
+PROJECT_VARIABLE = "NEPTUNE_PROJECT"
+
+_AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def split_lists(values: Iterable[str]) -> tuple[str, ...]:
+    """Values that were given several times, or with commas, or both; each once."""
+    parts = (part.strip() for value in values for part in value.split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def projects(given: Sequence[str], *, use_environment: bool) -> tuple[str, ...]:
+    """The projects that were named, or those of NEPTUNE_PROJECT."""
+    return split_lists(given) or (
+        split_lists([os.environ.get(PROJECT_VARIABLE, "")]) if use_environment else ()
+    )
+
+
+def regular_expression(pattern: str, option: str) -> str:
+    """The pattern itself, once it is known to be one.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"{option}: {pattern!r} is not a regular expression: {error}") from None
+    return pattern
+
+
+def run_ids(given: Sequence[str], option: str = "-r") -> tuple[tuple[str, ...], frozenset[str]]:
+    """Patterns and exact ids: `@FILE` holds ids, one a line; anything else is a regular expression.
+
+    Raises:
+        UsageError: a pattern is none, or a file cannot be read or holds no id.
+    """
+    patterns = tuple(regular_expression(v, option) for v in given if not v.startswith("@"))
+    ids: set[str] = set()
+    for value in given:
+        if value.startswith("@"):
+            ids |= _ids_of(Path(value[1:]), option)
+    return patterns, frozenset(ids)
+
+
+def _ids_of(path: Path, option: str) -> set[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{option}: cannot read run ids from {path}: {reason}") from None
+    ids = {line.strip() for line in text.split("\n") if line.strip()}
+    if not ids:
+        raise UsageError(f"{option}: {path} holds no run id; it should hold one a line")
+    return ids
+
+
+def attributes(
+    given: Sequence[str],
+    classes: Sequence[str],
+    exclude: Sequence[str],
+    *,
+    metric_previews: bool,
+    capabilities: SourceCapabilities,
+) -> AttributeSelection:
+    """One attribute is a regular expression, several are exact names.
+
+    Raises:
+        UsageError: a pattern or class is none, nothing is left, or the exporter has no such class.
+    """
+    wanted = _classes(classes, "-c") or set(ALL_CLASSES)
+    if missing := _classes(classes, "-c") - capabilities.classes:
+        raise UsageError(f"-c: this exporter has no {_names(missing)}; it has {_names(capabilities.classes)}")
+    left = frozenset(wanted - _classes(exclude, "--exclude"))
+    if not left:
+        raise UsageError("-c and --exclude together leave nothing to export")
+    if len(given) == 1:
+        pattern = regular_expression(given[0], "-a")
+        return AttributeSelection(pattern=pattern, classes=left, metric_previews=metric_previews)
+    return AttributeSelection(
+        names=tuple(dict.fromkeys(given)), classes=left, metric_previews=metric_previews
+    )
+
+
+def _classes(given: Sequence[str], option: str) -> set[AttributeClass]:
+    names = split_lists(given)
+    known = {c.value: c for c in AttributeClass}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{option}: there is no class {name}; there are {', '.join(known)}")
+    return {known[name] for name in names}
+
+
+def _names(classes: Iterable[AttributeClass]) -> str:
+    return ", ".join(sorted(c.value for c in classes))
+
+
+def moment(text: str | None, option: str, now: datetime | None = None) -> datetime | None:
+    """A time: ISO 8601 (local if it names no zone), or an age such as `7d`, `12h`, `30m`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text is None:
+        return None
+    if age := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip()):
+        try:
+            span = timedelta(**{_AGE_UNITS[age[2]]: float(age[1])})
+            return (now or datetime.now(timezone.utc)) - span
+        except OverflowError:
+            raise UsageError(f"{option}: {text} is longer ago than any time there is") from None
+    iso = re.sub(r"[zZ]$", "+00:00", text.strip())
+    try:
+        return datetime.fromisoformat(iso).astimezone(timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"{option}: {text!r} is no time; give ISO 8601 (2024-05-01T12:00:00Z) or an age (7d, 12h, 30m)"
+        ) from None
+
+
+def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """Both ends of `--modified-since` and `--modified-until`.
+
+    Raises:
+        UsageError: one is no time, or they are the wrong way round.
+    """
+    now = datetime.now(timezone.utc)
+    first, last = moment(since, "--modified-since", now), moment(until, "--modified-until", now)
+    if first is not None and last is not None and first >= last:
+        raise UsageError(f"--modified-since {since} is not before --modified-until {until}")
+    return first, last

@@ -1,0 +1,46 @@
+"""What one invocation of the command line knows: the root options, and what is found lazily."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from neptune_exporter.configuration import ConfigurationFile
+    from neptune_exporter.plugins import PluginRegistry
+
+
+@dataclass
+class State:
+    """Made once for each invocation; `ctx.obj` of every command."""
+
+    owns_process: bool = False
+    """This is the console script itself, which may replace its process."""
+    builtin_only: bool = False
+    config: Path | None = None
+    verbose: int = 0
+    no_progress: bool = False
+    log_file: Path | None = None
+    flags: dict[str, object] = field(default_factory=dict)
+    """What the command line gave for settings of plugins, by flag."""
+
+    @cached_property
+    def plugins(self) -> PluginRegistry:
+        from neptune_exporter.plugins import PluginRegistry
+
+        return PluginRegistry.discover(builtin_only=self.builtin_only)
+
+    @cached_property
+    def files(self) -> tuple[ConfigurationFile, ...]:
+        from neptune_exporter.configuration import read_configuration
+
+        return read_configuration(self.config, Path.cwd())
+
+
+def state_of(ctx: click.Context) -> State:
+    """The state of this invocation."""
+    return ctx.ensure_object(State)

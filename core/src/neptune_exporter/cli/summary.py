@@ -1,0 +1,69 @@
+"""`summary`: what a dataset holds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from neptune_exporter.cli import options as opt
+from neptune_exporter.cli.command import Command, plugin_settings
+from neptune_exporter.cli.selection import run_ids, split_lists
+from neptune_exporter.cli.state import state_of
+from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.contract.selection import RunSelection
+
+
+@click.command("summary", cls=Command, kind="reporter")
+@opt.dataset_options
+@opt.selected_runs
+@opt.option(
+    "--reporter", type=opt.PluginName("reporter"), default="text", show_default=True, help="Who writes it."
+)
+@opt.option("--json", "as_json", is_flag=True, help="The same as --reporter json.")
+@opt.report_file("-o", "--output", help="Write to this file instead of stdout.")
+@click.pass_context
+def summary(
+    ctx: click.Context,
+    data_path: Path,
+    files_path: Path,
+    project_ids: Sequence[str],
+    runs: Sequence[str],
+    reporter: str,
+    as_json: bool,
+    output: Path | None,
+) -> int:
+    """Tell what a dataset holds: projects, runs, attribute types, steps, times, bytes, damage."""
+    state = state_of(ctx)
+    spec = state.plugins.reporter("json" if as_json else reporter)
+    patterns, ids = run_ids(runs)
+    settings = plugin_settings(state, "reporter", spec)
+    existing_dataset(data_path)
+
+    from neptune_exporter.jobs.summary import summarise_dataset
+
+    wanted = split_lists(project_ids)
+    found, open_run = summarise_dataset(
+        data_path, files_path, wanted, RunSelection(patterns=patterns, ids=ids)
+    )
+    present = {project.project_id for project in found.projects}
+    if unknown := [p for p in wanted if p not in present]:
+        raise UsageError(f"the dataset has no project {', '.join(unknown)}")
+    writer = spec.factory(settings)
+    if output is None:
+        writer.write(found, open_run, sys.stdout)
+        return 0
+    try:
+        with output.open("w", encoding="utf-8", newline="\n") as file:
+            writer.write(found, open_run, file)
+    except OSError as error:
+        raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
+    return 0
+
+
+def existing_dataset(data_path: Path) -> None:
+    """Raises UsageError if there is no folder of data."""
+    if not data_path.is_dir():
+        raise UsageError(f"there is no dataset at {data_path}: export first, or name it with --data-path")

@@ -1,0 +1,127 @@
+"""`verify`: the dataset against itself, or a tracker against the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neptune_exporter.cli import options as opt
+from neptune_exporter.cli.command import Command, plugin_settings
+from neptune_exporter.cli.exit_codes import ExitCode
+from neptune_exporter.cli.output import counted, echo_list, plain, print_json
+from neptune_exporter.cli.selection import run_ids, split_lists
+from neptune_exporter.cli.state import state_of
+from neptune_exporter.cli.summary import existing_dataset
+from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.contract.selection import RunSelection
+from neptune_exporter.reporters.table import size
+
+if TYPE_CHECKING:
+    from neptune_exporter.contract.sink import Comparison
+    from neptune_exporter.jobs.verify import VerifyResult
+
+
+@click.command("verify", cls=Command, kind="loader")
+@opt.dataset_options
+@opt.selected_runs
+@opt.option(
+    "--loader",
+    type=opt.PluginName("loader"),
+    help="Compare this tracker with the dataset. Default: check the dataset itself.",
+)
+@opt.option("--full", is_flag=True, help="With --loader: compare every value, not only counts.")
+@opt.as_json
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    data_path: Path,
+    files_path: Path,
+    project_ids: Sequence[str],
+    runs: Sequence[str],
+    loader: str | None,
+    full: bool,
+    as_json: bool,
+) -> int:
+    """Prove that a dataset is whole (receipts, checksums, files), or that a tracker holds what it holds.
+
+    A comparison marks each item: = equal, - missing in the target, + only there,
+    * different, ~ different as a known loss says, ? cannot be known.
+    """
+    state = state_of(ctx)
+    patterns, ids = run_ids(runs)
+    selection = RunSelection(patterns=patterns, ids=ids)
+    wanted = split_lists(project_ids)
+    if loader is None:
+        if full:
+            raise UsageError("--full compares with a tracker: it needs --loader")
+        if state.flags:
+            raise UsageError(f"{next(iter(state.flags))} is an option of a loader: it needs --loader")
+    spec = state.plugins.sink(loader) if loader is not None else None
+    settings = plugin_settings(state, "loader", spec) if spec is not None else None
+    existing_dataset(data_path)
+
+    from neptune_exporter.cli.progress import shown_progress
+    from neptune_exporter.jobs.load import LoadJobOptions
+    from neptune_exporter.jobs.verify import verify_dataset, verify_sink
+
+    with shown_progress(quiet=state.no_progress) as progress:
+        if spec is None:
+            result = verify_dataset(data_path, files_path, wanted, selection, progress)
+        else:
+            job = LoadJobOptions(data_path, files_path, wanted, selection)
+            result = verify_sink(spec, settings, job, full=full, progress=progress)
+    code = _exit_code(result)
+    if as_json:
+        print_json({**_document(result), "exit_code": code})
+    else:
+        _print(result, compared=spec is not None, everything=state.verbose > 0)
+    return code
+
+
+def comparison_lines(comparisons: Iterable[Comparison]) -> list[str]:
+    """One line an item, in the manner of `rclone check`."""
+    return [
+        f"{c.verdict.value} {c.run} {c.item}"
+        + (f": expected {c.expected}, found {c.found}" if c.expected or c.found else "")
+        for c in comparisons
+    ]
+
+
+def _exit_code(result: VerifyResult) -> ExitCode:
+    if result.whole:
+        return ExitCode.COMPLETE
+    if not result.failed or result.mismatches or any(f.is_damage for f in result.findings):
+        return ExitCode.MISMATCH
+    return ExitCode.PARTIAL if result.comparisons else ExitCode.FAILURE
+
+
+def _document(result: VerifyResult) -> dict[str, Any]:
+    return {
+        "command": "verify",
+        "whole": result.whole,
+        "runs_checked": result.runs_checked,
+        "bytes_checked": result.bytes_checked,
+        "findings": [{**plain(f), "is_damage": f.is_damage} for f in result.findings],
+        "comparisons": result.comparisons,
+        "failed": [{"run": key, "message": message} for key, message in result.failed],
+    }
+
+
+def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
+    checked = counted(result.runs_checked, "run")
+    if compared:
+        verdicts = [c.verdict.value for c in result.comparisons]
+        counts = ", ".join(f"{mark} {verdicts.count(mark):,}" for mark in dict.fromkeys(sorted(verdicts)))
+        click.echo(f"{checked} compared: {counts or 'nothing to compare'}")
+        shown = [c for c in result.comparisons if everything or c.verdict.value != "="]
+        for line in comparison_lines(shown):
+            click.echo(line)
+    else:
+        click.echo(f"{checked} checked, {size(result.bytes_checked)} read")
+        for finding in result.findings:
+            click.echo(str(finding))
+    echo_list("Could not be compared", [f"{key}: {message}" for key, message in result.failed])
+    click.echo("everything is as it should be" if result.whole else "NOT everything is as it should be")
