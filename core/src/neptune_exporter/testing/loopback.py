@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 _CHUNK = 1 << 16
@@ -144,6 +144,9 @@ class Recorded:
     at: float
 
 
+_Server = TypeVar("_Server", bound="LoopbackServer")
+
+
 class LoopbackServer:
     """Routes on 127.0.0.1, on a port that the system chose unless one is given.
 
@@ -181,7 +184,7 @@ class LoopbackServer:
             self.faults.append(fault)
         return fault
 
-    def start(self) -> LoopbackServer:
+    def start(self: _Server) -> _Server:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
@@ -194,7 +197,7 @@ class LoopbackServer:
             self._thread = None
         self._http.server_close()
 
-    def __enter__(self) -> LoopbackServer:
+    def __enter__(self: _Server) -> _Server:
         return self.start()
 
     def __exit__(
