@@ -1,0 +1,22 @@
+"""The open dataset on disk: layout, writer, reader, receipts, verification."""
+
+from neptune_exporter.dataset.budget import WriteBudget
+from neptune_exporter.dataset.dataset import Dataset, Recovery
+from neptune_exporter.dataset.publication import FAILPOINTS
+from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
+from neptune_exporter.dataset.run import StoredRun
+from neptune_exporter.dataset.summary import summarise
+from neptune_exporter.dataset.writer import RunWriter
+
+__all__ = [
+    "FAILPOINTS",
+    "Dataset",
+    "Fork",
+    "PartRecord",
+    "Receipt",
+    "Recovery",
+    "RunWriter",
+    "StoredRun",
+    "WriteBudget",
+    "summarise",
+]

@@ -1,0 +1,152 @@
+"""The dataset: where runs are written, found and read."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from neptune_exporter.contract import DatasetError, FileWriter
+from neptune_exporter.dataset import lock, publication
+from neptune_exporter.dataset.budget import WriteBudget
+from neptune_exporter.dataset.files import DatasetFiles
+from neptune_exporter.dataset.finding import Found, found_runs, project_folders
+from neptune_exporter.dataset.layout import LOCK, UNFINISHED_FILES, Place, is_temporary
+from neptune_exporter.dataset.receipts import Receipt
+from neptune_exporter.dataset.run import StoredRun
+from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.writer import Mode, RunWriter
+from neptune_exporter.model import RunKey
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What `Dataset.recover` did."""
+
+    finished: tuple[RunKey, ...]
+    """Runs whose publication had been interrupted and is now complete."""
+    deleted: tuple[str, ...]
+    """Temporaries that nobody was going to finish."""
+
+
+class Dataset:
+    """A dataset on disk: a folder of parts and receipts, and one of files. Neither needs to exist yet."""
+
+    def __init__(
+        self, data_path: Path | str, files_path: Path | str, *, budget: WriteBudget | None = None
+    ) -> None:
+        """
+        Args:
+            data_path: The folder of parts and receipts.
+            files_path: The folder of files.
+            budget: How much all writers together hold back in memory; 64 MiB if not given.
+        """
+        self.data_path = Path(data_path)
+        self.files_path = Path(files_path)
+        self.data = Storage(data_path)
+        self.file_storage = Storage(files_path)
+        self._budget = budget or WriteBudget()
+        self._open: set[RunKey] = set()
+        self._guard = threading.Lock()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the one writer of this dataset for a while.
+
+        Raises:
+            DatasetError: another process writes it; says which, and since when.
+        """
+        with lock.held(self.data_path / LOCK, str(self.data_path)):
+            yield
+
+    def recover(self) -> Recovery:
+        """Finish interrupted publications and delete abandoned temporaries. Call it under `lock`."""
+        finished, deleted = [], []
+        for folder in project_folders(self.data):
+            entries = [entry for entry in self.data.list(folder) if entry.is_file]
+            for entry in entries:
+                if place := Place.of_pending(entry.path):
+                    receipt = publication.finish(self.data, place)
+                    if receipt is not None:
+                        finished.append(receipt.key)
+            for entry in entries:
+                if is_temporary(entry.name) and self.data.size(entry.path) is not None:
+                    self.data.delete(entry.path)
+                    deleted.append(self.data.describe(entry.path))
+        for entry in self.file_storage.list(UNFINISHED_FILES):
+            self.file_storage.delete(entry.path)
+            deleted.append(self.file_storage.describe(entry.path))
+        return Recovery(tuple(finished), tuple(deleted))
+
+    def writer(self, key: RunKey, *, mode: Mode = "replace") -> RunWriter:
+        """Begin to write a run; until it is published, readers see what was there before.
+
+        Args:
+            key: The run.
+            mode: `replace` what there is of it, or `add` to that: attributes that come
+                in replace those of the same path, everything else stays.
+        """
+        with self._guard:
+            if key in self._open:
+                raise DatasetError(f"{key} is already being written")
+            self._open.add(key)
+        try:
+            return RunWriter(key, mode, self.data, self.file_storage, self._budget, self._open.discard)
+        except BaseException:
+            self._open.discard(key)
+            raise
+
+    def files(self) -> FileWriter:
+        """Where sources store the files of runs."""
+        return DatasetFiles(self.file_storage)
+
+    def receipt(self, key: RunKey) -> Receipt | None:
+        """The receipt of a run; None if it was never published or must be finished by `recover` first."""
+        place = Place.of(key)
+        if self.data.size(place.pending) is not None:
+            return None
+        return publication.receipt(self.data, place)
+
+    def projects(self) -> list[str]:
+        """Project ids, sorted."""
+        return sorted({run.key.project_id for run in self.runs()})
+
+    def runs(self, project_id: str | None = None) -> Iterator[StoredRun]:
+        """Every run, model and model version, by project, kind and place in it.
+
+        A run that is so damaged that its id cannot be read comes with an id guessed from
+        its file names, and says so in `problems`.
+        """
+        for folder in project_folders(self.data):
+            for found in found_runs(self.data, folder):
+                run = self._stored(found)
+                if project_id is None or run.key.project_id == project_id:
+                    yield run
+
+    def run(self, key: RunKey) -> StoredRun | None:
+        """One run, None if there is nothing of it."""
+        for place in Place.candidates(key):
+            names = publication.part_names(self.data, place)
+            pending = self.data.size(place.pending) is not None
+            has_receipt = self.data.size(place.receipt) is not None
+            if names or pending or has_receipt:
+                run = self._stored(Found(place, tuple(names), has_receipt, pending))
+                if run.key == key:
+                    return run
+        return next((run for run in self.runs(key.project_id) if run.key == key), None)
+
+    def _stored(self, found: Found) -> StoredRun:
+        receipt, problems = found.read_receipt(self.data)
+        key, problem = found.key(self.data, receipt)
+        return StoredRun(
+            self.data,
+            self.file_storage,
+            found.place,
+            key,
+            found.part_names,
+            receipt,
+            pending=found.pending,
+            problems=[*problems, *([problem] if problem else [])],
+        )

@@ -1,0 +1,158 @@
+"""How a part is encoded, and where it is cut into row groups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from neptune_exporter.dataset.buffer import SortedRows
+from neptune_exporter.dataset.storage import Output
+from neptune_exporter.model import RunKey
+from neptune_exporter.schema import EXTRA_COLUMNS, SCHEMA
+
+PART_BYTES = 50 << 20
+"""A part is closed once it has this size on disk."""
+
+OWN_ROWS = 8_192
+"""A series of so many rows gets row groups of its own; shorter ones share."""
+SHARED_ROWS = 32_768
+MAX_ROWS = 262_144
+MAX_BYTES = 16 << 20
+"""Uncompressed, of a row group."""
+
+METADATA_KEY = b"neptune-exporter"
+METADATA = {METADATA_KEY: json.dumps({"part": 1, "sorted": True, "null_rows": False}).encode()}
+"""What a reader may rely on in our parts."""
+
+_DICTIONARY = ["project_id", "run_id", "attribute_path", "attribute_type", "histogram_value.type"]
+_ENCODINGS = {
+    "step": "DELTA_BINARY_PACKED",
+    "timestamp": "DELTA_BINARY_PACKED",
+    "int_value": "DELTA_BINARY_PACKED",
+    "float_value": "BYTE_STREAM_SPLIT",
+    "datetime_value": "DELTA_BINARY_PACKED",
+    "step_float64": "BYTE_STREAM_SPLIT",
+    "file_size": "DELTA_BINARY_PACKED",
+}
+_STATISTICS = ["attribute_path", "attribute_type", "step", "timestamp", "float_value", "step_float64"]
+
+
+class OpenPart:
+    """One part being written, in order of attribute path, type and step."""
+
+    def __init__(self, output: Output, run: RunKey, extras: frozenset[str]) -> None:
+        self.output = output
+        self.rows = 0
+        self._run = run
+        self._extras = extras
+        self._last: tuple[str, str, float] = ("", "", float("-inf"))
+        fields = [*SCHEMA, *(field for field in EXTRA_COLUMNS if field.name in extras)]
+        self._schema = pa.schema(fields, metadata=METADATA)
+        self._writer = pq.ParquetWriter(
+            output,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=_DICTIONARY,
+            column_encoding={n: e for n, e in _ENCODINGS.items() if n in self._schema.names},
+            write_statistics=[n for n in _STATISTICS if n in self._schema.names],
+            write_page_index=True,
+            write_page_checksum=True,
+            store_decimal_as_integer=True,
+        )
+
+    def accepts(self, rows: SortedRows) -> bool:
+        """Whether the rows go behind what is there and need no further columns."""
+        return rows.extras <= self._extras and (*rows.keys[0], rows.step_at(0)) >= self._last
+
+    def write(self, rows: SortedRows, start: int, stop: int, keys: list[tuple[str, str, int]]) -> None:
+        """Append one row group.
+
+        Args:
+            rows: What is being written.
+            start: Its first row.
+            stop: The row after its last.
+            keys: Attribute path, type and number of rows of each series in it.
+        """
+        count = stop - start
+        columns = {name: column.slice(start, count) for name, column in rows.columns.items()}
+        columns["project_id"] = pa.repeat(self._run.project_id, count)
+        columns["run_id"] = pa.repeat(self._run.run_id, count)
+        columns["attribute_path"] = _repeated([(path, n) for path, _, n in keys])
+        columns["attribute_type"] = _repeated([(kind, n) for _, kind, n in keys])
+        arrays = [
+            columns[field.name] if field.name in columns else pa.nulls(count, field.type)
+            for field in self._schema
+        ]
+        table = pa.Table.from_arrays(arrays, schema=self._schema)
+        self._writer.write_table(table, row_group_size=count)
+        self.rows += count
+        self._last = (*keys[-1][:2], rows.step_at(stop - 1))
+
+    @property
+    def full(self) -> bool:
+        return self.output.size >= PART_BYTES
+
+    def close(self) -> None:
+        """Write the footer, close and sync."""
+        self._writer.close()
+        self.output.close()
+
+    def discard(self) -> None:
+        """Throw the part away."""
+        self._writer.close()
+        self.output.discard()
+
+
+def row_groups(rows: SortedRows) -> Iterator[tuple[int, int, list[tuple[str, str, int]]]]:
+    """Where to cut: a long series stands alone, short ones share, and none is too large for memory.
+
+    Yields:
+        First row, end, and attribute path, type and number of rows of each series.
+    """
+    shared: list[tuple[str, str, int]] = []
+    first = 0
+    for (path, kind), start, end in rows.series():
+        count = end - start
+        if shared and (count >= OWN_ROWS or start - first + count > SHARED_ROWS):
+            yield from _bounded(rows, first, shared)
+            shared = []
+        if not shared:
+            first = start
+        shared.append((path, kind, count))
+    if shared:
+        yield from _bounded(rows, first, shared)
+
+
+def _bounded(
+    rows: SortedRows, first: int, keys: list[tuple[str, str, int]]
+) -> Iterator[tuple[int, int, list[tuple[str, str, int]]]]:
+    count = sum(n for _, _, n in keys)
+    size = sum(column.slice(first, count).nbytes for column in rows.columns.values())
+    if count == 1 or (count <= MAX_ROWS and size <= MAX_BYTES):
+        yield first, first + count, keys
+        return
+    half, left = count // 2, []
+    while keys and half:
+        path, kind, n = keys[0]
+        left.append((path, kind, min(n, half)))
+        keys = keys[1:] if n <= half else [(path, kind, n - half), *keys[1:]]
+        half -= left[-1][2]
+    yield from _bounded(rows, first, left)
+    yield from _bounded(rows, first + count // 2, keys)
+
+
+def _repeated(values: list[tuple[str, int]]) -> pa.Array:
+    """Each string as often as its number says."""
+    if len(values) == 1:
+        return pa.repeat(*values[0])
+    ends, total = [], 0
+    for _, count in values:
+        total += count
+        ends.append(total)
+    strings = pa.array([value for value, _ in values], pa.string())
+    return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(pa.array(ends, pa.int32()), strings))

@@ -1,0 +1,83 @@
+"""One writer per dataset: a lock of the operating system, which ends with the process that holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO
+
+from neptune_exporter.contract import DatasetError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _FAR = 1 << 30  # Windows forbids reading what is locked: lock a byte behind the text
+
+    def _try_lock(file: IO[bytes]) -> None:
+        file.seek(_FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+    def _unlock(file: IO[bytes]) -> None:
+        file.seek(_FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def held(path: Path, dataset: str) -> Iterator[None]:
+    """Hold the lock file.
+
+    The file stays; what counts is the system's lock on it. The file of a process that
+    has died is therefore free at once, and nobody has to guess from its number.
+
+    Raises:
+        DatasetError: another process, or another part of this one, holds it. Names it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        try:
+            _try_lock(file)
+        except OSError as error:
+            if not isinstance(error, (BlockingIOError, PermissionError)):
+                raise DatasetError(
+                    f"{dataset} cannot be locked ({error.strerror}): its file system has no locks. "
+                    "Export to a local disk and copy the result there."
+                ) from error
+            raise DatasetError(
+                f"{dataset} is being written by {_holder(path)}. Wait for it, or end it, and run again."
+            ) from None
+        try:
+            file.truncate(0)
+            file.write(_self_description())
+            file.flush()
+            yield
+            file.truncate(0)
+        finally:
+            _unlock(file)
+
+
+def _self_description() -> bytes:
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": now}).encode()
+
+
+def _holder(path: Path) -> str:
+    try:
+        value = json.loads(path.read_bytes())
+        return f"process {value['pid']} on {value['host']} since {value['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

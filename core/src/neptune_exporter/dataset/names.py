@@ -1,0 +1,62 @@
+"""Names of files: unique for every attribute, step and ordinal, fit for every file system, still readable."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from decimal import Decimal
+
+_READABLE_BYTES = 80
+_EXTENSION = re.compile(r"(\.tar)?\.[A-Za-z0-9]{1,16}$")
+
+
+def file_name(attribute_path: str, name: str, step: Decimal | float | None, ordinal: int) -> str:
+    """Where a file lies in its run's folder, with `/`.
+
+    The digest makes the name unique, also where case or the form of accents does not
+    count; it stands in every component, so that none is a reserved word, ends in a dot
+    or is `..`. The rest is for people.
+    """
+    extension = _extension(name) or _extension(attribute_path)
+    label = cleaned(attribute_path.removesuffix(extension) if extension else attribute_path)
+    given = cleaned(name.rpartition("/")[2].removesuffix(extension))
+    if step is None:
+        if given and not label.endswith(given):
+            label = f"{cleaned(label, 48)}__{cleaned(given, 30)}"
+        return f"{label}-{digest('file', attribute_path, '', ordinal)}{extension}"
+    folder = f"{label}-{digest('series', attribute_path, '', 0)}"
+    leaf = f"step_{cleaned(str(step))}-{digest('file', attribute_path, step_id(step), ordinal)}"
+    return f"{folder}/{leaf}{extension}"
+
+
+def step_id(step: Decimal | float) -> str:
+    """Equal for equal numbers, whatever their type: 1, 1.0 and 1.000000 are one step."""
+    number = step if isinstance(step, Decimal) else Decimal(repr(float(step)))
+    if not number.is_finite():
+        return str(number)
+    return format(number.normalize(), "f") if number else "0"
+
+
+def digest(*what: object) -> str:
+    """Sixteen hex digits of everything that tells two files apart."""
+    text = "\0".join(f"{len(str(part))}:{part}" for part in what)
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+
+
+def cleaned(text: str, limit: int = _READABLE_BYTES) -> str:
+    """Letters, digits, `-` and `_`: no more bytes than the limit, the same after any normalisation.
+
+    Letters lose their accents, because a file system may keep them in another form
+    than they were written in, and a name that was recorded must be found again.
+    """
+    plain = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    result = "".join(c if c.isalnum() or c in "-_" else "_" for c in plain).strip("_")
+    if not unicodedata.is_normalized("NFC", result):
+        result = "".join(c if c.isascii() else "_" for c in result)
+    return result.encode()[:limit].decode(errors="ignore")
+
+
+def _extension(name: str) -> str:
+    match = _EXTENSION.search(name.rpartition("/")[2])
+    return match[0] if match else ""

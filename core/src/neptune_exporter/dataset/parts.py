@@ -1,0 +1,276 @@
+"""Reading one part, ours or another tool's: only what is asked for, only what was really written."""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.buffer import cut
+from neptune_exporter.dataset.encoding import METADATA_KEY
+from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.model import AttributeType
+from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN
+
+VALUE_COLUMNS = tuple(dict.fromkeys(VALUE_COLUMN.values()))
+"""The columns of which a row has one set, or it is no row at all."""
+
+_BATCH_BYTES = 16 << 20
+_KEYS = ("attribute_path", "attribute_type")
+_AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
+# A leaf whose nulls are the nulls of the whole column. What lists hold does not tell whether there is a list.
+_LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows and columns of a part are to be read."""
+
+    columns: Sequence[str] = tuple(FULL_SCHEMA.names)
+    types: frozenset[str] | None = None
+    attributes: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
+    """Attribute paths that are not wanted."""
+
+    @property
+    def value_columns(self) -> Sequence[str]:
+        """The columns that can hold the value of a wanted row."""
+        if self.types is None:
+            return VALUE_COLUMNS
+        return tuple({VALUE_COLUMN[AttributeType(t)]: None for t in self.types})
+
+
+class Part:
+    """One Parquet file of a run. Its footer is read when first needed."""
+
+    def __init__(self, storage: Storage, path: str) -> None:
+        self.path = path
+        self._storage = storage
+
+    @property
+    def where(self) -> str:
+        return self._storage.describe(self.path)
+
+    @cached_property
+    def metadata(self) -> pq.FileMetaData:
+        """Of the file's footer.
+
+        Raises:
+            DatasetError: the part is missing, cut short or damaged.
+        """
+        with self._opened([]) as file:
+            return file.metadata
+
+    @property
+    def rows(self) -> int:
+        return int(self.metadata.num_rows)
+
+    @property
+    def ours(self) -> bool:
+        """Written by this package: sorted, and no row without a value."""
+        return METADATA_KEY in (self.metadata.metadata or {})
+
+    @cached_property
+    def _leaves(self) -> dict[str, int]:
+        schema = self.metadata.schema
+        return {schema.column(i).path: i for i in range(len(schema))}
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Names of the top-level columns."""
+        return frozenset(leaf.partition(".")[0] for leaf in self._leaves)
+
+    def identity(self) -> tuple[str, str] | None:
+        """Project id and run id as the rows tell; None if there is no row."""
+        for group in range(self.metadata.num_row_groups):
+            for batch in self.read_group(group, ["project_id", "run_id"], 1):
+                return batch.column(0)[0].as_py(), batch.column(1)[0].as_py()
+        return None
+
+    def batches(self, wanted: Wanted, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Rows that have a value, in the columns of `FULL_SCHEMA` that are wanted.
+
+        Raises:
+            DatasetError: the part is missing or damaged.
+        """
+        schema = pa.schema([FULL_SCHEMA.field(name) for name in wanted.columns])
+        for group in range(self.metadata.num_row_groups):
+            if not self.may_hold(group, wanted):
+                continue
+            doubtful = self.columns_with_doubt(group, wanted.value_columns)
+            columns = self._columns_to_read(wanted, doubtful)
+            for batch in self.read_group(group, columns, batch_rows):
+                kept = _select(batch, wanted, doubtful)
+                for piece in cut(kept):
+                    yield _as(piece, schema)
+
+    def may_hold(self, group: int, wanted: Wanted) -> bool:
+        """Whether statistics allow that a row group holds something wanted."""
+        return self._overlaps(group, "attribute_type", wanted.types) and self._overlaps(
+            group, "attribute_path", wanted.attributes
+        )
+
+    def holds_any(self, attributes: frozenset[str]) -> bool:
+        """Whether any row is of one of these attribute paths."""
+        for group in range(self.metadata.num_row_groups):
+            if self._overlaps(group, "attribute_path", attributes):
+                for batch in self.read_group(group, ["attribute_path"], 1 << 18):
+                    if pc.any(_is_in(batch.column(0), attributes), min_count=0).as_py():
+                        return True
+        return False
+
+    def single(self, group: int) -> tuple[str, str] | None:
+        """Attribute path and type of all rows of a group, where its statistics prove that there is one."""
+        path, kind = self.extent(group, "attribute_path"), self.extent(group, "attribute_type")
+        if self.ours and path and kind and path[0] == path[1] and kind[0] == kind[1]:
+            return str(path[0]), str(kind[0])
+        return None
+
+    def extent(self, group: int, leaf: str) -> tuple[object, object] | None:
+        """Least and greatest value of a column in a row group, where the file tells."""
+        statistics = self._statistics(group, leaf)
+        if statistics is None or not statistics.has_min_max:
+            return None
+        return statistics.min, statistics.max
+
+    def valid_count(self, group: int, leaf: str) -> int | None:
+        """How many values of a column are not null, where the file tells."""
+        if leaf not in self._leaves:
+            return 0
+        statistics = self._statistics(group, leaf)
+        if statistics is None or not statistics.has_null_count:
+            return None
+        return int(self.metadata.row_group(group).num_rows - statistics.null_count)
+
+    def columns_with_doubt(self, group: int, value_columns: Sequence[str]) -> list[str]:
+        """The value columns that must be read to know which rows have a value; none if all rows have."""
+        if self.ours:
+            return []
+        total, maybe = 0, []
+        for name in VALUE_COLUMNS:
+            leaf = _LEAF.get(name, name)
+            valid = None if leaf is None else self.valid_count(group, leaf)
+            total += valid or 0
+            if valid != 0 and name in self.columns and name in value_columns:
+                maybe.append(name)
+        return [] if total == self.metadata.row_group(group).num_rows else maybe or ["float_value"]
+
+    def read_group(self, group: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The named columns (as far as the part has them) of one row group, as they are stored.
+
+        Names and types of attributes come dictionary-encoded, and so may strings.
+        """
+        there = [name for name in columns if name.partition(".")[0] in self.columns]
+        meta = self.metadata.row_group(group)
+        dictionary = list(_AS_DICTIONARY)
+        if "string_value" in there and meta.column(self._leaves["string_value"]).has_dictionary_page:
+            dictionary.append("string_value")  # a short page can stand for very long text many times over
+        leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
+        size = sum(meta.column(i).total_uncompressed_size for i in leaves)
+        batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
+        with self._opened(dictionary) as file:
+            batches = file.iter_batches(batch_rows, row_groups=[group], columns=there)
+            while True:
+                with self._errors():
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
+
+    def _columns_to_read(self, wanted: Wanted, doubtful: Sequence[str]) -> list[str]:
+        columns = dict.fromkeys(wanted.columns)
+        if wanted.types is not None:
+            columns["attribute_type"] = None
+        if wanted.attributes is not None or wanted.without:
+            columns["attribute_path"] = None
+        for name in doubtful:
+            if name not in columns:
+                columns[_LEAF.get(name) or name] = None
+        if not any(name.partition(".")[0] in self.columns for name in columns):
+            columns["attribute_type"] = None  # something must tell how many rows there are
+        return list(columns)
+
+    def _overlaps(self, group: int, leaf: str, values: frozenset[str] | None) -> bool:
+        extent = self.extent(group, leaf) if values is not None else None
+        if values is None or extent is None:
+            return True
+        ordered = sorted(values)
+        nearest = bisect.bisect_left(ordered, str(extent[0]))
+        return nearest < len(ordered) and ordered[nearest] <= str(extent[1])
+
+    def _statistics(self, group: int, leaf: str) -> pq.Statistics | None:
+        index = self._leaves.get(leaf)
+        return None if index is None else self.metadata.row_group(group).column(index).statistics
+
+    @contextlib.contextmanager
+    def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:
+        with self._storage.open_input(self.path) as source:
+            with self._errors():
+                known = self.__dict__.get("metadata")
+                file = pq.ParquetFile(
+                    source, metadata=known, read_dictionary=dictionary, page_checksum_verification=True
+                )
+            yield file
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise DatasetError(f"{self.where} is damaged: {str(error).splitlines()[0]}") from error
+
+
+def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:
+    """Which rows have a value in one of these columns."""
+    result = pa.repeat(pa.scalar(False), len(batch))
+    for name in columns:
+        if name in batch.schema.names:
+            column = batch.column(name)
+            if pa.types.is_struct(column.type):
+                index = max(0, column.type.get_field_index("path"), column.type.get_field_index("type"))
+                inner = pc.struct_field(column, [index])
+                column = inner if name == "file_value" else column
+            result = pc.or_(result, pc.is_valid(column))
+    return result
+
+
+def _select(batch: pa.RecordBatch, wanted: Wanted, doubtful: Sequence[str]) -> pa.RecordBatch:
+    mask = has_value(batch, doubtful) if doubtful else None
+    for name, values in zip(_KEYS, (wanted.attributes, wanted.types), strict=True):
+        if values is not None:
+            among = _is_in(batch.column(name), values)
+            mask = among if mask is None else pc.and_(mask, among)
+    if wanted.without:
+        others = pc.invert(_is_in(batch.column("attribute_path"), wanted.without))
+        mask = others if mask is None else pc.and_(mask, others)
+    if mask is None or pc.all(mask, min_count=0).as_py():
+        return batch
+    return batch.filter(mask)
+
+
+def _is_in(column: pa.Array, values: Collection[str]) -> pa.Array:
+    wanted = pa.array(sorted(values), pa.string())
+    if pa.types.is_dictionary(column.type):
+        return pc.fill_null(pc.is_in(column.dictionary.cast(pa.string()), wanted).take(column.indices), False)
+    return pc.is_in(column.cast(pa.string()), wanted)
+
+
+def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch in the columns of the schema."""
+    arrays = []
+    for field in schema:
+        if field.name not in batch.schema.names:
+            arrays.append(pa.nulls(len(batch), field.type))
+            continue
+        column = batch.column(field.name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        arrays.append(column if column.type == field.type else column.cast(field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,122 @@
+"""Making a run visible, all of it or nothing, and finishing what was interrupted.
+
+The parts lie beside their final names and are synced. The receipt-to-be is written
+as *pending*: from then on the run can only go forward. Parts get their names, the
+highest number first and part 0 last, parts that the receipt does not name are
+deleted, and the pending receipt becomes the receipt. Whoever finds a pending
+receipt does the same steps again; whoever finds temporaries without one deletes them.
+"""
+
+from __future__ import annotations
+
+from neptune_exporter.contract import DatasetError, failpoint
+from neptune_exporter.dataset.layout import Place, parse_part, temporary
+from neptune_exporter.dataset.receipts import PartRecord, Receipt
+from neptune_exporter.dataset.storage import Storage
+
+FAILPOINTS = (
+    "dataset.part-written",
+    "dataset.pending-written",
+    "dataset.part-renamed",
+    "dataset.parts-named",
+    "dataset.part-removed",
+    "dataset.before-receipt",
+    "dataset.published",
+    "dataset.file-written",
+)
+"""Where a test can kill the process while something is being published."""
+
+
+def publish(storage: Storage, place: Place, new: Receipt) -> None:
+    """Make the parts that the receipt names, which lie beside their names, the run."""
+    storage.write(place.pending, new.to_bytes())
+    failpoint("dataset.pending-written")
+    _finish(storage, place, new)
+
+
+def finish(storage: Storage, place: Place) -> Receipt | None:
+    """Complete an interrupted publication.
+
+    Returns:
+        The receipt; None if there was none pending, or if parts of it are gone, in
+        which case the pending receipt is deleted and the run is what it was before.
+    """
+    if storage.size(place.pending) is None:
+        return None
+    try:
+        new = Receipt.from_bytes(storage.read(place.pending), storage.describe(place.pending))
+    except DatasetError:
+        new = None
+    if new is None or not all(_is_there(storage, place, part) for part in new.parts):
+        storage.delete(place.pending)
+        return None
+    _finish(storage, place, new)
+    return new
+
+
+def _finish(storage: Storage, place: Place, new: Receipt) -> None:
+    numbered = sorted(new.parts, key=lambda part: _number(part.name), reverse=True)
+    moves = [part for part in numbered if storage.size(temporary(place.path(part.name))) == part.bytes]
+    named = {part.name for part in new.parts}
+    old = [name for name in part_names(storage, place) if name not in named]
+    first = place.part_name(0)
+    if storage.size(place.path(first)) is not None and len(moves) + len(old) > 1:
+        # A reader that goes by part 0 must see no mixture of the old run and the new one.
+        if any(part.name == first for part in moves):
+            storage.delete(place.path(first))
+        else:
+            storage.move(place.path(first), temporary(place.path(first)))
+            moves.append(next(part for part in new.parts if part.name == first))
+    for part in moves[:-1]:
+        storage.move(temporary(place.path(part.name)), place.path(part.name))
+        failpoint("dataset.part-renamed")
+    for name in reversed(old):  # so that what is left can still be found by counting up
+        storage.delete(place.path(name))
+        failpoint("dataset.part-removed")
+    for part in moves[-1:]:
+        storage.move(temporary(place.path(part.name)), place.path(part.name))
+    storage.sync_folder(place.folder)
+    failpoint("dataset.parts-named")
+    failpoint("dataset.before-receipt")
+    storage.move(place.pending, place.receipt)
+    storage.sync_folder(place.folder)
+    failpoint("dataset.published")
+
+
+def part_names(storage: Storage, place: Place) -> list[str]:
+    """Of the parts that lie under their final names, by number; without listing the whole folder."""
+    known = receipt(storage, place)
+    numbers = {_number(part.name) for part in known.parts} if known else set()
+    found, number = [], 0
+    while True:
+        name = place.part_name(number)
+        there = storage.size(place.path(name)) is not None
+        if there:
+            found.append(name)
+        elif number >= max(numbers, default=0):
+            return found
+        number += 1
+
+
+def receipt(storage: Storage, place: Place) -> Receipt | None:
+    """The receipt of a run, None if there is none that can be read."""
+    if storage.size(place.receipt) is None:
+        return None
+    try:
+        return Receipt.from_bytes(storage.read(place.receipt), storage.describe(place.receipt))
+    except DatasetError:
+        return None
+
+
+def _number(name: str) -> int:
+    part = parse_part(name)
+    if part is None:
+        raise DatasetError(f"a receipt names {name!r}, which is not the name of a part")
+    return part.number
+
+
+def _is_there(storage: Storage, place: Place, part: PartRecord) -> bool:
+    for path in (temporary(place.path(part.name)), place.path(part.name)):
+        if storage.size(path) == part.bytes and storage.sha256(path) == part.sha256:
+            return True
+    return False

@@ -1,0 +1,206 @@
+"""The receipt of a run: what was published, from where, and what is missing. The commit of an export."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeSelection,
+    DatasetError,
+    Step,
+    StepStatistics,
+    TypeCount,
+)
+from neptune_exporter.model import AttributeType, RunKey, RunKind
+
+FORMAT = "neptune-exporter-receipt"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """One part of a run."""
+
+    name: str
+    """In the folder of the receipt."""
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Where a run was forked off."""
+
+    parent: str
+    """The parent's run id, in the same project."""
+    step: Step | None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What one export published of one run. Times are aware."""
+
+    key: RunKey
+    source: str
+    """Name and version of what did the reading."""
+    modified_at: datetime | None
+    """When the run was last changed, as the source told."""
+    name: str | None
+    exported_at: datetime
+    selections: tuple[AttributeSelection, ...]
+    """What was asked for, by this export and by those that it added to."""
+    notes: tuple[str, ...]
+    types: Mapping[AttributeType, TypeCount]
+    steps: StepStatistics
+    first_time: datetime | None
+    last_time: datetime | None
+    parts: tuple[PartRecord, ...]
+    files: int
+    """Rows that name a file."""
+    file_bytes: int
+    failures: tuple[AttributeFailure, ...] = ()
+    fork: Fork | None = None
+    fingerprint: str = field(init=False)
+    """Of the rows, by the digests of the parts."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fingerprint", fingerprint([part.sha256 for part in self.parts]))
+
+    def to_bytes(self) -> bytes:
+        """As JSON with a digest of itself."""
+        value = self._to_json()
+        value["sha256"] = _digest(value)
+        return json.dumps(value, indent=1, allow_nan=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> Receipt:
+        """Read a receipt; `where` is for the message.
+
+        Raises:
+            DatasetError: damaged, or of a later version.
+        """
+        try:
+            value = json.loads(data)
+            if value["format"] != FORMAT:
+                raise ValueError("not a receipt")
+            if value["version"] > VERSION:
+                raise DatasetError(
+                    f"{where} was written by a later version of neptune-exporter: update to read it"
+                )
+            if value.pop("sha256") != _digest(value):
+                raise ValueError("its digest does not match its content")
+            return _from_json(value)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise DatasetError(f"{where} is damaged: {reason}") from error
+
+    def _to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "project_id": self.key.project_id,
+            "run_id": self.key.run_id,
+            "kind": self.key.kind.value,
+            "name": self.name,
+            "source": self.source,
+            "modified_at": _time_to_json(self.modified_at),
+            "exported_at": _time_to_json(self.exported_at),
+            "selections": [s.to_json() for s in self.selections],
+            "notes": list(self.notes),
+            "types": {t.value: {"attributes": c.attributes, "rows": c.rows} for t, c in self.types.items()},
+            "steps": {
+                "minimum": self.steps.minimum,
+                "maximum": self.steps.maximum,
+                "count": self.steps.count,
+            },
+            "first_time": _time_to_json(self.first_time),
+            "last_time": _time_to_json(self.last_time),
+            "parts": [vars(part) for part in self.parts],
+            "files": {"count": self.files, "bytes": self.file_bytes},
+            "failures": [_failure_to_json(f) for f in self.failures],
+            "fork": self.fork and {"parent": self.fork.parent, "step": _step_to_json(self.fork.step)},
+            "fingerprint": self.fingerprint,
+        }
+
+
+def fingerprint(part_digests: list[str]) -> str:
+    """Changes whenever the bytes of a part, or their order, change."""
+    return hashlib.sha256("\n".join(part_digests).encode()).hexdigest()[:32]
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _from_json(value: Mapping[str, Any]) -> Receipt:
+    key = RunKey(value["project_id"], value["run_id"], RunKind(value["kind"]))
+    fork = value["fork"]
+    return Receipt(
+        key=key,
+        source=value["source"],
+        modified_at=_time_from_json(value["modified_at"]),
+        name=value["name"],
+        exported_at=datetime.fromisoformat(value["exported_at"]),
+        selections=tuple(AttributeSelection.from_json(s) for s in value["selections"]),
+        notes=tuple(value["notes"]),
+        types={AttributeType(t): TypeCount(c["attributes"], c["rows"]) for t, c in value["types"].items()},
+        steps=StepStatistics(**value["steps"]),
+        first_time=_time_from_json(value["first_time"]),
+        last_time=_time_from_json(value["last_time"]),
+        parts=tuple(PartRecord(**part) for part in value["parts"]),
+        files=value["files"]["count"],
+        file_bytes=value["files"]["bytes"],
+        failures=tuple(_failure_from_json(key, f) for f in value["failures"]),
+        fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
+    )
+
+
+def _time_to_json(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _time_from_json(time: str | None) -> datetime | None:
+    return None if time is None else datetime.fromisoformat(time)
+
+
+def _step_to_json(step: Step | None) -> str | None:
+    """Decimals keep their digits; a float is told by the `f` before it."""
+    if step is None:
+        return None
+    return str(step) if isinstance(step, Decimal) else f"f{step!r}"
+
+
+def _step_from_json(step: str | None) -> Step | None:
+    if step is None:
+        return None
+    return float(step[1:]) if step.startswith("f") else Decimal(step)
+
+
+def _failure_to_json(failure: AttributeFailure) -> dict[str, Any]:
+    return {
+        "attribute_path": failure.attribute_path,
+        "attribute_type": failure.attribute_type and failure.attribute_type.value,
+        "message": failure.message,
+        "attempts": failure.attempts,
+        "permanent": failure.permanent,
+    }
+
+
+def _failure_from_json(run: RunKey, value: Mapping[str, Any]) -> AttributeFailure:
+    kind = value["attribute_type"]
+    return AttributeFailure(
+        run,
+        value["attribute_path"],
+        AttributeType(kind) if kind else None,
+        value["message"],
+        value["attempts"],
+        value["permanent"],
+    )

@@ -1,0 +1,42 @@
+"""Record batches as typed Python objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from neptune_exporter.contract import FileEntry, Histogram, Parameter, Point, Row, TextLine
+from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType
+from neptune_exporter.schema import VALUE_COLUMN
+
+
+def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
+    """Each row of batches of `FULL_SCHEMA`. Rows of types that this version does not know are left out."""
+    known = {t.value: t for t in AttributeType}
+    for batch in batches:
+        columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
+        for index, kind in enumerate(columns["attribute_type"]):
+            if kind in known:
+                yield _row(columns, index, known[kind])
+
+
+def _row(columns: dict[str, list[Any]], index: int, kind: AttributeType) -> Row:
+    path = columns["attribute_path"][index]
+    value = columns[VALUE_COLUMN[kind]][index]
+    if kind in PARAMETER_TYPES:
+        return Parameter(path, kind, sorted(value) if kind is AttributeType.STRING_SET else value)
+    exact = columns["step"][index]
+    step = columns["step_float64"][index]
+    step = exact if step is None else step
+    time = columns["timestamp"][index]
+    if kind is AttributeType.FLOAT_SERIES:
+        return Point(path, step, time, value)
+    if kind is AttributeType.STRING_SERIES:
+        return TextLine(path, step, time, value)
+    if kind in FILE_TYPES:
+        size, digest = columns["file_size"][index], columns["file_sha256"][index]
+        return FileEntry(path, kind, step, time, value["path"], size, digest)
+    edges, values = value["edges"] or (), value["values"] or ()
+    return Histogram(path, step, time, value["type"] or "", tuple(edges), tuple(values))

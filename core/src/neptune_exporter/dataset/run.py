@@ -1,0 +1,204 @@
+"""One run of a dataset, read from its receipt and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from neptune_exporter.contract import (
+    AttributeFailure,
+    DatasetError,
+    ExportedRun,
+    MissingFileError,
+    Parameter,
+    Row,
+    Step,
+    StepStatistics,
+    TypeCount,
+)
+from neptune_exporter.dataset import scan
+from neptune_exporter.dataset.layout import Place, parse_part
+from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.paths import safe_path
+from neptune_exporter.dataset.receipts import Fork, Receipt, fingerprint
+from neptune_exporter.dataset.rows import rows
+from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.tally import Tally
+from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
+from neptune_exporter.schema import FULL_SCHEMA
+
+
+class StoredRun(ExportedRun):
+    """A run on disk. With a receipt, what the receipt names is the run; without one, all parts are."""
+
+    def __init__(
+        self,
+        data: Storage,
+        files: Storage,
+        place: Place,
+        key: RunKey,
+        part_names: Sequence[str],
+        receipt: Receipt | None,
+        *,
+        pending: bool = False,
+        problems: Sequence[str] = (),
+    ) -> None:
+        self._data = data
+        self._files = files
+        self._key = key
+        self.pending = pending
+        """A publication was interrupted: `Dataset.recover` finishes it."""
+        self.place = place
+        self.receipt = receipt
+        """None for exports of other tools, and where it cannot be read."""
+        self.part_names = tuple(part_names)
+        """Of the parts on disk, by number."""
+        self.problems = tuple(problems)
+        """What is known to be wrong without reading the parts."""
+
+    @property
+    def key(self) -> RunKey:
+        return self._key
+
+    @cached_property
+    def fingerprint(self) -> str:
+        if self.receipt is not None:
+            return self.receipt.fingerprint
+        return fingerprint([self._data.sha256(part.path) for part in self.parts])
+
+    @property
+    def complete(self) -> bool:
+        """Published whole: nothing pending, and every part of the receipt there with its size.
+
+        Without a receipt: part 0 is there, which other tools write last.
+        """
+        if self.pending or self.problems:
+            return False
+        if self.receipt is None:
+            return any(_is_first(name) for name in self.part_names)
+        return not self.missing_parts()
+
+    def missing_parts(self) -> list[str]:
+        """A line for every part of the receipt that is not there, or not with its size."""
+        lines = []
+        for part in self.receipt.parts if self.receipt else ():
+            path = self.place.path(part.name)
+            size = self._data.size(path)
+            if size is None:
+                lines.append(f"{self._data.describe(path)} is missing")
+            elif size != part.bytes:
+                lines.append(f"{self._data.describe(path)} has {size} bytes instead of {part.bytes}")
+        return lines
+
+    @property
+    def failures(self) -> tuple[AttributeFailure, ...]:
+        return self.receipt.failures if self.receipt else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.receipt.notes if self.receipt else ()
+
+    @property
+    def parts(self) -> list[Part]:
+        """The run's parts, by number."""
+        names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names
+        return [Part(self._data, self.place.path(name)) for name in names]
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of the parts on disk."""
+        return sum(self._data.size(part.path) or 0 for part in self.parts)
+
+    def counts(self) -> Mapping[AttributeType, TypeCount]:
+        return self.receipt.types if self.receipt else self.tally.types()
+
+    def time_span(self) -> tuple[datetime | None, datetime | None]:
+        counted = self.receipt or self.tally
+        return counted.first_time, counted.last_time
+
+    def steps(self) -> StepStatistics:
+        """Of all series together."""
+        return (self.receipt or self.tally).steps
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Everything counted, in one pass over few columns. Kept.
+
+        Raises:
+            DatasetError: a part is missing or damaged.
+        """
+        return scan.tally(self.parts)
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        return self._parameters
+
+    @cached_property
+    def _parameters(self) -> dict[str, Parameter]:
+        found = (row for row in self.rows(PARAMETER_TYPES) if isinstance(row, Parameter))
+        return {row.path: row for row in sorted(found, key=lambda row: row.path)}
+
+    def parent(self) -> RunKey | None:
+        fork = self._fork
+        return RunKey(self._key.project_id, fork.parent) if fork else None
+
+    def fork_step(self) -> Step | None:
+        return self._fork.step if self._fork else None
+
+    @cached_property
+    def _fork(self) -> Fork | None:
+        return self.receipt.fork if self.receipt else scan.fork(self.parts)
+
+    def batches(
+        self,
+        types: Collection[AttributeType] | None = None,
+        *,
+        attributes: Collection[str] | None = None,
+        columns: Collection[str] | None = None,
+        batch_rows: int = 65_536,
+    ) -> Iterator[pa.RecordBatch]:
+        names = FULL_SCHEMA.names
+        if columns is not None:
+            unknown = set(columns) - set(names)
+            if unknown:
+                raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+            names = [name for name in names if name in columns]
+        wanted = Wanted(
+            names,
+            None if types is None else frozenset(AttributeType(t).value for t in types),
+            None if attributes is None else frozenset(attributes),
+        )
+        self._raise_problems()
+        for part in self.parts:
+            yield from part.batches(wanted, batch_rows)
+
+    def rows(self, types: Collection[AttributeType] | None = None) -> Iterator[Row]:
+        return rows(self.batches(types))
+
+    def open_file(self, file: str) -> BinaryIO:
+        path = f"{self.place.project_folder}/{file}"
+        if self.file_size(file) is None:
+            raise MissingFileError(f"{self._files.describe(path)}, a file of {self._key}, is not there")
+        return self._files.open_bytes(path)
+
+    def file_size(self, file: str) -> int | None:
+        """Bytes of what `file_value.path` names, None if it is not there.
+
+        Raises:
+            UnsafePathError: as `open_file`.
+        """
+        path = f"{self.place.project_folder}/{safe_path(file, self._key)}"
+        self._files.check_no_links(path)
+        return self._files.size(path)
+
+    def _raise_problems(self) -> None:
+        if self.problems:
+            raise DatasetError(f"{self._key}: {self.problems[0]}")
+
+
+def _is_first(name: str) -> bool:
+    part = parse_part(name)
+    return part is not None and part.number == 0

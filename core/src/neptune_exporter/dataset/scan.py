@@ -1,0 +1,142 @@
+"""Counting what parts hold, with as little reading as their statistics allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter.dataset.parts import VALUE_COLUMNS, Part, Wanted, has_value
+from neptune_exporter.dataset.receipts import Fork
+from neptune_exporter.dataset.tally import Tally
+from neptune_exporter.model import FILE_TYPES, AttributeType, SysAttribute
+from neptune_exporter.schema import STEP_TYPE
+
+_ROWS = 1 << 18
+_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+
+
+def tally(parts: Iterable[Part]) -> Tally:
+    """Count the rows of the parts of one run.
+
+    Raises:
+        DatasetError: a part is missing or damaged.
+    """
+    result = Tally()
+    for part in parts:
+        for group in range(part.metadata.num_row_groups):
+            _tally_group(result, part, group)
+    return result
+
+
+def fork(parts: Iterable[Part]) -> Fork | None:
+    """Where the run was forked off, as its rows tell."""
+    names = frozenset({SysAttribute.FORK_PARENT, SysAttribute.FORK_STEP})
+    wanted = Wanted(
+        ("attribute_path", "int_value", "float_value", "string_value"),
+        frozenset({AttributeType.STRING.value, AttributeType.INT.value, AttributeType.FLOAT.value}),
+        names,
+    )
+    parent, step = None, None
+    for part in parts:
+        for batch in part.batches(wanted, _ROWS):
+            for path, whole, real, text in zip(
+                *(column.to_pylist() for column in batch.columns), strict=True
+            ):
+                if path == SysAttribute.FORK_PARENT:
+                    parent = text
+                else:
+                    step = whole if whole is not None else real
+    return fork_from(parent, step)
+
+
+def fork_from(parent: str | None, step: float | int | None) -> Fork | None:
+    """The fork that two parameters tell of. A step that decimals hold is one."""
+    if not parent:
+        return None
+    if step is None:
+        return Fork(parent, None)
+    try:
+        return Fork(parent, pa.scalar(Decimal(repr(step)), STEP_TYPE).as_py())
+    except (pa.ArrowInvalid, ArithmeticError):
+        return Fork(parent, float(step))
+
+
+def _tally_group(result: Tally, part: Part, group: int) -> None:
+    doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
+    single = part.single(group)
+    rows = part.metadata.row_group(group).num_rows
+    columns = [] if single else ["attribute_path", "attribute_type"]
+    if "step_float64" in part.columns and part.valid_count(group, "step_float64") != 0:
+        columns += ["step", "step_float64"]
+    elif doubtful or not _step_range(result, part, group):
+        columns.append("step")
+    if doubtful or not _time_range(result, part, group):
+        columns.append("timestamp")
+    if single:
+        result.add_rows(*single, rows)
+    if "file_size" in part.columns and not (single and single[1] not in _FILE_TYPES):
+        columns.append("file_size")
+    elif single and single[1] in _FILE_TYPES:
+        result.add_files(rows, None)
+    if not columns:
+        return
+    leaves = {"histogram_value": "histogram_value.type"}
+    for batch in part.read_group(group, columns + [leaves.get(name, name) for name in doubtful], _ROWS):
+        if doubtful:
+            batch = batch.filter(has_value(batch, doubtful))
+        _tally_batch(result, batch, columns, None if single is None else single[1])
+
+
+def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind: str | None) -> None:
+    files = len(batch) if kind in _FILE_TYPES else 0
+    if kind is None:
+        for path, attribute_type, count in _attributes(batch):
+            result.add_rows(path, attribute_type, count)
+            files += count if attribute_type in _FILE_TYPES else 0
+    result.add_steps({n: batch.column(n) for n in ("step", "step_float64") if n in columns})
+    if "timestamp" in columns:
+        result.add_times(batch.column("timestamp"))
+    if files:
+        result.add_files(files, batch.column("file_size") if "file_size" in columns else None)
+
+
+def _attributes(batch: pa.RecordBatch) -> Iterable[tuple[str, str, int]]:
+    """Path, type and number of rows of each attribute in a batch."""
+    paths, kinds = (_encoded(batch.column(name)) for name in ("attribute_path", "attribute_type"))
+    width = max(1, len(kinds.dictionary))
+    both = pc.add(
+        pc.multiply(paths.indices.cast(pa.int64()), pa.scalar(width, pa.int64())),
+        kinds.indices.cast(pa.int64()),
+    )
+    for pair in pc.value_counts(both).to_pylist():
+        number = pair["values"]
+        yield (
+            paths.dictionary[number // width].as_py(),
+            kinds.dictionary[number % width].as_py(),
+            pair["counts"],
+        )
+
+
+def _encoded(column: pa.Array) -> pa.DictionaryArray:
+    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+
+
+def _step_range(result: Tally, part: Part, group: int) -> bool:
+    count, extent = part.valid_count(group, "step"), part.extent(group, "step")
+    if count is None or (count and not (extent and isinstance(extent[0], Decimal))):
+        return False
+    if count and extent:
+        result.add_step_range(extent[0], extent[1], count)
+    return True
+
+
+def _time_range(result: Tally, part: Part, group: int) -> bool:
+    count, extent = part.valid_count(group, "timestamp"), part.extent(group, "timestamp")
+    if count is None or (count and not extent):
+        return False
+    if count and extent:
+        result.add_time_range(extent[0], extent[1])  # type: ignore[arg-type]
+    return True

@@ -1,0 +1,219 @@
+"""The only module that touches storage.
+
+Paths are relative to a root and written with `/`. Everything goes through
+`pyarrow.fs`; what it lacks on local disks (syncing, locks, seeing links) is here
+too and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import pyarrow as pa
+from pyarrow import fs
+
+from neptune_exporter.contract import DatasetError, UnsafePathError
+from neptune_exporter.dataset.layout import temporary
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in a folder."""
+
+    path: str
+    """Relative to the root."""
+    is_file: bool
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+class Storage:
+    """A folder on the local disk, as a tree of relative paths."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self._fs = fs.SubTreeFileSystem(self.root.absolute().as_posix(), fs.LocalFileSystem())
+
+    def describe(self, path: str) -> str:
+        """The path as a person knows it."""
+        return str(self.root / path)
+
+    def size(self, path: str) -> int | None:
+        """Bytes of a file, None if there is none."""
+        info = self._fs.get_file_info(path)
+        return info.size if info.type == fs.FileType.File else None
+
+    def list(self, folder: str = "", *, recursive: bool = False) -> list[Entry]:
+        """What is in a folder, sorted by path; nothing if there is no such folder."""
+        selector = fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
+        with self._errors(folder, "listed"):
+            found = self._fs.get_file_info(selector)
+        entries = [Entry(i.path, i.type == fs.FileType.File, i.size or 0) for i in found]
+        return sorted(entries, key=lambda entry: entry.path)
+
+    def read(self, path: str) -> bytes:
+        with self._errors(path, "read"), self._fs.open_input_stream(path) as stream:
+            return bytes(stream.read())
+
+    def open_input(self, path: str) -> pa.NativeFile:
+        """Open for reading anywhere in it."""
+        with self._errors(path, "read"):
+            return self._fs.open_input_file(path)
+
+    def open_bytes(self, path: str) -> BinaryIO:
+        """Open as an ordinary Python file."""
+        with self._errors(path, "read"):
+            return (self.root / path).open("rb")
+
+    def create(self, path: str) -> Output:
+        """Open for writing; folders are made as needed."""
+        with self._errors(path, "written"):
+            self._fs.create_dir(path.rpartition("/")[0], recursive=True)
+            return Output(self, path, self._fs.open_output_stream(path))
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a small file so that it is there as a whole or not at all, also after a power cut."""
+        beside = temporary(path)
+        with self.create(beside) as output:
+            output.write(data)
+        self.move(beside, path)
+        self.sync_folder(path.rpartition("/")[0])
+
+    def move(self, source: str, target: str) -> None:
+        """Rename; what was at the target is replaced."""
+        with self._errors(source, "renamed"):
+            self._fs.create_dir(target.rpartition("/")[0], recursive=True)
+            # pyarrow cannot move onto something that exists on Windows.
+            (self.root / source).replace(self.root / target)
+
+    def delete(self, path: str) -> None:
+        with self._errors(path, "deleted"):
+            self._fs.delete_file(path)
+
+    def delete_empty_folders(self, folder: str) -> None:
+        """Delete the folders below (and) this one that hold nothing."""
+        for entry in sorted(self.list(folder, recursive=True), key=lambda e: e.path, reverse=True):
+            if not entry.is_file:
+                with contextlib.suppress(OSError):
+                    (self.root / entry.path).rmdir()
+        with contextlib.suppress(OSError):
+            (self.root / folder).rmdir()
+
+    def sha256(self, path: str) -> str:
+        """Hex; streamed."""
+        digest = hashlib.sha256()
+        with self._errors(path, "read"), self._fs.open_input_stream(path) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def sync(self, path: str) -> None:
+        """Have the bytes of a file reach the disk."""
+        descriptor = os.open(self.root / path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sync_folder(self, folder: str) -> None:
+        """Have the names in a folder reach the disk, where the system knows such a thing."""
+        if os.name == "nt":
+            return
+        with contextlib.suppress(OSError):  # some network file systems refuse
+            descriptor = os.open(self.root / folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def check_no_links(self, path: str) -> None:
+        """Raise UnsafePathError if any step of the path below the root is a symbolic link."""
+        place = self.root
+        for step in path.split("/"):
+            place = place / step
+            try:
+                mode = place.lstat().st_mode
+            except (OSError, ValueError):
+                return  # not there: for the one who opens it to say
+            if stat.S_ISLNK(mode):
+                raise UnsafePathError(f"{place} is a symbolic link; it is not followed")
+
+    @contextlib.contextmanager
+    def _errors(self, path: str, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error).splitlines()[0]
+            raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
+
+
+class Output:
+    """A file being written: counts and digests its bytes, and syncs them when it is closed.
+
+    Enough of a file object for `pyarrow.parquet.ParquetWriter`.
+    """
+
+    def __init__(self, storage: Storage, path: str, stream: pa.NativeFile) -> None:
+        self.path = path
+        self.size = 0
+        self._storage = storage
+        self._stream = stream
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Hex, of what was written so far."""
+        return self._digest.hexdigest()
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._stream.closed)
+
+    def write(self, data: bytes) -> int:
+        with self._storage._errors(self.path, "written"):
+            self._stream.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        """Nothing to do before the end."""
+
+    def close(self) -> None:
+        """Close and sync."""
+        if not self.closed:
+            with self._storage._errors(self.path, "written"):
+                self._stream.close()
+                self._storage.sync(self.path)
+
+    def discard(self) -> None:
+        """Close and delete."""
+        self._stream.close()
+        self._storage.delete(self.path)
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.discard()

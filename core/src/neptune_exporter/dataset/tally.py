@@ -1,0 +1,97 @@
+"""Counting what a run holds, from rows that are written or read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter.contract import StepStatistics, TypeCount
+from neptune_exporter.model import AttributeType
+from neptune_exporter.schema import step_as_float
+
+
+class Tally:
+    """Attributes, rows, steps, times and files of one run."""
+
+    def __init__(self) -> None:
+        self._attributes: dict[str, set[str]] = {}
+        self._rows: dict[str, int] = {}
+        self._steps = StepStatistics()
+        self.first_time: datetime | None = None
+        self.last_time: datetime | None = None
+        self.files = 0
+        self.file_bytes = 0
+
+    def add_rows(self, path: str, attribute_type: str, rows: int) -> None:
+        """Rows of one attribute."""
+        self._attributes.setdefault(attribute_type, set()).add(path)
+        self._rows[attribute_type] = self._rows.get(attribute_type, 0) + rows
+
+    def add_steps(self, columns: Mapping[str, pa.Array]) -> None:
+        """`step` and `step_float64`, whichever there are."""
+        given = {name: columns[name] for name in ("step", "step_float64") if name in columns}
+        if not given:
+            return
+        if "step_float64" in given:
+            length = len(given["step_float64"])
+            given.setdefault("step", pa.nulls(length, pa.decimal128(18, 6)))
+            steps = step_as_float(pa.RecordBatch.from_arrays(list(given.values()), names=list(given)))
+            count = len(steps) - steps.null_count
+            steps = steps.filter(pc.is_finite(steps))
+        else:
+            steps = given["step"]
+            count = len(steps) - steps.null_count
+        extent = pc.min_max(steps)
+        self.add_step_range(extent["min"].as_py(), extent["max"].as_py(), count)
+
+    def add_step_range(self, minimum: object, maximum: object, count: int) -> None:
+        old = self._steps
+        low = [float(v) for v in (old.minimum, minimum) if v is not None]  # type: ignore[arg-type]
+        high = [float(v) for v in (old.maximum, maximum) if v is not None]  # type: ignore[arg-type]
+        self._steps = StepStatistics(
+            min(low) if low else None, max(high) if high else None, old.count + count
+        )
+
+    def add_times(self, times: pa.Array) -> None:
+        """`timestamp`."""
+        extent = pc.min_max(times)
+        self.add_time_range(extent["min"].as_py(), extent["max"].as_py())
+
+    def add_time_range(self, first: datetime | None, last: datetime | None) -> None:
+        self.first_time = min((t for t in (self.first_time, first) if t is not None), default=None)
+        self.last_time = max((t for t in (self.last_time, last) if t is not None), default=None)
+
+    def add_files(self, count: int, sizes: pa.Array | None) -> None:
+        """Rows that name a file, and their `file_size` where it is known."""
+        self.files += count
+        if sizes is not None:
+            self.file_bytes += pc.sum(sizes, min_count=0).as_py()
+
+    def merge(self, other: Tally) -> None:
+        """Add what another one counted."""
+        for kind, paths in other._attributes.items():
+            self._attributes.setdefault(kind, set()).update(paths)
+            self._rows[kind] = self._rows.get(kind, 0) + other._rows[kind]
+        self.add_step_range(other.steps.minimum, other.steps.maximum, other.steps.count)
+        self.add_time_range(other.first_time, other.last_time)
+        self.files += other.files
+        self.file_bytes += other.file_bytes
+
+    @property
+    def rows(self) -> int:
+        return sum(self._rows.values())
+
+    @property
+    def steps(self) -> StepStatistics:
+        return self._steps
+
+    def types(self) -> dict[AttributeType, TypeCount]:
+        """By type, in the order of `AttributeType`; types that this version does not know are left out."""
+        return {
+            kind: TypeCount(len(self._attributes[kind.value]), self._rows[kind.value])
+            for kind in AttributeType
+            if self._rows.get(kind.value)
+        }

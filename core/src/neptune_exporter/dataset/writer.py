@@ -1,0 +1,266 @@
+"""Writing one run: rows in any order come in, sorted parts and a receipt come out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal
+
+import pyarrow as pa
+
+from neptune_exporter.contract import AttributeFailure, AttributeSelection, SourceRun, failpoint
+from neptune_exporter.dataset import cleanup, publication, scan
+from neptune_exporter.dataset.budget import WriteBudget
+from neptune_exporter.dataset.buffer import RunBuffer, SortedRows, cut
+from neptune_exporter.dataset.encoding import OpenPart, row_groups
+from neptune_exporter.dataset.layout import Place, parse_part, temporary
+from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
+from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.tally import Tally
+from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, SysAttribute
+
+Mode = Literal["replace", "add"]
+_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A part that lies closed beside its name."""
+
+    temporary: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class RunWriter:
+    """Collects the rows of one run and publishes them. One thread at a time; what was
+    not published leaves nothing behind but temporaries, which `discard` or the next
+    `Dataset.recover` deletes."""
+
+    def __init__(
+        self,
+        key: RunKey,
+        mode: Mode,
+        data: Storage,
+        files: Storage,
+        budget: WriteBudget,
+        closed: Callable[[RunKey], None],
+    ) -> None:
+        self.key = key
+        self._mode = mode
+        self._data = data
+        self._files = files
+        self._budget = budget
+        self._closed = closed
+        self._place = Place.of(key)
+        self._lock = threading.RLock()
+        self._buffer = RunBuffer(key)
+        self._tally = Tally()
+        self._failures: list[AttributeFailure] = []
+        self._delivered: frozenset[str] = frozenset()
+        self._part: OpenPart | None = None
+        self._written: list[_Written] = []
+        self._parent: str | None = None
+        self._fork_step: float | int | None = None
+        publication.finish(data, self._place)
+        self._old_parts = publication.part_names(data, self._place)
+        self._old = publication.receipt(data, self._place)
+        self._first_number = 0 if mode == "replace" else 1 + max(map(_number, self._old_parts), default=-1)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take rows: any columns of `FULL_SCHEMA`, strings also dictionary-encoded, missing ones null.
+
+        Rows without a value are dropped. `project_id` and `run_id` may be left out.
+
+        Raises:
+            DatasetError: the rows are of another run or not as the schema says, or the disk is full.
+        """
+        for piece in cut(batch):
+            with self._lock:
+                self._buffer.add(piece)
+                self._budget.holds(self, self._buffer.nbytes)
+            self._budget.enforce()
+
+    def fail(self, failure: AttributeFailure) -> None:
+        """Note what could not be read."""
+        with self._lock:
+            self._failures.append(failure)
+
+    def flush(self) -> None:
+        """Write what is held back in memory to a part."""
+        with self._lock:
+            rows = self._buffer.drain()
+            self._budget.holds(self, 0)
+            if len(rows):
+                self._count(rows)
+                self._append(rows)
+
+    def publish(
+        self,
+        run: SourceRun,
+        source: str,
+        selection: AttributeSelection,
+        *,
+        retried: Collection[str] = (),
+    ) -> Receipt:
+        """Make everything visible at once, with its receipt.
+
+        With mode `add`, what was there stays, except for attributes of which rows came
+        in again: those replace the old ones. Old failures stay too, except those of
+        attributes that came in or failed again, or that are named as `retried`.
+
+        Args:
+            run: As the source listed it.
+            source: Name and version of what did the reading.
+            selection: What was asked for.
+            retried: Paths that had failed and were asked for again.
+        """
+        if run.key != self.key:
+            raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
+        with self._lock:
+            self._delivered = self._buffer.paths
+            kept = self._kept_parts() if self._mode == "add" else []
+            self.flush()
+            self._close_part()
+            numbers = {_number(part.name) for part in kept}
+            if not self._written and 0 not in numbers:
+                self._open_part(frozenset())
+                self._close_part()
+            tally = scan.tally([Part(self._data, self._place.path(p.name)) for p in kept])
+            tally.merge(self._tally)
+            receipt = self._receipt(run, source, selection, tally, kept + self._placed(numbers), retried)
+            stored = cleanup.sync_files(self._files, self._place)
+            publication.publish(self._data, self._place, receipt)
+            cleanup.drop_unnamed_files(self._data, self._files, self._place, receipt, stored)
+            self._closed(self.key)
+            return receipt
+
+    def discard(self) -> None:
+        """Throw away everything that came in."""
+        with self._lock:
+            self._budget.holds(self, 0)
+            self._buffer = RunBuffer(self.key)
+            if self._part is not None:
+                self._part.discard()
+                self._part = None
+            for part in self._written:
+                self._data.delete(part.temporary)
+            self._written = []
+            self._closed(self.key)
+
+    def _count(self, rows: SortedRows) -> None:
+        for (path, kind), start, end in rows.series():
+            self._tally.add_rows(path, kind, end - start)
+            if kind in _FILE_TYPES:
+                sizes = rows.columns.get("file_size")
+                self._tally.add_files(end - start, None if sizes is None else sizes.slice(start, end - start))
+            if path == SysAttribute.FORK_PARENT and kind == AttributeType.STRING.value:
+                self._parent = rows.columns["string_value"][start].as_py()
+            elif path == SysAttribute.FORK_STEP and kind in ("int", "float"):
+                self._fork_step = rows.columns[f"{kind}_value"][start].as_py()
+        self._tally.add_steps(rows.columns)
+        if "timestamp" in rows.columns:
+            self._tally.add_times(rows.columns["timestamp"])
+
+    def _append(self, rows: SortedRows) -> None:
+        if self._part is not None and not self._part.accepts(rows):
+            self._close_part()
+        for start, stop, keys in row_groups(rows):
+            part = self._part or self._open_part(rows.extras)
+            part.write(rows, start, stop, keys)
+            if part.full:
+                self._close_part()
+
+    def _open_part(self, extras: frozenset[str]) -> OpenPart:
+        name = self._place.part_name(self._first_number + len(self._written))
+        output = self._data.create(temporary(self._place.path(name)))
+        self._part = OpenPart(output, self.key, extras)
+        return self._part
+
+    def _close_part(self) -> None:
+        part, self._part = self._part, None
+        if part is not None:
+            part.close()
+            output = part.output
+            self._written.append(_Written(output.path, part.rows, output.size, output.sha256))
+            failpoint("dataset.part-written")
+
+    def _kept_parts(self) -> list[PartRecord]:
+        """The old parts without a row of what came in. What is worth keeping of others is written anew."""
+        known = {part.name: part for part in self._old.parts} if self._old else {}
+        kept = []
+        for name in self._old_parts:
+            path = self._place.path(name)
+            part = Part(self._data, path)
+            if part.holds_any(self._delivered):
+                for batch in part.batches(Wanted(without=self._delivered), 65_536):
+                    self.write(batch)
+            elif name in known:
+                kept.append(known[name])
+            else:
+                size = self._data.size(path) or 0
+                kept.append(PartRecord(name, part.rows, size, self._data.sha256(path)))
+        return kept
+
+    def _placed(self, taken: set[int]) -> list[PartRecord]:
+        """The new parts beside their final names, which are the lowest that are free."""
+        numbers = iter(n for n in range(len(taken) + len(self._written)) if n not in taken)
+        records = []
+        for part, number in zip(self._written, numbers, strict=False):
+            name = self._place.part_name(number)
+            beside = temporary(self._place.path(name))
+            if beside != part.temporary:
+                self._data.move(part.temporary, beside)
+            records.append(PartRecord(name, part.rows, part.bytes, part.sha256))
+        self._data.sync_folder(self._place.folder)
+        return records
+
+    def _receipt(
+        self,
+        run: SourceRun,
+        source: str,
+        selection: AttributeSelection,
+        tally: Tally,
+        parts: list[PartRecord],
+        retried: Collection[str],
+    ) -> Receipt:
+        old = self._old if self._mode == "add" else None
+        again = {*retried, *self._delivered, *(f.attribute_path for f in self._failures)} - {""}
+        failures = [f for f in old.failures if f.attribute_path not in again] if old else []
+        selections = dict.fromkeys([*(old.selections if old else ()), selection])
+        notes = dict.fromkeys([*(old.notes if old else ()), *run.notes])
+        return Receipt(
+            key=self.key,
+            source=source,
+            modified_at=run.modified_at,
+            name=run.name,
+            exported_at=datetime.now(timezone.utc),
+            selections=tuple(selections),
+            notes=tuple(notes),
+            types=tally.types(),
+            steps=tally.steps,
+            first_time=tally.first_time,
+            last_time=tally.last_time,
+            parts=tuple(sorted(parts, key=lambda part: _number(part.name))),
+            files=tally.files,
+            file_bytes=tally.file_bytes,
+            failures=(*failures, *self._failures),
+            fork=self._fork(parts),
+        )
+
+    def _fork(self, parts: list[PartRecord]) -> Fork | None:
+        if self._parent is None and self._mode == "add":
+            if self._old:
+                return self._old.fork
+            kept = {part.name for part in parts} & set(self._old_parts)
+            return scan.fork(Part(self._data, self._place.path(name)) for name in sorted(kept))
+        return scan.fork_from(self._parent, self._fork_step)
+
+
+def _number(name: str) -> int:
+    part = parse_part(name)
+    return part.number if part else -1
