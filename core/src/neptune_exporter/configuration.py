@@ -149,9 +149,7 @@ def _read_file(path: Path) -> ConfigurationFile:
         raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
     for name, table in content.items():
         if not isinstance(table, dict):
-            raise UsageError(
-                f"{path}: {name} stands outside of a table; put it under the plugin, [pluto] say"
-            )
+            raise UsageError(f"{path}: {name} must be in the table of a plugin, under [pluto] for example")
     return ConfigurationFile(path, content)
 
 

@@ -6,9 +6,7 @@ out of a text whoever wrote it: a vendor's client, a server's reply, a traceback
 
 from __future__ import annotations
 
-import json
 import threading
-from urllib.parse import quote, quote_plus
 
 _MASK = "***"
 _SHORTEST = 4
@@ -20,6 +18,9 @@ _known: tuple[str, ...] = ()
 
 def remember(secret: str) -> None:
     """Take this value, as it is or escaped, out of every text from now on."""
+    import json  # only once there is a secret: every start pays for what is imported above
+    from urllib.parse import quote, quote_plus
+
     global _known
     if len(secret) < _SHORTEST:
         return

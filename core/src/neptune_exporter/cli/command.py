@@ -192,8 +192,7 @@ def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
                 if fields[flag].type is Secret and isinstance(value, str) and not is_reference(value)
             }
         )
-    _warn_of_unknown_tables(state)
-    return resolve_settings(
+    settings = resolve_settings(
         spec.name,
         spec.settings,
         flags=state.flags,
@@ -201,6 +200,8 @@ def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
         files=state.files,
         accepted=_keys_of(state, spec.name),
     )
+    _warn_of_unknown_tables(state)
+    return settings
 
 
 def _keys_of(state: State, name: str) -> frozenset[str]:

@@ -7,7 +7,6 @@ from enum import IntEnum
 
 import click
 
-from neptune_exporter.contract.errors import NeptuneExporterError
 from neptune_exporter.redaction import redact
 
 
@@ -45,6 +44,8 @@ def report_error(error: BaseException, *, verbose: bool) -> ExitCode:
 
 
 def _message(error: BaseException) -> tuple[str, ExitCode]:
+    from neptune_exporter.contract.errors import NeptuneExporterError  # not for a mere --help
+
     if isinstance(error, NeptuneExporterError):
         return str(error), ExitCode(error.exit_code)
     if isinstance(error, click.ClickException):

@@ -1,0 +1,140 @@
+"""What the built-in reporters write of given records."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from neptune_exporter.contract import (
+    DatasetSummary,
+    ProjectSummary,
+    Reporter,
+    RunSummary,
+    StepStatistics,
+    TypeCount,
+)
+from neptune_exporter.model import AttributeType, RunKey, RunKind
+from neptune_exporter.plugins import PluginRegistry
+from neptune_exporter.reporters.table import size, table
+
+TIME = datetime(2024, 5, 1, 12, 0, tzinfo=timezone(timedelta(hours=2)))
+
+
+def summary() -> DatasetSummary:
+    whole = RunSummary(
+        RunKey("acme/vision", "RUN-1"),
+        "complete",
+        {
+            AttributeType.FLOAT: TypeCount(2, 2),
+            AttributeType.FLOAT_SERIES: TypeCount(3, 12_345_678_901_234_567),
+        },
+        StepStatistics(-0.5, 1_714_564_800_000.0, 4),
+        TIME,
+        TIME + timedelta(days=1),
+        data_bytes=9_007_199_254_740_993,
+        file_bytes=1_500,
+        files=2,
+        source="memory 1",
+    )
+    model = RunSummary(
+        RunKey("acme/vision", "VIS-MOD", RunKind.MODEL),
+        "damaged",
+        {AttributeType.FLOAT: TypeCount(1, 1)},
+        StepStatistics(float("nan"), float("inf"), 1),
+        None,
+        None,
+        data_bytes=10,
+        file_bytes=0,
+        files=0,
+        failures=3,
+        problems=["part 0 is cut short"],
+        notes=["only what was not yet sent"],
+    )
+    project = ProjectSummary("acme/vision", [whole, model])
+    return DatasetSummary("/d", "/f", [project, ProjectSummary("acme/empty", [])], ["a stray folder"])
+
+
+def written(name: str, of: DatasetSummary) -> str:
+    spec = PluginRegistry.discover(builtin_only=True).reporter(name)
+    reporter: Reporter = spec.factory(spec.settings())
+    out = io.StringIO()
+    reporter.write(of, lambda key: pytest.fail("no single run is needed"), out)
+    return out.getvalue()
+
+
+def test_json_holds_every_number_exactly() -> None:
+    document = json.loads(written("json", summary()), parse_constant=pytest.fail)
+    assert document["totals"] == {
+        "projects": 2,
+        "runs": 2,
+        "attributes": 6,
+        "rows": 12_345_678_901_234_570,
+        "files": 2,
+        "data_bytes": 9_007_199_254_741_003,
+        "file_bytes": 1_500,
+    }
+    whole, model = document["projects"][0]["runs"]
+    assert whole["types"]["float_series"] == {"attributes": 3, "rows": 12_345_678_901_234_567}
+    assert whole["steps"] == {"minimum": -0.5, "maximum": 1_714_564_800_000, "count": 4}
+    assert whole["first_time"] == "2024-05-01T10:00:00+00:00"
+    assert (model["kind"], model["state"], model["failures"]) == ("model", "damaged", 3)
+    assert model["steps"] == {"minimum": "nan", "maximum": "inf", "count": 1}
+    assert (model["problems"], model["notes"]) == (["part 0 is cut short"], ["only what was not yet sent"])
+    assert document["problems"] == ["a stray folder"]
+
+
+def test_text_tells_the_same_to_people() -> None:
+    lines = written("text", summary()).splitlines()
+    assert lines[0] == "2 projects, 1 run, 1 model"
+    assert "acme/vision: 1 run, 1 model" in lines
+    (series,) = [line.split() for line in lines if line.strip().startswith("float_series")]
+    assert series == ["float_series", "3", "12,345,678,901,234,567"]
+    (floats,) = [line.split() for line in lines if line.strip().startswith("float ")]
+    assert floats == ["float", "3", "3"]
+    (run,) = [line for line in lines if line.strip().startswith("RUN-1")]
+    for cell in ("complete", "-0.5", "1714564800000", "2024-05-01 10:00:00", "2 (1.50 kB)"):
+        assert cell in run
+    assert "  acme/vision:VIS-MOD (model): part 0 is cut short" in lines
+    assert "  a stray folder" in lines
+    assert "  acme/vision:VIS-MOD (model): only what was not yet sent" in lines
+
+
+def test_an_empty_dataset_is_no_error() -> None:
+    nothing = DatasetSummary("/d", "/f", [])
+    assert written("text", nothing).startswith("0 projects, 0 runs\n")
+    assert json.loads(written("json", nothing))["projects"] == []
+
+
+def test_a_table_lines_up_and_is_never_cut() -> None:
+    text = table(("name", "count"), [("x" * 300, 1_234), ("a\x1b[2Jb\n", None)])
+    header, first, second = text.splitlines()
+    assert header.endswith("count")
+    assert first == "x" * 300 + "  1,234"
+    assert second == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}".ljust(300) + "      -"
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1_000, "1.00 kB"),
+        (12_345, "12.3 kB"),
+        (999_999, "1.00 MB"),
+        (5 * 10**9, "5.00 GB"),
+        (10**18, "1000 PB"),
+    ],
+)
+def test_sizes(count: int, shown: str) -> None:
+    assert size(count) == shown
+
+
+def test_reports_do_not_depend_on_the_order_of_types() -> None:
+    def types_of(document: Any) -> list[str]:
+        return list(document["projects"][0]["runs"][0]["types"])
+
+    assert types_of(json.loads(written("json", summary()))) == ["float", "float_series"]
