@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
 
     def wait_for_end_of_input() -> None:
-        while sys.stdin.buffer.read(1 << 16):
+        while os.read(sys.stdin.fileno(), 1 << 16):  # not the buffer: its lock would outlive this thread
             pass
         stop.set()
 

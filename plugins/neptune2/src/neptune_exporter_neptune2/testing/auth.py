@@ -44,7 +44,8 @@ class Tokens:
         self._secret = secrets.token_bytes(32)
         self._access: dict[str, float] = {}
         self._refresh: set[str] = set()
-        self._expire_in: int | None = None
+        self._doomed: set[str] = set()
+        self._doomed_after = 0
         self._lock = threading.Lock()
         key = {"api_address": base_url, "api_url": base_url, "api_key": secrets.token_hex(16)}
         self.api_token = base64.b64encode(json.dumps(key).encode()).decode()
@@ -58,11 +59,10 @@ class Tokens:
         """401 unless the header holds an access token that is still good."""
         scheme, _, token = (authorization or "").partition(" ")
         with self._lock:
-            if self._expire_in is not None:
-                self._expire_in -= 1
-                if self._expire_in < 0:
-                    self._expire_in = None
-                    self._access = dict.fromkeys(self._access, 0.0)
+            if self._doomed and self._doomed_after == 0:
+                self._access.update(dict.fromkeys(self._doomed, 0.0))
+                self._doomed.clear()
+            self._doomed_after = max(0, self._doomed_after - 1)
             until = self._access.get(token) if scheme == "Bearer" else None
         if until is None:
             raise ApiError(401, "no valid access token")
@@ -95,13 +95,14 @@ class Tokens:
         return self.issue() if good else None
 
     def expire(self, after_requests: int = 0) -> None:
-        """Refuse all access tokens issued so far, from the request after the next so many.
+        """Refuse all access tokens issued so far, after this many more requests.
 
         The real server does this when its clock is ahead of the client's, or a
         session was ended by an administrator.
         """
         with self._lock:
-            self._expire_in = after_requests
+            self._doomed = set(self._access)
+            self._doomed_after = after_requests
 
     def expire_refresh(self) -> None:
         """Refuse all refresh tokens issued so far: the client then exchanges its API token anew."""

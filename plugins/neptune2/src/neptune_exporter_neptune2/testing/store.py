@@ -39,6 +39,7 @@ class Store:
         self.projects = list(projects)
         self.options = options
         self._containers: dict[str, tuple[FakeProject, FakeContainer]] = {}
+        self._indexed = 0
 
     def project(self, identifier: str | None) -> FakeProject:
         """By id or `workspace/name`. Raises ApiError 404."""
@@ -49,16 +50,19 @@ class Store:
 
     def located(self, container_id: str | None) -> tuple[FakeProject, FakeContainer]:
         """By id or `workspace/project/SYS-ID`. Raises ApiError 404."""
-        identifier = container_id or ""
-        for attempt in (0, 1):
-            if identifier in self._containers:
-                return self._containers[identifier]
-            if attempt == 0:
-                for project in self.projects:
-                    for container in project.everything():
-                        name = f"{project.qualified_name}/{container.sys_id}"
-                        self._containers[container.id] = self._containers[name] = (project, container)
-        raise not_found(f"experiment {identifier}", "EXPERIMENT_NOT_FOUND")
+        count = sum(1 + len(project.containers) for project in self.projects)
+        if count != self._indexed:  # a test added or removed some
+            self._containers = {
+                name: (project, container)
+                for project in self.projects
+                for container in project.everything()
+                for name in (container.id, f"{project.qualified_name}/{container.sys_id}")
+            }
+            self._indexed = count
+        found = self._containers.get(container_id or "")
+        if found is not None:
+            return found
+        raise not_found(f"experiment {container_id}", "EXPERIMENT_NOT_FOUND")
 
     def container(self, request: Request) -> FakeContainer:
         return self.located(request.param("experimentId"))[1]

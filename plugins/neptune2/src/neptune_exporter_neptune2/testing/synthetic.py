@@ -8,15 +8,16 @@ from neptune_exporter_neptune2.testing.attributes import EPOCH_MS, Attribute, Fl
 from neptune_exporter_neptune2.testing.project import FakeProject
 from neptune_exporter_neptune2.testing.wire import NonFinite, series_page
 
-_DISTINCT = 40
-"""Series that really differ. The runs share them, so that the serialised pages stay small in memory."""
+_DISTINCT_SERIES, _DISTINCT_POINTS = 40, 2_000_000
+"""How much really differs. The runs share it, so that the serialised pages stay small in memory."""
 
 
 def synthetic_project(runs: int, series: int, points: int, parameters: int = 20) -> FakeProject:
     """`runs` runs with `parameters` numbers and texts, and `series` float series of `points` points."""
     random = np.random.default_rng(7)
     pool = []
-    for index in range(min(_DISTINCT, runs * series)):
+    distinct = max(1, min(_DISTINCT_SERIES, _DISTINCT_POINTS // max(points, 1)))
+    for index in range(min(distinct, runs * series)):
         values = np.cumsum(random.normal(size=points))
         pool.append(FloatSeries(values, timestamps=EPOCH_MS + 250 * np.arange(points) + index))
     project = FakeProject("synthetic", "benchmark", "BENCH")

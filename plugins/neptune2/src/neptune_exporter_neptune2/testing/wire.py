@@ -46,6 +46,10 @@ library of JVM servers, writes for a double; the client's model reads them with
 """
 
 
+_KEPT_POINTS = 200_000
+"""Pages of longer series (some 75 bytes a point) are made anew for every request."""
+
+
 def number(value: float, mode: NonFinite) -> float | str | None:
     """A double for `json.dumps`."""
     value = float(value)
@@ -173,7 +177,7 @@ def statistics(series: FloatSeries) -> dict[str, float]:
 
 
 def series_page(series: FloatSeries | StringSeries, offset: int, limit: int, mode: NonFinite) -> bytes:
-    """One page of points as bytes, made once per page."""
+    """One page of points as bytes, made once per page unless the series is very long."""
     key = (offset, limit, mode)
     page = series.pages.get(key)
     if page is None:
@@ -191,7 +195,8 @@ def series_page(series: FloatSeries | StringSeries, offset: int, limit: int, mod
         ]
         body = {"totalItemCount": len(series), "values": points}
         page = json.dumps(body, separators=(",", ":")).encode()
-        series.pages[key] = page
+        if len(series) <= _KEPT_POINTS:
+            series.pages[key] = page
     return page
 
 
