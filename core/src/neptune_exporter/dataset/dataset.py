@@ -17,7 +17,7 @@ from neptune_exporter.dataset.layout import LOCK, UNFINISHED_FILES, Place, is_te
 from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.run import StoredRun
 from neptune_exporter.dataset.storage import Storage
-from neptune_exporter.dataset.writer import Mode, RunWriter
+from neptune_exporter.dataset.writer import RunWriter
 from neptune_exporter.model import RunKey
 
 
@@ -80,20 +80,18 @@ class Dataset:
             deleted.append(self.file_storage.describe(entry.path))
         return Recovery(tuple(finished), tuple(deleted))
 
-    def writer(self, key: RunKey, *, mode: Mode = "replace") -> RunWriter:
+    def writer(self, key: RunKey) -> RunWriter:
         """Begin to write a run; until it is published, readers see what was there before.
 
-        Args:
-            key: The run.
-            mode: `replace` what there is of it, or `add` to that: attributes that come
-                in replace those of the same path, everything else stays.
+        Raises:
+            DatasetError: the run is already being written.
         """
         with self._guard:
             if key in self._open:
                 raise DatasetError(f"{key} is already being written")
             self._open.add(key)
         try:
-            return RunWriter(key, mode, self.data, self.file_storage, self._budget, self._open.discard)
+            return RunWriter(key, self.data, self.file_storage, self._budget, self._open.discard)
         except BaseException:
             self._open.discard(key)
             raise
@@ -124,6 +122,15 @@ class Dataset:
                 run = self._stored(found)
                 if project_id is None or run.key.project_id == project_id:
                     yield run
+
+    def holds(self, key: RunKey) -> bool:
+        """Whether anything of the run is where this key has its place. Costs no listing of other runs."""
+        return any(
+            self.data.size(place.receipt) is not None
+            or self.data.size(place.pending) is not None
+            or bool(publication.part_names(self.data, place))
+            for place in Place.candidates(key)
+        )
 
     def run(self, key: RunKey) -> StoredRun | None:
         """One run, None if there is nothing of it."""

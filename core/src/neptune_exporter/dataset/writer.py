@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal
 
 import pyarrow as pa
 
@@ -22,7 +21,6 @@ from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, SysAttribute
 
-Mode = Literal["replace", "add"]
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 
 
@@ -44,14 +42,12 @@ class RunWriter:
     def __init__(
         self,
         key: RunKey,
-        mode: Mode,
         data: Storage,
         files: Storage,
         budget: WriteBudget,
         closed: Callable[[RunKey], None],
     ) -> None:
         self.key = key
-        self._mode = mode
         self._data = data
         self._files = files
         self._budget = budget
@@ -69,7 +65,8 @@ class RunWriter:
         publication.finish(data, self._place)
         self._old_parts = publication.part_names(data, self._place)
         self._old = publication.receipt(data, self._place)
-        self._first_number = 0 if mode == "replace" else 1 + max(map(_number, self._old_parts), default=-1)
+        self._first_number = 1 + max(map(_number, self._old_parts), default=-1)
+        self._keep_others = False
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows: any columns of `FULL_SCHEMA`, strings also dictionary-encoded, missing ones null.
@@ -103,27 +100,29 @@ class RunWriter:
         self,
         run: SourceRun,
         source: str,
-        selection: AttributeSelection,
+        selections: Sequence[AttributeSelection],
         *,
+        keep_others: bool = False,
         retried: Collection[str] = (),
     ) -> Receipt:
         """Make everything visible at once, with its receipt.
 
-        With mode `add`, what was there stays, except for attributes of which rows came
-        in again: those replace the old ones. Old failures stay too, except those of
-        attributes that came in or failed again, or that are named as `retried`.
-
         Args:
             run: As the source listed it.
             source: Name and version of what did the reading.
-            selection: What was asked for.
+            selections: What the run is now covered by: what was asked for this time, and
+                by earlier exports of the same state of the run.
+            keep_others: What was there stays, except attributes of which rows came in
+                now: those replace the old ones. Old failures stay too, except those of
+                attributes that came in or failed again, or that are named as `retried`.
+                Otherwise everything that was there goes.
             retried: Paths that had failed and were asked for again.
         """
         if run.key != self.key:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
-            self._delivered = self._buffer.paths
-            kept = self._kept_parts() if self._mode == "add" else []
+            self._keep_others = keep_others
+            kept = self._kept_parts() if keep_others else []
             self.flush()
             self._close_part()
             numbers = {_number(part.name) for part in kept}
@@ -132,7 +131,7 @@ class RunWriter:
                 self._close_part()
             tally = scan.tally([Part(self._data, self._place.path(p.name)) for p in kept])
             tally.merge(self._tally)
-            receipt = self._receipt(run, source, selection, tally, kept + self._placed(numbers), retried)
+            receipt = self._receipt(run, source, selections, tally, kept + self._placed(numbers), retried)
             stored = cleanup.sync_files(self._files, self._place)
             publication.publish(self._data, self._place, receipt)
             cleanup.drop_unnamed_files(self._data, self._files, self._place, receipt, stored)
@@ -223,15 +222,14 @@ class RunWriter:
         self,
         run: SourceRun,
         source: str,
-        selection: AttributeSelection,
+        selections: Sequence[AttributeSelection],
         tally: Tally,
         parts: list[PartRecord],
         retried: Collection[str],
     ) -> Receipt:
-        old = self._old if self._mode == "add" else None
+        old = self._old if self._keep_others else None
         again = {*retried, *self._delivered, *(f.attribute_path for f in self._failures)} - {""}
         failures = [f for f in old.failures if f.attribute_path not in again] if old else []
-        selections = dict.fromkeys([*(old.selections if old else ()), selection])
         notes = dict.fromkeys([*(old.notes if old else ()), *run.notes])
         return Receipt(
             key=self.key,
@@ -253,7 +251,7 @@ class RunWriter:
         )
 
     def _fork(self, parts: list[PartRecord]) -> Fork | None:
-        if self._parent is None and self._mode == "add":
+        if self._parent is None and self._keep_others:
             if self._old:
                 return self._old.fork
             kept = {part.name for part in parts} & set(self._old_parts)

@@ -20,7 +20,7 @@ from neptune_exporter.contract import (
     SourceSpec,
     UsageError,
 )
-from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset import Dataset, Recovery
 from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, open_source, run_unit
 from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
@@ -68,7 +68,7 @@ class ExportResult:
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
     planned: list[PlannedRun] = field(default_factory=list)
-    recovered: list[str] = field(default_factory=list)
+    recovered: Recovery = Recovery((), ())
     """What an interrupted export had left and this one put in order first."""
 
     @property
@@ -98,9 +98,9 @@ def export_runs(
                 _plan_project(source, dataset, project_id, options, result)
             return result
         with dataset.lock():
-            result.recovered.extend(dataset.recover())
-            for text in result.recovered:
-                progress.message(text)
+            result.recovered = dataset.recover()
+            for key in result.recovered.finished:
+                progress.message(f"{key}: finished publishing what an interrupted export had read")
             for project_id in projects:
                 _Project(spec, settings, source, dataset, project_id, options, progress, result).export()
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from neptune_exporter.contract import (
@@ -72,6 +73,12 @@ def _source_of(unit: ExportUnit) -> Source:
     return open_source(PluginRegistry.discover().source(unit.source), unit.settings)
 
 
+@lru_cache(maxsize=1)
+def _dataset(data_path: str, files_path: str) -> Dataset:
+    """One per process, so that all its units share one budget of memory."""
+    return Dataset(data_path, files_path)
+
+
 class _Stopped(Exception):  # noqa: N818 - not an error
     """The job is ending: give up without publishing."""
 
@@ -102,7 +109,7 @@ class _Group:
 
     def __init__(self, unit: ExportUnit, progress: Progress | None, stop: threading.Event | None) -> None:
         self.result = GroupResult()
-        self._dataset = Dataset(unit.data_path, unit.files_path)
+        self._dataset = _dataset(unit.data_path, unit.files_path)
         self._plans = {plan.planned.key: plan for plan in unit.plans}
         self._writers: dict[RunKey, RunWriter] = {}
         self._failures: dict[RunKey, list[AttributeFailure]] = {}
@@ -157,6 +164,7 @@ class _Group:
             plan.selections,
             # What failed now may have been read well before: then the old rows are all there is.
             keep_others=plan.keep_others or bool(failures),
+            retried=plan.retried,
         )
         del self._writers[done.run]
         failpoint("export.run-published")

@@ -42,6 +42,8 @@ class RunPlan:
     """What the receipt will say is covered once the request was read."""
     keep_others: bool = False
     """Rows of attributes that are not delivered now stay as they are."""
+    retried: frozenset[str] = frozenset()
+    """Paths that had failed and are asked for again."""
 
 
 def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, force: bool) -> RunPlan:
@@ -55,14 +57,15 @@ def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, fo
     receipt = dataset.receipt(run.key)
     if receipt is None:
         return _without_receipt(dataset, run, wanted)
+    failed = frozenset(f.attribute_path for f in receipt.failures)
     if force or not _is_same_state(receipt, run):
         keep = not _covers_all(wanted, receipt.selections)
         reason = "asked for anew" if force else _change(receipt, run)
-        return _plan(run, wanted, Action.CHANGED, reason, keep_others=keep)
+        return _plan(run, wanted, Action.CHANGED, reason, keep, failed)
     if any(not f.attribute_path and not f.permanent for f in receipt.failures):
-        return _plan(run, wanted, Action.RETRY, "it failed as a whole", keep_others=True)
-    retry = frozenset(f.attribute_path for f in receipt.failures if not f.permanent and f.attribute_path)
-    retry = frozenset(path for path in retry if wanted.includes_path(path))
+        return _plan(run, wanted, Action.RETRY, "it failed as a whole", True, failed)
+    passing = {f.attribute_path for f in receipt.failures if not f.permanent}
+    retry = frozenset(path for path in passing if wanted.includes_path(path))
     request = AttributeRequest(wanted, receipt.selections, retry)
     if not retry and (wanted in receipt.selections or not request.classes):
         planned = PlannedRun(run.key, Action.UP_TO_DATE, "unchanged since its export")
@@ -73,23 +76,28 @@ def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, fo
         if retry
         else (Action.ADD, "an earlier export left attributes out")
     )
-    return RunPlan(
-        PlannedRun(run.key, action, reason), RunRequest(run, request), selections, keep_others=True
-    )
+    return RunPlan(PlannedRun(run.key, action, reason), RunRequest(run, request), selections, True, retry)
 
 
 def _without_receipt(dataset: Dataset, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
     """New, or exported by another tool: what that one has and this one does not ask for is kept."""
-    if dataset.run(run.key) is None:
+    if not dataset.holds(run.key):
         return _plan(run, wanted, Action.NEW, "not in the dataset")
     return _plan(run, wanted, Action.CHANGED, "exported by another tool, without a receipt", keep_others=True)
 
 
 def _plan(
-    run: SourceRun, wanted: AttributeSelection, action: Action, reason: str, *, keep_others: bool = False
+    run: SourceRun,
+    wanted: AttributeSelection,
+    action: Action,
+    reason: str,
+    keep_others: bool = False,
+    failed: frozenset[str] = frozenset(),
 ) -> RunPlan:
+    """Read everything wanted, as if nothing had been read before."""
     request = RunRequest(run, AttributeRequest(wanted))
-    return RunPlan(PlannedRun(run.key, action, reason), request, (wanted,), keep_others)
+    retried = frozenset(path for path in failed if wanted.includes_path(path))
+    return RunPlan(PlannedRun(run.key, action, reason), request, (wanted,), keep_others, retried)
 
 
 def _is_same_state(receipt: Receipt, run: SourceRun) -> bool:
