@@ -8,6 +8,7 @@ too and nowhere else.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -53,7 +54,12 @@ class Storage:
 
     def size(self, path: str) -> int | None:
         """Bytes of a file, None if there is none."""
-        info = self._fs.get_file_info(path)
+        try:
+            info = self._fs.get_file_info(path)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # a name that cannot be is not there
+                return None
+            raise
         return info.size if info.type == fs.FileType.File else None
 
     def list(self, folder: str = "", *, recursive: bool = False) -> list[Entry]:
