@@ -122,6 +122,7 @@ class RunWriter:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
             self._keep_others = keep_others
+            self._delivered = self._buffer.paths
             kept = self._kept_parts() if keep_others else []
             self.flush()
             self._close_part()
