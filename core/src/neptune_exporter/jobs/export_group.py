@@ -19,6 +19,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import Dataset, RunWriter
 from neptune_exporter.jobs.planning import RunPlan
 from neptune_exporter.model import RunKey
+from neptune_exporter.redaction import redact
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,8 +126,10 @@ class _Group:
             if isinstance(event, RunRows):
                 self._write(event.run, event.batch)
             elif isinstance(event, AttributeFailure):
-                self._writer(event.run).fail(event)
-                self._failures.setdefault(event.run, []).append(event)
+                # A client's message may quote its token, and the receipt is kept for ever.
+                failure = replace(event, message=redact(event.message))
+                self._writer(event.run).fail(failure)
+                self._failures.setdefault(event.run, []).append(failure)
             else:
                 self._publish(event, version)
         for key in list(self._plans):
