@@ -62,7 +62,8 @@ class SinkSettings:
 def make_source(settings):
     made.append(settings)
     if settings.hang is not None:
-        settings.hang.with_suffix(".new").write_text(str(os.getpid()))
+        told = f"{os.getpid()} {settings.token.reveal() if settings.token else ''}"
+        settings.hang.with_suffix(".new").write_text(told)
         settings.hang.with_suffix(".new").replace(settings.hang)
         time.sleep(30)
     return source

@@ -101,15 +101,16 @@ def _document(result: ExportResult, job: ExportOptions) -> dict[str, Any]:
 
 
 def _print_plan(result: ExportResult) -> None:
+    from neptune_exporter.jobs.planning import Action
+
     rows = [(str(p.key), p.action.value, p.reason) for p in result.planned]
     if rows:
         click.echo(table(("run", "action", "why"), rows))
         click.echo()
-    actions = [action for _, action, _ in rows]
+    actions = [action for _, action, _ in rows if action != Action.UP_TO_DATE.value]
     summary = ", ".join(f"{actions.count(a):,} {a}" for a in dict.fromkeys(actions))
-    click.echo(
-        f"would read {counted(len(rows), 'run')}{': ' + summary if summary else ''}; nothing was written"
-    )
+    why = f" ({summary})" if summary else ""
+    click.echo(f"would read {len(actions):,} of {counted(len(rows), 'run')}{why}; nothing was written")
     _print_project_errors(result)
 
 

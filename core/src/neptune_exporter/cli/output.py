@@ -39,7 +39,7 @@ def plain(value: Any, name: str = "") -> Any:
     if isinstance(value, (Decimal, Path)):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(plain(k)): plain(v) for k, v in value.items()}
+        return {str(plain(k)): plain(v, str(k)) for k, v in value.items()}
     if isinstance(value, (frozenset, set)):
         return sorted(plain(item) for item in value)
     if isinstance(value, Iterable):

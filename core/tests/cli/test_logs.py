@@ -1,0 +1,121 @@
+"""Where log lines go, and that every message is one line."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import Result
+
+from neptune_exporter.cli.logs import NOTICE, logging_to
+from neptune_exporter.cli.progress import BarProgress, LoggedProgress, shown_progress
+
+Run = Callable[..., Result]
+
+LEVELS = ("DEBUG", "INFO", "Level 25", "WARNING")
+
+
+def say_everything() -> None:
+    for name in ("neptune_exporter.part", "library"):
+        for level in (logging.DEBUG, logging.INFO, NOTICE, logging.WARNING):
+            logging.getLogger(name).log(level, "%s %s", name, logging.getLevelName(level))
+
+
+@pytest.mark.parametrize(
+    ("verbose", "on_stderr"),
+    [
+        (0, ["neptune_exporter.part Level 25", "part WARNING", "library WARNING"]),
+        (1, ["neptune_exporter.part INFO", "part Level 25", "part WARNING", "library WARNING"]),
+        (
+            2,
+            [f"{who} {what}" for who in ("part", "library") for what in LEVELS],
+        ),
+    ],
+)
+def test_how_much_is_said(
+    verbose: int, on_stderr: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with logging_to(tmp_path / "logs" / "run.log", verbose):
+        say_everything()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(on_stderr)
+    for line, end in zip(lines, on_stderr, strict=True):
+        assert line.endswith(end)
+    in_file = (tmp_path / "logs" / "run.log").read_text().splitlines()
+    assert len(in_file) == {0: 4, 1: 8, 2: 8}[verbose]
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", in_file[0])
+
+
+def test_logging_is_as_before_afterwards(tmp_path: Path) -> None:
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers), logging.getLogRecordFactory())
+    with pytest.raises(KeyError), logging_to(tmp_path / "x.log", 2):
+        raise KeyError
+    assert (root.level, list(root.handlers), logging.getLogRecordFactory()) == before
+
+
+def test_no_log_file_is_written_unless_asked_for(run: Run, tracker: ModuleType, folder: Path) -> None:
+    assert run("projects", "--exporter", "tracker").exit_code == 0
+    assert list(folder.iterdir()) == []
+
+
+def test_an_internal_error_is_one_line_and_with_v_a_traceback(
+    run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(tracker.source, "projects", fail)
+    result = run("projects", "--exporter", "tracker")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "error: internal error: RuntimeError: two lines (run with -v for the traceback)\n"
+    )
+    assert "Traceback" in run("projects", "--exporter", "tracker", "-v").stderr
+
+
+def test_a_missing_sdk_is_one_line(run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        import a_client_that_is_nowhere  # noqa: F401
+
+    monkeypatch.setattr(tracker.source, "projects", fail)
+    result = run("projects", "--exporter", "tracker")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: the module a_client_that_is_nowhere is not installed")
+    assert result.stderr.count("\n") == 1
+
+
+def test_without_a_terminal_there_is_no_bar_but_messages_are_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with logging_to(None, 1), shown_progress(quiet=False) as progress:
+        assert type(progress) is LoggedProgress
+        progress.start("export acme/vision", 4)
+        progress.advance(runs=3, rows=12_345, bytes=6_000_000)
+        progress.message("the server is busy")
+        progress.finish()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "the server is busy"
+    assert re.fullmatch(
+        r"export acme/vision: 3 of 4 runs, 12,345 points \([\d,]+/s\), 6\.00 MB \(.*/s\)", lines[1]
+    )
+
+
+def test_the_bar_shows_figures_and_lets_messages_through() -> None:
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120)
+    with Progress(TextColumn("{task.description} {task.fields[figures]}"), console=console) as bar:
+        progress = BarProgress(bar)
+        progress.start("load [red]acme/vision[/red]", 2)
+        progress.advance(runs=1, rows=1_000_000)
+        bar.refresh()
+        progress.finish()
+    assert "1 of 2 runs, 1,000,000 points" in out.getvalue()
