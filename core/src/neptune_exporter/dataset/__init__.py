@@ -6,17 +6,22 @@ from neptune_exporter.dataset.publication import FAILPOINTS
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.run import StoredRun
 from neptune_exporter.dataset.summary import summarise
+from neptune_exporter.dataset.verification import Finding, RunChecked, Severity, verify
 from neptune_exporter.dataset.writer import RunWriter
 
 __all__ = [
     "FAILPOINTS",
     "Dataset",
+    "Finding",
     "Fork",
     "PartRecord",
     "Receipt",
     "Recovery",
+    "RunChecked",
     "RunWriter",
+    "Severity",
     "StoredRun",
     "WriteBudget",
     "summarise",
+    "verify",
 ]

@@ -156,4 +156,5 @@ class Dataset:
             receipt,
             pending=found.pending,
             problems=[*problems, *([problem] if problem else [])],
+            damaged_receipt=bool(problems),
         )

@@ -17,7 +17,7 @@ from neptune_exporter.dataset.buffer import cut
 from neptune_exporter.dataset.encoding import METADATA_KEY
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.model import AttributeType
-from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN
+from neptune_exporter.schema import FULL_SCHEMA, SCHEMA, VALUE_COLUMN
 
 VALUE_COLUMNS = tuple(dict.fromkeys(VALUE_COLUMN.values()))
 """The columns of which a row has one set, or it is no row at all."""
@@ -66,7 +66,13 @@ class Part:
             DatasetError: the part is missing, cut short or damaged.
         """
         with self._opened([]) as file:
-            return file.metadata
+            metadata = file.metadata
+        missing = set(SCHEMA.names) - {
+            metadata.schema.column(i).path.partition(".")[0] for i in range(metadata.num_columns)
+        }
+        if missing:
+            raise DatasetError(f"{self.where} is no part of a run: it lacks {', '.join(sorted(missing))}")
+        return metadata
 
     @property
     def rows(self) -> int:
@@ -130,15 +136,28 @@ class Part:
         """Attribute path and type of all rows of a group, where its statistics prove that there is one."""
         path, kind = self.extent(group, "attribute_path"), self.extent(group, "attribute_type")
         if self.ours and path and kind and path[0] == path[1] and kind[0] == kind[1]:
-            return str(path[0]), str(kind[0])
+            return path[0], kind[0]
         return None
 
-    def extent(self, group: int, leaf: str) -> tuple[object, object] | None:
-        """Least and greatest value of a column in a row group, where the file tells."""
+    def extent(self, group: int, leaf: str) -> tuple[str, str] | None:
+        """Least and greatest text of a column in a row group, where the file tells."""
         statistics = self._statistics(group, leaf)
         if statistics is None or not statistics.has_min_max:
             return None
         return statistics.min, statistics.max
+
+    def unscaled(self, group: int, leaf: str, unit: str) -> tuple[int, int] | None:
+        """Least and greatest value of a column that is stored as whole numbers of a unit.
+
+        Not from `Statistics.min`, which some versions of pyarrow lack for decimals and
+        which for times has others import pandas.
+        """
+        statistics = self._statistics(group, leaf)
+        if statistics is None or not statistics.has_min_max or unit not in str(statistics.logical_type):
+            return None
+        raw = statistics.min_raw, statistics.max_raw
+        low, high = (int.from_bytes(v, "big", signed=True) if isinstance(v, bytes) else int(v) for v in raw)
+        return low, high
 
     def valid_count(self, group: int, leaf: str) -> int | None:
         """How many values of a column are not null, where the file tells."""
@@ -202,8 +221,8 @@ class Part:
         if values is None or extent is None:
             return True
         ordered = sorted(values)
-        nearest = bisect.bisect_left(ordered, str(extent[0]))
-        return nearest < len(ordered) and ordered[nearest] <= str(extent[1])
+        nearest = bisect.bisect_left(ordered, extent[0])
+        return nearest < len(ordered) and ordered[nearest] <= extent[1]
 
     def _statistics(self, group: int, leaf: str) -> pq.Statistics | None:
         index = self._leaves.get(leaf)
@@ -228,16 +247,13 @@ class Part:
 
 
 def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:
-    """Which rows have a value in one of these columns."""
-    result = pa.repeat(pa.scalar(False), len(batch))
+    """Which rows have a value in one of these columns; one of them must be there."""
+    result = None
     for name in columns:
         if name in batch.schema.names:
             column = batch.column(name)
-            if pa.types.is_struct(column.type):
-                index = max(0, column.type.get_field_index("path"), column.type.get_field_index("type"))
-                inner = pc.struct_field(column, [index])
-                column = inner if name == "file_value" else column
-            result = pc.or_(result, pc.is_valid(column))
+            valid = pc.is_valid(pc.struct_field(column, "path") if name == "file_value" else column)
+            result = valid if result is None else pc.or_(result, valid)
     return result
 
 

@@ -46,6 +46,7 @@ class StoredRun(ExportedRun):
         *,
         pending: bool = False,
         problems: Sequence[str] = (),
+        damaged_receipt: bool = False,
     ) -> None:
         self._data = data
         self._files = files
@@ -59,6 +60,7 @@ class StoredRun(ExportedRun):
         """Of the parts on disk, by number."""
         self.problems = tuple(problems)
         """What is known to be wrong without reading the parts."""
+        self.damaged_receipt = damaged_receipt
 
     @property
     def key(self) -> RunKey:

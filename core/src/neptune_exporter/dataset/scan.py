@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from neptune_exporter.model import FILE_TYPES, AttributeType, SysAttribute
 from neptune_exporter.schema import STEP_TYPE
 
 _ROWS = 1 << 18
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 
 
@@ -106,18 +108,15 @@ def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind:
 def _attributes(batch: pa.RecordBatch) -> Iterable[tuple[str, str, int]]:
     """Path, type and number of rows of each attribute in a batch."""
     paths, kinds = (_encoded(batch.column(name)) for name in ("attribute_path", "attribute_type"))
-    width = max(1, len(kinds.dictionary))
-    both = pc.add(
-        pc.multiply(paths.indices.cast(pa.int64()), pa.scalar(width, pa.int64())),
-        kinds.indices.cast(pa.int64()),
-    )
-    for pair in pc.value_counts(both).to_pylist():
-        number = pair["values"]
-        yield (
-            paths.dictionary[number // width].as_py(),
-            kinds.dictionary[number % width].as_py(),
-            pair["counts"],
-        )
+    # No scalar is made of a Python value here: that has pyarrow import pandas where it is installed,
+    # which takes longer than the summary of a large dataset.
+    codes = pc.unique(kinds.indices)
+    for code in codes:
+        of_kind = paths if len(codes) == 1 else paths.filter(pc.equal(kinds.indices, code))
+        kind = kinds.dictionary[code.as_py()].as_py()
+        counts = pc.value_counts(of_kind.indices)
+        for path, count in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True):
+            yield paths.dictionary[path].as_py(), kind, count
 
 
 def _encoded(column: pa.Array) -> pa.DictionaryArray:
@@ -125,18 +124,20 @@ def _encoded(column: pa.Array) -> pa.DictionaryArray:
 
 
 def _step_range(result: Tally, part: Part, group: int) -> bool:
-    count, extent = part.valid_count(group, "step"), part.extent(group, "step")
-    if count is None or (count and not (extent and isinstance(extent[0], Decimal))):
+    """Count steps from statistics alone, if they tell."""
+    count, extent = part.valid_count(group, "step"), part.unscaled(group, "step", "scale=6")
+    if count is None or (count and extent is None):
         return False
     if count and extent:
-        result.add_step_range(extent[0], extent[1], count)
+        result.add_step_range(extent[0] / 10**6, extent[1] / 10**6, count)
     return True
 
 
 def _time_range(result: Tally, part: Part, group: int) -> bool:
-    count, extent = part.valid_count(group, "timestamp"), part.extent(group, "timestamp")
-    if count is None or (count and not extent):
+    """Count times from statistics alone, if they tell."""
+    count, extent = part.valid_count(group, "timestamp"), part.unscaled(group, "timestamp", "milliseconds")
+    if count is None or (count and extent is None):
         return False
     if count and extent:
-        result.add_time_range(extent[0], extent[1])  # type: ignore[arg-type]
+        result.add_time_range(*(_EPOCH + timedelta(milliseconds=time) for time in extent))
     return True

@@ -229,7 +229,8 @@ class RunWriter:
         retried: Collection[str],
     ) -> Receipt:
         old = self._old if self._keep_others else None
-        again = {*retried, *self._delivered, *(f.attribute_path for f in self._failures)} - {""}
+        failed = {f.attribute_path for f in self._failures if f.attribute_path}
+        again = {*retried, *self._delivered, *failed}
         failures = [f for f in old.failures if f.attribute_path not in again] if old else []
         notes = dict.fromkeys([*(old.notes if old else ()), *run.notes])
         return Receipt(

@@ -1,0 +1,252 @@
+"""Checking a dataset against itself: receipts, parts, files, and what should not be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import pyarrow as pa
+
+from neptune_exporter.contract import DatasetError, UnsafePathError
+from neptune_exporter.dataset.dataset import Dataset
+from neptune_exporter.dataset.finding import project_folders
+from neptune_exporter.dataset.layout import UNFINISHED_FILES, is_temporary, parse_part
+from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.receipts import Receipt
+from neptune_exporter.dataset.run import StoredRun
+from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
+
+_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+_KNOWN_TYPES = frozenset(t.value for t in AttributeType)
+_ROWS = 65_536
+
+
+class Severity(str, Enum):
+    """How bad a finding is."""
+
+    DAMAGE = "damage"
+    """Something is lost, changed or not readable."""
+    WARNING = "warning"
+    """Nothing is lost, but a person should know."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    severity: Severity
+    run: RunKey | None
+    """None where it belongs to no run."""
+    item: str
+    """What it is about: a part, a receipt, a file."""
+    message: str
+    """What is wrong with it and what to do, as a sentence without the item."""
+
+    @property
+    def is_damage(self) -> bool:
+        return self.severity is Severity.DAMAGE
+
+
+@dataclass(frozen=True)
+class RunChecked:
+    """A run was checked to its end."""
+
+    run: RunKey
+    bytes: int
+    """Of parts and files that were read."""
+
+
+def verify(
+    dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
+) -> Iterator[Finding | RunChecked]:
+    """Check everything that can be checked without the source. Read-only; files and parts are streamed.
+
+    Args:
+        dataset: What to check.
+        wanted: Which runs. Leftovers that belong to no run are looked for everywhere.
+
+    Yields:
+        Findings as they turn up, and a `RunChecked` after each run.
+    """
+    checked: dict[RunKey, StoredRun] = {}
+    named: dict[str, set[str]] = {}
+    skipped: set[str] = set()
+    for run in dataset.runs():
+        project = run.place.project_folder
+        if not wanted(run.key):
+            skipped.add(project)
+            continue
+        if run.key in checked:
+            other = checked[run.key].place
+            yield _damage(run, run.place.files_folder, f"is the same run as {other.files_folder}: remove one")
+        checked[run.key] = run
+        yield from _RunCheck(dataset, run, named.setdefault(project, set())).findings()
+    yield from _leftovers(dataset)
+    for project, names in named.items():
+        if project not in skipped:
+            yield from _unnamed_files(dataset, project, names)
+
+
+class _RunCheck:
+    """The check of one run."""
+
+    def __init__(self, dataset: Dataset, run: StoredRun, named: set[str]) -> None:
+        self._dataset = dataset
+        self._run = run
+        self._named = named
+        self._bytes = 0
+
+    def findings(self) -> Iterator[Finding | RunChecked]:
+        run = self._run
+        if run.pending:
+            yield _damage(
+                run, run.place.pending, "its publication was interrupted: the next export finishes it"
+            )
+        for problem in run.problems:
+            yield _damage(run, run.place.receipt if run.damaged_receipt else run.place.stem, problem)
+        if run.receipt is not None:
+            yield from self._against_receipt(run.receipt)
+        else:
+            yield from self._without_receipt()
+        readable = []
+        for part in run.parts:
+            try:
+                yield from self._rows(part)
+                readable.append(part)
+            except DatasetError as error:
+                yield _damage(run, part.path, str(error))
+        for part in readable:
+            try:
+                yield from self._files(part)
+            except DatasetError as error:
+                yield _damage(run, part.path, str(error))
+        yield RunChecked(run.key, self._bytes)
+
+    def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
+        run = self._run
+        digests = {part.sha256: part.name for part in receipt.parts}
+        for part in receipt.parts:
+            path = run.place.path(part.name)
+            size = self._dataset.data.size(path)
+            if size is None:
+                yield _damage(run, path, "is missing: export the run again")
+                continue
+            digest = self._dataset.data.sha256(path)
+            self._bytes += size
+            if digest in digests and digest != part.sha256:
+                yield _damage(run, path, f"has the content of {digests[digest]}: they were swapped")
+            elif size != part.bytes:
+                yield _damage(run, path, f"has {size} bytes, its receipt says {part.bytes}")
+            elif digest != part.sha256:
+                yield _damage(run, path, "its content changed since it was written (SHA-256 differs)")
+        expected = {part.name for part in receipt.parts}
+        for name in run.part_names:
+            if name not in expected:
+                yield _damage(run, run.place.path(name), "is not in the receipt: other tools would read it")
+        rows = sum(count.rows for count in receipt.types.values())
+        if rows != sum(part.rows for part in receipt.parts):
+            yield _damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
+
+    def _without_receipt(self) -> Iterator[Finding]:
+        run = self._run
+        numbers = {parsed.number for name in run.part_names if (parsed := parse_part(name))}
+        for number in sorted(set(range(max(numbers, default=0) + 1)) - numbers):
+            name = run.place.path(run.place.part_name(number))
+            yield _damage(run, name, "is missing: the run was not exported to its end")
+        for part in run.parts:
+            self._bytes += self._dataset.data.size(part.path) or 0
+        if not run.damaged_receipt and any(self._is_ours(part) for part in run.parts):
+            yield _damage(run, run.place.receipt, "is missing: nothing tells whether the run is whole")
+
+    def _is_ours(self, part: Part) -> bool:
+        try:
+            return part.ours
+        except DatasetError:
+            return False  # reported when its rows are read
+
+    def _rows(self, part: Part) -> Iterator[Finding]:
+        """Decode every page, which checks its checksum, and the identity of every row."""
+        run = self._run
+        for record in run.receipt.parts if run.receipt else ():
+            if part.path == run.place.path(record.name) and part.rows != record.rows:
+                yield _damage(run, part.path, f"has {part.rows} rows, its receipt says {record.rows}")
+        total = 0
+        foreign: set[str | None] = set()
+        unknown: set[str | None] = set()
+        for group in range(part.metadata.num_row_groups):
+            for batch in part.read_group(group, sorted(part.columns), _ROWS):
+                total += len(batch)
+                for name, expected in (("project_id", run.key.project_id), ("run_id", run.key.run_id)):
+                    foreign.update(v for v in _distinct(batch.column(name)) if v != expected)
+                unknown.update(v for v in _distinct(batch.column("attribute_type")) if v not in _KNOWN_TYPES)
+        if foreign:
+            others = ", ".join(sorted(map(str, foreign))[:3])
+            yield _damage(run, part.path, f"has rows of another run or project: {others}")
+        if unknown:
+            kinds = ", ".join(sorted(map(str, unknown))[:3])
+            yield _warning(run, part.path, f"has rows of unknown types, which are not read: {kinds}")
+        if total != part.rows:
+            yield _damage(run, part.path, f"has {total} rows, its footer says {part.rows}")
+
+    def _files(self, part: Part) -> Iterator[Finding]:
+        columns = ("attribute_path", "file_value", "file_size", "file_sha256")
+        for batch in part.batches(Wanted(columns, _FILE_TYPES), _ROWS):
+            cells = (column.to_pylist() for column in batch.columns)
+            for attribute, value, size, digest in zip(*cells, strict=True):
+                yield from self._file(attribute, value["path"], size, digest)
+
+    def _file(self, attribute: str, file: str, size: int | None, digest: str | None) -> Iterator[Finding]:
+        run = self._run
+        try:
+            found = run.file_size(file)
+        except UnsafePathError as error:
+            yield _damage(run, file, str(error))
+            return
+        if file in self._named:
+            yield _warning(run, file, f"of {attribute} is named by another row too: one overwrote the other")
+        self._named.add(file)
+        if found is None:
+            yield _damage(run, file, f"of {attribute} is missing")
+        elif size is not None and found != size:
+            yield _damage(run, file, f"of {attribute} has {found} bytes instead of {size}")
+        elif digest is not None:
+            self._bytes += found
+            path = f"{run.place.project_folder}/{file}"
+            if self._dataset.file_storage.sha256(path) != digest:
+                yield _damage(run, file, f"of {attribute} changed since it was written (SHA-256 differs)")
+
+
+def _leftovers(dataset: Dataset) -> Iterator[Finding]:
+    """What an interrupted export left."""
+    message = "was not finished: the next export deletes it"
+    for folder in project_folders(dataset.data):
+        for entry in dataset.data.list(folder):
+            if entry.is_file and is_temporary(entry.name):
+                yield Finding(Severity.WARNING, None, entry.path, message)
+    for entry in dataset.file_storage.list(UNFINISHED_FILES):
+        yield Finding(Severity.WARNING, None, entry.path, message)
+
+
+def _unnamed_files(dataset: Dataset, project: str, named: set[str]) -> Iterator[Finding]:
+    for entry in dataset.file_storage.list(project, recursive=True):
+        if entry.is_file and entry.path.removeprefix(f"{project}/") not in named:
+            yield Finding(Severity.WARNING, None, entry.path, "is a file that no row names")
+
+
+def _distinct(column: pa.Array) -> list[str | None]:
+    if not pa.types.is_dictionary(column.type):
+        return column.unique().to_pylist()  # type: ignore[no-any-return]
+    used = column.indices.unique().to_pylist()
+    return [None if code is None else column.dictionary[code].as_py() for code in used]
+
+
+def _damage(run: StoredRun, item: str, message: str) -> Finding:
+    return Finding(Severity.DAMAGE, run.key, item, message)
+
+
+def _warning(run: StoredRun, item: str, message: str) -> Finding:
+    return Finding(Severity.WARNING, run.key, item, message)
