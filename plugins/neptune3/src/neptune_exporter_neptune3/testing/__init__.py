@@ -1,0 +1,51 @@
+"""A local Neptune 3 server, for the tests of this plugin and of whoever else reads Neptune 3."""
+
+from .files import STORAGE_PATH, ObjectStore, Provider
+from .limits import Limits
+from .model import (
+    FakeFile,
+    FakeProject,
+    FakeRun,
+    FileSeries,
+    FloatSeries,
+    Histogram,
+    HistogramSeries,
+    StringSeries,
+    Value,
+)
+from .server import (
+    DEFINITIONS_PATH,
+    FLOATS_PATH,
+    GLOBAL_SEARCH_PATH,
+    SEARCH_PATH,
+    SERIES_PATH,
+    SIGN_PATH,
+    VALUES_PATH,
+    Neptune3Server,
+)
+from .synthetic import synthetic_project
+
+__all__ = [
+    "DEFINITIONS_PATH",
+    "FLOATS_PATH",
+    "GLOBAL_SEARCH_PATH",
+    "SEARCH_PATH",
+    "SERIES_PATH",
+    "SIGN_PATH",
+    "STORAGE_PATH",
+    "VALUES_PATH",
+    "FakeFile",
+    "FakeProject",
+    "FakeRun",
+    "FileSeries",
+    "FloatSeries",
+    "Histogram",
+    "HistogramSeries",
+    "Limits",
+    "Neptune3Server",
+    "ObjectStore",
+    "Provider",
+    "StringSeries",
+    "Value",
+    "synthetic_project",
+]
