@@ -105,6 +105,7 @@ def test_the_canary_is_nowhere(
     assert tracker.made[-1].token.reveal() == CANARY
     assert CANARY not in result.output
     assert "***" in result.stderr
+    assert result.stdout, result.stderr
     document = json.loads(result.stdout)
     assert any("***" in failure["message"] for failure in document["failures"])
     assert any("***" in (project["error"] or "") for project in document["projects"])

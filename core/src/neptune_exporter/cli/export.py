@@ -186,8 +186,8 @@ def _run(
 
     job = ExportOptions(
         project_ids=named,
-        data_path=data_path,
-        files_path=files_path,
+        data_path=data_path.absolute(),  # a worker may have another working folder
+        files_path=files_path.absolute(),
         runs=replace(base, patterns=patterns, ids=ids, modified_since=since, modified_until=until),
         attributes=wanted,
         force=force,

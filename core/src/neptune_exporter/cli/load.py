@@ -177,8 +177,8 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
     earlier = f", {len(result.already_loaded):,} were there already" if result.already_loaded else ""
     failed = f", {len(result.failed):,} failed" if result.failed else ""
     click.echo(f"{counted(len(result.loaded), 'run')} loaded{earlier}{failed}")
-    if result.counts:
-        click.echo("sent: " + ", ".join(f"{count:,} {what}" for what, count in sorted(result.counts.items())))
+    if sent := [f"{count:,} {what}" for what, count in sorted(result.counts.items()) if count]:
+        click.echo("sent: " + ", ".join(sent))
     for label, value in result.closing_report.items():
         click.echo(f"{label}: {value:,}" if isinstance(value, int) else f"{label}: {one_line(value)}")
     if result.export_failures:

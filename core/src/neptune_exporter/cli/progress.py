@@ -52,7 +52,7 @@ class LoggedProgress:
     def _figures(self) -> str:
         seconds = max(time.monotonic() - self._began, 1e-3)
         of = f" of {self._total:,}" if self._total is not None else ""
-        parts = [f"{self.runs:,}{of} runs"]
+        parts = [f"{self.runs:,}{of} run{'' if self.runs == 1 and not of else 's'}"]
         if self.rows:
             parts.append(f"{self.rows:,} points ({self.rows / seconds:,.0f}/s)")
         if self.bytes:
