@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -151,7 +152,9 @@ class LoopbackServer:
     """Routes on 127.0.0.1, on a port that the system chose unless one is given.
 
     Use as a context manager, or `start()` and `stop()`. `stop()` returns when no
-    thread of the server is accepting any more.
+    thread of the server is accepting any more and, at most two seconds later, when
+    every connection has ended: a request that is being handled gets its answer, a
+    connection that a client keeps open is closed.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -196,6 +199,7 @@ class LoopbackServer:
             self._thread.join()
             self._thread = None
         self._http.server_close()
+        self._http.end_connections()
 
     def __enter__(self: _Server) -> _Server:
         return self.start()
@@ -248,6 +252,29 @@ class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
     owner: LoopbackServer
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._open: set[Any] = set()
+        self._changed = threading.Condition()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._open.discard(request)
+            self._changed.notify_all()
+
+    def end_connections(self) -> None:
+        with self._changed:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RD)
+            self._changed.wait_for(lambda: not self._open, 2.0)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients that go away are part of the tests; a bug of a handler is answered with 500."""
