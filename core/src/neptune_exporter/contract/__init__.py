@@ -24,6 +24,7 @@ from neptune_exporter.contract.reporter import (
     RunSummary,
     StepStatistics,
 )
+from neptune_exporter.contract.retrying import TRANSIENT_STATUSES, Patience, TransientError, retry_after
 from neptune_exporter.contract.rows import (
     FileEntry,
     Histogram,
@@ -55,14 +56,17 @@ from neptune_exporter.contract.specs import (
     SourceCapabilities,
     SourceSpec,
 )
+from neptune_exporter.contract.transfer import Body, WrongSizeError, receive
 from neptune_exporter.hookspecs import hookimpl
 
 __all__ = [
     "API_VERSION",
+    "TRANSIENT_STATUSES",
     "AttributeFailure",
     "AttributeRequest",
     "AttributeSelection",
     "AuthenticationError",
+    "Body",
     "Comparison",
     "DatasetError",
     "DatasetSummary",
@@ -80,6 +84,7 @@ __all__ = [
     "OpenFile",
     "Parameter",
     "ParameterValue",
+    "Patience",
     "Point",
     "ProjectSummary",
     "ReadEvent",
@@ -106,12 +111,16 @@ __all__ = [
     "StepStatistics",
     "StoredFile",
     "TextLine",
+    "TransientError",
     "TypeCount",
     "UnsafePathError",
     "UsageError",
     "Verdict",
+    "WrongSizeError",
     "chunked",
     "failpoint",
     "hookimpl",
+    "receive",
+    "retry_after",
     "setting",
 ]

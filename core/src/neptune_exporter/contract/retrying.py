@@ -1,0 +1,91 @@
+"""Trying again what may pass: bounded in time, with jitter, and as long as the server asks for.
+
+Independent of any HTTP library. A plugin raises `TransientError` for what another
+attempt may cure and any other error for what it cannot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TypeVar
+
+from neptune_exporter.contract.errors import SourceError
+
+T = TypeVar("T")
+
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses of which a repetition may have a better one."""
+
+
+class TransientError(SourceError):
+    """Failed for a reason that may pass. Escapes only when patience is at its end.
+
+    `wait`: seconds that the server asked to be left alone, None if it did not say.
+    `attempts`: how often it was tried, when it escapes.
+    """
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+        self.attempts = 1
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long and how patiently something is tried again. Times are seconds."""
+
+    seconds: float = 300.0
+    """In all, from the first attempt on; 0: never again. A server that asks for more than this has none."""
+    first_wait: float = 0.25
+    longest_wait: float = 20.0
+
+    def call(self, attempt: Callable[[], T]) -> T:
+        """Run something until it does not raise TransientError, or patience is at its end.
+
+        Raises:
+            TransientError: the last one, with `attempts` set.
+        """
+        import stamina  # only where something is fetched: registering a plugin must stay fast
+
+        attempts = 0
+
+        def pause(error: Exception) -> bool | float:
+            if not isinstance(error, TransientError):
+                return False
+            error.attempts = attempts
+            if error.wait is None:
+                return True
+            return error.wait if error.wait <= self.seconds else False
+
+        for context in stamina.retry_context(
+            on=pause,
+            attempts=None if self.seconds else 1,
+            timeout=self.seconds or None,
+            wait_initial=self.first_wait,
+            wait_max=self.longest_wait,
+            wait_jitter=self.first_wait,
+        ):
+            with context:
+                attempts = context.num
+                return attempt()
+        raise AssertionError("retrying ends with a result or an error")
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """The seconds that a `Retry-After` header asks for (a number or an HTTP date); None without a good one."""
+    from email.utils import parsedate_to_datetime  # rarely needed, and not light
+
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            at = parsedate_to_datetime(text)
+        except (TypeError, ValueError, IndexError):
+            return None
+        at = at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)
+        seconds = (at - (now or datetime.now(timezone.utc))).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
