@@ -8,7 +8,7 @@ from neptune_query import runs
 from neptune_query.exceptions import NeptuneProjectInaccessible
 from neptune_query.filters import Attribute, AttributeFilter, Filter
 
-from neptune_exporter_neptune3.testing import FakeProject, FakeRun, Neptune3Server
+from neptune_exporter_neptune3.testing import FakeProject, FakeRun, Neptune3Server, OtherValue
 
 PROJECT = "acme/vision"
 ALL = ["fork", "grandchild", "old/run 1", "root"]
@@ -127,6 +127,14 @@ def test_attributes_by_name_and_type(server: Neptune3Server) -> None:
     assert tags == ["sys/tags"]
     either = AttributeFilter(name="loss") | AttributeFilter(type=["file", "bool"])
     assert _attributes(either) == ["bool-value", "files/model.bin", "metrics/loss"]
+
+
+def test_the_client_never_asks_for_types_that_it_does_not_know(
+    server: Neptune3Server, project: FakeProject
+) -> None:
+    project.runs[0].attributes["sys/state"] = OtherValue()
+    assert "sys/state" not in runs.list_attributes(project=PROJECT)
+    assert list(runs.fetch_runs_table(project=PROJECT, attributes=["sys/state"]).columns) == []
 
 
 def test_more_attributes_than_a_page_holds_are_all_listed(server: Neptune3Server) -> None:

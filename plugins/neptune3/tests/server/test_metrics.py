@@ -167,6 +167,19 @@ def test_previews_come_only_when_they_are_asked_for(server: Neptune3Server, proj
     assert last == 2.0
 
 
+@pytest.mark.parametrize("cache_bytes", [0, 400, 1 << 20])
+def test_a_series_that_is_replaced_is_served_anew(project: FakeProject, cache_bytes: int) -> None:
+    with Neptune3Server([project], cache_bytes=cache_bytes) as server:
+        neptune_query.set_api_token(server.api_token)
+        for factor in (1.0, 1.0, 2.0, 3.0):
+            values = [factor * step for step in range(10)]
+            if factor > 1:
+                project.runs[0].attributes["metrics/loss"] = FloatSeries(range(10), values)
+            else:
+                values = [step * 0.1 for step in range(10)]
+            assert [value for _, value in points("root")] == values
+
+
 def test_long_series_come_in_pages(server: Neptune3Server) -> None:
     # 500 series share the million points of an answer: 2,000 for each
     long = FloatSeries(np.arange(4_500) / 4, np.arange(4_500) * 0.5)

@@ -15,8 +15,14 @@ from neptune_query.exceptions import (
 from neptune_query.internal.client import clear_cache
 
 from neptune_exporter.testing.loopback import Fault
-from neptune_exporter_neptune3.testing import FLOATS_PATH, SEARCH_PATH, FakeProject, Neptune3Server
-from neptune_exporter_neptune3.testing.auth import EXCHANGE_PATH, TOKEN_PATH
+from neptune_exporter_neptune3.testing import (
+    EXCHANGE_PATH,
+    FLOATS_PATH,
+    SEARCH_PATH,
+    TOKEN_PATH,
+    FakeProject,
+    Neptune3Server,
+)
 
 PROJECT = "acme/vision"
 pytestmark = pytest.mark.filterwarnings("ignore:Neptune API")

@@ -12,6 +12,7 @@ from neptune_query.generated.neptune_api.proto.neptune_pb.api.v1.model import se
 
 from neptune_exporter_neptune3.testing import (
     DEFINITIONS_PATH,
+    EXCHANGE_PATH,
     FLOATS_PATH,
     SEARCH_PATH,
     SERIES_PATH,
@@ -19,8 +20,8 @@ from neptune_exporter_neptune3.testing import (
     FakeProject,
     Limits,
     Neptune3Server,
+    OtherValue,
 )
-from neptune_exporter_neptune3.testing.auth import EXCHANGE_PATH
 
 PROJECT = "acme/vision"
 SMALL = Limits(points=100, series=5, name_bytes=200, filter_bytes=50, page=10, projection=3)
@@ -155,6 +156,14 @@ def test_attribute_requests_that_are_refused(small: Neptune3Server) -> None:
     assert define({"projectIdentifiers": [PROJECT, "acme/other"]}).status_code == 200
     assert define({"projectIdentifiers": ["acme/other"]}).status_code == 403
     assert define({"attributeNameFilter": {"mustMatchAny": []}}).json()["entries"] == []
+
+
+def test_without_a_filter_attributes_of_every_type_are_listed(
+    server: Neptune3Server, project: FakeProject
+) -> None:
+    project.runs[0].attributes["sys/state"] = OtherValue("experimentState")
+    entries = post(server, DEFINITIONS_PATH, {"projectIdentifiers": [PROJECT]}).json()["entries"]
+    assert {"name": "sys/state", "type": "experimentState"} in entries
 
 
 def test_nothing_is_told_without_a_token(server: Neptune3Server) -> None:

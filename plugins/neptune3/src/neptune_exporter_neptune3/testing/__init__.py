@@ -1,5 +1,6 @@
 """A local Neptune 3 server, for the tests of this plugin and of whoever else reads Neptune 3."""
 
+from .auth import EXCHANGE_PATH, TOKEN_PATH
 from .files import STORAGE_PATH, ObjectStore, Provider
 from .limits import Limits
 from .model import (
@@ -10,6 +11,7 @@ from .model import (
     FloatSeries,
     Histogram,
     HistogramSeries,
+    OtherValue,
     StringSeries,
     Value,
 )
@@ -27,12 +29,14 @@ from .synthetic import synthetic_project
 
 __all__ = [
     "DEFINITIONS_PATH",
+    "EXCHANGE_PATH",
     "FLOATS_PATH",
     "GLOBAL_SEARCH_PATH",
     "SEARCH_PATH",
     "SERIES_PATH",
     "SIGN_PATH",
     "STORAGE_PATH",
+    "TOKEN_PATH",
     "VALUES_PATH",
     "FakeFile",
     "FakeProject",
@@ -44,6 +48,7 @@ __all__ = [
     "Limits",
     "Neptune3Server",
     "ObjectStore",
+    "OtherValue",
     "Provider",
     "StringSeries",
     "Value",

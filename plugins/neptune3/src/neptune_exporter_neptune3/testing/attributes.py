@@ -18,7 +18,7 @@ from neptune_exporter.testing.loopback import Request, Response
 from .errors import BadRequestError
 from .files import ObjectStore
 from .limits import Limits
-from .model import BACKEND_TYPES, Value, backend_type
+from .model import BACKEND_TYPES, OTHER_TYPES, Value, backend_type
 from .nql import compile_regex
 from .reading import count, json_body, project_of, protobuf
 from .store import Holder, ProjectView, Store
@@ -98,7 +98,7 @@ class Attributes:
         """One alternative must hold: all of its regexes match and none of the excluding ones."""
         types = body.get("attributeFilter")
         kinds = None if types is None else {each["attributeType"] for each in types}
-        if kinds is not None and not kinds <= set(BACKEND_TYPES.values()) | {"experimentState"}:
+        if kinds is not None and not kinds <= {*BACKEND_TYPES.values(), *OTHER_TYPES}:
             raise BadRequestError(f"unknown attribute types: {sorted(kinds)}")
         alternatives = (body.get("attributeNameFilter") or {}).get("mustMatchAny")
         if alternatives is None:

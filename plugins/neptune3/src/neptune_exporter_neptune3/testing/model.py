@@ -56,6 +56,13 @@ class FakeFile:
         return len(self.content) if self.size_bytes is None else self.size_bytes
 
 
+@dataclass(frozen=True)
+class OtherValue:
+    """An attribute of a type that neptune-query does not read (`experimentState`, `gitRef`, `complex`)."""
+
+    type: str = "experimentState"
+
+
 class FloatSeries:
     """A metric: one-dimensional columns of one length, taken as they are when they are numpy arrays.
 
@@ -144,7 +151,7 @@ def _times(count: int) -> npt.NDArray[np.int64]:
 
 
 Value: TypeAlias = (
-    "bool | int | float | str | datetime | set[str] | frozenset[str] | FakeFile"
+    "bool | int | float | str | datetime | set[str] | frozenset[str] | FakeFile | OtherValue"
     " | FloatSeries | StringSeries | HistogramSeries | FileSeries"
 )
 
@@ -167,8 +174,11 @@ BACKEND_TYPES: Mapping[type, str] = {
 SERIES_TYPES = (FloatSeries, StringSeries, HistogramSeries, FileSeries)
 
 
+OTHER_TYPES = frozenset({"experimentState", "gitRef", "complex"})
+
+
 def backend_type(value: Value) -> str:
-    return BACKEND_TYPES[type(value)]
+    return value.type if isinstance(value, OtherValue) else BACKEND_TYPES[type(value)]
 
 
 @dataclass

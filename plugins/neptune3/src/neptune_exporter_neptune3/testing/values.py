@@ -16,6 +16,7 @@ from .model import (
     FloatSeries,
     Histogram,
     HistogramSeries,
+    OtherValue,
     StringSeries,
     Value,
     backend_type,
@@ -65,6 +66,8 @@ def attribute_dto(name: str, value: Value, register_file: RegisterFile) -> entri
     """One attribute of an answer; a file gets its path in the object store."""
     kind = backend_type(value)
     dto = entries_pb.ProtoAttributeDTO(name=name, type=kind)
+    if isinstance(value, OtherValue):
+        return dto
     properties: Any = getattr(dto, _PROPERTIES[kind])
     properties.attribute_name, properties.attribute_type = name, kind
     if isinstance(value, datetime):
