@@ -1,0 +1,1 @@
+"""Loads exported Neptune runs into Pluto: a plugin of neptune-exporter."""

@@ -1,0 +1,227 @@
+"""Pluto's routes as typed calls. Bodies and answers as in pluto-server 3e89082."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from neptune_exporter.contract import SinkError, UsageError
+from neptune_exporter_pluto.credentials import Endpoints
+from neptune_exporter_pluto.filetypes import NO_EXTENSION
+from neptune_exporter_pluto.settings import check_project_name
+from neptune_exporter_pluto.transport import RefusedError, Transport
+
+_JSON = {"Content-Type": "application/json"}
+_NDJSON = {"Content-Type": "application/x-ndjson"}
+_NAMES_A_CALL = 500
+MAX_FILES_LISTED = 1_000
+MAX_FILE_BYTES = 5 * 1024**3
+"""The largest upload in one piece that S3 takes, and Pluto signs no other."""
+MAX_RAW_POINTS = 50_000
+MAX_LOG_LINES = 10_000
+
+
+class AtLimitError(SinkError):
+    """The organization's quota is used up: no further run can be created."""
+
+
+@dataclass(frozen=True)
+class CreatedRun:
+    """What `create` answers."""
+
+    run_id: int
+    url: str
+    resumed: bool
+    """The external id was known: this is the run of an earlier call, RUNNING again."""
+
+
+@dataclass(frozen=True)
+class FileToSign:
+    """A file for which an upload address is wanted. Times in ms since 1970."""
+
+    log_name: str
+    file_name: str
+    file_type: str
+    size: int
+    step: int
+    time: int
+
+
+class PlutoApi:
+    """The API and ingest services, for one project at a time by argument."""
+
+    def __init__(self, transport: Transport, endpoints: Endpoints) -> None:
+        self.transport = transport
+        self.endpoints = endpoints
+
+    # --- runs
+
+    def organization(self) -> str:
+        """The slug of the organization that the key belongs to; the check of the key."""
+        return str(self._api("slug", "checking the API key", {})["organization"]["slug"])
+
+    def create_run(self, body: Mapping[str, Any], what: str) -> CreatedRun:
+        """Create a run, or find the one of this external id. Safe to repeat.
+
+        Raises:
+            AtLimitError: the quota is used up.
+        """
+        try:
+            answer = self._api("runs/create", what, body)
+        except RefusedError as error:
+            if "at limit" in error.text.lower():
+                raise AtLimitError(
+                    f"{what}: the Pluto organization is at its limit of runs or storage; "
+                    "raise the limit or remove runs, then load again: what has been loaded is not sent twice"
+                ) from None
+            raise
+        return CreatedRun(int(answer["runId"]), str(answer.get("url") or ""), bool(answer.get("resumed")))
+
+    def resume_external(self, project: str, external_id: str) -> int | None:
+        """The run of an external id, RUNNING from now on; None if there is none."""
+        body = {"externalId": external_id, "projectName": project}
+        try:
+            return int(self._api("runs/resume", f"looking for {external_id!r}", body)["runId"])
+        except RefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def resume_run(self, run_id: int) -> None:
+        self._api("runs/resume", f"resuming run {run_id}", {"runId": run_id})
+
+    def set_status(self, run_id: int, status: str, at_ms: int) -> None:
+        body = {"runId": run_id, "status": status, "statusUpdated": at_ms}
+        self._api("runs/status/update", f"the status of run {run_id}", body)
+
+    def set_notes(self, run_id: int, notes: str) -> None:
+        self._api("runs/notes/update", f"the notes of run {run_id}", {"runId": run_id, "notes": notes})
+
+    def set_tags(self, run_id: int, tags: Sequence[str]) -> None:
+        self._api("runs/tags/update", f"the tags of run {run_id}", {"runId": run_id, "tags": list(tags)})
+
+    def merge_config(self, run_id: int, config: bytes) -> None:
+        """Merge a JSON object into the run's config, deeply."""
+        body = {"runId": run_id, "config": config.decode()}
+        self._api("runs/config/update", f"the config of run {run_id}", body)
+
+    def register_names(self, run_id: int, log_type: str, names: Sequence[str]) -> None:
+        """Make names appear in the run's details; the first type of a name wins."""
+        for start in range(0, len(names), _NAMES_A_CALL):
+            body = {
+                "runId": run_id,
+                "logType": log_type,
+                "logName": list(names[start : start + _NAMES_A_CALL]),
+            }
+            self._api("runs/logName/add", f"the names of run {run_id}", body)
+
+    # --- ingest
+
+    def ingest(self, kind: str, project: str, run_id: int, lines: Any, *, repeatable: bool) -> None:
+        """Post NDJSON to `/ingest/{metrics,data,logs}`.
+
+        Raises:
+            UncertainError: not repeatable, and nobody knows whether it was taken.
+        """
+        what = f"{kind} of run {run_id}"
+        url = f"{self.endpoints.ingest}/ingest/{kind}"
+        self.transport.post(
+            url, what, lines, self._ingest_headers(project, run_id, _NDJSON), repeatable=repeatable
+        )
+
+    def sign(self, project: str, run_id: int, files: Sequence[FileToSign]) -> dict[tuple[str, str], str]:
+        """Announce files and get their upload addresses, by (logName, fileName).
+
+        Raises:
+            UncertainError: nobody knows whether they were announced.
+        """
+        body = {
+            "files": [
+                {
+                    "fileName": f.file_name,
+                    "logName": f.log_name,
+                    "fileSize": f.size,
+                    "fileType": f.file_type or {"custom": NO_EXTENSION},
+                    "step": f.step,
+                    "time": f.time,
+                }
+                for f in files
+            ]
+        }
+        content = self.transport.post(
+            f"{self.endpoints.ingest}/files",
+            f"upload addresses of run {run_id}",
+            orjson.dumps(body),
+            self._ingest_headers(project, run_id, _JSON),
+            repeatable=False,
+        )
+        return {
+            (log_name, file_name): url
+            for log_name, signed in orjson.loads(content).items()
+            for pair in signed
+            for file_name, url in pair.items()
+        }
+
+    # --- reading back
+
+    def details(self, project: str, run_id: int) -> dict[str, Any]:
+        """Config, tags, status, times and log names of a run.
+
+        Raises:
+            RefusedError: with status 404, if there is no such run.
+        """
+        return self._read(f"details/{run_id}", f"details of run {run_id}", {"projectName": project})
+
+    def log_total(self, project: str, run_id: int) -> int:
+        """How many log lines Pluto shows of a run: exact, duplicates included."""
+        return int(self.log_page(project, run_id, 0, limit=1)["total"])
+
+    def log_page(self, project: str, run_id: int, offset: int, limit: int = MAX_LOG_LINES) -> dict[str, Any]:
+        params = {"runId": run_id, "projectName": project, "limit": limit, "offset": offset}
+        return self._read("logs", f"logs of run {run_id}", params)
+
+    def files(self, project: str, run_id: int, log_name: str | None) -> list[dict[str, Any]]:
+        """Rows of the files under one name or all, duplicates included; at most `MAX_FILES_LISTED`."""
+        params: dict[str, str | int] = {"runId": run_id, "projectName": project}
+        if log_name is not None:
+            params["logName"] = log_name
+        return list(self._read("files", f"files of run {run_id}", params)["files"])
+
+    def raw_points(
+        self, project: str, run_id: int, log_name: str, step_min: int, step_max: int | None
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Stored rows of a metric by step, duplicates included, and whether there are more than were given."""
+        params: dict[str, str | int] = {
+            "runId": run_id,
+            "projectName": project,
+            "logName": log_name,
+            "limit": MAX_RAW_POINTS,
+            "stepMin": step_min,
+        }
+        if step_max is not None:
+            params["stepMax"] = step_max
+        answer = self._read("metrics/raw", f"points of {log_name!r} of run {run_id}", params)
+        return list(answer["metrics"]), bool(answer["truncated"])
+
+    def _api(self, route: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        url = f"{self.endpoints.api}/api/{route}"
+        content = self.transport.post(url, what, orjson.dumps(body), _JSON, repeatable=True)
+        return dict(orjson.loads(content))
+
+    def _read(self, route: str, what: str, params: Mapping[str, str | int]) -> dict[str, Any]:
+        content = self.transport.get(f"{self.endpoints.api}/api/runs/{route}", what, params)
+        return dict(orjson.loads(content))
+
+    @staticmethod
+    def _ingest_headers(project: str, run_id: int, content_type: Mapping[str, str]) -> dict[str, str]:
+        """Checked before anything is sent: the ingest stores rows of a wrong run or project where nobody sees them."""
+        try:
+            check_project_name(project)
+        except UsageError as error:
+            raise SinkError(str(error)) from None
+        if run_id <= 0:
+            raise SinkError(f"{run_id} is no run of Pluto")
+        return {**content_type, "X-Run-Id": str(run_id), "X-Project-Name": project}

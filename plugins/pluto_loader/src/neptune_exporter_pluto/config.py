@@ -1,0 +1,100 @@
+"""A run's parameters as Pluto's config: JSONB behind a JavaScript server.
+
+What JSON, JavaScript or PostgreSQL cannot hold is written so that a person and a
+program can read it, and is named under `converted` in the loader's own section.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from neptune_exporter.contract import Parameter
+from neptune_exporter.model import AttributeType
+from neptune_exporter_pluto.names import digest
+
+SECTION = "neptune_exporter"
+"""The key under which the loader keeps what it has to say of a run."""
+
+_SAFE_INTEGER = 2**53
+_PIECE_BYTES = 1 << 20
+_RESERVED_KEYS = frozenset({SECTION, "__proto__", "constructor", "prototype", ""})
+
+
+def readable(value: object) -> tuple[Any, str | None]:
+    """A value as JSON that Pluto keeps, and how it was written if not as it is."""
+    if isinstance(value, bool):
+        return value, None
+    if isinstance(value, int):
+        return (value, None) if abs(value) <= _SAFE_INTEGER else (str(value), "integer as text")
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "NaN", "number as text"
+        if math.isinf(value):
+            return "Infinity" if value > 0 else "-Infinity", "number as text"
+        return value, None
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z"), None
+    if isinstance(value, (list, tuple)):
+        items = [readable(item) for item in value]
+        return [item for item, _ in items], next((how for _, how in items if how), None)
+    text = str(value)
+    clean = text.encode("utf-8", "replace").decode()
+    if "\0" in clean:
+        return orjson.dumps(clean)[1:-1].decode(), "text with JSON escapes"
+    return clean, None if clean == text else "characters that are no text replaced"
+
+
+def parameters_config(
+    parameters: Mapping[str, Parameter],
+) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """The config of a run's parameters, by attribute path.
+
+    Paths stay flat keys, so that `a` and `a/b` stand beside each other.
+
+    Returns:
+        The config; by key, how a value was written if not as it is; by key, the
+        original path where the path cannot be a key.
+    """
+    config: dict[str, Any] = {}
+    converted: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    for path, parameter in parameters.items():
+        key = _key(path, parameters)
+        value, how = readable(parameter.value)
+        if parameter.type is AttributeType.STRING_SET and not isinstance(value, list):
+            value = [value]
+        config[key] = value
+        if key != path:
+            renamed[key] = str(readable(path)[0])
+        if how:
+            converted[key] = how
+    return config, converted, renamed
+
+
+def _key(path: str, taken: Mapping[str, object]) -> str:
+    clean = str(readable(path)[0])
+    if clean == path and path not in _RESERVED_KEYS:
+        return path
+    mark = digest(path)
+    while (key := f"{clean}~{mark}") in taken:
+        mark = digest(mark, path)
+    return key
+
+
+def pieces(config: Mapping[str, Any]) -> Iterator[bytes]:
+    """The config as JSON objects of about a megabyte each, to be merged one after the other."""
+    piece: list[bytes] = []
+    size = 0
+    for key, value in config.items():
+        item = orjson.dumps(key) + b":" + orjson.dumps(value)
+        if piece and size + len(item) > _PIECE_BYTES:
+            yield b"{" + b",".join(piece) + b"}"
+            piece, size = [], 0
+        piece.append(item)
+        size += len(item) + 1
+    yield b"{" + b",".join(piece) + b"}"

@@ -1,0 +1,97 @@
+"""Where the API key comes from, and the addresses of Pluto's services."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from neptune_exporter.contract import Secret, UsageError
+from neptune_exporter_pluto.settings import PlutoSettings
+
+_KEYRING_NAME = "pluto"
+"""Service and user name under which `pluto login` stores the key (pluto-ml 0.0.29, `pluto.auth.login`)."""
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Base addresses of the services, without a slash at the end."""
+
+    app: str
+    api: str
+    ingest: str
+
+    @property
+    def host(self) -> str:
+        """What tells this Pluto from another."""
+        return urlsplit(self.api).netloc
+
+
+_HOSTED = Endpoints(
+    "https://pluto.trainy.ai", "https://pluto-api.trainy.ai", "https://pluto-ingest.trainy.ai"
+)
+
+
+def find_endpoints(settings: PlutoSettings) -> Endpoints:
+    """The addresses: `PLUTO_URL_*` over the host over the hosted service.
+
+    Raises:
+        UsageError: the host is not one.
+    """
+    base = _HOSTED if settings.host is None else _of_host(settings.host)
+    api, ingest = settings.url_api or base.api, settings.url_ingest or base.ingest
+    app = settings.url_app or (base.app if settings.url_api is None else api)
+    return Endpoints(*(_checked(url) for url in (app, api, ingest)))
+
+
+def _of_host(host: str) -> Endpoints:
+    if "://" not in host:
+        if any(c in host for c in "/?#@ ") or not host:
+            raise UsageError(f"--pluto-host takes a host name such as pluto.example.org, not {host!r}")
+        return Endpoints(f"http://{host}:3000", f"http://{host}:3001", f"http://{host}:3003")
+    if urlsplit(host).netloc == urlsplit(_HOSTED.app).netloc:
+        return _HOSTED
+    return Endpoints(host, host, host)
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.username or parts.query:
+        raise UsageError(f"{parts.scheme}://{parts.hostname or ''} is not the address of a Pluto service")
+    return url.rstrip("/")
+
+
+def find_api_key(settings: PlutoSettings) -> Secret:
+    """The key that was given, else the one that `pluto login` stored.
+
+    Raises:
+        UsageError: there is none.
+    """
+    key = settings.api_key or _stored_key()
+    if key is None or not key.reveal().strip():
+        raise UsageError(
+            "no API key of Pluto: set PLUTO_API_KEY, give --pluto-api-key, or run `pluto login <api-key>` once"
+        )
+    if not (key.reveal().isascii() and key.reveal().isprintable()):
+        raise UsageError("the API key of Pluto has characters that no key has: was it copied whole?")
+    return Secret(key.reveal().strip())
+
+
+def _stored_key() -> Secret | None:
+    """What `pluto login` stored: in the keychain on macOS, in the plain file of keyrings.alt elsewhere.
+
+    The SDK itself is not imported: that takes over a second and starts what a loader has no use for.
+    """
+    if sys.platform == "darwin":
+        import keyring
+        from keyring.errors import KeyringError
+
+        try:
+            stored = keyring.get_password(_KEYRING_NAME, _KEYRING_NAME)
+        except KeyringError:
+            return None
+    else:
+        from keyrings.alt.file import PlaintextKeyring
+
+        stored = PlaintextKeyring().get_password(_KEYRING_NAME, _KEYRING_NAME)
+    return Secret(stored) if stored else None

@@ -1,0 +1,1 @@
+"""From Arrow columns to the bytes of Pluto's ingest, without a Python object per row."""

@@ -1,0 +1,101 @@
+"""Points as lines of `/ingest/metrics`: all metrics of a step and time on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter_pluto.encode.text import colon_numbers, lines_of, quoted, whole_numbers
+from neptune_exporter_pluto.points import Points
+
+LINE_BYTES = 60_000
+"""Pluto parses very long lines in quadratic time; lines stay below 64 KiB."""
+_POINT_BYTES = 26
+"""At most so many bytes for a value and its colon."""
+
+
+class MetricEncoder:
+    """Encodes windows of sorted points.
+
+    Args:
+        names: The name of each series in Pluto, by series index.
+        flush_steps: Lines that a body holds at least.
+        body_bytes: Bytes that a body holds at least, if there is enough to send.
+    """
+
+    def __init__(self, names: Sequence[str], flush_steps: int, body_bytes: int) -> None:
+        names_json = [quoted(name) for name in names]
+        self._names = pa.array(names_json, pa.binary())
+        self._name_bytes = np.array([len(n) for n in names_json], np.int64)
+        self._flush_steps = flush_steps
+        self._body_bytes = body_bytes
+        self._longest = int(self._name_bytes.max(initial=0)) + _POINT_BYTES
+
+    def window_points(self, most: int, memory: int) -> int:
+        """How many points may be encoded at once within so much memory."""
+        return max(1_000, min(most, memory // (2 * self._longest + 100)))
+
+    def bodies(self, points: Points) -> Iterator[memoryview]:
+        """The request bodies of a window that is sorted by (step, time)."""
+        if not len(points):
+            return
+        starts = self._line_starts(points)
+        first = np.flatnonzero(starts)
+        table = pa.concat_arrays([pa.array([b","], pa.binary()), self._heads(points, first)])
+        which = np.zeros(len(points), np.int32)
+        which[first] = np.arange(1, len(first) + 1, dtype=np.int32)
+        joined = pc.binary_join_element_wise(
+            table.take(pa.array(which)),
+            self._names.take(pa.array(points.series)),
+            colon_numbers(points.value),
+            b"",
+        )
+        yield from self._cut(joined, first)
+
+    def _line_starts(self, points: Points) -> npt.NDArray[np.bool_]:
+        """Where a line begins: at a new step or time, and where the line would get too long."""
+        starts = np.empty(len(points), np.bool_)
+        starts[0] = True
+        starts[1:] = (points.step[1:] != points.step[:-1]) | (points.time[1:] != points.time[:-1])
+        sizes = np.cumsum(self._name_bytes[points.series] + _POINT_BYTES)
+        first = np.flatnonzero(starts)
+        before = np.concatenate(([0], sizes))[first]
+        lengths = np.diff(np.append(first, len(points)))
+        full = (sizes - np.repeat(before, lengths)) // LINE_BYTES
+        starts[1:] |= full[1:] != full[:-1]
+        return starts
+
+    @staticmethod
+    def _heads(points: Points, first: npt.NDArray[np.intp]) -> pa.Array:
+        """The beginning of each line, with the end of the line before it."""
+        return pc.binary_join_element_wise(
+            '}}\n{"time":',
+            whole_numbers(points.time[first]),
+            ',"step":',
+            whole_numbers(points.step[first]),
+            ',"data":{',
+            "",
+        ).cast(pa.binary())
+
+    def _cut(self, joined: pa.Array, first: npt.NDArray[np.intp]) -> Iterator[Any]:
+        """Bodies of whole lines. A body begins after the `}}\\n` that closes the line before it, and ends with one."""
+        offsets = np.frombuffer(joined.buffers()[1], np.int32)[joined.offset :][: len(joined) + 1]
+        line_at = np.append(offsets[first], offsets[-1]).astype(np.int64)
+        text = lines_of(joined)
+        base = int(line_at[0])
+        line = 0
+        while line < len(first):
+            end = max(
+                line + self._flush_steps, int(np.searchsorted(line_at, line_at[line] + self._body_bytes))
+            )
+            if len(first) - end < self._flush_steps // 2:
+                end = len(first)
+            end = min(end, len(first))
+            body = bytearray(text[line_at[line] - base + 3 : line_at[end] - base])
+            yield memoryview(body + b"}}\n")
+            line = end

@@ -1,0 +1,154 @@
+"""The files of a run, one after the other, each with the names and numbers that Pluto is told."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from neptune_exporter.contract import ExportedRun, MissingFileError, UnsafePathError
+from neptune_exporter.model import FILE_TYPES, AttributeType
+from neptune_exporter_pluto.api import MAX_FILE_BYTES, FileToSign
+from neptune_exporter_pluto.filetypes import HEAD_BYTES, FileKind, content_type, kind_of
+from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.names import NameBook, file_name
+from neptune_exporter_pluto.rows import series_rows
+from neptune_exporter_pluto.steps import Multiplier
+from neptune_exporter_pluto.strings import StringStreams, step_texts
+
+_VALUE_COLUMNS = ("file_value", "file_sha256")
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """One file to upload."""
+
+    index: int
+    """Its place among the files of the run; the same in every load of the same rows."""
+    path: str
+    """The attribute's path."""
+    to_sign: FileToSign
+    content_type: str
+    open: Callable[[], BinaryIO]
+    sha256: str | None = None
+
+
+def file_tasks(
+    run: ExportedRun,
+    names: NameBook,
+    losses: LossBook,
+    multiplier: Multiplier,
+    created: int,
+    batch_rows: int,
+    most: int = 0,
+) -> Iterator[FileTask]:
+    """All files of a run that can be opened.
+
+    The storage key knows neither step nor type, so the file names of one attribute
+    are made to differ.
+
+    Args:
+        created: Time of rows that have none, in ms since 1970.
+        most: Give at most so many; the others are counted as asked for. 0: all.
+    """
+    index = 0
+    given: set[bytes] = set()
+    for rows in series_rows(run, FILE_TYPES, _VALUE_COLUMNS, multiplier, batch_rows, created):
+        batch = rows.batch
+        paths = batch.column("file_value").field("path").to_pylist()
+        types = batch.column("attribute_type").to_pylist()
+        hashes = batch.column("file_sha256").to_pylist()
+        steps = [text or "none" for text in step_texts(batch).to_pylist()]
+        for row, stored in enumerate(paths):
+            path = rows.paths[rows.series[row]]
+            index += 1
+            if most and len(given) >= most:
+                losses.add(LossCode.FILE_CAP, 1, path)
+                continue
+            opened = _look(run, stored, path, losses)
+            if opened is None:
+                continue
+            size, head = opened
+            series = types[row] == AttributeType.FILE_SERIES.value
+            name, kind = _names(path, stored, head, steps[row] if series else None)
+            log_name = names.name(path, kind.log_type, in_storage_key=True)
+            name = _unlike(given, log_name, name)
+            if series and not rows.steps.usable[row]:
+                losses.add(LossCode.FILE_STEP, 1, path)
+            step = int(rows.steps.steps[row]) if series and rows.steps.usable[row] else 0
+            yield FileTask(
+                index - 1,
+                path,
+                FileToSign(log_name, name, kind.extension, size, step, int(rows.times[row])),
+                content_type(kind.extension),
+                _opener(run, stored),
+                hashes[row],
+            )
+
+
+def _opener(run: ExportedRun, stored: str) -> Callable[[], BinaryIO]:
+    return lambda: run.open_file(stored)
+
+
+def _look(run: ExportedRun, stored: str | None, path: str, losses: LossBook) -> tuple[int, bytes] | None:
+    """Size and first bytes of a file, or None with the loss counted."""
+    try:
+        with run.open_file(stored or "") as file:
+            head = file.read(HEAD_BYTES)
+            size = file.seek(0, io.SEEK_END)
+        if size <= MAX_FILE_BYTES:
+            return size, head
+        losses.add(LossCode.FILE_TOO_LARGE, 1, path)
+    except UnsafePathError:
+        losses.add(LossCode.FILE_UNSAFE, 1, path)
+    except MissingFileError:
+        losses.add(LossCode.FILE_MISSING, 1, path)
+    return None
+
+
+def _names(path: str, stored: str, head: bytes, step: str | None) -> tuple[str, FileKind]:
+    """The file's name in Pluto: the attribute's last part with the extension of the file, and the step of a series."""
+    own = path.rsplit("/", 1)[-1].strip() or "file"
+    kind = kind_of(own, head)
+    suffix = PurePosixPath(own).suffix
+    if not kind.extension or not suffix:
+        stored_suffix = PurePosixPath(stored.replace("\\", "/")).suffix
+        kind = kind_of(own + stored_suffix, head) if not suffix else kind
+        suffix = stored_suffix if not suffix else suffix
+        if not suffix and kind.extension:
+            suffix = "." + kind.extension
+            own += suffix
+        elif not own.endswith(suffix):
+            own += suffix
+    if step is not None:
+        own = f"{own.removesuffix(suffix)}_step_{step}{suffix}"
+    return file_name(own, path, step or ""), kind
+
+
+def _unlike(given: set[bytes], log_name: str, name: str) -> str:
+    """The name, or one like it if it was given before under this log name."""
+    stem, dot, extension = name.rpartition(".")
+    if not stem:
+        stem, dot, extension = name, "", ""
+    candidate, number = name, 1
+    while (key := hashlib.blake2b(f"{log_name}\0{candidate}".encode(), digest_size=12).digest()) in given:
+        number += 1
+        candidate = f"{stem}-{number}{dot}{extension}"
+    given.add(key)
+    return candidate
+
+
+def text_tasks(strings: StringStreams, names: NameBook, time: int) -> list[FileTask]:
+    """The two texts that the public page promises. Their indices are negative: they are no files of the run."""
+    tasks = []
+    for number, text in enumerate(strings.texts.values()):
+        text.finish()
+        if text.size:
+            name = names.name(text.name, "TEXT", in_storage_key=True)
+            label = text.name.rsplit("/", 1)[-1] + ".txt"
+            to_sign = FileToSign(name, label, "txt", text.size, 0, time)
+            tasks.append(FileTask(-1 - number, text.name, to_sign, content_type("txt"), text.open))
+    return tasks

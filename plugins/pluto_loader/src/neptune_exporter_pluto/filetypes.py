@@ -1,0 +1,137 @@
+"""What a file is to Pluto: by its first bytes, then by its extension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HEAD_BYTES = 4_096
+
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "png"),
+    (0, b"\xff\xd8\xff", "jpg"),
+    (0, b"GIF87a", "gif"),
+    (0, b"GIF89a", "gif"),
+    (8, b"WEBP", "webp"),
+    (0, b"BM", "bmp"),
+    (8, b"WAVE", "wav"),
+    (8, b"AVI ", "avi"),
+    (0, b"ID3", "mp3"),
+    (0, b"fLaC", "flac"),
+    (0, b"OggS", "ogg"),
+    (4, b"ftyp", "mp4"),
+    (0, b"\x1aE\xdf\xa3", "webm"),
+    (0, b"%PDF-", "pdf"),
+    (0, b"PK\x03\x04", "zip"),
+    (0, b"\x1f\x8b", "gz"),
+)
+_SHORT_MAGIC = {"bmp"}
+"""Two letters prove little: the extension must agree."""
+_RIFF = {"webp", "wav", "avi"}
+
+_TYPES = {
+    "IMAGE": {"png", "jpg", "jpeg", "gif", "webp", "bmp", "svg", "tif", "tiff"},
+    "AUDIO": {"wav", "mp3", "flac", "ogg", "m4a", "aac"},
+    "VIDEO": {"mp4", "webm", "avi", "mov", "mkv", "m4v"},
+    "TEXT": {
+        "txt",
+        "log",
+        "md",
+        "csv",
+        "tsv",
+        "json",
+        "yaml",
+        "yml",
+        "toml",
+        "ini",
+        "cfg",
+        "py",
+        "sh",
+        "html",
+        "xml",
+    }
+    | {"out", "err", "ipynb", "diff", "patch", "rst"},
+}
+_TYPE_OF = {extension: log_type for log_type, extensions in _TYPES.items() for extension in extensions}
+_SAME = ({"mp4", "mov", "m4v", "m4a"}, {"webm", "mkv"}, {"jpg", "jpeg"}, {"ogg"})
+_CONTENT_TYPES = {
+    **dict.fromkeys(("jpeg", "jpg"), "image/jpeg"),
+    **{extension: f"image/{extension}" for extension in ("png", "gif", "webp")},
+    "svg": "image/svg+xml",
+    **{extension: f"video/{extension}" for extension in ("mp4", "webm")},
+    "avi": "video/x-msvideo",
+    "mov": "video/quicktime",
+    "mp3": "audio/mpeg",
+    "wav": "audio/x-wav",
+    "ogg": "audio/ogg",
+    "pdf": "application/pdf",
+    "doc": "application/msword",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xls": "application/vnd.ms-excel",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "txt": "text/plain",
+    "json": "application/json",
+    "csv": "text/csv",
+    "xml": "application/xml",
+    **dict.fromkeys(("yaml", "yml"), "application/x-yaml"),
+    "h5": "application/x-hdf5",
+    **dict.fromkeys(("onnx", "pkl", "tflite", "savedmodel", "pt", "ckpt"), "application/octet-stream"),
+}
+NO_EXTENSION = "application/octet-stream"
+
+
+def content_type(extension: str) -> str:
+    """What Pluto signs into the upload address of a file type, which the upload must repeat.
+
+    Known extensions have a type; any other is taken for the content type itself
+    (pluto-server, `ingest/src/models/files.rs`).
+    """
+    return _CONTENT_TYPES.get(extension, extension) if extension else NO_EXTENSION
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """`log_type` as Pluto registers names; `extension` without a dot, empty if none is known."""
+
+    log_type: str
+    extension: str
+
+
+def kind_of(name: str, head: bytes) -> FileKind:
+    """What a file is.
+
+    Args:
+        name: Its name, perhaps without an extension.
+        head: Its first `HEAD_BYTES` bytes, or all of it.
+    """
+    stem, dot, extension = name.rpartition(".")
+    extension = extension.lower() if dot and stem and extension.isalnum() and len(extension) <= 12 else ""
+    found = _sniffed(head, extension)
+    if found:
+        if not any({found, extension} <= same for same in _SAME):
+            extension = extension if _TYPE_OF.get(extension) == _TYPE_OF.get(found) and extension else found
+        return FileKind(_TYPE_OF.get(extension, "ARTIFACT"), extension)
+    if extension in _TYPES["TEXT"] or extension == "svg":
+        return FileKind(_TYPE_OF[extension] if _is_text(head) else "ARTIFACT", extension)
+    if not extension and head and _is_text(head):
+        return FileKind("TEXT", "txt")
+    return FileKind("ARTIFACT", extension)
+
+
+def _sniffed(head: bytes, extension: str) -> str | None:
+    for offset, magic, found in _MAGIC:
+        if head[offset : offset + len(magic)] != magic or (found in _RIFF and head[:4] != b"RIFF"):
+            continue
+        if found in _SHORT_MAGIC and extension not in ("", found):
+            continue
+        return found
+    return None
+
+
+def _is_text(head: bytes) -> bool:
+    if b"\0" in head:
+        return False
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start >= len(head) - 4 and len(head) >= HEAD_BYTES - 4
+    return True

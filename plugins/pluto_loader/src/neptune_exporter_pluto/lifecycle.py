@@ -1,0 +1,148 @@
+"""A run in Pluto from its creation to its final status."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from neptune_exporter.contract import SinkError
+from neptune_exporter.model import SysAttribute
+from neptune_exporter_pluto.api import CreatedRun, PlutoApi
+from neptune_exporter_pluto.config import SECTION, pieces
+from neptune_exporter_pluto.facts import RunFacts
+from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.transport import RefusedError
+
+LOADING, COMPLETE, SUPERSEDED = "loading", "complete", "superseded"
+SUPERSEDED_TAG = "neptune-exporter:superseded"
+_POLL = 0.5
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Where a run branched off: the parent's run in Pluto, and a step that it has reached."""
+
+    parent_run_id: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an existing run of our external id says of itself."""
+
+    mark: str
+    state: str
+    fingerprint: str
+    status: str
+    ended: int
+
+    @classmethod
+    def of(cls, details: Mapping[str, Any]) -> Found:
+        section = _section(details)
+        load = section.get("load")
+        load = load if isinstance(load, dict) else {}
+        return cls(
+            str(load.get("mark", "")),
+            str(load.get("state", "")),
+            str(section.get("fingerprint", "")),
+            str(load.get("status", "")),
+            int(load.get("ended", 0)),
+        )
+
+
+def create(
+    api: PlutoApi,
+    project: str,
+    external_id: str,
+    facts: RunFacts,
+    section: Mapping[str, Any],
+    fork: Fork | None,
+    losses: LossBook,
+    patience: float,
+) -> CreatedRun:
+    """Create the run with its times, tags and the loader's section of the config; parameters follow by `describe`."""
+    body: dict[str, Any] = {
+        "runName": facts.name,
+        "projectName": project,
+        "externalId": external_id,
+        "tags": list(facts.tags),
+        "config": orjson.dumps({SECTION: section}).decode(),
+    }
+    if facts.created:
+        body |= {"createdAt": facts.created, "updatedAt": facts.ended}
+    what = f"creating run {facts.name!r} in project {project!r}"
+    if fork is None:
+        return api.create_run(body, what)
+    forked = body | {
+        "forkRunId": fork.parent_run_id,
+        "forkStep": fork.step,
+        "inheritConfig": False,
+        "inheritTags": False,
+    }
+    # The parent's points are visible some seconds after they were sent; until then Pluto refuses the step.
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return api.create_run(forked, what)
+        except RefusedError as error:
+            if error.status != 400 or "fork" not in error.text.lower():
+                raise
+            if time.monotonic() >= deadline:
+                _log.warning("%s: Pluto refuses the fork: %s", what, error)
+                losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
+                return api.create_run(body, what)
+        time.sleep(min(_POLL, max(patience / 20, 0.02)))
+
+
+def describe(api: PlutoApi, run_id: int, facts: RunFacts) -> None:
+    """Parameters, tags and notes. Harmless to repeat."""
+    for piece in pieces(facts.config):
+        api.merge_config(run_id, piece)
+    if facts.notes:
+        api.set_notes(run_id, facts.notes)
+
+
+def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int) -> None:
+    """Give the run its final status, and make sure that it has it.
+
+    Pluto fails runs that look abandoned, which every historical run does, and then
+    ignores a status; resuming first makes it listen again.
+
+    Raises:
+        SinkError: Pluto shows another status all the same.
+    """
+    shown = api.details(project, run_id)["status"]
+    if shown == status:
+        return
+    api.resume_run(run_id)
+    api.set_status(run_id, status, ended)
+    shown = api.details(project, run_id)["status"]
+    if shown != status:
+        raise SinkError(f"run {run_id} should be {status} but Pluto shows {shown}; load again to set it")
+
+
+def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
+    """Mark a run whose content cannot be known, so that nobody takes it for the whole."""
+    try:
+        details = api.details(project, run_id)
+    except RefusedError as error:
+        if error.status == 404:
+            return  # somebody removed it
+        raise
+    api.merge_config(run_id, orjson.dumps({SECTION: {"load": {"state": SUPERSEDED, "reason": reason}}}))
+    tags = [tag for tag in details.get("tags") or [] if tag != SUPERSEDED_TAG][:49]
+    api.set_tags(run_id, [*tags, SUPERSEDED_TAG])
+    if details["status"] not in ("COMPLETED", "FAILED", "TERMINATED", "CANCELLED"):
+        api.set_status(run_id, "CANCELLED", int(time.time() * 1000))
+
+
+def _section(details: Mapping[str, Any]) -> dict[str, Any]:
+    config = details.get("config")
+    section = config.get(SECTION) if isinstance(config, dict) else None
+    return section if isinstance(section, dict) else {}

@@ -1,0 +1,101 @@
+"""What Pluto cannot hold: the codes, what is said of each, and the count by series."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from enum import Enum
+
+from neptune_exporter.contract import Loss
+from neptune_exporter.model import RunKey
+
+
+class LossCode(str, Enum):
+    """Why something is not in Pluto as it was in Neptune. The values are stable, for machines."""
+
+    NEGATIVE_STEP = "negative-step"
+    LARGE_STEP = "large-step"
+    FRACTIONAL_STEP = "fractional-step"
+    NO_STEP = "no-step"
+    DUPLICATE_STEP = "duplicate-step"
+    DOWNSAMPLED = "downsampled"
+    HISTOGRAM_REDRAWN = "histogram-redrawn"
+    HISTOGRAM_NOT_DRAWN = "histogram-not-drawn"
+    LONG_TEXT = "long-text"
+    NOT_TEXT = "not-text"
+    TAGS_BEYOND_LIMIT = "tags-beyond-limit"
+    LONG_DESCRIPTION = "long-description"
+    LONG_RUN_NAME = "long-run-name"
+    PROJECT_RENAMED = "project-renamed"
+    FILE_MISSING = "file-missing"
+    FILE_UNSAFE = "file-unsafe"
+    FILE_TOO_LARGE = "file-too-large"
+    FILE_CAP = "file-cap"
+    FILE_LISTED_TWICE = "file-listed-twice"
+    FILE_STEP = "file-step"
+    FORK_NOT_NATIVE = "fork-not-native"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_MESSAGES = {
+    LossCode.NEGATIVE_STEP: "Pluto has no negative steps; these are only in the dataset",
+    LossCode.LARGE_STEP: "the step times the multiplier is beyond 2**64 - 1; these are only in the dataset",
+    LossCode.FRACTIONAL_STEP: "the step times the multiplier is not whole: it was rounded down",
+    LossCode.NO_STEP: "an entry without a step cannot be placed; it is only in the dataset",
+    LossCode.DUPLICATE_STEP: "Pluto's charts keep one point a step, the newest; the others are only in the dataset",
+    LossCode.DOWNSAMPLED: "left out because only every N-th point was asked for (LOG_EVERY)",
+    LossCode.HISTOGRAM_REDRAWN: "Pluto draws even bins and whole counts; the exact numbers are in the table beside it",
+    LossCode.HISTOGRAM_NOT_DRAWN: "it has no finite width to draw; the exact numbers are in the table beside it",
+    LossCode.LONG_TEXT: "longer than 60,000 bytes: cut in the series, whole in logs/stdout or logs/stderr",
+    LossCode.NOT_TEXT: "holds bytes that are no text: they were replaced by the character U+FFFD",
+    LossCode.TAGS_BEYOND_LIMIT: "a run has at most 50 tags, one of them of a group; the rest is in the config",
+    LossCode.LONG_DESCRIPTION: "notes hold 1,000 characters; the whole description is in the config",
+    LossCode.LONG_RUN_NAME: "names hold 255 characters; the whole name is in the config",
+    LossCode.PROJECT_RENAMED: "Pluto takes only printable ASCII as project name; the original is in the config",
+    LossCode.FILE_MISSING: "the file is not in the files folder",
+    LossCode.FILE_UNSAFE: "the row names a path outside of the files folder: it was not opened",
+    LossCode.FILE_TOO_LARGE: "Pluto takes files of up to 5 GiB; this one is only in the dataset",
+    LossCode.FILE_CAP: "left out because a cap was asked for (MAX_FILES_PER_RUN)",
+    LossCode.FILE_LISTED_TWICE: "its upload address had expired and had to be asked for again: it is listed twice",
+    LossCode.FILE_STEP: "Pluto cannot hold its step: it is listed at step 0, the step is in its name",
+    LossCode.FORK_NOT_NATIVE: "Pluto has not got its parent up to that step: the fork is told in the config only",
+}
+
+REQUESTED = frozenset({LossCode.DOWNSAMPLED, LossCode.FILE_CAP})
+"""What the user asked for: shown, but no reason for exit code 3."""
+
+
+class LossBook:
+    """Counts losses of one run by reason and series."""
+
+    def __init__(self, run: RunKey) -> None:
+        self._run = run
+        self._counts: Counter[tuple[LossCode, str | None]] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, code: LossCode, count: int = 1, path: str | None = None) -> None:
+        """Add to what was lost; a count of 0 adds nothing."""
+        if count > 0:
+            with self._lock:
+                self._counts[code, path] += count
+
+    def count(self, code: LossCode, path: str | None = None) -> int:
+        with self._lock:
+            return self._counts[code, path]
+
+    def total(self, path: str) -> int:
+        """All that was lost of an attribute."""
+        with self._lock:
+            return sum(count for (_, lost), count in self._counts.items() if lost == path)
+
+    def losses(self) -> tuple[Loss, ...]:
+        """All of it, by reason and then series."""
+        with self._lock:
+            items = sorted(self._counts.items(), key=lambda item: (item[0][0].value, item[0][1] or ""))
+        return tuple(
+            Loss(self._run, str(code), _MESSAGES[code], count, path, requested=code in REQUESTED)
+            for (code, path), count in items
+            if count
+        )

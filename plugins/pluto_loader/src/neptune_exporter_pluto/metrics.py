@@ -1,0 +1,179 @@
+"""The float series of a run: from rows to points in the order of steps, thinned if that was asked for, sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from neptune_exporter.contract import failpoint
+from neptune_exporter.model import AttributeType
+from neptune_exporter_pluto.encode.metrics import MetricEncoder
+from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.names import NameBook
+from neptune_exporter_pluto.points import Points, PointSorter
+from neptune_exporter_pluto.rows import SeriesRows
+from neptune_exporter_pluto.session import Pipeline
+from neptune_exporter_pluto.state import Journal
+
+TYPES = (AttributeType.FLOAT_SERIES,)
+VALUE_COLUMNS = ("float_value",)
+LOG_TYPE = "METRIC"
+_WINDOW_POINTS = 1 << 17
+_WINDOW_MEMORY = 48 << 20
+_BODY_BYTES = 1 << 20
+
+
+class Series:
+    """What is known of each series while rows come in: its number, its last step, how far its steps reach."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._last = np.empty(0, np.float64)
+        self.largest = np.empty(0, np.uint64)
+        self.in_order = True
+        """Whether every series came with rising steps: then none of its steps occurs twice."""
+
+    def numbers(self, paths: list[str]) -> npt.NDArray[np.int32]:
+        """The run's number for each of a batch's paths."""
+        for path in paths:
+            if path not in self._numbers:
+                self._numbers[path] = len(self.paths)
+                self.paths.append(path)
+        new = len(self.paths) - len(self.largest)
+        if new:
+            self.largest = np.append(self.largest, np.zeros(new, np.uint64))
+            self._last = np.append(self._last, np.full(new, -1.0))
+        return np.array([self._numbers[path] for path in paths], np.int32)
+
+    def look_at(self, points: Points) -> None:
+        np.maximum.at(self.largest, points.series, points.step)
+        if not self.in_order or not len(points):
+            return
+        same = points.series[1:] == points.series[:-1]
+        heads = np.flatnonzero(np.append(True, ~same))
+        owners = points.series[heads]
+        self.in_order = (
+            bool(np.all(points.step[1:][same] > points.step[:-1][same]))
+            and len(np.unique(owners)) == len(owners)
+            and bool(np.all(points.step[heads] > self._last[owners]))
+        )
+        self._last[owners] = points.step[np.append(heads[1:] - 1, len(points) - 1)]
+
+
+class MetricStream:
+    """Takes the rows of the float series of one run, then sends them.
+
+    Args:
+        every: Keep every N-th point of each series, and its first and last.
+    """
+
+    def __init__(self, sorter: PointSorter, losses: LossBook, every: int) -> None:
+        self._sorter = sorter
+        self._losses = losses
+        self._every = every
+        self._series = Series()
+        self._seen = np.empty(0, np.int64)
+        self.points = 0
+
+    @property
+    def last_step(self) -> int | None:
+        """The largest step of any series; None if there is no point."""
+        return int(self._series.largest.max()) if len(self._series.largest) else None
+
+    def take(self, rows: SeriesRows) -> None:
+        rows.count_unusable(self._losses)
+        usable = rows.steps.usable
+        numbers = self._series.numbers(rows.paths)
+        values = rows.batch.column("float_value").to_numpy(zero_copy_only=False)
+        points = Points(numbers[rows.series], rows.steps.steps, rows.times, values)
+        if not usable.all():
+            points = points[usable]
+        self._series.look_at(points)
+        self._sorter.add(points)
+
+    def bodies(self, names: NameBook, flush_steps: int) -> Iterator[memoryview]:
+        """All request bodies; the same ones in the same order for the same rows and options."""
+        encoder = MetricEncoder(
+            [names.name(path, LOG_TYPE) for path in self._series.paths], flush_steps, _BODY_BYTES
+        )
+        for window in self.windows(encoder.window_points(_WINDOW_POINTS, _WINDOW_MEMORY)):
+            self.points += len(window)
+            yield from encoder.bodies(window)
+
+    @property
+    def paths(self) -> list[str]:
+        """The series by number."""
+        return self._series.paths
+
+    def windows(self, window_points: int = _WINDOW_POINTS) -> Iterator[Points]:
+        """The points that are sent, by (step, time)."""
+        self._seen = np.zeros(len(self._series.paths), np.int64)
+        for window in self._sorter.windows(window_points):
+            points = window
+            if not self._series.in_order:
+                points = self._without_ties(points)
+            if self._every > 1:
+                points = self._thinned(points)
+            yield points
+
+    def _without_ties(self, points: Points) -> Points:
+        """Count what Pluto's charts will not show, and leave out what it could not even order.
+
+        Of several points of a series at one step the newest shows. Of those with the
+        same time too only the last can be sent: a line has a name once.
+        """
+        order = np.lexsort((points.time, points.series, points.step))
+        series, step, time = points.series[order], points.step[order], points.time[order]
+        again = (series[1:] == series[:-1]) & (step[1:] == step[:-1])
+        if not again.any():
+            return points
+        counts = np.bincount(series[:-1][again], minlength=len(self._series.paths))
+        for number in np.flatnonzero(counts):
+            self._losses.add(LossCode.DUPLICATE_STEP, int(counts[number]), self._series.paths[number])
+        tied = np.append(again & (time[1:] == time[:-1]), False)
+        keep = np.ones(len(points), np.bool_)
+        keep[order[tied]] = False
+        return points[keep]
+
+    def _thinned(self, points: Points) -> Points:
+        order = np.argsort(points.series, kind="stable")
+        series = points.series[order]
+        starts = np.flatnonzero(np.append(True, series[1:] != series[:-1])) if len(series) else []
+        lengths = np.diff(np.append(starts, len(series))).astype(np.int64)
+        within = np.arange(len(series)) - np.repeat(starts, lengths)
+        ordinal = np.empty(len(series), np.int64)
+        ordinal[order] = within + self._seen[series]
+        owners = series[starts] if len(series) else series
+        self._seen[owners] += lengths
+        keep = (ordinal % self._every == 0) | (points.step == self._series.largest[points.series])
+        counts = np.bincount(points.series[~keep], minlength=len(self._series.paths))
+        for number in np.flatnonzero(counts):
+            self._losses.add(LossCode.DOWNSAMPLED, int(counts[number]), self._series.paths[number])
+        return points[keep]
+
+    def close(self) -> None:
+        self._sorter.close()
+
+
+def send_bodies(
+    bodies: Iterator[memoryview], journal: Journal, pipeline: Pipeline, send: Callable[[memoryview], None]
+) -> None:
+    """Post metrics; repeating is harmless, so what was not acknowledged is simply sent again."""
+    progress = journal.current
+    assert progress is not None  # a journal is opened before anything is sent
+
+    def post(number: int, body: memoryview) -> None:
+        send(body)
+        failpoint("pluto.metrics-sent")
+        journal.note("metrics", body=number)
+
+    try:
+        for number, body in enumerate(bodies):
+            if number not in progress.metric_bodies:
+                pipeline.submit(post, number, body)
+        pipeline.drain()
+    finally:
+        pipeline.settle()

@@ -1,0 +1,138 @@
+"""Streams of lines that Pluto never deduplicates: each line is sent once, whatever happens in between.
+
+Before a request goes out, the journal says how far it will reach; when Pluto has
+answered, that it arrived. What was under way when the process was killed or the
+connection broke is uncertain: for logs Pluto tells how many lines it has, for
+everything else it offers no way to know.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from neptune_exporter.contract import AuthenticationError, failpoint
+from neptune_exporter_pluto.encode.text import lines_of
+from neptune_exporter_pluto.state import Journal, Progress
+from neptune_exporter_pluto.transport import PassingError, UncertainError
+
+_BODY_BYTES = 1 << 20
+_POLL = 1.0
+_SETTLED_AFTER = 15.0
+"""Seconds without a change after which what Pluto shows is taken for all that it has; rows show after some 6."""
+
+
+class StartAgainError(Exception):
+    """What a run in Pluto holds cannot be known any more: the run has to be loaded into a new one."""
+
+
+class OnceStream:
+    """One stream of one run.
+
+    Args:
+        kind: Route below `/ingest/`, and the name in the journal.
+        send: Posts a body; raises UncertainError if nobody knows what became of it.
+        total: How many lines Pluto shows; None if it does not tell.
+        patience: Seconds to wait until lines can be read back.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        journal: Journal,
+        send: Callable[[memoryview | bytes], None],
+        total: Callable[[], int] | None,
+        patience: float,
+    ) -> None:
+        self._kind = kind
+        self._journal = journal
+        self._send = send
+        self._total = total
+        self._patience = patience
+        self._sent = self._progress.sent.get(kind, 0)
+        self._passed = 0
+        self._held: list[pa.Array] = []
+        self._held_bytes = 0
+        self.resolved = False
+        """Whether the position had to be found by reading back."""
+        if kind in self._progress.sending:
+            self._find_position()
+
+    @property
+    def _progress(self) -> Progress:
+        assert self._journal.current is not None  # a journal is opened before anything is sent
+        return self._journal.current
+
+    @property
+    def lines(self) -> int:
+        """Lines that the stream has so far, sent now or earlier."""
+        return self._passed + sum(len(lines) for lines in self._held)
+
+    def add(self, lines: pa.Array) -> None:
+        """The next lines, each with its line break. What Pluto has is passed over.
+
+        Raises:
+            StartAgainError: nobody knows what Pluto has.
+        """
+        known = min(max(self._sent - self.lines, 0), len(lines))
+        if known:
+            self._passed += known
+            lines = lines[known:]
+        if len(lines):
+            self._held.append(lines)
+            self._held_bytes += lines.nbytes
+            if self._held_bytes >= _BODY_BYTES:
+                self.flush()
+
+    def flush(self) -> None:
+        """Send what is held."""
+        while self._held:
+            lines = pa.concat_arrays(self._held) if len(self._held) > 1 else self._held[0]
+            upto = self._passed + len(lines)
+            self._journal.note("sending", durable=True, stream=self._kind, upto=upto)
+            failpoint(f"pluto.{self._kind}-announced")
+            try:
+                self._send(lines_of(lines))
+            except (AuthenticationError, PassingError):  # certainly not taken
+                self._journal.note("unsent", stream=self._kind)
+                raise
+            except UncertainError:
+                self._find_position()
+            else:
+                failpoint(f"pluto.{self._kind}-sent")
+                self._arrived(upto)
+            taken = self._sent - self._passed
+            self._passed = self._sent
+            rest = lines[taken:]
+            self._held = [rest] if len(rest) else []
+            self._held_bytes = rest.nbytes if len(rest) else 0
+
+    def _arrived(self, upto: int) -> None:
+        self._journal.note("sent", stream=self._kind, upto=upto)
+        self._sent = upto
+
+    def _find_position(self) -> None:
+        """Find out how much of the last request Pluto has."""
+        if self._total is None:
+            raise StartAgainError(f"nobody knows whether Pluto took the last {self._kind} rows")
+        self.resolved = True
+        low, high = self._sent, self._progress.sending[self._kind]
+        found = settled(self._total, high, self._patience)
+        if not low <= found <= high:
+            raise StartAgainError(f"Pluto shows {found} log lines, where {low} to {high} were sent")
+        self._arrived(found)
+
+
+def settled(read: Callable[[], int], wanted: int, patience: float) -> int:
+    """Read a number until it is the wanted one or has not changed for a while."""
+    quiet = min(_SETTLED_AFTER, patience)
+    found, since = read(), time.monotonic()
+    started = since
+    while found != wanted and time.monotonic() - since < quiet and time.monotonic() - started < 4 * patience:
+        time.sleep(min(_POLL, max(quiet / 10, 0.02)))
+        now = read()
+        if now != found:
+            found, since = now, time.monotonic()
+    return found

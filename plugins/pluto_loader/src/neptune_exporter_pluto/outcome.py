@@ -1,0 +1,79 @@
+"""What an answer of Pluto means: whether to try again, and whether the server may have taken the request."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from enum import Enum
+
+import httpx
+
+_LONGEST_EXCERPT = 300
+
+
+class Outcome(Enum):
+    """What became of a request."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """Wrong, and wrong for ever."""
+    UNAUTHORIZED = "unauthorized"
+    BUSY = "busy"
+    """Not taken; may be tried again."""
+    UNCERTAIN = "uncertain"
+    """May or may not have been taken. Trying again can duplicate what Pluto does not deduplicate."""
+
+
+def of_response(response: httpx.Response) -> Outcome:
+    """Judge an answer.
+
+    The ingest answers 422 to everything; only its text tells what happened. Bad
+    credentials and database trouble are found before the first line is read
+    (pluto-server, the Rust ingest).
+    """
+    status = response.status_code
+    if response.is_success:
+        return Outcome.DONE
+    if status in (401, 403):
+        return Outcome.UNAUTHORIZED
+    if status in (429, 503):
+        return Outcome.BUSY
+    if status == 422:
+        text = response.text
+        if "DatabaseError" in text or "database" in text.lower():
+            return Outcome.BUSY
+        return Outcome.UNAUTHORIZED if "Authentication" in text else Outcome.REFUSED
+    if status == 408 or status >= 500:
+        return Outcome.UNCERTAIN
+    return Outcome.REFUSED
+
+
+def of_error(error: httpx.TransportError) -> Outcome:
+    """Judge a connection that failed: only one that was never made is certain to have carried nothing."""
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
+        return Outcome.BUSY
+    if isinstance(error, (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)):
+        return Outcome.UNCERTAIN
+    return Outcome.REFUSED
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds that `Retry-After` asks to wait, in either of its forms."""
+    value = response.headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    if value.isdigit():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+
+
+def excerpt(response: httpx.Response) -> str:
+    """What the server said, on one line. Pluto repeats no credentials in its answers."""
+    text = " ".join(response.text.split())
+    return text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "…"

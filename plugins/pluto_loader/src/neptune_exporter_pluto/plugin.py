@@ -1,0 +1,45 @@
+"""Registers the loader. Imports nothing heavy: the loading code is imported by the factory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from neptune_exporter.contract import LoadOptions, Sink, SinkCapabilities, SinkSpec, hookimpl
+from neptune_exporter_pluto.settings import PlutoSettings
+
+CAPABILITIES = SinkCapabilities(
+    negative_steps=False,
+    duplicate_steps=False,
+    histograms=False,
+    verifies=True,
+)
+"""Steps are unsigned in Pluto, a metric has one value a step, and a histogram has even bins and whole counts."""
+
+
+def make_sink(settings: PlutoSettings, options: LoadOptions) -> Sink:
+    """The factory of the loader.
+
+    Raises:
+        UsageError: there is no API key, or the addresses of a server of one's own are incomplete.
+        AuthenticationError: Pluto refused the key.
+    """
+    if settings.rehearse:
+        from neptune_exporter_pluto.rehearse import RehearsalSink
+
+        return RehearsalSink.started(settings, options)
+    from neptune_exporter_pluto.sink import PlutoSink
+
+    return PlutoSink.connected(settings, options)
+
+
+@hookimpl
+def neptune_exporter_sinks() -> Iterable[SinkSpec]:
+    return [
+        SinkSpec(
+            name="pluto",
+            summary="Pluto (hosted or your own): metrics, histograms, text, logs, files, forks, config",
+            factory=make_sink,
+            settings=PlutoSettings,
+            capabilities=CAPABILITIES,
+        )
+    ]

@@ -1,0 +1,205 @@
+"""All points of a run in the order of their steps, whatever order they were stored in, in bounded memory.
+
+Runs are stored series by series, and Pluto takes points fastest when all metrics
+of a step are on one line. So points are sorted: in memory as long as they fit,
+else in sorted pieces on disk that are merged. 28 bytes a point either way, and
+the cost grows linearly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+MEMORY_POINTS = 1 << 20
+"""So many points are sorted in memory; more go to disk in pieces of this size."""
+_SMALLEST_READ = 1 << 12
+
+Bound: TypeAlias = "tuple[int, ...]"
+Side: TypeAlias = 'Literal["left", "right"]'
+
+
+@dataclass(frozen=True)
+class Points:
+    """Columns of one length: series index, step, time in ms since 1970, value."""
+
+    series: npt.NDArray[np.int32]
+    step: npt.NDArray[np.uint64]
+    time: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def __getitem__(self, where: slice | npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Points:
+        return Points(self.series[where], self.step[where], self.time[where], self.value[where])
+
+    @staticmethod
+    def joined(parts: list[Points]) -> Points:
+        if len(parts) == 1:
+            return parts[0]
+        return Points(
+            np.concatenate([p.series for p in parts]) if parts else np.empty(0, np.int32),
+            np.concatenate([p.step for p in parts]) if parts else np.empty(0, np.uint64),
+            np.concatenate([p.time for p in parts]) if parts else np.empty(0, np.int64),
+            np.concatenate([p.value for p in parts]) if parts else np.empty(0, np.float64),
+        )
+
+
+class Order:
+    """By step and then time; points of one step and time keep their order. Windows end between two steps."""
+
+    def sorted(self, points: Points) -> Points:
+        return points[np.lexsort((points.time, points.step))]
+
+    def bound(self, points: Points, row: int) -> Bound:
+        """The place of a row in the order, as far as windows know it."""
+        return (int(points.step[row]),)
+
+    def position(self, points: Points, bound: Bound, side: Side) -> int:
+        """Where sorted points reach a bound."""
+        return int(np.searchsorted(points.step, np.uint64(bound[-1]), side=side))
+
+
+class SeriesOrder(Order):
+    """By series, step and time. Windows end between two steps of a series."""
+
+    def sorted(self, points: Points) -> Points:
+        return points[np.lexsort((points.time, points.step, points.series))]
+
+    def bound(self, points: Points, row: int) -> Bound:
+        return int(points.series[row]), int(points.step[row])
+
+    def position(self, points: Points, bound: Bound, side: Side) -> int:
+        series, step = np.int32(bound[0]), np.uint64(bound[1])
+        low = int(np.searchsorted(points.series, series, side="left"))
+        high = int(np.searchsorted(points.series, series, side="right"))
+        return low + int(np.searchsorted(points.step[low:high], step, side=side))
+
+
+class PointSorter:
+    """Takes points in any order and gives them back in another, in windows.
+
+    Args:
+        folder: Where pieces go that do not fit into memory; made when needed.
+        order: The order in which they are wanted.
+        memory_points: How many points are held in memory.
+    """
+
+    def __init__(self, folder: Path, order: Order | None = None, memory_points: int = MEMORY_POINTS) -> None:
+        self._folder = folder
+        self._order = order or Order()
+        self._memory_points = memory_points
+        self._held: list[Points] = []
+        self._held_points = 0
+        self._pieces: list[_Piece] = []
+
+    def add(self, points: Points) -> None:
+        self._held.append(points)
+        self._held_points += len(points)
+        if self._held_points >= self._memory_points:
+            self._spill()
+
+    def windows(self, window_points: int) -> Iterator[Points]:
+        """All points, once, in windows of about so many."""
+        if not self._pieces:
+            yield from self._cut(Points.joined(self._held), window_points)
+            self._held = []
+            return
+        self._spill()
+        yield from self._merged(window_points)
+
+    def close(self) -> None:
+        for piece in self._pieces:
+            piece.close()
+        self._pieces = []
+
+    def _spill(self) -> None:
+        if not self._held_points:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"points-{len(self._pieces)}"
+        self._pieces.append(_Piece(path, self._order.sorted(Points.joined(self._held))))
+        self._held, self._held_points = [], 0
+
+    def _merged(self, window_points: int) -> Iterator[Points]:
+        rows = max(_SMALLEST_READ, self._memory_points // len(self._pieces))
+        while True:
+            for piece in self._pieces:
+                piece.fill(rows)
+            # All rows below the smallest of the pieces' last bounds are in memory.
+            ends = [self._order.bound(piece.held, -1) for piece in self._pieces if piece.more]
+            taken = [self._taken(piece, min(ends) if ends else None) for piece in self._pieces]
+            window = Points.joined([t for t in taken if len(t)] or taken[:1])
+            if len(window):
+                yield from self._cut(window, window_points)
+            if not ends:
+                return
+            if not len(window):
+                rows *= 2  # one step is larger than what was read: read more of it
+
+    def _taken(self, piece: _Piece, below: Bound | None) -> Points:
+        if below is None:
+            return piece.take(len(piece.held))
+        return piece.take(self._order.position(piece.held, below, "left"))
+
+    def _cut(self, points: Points, window_points: int) -> Iterator[Points]:
+        points = self._order.sorted(points)
+        start = 0
+        while start < len(points):
+            end = start + window_points
+            if end < len(points):
+                end = self._order.position(points, self._order.bound(points, end - 1), "right")
+            yield points[start:end]
+            start = end
+
+
+class _Piece:
+    """Sorted points in a file, read forward."""
+
+    def __init__(self, path: Path, points: Points) -> None:
+        self._path = path
+        self._rows = len(points)
+        self._read = 0
+        columns = (points.series, points.step, points.time, points.value)
+        self._types = [c.dtype for c in columns]
+        with path.open("wb") as file:
+            for column in columns:
+                column.tofile(file)
+        self._file: BinaryIO | None = None
+        self.held = Points.joined([])
+
+    @property
+    def more(self) -> bool:
+        """Whether there are rows that have not been read."""
+        return self._read < self._rows
+
+    def fill(self, rows: int) -> None:
+        """Read so that at least `rows` are held, if there are so many."""
+        wanted = min(rows - len(self.held), self._rows - self._read)
+        if wanted <= 0:
+            return
+        if self._file is None:
+            self._file = self._path.open("rb")
+        columns, start = [], 0
+        for dtype in self._types:
+            self._file.seek(start + self._read * dtype.itemsize)
+            columns.append(np.fromfile(self._file, dtype, wanted))
+            start += self._rows * dtype.itemsize
+        self._read += wanted
+        self.held = Points.joined([self.held, Points(*columns)])
+
+    def take(self, end: int) -> Points:
+        """The first held rows."""
+        taken, self.held = self.held[:end], self.held[end:]
+        return taken
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._path.unlink(missing_ok=True)

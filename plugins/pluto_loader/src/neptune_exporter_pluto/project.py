@@ -1,0 +1,64 @@
+"""One step multiplier for all runs of a project, so that their series stay comparable."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from neptune_exporter.contract import ExportedRun
+from neptune_exporter.model import SERIES_TYPES
+from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.names import digest
+from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.steps import STEP_COLUMNS, Multiplier, StepSurvey
+
+_SURVEY_ROWS = 131_072
+_log = logging.getLogger(__name__)
+
+
+def recorded_multiplier(details: Mapping[str, Any]) -> Multiplier:
+    """The multiplier that a run's config in Pluto tells."""
+    config = details.get("config")
+    section = config.get(SECTION) if isinstance(config, dict) else None
+    text = section.get("step_multiplier", "1") if isinstance(section, dict) else "1"
+    return Multiplier.of(Decimal(str(text)))
+
+
+def find_multiplier(session: Session, project_id: str, runs: Sequence[ExportedRun]) -> Multiplier:
+    """What the user asked for, else the smallest power of ten that makes all steps whole.
+
+    One that earlier loads of the project used is kept if it is enough.
+    """
+    if session.options.step_multiplier is not None:
+        return Multiplier.of(session.options.step_multiplier)
+    survey = StepSurvey()
+    for run in runs:
+        for batch in run.batches(SERIES_TYPES, columns=STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
+            survey.look_at(batch)
+        fork_step = run.fork_step()
+        if fork_step is not None:
+            survey.look_at_one(fork_step)
+    folder = session.target(project_id).folder(session.settings.base_dir)
+    path = folder / f"multiplier-{digest(project_id)}.json"
+    needed = survey.multiplier
+    try:
+        before = int(orjson.loads(path.read_bytes())["multiplier"])
+    except FileNotFoundError:
+        before = 1
+    if before >= needed:
+        return Multiplier.of(before)
+    if path.exists():
+        _log.warning(
+            "%s: earlier runs were loaded with steps times %s, these need times %s: "
+            "in Pluto their steps do not compare; each run's config tells its multiplier",
+            project_id,
+            before,
+            needed,
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps({"project": project_id, "multiplier": needed}))
+    return Multiplier.of(needed)

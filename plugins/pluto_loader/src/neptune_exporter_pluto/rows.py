@@ -1,0 +1,103 @@
+"""Batches of series rows with what every stream needs: which series, which step, when."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter.contract import ExportedRun
+from neptune_exporter.model import AttributeType
+from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.steps import STEP_COLUMNS, Multiplier, WholeSteps, validity
+
+_COMMON = ("attribute_path", "attribute_type", *STEP_COLUMNS, "timestamp")
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SeriesRows:
+    """Rows of a batch. `series` are indices into `paths`, which are the batch's own."""
+
+    batch: pa.RecordBatch
+    paths: list[str]
+    series: npt.NDArray[np.int32]
+    times: npt.NDArray[np.int64]
+    steps: WholeSteps
+
+    def where(self, mask: Bools) -> SeriesRows:
+        """Only some rows."""
+        steps = self.steps
+        some = WholeSteps(
+            *(
+                getattr(steps, f)[mask]
+                for f in ("steps", "usable", "negative", "beyond", "missing", "rounded")
+            )
+        )
+        return SeriesRows(
+            self.batch.filter(pa.array(mask)), self.paths, self.series[mask], self.times[mask], some
+        )
+
+    def count(self, where: Bools, code: LossCode, losses: LossBook) -> None:
+        """Count rows as lost, by series."""
+        if where.any():
+            counts = np.bincount(self.series[where], minlength=len(self.paths))
+            for path, count in zip(self.paths, counts.tolist(), strict=True):
+                losses.add(code, count, path)
+
+    def count_unusable(self, losses: LossBook, among: Bools | None = None) -> None:
+        """Count the rows that Pluto has no place for, and those whose step was rounded."""
+        steps = self.steps
+        for where, code in (
+            (steps.negative, LossCode.NEGATIVE_STEP),
+            (steps.beyond, LossCode.LARGE_STEP),
+            (steps.missing, LossCode.NO_STEP),
+            (steps.rounded, LossCode.FRACTIONAL_STEP),
+        ):
+            self.count(where if among is None else where & among, code, losses)
+
+
+def series_rows(
+    run: ExportedRun,
+    types: Collection[AttributeType],
+    value_columns: Collection[str],
+    multiplier: Multiplier,
+    batch_rows: int,
+    no_time: int,
+) -> Iterator[SeriesRows]:
+    """All rows of some types.
+
+    Args:
+        value_columns: The columns that are wanted beside path, step and time.
+        no_time: The time, in ms since 1970, of rows that have none.
+    """
+    columns = (*_COMMON, *value_columns)
+    for batch in run.batches(types, columns=columns, batch_rows=batch_rows):
+        if batch.num_rows == 0:
+            continue
+        dictionary = batch.column("attribute_path")
+        if not pa.types.is_dictionary(dictionary.type):
+            dictionary = pc.dictionary_encode(dictionary)
+        yield SeriesRows(
+            batch,
+            dictionary.dictionary.to_pylist(),
+            np.asarray(dictionary.indices.to_numpy(zero_copy_only=False), np.int32),
+            _times(batch.column("timestamp"), no_time),
+            multiplier.whole(batch),
+        )
+
+
+def _times(column: pa.Array, no_time: int) -> npt.NDArray[np.int64]:
+    """ms since 1970, never negative: Pluto's times are unsigned."""
+    numbers = np.frombuffer(column.buffers()[1], np.int64) if column.buffers()[1] is not None else None
+    if numbers is None:
+        return np.full(len(column), no_time, np.int64)
+    times = numbers[column.offset : column.offset + len(column)]
+    if column.null_count:
+        times = np.where(validity(column), times, no_time)
+    return np.maximum(times, 0)

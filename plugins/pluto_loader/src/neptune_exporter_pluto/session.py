@@ -1,0 +1,97 @@
+"""What all loads of one sink share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from neptune_exporter.contract import LoadOptions
+from neptune_exporter_pluto.api import PlutoApi
+from neptune_exporter_pluto.cachefile import DEFAULT_NAME, OWNERS_NAME, LineOwners, LoadedCache
+from neptune_exporter_pluto.names import digest, printable, shortened
+from neptune_exporter_pluto.pace import Pace
+from neptune_exporter_pluto.settings import MAX_NAME, PlutoSettings
+from neptune_exporter_pluto.state import Target
+from neptune_exporter_pluto.steps import Multiplier
+
+
+@dataclass
+class Session:
+    """One account, one host, one set of options."""
+
+    api: PlutoApi
+    settings: PlutoSettings
+    options: LoadOptions
+    account: str
+    senders: ThreadPoolExecutor
+    """Posts requests while others are encoded."""
+    uploaders: ThreadPoolExecutor
+    pace: Pace
+    multipliers: dict[str, Multiplier] = field(default_factory=dict)
+    """By source project, as `prepare` found them."""
+
+    def __post_init__(self) -> None:
+        base = self.settings.base_dir
+        self.cache = LoadedCache(self.settings.loaded_cache or base / DEFAULT_NAME)
+
+    def target(self, source_project: str) -> Target:
+        return Target(self.account, self.api.endpoints.host, self.target_project(source_project))
+
+    def target_project(self, source_project: str) -> str:
+        """The name of the project in Pluto: the one that was asked for, else Neptune's as far as Pluto takes it."""
+        return self.settings.project_name or usable_project_name(source_project)
+
+    def owners(self, target: Target) -> LineOwners:
+        return LineOwners(target.folder(self.settings.base_dir) / OWNERS_NAME)
+
+
+def usable_project_name(name: str) -> str:
+    """The name itself where it may travel in a header, else a likeness with a digest."""
+    clean = "".join(c if c.isascii() and c.isprintable() else "_" for c in printable(name)).strip()
+    if clean == name and 0 < len(name) <= MAX_NAME:
+        return name
+    return shortened(clean, MAX_NAME, digest(name))
+
+
+class Pipeline:
+    """Runs calls on an executor, a bounded number of them ahead, and tells the first failure."""
+
+    def __init__(self, executor: ThreadPoolExecutor, ahead: int) -> None:
+        self._executor = executor
+        self._places = threading.BoundedSemaphore(ahead)
+        self._ahead = ahead
+        self._failure: BaseException | None = None
+
+    def submit(self, call: Callable[..., Any], *args: Any) -> None:
+        """Wait for a place, then run it in the background. Raises what an earlier call raised."""
+        self._places.acquire()
+        if self._failure is not None:
+            self._places.release()
+            raise self._failure
+        try:
+            future = self._executor.submit(call, *args)
+        except BaseException:
+            self._places.release()
+            raise
+        future.add_done_callback(self._done)
+
+    def _done(self, future: Any) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None and self._failure is None:
+            self._failure = error
+        self._places.release()
+
+    def drain(self) -> None:
+        """Wait for all. Raises the first failure."""
+        self.settle()
+        if self._failure is not None:
+            raise self._failure
+
+    def settle(self) -> None:
+        """Wait for all, whatever became of them."""
+        for _ in range(self._ahead):
+            self._places.acquire()
+        for _ in range(self._ahead):
+            self._places.release()

@@ -1,0 +1,382 @@
+"""The sink: decides of each run whether it is loaded, gone on with or begun, and lets the load happen."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from neptune_exporter.contract import (
+    Comparison,
+    ExportedRun,
+    LoadedRun,
+    LoadOptions,
+    Loss,
+    Sink,
+    SinkError,
+    failpoint,
+)
+from neptune_exporter.model import SysAttribute
+from neptune_exporter_pluto import lifecycle, verify
+from neptune_exporter_pluto.api import PlutoApi
+from neptune_exporter_pluto.cachefile import cache_line
+from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
+from neptune_exporter_pluto.facts import RunFacts, collect, external_id, run_name
+from neptune_exporter_pluto.lifecycle import Fork, Found
+from neptune_exporter_pluto.loading import RunLoad
+from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.names import digest
+from neptune_exporter_pluto.once import StartAgainError
+from neptune_exporter_pluto.pace import Pace
+from neptune_exporter_pluto.project import find_multiplier
+from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_pluto.state import Journal, Progress, Target
+from neptune_exporter_pluto.steps import Multiplier
+from neptune_exporter_pluto.transport import Transport
+from neptune_exporter_pluto.verify import MISMATCH
+
+FAILPOINTS = (
+    "pluto.run-created",
+    "pluto.run-noted",
+    "pluto.data-announced",
+    "pluto.data-sent",
+    "pluto.logs-announced",
+    "pluto.logs-sent",
+    "pluto.files-announced",
+    "pluto.files-signed",
+    "pluto.file-put",
+    "pluto.metrics-sent",
+    "pluto.data-complete",
+    "pluto.run-finished",
+    "pluto.run-loaded",
+)
+"""Where a test can kill a load; a rerun after any of them gives what an uninterrupted load gives."""
+
+_MOST_ATTEMPTS = 4
+_MOST_GENERATIONS = 100
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """A run in Pluto that another machine has loaded whole."""
+
+    run_id: int
+    url: str
+
+
+class PlutoSink(Sink):
+    """Loads runs into Pluto and compares them with it. Thread-safe."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @classmethod
+    def connected(cls, settings: PlutoSettings, options: LoadOptions, *, local: bool = False) -> PlutoSink:
+        """Find the key and the addresses, and check both with Pluto.
+
+        Args:
+            local: The server is on this machine: no proxy is used.
+
+        Raises:
+            UsageError: no key, or wrong addresses.
+            AuthenticationError: Pluto refused the key.
+            SinkError: Pluto cannot be reached.
+        """
+        endpoints = find_endpoints(settings)
+        transport = Transport(
+            find_api_key(settings),
+            connections=settings.connections,
+            timeout=settings.timeout,
+            retry_for=settings.retry_for,
+            pool=settings.connections + settings.file_connections,
+            local=local,
+        )
+        api = PlutoApi(transport, endpoints)
+        try:
+            account = api.organization()
+        except BaseException:
+            transport.close()
+            raise
+        return cls(
+            Session(
+                api,
+                settings,
+                options,
+                account,
+                ThreadPoolExecutor(settings.connections, "pluto-send"),
+                ThreadPoolExecutor(settings.file_connections, "pluto-upload"),
+                Pace(settings.file_connections),
+            )
+        )
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    def close(self) -> None:
+        self._session.senders.shutdown(cancel_futures=True)
+        self._session.uploaders.shutdown(cancel_futures=True)
+        self._session.api.transport.close()
+
+    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:
+        self._session.multipliers[project_id] = find_multiplier(self._session, project_id, runs)
+
+    def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+        target = self._session.target(run.key.project_id)
+        journal = Journal.of(self._session.settings.base_dir, target, run.key).open()
+        try:
+            return self._load(run, parent, target, journal)
+        finally:
+            journal.close()
+
+    def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
+        target = self._session.target(run.key.project_id)
+        journal = Journal.of(self._session.settings.base_dir, target, run.key).open()
+        try:
+            equal = True
+            for comparison in verify.compare(self._session, run, target, journal.current, journal, full=full):
+                equal = equal and comparison.verdict not in MISMATCH
+                yield comparison
+            if journal.current is not None and journal.current.loaded is not None:
+                journal.note("proven", durable=True, equal=equal)
+                if equal:
+                    journal.compact()
+        finally:
+            journal.close()
+
+    # --- whether to load
+
+    def _load(
+        self, run: ExportedRun, parent: LoadedRun | None, target: Target, journal: Journal
+    ) -> LoadedRun:
+        line = cache_line(target.project, run_name(run))
+        listed = line in self._session.cache
+        now = journal.current
+        if now is None and listed and self._session.owners(target).claim(line, str(run.key)):
+            _log.warning("%s: taken for loaded because %s lists it", run.key, self._session.cache.path)
+            return LoadedRun("", already_loaded=True)
+        multiplier = self._multiplier(run)
+        if now is not None and now.loaded is not None:
+            if not listed:
+                self._begin(run, target, journal, "it was taken out of the list of loaded runs")
+            elif now.fingerprint != run.fingerprint:
+                self._begin(run, target, journal, "its export has changed")
+            elif self._is_there(run, target, journal, now):
+                return _told_before(run, now)
+        elif now is None or not self._goes_on(now, run, multiplier):
+            self._begin(run, target, journal, "it was begun with other options or another export")
+        for _ in range(_MOST_ATTEMPTS):
+            try:
+                loaded = self._into_pluto(run, parent, target, journal, multiplier)
+            except StartAgainError as error:
+                _log.warning("%s: %s; it is loaded anew into another run", run.key, error)
+                self._begin(run, target, journal, str(error))
+                continue
+            self._session.owners(target).claim(line, str(run.key))
+            self._session.cache.add(line)
+            failpoint("pluto.run-loaded")
+            return loaded
+        raise SinkError(
+            f"{run.key}: {_MOST_ATTEMPTS} times the connection broke in a way that leaves open what Pluto "
+            "has taken; the unfinished runs are tagged, load again when the connection is better"
+        )
+
+    def _multiplier(self, run: ExportedRun) -> Multiplier:
+        known = self._session.multipliers.get(run.key.project_id)
+        if known is None:
+            known = find_multiplier(self._session, run.key.project_id, [run])
+            self._session.multipliers[run.key.project_id] = known
+        return known
+
+    def _is_there(self, run: ExportedRun, target: Target, journal: Journal, now: Progress) -> bool:
+        """Whether a run that was sent whole is there: reading back has said so, or says so now.
+
+        If only metrics are missing, they are sent again, which is harmless; for anything
+        else the run is begun anew.
+        """
+        if now.proven:
+            return True
+        wrong = [
+            c
+            for c in verify.compare(self._session, run, target, now, journal, full=False)
+            if c.verdict in MISMATCH
+        ]
+        if not wrong:
+            journal.note("proven", durable=True, equal=True)
+            return True
+        _log.warning("%s: Pluto does not show all of it; it is sent again: %s", run.key, wrong[0].item)
+        if all(verify.is_repeatable(c) for c in wrong):
+            journal.note("reopened", durable=True)
+        else:
+            self._begin(run, target, journal, f"Pluto does not show it as it is: {wrong[0].item}")
+        return False
+
+    def _goes_on(self, now: Progress, run: ExportedRun, multiplier: Multiplier) -> bool:
+        return now.fingerprint == run.fingerprint and now.content == self._content(multiplier)
+
+    def _content(self, multiplier: Multiplier) -> str:
+        settings = self._session.settings
+        return digest(str(multiplier), str(settings.log_every), str(settings.max_files_per_run))
+
+    def _chunking(self) -> str:
+        settings = self._session.settings
+        return digest("1", str(settings.flush_every), str(settings.batch_rows))
+
+    def _begin(self, run: ExportedRun, target: Target, journal: Journal, reason: str) -> None:
+        """Begin a generation: a new run in Pluto. One that an earlier generation made is marked."""
+        before = journal.current
+        number = 1
+        if before is not None:
+            number = before.number + 1
+            if before.run_id is not None:
+                lifecycle.supersede(self._session.api, target.project, before.run_id, reason)
+        self._note_begin(run, journal, number)
+
+    def _note_begin(self, run: ExportedRun, journal: Journal, number: int) -> None:
+        journal.note(
+            "begin",
+            durable=True,
+            generation=number,
+            external_id=external_id(run.key, number),
+            fingerprint=run.fingerprint,
+            content=self._content(self._multiplier(run)),
+            chunking=self._chunking(),
+            mark=secrets.token_hex(8),
+        )
+
+    # --- into Pluto
+
+    def _into_pluto(
+        self,
+        run: ExportedRun,
+        parent: LoadedRun | None,
+        target: Target,
+        journal: Journal,
+        multiplier: Multiplier,
+    ) -> LoadedRun:
+        losses = LossBook(run.key)
+        facts = collect(run, self._session.options.name_prefix, losses)
+        if target.project != (self._session.settings.project_name or run.key.project_id):
+            losses.add(LossCode.PROJECT_RENAMED)
+        elsewhere = self._ensure_created(run, parent, target, journal, multiplier, facts, losses)
+        now = journal.current
+        assert now is not None  # `_ensure_created` notes a generation
+        if elsewhere is not None:
+            return LoadedRun(str(elsewhere.run_id), elsewhere.url or None, already_loaded=True)
+        assert now.run_id is not None
+        if now.chunking != self._chunking():
+            journal.note("chunking", chunking=self._chunking())
+        return RunLoad(
+            self._session, run, target.project, journal, now.run_id, now.url, facts, multiplier, losses
+        ).execute()
+
+    def _ensure_created(
+        self,
+        run: ExportedRun,
+        parent: LoadedRun | None,
+        target: Target,
+        journal: Journal,
+        multiplier: Multiplier,
+        facts: RunFacts,
+        losses: LossBook,
+    ) -> _Elsewhere | None:
+        """Create the run, unless the journal knows it or another machine has loaded it."""
+        api = self._session.api
+        fork = self._fork(run, parent, target, multiplier, losses)
+        for _ in range(_MOST_GENERATIONS):
+            now = journal.current
+            assert now is not None
+            if now.run_id is not None:
+                return None
+            created = lifecycle.create(
+                api,
+                target.project,
+                now.external_id,
+                facts,
+                self._section(facts, now, multiplier),
+                fork,
+                losses,
+                self._session.settings.visible_within,
+            )
+            failpoint("pluto.run-created")
+            found = Found.of(api.details(target.project, created.run_id)) if created.resumed else None
+            if found is None or found.mark == now.mark:
+                # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at ended ones.
+                api.set_status(created.run_id, facts.status, facts.ended)
+                journal.note("run", durable=True, run_id=created.run_id, url=created.url)
+                failpoint("pluto.run-noted")
+                return None
+            if self._of_other_machine(run, target, found, created.run_id):
+                result = {"counts": {}, "losses": [], "elsewhere": True}
+                journal.note("run", run_id=created.run_id, url=created.url)
+                journal.note("loaded", durable=True, result=result)
+                return _Elsewhere(created.run_id, created.url)
+            self._note_begin(run, journal, now.number + 1)
+        raise SinkError(f"{run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
+
+    def _of_other_machine(self, run: ExportedRun, target: Target, found: Found, run_id: int) -> bool:
+        """Whether a run that another machine made is whole and the same. Asking for it has made it RUNNING."""
+        api = self._session.api
+        if found.state == lifecycle.COMPLETE:
+            lifecycle.finish(api, target.project, run_id, found.status, found.ended)
+            return found.fingerprint == run.fingerprint
+        if found.state == lifecycle.SUPERSEDED:
+            lifecycle.finish(api, target.project, run_id, "CANCELLED", found.ended)
+            return False
+        lifecycle.finish(api, target.project, run_id, found.status or "CANCELLED", found.ended)
+        if not self._session.settings.restart_unfinished:
+            raise SinkError(
+                f"{run.key}: another machine has begun to load it, as run {run_id}; let it finish there, "
+                "or give --pluto-restart-unfinished to load it anew into another run"
+            )
+        lifecycle.supersede(api, target.project, run_id, "begun by another machine and never finished")
+        return False
+
+    @staticmethod
+    def _section(facts: RunFacts, now: Progress, multiplier: Multiplier) -> Mapping[str, object]:
+        load = {
+            "state": lifecycle.LOADING,
+            "mark": now.mark,
+            "generation": now.number,
+            "status": facts.status,
+            "ended": facts.ended,
+        }
+        return {**facts.origin, "step_multiplier": str(multiplier), "load": load}
+
+    def _fork(
+        self,
+        run: ExportedRun,
+        parent: LoadedRun | None,
+        target: Target,
+        multiplier: Multiplier,
+        losses: LossBook,
+    ) -> Fork | None:
+        """The fork as Pluto takes it: a parent in the same project, and a step that the parent has reached."""
+        key = run.parent()
+        if key is None:
+            return None
+        known = None
+        if self._session.target(key.project_id) == target:
+            known = Journal.of(self._session.settings.base_dir, target, key).peek()
+        run_id = known.run_id if known is not None else None
+        if run_id is None and parent is not None and parent.target_id.isdigit():
+            run_id = int(parent.target_id)
+        last = known.loaded.get("last_step") if known is not None and known.loaded is not None else None
+        step, _ = multiplier.one(run.fork_step())
+        if run_id is None or run.fork_step() is None:
+            losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
+            return None
+        return Fork(run_id, step if last is None else min(step, int(last)))
+
+
+def _told_before(run: ExportedRun, now: Progress) -> LoadedRun:
+    """A finished load, told again."""
+    assert now.loaded is not None
+    losses = [Loss(run.key, **record) for record in now.loaded.get("losses", [])]
+    return LoadedRun(
+        str(now.run_id), now.url or None, True, dict(now.loaded.get("counts", {})), tuple(losses)
+    )

@@ -1,0 +1,260 @@
+"""What is known of a run's load, on disk: written before and after everything that must happen only once.
+
+One file of JSON lines per run, in a folder per account, host and target project:
+
+    <base>/.neptune-exporter-pluto/<target>/<run>.jsonl
+
+The first line says whose file it is. A line that a kill has cut off is the last
+one and is ignored. While a load is under way the file is locked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from neptune_exporter.contract import SinkError
+from neptune_exporter.model import RunKey
+from neptune_exporter_pluto.names import digest, printable
+
+FOLDER = ".neptune-exporter-pluto"
+_MOST_READABLE = 60
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where runs are loaded to: what tells one account, Pluto and project from another."""
+
+    account: str
+    host: str
+    project: str
+
+    def folder(self, base: Path) -> Path:
+        return base / FOLDER / _readable(self.project, self.account, self.host, self.project)
+
+
+@dataclass
+class Progress:
+    """What the journal says of one generation of a run: one run in Pluto that this run was or is loaded into."""
+
+    number: int
+    external_id: str
+    fingerprint: str
+    content: str
+    """Digest of the options that decide what is sent."""
+    chunking: str
+    """Digest of the options that decide how metrics are cut into requests."""
+    mark: str
+    """A random text that the run in Pluto carries too: this journal made it."""
+    run_id: int | None = None
+    url: str = ""
+    sent: dict[str, int] = field(default_factory=dict)
+    """Lines of a stream that Pluto has acknowledged."""
+    sending: dict[str, int] = field(default_factory=dict)
+    """Lines after a request that may or may not have arrived."""
+    metric_bodies: set[int] = field(default_factory=set)
+    announcing: set[int] = field(default_factory=set)
+    """Files whose announcement may or may not have arrived."""
+    signed: dict[int, tuple[str, float]] = field(default_factory=dict)
+    """By file: its upload address, and when it was given, in seconds since 1970."""
+    announced: set[int] = field(default_factory=set)
+    uploaded: set[int] = field(default_factory=set)
+    loaded: Mapping[str, Any] | None = None
+    """What was told when the load ended; None while it has not."""
+    proven: bool | None = None
+    """Whether reading back agreed; None if it was not asked."""
+
+
+class Journal:
+    """The file of one run. Everything is on disk when a method returns."""
+
+    def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
+        self._path = path
+        self._identity = dict(identity)
+        self._file: BinaryIO | None = None
+        self.current: Progress | None = None
+
+    @classmethod
+    def of(cls, base: Path, target: Target, run: RunKey) -> Journal:
+        name = _readable(run.run_id, run.project_id, run.kind.value, run.run_id)
+        identity = {
+            "account": target.account,
+            "host": target.host,
+            "target_project": target.project,
+            "project": run.project_id,
+            "run": run.run_id,
+            "kind": run.kind.value,
+        }
+        return cls(target.folder(base) / f"{name}.jsonl", identity)
+
+    @property
+    def work_folder(self) -> Path:
+        """For temporary files of this run's load; nobody else uses it while the journal is open."""
+        return self._path.with_suffix(".work")
+
+    def open(self) -> Journal:
+        """Read what is known, and keep others out.
+
+        Raises:
+            SinkError: another process is loading this run.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)  # noqa: PTH123
+        if not _lock(self._file):
+            self.close()
+            raise SinkError("another process is loading this run into Pluto; wait for it or end it")
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        lines = content[:whole].splitlines()
+        for line in lines[1:]:
+            self._apply(orjson.loads(line))
+        if not lines:
+            self._write(self._identity)
+        return self
+
+    def peek(self) -> Progress | None:
+        """What is known, without a lock and without creating anything."""
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        for line in content[: content.rfind(b"\n") + 1].splitlines()[1:]:
+            self._apply(orjson.loads(line))
+        return self.current
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def note(self, event: str, durable: bool = False, **values: Any) -> None:
+        """Write down an event and apply it. `durable` also survives a loss of power."""
+        record = {"e": event, **values}
+        self._write(record)
+        if durable and self._file is not None:
+            os.fsync(self._file.fileno())
+        self._apply(record)
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        if self._file is None:
+            raise ValueError("the journal is not open")
+        self._file.write(orjson.dumps(record) + b"\n")
+
+    def compact(self) -> None:
+        """Forget how a finished load came about: addresses and positions are of no use any more."""
+        now = self.current
+        if now is None or now.loaded is None:
+            return
+        records: list[Mapping[str, Any]] = [
+            self._identity,
+            _begin(now),
+            {"e": "run", "run_id": now.run_id, "url": now.url},
+            {"e": "loaded", "result": now.loaded},
+        ]
+        if now.proven is not None:
+            records.append({"e": "proven", "equal": now.proven})
+        fresh = self._path.with_suffix(".new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(b"".join(orjson.dumps(record) + b"\n" for record in records))
+            file.flush()
+            os.fsync(file.fileno())
+        self.close()
+        fresh.replace(self._path)
+
+    def _apply(self, record: Mapping[str, Any]) -> None:
+        event = record["e"]
+        if event == "begin":
+            self.current = Progress(
+                record["generation"],
+                record["external_id"],
+                record["fingerprint"],
+                record["content"],
+                record["chunking"],
+                record["mark"],
+            )
+            return
+        now = self.current
+        if now is None:
+            raise SinkError(f"{self._path.name} in the state folder is damaged: it begins with {event!r}")
+        if event == "run":
+            now.run_id, now.url = record["run_id"], record["url"]
+        elif event == "sending":
+            now.sending[record["stream"]] = record["upto"]
+        elif event == "sent":
+            now.sent[record["stream"]] = record["upto"]
+            now.sending.pop(record["stream"], None)
+        elif event == "unsent":
+            now.sending.pop(record["stream"], None)
+        elif event == "chunking":
+            now.chunking = record["chunking"]
+            now.metric_bodies.clear()
+        elif event == "metrics":
+            now.metric_bodies.add(record["body"])
+        elif event == "announcing":
+            now.announcing.update(record["files"])
+        elif event == "not-announced":
+            now.announcing.difference_update(record["files"])
+        elif event == "signed":
+            signed = {int(i): (url, record["at"]) for i, url in record["urls"].items()}
+            now.announcing.difference_update(signed)
+            now.signed.update(signed)
+            now.announced.update(signed)
+        elif event == "uploaded":
+            now.uploaded.add(record["file"])
+            now.signed.pop(record["file"], None)
+        elif event == "loaded":
+            now.loaded = record["result"]
+        elif event == "reopened":
+            now.loaded, now.proven = None, None
+            now.metric_bodies.clear()
+        elif event == "proven":
+            now.proven = record["equal"]
+
+
+def _begin(progress: Progress) -> Mapping[str, Any]:
+    return {
+        "e": "begin",
+        "generation": progress.number,
+        "external_id": progress.external_id,
+        "fingerprint": progress.fingerprint,
+        "content": progress.content,
+        "chunking": progress.chunking,
+        "mark": progress.mark,
+    }
+
+
+def _readable(name: str, *identity: str) -> str:
+    """A file name that a person recognises and that no other identity has."""
+    clean = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in printable(name))
+    return f"{clean[:_MOST_READABLE]}-{digest(*identity)}"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: BinaryIO) -> bool:
+        try:
+            file.seek(2**30)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        file.seek(0)
+        return True
+
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO) -> bool:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

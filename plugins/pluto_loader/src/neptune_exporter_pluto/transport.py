@@ -1,0 +1,178 @@
+"""Requests to Pluto: bounded in number and in patience, with every failure of a known kind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import httpx
+import stamina
+
+from neptune_exporter.contract import AuthenticationError, Secret, SinkError
+from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response, retry_after
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.25, 20.0
+_T = TypeVar("_T")
+
+
+class RefusedError(SinkError):
+    """Pluto said no, and would say so again."""
+
+    def __init__(self, message: str, status: int, text: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.text = text
+
+
+class UncertainError(SinkError):
+    """Nobody knows whether Pluto took the request, and sending it again might duplicate what it holds."""
+
+
+class PassingError(SinkError):
+    """Failed for a reason that may pass. Escapes only when patience is at its end."""
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class Transport:
+    """One pool of connections for all threads.
+
+    Args:
+        api_key: Sent as bearer token with every request but those to presigned addresses.
+        connections: Requests under way at once.
+        timeout: Seconds to wait for bytes of an answer.
+        retry_for: Seconds for which a request is tried again.
+        pool: Connections that the pool may hold in all.
+    """
+
+    def __init__(
+        self,
+        api_key: Secret,
+        *,
+        connections: int,
+        timeout: float,
+        retry_for: float,
+        pool: int,
+        local: bool = False,
+    ) -> None:
+        self._authorization = f"Bearer {api_key.reveal()}"
+        self._retry_for = retry_for
+        self._turns = threading.BoundedSemaphore(connections)
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 30.0)),
+            limits=httpx.Limits(max_connections=pool, max_keepalive_connections=pool, keepalive_expiry=5.0),
+            headers={"User-Agent": "neptune-exporter-pluto"},
+            follow_redirects=False,
+            trust_env=not local,
+        )
+        self.requests = 0
+        """How many were made, those that failed included."""
+        self._counting = threading.Lock()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def get(self, url: str, what: str, params: Mapping[str, str | int]) -> bytes:
+        """Read; tried again as often as patience allows.
+
+        Raises:
+            AuthenticationError, RefusedError, PassingError
+        """
+        return self.patiently(lambda: self._once("GET", url, what, True, params=dict(params)))
+
+    def post(
+        self, url: str, what: str, content: bytes, headers: Mapping[str, str], *, repeatable: bool
+    ) -> bytes:
+        """Send; a request that is not `repeatable` is sent again only if it certainly was not taken.
+
+        Raises:
+            AuthenticationError: the key was refused.
+            RefusedError: the request was refused.
+            UncertainError: not repeatable, and the connection broke or a proxy gave up.
+            PassingError: patience is at its end.
+        """
+        return self.patiently(
+            lambda: self._once("POST", url, what, repeatable, content=content, headers=dict(headers))
+        )
+
+    def put(self, url: str, what: str, content: Any, headers: Mapping[str, str]) -> httpx.Response:
+        """Send bytes to a presigned address, once; the caller judges. The key is not sent."""
+        self._count()
+        return self._client.put(url, content=content, headers=dict(headers))
+
+    def stream(self, url: str) -> AbstractContextManager[httpx.Response]:
+        """Download from a presigned address. The key is not sent."""
+        self._count()
+        return self._client.stream("GET", url)
+
+    def _count(self) -> None:
+        with self._counting:
+            self.requests += 1
+
+    def _once(self, method: str, url: str, what: str, repeatable: bool, **request: Any) -> bytes:
+        headers = {"Authorization": self._authorization, **request.pop("headers", {})}
+        try:
+            with self._turns:
+                self._count()
+                response = self._client.request(method, url, headers=headers, **request)
+        except httpx.TransportError as error:
+            message = f"{what}: {_named(error)}"
+            outcome = of_error(error)
+            if outcome is Outcome.REFUSED:
+                raise SinkError(message) from None
+            raise self._again(outcome, repeatable, message, None) from None
+        outcome = of_response(response)
+        if outcome is Outcome.DONE:
+            return response.content
+        message = f"{what}: Pluto answered {response.status_code}: {excerpt(response)}"
+        if outcome is Outcome.UNAUTHORIZED:
+            raise AuthenticationError(f"{message}. Is the API key right, and has it not expired?")
+        if outcome is Outcome.REFUSED:
+            raise RefusedError(message, response.status_code, response.text)
+        raise self._again(outcome, repeatable, message, retry_after(response))
+
+    @staticmethod
+    def _again(outcome: Outcome, repeatable: bool, message: str, wait: float | None) -> SinkError:
+        if outcome is Outcome.UNCERTAIN and not repeatable:
+            return UncertainError(message)
+        return PassingError(message, wait)
+
+    def patiently(self, call: Callable[[], _T]) -> _T:
+        """Run something that raises PassingError until it does not, or patience is at its end."""
+
+        def pause(error: Exception) -> bool | float:
+            if not isinstance(error, PassingError):
+                return False
+            if error.wait is None:
+                return True
+            return error.wait if error.wait <= self._retry_for else False
+
+        for attempt in stamina.retry_context(
+            on=pause,
+            attempts=None if self._retry_for else 1,
+            timeout=self._retry_for or None,
+            wait_initial=_FIRST_WAIT,
+            wait_max=_LONGEST_WAIT,
+            wait_jitter=_FIRST_WAIT,
+        ):
+            with attempt:
+                return call()
+        raise AssertionError("retrying ends with a result or an error")
+
+
+def _named(error: httpx.TransportError) -> str:
+    """A connection's failure in words; the address is left out, for it may be a presigned one."""
+    names = {
+        httpx.ConnectError: "cannot be reached",
+        httpx.ConnectTimeout: "cannot be reached in time",
+        httpx.ReadTimeout: "no answer in time",
+        httpx.WriteTimeout: "took no more bytes in time",
+        httpx.RemoteProtocolError: "closed the connection without an answer",
+        httpx.ReadError: "broke the connection",
+        httpx.WriteError: "broke the connection",
+    }
+    return "Pluto " + names.get(type(error), f"failed: {type(error).__name__}")

@@ -1,0 +1,222 @@
+"""Uploads: announce a few files, put their bytes, a batch after the other, each exactly once.
+
+Announcing makes a row that Pluto never deduplicates, so what was announced is in
+the journal with its address: an interrupted upload goes on with that address.
+Putting the bytes again is harmless, announcing again is not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import httpx
+
+from neptune_exporter.contract import AuthenticationError, SinkError, failpoint
+from neptune_exporter_pluto.api import MAX_FILES_LISTED
+from neptune_exporter_pluto.files import FileTask
+from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.once import StartAgainError, settled
+from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response, retry_after
+from neptune_exporter_pluto.session import Pipeline, Session
+from neptune_exporter_pluto.state import Journal, Progress
+from neptune_exporter_pluto.transport import PassingError, RefusedError, UncertainError
+
+_ADDRESS_LIVES = 3_300.0
+"""Seconds; Pluto's upload addresses are good for an hour."""
+_MOST_ANNOUNCED_BYTES = 256 << 20
+_PIECE = 1 << 20
+
+
+class ExpiredError(SinkError):
+    """The upload address is not accepted any more."""
+
+
+class Uploader:
+    """The uploads of one run."""
+
+    def __init__(
+        self, session: Session, project: str, run_id: int, journal: Journal, losses: LossBook
+    ) -> None:
+        self._session = session
+        self._project = project
+        self._run_id = run_id
+        self._journal = journal
+        self._losses = losses
+        self._noting = threading.Lock()
+        self.files = 0
+        self.bytes = 0
+
+    @property
+    def _progress(self) -> Progress:
+        assert self._journal.current is not None  # a journal is opened before anything is sent
+        return self._journal.current
+
+    def upload(self, tasks: Iterable[FileTask]) -> None:
+        """Upload all, in batches with a pause between two.
+
+        Raises:
+            StartAgainError: nobody knows what of the announcements Pluto has.
+            SinkError: a file could not be uploaded.
+        """
+        settings = self._session.settings
+        batches = _batches(tasks, settings.file_chunk_size)
+        pipeline = Pipeline(self._session.uploaders, 2 * settings.file_connections)
+        first = True
+        try:
+            for batch in batches:
+                todo = [task for task in batch if task.index not in self._progress.uploaded]
+                self._count(batch)
+                if not todo:
+                    continue
+                if not first:
+                    time.sleep(settings.file_chunk_sleep)
+                for group in _groups(todo, 2 * settings.file_connections):
+                    for task, url in self._addresses(group):
+                        pipeline.submit(self._put, task, url)
+                pipeline.drain()
+                first = False
+        finally:
+            pipeline.settle()
+
+    def _count(self, batch: list[FileTask]) -> None:
+        self.files += len(batch)
+        self.bytes += sum(task.to_sign.size for task in batch)
+
+    def _addresses(self, group: list[FileTask]) -> Iterator[tuple[FileTask, str]]:
+        """An upload address for each: the journal's where it has one that is still good."""
+        self._settle_announcement(group)
+        now = time.time()
+        known = {
+            task.index: url
+            for task in group
+            for url, at in [self._progress.signed.get(task.index, ("", 0.0))]
+            if url and 0 <= now - at < _ADDRESS_LIVES
+        }
+        wanted = [task for task in group if task.index not in known]
+        if wanted:
+            known |= self._announce(wanted)
+        return ((task, known[task.index]) for task in group)
+
+    def _announce(self, tasks: list[FileTask]) -> dict[int, str]:
+        """Announce files, or announce them again where an address has expired."""
+        for task in tasks:
+            if task.index in self._progress.announced:
+                self._losses.add(LossCode.FILE_LISTED_TWICE, 1, task.path)
+        indices = [task.index for task in tasks]
+        with self._noting:
+            self._journal.note("announcing", durable=True, files=indices)
+        failpoint("pluto.files-announced")
+        try:
+            signed = self._session.api.sign(self._project, self._run_id, [task.to_sign for task in tasks])
+        except UncertainError:
+            self._settle_announcement(tasks)
+            return self._announce(tasks)
+        except (AuthenticationError, PassingError):  # certainly not taken
+            with self._noting:
+                self._journal.note("not-announced", files=indices)
+            raise
+        urls = {}
+        for task in tasks:
+            key = (task.to_sign.log_name, task.to_sign.file_name)
+            if key not in signed:
+                raise SinkError(
+                    f"Pluto gave no upload address for {task.to_sign.file_name!r} of {task.path!r}"
+                )
+            urls[task.index] = signed[key]
+        failpoint("pluto.files-signed")
+        with self._noting:
+            self._journal.note("signed", at=time.time(), urls={str(i): url for i, url in urls.items()})
+        return urls
+
+    def _settle_announcement(self, tasks: list[FileTask]) -> None:
+        """Find out whether an announcement whose answer was lost has arrived."""
+        mine = [task for task in tasks if task.index in self._progress.announcing]
+        if not mine:
+            return
+        before = {
+            (t.to_sign.log_name, t.to_sign.file_name) for t in mine if t.index in self._progress.announced
+        }
+        wanted = {(t.to_sign.log_name, t.to_sign.file_name) for t in mine} - before
+        names = sorted({log_name for log_name, _ in wanted})
+
+        def listed() -> int:
+            found = 0
+            for name in names:
+                rows = self._session.api.files(self._project, self._run_id, name)
+                if len(rows) >= MAX_FILES_LISTED:
+                    raise StartAgainError(f"Pluto lists no more than {MAX_FILES_LISTED} files of {name!r}")
+                found += len({(name, row["fileName"]) for row in rows} & wanted)
+            return found
+
+        if wanted and settled(listed, len(wanted), self._session.settings.visible_within):
+            raise StartAgainError("files were announced, but the answer with their upload addresses was lost")
+        with self._noting:
+            self._journal.note("not-announced", files=[task.index for task in mine])
+
+    def _put(self, task: FileTask, url: str) -> None:
+        """Put the bytes of one file; ask for a new address where the old one has expired."""
+        try:
+            self._session.api.transport.patiently(lambda: self._put_once(task, url))
+        except ExpiredError:
+            fresh = self._announce([task])[task.index]
+            self._session.api.transport.patiently(lambda: self._put_once(task, fresh))
+        failpoint("pluto.file-put")
+        with self._noting:
+            self._journal.note("uploaded", file=task.index)
+
+    def _put_once(self, task: FileTask, url: str) -> None:
+        what = f"upload of {task.to_sign.file_name!r} of {task.path!r}"
+        headers = {"Content-Type": task.content_type, "Content-Length": str(task.to_sign.size)}
+        pace = self._session.pace
+        with pace.turn() as era, task.open() as file:
+            try:
+                response = self._session.api.transport.put(url, what, _read(file, task), headers)
+            except httpx.TransportError as error:
+                if of_error(error) is Outcome.REFUSED:
+                    raise SinkError(f"{what}: {type(error).__name__}") from None
+                raise PassingError(f"{what}: the connection failed ({type(error).__name__})") from None
+            if response.is_success:
+                pace.succeeded()
+                return
+            message = f"{what}: the storage answered {response.status_code}: {excerpt(response)}"
+            if response.status_code in (401, 403) or (response.status_code == 400 and "xpired" in message):
+                raise ExpiredError(message)
+            if of_response(response) in (Outcome.BUSY, Outcome.UNCERTAIN):
+                pace.pushed_back(era)
+                raise PassingError(message, retry_after(response))
+            raise RefusedError(message, response.status_code, response.text)
+
+
+def _read(file: BinaryIO, task: FileTask) -> Iterator[bytes]:
+    """The file in pieces. One that has changed since it was announced must not arrive in part."""
+    left = task.to_sign.size
+    while left > 0:
+        piece = file.read(min(_PIECE, left))
+        if not piece:
+            raise SinkError(f"the file of {task.path!r} became shorter while it was uploaded")
+        left -= len(piece)
+        yield piece
+
+
+def _batches(tasks: Iterable[FileTask], size: int) -> Iterator[list[FileTask]]:
+    iterator = iter(tasks)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _groups(tasks: list[FileTask], most: int) -> Iterator[list[FileTask]]:
+    """What is announced at once: few files and few bytes, so that no address expires before its turn."""
+    group: list[FileTask] = []
+    size = 0
+    for task in tasks:
+        if group and (len(group) >= most or size + task.to_sign.size > _MOST_ANNOUNCED_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(task)
+        size += task.to_sign.size
+    if group:
+        yield group

@@ -1,0 +1,156 @@
+"""The comparison of a run: its facts, then its data."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from neptune_exporter.contract import Comparison, ExportedRun, Verdict
+from neptune_exporter_pluto import lifecycle
+from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.facts import collect, external_id, milliseconds
+from neptune_exporter_pluto.lifecycle import Found
+from neptune_exporter_pluto.losses import LossBook
+from neptune_exporter_pluto.project import recorded_multiplier
+from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.state import Journal, Progress, Target
+from neptune_exporter_pluto.transport import RefusedError
+from neptune_exporter_pluto.verify import console, files, points
+from neptune_exporter_pluto.verify.context import Check
+
+MISMATCH = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
+_MOST_GENERATIONS = 100
+
+
+def is_repeatable(comparison: Comparison) -> bool:
+    """Whether sending again repairs it and harms nothing: metrics, and what describes the run."""
+    return comparison.item.startswith((points.ITEM, "parameter")) and comparison.verdict is not Verdict.EXTRA
+
+
+def compare(
+    session: Session,
+    run: ExportedRun,
+    target: Target,
+    known: Progress | None,
+    journal: Journal,
+    *,
+    full: bool,
+) -> Iterator[Comparison]:
+    """Read a run back and compare.
+
+    Args:
+        known: What this machine's journal says of it, if anything.
+    """
+    run_id = known.run_id if known is not None else _found_elsewhere(session, run, target)
+    details = None if run_id is None else _details(session, target, run_id)
+    if run_id is None or details is None:
+        yield Comparison(run.key, "run", Verdict.MISSING, run.key.run_id, "not in Pluto")
+        return
+    losses = LossBook(run.key)
+    loaded = known.loaded if known is not None and known.loaded is not None else {}
+    check = Check(
+        session,
+        run,
+        target.project,
+        run_id,
+        details,
+        collect(run, session.options.name_prefix, losses),
+        recorded_multiplier(details),
+        journal.work_folder / "verify",
+        float(loaded.get("at", 0.0)) + session.settings.visible_within,
+        full,
+        losses,
+        list(loaded.get("losses", [])),
+    )
+    try:
+        yield from _facts(check)
+        yield from _parameters(check)
+        strings, lines = console.read_strings(check)
+        try:
+            yield from points.compare_points(check)
+            yield from console.compare_console(check, lines)
+            yield from files.compare_files(check, strings)
+        finally:
+            strings.close()
+        yield from console.untold(check, dict(loaded.get("counts", {})))
+    finally:
+        shutil.rmtree(check.folder, ignore_errors=True)
+
+
+def _found_elsewhere(session: Session, run: ExportedRun, target: Target) -> int | None:
+    """The run that another machine has loaded. Asking for it makes it RUNNING, which is undone."""
+    for generation in range(1, _MOST_GENERATIONS):
+        run_id = session.api.resume_external(target.project, external_id(run.key, generation))
+        if run_id is None:
+            return None
+        found = Found.of(session.api.details(target.project, run_id))
+        lifecycle.finish(session.api, target.project, run_id, found.status or "CANCELLED", found.ended)
+        if found.state != lifecycle.SUPERSEDED:
+            return run_id
+    return None
+
+
+def _details(session: Session, target: Target, run_id: int) -> dict[str, Any] | None:
+    try:
+        return session.api.details(target.project, run_id)
+    except RefusedError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _facts(check: Check) -> Iterator[Comparison]:
+    details, facts = check.details, check.facts
+    expected: list[tuple[str, Any, Any]] = [
+        ("status", facts.status, details["status"]),
+        ("name", facts.name, details["name"]),
+        ("tags", sorted(facts.tags), sorted(details.get("tags") or [])),
+    ]
+    if facts.created:
+        expected.append(("time of creation", facts.created, _milliseconds(details["createdAt"])))
+        expected.append(("time of the end", facts.ended, _milliseconds(details.get("statusUpdated"))))
+    for item, wanted, found in expected:
+        yield check.line(item, Verdict.EQUAL if wanted == found else Verdict.DIFFERENT, wanted, found)
+    if facts.notes:
+        yield check.line("notes", Verdict.UNKNOWN, facts.notes[:40], "Pluto gives no way to read them")
+
+
+def _parameters(check: Check) -> Iterator[Comparison]:
+    found = check.details.get("config")
+    held = found if isinstance(found, dict) else {}
+    same = 0
+    for key, value in check.facts.config.items():
+        if key not in held:
+            yield check.line(f"parameter {key}", Verdict.MISSING, _short(value))
+        elif not _is_same(value, held[key]):
+            yield check.line(f"parameter {key}", Verdict.DIFFERENT, _short(value), _short(held[key]))
+        else:
+            same += 1
+    extra = [key for key in held if key not in check.facts.config and key != SECTION]
+    for key in extra:
+        yield check.line(f"parameter {key}", Verdict.EXTRA, "", _short(held[key]))
+    if same:
+        yield check.line("parameters", Verdict.EQUAL, same, same)
+
+
+def _is_same(wanted: Any, found: Any) -> bool:
+    """Equal after a way through JSON and JavaScript, where 1.0 becomes 1."""
+    if isinstance(wanted, bool) or isinstance(found, bool):
+        return wanted is found
+    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
+        return wanted == found or math.isclose(wanted, found, rel_tol=1e-15)
+    return bool(wanted == found)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _milliseconds(text: str | None) -> int | None:
+    if not text:
+        return None
+    return milliseconds(datetime.fromisoformat(text.replace("Z", "+00:00")))

@@ -1,0 +1,93 @@
+"""Console lines, and what Pluto gives no way to read: string series, histograms, tables."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import orjson
+import pyarrow as pa
+
+from neptune_exporter.contract import Comparison, Verdict
+from neptune_exporter.model import AttributeType
+from neptune_exporter_pluto.rows import series_rows
+from neptune_exporter_pluto.strings import StringStreams
+from neptune_exporter_pluto.verify.context import Check
+
+_BITS = (1 << 64) - 1
+_TYPES = (AttributeType.STRING_SERIES,)
+
+
+@dataclass
+class _Sum:
+    """A number of lines, and a sum of their digests that does not depend on their order."""
+
+    lines: int = 0
+    digest: int = 0
+
+    def add(self, time: int, number: int, level: str, message: str) -> None:
+        text = f"{time} {number} {level} {message}".encode()
+        value = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+        self.lines += 1
+        self.digest = (self.digest + value) & _BITS
+
+
+def read_strings(check: Check) -> tuple[StringStreams, _Sum]:
+    """Make of the string series what the load made of them, without sending it.
+
+    The two texts are in the check's folder afterwards.
+    """
+    expected = _Sum()
+
+    def take(lines: pa.Array) -> None:
+        if not check.full:
+            expected.lines += len(lines)
+            return
+        for line in lines.to_pylist():
+            record = orjson.loads(line)
+            expected.add(record["time"], record["lineNumber"], record["logType"], record["message"])
+
+    streams = StringStreams(check.names, check.losses, check.folder, lambda lines: None, take)
+    rows = series_rows(
+        check.run,
+        _TYPES,
+        ("string_value",),
+        check.multiplier,
+        check.session.settings.batch_rows,
+        check.facts.created,
+    )
+    for batch in rows:
+        streams.take(batch)
+    return streams, expected
+
+
+def compare_console(check: Check, expected: _Sum) -> Iterator[Comparison]:
+    found = check.patiently(
+        lambda: check.api.log_total(check.project, check.run_id), lambda total: total == expected.lines
+    )
+    if expected.lines or found:
+        yield check.counted("log lines", expected.lines, found)
+    if check.full and expected.lines == found and found:
+        same = _read(check).digest == expected.digest
+        yield check.line("text of the log lines", Verdict.EQUAL if same else Verdict.DIFFERENT)
+
+
+def _read(check: Check) -> _Sum:
+    import numpy as np
+
+    found = _Sum()
+    while True:
+        page = check.api.log_page(check.project, check.run_id, found.lines)["logs"]
+        if not page:
+            return found
+        times = np.array([row["time"].removesuffix("Z") for row in page], "datetime64[ms]").astype(np.int64)
+        for row, time in zip(page, times.tolist(), strict=True):
+            found.add(time, int(row["lineNumber"]), row["logType"], row["message"])
+
+
+def untold(check: Check, counts: dict[str, int]) -> Iterator[Comparison]:
+    """What was sent and acknowledged, and cannot be read back."""
+    for what in ("histograms", "tables", "string entries"):
+        if counts.get(what):
+            yield check.line(what, Verdict.UNKNOWN, counts[what], "Pluto gives no way to read them")

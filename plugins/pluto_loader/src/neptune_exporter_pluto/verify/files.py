@@ -1,0 +1,151 @@
+"""Files: names and sizes as Pluto lists them, and with `full` the bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+import httpx
+
+from neptune_exporter.contract import Comparison, SinkError, Verdict
+from neptune_exporter_pluto.api import MAX_FILES_LISTED
+from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
+from neptune_exporter_pluto.losses import LossCode
+from neptune_exporter_pluto.outcome import of_error, of_response
+from neptune_exporter_pluto.strings import StringStreams
+from neptune_exporter_pluto.transport import PassingError
+from neptune_exporter_pluto.verify.context import Check
+
+ITEM = "files of "
+_PIECE = 1 << 20
+
+Listed = dict[str, list[dict[str, Any]]]
+
+
+def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
+    """One line for each attribute with files."""
+    settings = check.session.settings
+    by_name: dict[str, dict[str, FileTask]] = defaultdict(dict)
+    tasks = file_tasks(
+        check.run,
+        check.names,
+        check.losses,
+        check.multiplier,
+        check.facts.created,
+        settings.batch_rows,
+        settings.max_files_per_run,
+    )
+    texts = text_tasks(strings, check.names, check.facts.ended)
+    for task in [*texts, *tasks]:
+        by_name[task.to_sign.log_name][task.to_sign.file_name] = task
+    total = sum(map(len, by_name.values()))
+    listed = check.patiently(
+        lambda: _listing(check, by_name, total),
+        lambda found: all(len(found.get(n, ())) >= min(len(w), MAX_FILES_LISTED) for n, w in by_name.items()),
+    )
+    for name, wanted in by_name.items():
+        yield from _compare(check, wanted, listed.pop(name, []))
+    for name, rows in listed.items():
+        yield check.line(ITEM + name, Verdict.EXTRA, 0, len(rows))
+
+
+def _listing(check: Check, names: Iterable[str], total: int) -> Listed:
+    """What Pluto lists, by log name. At most 1,000 rows come at once, so many files are asked for by name."""
+    listed: Listed = defaultdict(list)
+    if total < MAX_FILES_LISTED:
+        rows = check.api.files(check.project, check.run_id, None)
+        if len(rows) < MAX_FILES_LISTED:
+            for row in rows:
+                listed[row["logName"]].append(row)
+            return listed
+    for name in names:
+        listed[name] = check.api.files(check.project, check.run_id, name)
+    return listed
+
+
+def _compare(check: Check, wanted: dict[str, FileTask], rows: list[dict[str, Any]]) -> Iterator[Comparison]:
+    path = next(iter(wanted.values())).path
+    item = ITEM + path
+    times = Counter(row["fileName"] for row in rows)
+    twice = sum(times.values()) - len(times)
+    sizes = {row["fileName"]: int(row["fileSize"]) for row in rows}
+    wrong = [n for n, task in wanted.items() if n in sizes and sizes[n] != task.to_sign.size]
+    hidden = len(rows) >= MAX_FILES_LISTED and len(wanted) > len(times)
+    missing = [] if hidden else [n for n in wanted if n not in times]
+    extra = [n for n in times if n not in wanted]
+    if missing:
+        yield check.line(item, Verdict.MISSING, len(wanted), f"{len(times)}; {missing[0]!r} is not there")
+    elif extra:
+        yield check.line(item, Verdict.EXTRA, len(wanted), f"{len(times)}; {extra[0]!r} is too much")
+    elif wrong:
+        name = wrong[0]
+        yield check.line(
+            item, Verdict.DIFFERENT, wanted[name].to_sign.size, f"{name!r} has {sizes[name]} bytes"
+        )
+    elif twice:
+        known = check.told(LossCode.FILE_LISTED_TWICE, path)
+        yield check.line(item, Verdict.LOST if twice <= known else Verdict.EXTRA, len(wanted), len(rows))
+    else:
+        yield check.counted(item, len(times), len(times), check.lost(path))
+    if hidden:
+        left = len(wanted) - len(times)
+        yield check.line(
+            item, Verdict.UNKNOWN, left, f"Pluto lists no more than {MAX_FILES_LISTED} files of a name"
+        )
+    if check.full:
+        yield from _compare_bytes(check, wanted, rows, item)
+
+
+def _compare_bytes(
+    check: Check, wanted: dict[str, FileTask], rows: list[dict[str, Any]], item: str
+) -> Iterator[Comparison]:
+    same = 0
+    for row in {row["fileName"]: row for row in rows}.values():
+        task = wanted.get(row["fileName"])
+        if task is None:
+            continue
+        expected = task.sha256
+        if expected is None:
+            with task.open() as file:
+                expected = _digest(_pieces(file))
+        found = check.api.transport.patiently(lambda url=row["url"]: _download(check, url))  # type: ignore[misc]
+        if found == expected:
+            same += 1
+        else:
+            text = "its bytes are not there" if found is None else f"SHA-256 {found}"
+            yield check.line(f"{item}: {row['fileName']}", Verdict.DIFFERENT, f"SHA-256 {expected}", text)
+    if same:
+        yield check.line(f"{item}: bytes", Verdict.EQUAL, same, same)
+
+
+def _download(check: Check, url: str) -> str | None:
+    """The digest of the bytes behind a presigned address; None if nothing is there."""
+    try:
+        with check.api.transport.stream(url) as response:
+            if response.status_code == 404:
+                return None
+            if response.is_success:
+                return _digest(response.iter_bytes(_PIECE))
+            response.read()
+            message = f"download of a file of run {check.run_id}: the storage answered {response.status_code}"
+            if of_response(response).name in ("BUSY", "UNCERTAIN"):
+                raise PassingError(message)
+            raise SinkError(message)
+    except httpx.TransportError as error:
+        if of_error(error).name == "REFUSED":
+            raise SinkError(f"download of a file of run {check.run_id}: {type(error).__name__}") from None
+        raise PassingError(f"download of a file of run {check.run_id}: the connection failed") from None
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece

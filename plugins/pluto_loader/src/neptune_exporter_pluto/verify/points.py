@@ -1,0 +1,145 @@
+"""Metrics: every series of the dataset beside every row that Pluto stores of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from neptune_exporter.contract import Comparison, SinkError, Verdict
+from neptune_exporter_pluto import metrics
+from neptune_exporter_pluto.points import Points, PointSorter, SeriesOrder
+from neptune_exporter_pluto.rows import series_rows
+from neptune_exporter_pluto.verify.context import Check
+
+ITEM = "points of "
+_WINDOW_POINTS = 1 << 17
+_FLAGS = {1: np.nan, 2: np.inf, 4: -np.inf}
+
+
+@dataclass
+class _Tally:
+    expected: int = 0
+    found: int = 0
+    different: list[str] = field(default_factory=list)
+
+
+def compare_points(check: Check) -> Iterator[Comparison]:
+    """One line for each series."""
+    settings = check.session.settings
+    stream = metrics.MetricStream(PointSorter(check.folder, SeriesOrder()), check.losses, settings.log_every)
+    try:
+        for rows in series_rows(
+            check.run,
+            metrics.TYPES,
+            metrics.VALUE_COLUMNS,
+            check.multiplier,
+            settings.batch_rows,
+            check.facts.created,
+        ):
+            stream.take(rows)
+        tallies: dict[int, _Tally] = {}
+        reached: dict[int, int] = {}
+        for points, last in _segments(stream.windows(_WINDOW_POINTS)):
+            number = int(points.series[0])
+            name = check.names.name(stream.paths[number], metrics.LOG_TYPE)
+            low, high = reached.get(number, 0), None if last else int(points.step[-1])
+            _compare(check, name, points, low, high, tallies.setdefault(number, _Tally()))
+            reached[number] = int(points.step[-1]) + 1
+        for number, path in enumerate(stream.paths):
+            yield _line(check, path, tallies.get(number, _Tally()))
+    finally:
+        stream.close()
+
+
+def _segments(windows: Iterator[Points]) -> Iterator[tuple[Points, bool]]:
+    """Pieces of one series each, and whether the piece is the series' last."""
+    held: Points | None = None
+    for window in windows:
+        if not len(window):
+            continue
+        starts = np.flatnonzero(np.append(True, window.series[1:] != window.series[:-1]))
+        for start, end in zip(starts, [*starts[1:], len(window)], strict=True):
+            piece = window[int(start) : int(end)]
+            if held is not None:
+                yield held, held.series[0] != piece.series[0]
+            held = piece
+    if held is not None:
+        yield held, True
+
+
+def _compare(check: Check, name: str, points: Points, low: int, high: int | None, tally: _Tally) -> None:
+    wanted = _newest(points)
+
+    def read() -> Points:
+        return _newest(_read(check, name, low, high))
+
+    def is_right(found: Points) -> bool:
+        return len(found) == len(wanted) and (not check.full or not _differences(wanted, found))
+
+    found = check.patiently(read, is_right)
+    tally.expected += len(wanted)
+    tally.found += len(found)
+    if check.full:
+        tally.different += _differences(wanted, found)[: 3 - len(tally.different)]
+
+
+def _differences(wanted: Points, found: Points) -> list[str]:
+    """The first points that are not the same: step, time and value."""
+    common, left, right = np.intersect1d(wanted.step, found.step, assume_unique=True, return_indices=True)
+    value, other = wanted.value[left], found.value[right]
+    same = ((value == other) | (np.isnan(value) & np.isnan(other))) & (wanted.time[left] == found.time[right])
+    problems = [
+        f"step {common[i]}: {value[i]!r} at {wanted.time[left][i]}, found {other[i]!r} at {found.time[right][i]}"
+        for i in np.flatnonzero(~same)[:3]
+    ]
+    missing = np.setdiff1d(wanted.step, found.step, assume_unique=True)[:3]
+    extra = np.setdiff1d(found.step, wanted.step, assume_unique=True)[:3]
+    return problems + [f"step {s} is missing" for s in missing] + [f"step {s} is too much" for s in extra]
+
+
+def _newest(points: Points) -> Points:
+    """One point a step, as Pluto's charts show them: the one with the newest time."""
+    if len(points) < 2:
+        return points
+    points = points[np.lexsort((points.time, points.step))]
+    return points[np.append(points.step[1:] != points.step[:-1], True)]
+
+
+def _read(check: Check, name: str, low: int, high: int | None) -> Points:
+    """All stored rows of a range of steps, duplicates included."""
+    pages: list[Points] = []
+    while True:
+        rows, more = check.api.raw_points(check.project, check.run_id, name, low, high)
+        page = _points(rows)
+        if not more:
+            return Points.joined([*pages, page])
+        last = page.step[-1]
+        whole = page[page.step < last]
+        if not len(whole):
+            raise SinkError(f"Pluto holds more than {len(page)} rows of {name!r} at step {last}")
+        pages.append(_newest(whole))
+        low = int(last)
+
+
+def _points(rows: list[dict[str, Any]]) -> Points:
+    values = np.array([row["value"] for row in rows], np.float64)
+    for place, row in enumerate(rows):
+        flags = int(row.get("nonFiniteFlags") or 0)
+        if flags:
+            values[place] = _FLAGS.get(flags, np.nan)
+    return Points(
+        np.zeros(len(rows), np.int32),
+        np.array([int(row["step"]) for row in rows], np.uint64),
+        np.array([row["time"].removesuffix("Z") for row in rows], "datetime64[ms]").astype(np.int64),
+        values,
+    )
+
+
+def _line(check: Check, path: str, tally: _Tally) -> Comparison:
+    item = ITEM + path
+    if tally.expected == tally.found and tally.different:
+        return check.line(item, Verdict.DIFFERENT, tally.expected, "; ".join(tally.different))
+    return check.counted(item, tally.expected, tally.found, check.lost(path))

@@ -1,0 +1,54 @@
+"""A local Pluto for each test, and sinks that load into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.contract import LoadOptions, Secret
+from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_pluto.sink import PlutoSink
+
+MakeSink = Callable[..., PlutoSink]
+
+
+@pytest.fixture
+def server() -> Iterator[RehearsalServer]:
+    with RehearsalServer(reaper_interval=None) as server:
+        yield server
+
+
+def settings_for(server: RehearsalServer, base_dir: Path, **changes: object) -> PlutoSettings:
+    """Settings for a load into this server: quick, and patient for a few seconds only."""
+    settings = PlutoSettings(
+        api_key=Secret(server.api_key or "mlps_any"),
+        url_app=server.url_app,
+        url_api=server.url_api,
+        url_ingest=server.url_ingest,
+        base_dir=base_dir,
+        file_chunk_sleep=0.0,
+        timeout=20.0,
+        retry_for=10.0,
+        visible_within=2.0,
+    )
+    return replace(settings, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def make_sink(server: RehearsalServer, tmp_path: Path) -> Iterator[MakeSink]:
+    """Makes sinks with changed settings; all of them share one state folder unless told otherwise."""
+    sinks: list[PlutoSink] = []
+
+    def make(options: LoadOptions | None = None, **changes: object) -> PlutoSink:
+        settings = settings_for(server, tmp_path / "state", **changes)
+        sink = PlutoSink.connected(settings, options or LoadOptions(), local=True)
+        sinks.append(sink)
+        return sink
+
+    yield make
+    for sink in sinks:
+        sink.close()
