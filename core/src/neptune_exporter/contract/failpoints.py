@@ -10,10 +10,17 @@ import os
 import signal
 import threading
 
-_VARIABLE = "NEPTUNE_EXPORTER_FAILPOINT"
-_armed, _, _count = os.environ.get(_VARIABLE, "").partition(":")
-_left = int(_count or 1)
+VARIABLE = "NEPTUNE_EXPORTER_FAILPOINT"
+_armed = ""
+_left = 0
 _lock = threading.Lock()
+
+
+def arm(point: str) -> None:
+    """Arm `name` or `name:count` for this process; an empty text disarms."""
+    global _armed, _left
+    _armed, _, count = point.partition(":")
+    _left = int(count or 1)
 
 
 def failpoint(name: str) -> None:
@@ -25,3 +32,6 @@ def failpoint(name: str) -> None:
         _left -= 1
         if _left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+arm(os.environ.get(VARIABLE, ""))

@@ -1,0 +1,104 @@
+"""Runs `neptune-exporter` in processes of their own, to be killed at failpoints, without a start-up each.
+
+The processes are forked from a server process that has imported everything and
+started no thread (multiprocessing's fork server), so a command costs only what it does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PRELOAD = [
+    "neptune_exporter.testing.commands",
+    "neptune_exporter.cli.app",
+    "neptune_exporter.jobs.export",
+    "neptune_exporter.jobs.load",
+    "neptune_exporter.jobs.verify",
+]
+_FOREIGN = ("NEPTUNE", "PLUTO", "MLOP")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    exit_code: int
+    """Below 0: the signal that killed it."""
+    output: str
+    """What it wrote to stdout and stderr."""
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`neptune-exporter` in a folder, with an environment that has nothing of the tool's or the vendors'."""
+
+    folder: Path
+    preload: Sequence[str] = ()
+    """More modules to import ahead of time: the plugins under test. The first use in a process decides."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 120.0
+    """A command that takes longer is killed."""
+
+    def run(self, *arguments: str, expect: int | None = 0, **environment: str) -> Done:
+        """Run a command to its end.
+
+        Args:
+            arguments: As on the command line.
+            expect: The exit code that it must have; None for any.
+            environment: More variables.
+
+        Raises:
+            AssertionError: another exit code; with what the command wrote.
+        """
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([*_PRELOAD, *self.preload])
+        output = self.folder / "output.txt"
+        variables = {**clean_environment(), **self.environment, **environment}
+        process = context.Process(
+            target=_run, args=(arguments, str(self.folder), variables, str(output)), daemon=True
+        )
+        process.start()
+        process.join(self.seconds)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        done = Done(process.exitcode or 0, output.read_text() if output.exists() else "")
+        if expect is not None and done.exit_code != expect:
+            raise AssertionError(f"exit code {done.exit_code}, not {expect}:\n{done.output}")
+        return done
+
+    def run_until_killed(self, failpoint: str, *arguments: str, **environment: str) -> None:
+        """Run a command that must be killed at a failpoint (`name` or `name:count`).
+
+        Raises:
+            AssertionError: it never passed there; with what it wrote.
+        """
+        done = self.run(*arguments, expect=None, NEPTUNE_EXPORTER_FAILPOINT=failpoint, **environment)
+        if done.exit_code != -signal.SIGKILL:
+            raise AssertionError(f"{failpoint} was never passed; exit code {done.exit_code}:\n{done.output}")
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would configure the tool or a vendor's client."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+
+
+def _run(arguments: Sequence[str], folder: str, environment: Mapping[str, str], output: str) -> None:
+    from neptune_exporter.cli import main
+    from neptune_exporter.contract import failpoints
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    failpoints.arm(environment.get(failpoints.VARIABLE, ""))
+    stream = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(stream, 1)
+    os.dup2(stream, 2)
+    sys.argv = ["neptune-exporter", *arguments]
+    sys.exit(main())
