@@ -16,7 +16,7 @@ from .model import (
     Value,
 )
 
-_DEFAULT_STARTED = 1_704_067_200_000
+_STARTED = 1_704_067_200_000
 
 
 def synthetic_project(
@@ -38,7 +38,7 @@ def synthetic_project(
     """
     generator = np.random.default_rng(seed)
     steps = np.arange(points, dtype=np.float64)
-    times = _DEFAULT_STARTED + 250 * np.arange(points, dtype=np.int64)
+    times = _STARTED + 250 * np.arange(points, dtype=np.int64)
     content = generator.bytes(file_bytes)
     made = []
     for index in range(runs):
@@ -49,8 +49,7 @@ def synthetic_project(
             "params/amp": index % 2 == 0,
             "sys/tags": {"synthetic", f"group-{index % 5}"},
         }
-        for metric in range(metrics):
-            values = generator.standard_normal(points)
+        for metric, values in enumerate(generator.standard_normal((metrics, points))):
             attributes[f"metrics/m{metric:03d}"] = FloatSeries(steps, values, times)
         if strings:
             lines = [f"run {index} line {n}" for n in range(strings)]
