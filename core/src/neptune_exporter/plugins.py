@@ -210,9 +210,10 @@ def _may_have_plugins(found: Any) -> bool:
 
 def _name_and_version(found: Any) -> tuple[str, str]:
     try:
-        return str(found.name), str(found.version)
+        name, version = found.name, found.version
     except Exception:  # noqa: BLE001 - metadata that is missing or malformed; the entry points may be fine
-        return Path(str(getattr(found, "_path", "unknown"))).stem.partition("-")[0], "?"
+        name = version = None
+    return name or Path(str(getattr(found, "_path", "unknown"))).stem.partition("-")[0], version or "?"
 
 
 def _canonical(name: str) -> str:

@@ -315,6 +315,15 @@ def test_a_damaged_dataset_is_exit_code_4(run: Run, tracker: ModuleType) -> None
     assert run("verify", "-p", "acme/text").exit_code == 0
 
 
+def test_a_selection_that_takes_nothing_is_told(run: Run, tracker: ModuleType) -> None:
+    assert "no run was found that the options take" in run(*EXPORT, "-r", "RUN-2").stdout
+    run(*EXPORT)
+    for command in (LOAD, ("verify",), ("verify", "--loader", "tracker")):
+        result = run(*command, "-r", "RUN-2")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "has no run that the options take" in result.stderr
+
+
 def test_the_module_is_the_same_program(tracker: ModuleType, folder: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "neptune_exporter", "export", "--exporter", "nobody"],

@@ -46,7 +46,7 @@ def test_the_reporters_of_core_are_there_without_any_plugin(distributions: Any) 
     distributions.add("acme-tracker", GOOD.format(name="acme"))
     registry = PluginRegistry.discover(builtin_only=True)
     assert [p.name for p in registry.plugins] == ["builtin"]
-    assert [s.name for s in registry.specs("reporter")] == ["json", "text"]
+    assert [s.name for s in registry.specs("reporter")] == ["html", "json", "text"]
     with pytest.raises(UsageError, match="there is no exporter acme; available: none"):
         registry.source("acme")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -101,6 +103,41 @@ def test_text_tells_the_same_to_people() -> None:
     assert "  acme/vision:VIS-MOD (model): part 0 is cut short" in lines
     assert "  a stray folder" in lines
     assert "  acme/vision:VIS-MOD (model): only what was not yet sent" in lines
+
+
+def test_html_is_one_page_that_says_the_same_and_runs_nothing() -> None:
+    evil = RunSummary(
+        RunKey("acme/<script>alert(1)</script>", '"><img src=x onerror=alert(1)>'),
+        "complete",
+        {},
+        StepStatistics(),
+        *(None, None, 1, 1, 1),
+        notes=["<b>bold</b>"],
+    )
+    shown = summary()
+    page = written(
+        "html", replace(shown, projects=[*shown.projects, ProjectSummary(evil.key.project_id, [evil])])
+    )
+    rows: list[list[str]] = []
+    tags: set[str] = set()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attributes: Any) -> None:
+            tags.add(tag)
+            if tag == "tr":
+                rows.append([])
+
+        def handle_data(self, data: str) -> None:
+            if rows:
+                rows[-1].append(data.strip())
+
+    Reader().feed(page)
+    assert ["float_series", "3", "12,345,678,901,234,567"] in [row[:3] for row in rows]
+    (run,) = [row for row in rows if row[0] == "RUN-1"]
+    assert run[1:5] == ["complete", "5", "12,345,678,901,234,569", "4"]
+    assert any(row[0] == evil.key.run_id for row in rows)
+    assert not tags & {"script", "img", "b", "link"}
+    assert "http" not in page
 
 
 def test_an_empty_dataset_is_no_error() -> None:

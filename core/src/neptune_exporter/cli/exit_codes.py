@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from enum import IntEnum
 
 import click
@@ -34,6 +33,8 @@ def report_error(error: BaseException, *, verbose: bool) -> ExitCode:
         click.echo("interrupted; run the same command again to go on", err=True)
         return ExitCode.INTERRUPTED
     if verbose and not isinstance(error, click.UsageError):
+        import traceback
+
         click.echo(redact("".join(traceback.format_exception(error))), err=True, nl=False)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)

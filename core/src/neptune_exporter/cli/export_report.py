@@ -122,6 +122,8 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
     click.echo(
         f"{counted(result.rows, 'row')}, {counted(result.files, 'file')} ({size(result.file_bytes)}) written"
     )
+    if not any(p.listed or p.error for p in result.projects):
+        click.echo("no run was found that the options take")
     _print_project_errors(result)
     echo_list("Failed", [_failure_line(f) for f in result.failures])
     if written is not None:

@@ -28,7 +28,7 @@ from neptune_exporter.cli.summary import existing_dataset
 from neptune_exporter.cli.verify import comparison_lines
 from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
-from neptune_exporter.reporters.table import table
+from neptune_exporter.reporters.table import Cell, table
 
 if TYPE_CHECKING:
     from neptune_exporter.contract.specs import SinkSpec
@@ -96,6 +96,8 @@ def load(
     )
     with shown_progress(quiet=state.no_progress) as progress:
         result = load_runs(spec, settings, job, progress)
+    if not (result.loaded or result.already_loaded or result.failed or result.losses or result.planned):
+        raise UsageError(f"the dataset at {data_path} has no run that the options take; see `summary`")
     return _report(result, job, as_json=as_json, report=loss_report)
 
 
@@ -167,7 +169,9 @@ def _document(result: LoadResult, job: LoadJobOptions) -> dict[str, Any]:
 def _print_plan(result: LoadResult) -> None:
     types = sorted({t for plan in result.planned for t in plan.rows})
     if result.planned:
-        rows = [(str(plan.key), *(plan.rows.get(t, 0) for t in types)) for plan in result.planned]
+        rows: list[tuple[Cell, ...]] = [
+            (str(plan.key), *(plan.rows.get(t, 0) for t in types)) for plan in result.planned
+        ]
         click.echo(table(("run", *(t.value for t in types)), rows))
         click.echo()
     click.echo(f"would load {counted(len(result.planned), 'run')}; nothing was sent")

@@ -39,6 +39,7 @@ class _Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage() if record.levelno < logging.WARNING else self.format(record)
         sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -73,6 +73,9 @@ def verify(
         else:
             job = LoadJobOptions(data_path, files_path, wanted, selection)
             result = verify_sink(spec, settings, job, full=full, progress=progress)
+    if not result.runs_checked and not result.findings:
+        # A proof of nothing must not look like a proof.
+        raise UsageError(f"the dataset at {data_path} has no run that the options take; see `summary`")
     code = _exit_code(result)
     if as_json:
         print_json({**_document(result), "exit_code": code})

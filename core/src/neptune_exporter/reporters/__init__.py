@@ -22,10 +22,17 @@ def _json(settings: Any) -> Reporter:
     return JsonReporter()
 
 
+def _html(settings: Any) -> Reporter:
+    from neptune_exporter.reporters.html import HtmlReporter
+
+    return HtmlReporter()
+
+
 @hookimpl
 def neptune_exporter_reporters() -> Iterable[ReporterSpec]:
     """The reporters that need no plugin."""
     return [
         ReporterSpec("text", "Tables for people.", _text),
         ReporterSpec("json", "One JSON document, for machines.", _json),
+        ReporterSpec("html", "One page to keep beside an archive.", _html),
     ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
+
+Cell: TypeAlias = "str | int | None"
 
 _GAP = "  "
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """Columns side by side, whole numbers with thousands separators to the right, None as a dash."""
     cells = [[_cell(value) for value in row] for row in rows]
     right = [all(isinstance(row[i], (int, type(None))) for row in rows) for i in range(len(header))]
@@ -35,9 +38,9 @@ def size(count: int) -> str:
     return f"{value:.{digits}f} {unit}"
 
 
-def _cell(value: object) -> str:
+def _cell(value: Cell) -> str:
     if value is None:
         return "-"
-    text = f"{value:,}" if isinstance(value, int) else str(value)
+    text = f"{value:,}" if isinstance(value, int) else value
     # What came from a server must not steer the terminal or break the table.
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from typing import TextIO
@@ -12,12 +13,16 @@ from neptune_exporter.contract import (
     ProjectSummary,
     Reporter,
     RunSummary,
-    TypeCount,
 )
 from neptune_exporter.model import AttributeType, RunKey, RunKind
-from neptune_exporter.reporters.table import size, table
+from neptune_exporter.reporters.table import Cell, size, table
 
-_PLURAL = {RunKind.RUN: "runs", RunKind.MODEL: "models", RunKind.MODEL_VERSION: "model versions"}
+TYPE_HEADER = ("attribute type", "attributes", "rows")
+RUN_HEADER = (
+    *("run", "state", "attributes", "rows", "steps", "first step", "last step"),
+    *("first time (UTC)", "last time (UTC)", "data", "files", "failed"),
+)
+_NAMES = {RunKind.RUN: "run", RunKind.MODEL: "model", RunKind.MODEL_VERSION: "model version"}
 
 
 class TextReporter(Reporter):
@@ -30,7 +35,7 @@ class TextReporter(Reporter):
 
 def _lines(summary: DatasetSummary) -> Iterator[str]:
     runs = [run for project in summary.projects for run in project.runs]
-    yield f"{_counted(len(summary.projects), 'project')}, {_kinds(runs)}"
+    yield f"{_counted(len(summary.projects), 'project')}, {kinds(runs)}"
     yield f"data   {_bytes(sum(r.data_bytes for r in runs))} in {summary.data_path}"
     files, file_bytes = sum(r.files for r in runs), sum(r.file_bytes for r in runs)
     yield f"files  {_bytes(file_bytes)} in {_counted(files, 'file')} in {summary.files_path}"
@@ -51,30 +56,29 @@ def _section(title: str, lines: list[str]) -> Iterator[str]:
 
 
 def _project(project: ProjectSummary) -> Iterator[str]:
-    yield f"{project.project_id}: {_kinds(project.runs)}"
-    types = _types(project.runs)
-    if types:
+    yield f"{project.project_id}: {kinds(project.runs)}"
+    if types := type_rows(project.runs):
         yield ""
-        rows = [(t.value, types[t].attributes, types[t].rows) for t in AttributeType if t in types]
-        yield _indented(table(("attribute type", "attributes", "rows"), rows))
+        yield _indented(table(TYPE_HEADER, types))
     if project.runs:
         yield ""
-        yield _indented(_runs(project.runs))
+        yield _indented(table(RUN_HEADER, run_rows(project.runs)))
 
 
-def _types(runs: Iterable[RunSummary]) -> dict[AttributeType, TypeCount]:
-    total: dict[AttributeType, TypeCount] = {}
+def type_rows(runs: Iterable[RunSummary]) -> list[tuple[Cell, ...]]:
+    """Attributes and rows of each attribute type, over all runs: a row for each, as `TYPE_HEADER` says."""
+    attributes: Counter[AttributeType] = Counter()
+    rows: Counter[AttributeType] = Counter()
     for run in runs:
         for attribute_type, count in run.types.items():
-            sum_ = total.get(attribute_type, TypeCount(0, 0))
-            total[attribute_type] = TypeCount(sum_.attributes + count.attributes, sum_.rows + count.rows)
-    return total
+            attributes[attribute_type] += count.attributes
+            rows[attribute_type] += count.rows
+    return [(t.value, attributes[t], rows[t]) for t in AttributeType if t in attributes]
 
 
-def _runs(runs: Iterable[RunSummary]) -> str:
-    header = ["run", "state", "attributes", "rows", "steps", "first step", "last step"]
-    header += ["first time (UTC)", "last time (UTC)", "data", "files", "failed"]
-    rows = [
+def run_rows(runs: Iterable[RunSummary]) -> list[tuple[Cell, ...]]:
+    """A row for each run, as `RUN_HEADER` says."""
+    return [
         (
             run.key.run_id if run.key.kind is RunKind.RUN else f"{run.key.run_id} ({run.key.kind})",
             run.state,
@@ -91,16 +95,15 @@ def _runs(runs: Iterable[RunSummary]) -> str:
         )
         for run in runs
     ]
-    return table(header, rows)
 
 
-def _kinds(runs: Iterable[RunSummary]) -> str:
-    runs = list(runs)
-    counts = {kind: sum(run.key.kind is kind for run in runs) for kind in RunKind}
+def kinds(runs: Iterable[RunSummary]) -> str:
+    """How many runs, models and model versions these are."""
+    counts = Counter(run.key.kind for run in runs)
     shown = [
-        f"{n:,} {_PLURAL[kind].removesuffix('s') if n == 1 else _PLURAL[kind]}"
-        for kind, n in counts.items()
-        if n or kind is RunKind.RUN
+        f"{counts[kind]:,} {name if counts[kind] == 1 else name + 's'}"
+        for kind, name in _NAMES.items()
+        if counts[kind] or kind is RunKind.RUN
     ]
     return ", ".join(shown)
 
