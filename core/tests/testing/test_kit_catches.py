@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from neptune_exporter.testing import MemoryRun, SinkConformance, SourceConformance, themed_runs
+
 pytest_plugins = ["pytester"]
 
 _HERE = Path(__file__).parent
+_CONFORMANCE = {"wrong_sinks.py": SinkConformance, "wrong_sources.py": SourceConformance}
+
+# pytester forgets what a run imports: what is imported before (by pyarrow even pandas) it keeps.
+_WARM_UP = [MemoryRun(run) for run in themed_runs("types")]
 
 _VERIFIES = {"verifies_what_it_loaded[False]", "verifies_what_it_loaded[True]"}
 _OUTSIDE = ("../outside", "/etc/hostname", "a/../../outside", "C:\\outside")
@@ -120,6 +126,7 @@ WRONG_SOURCES: dict[str, tuple[str, set[str]]] = {
             *_AGAIN,
             "reads_only_the_class_asked_for[parameters]",
             "reads_only_the_class_asked_for[metrics]",
+            "reads_only_attributes_of_a_pattern",
             "reads_what_is_not_covered_yet",
         },
     ),
@@ -129,6 +136,7 @@ WRONG_SOURCES: dict[str, tuple[str, set[str]]] = {
             *_DELIVERS,
             "reads_only_the_class_asked_for[parameters]",
             "reads_only_the_class_asked_for[metrics]",
+            "reads_only_attributes_of_a_pattern",
             "reads_what_is_not_covered_yet",
         },
     ),
@@ -165,7 +173,8 @@ def _run(pytester: pytest.Pytester, module: str, name: str) -> tuple[set[str], s
     """Names of the tests that fail, and all that they say."""
     result = pytester.inline_run("-q", "-p", "no:cacheprovider", f"{_HERE / module}::{name}")
     passed, _, failed = result.listoutcomes()
-    assert len(passed) + len(failed) > 20, "the conformance tests did not run"
+    tests = [name for name in dir(_CONFORMANCE[module]) if name.startswith("test_")]
+    assert len(passed) + len(failed) > len(tests) - 8, "the conformance tests did not run"
     names = {report.nodeid.partition("::test_")[2] for report in failed}
     return names, "\n".join(report.longreprtext for report in failed)
 
