@@ -125,7 +125,7 @@ class FileStore:
         return self._open_destination(reference.text)
 
     def _open_copy(self, folder: int, subfolder: str, name: str) -> BinaryIO:
-        if not name or name in (".", "..") or re.search(r"[/\\\0]", name):
+        if name in ("", "..") or Path(name).name != name:
             message = f"the log names a copy outside of its folder ({shown(name)}); not read"
             raise Unreadable(message, permanent=True)
         directory = self.folders[folder].directory / subfolder
@@ -133,8 +133,8 @@ class FileStore:
         return _open_regular(directory / name, missing, follow_links=False, permanent=True)
 
     def _inline(self, reference: FileReference) -> bytes:
-        position = oplog.Position(reference.log, reference.offset, reference.length)
-        operation = oplog.read_at(self.folders[reference.folder].path, position)
+        folder = self.folders[reference.folder].path
+        operation = oplog.read_at(folder, reference.log, reference.offset, reference.length)
         if "file_content" in operation:
             content = operation["file_content"]
         else:

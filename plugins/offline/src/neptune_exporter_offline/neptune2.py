@@ -9,7 +9,7 @@ from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter_offline.files import BY_PATH, COPY, INLINE, FileReference, base_name
 from neptune_exporter_offline.filesets import AssignedHash, Removal, Tracked, Upload
 from neptune_exporter_offline.folders import Folder
-from neptune_exporter_offline.oplog import Position, Record
+from neptune_exporter_offline.oplog import Record
 from neptune_exporter_offline.series import Series
 from neptune_exporter_offline.state import State
 from neptune_exporter_offline.times import from_seconds, to_datetime
@@ -35,7 +35,7 @@ class Neptune2Replay:
         self._state = state
         self._folders = folders
         self._folder = 0
-        self._position = Position("", 0, 0)
+        self._record = Record(0.0, {}, "", 0, 0)
         self._counted_steps = False
         self._handlers: dict[str, Callable[[str, Operation], None]] = {
             "AssignFloat": lambda path, op: state.assign(path, AttributeType.FLOAT, float(op["value"])),
@@ -70,16 +70,16 @@ class Neptune2Replay:
         """Apply one operation; one that cannot be understood is reported and left out."""
         operation = record.operation
         try:
-            path = "/".join(part for part in operation["path"] if part)
+            path = _joined(operation["path"])
         except _MALFORMED:
             self._state.problems.add("", None, "an operation without a path was not applied")
             return
-        handler = self._handlers.get(str(operation.get("type")))
+        handler = self._handlers.get(operation.get("type", ""))
         if handler is None:
             message = f"operations of the type {operation.get('type')!r} are not known and were not applied"
             self._state.problems.add(path, None, message, permanent=False)
             return
-        self._folder, self._position = folder, record.position
+        self._folder, self._record = folder, record
         try:
             handler(path, operation)
         except _MALFORMED:
@@ -99,15 +99,17 @@ class Neptune2Replay:
         series = self._state.series(path, AttributeType.FLOAT_SERIES)
         if series is not None:
             for entry in operation["values"]:
+                step = entry.get("step")
                 value, time = float(entry["value"]), from_seconds(entry["ts"])
-                series.add(self._step(series, entry), time, value)
+                series.add(self._count(series) if step is None else step, time, value)
 
     def _log_strings(self, path: str, operation: Operation) -> None:
         series = self._state.series(path, AttributeType.STRING_SERIES)
         if series is not None:
             for entry in operation["values"]:
                 value, time = _text(entry["value"]), from_seconds(entry["ts"])
-                series.add(self._step(series, entry), time, value, 60 + 2 * len(value))
+                step = entry.get("step")
+                series.add(self._count(series) if step is None else step, time, value, 60 + 2 * len(value))
 
     def _log_images(self, path: str, operation: Operation) -> None:
         series = self._state.series(path, AttributeType.FILE_SERIES)
@@ -118,14 +120,13 @@ class Neptune2Replay:
             if isinstance(value, dict) and (value.get("name") or value.get("description")):
                 self._state.problems.note("Names and descriptions of images have no place in the dataset")
             reference = self._inline("", index).encode()
-            series.add(self._step(series, entry), time, reference, 60 + len(reference))
+            step = entry.get("step")
+            series.add(self._count(series) if step is None else step, time, reference, 60 + len(reference))
 
-    def _step(self, series: Series, entry: Operation) -> float:
-        step: float | None = entry.get("step")
-        if step is None:  # the server counts them
-            self._counted_steps = True
-            return series.next_step()
-        return step
+    def _count(self, series: Series) -> float:
+        """The step of a point that was logged without one; the server would have counted it."""
+        self._counted_steps = True
+        return series.next_step()
 
     def _upload_file(self, path: str, operation: Operation) -> None:
         extension = f".{operation['ext']}" if operation.get("ext") else ""
@@ -142,7 +143,7 @@ class Neptune2Replay:
         self._state.assign(path, AttributeType.FILE, self._inline(extension))
 
     def _inline(self, name: str, index: int = 0) -> FileReference:
-        at = self._position
+        at = self._record
         return FileReference(self._folder, INLINE, "", name, at.file, at.offset, at.length, index)
 
     def _upload_file_set(self, path: str, operation: Operation) -> None:
@@ -175,7 +176,7 @@ class Neptune2Replay:
 
     def _copy(self, path: str, operation: Operation) -> None:
         attribute_type = _COPIED_TYPES[operation["source_attr_name"]]
-        source_path = "/".join(part for part in operation["source_path"] if part)
+        source_path = _joined(operation["source_path"])
         container = operation["container_id"]
         source = self._state.attributes.get(source_path)
         is_here = container == self._folders[self._folder].container_id
@@ -188,6 +189,10 @@ class Neptune2Replay:
             )
             return
         self._state.assign(path, attribute_type, source.value)
+
+
+def _joined(parts: list[str]) -> str:
+    return "/".join(parts) if "" not in parts else "/".join(part for part in parts if part)
 
 
 def _text(value: object) -> str:

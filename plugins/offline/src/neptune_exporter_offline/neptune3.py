@@ -6,11 +6,11 @@ They are rows of `run_operations` (`neptune_scale.sync.operations_repository`): 
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter_offline import wire
@@ -42,8 +42,7 @@ _ASSIGNED = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A row of `run_operations`."""
 
     at: float
@@ -61,7 +60,9 @@ def rows(database: sqlite3.Connection, folder: Folder, problems: Problems) -> It
         for sequence_id, timestamp, operation_type, operation in database.execute(query):
             if last and sequence_id != last + 1:
                 problems.add("", None, f"{name}: operations {last + 1:,} to {sequence_id - 1:,} are missing")
-            last, at = sequence_id, max(at, timestamp)
+            last = sequence_id
+            if timestamp > at:
+                at = timestamp
             yield Row(at, operation_type, operation)
     except sqlite3.DatabaseError as error:
         problems.add("", None, f"{name}: the database is damaged after operation {last:,}: {error}")
@@ -128,33 +129,39 @@ class Neptune3Replay:
             state.problems.note(f"Forked from a run of another project, {fork.parent_project}")
 
     def _update(self, folder: int, update: Any) -> None:
+        # Every access of a message or map makes an object: this is what most of the time is spent on.
         if update.append:
             self._append(folder, update)
-        for path, value in update.assign.items():
-            self._assign(folder, path, value)
-        for path, change in update.modify_sets.items():
-            self._modify_set(path, change)
+        if update.assign:
+            for path, value in update.assign.items():
+                self._assign(folder, path, value)
+        if update.modify_sets:
+            for path, change in update.modify_sets.items():
+                self._modify_set(path, change)
 
     def _append(self, folder: int, update: Any) -> None:
-        stamp = update.timestamp
+        stamp, recorded, points = update.timestamp, update.step, update.append
         time = from_nanos(stamp.seconds, stamp.nanos)
-        step = None
-        if update.HasField("step"):
-            whole = update.step.whole
-            step = whole * _MILLION + update.step.micro
-            if whole >= _STEP_LIMIT:  # the client refuses them
-                for path in update.append:
-                    self._state.problems.add(path, None, "points at steps of 1e12 and more were left out")
-                return
-        state = self._state
-        preview = update.HasField("preview") and update.preview.is_preview
-        for path, value in update.append.items():
-            kind = value.WhichOneof("kind")
-            if kind == "float64":
-                series = state.previews(path) if preview else state.series(path, AttributeType.FLOAT_SERIES)
+        # The nearest double, which is what Neptune shows. (The client computes steps in floating
+        # point: 999999999999.5 becomes 999999999999 and 500032 millionths.)
+        step = (recorded.whole * _MILLION + recorded.micro) / _MILLION
+        if step == 0 and not update.HasField("step"):
+            step = None
+        elif step >= _STEP_LIMIT:  # the client refuses them
+            for path in points:
+                self._state.problems.add(path, None, "points at steps of 1e12 and more were left out")
+            return
+        state, float_series = self._state, AttributeType.FLOAT_SERIES
+        preview = update.preview.is_preview
+        for path in points:
+            value = points[path]
+            number = value.float64
+            if number or value.WhichOneof("kind") == "float64":
+                series = state.previews(path) if preview else state.series(path, float_series)
                 if series is not None:
-                    series.add(_next_step(series) if step is None else step, time, value.float64)
+                    series.add(_next_step(series) if step is None else step, time, number)
                 continue
+            kind = value.WhichOneof("kind")
             attribute_type = _APPENDED.get(kind)
             if attribute_type is None:
                 self._report_kind(path, kind, "appended")
@@ -217,8 +224,8 @@ def _point(folder: int, kind: str, value: Any) -> tuple[object, int]:
 
 def _next_step(series: Any) -> float:
     """For a point without a step: the whole one after the highest so far, as the protocol says."""
-    last: float | None = series.last_step
-    return 0 if last is None else (int(last) // _MILLION + 1) * _MILLION
+    last: float = series.last_step
+    return 0.0 if last < 0 else math.floor(last) + 1.0
 
 
 def _datetime(stamp: Any) -> Any:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,23 +24,15 @@ UPLOADS = "upload_path"
 """The subfolder with copies of what was logged from memory."""
 
 
-@dataclass(frozen=True)
-class Position:
-    """Where a record is, so that its bytes need not be kept."""
+class Record(NamedTuple):
+    """One operation of the log, and where it stands, so that its bytes need not be kept."""
 
+    at: float
+    """When it was logged, seconds since 1970; never before the one before it in the same log."""
+    operation: dict[str, Any]
     file: str
     offset: int
     length: int
-
-
-@dataclass(frozen=True)
-class Record:
-    """One operation of the log."""
-
-    operation: dict[str, Any]
-    at: float
-    """When it was logged, seconds since 1970; never before the one before it in the same log."""
-    position: Position
 
 
 def log_files(folder: Path) -> list[tuple[int, Path]]:
@@ -69,55 +60,45 @@ def records(folder: Path, problems: Problems) -> Iterator[Record]:
     the client buffers its log, so a killed process leaves its end cut off, or whole
     operations unwritten that `last_put_version` counts.
     """
-    version, at = 0, 0.0
     files = log_files(folder)
-    if files:
-        version = files[0][0] - 1
-    torn = False
-    for number, (_, path) in enumerate(files):
+    version, at, torn = files[0][0] - 1 if files else 0, 0.0, False
+    for _, path in files:
+        name, offset = path.name, 0
         with path.open("rb") as file:
-            for position, line in _lines(file, path.name):
-                record = _parse(line)
-                if record is None:
-                    torn = number == len(files) - 1 and not line.endswith(b"\n")
-                    if not torn:
-                        where = f"{folder.name}/{path.name}, byte {position.offset:,}"
+            for line in file:
+                start, length = offset, len(line)
+                offset += length
+                parsed = _parse(line)
+                if parsed is None:
+                    torn = path == files[-1][1] and not line.endswith(b"\n")
+                    if not torn and not line.isspace():
+                        where = f"{folder.name}/{name}, byte {start:,}"
                         problems.add("", None, f"{where}: no operation can be read there")
                         version += 1
                     continue
-                logged_at, found = record.get("at"), record.get("version")
-                if isinstance(logged_at, (int, float)):
-                    at = max(at, float(logged_at))
-                if not isinstance(found, int):
-                    found = version + 1
-                if found > version + 1:
+                operation, found, logged_at = parsed
+                if logged_at > at:
+                    at = logged_at
+                if found != version + 1 and found > version:
                     missing = f"operations {version + 1:,} to {found - 1:,} are missing from the log"
                     problems.add("", None, f"{folder.name}: {missing}")
-                version = max(version, found)
-                yield Record(record["obj"], at, position)
+                version = found if found > version else version + 1
+                yield Record(at, operation, name, start, length)
     _report_lost_end(folder, version, torn, problems)
 
 
-def read_at(folder: Path, position: Position) -> dict[str, Any]:
+def read_at(folder: Path, name: str, offset: int, length: int) -> dict[str, Any]:
     """Read one operation again."""
-    with (folder / position.file).open("rb") as file:
-        file.seek(position.offset)
-        record = _parse(file.read(position.length))
-    if record is None:
-        raise Unreadable(f"{folder.name}/{position.file} changed while it was read")
-    operation: dict[str, Any] = record["obj"]
-    return operation
+    with (folder / name).open("rb") as file:
+        file.seek(offset)
+        parsed = _parse(file.read(length))
+    if parsed is None:
+        raise Unreadable(f"{folder.name}/{name} changed while it was read")
+    return parsed[0]
 
 
-def _lines(file: BinaryIO, name: str) -> Iterator[tuple[Position, bytes]]:
-    offset = 0
-    for line in file:
-        if not line.isspace():
-            yield Position(name, offset, len(line)), line
-        offset += len(line)
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> tuple[dict[str, Any], int, float] | None:
+    """The operation, its version and time (0 where a record has none); None if it cannot be read."""
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -125,9 +106,10 @@ def _parse(line: bytes) -> dict[str, Any] | None:
             record = json.loads(line, strict=False)  # a bare NaN, or an integer beyond 64 bits
         except ValueError:
             return None
-    if isinstance(record, dict) and isinstance(record.get("obj"), dict):
-        return record
-    return None
+    try:
+        return record["obj"], record["version"] + 0, (record.get("at") or 0.0) + 0.0
+    except (KeyError, TypeError, AttributeError):
+        return None
 
 
 def _report_lost_end(folder: Path, version: int, torn: bool, problems: Problems) -> None:

@@ -19,7 +19,6 @@ from neptune_exporter.schema import (
     TIME_TYPE,
     VALUE_COLUMN,
     attribute_batch,
-    exact_step_columns,
     parameter_batch,
     step_columns,
 )
@@ -52,12 +51,12 @@ def read_run(
     Rows come parameters first, then series, then files, each by attribute path.
     """
     problems = Problems()
-    exact = folders[0].client == 3
-    with Spill(exact_steps=exact) as spill:
+    with Spill() as spill:
         state = State(request, spill, problems)
-        requests = _replay3(key, folders, state) if exact else _replay2(key, folders, state)
+        replay = _replay2 if folders[0].client == 2 else _replay3
+        requests = replay(key, folders, state)
         store = FileStore(key, files, folders, requests, read_paths=read_paths)
-        delivery = _Delivery(key, state, store, problems, exact_steps=exact)
+        delivery = _Delivery(key, state, store, problems)
         yield from problems.take_failures(key)
         yield from delivery.parameters()
         yield from delivery.points()
@@ -99,7 +98,7 @@ def _replay3(key: RunKey, folders: Sequence[Folder], state: State) -> dict[str, 
 def _merge(logs: Sequence[Iterator[Any]]) -> Iterator[tuple[int, Any]]:
     """The entries of several logs by the time at which they were logged, with the number of their log."""
     numbered = [_numbered(number, log) for number, log in enumerate(logs)]
-    return numbered[0] if len(numbered) == 1 else heapq.merge(*numbered, key=lambda entry: entry[1].at)
+    return numbered[0] if len(numbered) == 1 else heapq.merge(*numbered, key=lambda entry: entry[1][0])
 
 
 def _numbered(number: int, log: Iterator[Any]) -> Iterator[tuple[int, Any]]:
@@ -109,14 +108,11 @@ def _numbered(number: int, log: Iterator[Any]) -> Iterator[tuple[int, Any]]:
 class _Delivery:
     """Turns the final state of a run into rows."""
 
-    def __init__(
-        self, key: RunKey, state: State, store: FileStore, problems: Problems, *, exact_steps: bool
-    ) -> None:
+    def __init__(self, key: RunKey, state: State, store: FileStore, problems: Problems) -> None:
         self._key = key
         self._state = state
         self._store = store
         self._problems = problems
-        self._step_columns = exact_step_columns if exact_steps else step_columns
 
     def parameters(self) -> Iterator[RunRows]:
         values: list[tuple[str, AttributeType, object]] = []
@@ -134,7 +130,7 @@ class _Delivery:
         for path, attribute in self._state.ordered(_POINT_TYPES):
             for batch in _points_of(attribute):
                 columns = {
-                    **self._step_columns(batch.column("step")),
+                    **step_columns(batch.column("step")),
                     "timestamp": batch.column("time").cast(TIME_TYPE),
                     VALUE_COLUMN[attribute.type]: batch.column("value"),
                 }
@@ -169,7 +165,7 @@ class _Delivery:
         for batch in series.batches():
             for start in range(0, batch.num_rows, _FILES_PER_BATCH):
                 piece = batch.slice(start, _FILES_PER_BATCH)
-                columns = self._step_columns(piece.column("step"))
+                columns = step_columns(piece.column("step"))
                 steps = _steps(columns)
                 stored: list[StoredFile] = []
                 kept: list[int] = []
@@ -206,7 +202,7 @@ def _points_of(attribute: Attribute) -> Iterator[pa.RecordBatch]:
 
 def _with_previews(series: Series, previews: Series) -> Iterator[pa.RecordBatch]:
     """A preview counts until another one or a final value of its step replaces it (`Run.log_metrics`)."""
-    last: dict[int, tuple[int, float]] = {}
+    last: dict[float, tuple[int, float]] = {}
     for batch in previews.batches():
         points = zip(*(batch.column(name).to_pylist() for name in ("step", "time", "value")), strict=True)
         for step, time, value in points:
@@ -218,7 +214,7 @@ def _with_previews(series: Series, previews: Series) -> Iterator[pa.RecordBatch]
     if last:
         steps = sorted(last)
         columns = [
-            pa.array(steps, pa.int64()),
+            pa.array(steps, pa.float64()),
             pa.array([last[s][0] for s in steps], pa.int64()),
             pa.array([last[s][1] for s in steps], pa.float64()),
         ]

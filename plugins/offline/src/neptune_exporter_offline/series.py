@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +25,8 @@ BUDGET = 48 * 2**20
 
 SORT_LIMIT = 32 * 2**20
 """A series out of order is sorted by step if it takes at most this many bytes; else it stays as logged."""
+
+_BEFORE_ALL = float("-inf")
 
 POINT_BYTES = 24
 """What a step, a time and a number take."""
@@ -39,26 +42,25 @@ _VALUE_TYPES = {
 class Series:
     """Points of one series. `add` them through the method of its type; `steps` and `times` are filled by it.
 
-    Steps are float64, or int64 millionths where the client records exact ones; times
-    are milliseconds since 1970, UTC.
+    Times are milliseconds since 1970, UTC.
     """
 
     __slots__ = (
-        "_spill", "bytes", "in_order", "last_step", "rows", "segments", "steps", "times", "type", "values"
+        "_add_step", "_add_time", "_add_value", "_spill", "bytes", "in_order", "last_step", "segments",
+        "steps", "times", "type", "values",
     )  # fmt: skip
 
     def __init__(self, attribute_type: AttributeType, spill: Spill) -> None:
         self.type = attribute_type
         self._spill = spill
-        self.last_step: float | None = None
+        self.last_step = _BEFORE_ALL
         self.in_order = True
-        self.rows = 0
         self.bytes = 0
         self.segments: list[int] = []
         self._reset_buffers()
 
     def _reset_buffers(self) -> None:
-        self.steps = array(self._spill.step_code)
+        self.steps = array("d")
         self.times = array("q")
         self.values: array[float] | list[str] | HistogramBuffer
         if self.type is AttributeType.FLOAT_SERIES:
@@ -67,32 +69,31 @@ class Series:
             self.values = HistogramBuffer()
         else:
             self.values = []
+        self._add_step: Callable[[Any], None] = self.steps.append
+        self._add_time = self.times.append
+        self._add_value: Callable[[Any], None] = self.values.append
 
     def add(self, step: float, time: int, value: object, size: int = 0) -> None:
         """Append a point. The value must already be of the right type: float, str or `HistogramValue`."""
-        self.steps.append(step)  # type: ignore[arg-type]  # int where the code is 'q'
-        self.times.append(time)
-        self.values.append(value)  # type: ignore[arg-type]
-        self.rows += 1
-        last = self.last_step
-        if last is not None and step < last:
+        self._add_step(step)
+        self._add_time(time)
+        self._add_value(value)
+        if step < self.last_step:
             self.in_order = False
         else:
             self.last_step = step
-        size += POINT_BYTES
-        self.bytes += size
         spill = self._spill
-        spill.used += size
+        spill.used += POINT_BYTES + size
         if spill.used > spill.budget:
             spill.flush()
 
     def next_step(self) -> float:
         """The step of a point that was logged without one: 0, then one more than the highest so far."""
-        return 0.0 if self.last_step is None else self.last_step + 1
+        return 0.0 if self.last_step == _BEFORE_ALL else self.last_step + 1
 
     def clear(self) -> None:
         """Forget all points. Where they were spilled to, they stay as dead bytes until the end."""
-        self.last_step, self.in_order, self.rows, self.bytes = None, True, 0, 0
+        self.last_step, self.in_order, self.bytes = _BEFORE_ALL, True, 0
         self.segments = []
         self._reset_buffers()
 
@@ -100,8 +101,7 @@ class Series:
         """What is in memory, as a batch of `step`, `time` and `value`; the memory is free then."""
         if not self.times:
             return None
-        step_type = pa.int64() if self._spill.step_code == "q" else pa.float64()
-        columns = [_from_array(self.steps, step_type), _from_array(self.times, pa.int64())]
+        columns = [_from_array(self.steps, pa.float64()), _from_array(self.times, pa.int64())]
         if isinstance(self.values, HistogramBuffer):
             columns.append(self.values.finish())
         elif isinstance(self.values, array):
@@ -109,11 +109,14 @@ class Series:
         else:
             columns.append(pa.array(self.values, pa.string()))
         self._reset_buffers()
-        return pa.RecordBatch.from_arrays(columns, names=["step", "time", "value"])
+        batch = pa.RecordBatch.from_arrays(columns, names=["step", "time", "value"])
+        self.bytes += batch.nbytes
+        return batch
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All points, ordered by step where that takes little memory, else as they were logged. Once only."""
-        batches = self._spill.read(self)
+        last = self.take_buffered()
+        batches = self._spill.read(self, last)
         if not self.in_order and self.bytes <= SORT_LIMIT:
             table = pa.Table.from_batches(list(batches))
             order = pc.sort_indices(table["step"])  # stable: points of one step stay as logged
@@ -156,8 +159,7 @@ class HistogramBuffer:
 class Spill:
     """Where the series of one run keep their points. Use as a context manager: it removes its files."""
 
-    def __init__(self, *, exact_steps: bool, budget: int = BUDGET) -> None:
-        self.step_code = "q" if exact_steps else "d"
+    def __init__(self, budget: int = BUDGET) -> None:
         self.used = 0
         self.budget = budget
         self._series: dict[Series, None] = {}  # in order of appearance
@@ -187,14 +189,14 @@ class Spill:
                 series.segments.append(count)
         self.used = 0
 
-    def read(self, series: Series) -> Iterator[pa.RecordBatch]:
+    def read(self, series: Series, last: pa.RecordBatch | None) -> Iterator[pa.RecordBatch]:
+        """What was spilled of a series, then its last batch."""
         if series.segments:
             reader = self._reader(series.type)
             for index in series.segments:
                 yield reader.get_batch(index)
-        batch = series.take_buffered()
-        if batch is not None:
-            yield batch
+        if last is not None:
+            yield last
 
     def _path(self, attribute_type: AttributeType) -> str:
         if self._folder is None:

@@ -1,0 +1,87 @@
+"""The conformance kit, on folders that the real clients write from its corpus."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.contract import Source
+from neptune_exporter.testing import SampleRun, SourceConformance, sample_runs
+from neptune_exporter.testing.corpus import PROJECT
+from neptune_exporter_offline.plugin import make_source, neptune_exporter_sources
+from neptune_exporter_offline.settings import OfflineSettings
+from neptune_exporter_offline.testing import neptune2, scale
+
+(SPEC,) = neptune_exporter_sources()
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_NO_TIME = datetime(2024, 2, 3, 4, 5, 6, 789000, tzinfo=timezone.utc)
+
+
+def _set_modified(folder: Path, sample: SampleRun) -> SampleRun:
+    """Give the folder the modification time that the sample says."""
+    modified = sample.modified_at or _NO_TIME
+    nanoseconds = (modified - _EPOCH) // timedelta(microseconds=1) * 1000
+    for path in folder.rglob("*"):
+        os.utime(path, ns=(nanoseconds, nanoseconds))
+    return replace(sample, modified_at=modified)
+
+
+@pytest.fixture(scope="module")
+def scale_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[SampleRun]]:
+    directory = tmp_path_factory.mktemp("scale") / ".neptune"
+    held = []
+    for sample in filter(scale.can_hold, sample_runs()):
+        before = set(directory.glob("*"))
+        expected = scale.write_run(sample, directory)
+        (folder,) = set(directory.glob("*")) - before
+        held.append(_set_modified(folder, expected))
+    return directory, held
+
+
+@pytest.fixture(scope="module")
+def neptune2_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, SampleRun]]:
+    """The folder, and what is in it by the name of each run's folder."""
+    directory = tmp_path_factory.mktemp("neptune2") / ".neptune"
+    scratch = tmp_path_factory.mktemp("scratch")
+    held = {}
+    for number, sample in enumerate(sample_runs()):
+        if neptune2.can_hold(sample) and sample.key.project_id == PROJECT:
+            expected, folder = neptune2.write_run(sample, directory, scratch / str(number))
+            held[folder.name] = _set_modified(folder, expected)
+    return directory, held
+
+
+class TestNeptuneScale(SourceConformance):
+    capabilities = SPEC.capabilities
+
+    @pytest.fixture
+    def source_runs(self, scale_runs: tuple[Path, list[SampleRun]]) -> Sequence[SampleRun]:
+        return scale_runs[1]
+
+    @pytest.fixture
+    def source(self, scale_runs: tuple[Path, list[SampleRun]]) -> Iterator[Source]:
+        source = make_source(OfflineSettings(path=(str(scale_runs[0]),)))
+        yield source
+        source.close()
+
+
+class TestNeptune2(SourceConformance):
+    capabilities = SPEC.capabilities
+    ignored_attributes = frozenset({"sys/creation_time", "source_code/entrypoint", "source_code/files"})
+
+    @pytest.fixture
+    def source_runs(self, neptune2_runs: tuple[Path, dict[str, SampleRun]]) -> Sequence[SampleRun]:
+        return list(neptune2_runs[1].values())
+
+    @pytest.fixture
+    def source(self, neptune2_runs: tuple[Path, dict[str, SampleRun]]) -> Iterator[Source]:
+        directory, held = neptune2_runs
+        run_ids = tuple(f"{folder}={sample.key.run_id}" for folder, sample in held.items())
+        source = make_source(OfflineSettings(path=(str(directory),), project=PROJECT, run_id=run_ids))
+        yield source
+        source.close()
