@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
-from neptune_exporter.cli.exit_codes import ExitCode
+from neptune_exporter.cli.exit_codes import ExitCode, one_line
 from neptune_exporter.cli.output import counted, echo_list, plain, print_json
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
@@ -93,6 +94,12 @@ def comparison_lines(comparisons: Iterable[Comparison]) -> list[str]:
     ]
 
 
+def verdict_counts(comparisons: Sequence[Comparison]) -> str:
+    """How many items got which mark: `= 43, ~ 2`."""
+    counts = Counter(c.verdict.value for c in comparisons)
+    return ", ".join(f"{mark} {counts[mark]:,}" for mark in "=-+*~?" if counts[mark]) or "nothing to compare"
+
+
 def _exit_code(result: VerifyResult) -> ExitCode:
     if result.whole:
         return ExitCode.COMPLETE
@@ -116,15 +123,19 @@ def _document(result: VerifyResult) -> dict[str, Any]:
 def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
     checked = counted(result.runs_checked, "run")
     if compared:
-        verdicts = [c.verdict.value for c in result.comparisons]
-        counts = ", ".join(f"{mark} {verdicts.count(mark):,}" for mark in dict.fromkeys(sorted(verdicts)))
-        click.echo(f"{checked} compared: {counts or 'nothing to compare'}")
+        click.echo(f"{checked} compared: {verdict_counts(result.comparisons)}")
         shown = [c for c in result.comparisons if everything or c.verdict.value != "="]
         for line in comparison_lines(shown):
             click.echo(line)
     else:
         click.echo(f"{checked} checked, {size(result.bytes_checked)} read")
         for finding in result.findings:
-            click.echo(str(finding))
+            where = f"{finding.run}: " if finding.run is not None else ""
+            click.echo(one_line(f"{finding.severity.value}: {where}{finding.item} {finding.message}"))
     echo_list("Could not be compared", [f"{key}: {message}" for key, message in result.failed])
-    click.echo("everything is as it should be" if result.whole else "NOT everything is as it should be")
+    if not result.whole:
+        click.echo("NOT everything is as it should be")
+    elif result.findings:
+        click.echo(f"no damage; {counted(len(result.findings), 'warning')}")
+    else:
+        click.echo("everything is as it should be")
