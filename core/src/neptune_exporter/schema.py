@@ -145,11 +145,6 @@ def step_columns(steps: pa.Array) -> dict[str, pa.Array]:
     return columns
 
 
-def exact_step_columns(millionths: pa.Array) -> dict[str, pa.Array]:
-    """The `step` column for steps counted in millionths (int64), as Neptune 3's clients record them."""
-    return {"step": _decimal_from_millionths(millionths)}
-
-
 def step_as_float(batch: pa.RecordBatch) -> pa.Array:
     """The steps of a batch as float64: `step_float64` where it is set, else `step`."""
     millionths = pc.cast(pc.multiply(batch.column("step"), pa.scalar(Decimal(_PER_STEP))), pa.int64())
