@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.sorting import Batch, SortedRows, grouped, sort
 from neptune_exporter.model import AttributeType, RunKey
-from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, VALUE_COLUMN, step_as_float
+from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN
 
 PIECE_BYTES = 16 << 20
 """Larger batches are cut: nothing here can come near the 2 GiB that Arrow's offsets hold."""
@@ -20,50 +20,13 @@ _ATTRIBUTE = ("attribute_path", "attribute_type")
 _TEXT = ("string_value", "string_set_value", "file_value", "histogram_value", "file_sha256")
 
 
-@dataclass(frozen=True)
-class SortedRows:
-    """Rows by attribute path, type and step."""
-
-    keys: list[tuple[str, str]]
-    """Attribute path and type of each series, in order."""
-    ends: list[int]
-    """The row after the last of each series."""
-    columns: dict[str, pa.Array]
-    """Of `FULL_SCHEMA` without the attribute's name and the run's; those that are all null are left out."""
-
-    def __len__(self) -> int:
-        return self.ends[-1] if self.ends else 0
-
-    @property
-    def extras(self) -> frozenset[str]:
-        """The extra columns that a part needs for these rows."""
-        return frozenset(self.columns) & frozenset(EXTRA_COLUMNS.names)
-
-    def series(self) -> Iterator[tuple[tuple[str, str], int, int]]:
-        """Key, first row and end of every series."""
-        start = 0
-        for key, end in zip(self.keys, self.ends, strict=True):
-            yield key, start, end
-            start = end
-
-    def step_at(self, row: int) -> float:
-        """The step, infinite where there is none: such rows come last."""
-        steps = _steps({name: column.slice(row, 1) for name, column in self.columns.items()})
-        value = steps[0].as_py() if steps is not None else None
-        return float("inf") if value is None else float(value)
-
-
 class RunBuffer:
     """Collects batches of one run."""
 
     def __init__(self, run: RunKey) -> None:
         self._run = run
         self._codes_of: dict[tuple[str, str], int] = {}
-        self._clear()
-
-    def _clear(self) -> None:
-        self._codes: list[pa.Array] = []
-        self._columns: dict[str, dict[int, pa.Array]] = {}
+        self._batches: list[Batch] = []
         self.nbytes = 0
 
     @property
@@ -91,43 +54,17 @@ class RunBuffer:
             columns = {name: column.filter(valid) for name, column in columns.items()}
         if not len(paths):
             return
-        number = len(self._codes)
-        self._codes.append(self._codes_for(paths, types))
-        for name, column in columns.items():
-            if column.null_count < len(column):
-                self._columns.setdefault(name, {})[number] = column
-                self.nbytes += column.nbytes
-        self.nbytes += 4 * len(paths)
+        columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
+        # Grouped now, while the rows are few and near: gathering them from afar takes ten times longer.
+        added = grouped(Batch(self._codes_for(paths, types), columns))
+        self._batches.append(added)
+        self.nbytes += added.codes.nbytes + sum(column.nbytes for column in added.columns.values())
 
     def drain(self) -> SortedRows:
         """Give everything, sorted, and be empty again."""
-        codes, columns = self._codes, self._columns
-        self._clear()
-        if not codes:
-            return SortedRows([], [], {})
-        lengths = [len(part) for part in codes]
-        key_of = list(self._codes_of)
-        all_codes = pa.concat_arrays(codes)
-        used = sorted((key_of[code], code) for code in pc.unique(all_codes).to_pylist())
-        rank_of = [0] * len(key_of)
-        for rank, (_, code) in enumerate(used):
-            rank_of[code] = rank
-        ranks = pa.array(rank_of, pa.int32()).take(all_codes)
-        # One column at a time, so that the unsorted and the sorted rows are never both there as a whole.
-        stepped: dict[str, pa.Array] = {
-            name: _joined(columns.pop(name), lengths, name)
-            for name in ("step", "step_float64")
-            if name in columns
-        }
-        order = _order(ranks, stepped)
-        if order is not None:
-            ranks = ranks.take(order)
-        result = {name: _taken(column, order) for name, column in stepped.items()}
-        for name in list(columns):
-            result[name] = _taken(_joined(columns.pop(name), lengths, name), order)
-        encoded = pc.run_end_encode(ranks)
-        keys = [used[rank][0] for rank in encoded.values.to_pylist()]
-        return SortedRows(keys, encoded.run_ends.to_pylist(), result)
+        batches, self._batches = self._batches, []
+        self.nbytes = 0
+        return sort(batches, list(self._codes_of))
 
     def _check_identity(self, batch: pa.RecordBatch) -> None:
         names = batch.schema.names
@@ -233,49 +170,3 @@ def _naming(column: pa.Array) -> pa.Array:
     """Where a struct names a file, the name; a struct without one is no value."""
     is_file = pa.types.is_struct(column.type) and column.type.get_field_index("path") == 0
     return pc.struct_field(column, "path") if is_file else column
-
-
-def _joined(parts: dict[int, pa.Array], lengths: list[int], name: str) -> pa.Array:
-    kind = FULL_SCHEMA.field(name).type
-    return pa.concat_arrays([parts.pop(i, None) or pa.nulls(n, kind) for i, n in enumerate(lengths)])
-
-
-def _taken(column: pa.Array, order: pa.Array | None) -> pa.Array:
-    return column if order is None else column.take(order)
-
-
-def _steps(columns: dict[str, pa.Array]) -> pa.Array | None:
-    """Something to order steps by, exact unless a step is beyond decimals."""
-    if "step_float64" not in columns:
-        return columns.get("step")
-    known = [columns[name] for name in ("step", "step_float64") if name in columns]
-    if len(known) == 1:
-        return known[0]
-    return step_as_float(pa.RecordBatch.from_arrays(known, names=["step", "step_float64"]))
-
-
-def _order(ranks: pa.Array, stepped: dict[str, pa.Array]) -> pa.Array | None:
-    """The rows' order by rank and step, None if they have it already. Equal rows keep theirs."""
-    count = len(ranks)
-    in_order = _never_falls(ranks)
-    order = None if in_order else pc.array_sort_indices(ranks)
-    steps = _steps(stepped)
-    if steps is None or count < 2:
-        return order
-    ordered_ranks, ordered_steps = _taken(ranks, order), _taken(steps, order)
-    earlier, later = ordered_steps.slice(0, count - 1), ordered_steps.slice(1)
-    misplaced = pc.or_kleene(
-        pc.less(later, earlier), pc.and_(pc.is_null(earlier), pc.is_valid(later))
-    )  # null steps go last
-    same = pc.equal(ordered_ranks.slice(1), ordered_ranks.slice(0, count - 1))
-    if not pc.any(pc.and_kleene(misplaced, same), min_count=0).as_py():
-        return order
-    table = pa.table({"rank": ranks, "step": steps})
-    return pc.sort_indices(table, sort_keys=[("rank", "ascending"), ("step", "ascending")])
-
-
-def _never_falls(values: pa.Array) -> bool:
-    count = len(values)
-    if count < 2:
-        return True
-    return bool(pc.all(pc.less_equal(values.slice(0, count - 1), values.slice(1)), min_count=0).as_py())

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from neptune_exporter.dataset.buffer import SortedRows
+from neptune_exporter.dataset.sorting import SortedRows
 from neptune_exporter.dataset.storage import Output
 from neptune_exporter.model import RunKey
 from neptune_exporter.schema import EXTRA_COLUMNS, SCHEMA
@@ -23,6 +23,8 @@ SHARED_ROWS = 32_768
 MAX_ROWS = 262_144
 MAX_BYTES = 16 << 20
 """Uncompressed, of a row group."""
+
+_WRITE_BYTES = 1 << 20
 
 METADATA_KEY = b"neptune-exporter"
 METADATA = {METADATA_KEY: json.dumps({"part": 1, "sorted": True, "null_rows": False}).encode()}
@@ -52,11 +54,12 @@ class OpenPart:
         self._last: tuple[str, str, float] = ("", "", float("-inf"))
         fields = [*SCHEMA, *(field for field in EXTRA_COLUMNS if field.name in extras)]
         self._schema = pa.schema(fields, metadata=METADATA)
+        self._buffered = pa.BufferedOutputStream(pa.PythonFile(output, mode="w"), _WRITE_BYTES)
         self._writer = pq.ParquetWriter(
-            output,
+            self._buffered,
             self._schema,
             compression="zstd",
-            compression_level=1,
+            compression_level=3,
             use_dictionary=_DICTIONARY,
             column_encoding={n: e for n, e in _ENCODINGS.items() if n in self._schema.names},
             write_statistics=[n for n in _STATISTICS if n in self._schema.names],
@@ -95,11 +98,12 @@ class OpenPart:
 
     @property
     def full(self) -> bool:
-        return self.output.size >= PART_BYTES
+        return bool(self._buffered.tell() >= PART_BYTES)
 
     def close(self) -> None:
         """Write the footer, close and sync."""
         self._writer.close()
+        self._buffered.flush()
         self.output.close()
 
     def discard(self) -> None:

@@ -12,11 +12,12 @@ import pyarrow as pa
 from neptune_exporter.contract import AttributeFailure, AttributeSelection, SourceRun, failpoint
 from neptune_exporter.dataset import cleanup, publication, scan
 from neptune_exporter.dataset.budget import WriteBudget
-from neptune_exporter.dataset.buffer import RunBuffer, SortedRows, cut
+from neptune_exporter.dataset.buffer import RunBuffer, cut
 from neptune_exporter.dataset.encoding import OpenPart, row_groups
 from neptune_exporter.dataset.layout import Place, parse_part, temporary
 from neptune_exporter.dataset.parts import Part, Wanted
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
+from neptune_exporter.dataset.sorting import SortedRows
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, SysAttribute

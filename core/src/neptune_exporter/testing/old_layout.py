@@ -83,6 +83,8 @@ class Shape:
     histograms: int = 100
     files: int = 50
     file_bytes: int = 2_000
+    single_precision: bool = True
+    """Every second metric holds single-precision numbers, as frameworks hand them out."""
     batch_rows: int = 40_000
 
 
@@ -164,6 +166,7 @@ def _parameters(key: RunKey, count: int) -> pa.RecordBatch:
 def _metrics(number: int, shape: Shape) -> Iterator[pa.RecordBatch]:
     names = pa.array([f"train/metric_{metric:02d}" for metric in range(shape.metrics)])
     steps_per_batch = max(1, shape.batch_rows // max(1, shape.metrics))
+    times = _times(shape.steps, number)
     for first in range(0, shape.steps, steps_per_batch):
         steps = pa.array(range(first, min(first + steps_per_batch, shape.steps)), pa.int64())
         rows = len(steps) * shape.metrics
@@ -173,22 +176,25 @@ def _metrics(number: int, shape: Shape) -> Iterator[pa.RecordBatch]:
         noise = pc.random(rows, initializer=number * 1_000_003 + first)
         decay = pc.exp(pc.divide(step.cast(pa.float64()), -0.3 * shape.steps))
         value = pc.add(pc.multiply(decay, pc.add(metric.cast(pa.float64()), 1.0)), pc.multiply(noise, 0.05))
+        if shape.single_precision:
+            single = value.cast(pa.float32(), safe=False).cast(pa.float64())
+            even = pc.equal(pc.multiply(pc.divide(metric, 2), 2), metric)
+            value = pc.if_else(even, single, value)
         yield _batch(
             AttributeType.FLOAT_SERIES,
             pc.take(names, metric),
             **step_columns(step.cast(pa.float64())),
-            timestamp=pc.take(_times(first, len(steps), number), pc.divide(row, shape.metrics)),
+            timestamp=pc.take(times.slice(first, len(steps)), pc.divide(row, shape.metrics)),
             float_value=value,
         )
 
 
-def _times(first: int, count: int, number: int) -> pa.Array:
-    """A step takes 0.7 s, more or less."""
-    jitter = pc.multiply(pc.random(count, initializer=number * 7_919 + first), 90.0).cast(
-        pa.int64(), safe=False
+def _times(count: int, number: int) -> pa.Array:
+    """When each step ended: a step takes 0.7 s, more or less."""
+    durations = pc.add(pc.multiply(pc.random(count, initializer=number * 7_919), 90.0), 655.0)
+    return pc.add(pc.cumulative_sum(durations).cast(pa.int64(), safe=False), _START).cast(
+        SCHEMA.field("timestamp").type
     )
-    step = pa.array(range(first, first + count), pa.int64())
-    return pc.add(pc.add(pc.multiply(step, 700), jitter), _START).cast(SCHEMA.field("timestamp").type)
 
 
 def _lines(number: int, shape: Shape) -> pa.RecordBatch:
@@ -199,7 +205,7 @@ def _lines(number: int, shape: Shape) -> pa.RecordBatch:
         AttributeType.STRING_SERIES,
         pa.repeat("logs/stdout", shape.lines),
         **step_columns(pa.array(range(shape.lines), pa.float64())),
-        timestamp=_times(0, shape.lines, number),
+        timestamp=_times(shape.lines, number),
         string_value=pa.array(text, pa.string()),
     )
 
@@ -218,7 +224,7 @@ def _histograms(number: int, shape: Shape) -> pa.RecordBatch:
         AttributeType.HISTOGRAM_SERIES,
         pa.repeat("weights/layer_0", shape.histograms),
         **step_columns(pa.array(range(shape.histograms), pa.float64())),
-        timestamp=_times(0, shape.histograms, number),
+        timestamp=_times(shape.histograms, number),
         histogram_value=pa.array(cells, SCHEMA.field("histogram_value").type),
     )
 
@@ -229,6 +235,6 @@ def _files(key: RunKey, shape: Shape) -> pa.RecordBatch:
         AttributeType.FILE_SERIES,
         pa.repeat("samples/image", shape.files),
         **step_columns(pa.array(range(shape.files), pa.float64())),
-        timestamp=_times(0, shape.files, 0),
+        timestamp=_times(shape.files, 0),
         file_value=pa.array(cells, SCHEMA.field("file_value").type),
     )

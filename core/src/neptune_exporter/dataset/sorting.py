@@ -1,0 +1,217 @@
+"""Bringing what was collected into the order of a part: by attribute path, type and step."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, step_as_float
+
+_STEPS = ("step", "step_float64")
+_FEW_ROWS = 16
+"""Series with fewer rows a batch are gathered row by row, longer ones stretch by stretch."""
+
+
+@dataclass
+class Batch:
+    """Rows whose attributes are numbers: equal numbers stand together."""
+
+    codes: pa.Array
+    columns: dict[str, pa.Array]
+    """Columns that are all null are left out."""
+
+
+@dataclass(frozen=True)
+class SortedRows:
+    """Rows by attribute path, type and step."""
+
+    keys: list[tuple[str, str]]
+    """Attribute path and type of each series, in order."""
+    ends: list[int]
+    """The row after the last of each series."""
+    columns: dict[str, pa.Array]
+    """Of `FULL_SCHEMA` without the attribute's name and the run's; those that are all null are left out."""
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    @property
+    def extras(self) -> frozenset[str]:
+        """The extra columns that a part needs for these rows."""
+        return frozenset(self.columns) & frozenset(EXTRA_COLUMNS.names)
+
+    def series(self) -> Iterator[tuple[tuple[str, str], int, int]]:
+        """Key, first row and end of every series."""
+        start = 0
+        for key, end in zip(self.keys, self.ends, strict=True):
+            yield key, start, end
+            start = end
+
+    def step_at(self, row: int) -> float:
+        """The step, infinite where there is none: such rows come last."""
+        steps = _steps({name: column.slice(row, 1) for name, column in self.columns.items()})
+        value = steps[0].as_py() if steps is not None else None
+        return float("inf") if value is None else float(value)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Rows of one series that stand together in a batch."""
+
+    rank: int
+    batch: int
+    start: int
+    end: int
+
+
+def grouped(batch: Batch) -> Batch:
+    """The batch with the rows of each attribute together, in the order that they had."""
+    if _never_falls(batch.codes):
+        return batch
+    return _taken(batch, pc.array_sort_indices(batch.codes))
+
+
+def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
+    """Join batches, and empty the list on the way so that memory is not needed twice.
+
+    Args:
+        batches: What `grouped` gave.
+        key_of: Attribute path and type for each code.
+    """
+    ranks = _ranks(batches, key_of)
+    pieces = list(_pieces(batches, ranks))
+    if len(batches) > 1 and len(pieces) * _FEW_ROWS > sum(len(b.codes) for b in batches):
+        batches[:] = [_ordered(batches, ranks)]
+        pieces = list(_pieces(batches, ranks))
+    pieces.sort(key=lambda piece: piece.rank)
+    keys, ends = _series(pieces, {rank: key_of[code] for code, rank in ranks.items()})
+    stretches = list(_stretches(pieces))
+    names = {name: None for batch in batches for name in batch.columns}
+    columns = {}
+    for name in [*(n for n in _STEPS if n in names), *(n for n in names if n not in _STEPS)]:
+        columns[name] = pa.concat_arrays(
+            [
+                batches[s.batch].columns[name].slice(s.start, s.end - s.start)
+                if name in batches[s.batch].columns
+                else pa.nulls(s.end - s.start, FULL_SCHEMA.field(name).type)
+                for s in stretches
+            ]
+        )
+        for batch in batches:
+            batch.columns.pop(name, None)
+    batches.clear()
+    return _by_step(SortedRows(keys, ends, columns))
+
+
+def _ranks(batches: list[Batch], key_of: list[tuple[str, str]]) -> dict[int, int]:
+    """Where the key of each code that occurs stands among all of them."""
+    used = {code for batch in batches for code in pc.unique(batch.codes).to_pylist()}
+    return {code: rank for rank, code in enumerate(sorted(used, key=key_of.__getitem__))}
+
+
+def _pieces(batches: list[Batch], ranks: dict[int, int]) -> Iterator[_Piece]:
+    for number, batch in enumerate(batches):
+        encoded = pc.run_end_encode(batch.codes)
+        start = 0
+        for code, end in zip(encoded.values.to_pylist(), encoded.run_ends.to_pylist(), strict=True):
+            yield _Piece(ranks[code], number, start, end)
+            start = end
+
+
+def _series(
+    pieces: list[_Piece], key_of: dict[int, tuple[str, str]]
+) -> tuple[list[tuple[str, str]], list[int]]:
+    keys, ends, end = [], [], 0
+    for index, piece in enumerate(pieces):
+        end += piece.end - piece.start
+        if index + 1 == len(pieces) or pieces[index + 1].rank != piece.rank:
+            keys.append(key_of[piece.rank])
+            ends.append(end)
+    return keys, ends
+
+
+def _stretches(pieces: list[_Piece]) -> Iterator[_Piece]:
+    """Pieces that go on where the one before ended are one."""
+    current: _Piece | None = None
+    for piece in pieces:
+        if current is not None and (current.batch, current.end) == (piece.batch, piece.start):
+            current = _Piece(current.rank, current.batch, current.start, piece.end)
+            continue
+        if current is not None:
+            yield current
+        current = piece
+    if current is not None:
+        yield current
+
+
+def _ordered(batches: list[Batch], ranks: dict[int, int]) -> Batch:
+    """All batches as one, ordered by rank."""
+    lengths = [len(batch.codes) for batch in batches]
+    rank_of = pa.array([ranks.get(code, 0) for code in range(max(ranks) + 1)], pa.int32())
+    codes = pa.concat_arrays([batch.codes for batch in batches])
+    columns = {}
+    for name in {name: None for batch in batches for name in batch.columns}:
+        kind = FULL_SCHEMA.field(name).type
+        columns[name] = pa.concat_arrays(
+            [
+                b.columns.pop(name) if name in b.columns else pa.nulls(n, kind)
+                for b, n in zip(batches, lengths, strict=True)
+            ]
+        )
+    return _taken(Batch(codes, columns), pc.array_sort_indices(rank_of.take(codes)))
+
+
+def _by_step(rows: SortedRows) -> SortedRows:
+    """Order each series by step, rows without one last; rows of one step keep their order."""
+    steps = _steps(rows.columns)
+    if steps is None or len(rows) < 2:
+        return rows
+    earlier, later = steps.slice(0, len(rows) - 1), steps.slice(1)
+    falls = pc.or_kleene(pc.less(later, earlier), pc.and_(pc.is_null(earlier), pc.is_valid(later)))
+    boundaries = set(rows.ends)
+    wrong = [row + 1 for row in pc.indices_nonzero(falls).to_pylist() if row + 1 not in boundaries]
+    if not wrong:
+        return rows
+    parts: list[pa.Array] = []
+    for _, start, end in rows.series():
+        count = end - start
+        order = pc.array_sort_indices(steps.slice(start, count)) if _any_in(wrong, start, end) else None
+        identity = pa.array(range(start, end), pa.uint64())
+        parts.append(identity if order is None else identity.take(order))
+    order = pa.concat_arrays(parts)
+    return SortedRows(
+        rows.keys, rows.ends, {name: column.take(order) for name, column in rows.columns.items()}
+    )
+
+
+def _any_in(ordered: list[int], start: int, end: int) -> bool:
+    index = bisect.bisect_left(ordered, start)
+    return index < len(ordered) and ordered[index] < end
+
+
+def _taken(batch: Batch, order: pa.Array) -> Batch:
+    columns = {}
+    for name in list(batch.columns):
+        columns[name] = batch.columns.pop(name).take(order)
+    return Batch(batch.codes.take(order), columns)
+
+
+def _steps(columns: dict[str, pa.Array]) -> pa.Array | None:
+    """Something to order steps by, exact unless a step is beyond decimals."""
+    if "step_float64" not in columns:
+        return columns.get("step")
+    known = [columns[name] for name in _STEPS if name in columns]
+    if len(known) == 1:
+        return known[0]
+    return step_as_float(pa.RecordBatch.from_arrays(known, names=list(_STEPS)))
+
+
+def _never_falls(values: pa.Array) -> bool:
+    count = len(values)
+    if count < 2:
+        return True
+    return bool(pc.all(pc.less_equal(values.slice(0, count - 1), values.slice(1)), min_count=0).as_py())
