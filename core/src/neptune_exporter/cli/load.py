@@ -25,7 +25,7 @@ from neptune_exporter.cli.output import (
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset
-from neptune_exporter.cli.verify import comparison_lines
+from neptune_exporter.cli.verify import comparison_lines, verdict_counts
 from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.reporters.table import Cell, table
@@ -194,10 +194,7 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
         click.echo(_losses(result))
         click.echo(f"\nloss report: {written}")
     if result.comparisons:
-        equal = sum(c.verdict.value == "=" for c in result.comparisons)
-        click.echo(
-            f"\ncompared with the target: {equal:,} of {counted(len(result.comparisons), 'item')} equal"
-        )
+        click.echo(f"\ncompared with the target: {verdict_counts(result.comparisons)}")
         echo_list("Differences", comparison_lines(result.mismatches))
 
 

@@ -93,18 +93,25 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
     from rich.text import Text
 
     class Plain(ProgressColumn):
         """Texts of others, shown as they are."""
 
         def __init__(self, field: str) -> None:
-            super().__init__()
+            super().__init__(Column(no_wrap=True))
             self._field = field
 
         def render(self, task: Task) -> Text:
             return Text(task.description if self._field == "description" else str(task.fields[self._field]))
 
-    columns = (SpinnerColumn(), Plain("description"), BarColumn(), Plain("figures"), TimeRemainingColumn())
+    columns = (
+        SpinnerColumn(),
+        Plain("description"),
+        BarColumn(bar_width=20),
+        Plain("figures"),
+        TimeRemainingColumn(),
+    )
     with Bar(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4) as bar:
         yield BarProgress(bar)
