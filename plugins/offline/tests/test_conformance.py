@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -11,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import Source
+from neptune_exporter.model import RunKey
 from neptune_exporter.testing import SampleRun, SourceConformance, sample_runs
 from neptune_exporter.testing.corpus import PROJECT
+from neptune_exporter_offline import wire
 from neptune_exporter_offline.plugin import make_source, neptune_exporter_sources
 from neptune_exporter_offline.settings import OfflineSettings
 from neptune_exporter_offline.testing import neptune2, scale
@@ -58,30 +63,61 @@ def neptune2_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[
 
 class TestNeptuneScale(SourceConformance):
     capabilities = SPEC.capabilities
+    directory: Path
 
     @pytest.fixture
     def source_runs(self, scale_runs: tuple[Path, list[SampleRun]]) -> Sequence[SampleRun]:
         return scale_runs[1]
 
     @pytest.fixture
-    def source(self, scale_runs: tuple[Path, list[SampleRun]]) -> Iterator[Source]:
-        source = make_source(OfflineSettings(path=(str(scale_runs[0]),)))
+    def source(self, scale_runs: tuple[Path, list[SampleRun]], tmp_path: Path) -> Iterator[Source]:
+        self.directory = tmp_path / ".neptune"
+        shutil.copytree(scale_runs[0], self.directory)
+        source = make_source(OfflineSettings(path=(str(self.directory),)))
         yield source
         source.close()
+
+    def break_attribute(self, key: RunKey, path: str) -> bool:
+        """A value of a kind that only a later client knows."""
+        update = wire.UpdateRunSnapshot()
+        update.append[path].SetInParent()
+        for database in self.directory.rglob("*.sqlite3"):
+            with closing(sqlite3.connect(database)) as connection, connection:
+                if connection.execute("SELECT project, run_id FROM metadata").fetchone() == (
+                    key.project_id,
+                    key.run_id,
+                ):
+                    connection.execute(
+                        "INSERT INTO run_operations "
+                        "(timestamp, operation_type, operation, operation_size_bytes) VALUES (0, 0, ?, 0)",
+                        (update.SerializeToString(),),
+                    )
+                    return True
+        return False
 
 
 class TestNeptune2(SourceConformance):
     capabilities = SPEC.capabilities
     ignored_attributes = frozenset({"sys/creation_time", "source_code/entrypoint", "source_code/files"})
+    directory: Path
+    held: dict[str, SampleRun]
 
     @pytest.fixture
     def source_runs(self, neptune2_runs: tuple[Path, dict[str, SampleRun]]) -> Sequence[SampleRun]:
         return list(neptune2_runs[1].values())
 
     @pytest.fixture
-    def source(self, neptune2_runs: tuple[Path, dict[str, SampleRun]]) -> Iterator[Source]:
-        directory, held = neptune2_runs
-        run_ids = tuple(f"{folder}={sample.key.run_id}" for folder, sample in held.items())
-        source = make_source(OfflineSettings(path=(str(directory),), project=PROJECT, run_id=run_ids))
+    def source(self, neptune2_runs: tuple[Path, dict[str, SampleRun]], tmp_path: Path) -> Iterator[Source]:
+        self.directory, self.held = tmp_path / ".neptune", neptune2_runs[1]
+        shutil.copytree(neptune2_runs[0], self.directory)
+        run_ids = tuple(f"{folder}={sample.key.run_id}" for folder, sample in self.held.items())
+        source = make_source(OfflineSettings(path=(str(self.directory),), project=PROJECT, run_id=run_ids))
         yield source
         source.close()
+
+    def break_attribute(self, key: RunKey, path: str) -> bool:
+        """An operation that nobody can understand."""
+        (folder,) = (name for name, sample in self.held.items() if sample.key == key)
+        broken = {"type": "LogFloats", "path": path.split("/"), "values": [{"value": None}]}
+        neptune2.append_operations(self.directory / "offline" / folder, broken)
+        return True
