@@ -1,4 +1,4 @@
-"""Train the model while the real Neptune clients log it, offline, and keep our own account of what was logged.
+"""Train the model while the real Neptune clients log it, offline, and keep an account of what was logged.
 
     python train.py FOLDER
 
@@ -71,7 +71,7 @@ def train_with_neptune2(folder: Path) -> Account:
     for name, value in config.items():
         run[f"config/{name}"] = value
     run["config/started"] = datetime(2025, 3, 1, 12, 0, tzinfo=timezone.utc)
-    account.parameters = len(config) + 1
+    account.parameters = len(config) + 2  # the client adds source_code/entrypoint by itself
 
     x, y = two_moons(400, noise=0.15, seed=1)
     network = Network(HIDDEN, seed=2)
@@ -81,7 +81,9 @@ def train_with_neptune2(folder: Path) -> Account:
         account.point(progress.loss, progress.epoch)
         account.point(progress.accuracy, progress.epoch)
         if progress.end_of_epoch:
-            run["logs/training"].append(f"epoch {progress.epoch:.0f}: loss {progress.loss:.4f}", step=progress.epoch)
+            run["logs/training"].append(
+                f"epoch {progress.epoch:.0f}: loss {progress.loss:.4f}", step=progress.epoch
+            )
             account.log_lines += 1
 
     report = f"final loss {progress.loss!r}\n".encode()
@@ -99,7 +101,9 @@ def train_with_neptune2(folder: Path) -> Account:
     return account
 
 
-def train_with_scale(folder: Path, run_id: str, network: Network, parent: tuple[str, float] | None) -> Account:
+def train_with_scale(
+    folder: Path, run_id: str, network: Network, parent: tuple[str, float] | None
+) -> Account:
     """A run through neptune-scale in offline mode; a fork goes on where its parent was."""
     account = Account(tags=["scale"], parent=parent[0] if parent else None)
     run = ScaleRun(
