@@ -231,7 +231,8 @@ def test_losses_are_one_table_a_file_and_exit_code_3(run: Run, tracker: ModuleTy
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("negative-step")]
     assert line.split()[:4] == ["negative-step", "2", "2", "7"]
     assert line.endswith(why)
-    (report,) = Path("exports").glob("losses-*.jsonl")
+    assert sorted(p.name for p in Path("exports").iterdir()) == ["data", "files"]  # which may be read-only
+    (report,) = Path().glob("losses-*.jsonl")
     records = [json.loads(line) for line in report.read_text().splitlines()]
     assert sorted((r["run"]["run_id"], r["reason"], r["count"]) for r in records) == [
         ("RUN-1", "negative-step", 3),
@@ -247,6 +248,32 @@ def test_what_was_asked_to_be_dropped_is_no_failure(run: Run, tracker: ModuleTyp
     assert result.exit_code == 0
     assert "(as asked for)" in result.stdout
     assert json.loads(Path("losses.jsonl").read_text())["requested"] is True
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_job(run: Run, tracker: ModuleType) -> None:
+    run(*EXPORT)
+    tracker.source.reads.clear()
+    Path("taken").write_text("a file where a folder should be")
+    for arguments in (
+        (*EXPORT, "--force", "--error-report-file", "taken/errors.jsonl"),
+        (*LOAD, "--loss-report", "taken/losses.jsonl"),
+    ):
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"{arguments[-2]}: {Path(arguments[-1])} cannot be written: " in result.stderr
+    assert (tracker.source.reads, tracker.target.runs) == ([], {})
+
+
+def test_a_default_report_that_cannot_be_written_costs_no_result(
+    run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neptune_exporter.cli.export_report.report_name", lambda what: "x" * 300)
+    tracker.source.fail_attribute(RUN_1, "lr")
+    result = run(*EXPORT, "--json")
+    assert result.exit_code == 3
+    told = document(result)
+    assert (len(told["failures"]), told["error_report"]) == (1, None)
+    assert "cannot be written" in result.stderr
 
 
 def test_a_run_that_does_not_arrive(run: Run, tracker: ModuleType) -> None:

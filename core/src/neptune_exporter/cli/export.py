@@ -10,6 +10,7 @@ import click
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
+from neptune_exporter.cli.output import prepare_report
 from neptune_exporter.cli.selection import attributes as attribute_selection
 from neptune_exporter.cli.selection import period, projects, regular_expression, run_ids
 from neptune_exporter.cli.state import state_of
@@ -179,6 +180,8 @@ def _run(
     )
     named = _projects(spec, project_ids, workspace, project_pattern, project_exclude_pattern)
     settings = plugin_settings(state, "exporter", spec)
+
+    prepare_report(None if dry_run else error_report_file, "--error-report-file")
 
     from neptune_exporter.cli.export_report import report_export
     from neptune_exporter.cli.progress import shown_progress

@@ -11,12 +11,11 @@ import click
 
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import (
-    beside,
     counted,
     echo_list,
-    json_lines,
     plain,
     print_json,
+    report_name,
     write_report,
 )
 from neptune_exporter.contract import AttributeFailure
@@ -30,7 +29,10 @@ def report_export(
     result: ExportResult, job: ExportOptions, *, as_json: bool, report: Path | None
 ) -> ExitCode:
     """Print the result, write the error report, and say what the exit code is."""
-    written = None if job.dry_run else _write_errors(result, job, report)
+    written = None
+    if not job.dry_run:
+        default = job.data_path.parent / report_name("errors")
+        written = write_report(report, default, list(_error_records(result)))
     code = _exit_code(result)
     if as_json:
         print_json({**_document(result, job), "error_report": written, "exit_code": code})
@@ -46,18 +48,6 @@ def _exit_code(result: ExportResult) -> ExitCode:
         return ExitCode.COMPLETE
     something = result.planned or any(p.exported or p.up_to_date for p in result.projects)
     return ExitCode.PARTIAL if something else ExitCode.FAILURE
-
-
-def _write_errors(result: ExportResult, job: ExportOptions, report: Path | None) -> Path | None:
-    records = list(_error_records(result))
-    if report is not None:
-        write_report(report, json_lines(records), "--error-report-file")
-        return report
-    if not records:
-        return None
-    path = beside(job.data_path, "errors", ".jsonl")
-    write_report(path, json_lines(records), "--error-report-file", append=True)
-    return path
 
 
 def _error_records(result: ExportResult) -> Iterator[dict[str, Any]]:

@@ -14,12 +14,12 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode, one_line
 from neptune_exporter.cli.output import (
-    beside,
     counted,
     echo_list,
-    json_lines,
     plain,
+    prepare_report,
     print_json,
+    report_name,
     write_report,
 )
 from neptune_exporter.cli.selection import run_ids, split_lists
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @opt.report_file(
     "--loss-report",
     help="JSON lines of what the target could not hold. "
-    "Default: losses-<time>.jsonl beside the data, if anything was lost.",
+    "Default: ./losses-<time>.jsonl, if anything was lost.",
 )
 @opt.as_json
 @click.pass_context
@@ -79,6 +79,7 @@ def load(
     patterns, ids = run_ids(runs)
     settings = plugin_settings(state, "loader", spec)
     existing_dataset(data_path)
+    prepare_report(None if dry_run else loss_report, "--loss-report")
 
     from neptune_exporter.cli.progress import shown_progress
     from neptune_exporter.contract.sink import LoadOptions
@@ -114,7 +115,10 @@ def selected_loader(ctx: click.Context, name: str | None) -> SinkSpec:
 
 
 def _report(result: LoadResult, job: LoadJobOptions, *, as_json: bool, report: Path | None) -> ExitCode:
-    written = None if job.dry_run else _write_losses(result, job, report)
+    written = None
+    if not job.dry_run:
+        # Not beside the data: an archive is only read.
+        written = write_report(report, Path(report_name("losses")), [plain(loss) for loss in result.losses])
     code = _exit_code(result)
     if as_json:
         print_json({**_document(result, job), "loss_report": written, "exit_code": code})
@@ -132,18 +136,6 @@ def _exit_code(result: LoadResult) -> ExitCode:
         return ExitCode.COMPLETE
     arrived = result.loaded or result.already_loaded
     return ExitCode.FAILURE if result.failed and not arrived else ExitCode.PARTIAL
-
-
-def _write_losses(result: LoadResult, job: LoadJobOptions, report: Path | None) -> Path | None:
-    text = json_lines(plain(loss) for loss in result.losses)
-    if report is not None:
-        write_report(report, text, "--loss-report")
-        return report
-    if not result.losses:
-        return None
-    path = beside(job.data_path, "losses", ".jsonl")
-    write_report(path, text, "--loss-report", append=True)
-    return path
 
 
 def _document(result: LoadResult, job: LoadJobOptions) -> dict[str, Any]:
@@ -192,7 +184,8 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
     if result.losses:
         click.echo("\nWhat the target could not hold:")
         click.echo(_losses(result))
-        click.echo(f"\nloss report: {written}")
+        if written is not None:
+            click.echo(f"\nloss report: {written}")
     if result.comparisons:
         click.echo(f"\ncompared with the target: {verdict_counts(result.comparisons)}")
         echo_list("Differences", comparison_lines(result.mismatches))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -19,6 +20,8 @@ from neptune_exporter.contract.errors import UsageError
 
 SHOWN = 20
 """Of a list of what went wrong, so many are shown; all are in the report."""
+
+_log = logging.getLogger(__name__)
 
 _MESSAGES = frozenset({"message", "error"})
 """Fields whose text came from elsewhere. Others hold data, which must stay as it is."""
@@ -52,29 +55,45 @@ def print_json(document: Mapping[str, Any]) -> None:
     click.echo(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def write_report(path: Path, text: str, option: str, *, append: bool = False) -> None:
-    """Write a report file, with its folder.
+def prepare_report(path: Path | None, option: str) -> None:
+    """Begin the report that a person asked for: before the job, which may take days, not after it.
 
     Raises:
         UsageError: it cannot be written there.
     """
+    if path is None:
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a" if append else "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        path.write_bytes(b"")
     except OSError as error:
         raise UsageError(f"{option}: {path} cannot be written: {error.strerror}") from error
 
 
-def beside(data_path: Path, what: str, suffix: str) -> Path:
-    """Where a report goes that nobody named: beside the data, `errors-20240501T120000Z.jsonl`."""
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return data_path.absolute().parent / f"{what}-{now}{suffix}"
+def write_report(given: Path | None, default: Path, records: Sequence[Mapping[str, Any]]) -> Path | None:
+    """Write one record a line, to the given file or else to the default one if there is any record.
+
+    Returns:
+        Where it is; None if there is none, or none could be written (which is logged: the
+        result of the job is worth more than its report).
+    """
+    if given is None and not records:
+        return None
+    path = given or default
+    lines = (json.dumps(plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.writelines(lines)
+    except OSError as error:
+        _log.error("the report %s cannot be written: %s", path, error.strerror)
+        return None
+    return path
 
 
-def json_lines(records: Iterable[Mapping[str, Any]]) -> str:
-    """One record a line."""
-    return "".join(json.dumps(plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
+def report_name(what: str) -> str:
+    """The name of a report that nobody named: `errors-20240501T120000Z.jsonl`."""
+    return f"{what}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.jsonl"
 
 
 def echo_list(title: str, lines: Sequence[str], more: str = "") -> None:
