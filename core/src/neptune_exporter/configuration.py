@@ -20,7 +20,6 @@ from pathlib import Path
 
 from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.settings import METADATA_KEY, Secret, SettingInfo
-from neptune_exporter.redaction import remember
 
 FILE_NAME = "neptune-exporter.toml"
 
@@ -200,8 +199,6 @@ def resolve_settings(
         elif field.required:
             variables = " or ".join(field.variables)
             raise UsageError(f"{plugin} needs {field.flag}, or the variable {variables}: {field.info.help}")
-        elif isinstance(field.default, Secret):
-            remember(field.default.reveal())
     return settings(**values)
 
 
@@ -268,8 +265,6 @@ def _convert(field: SettingField, found: _Found) -> object:
     if converted is None or not _is_allowed(field.info, converted):
         shown = "" if field.type is Secret else f", not {value!r}"
         raise UsageError(f"{found.place}: must be {field.expected}{shown}")
-    if isinstance(converted, Secret):
-        remember(converted.reveal())
     if isinstance(converted, Path):
         converted = converted.expanduser()
         return found.folder / converted if found.folder is not None else converted

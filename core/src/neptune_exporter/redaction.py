@@ -1,6 +1,6 @@
 """Keeps credentials out of everything that is written for people: logs, errors, reports, receipts.
 
-Every `Secret` that a setting resolves to is remembered here, and `redact` takes it
+Every `Secret` is remembered here when it is made, and `redact` takes it
 out of a text whoever wrote it: a vendor's client, a server's reply, a traceback.
 """
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import pickle
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -185,6 +187,21 @@ def test_a_secret_is_shown_nowhere_and_taken_out_of_every_text() -> None:
     assert found.token.reveal() == "s3cr/et +tok"
     assert "s3cr" not in f"{found!r} {found} {found.token:>20} {[found.token]}"
     assert redact("GET /?key=s3cr%2Fet%20%2Btok (s3cr/et +tok) s3cr%2Fet+%2Btok") == "GET /?key=*** (***) ***"
+
+
+def test_a_secret_that_a_plugin_found_by_itself_is_taken_out_too() -> None:
+    stored = Secret("kept-in-a-keyring")
+    assert redact("Bearer kept-in-a-keyring") == "Bearer ***"
+    # Units of work are pickled for other processes, which know no secret yet.
+    code = (
+        "import pickle, sys; from neptune_exporter.redaction import redact\n"
+        "secret = pickle.load(sys.stdin.buffer)\n"
+        "print(redact('Bearer ' + secret.reveal()))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(stored), capture_output=True, timeout=60, check=True
+    )
+    assert result.stdout.strip() == b"Bearer ***"
 
 
 def test_a_secret_of_the_wrong_type_in_a_file_is_not_shown() -> None:

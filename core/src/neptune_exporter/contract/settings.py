@@ -16,16 +16,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neptune_exporter.redaction import remember
+
 METADATA_KEY = "neptune_exporter.setting"
 
 
 class Secret:
-    """A value that no repr, log, error, receipt or report ever shows. `reveal()` gives it."""
+    """A value that no repr, log, error, receipt or report ever shows. `reveal()` gives it.
+
+    From the moment that it is made, it is also taken out of whatever others write: a
+    plugin that finds a credential by itself makes it a `Secret` before using it.
+    """
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
         self._value = value
+        remember(value)
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        return Secret, (self._value,)  # made anew, and so remembered, in a worker process
 
     def reveal(self) -> str:
         return self._value
