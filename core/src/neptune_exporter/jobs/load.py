@@ -24,7 +24,7 @@ from neptune_exporter.contract import (
     Verdict,
     failpoint,
 )
-from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import parents_first, select_runs
 from neptune_exporter.model import AttributeType, RunKey, RunKind
@@ -120,8 +120,16 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     return result
 
 
-def _by_project(runs: list[ExportedRun]) -> dict[str, list[ExportedRun]]:
-    projects: dict[str, list[ExportedRun]] = {}
+def _why_incomplete(run: StoredRun) -> str:
+    if run.pending:
+        return "its export was interrupted while publishing: run the export again"
+    problems = [*run.problems, *run.missing_parts()]
+    what = "; ".join(problems) or "its first part is missing"
+    return f"not loaded, because it is damaged: {what}; `neptune-exporter verify` tells more"
+
+
+def _by_project(runs: list[StoredRun]) -> dict[str, list[StoredRun]]:
+    projects: dict[str, list[StoredRun]] = {}
     for run in runs:
         projects.setdefault(run.key.project_id, []).append(run)
     return projects
@@ -141,7 +149,7 @@ class _Load:
         self._outcome: dict[RunKey, LoadedRun | None] = {}
         self._stop = threading.Event()
 
-    def load(self, project_id: str, runs: list[ExportedRun]) -> None:
+    def load(self, project_id: str, runs: list[StoredRun]) -> None:
         self._progress.start(f"load {project_id}", len(runs))
         try:
             ready = parents_first([run for run in runs if self._is_loadable(run)])
@@ -156,10 +164,9 @@ class _Load:
         finally:
             self._progress.finish()
 
-    def _is_loadable(self, run: ExportedRun) -> bool:
+    def _is_loadable(self, run: StoredRun) -> bool:
         if not run.complete:
-            message = "its export was interrupted: run the export again, or `verify` the dataset"
-            self._result.failed.append((run.key, message))
+            self._result.failed.append((run.key, _why_incomplete(run)))
             return False
         if run.key.kind is not RunKind.RUN and not self._capabilities.models:
             count = sum(c.rows for c in run.counts().values())
@@ -169,10 +176,10 @@ class _Load:
         self._result.export_failures += len(run.failures)
         return True
 
-    def _load_all(self, runs: list[ExportedRun]) -> None:
+    def _load_all(self, runs: list[StoredRun]) -> None:
         waiting = list(runs)
         selected = {run.key for run in runs}
-        running: dict[Future[LoadedRun], ExportedRun] = {}
+        running: dict[Future[LoadedRun], StoredRun] = {}
         with ThreadPoolExecutor(self._workers) as executor:
             try:
                 while waiting or running:
@@ -187,10 +194,10 @@ class _Load:
     def _submit(
         self,
         executor: ThreadPoolExecutor,
-        waiting: list[ExportedRun],
+        waiting: list[StoredRun],
         selected: set[RunKey],
-        running: dict[Future[LoadedRun], ExportedRun],
-    ) -> list[ExportedRun]:
+        running: dict[Future[LoadedRun], StoredRun],
+    ) -> list[StoredRun]:
         later = []
         for run in waiting:
             parent = run.parent()
@@ -217,7 +224,7 @@ class _Load:
         failpoint("load.run-loaded")
         return loaded
 
-    def _collect(self, running: dict[Future[LoadedRun], ExportedRun]) -> None:
+    def _collect(self, running: dict[Future[LoadedRun], StoredRun]) -> None:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             run = running.pop(future)
@@ -238,7 +245,7 @@ class _Load:
                 self._progress.advance(runs=1, rows=rows)
 
 
-def _verify_loaded(sink: Sink, runs: list[ExportedRun], result: LoadResult, progress: Progress) -> None:
+def _verify_loaded(sink: Sink, runs: list[StoredRun], result: LoadResult, progress: Progress) -> None:
     arrived = {key for key, _ in result.loaded}
     progress.start("check what arrived", len(arrived))
     for run in runs:

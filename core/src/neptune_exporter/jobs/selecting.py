@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from neptune_exporter.contract import ExportedRun, RunSelection, UsageError
-from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.model import RunKey
 
+_Run = TypeVar("_Run", bound=ExportedRun)
 
-def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection) -> Iterator[ExportedRun]:
+
+def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection) -> Iterator[StoredRun]:
     """The runs of the dataset that were asked for, project by project.
 
     Raises:
@@ -27,18 +30,18 @@ def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection
                 yield run
 
 
-def parents_first(runs: Sequence[ExportedRun]) -> list[ExportedRun]:
+def parents_first(runs: Sequence[_Run]) -> list[_Run]:
     """The runs in an order in which a fork comes after its parent, otherwise as given.
 
     A circle of parents, which Neptune cannot make but a file can hold, is broken
     at its first run.
     """
     by_key = {run.key: run for run in runs}
-    ordered: list[ExportedRun] = []
+    ordered: list[_Run] = []
     seen: set[RunKey] = set()
     for run in runs:
-        line: list[ExportedRun] = []
-        ancestor: ExportedRun | None = run
+        line: list[_Run] = []
+        ancestor: _Run | None = run
         while ancestor is not None and ancestor.key not in seen:
             seen.add(ancestor.key)
             line.append(ancestor)

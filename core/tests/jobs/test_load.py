@@ -1,0 +1,190 @@
+"""Load jobs, from a real dataset on disk into the sink in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.contract import (
+    AuthenticationError,
+    Comparison,
+    ExportedRun,
+    LoadedRun,
+    NoSettings,
+    RunSelection,
+    SinkCapabilities,
+    SinkError,
+    SinkSpec,
+    SourceSpec,
+    UsageError,
+    Verdict,
+)
+from neptune_exporter.jobs.export import ExportOptions, export_runs
+from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
+from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.selecting import parents_first
+from neptune_exporter.jobs.verify import verify_sink
+from neptune_exporter.model import RunKey, RunKind, SysAttribute
+from neptune_exporter.testing.corpus import sample_runs
+from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.facts import difference, facts_of_run
+from neptune_exporter.testing.memory_sink import MemorySink, MemoryTarget
+from neptune_exporter.testing.memory_source import MemorySource
+from neptune_exporter.testing.runs import SampleRun, parameter
+
+VERIFYING = SinkCapabilities(verifies=True)
+
+
+def dataset(folder: Path, runs: Sequence[SampleRun]) -> None:
+    source = MemorySource(runs)
+    spec = SourceSpec("memory", "in memory", lambda settings: source, NoSettings, MemorySource.CAPABILITIES)
+    chosen = RunSelection(include_archived=True, kinds=frozenset(RunKind))
+    options = ExportOptions((), folder / "data", folder / "files", runs=chosen)
+    assert export_runs(spec, NoSettings(), options, NoProgress()).complete
+
+
+def load(
+    sink: MemorySink, folder: Path, capabilities: SinkCapabilities = VERIFYING, **options: object
+) -> LoadResult:
+    spec = SinkSpec("memory", "in memory", lambda settings, load: sink, NoSettings, capabilities)
+    chosen = LoadJobOptions(folder / "data", folder / "files", **options)  # type: ignore[arg-type]
+    return load_runs(spec, NoSettings(), chosen, NoProgress())
+
+
+def run_of(run_id: str, parent: str | None = None, project: str = "acme/vision") -> SampleRun:
+    run = SampleRun(RunKey(project, run_id), (parameter("config/lr", 0.5),))
+    return run.plus(parameter(SysAttribute.FORK_PARENT, parent)) if parent else run
+
+
+class Recording(MemorySink):
+    """Notes the order in which runs were loaded, and what parent each came with."""
+
+    def __init__(self) -> None:
+        super().__init__(target=MemoryTarget())
+        self.order: list[tuple[str, bool]] = []
+        self.guard = threading.Lock()
+
+    def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+        loaded = super().load(run, parent)
+        with self.guard:
+            self.order.append((run.key.run_id, parent is not None))
+        return loaded
+
+
+def test_everything_of_the_corpus_arrives_and_is_found_equal(tmp_path: Path) -> None:
+    runs = sample_runs()
+    dataset(tmp_path, runs)
+    target = MemoryTarget()
+    result = load(MemorySink(target=target), tmp_path)
+    assert result.complete and not result.mismatches
+    assert len(result.loaded) == len(runs)
+    assert result.comparisons and all(c.verdict is Verdict.EQUAL for c in result.comparisons)
+    for run in runs:
+        without_previews = run.adapted(
+            lambda a: replace(a, entries=tuple(e for e in a.entries if not e.preview))
+        )
+        assert difference(facts_of_run(without_previews), target.runs[run.key].facts()) == ""
+
+
+def test_parents_come_first_and_children_get_them(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a", "b"), run_of("b", "c"), run_of("c"), run_of("d", "missing")])
+    sink = Recording()
+    assert load(sink, tmp_path, workers=4).complete
+    order = dict(sink.order)
+    assert order == {"a": True, "b": True, "c": False, "d": False}
+    names = [name for name, _ in sink.order]
+    assert names.index("c") < names.index("b") < names.index("a")
+
+
+def test_a_circle_of_parents_is_loaded_all_the_same(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a", "b"), run_of("b", "a"), run_of("self", "self")])
+    sink = Recording()
+    assert load(sink, tmp_path).complete
+    assert {name for name, _ in sink.order} == {"a", "b", "self"}
+
+
+def test_parents_first_keeps_the_given_order_otherwise() -> None:
+    runs = [MemoryRun(run_of(*pair)) for pair in [("z",), ("a", "m"), ("m",), ("b",)]]
+    assert [r.key.run_id for r in parents_first(runs)] == ["z", "m", "a", "b"]
+
+
+def test_a_child_waits_for_a_later_load_when_its_parent_fails(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("parent"), run_of("child", "parent"), run_of("other")])
+    sink = Recording()
+    sink.fail_run(RunKey("acme/vision", "parent"), SinkError("HTTP 503"))
+    result = load(sink, tmp_path)
+    failed = {key.run_id: message for key, message in result.failed}
+    assert failed["parent"] == "HTTP 503" and "parent" in failed["child"]
+    assert [key.run_id for key, _ in result.loaded] == ["other"]
+    assert not result.complete
+    again = load(sink, tmp_path)
+    assert again.complete
+    assert {k.run_id for k, _ in again.already_loaded} == {"other"}
+
+
+def test_refused_credentials_end_the_load(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a"), run_of("b")])
+    sink = Recording()
+    sink.fail_run(RunKey("acme/vision", "a"), AuthenticationError("the key was refused"))
+    with pytest.raises(AuthenticationError, match="refused"):
+        load(sink, tmp_path, workers=1)
+
+
+def test_model_objects_are_a_loss_where_the_target_has_no_place(tmp_path: Path) -> None:
+    run = replace(run_of("MOD"), key=RunKey("acme/vision", "MOD", RunKind.MODEL))
+    dataset(tmp_path, [run])
+    result = load(Recording(), tmp_path, SinkCapabilities(models=False))
+    assert [(loss.reason, loss.count) for loss in result.losses] == [("model-object", 1)]
+    assert not result.complete and not result.loaded
+
+
+def test_a_dry_run_makes_no_sink(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a"), run_of("b")])
+
+    def factory(settings: object, options: object) -> MemorySink:
+        raise AssertionError("a dry run needs no sink")
+
+    spec = SinkSpec("memory", "in memory", factory)
+    options = LoadJobOptions(tmp_path / "data", tmp_path / "files", dry_run=True)
+    result = load_runs(spec, NoSettings(), options, NoProgress())
+    assert [(p.key.run_id, sum(p.rows.values())) for p in result.planned] == [("a", 1), ("b", 1)]
+
+
+def test_only_what_is_named_is_loaded(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("RUN-1"), run_of("RUN-10"), run_of("RUN-1", project="acme/b")])
+    sink = Recording()
+    load(sink, tmp_path, project_ids=("acme/vision",), runs=RunSelection(patterns=("RUN-1",)))
+    assert sink.order == [("RUN-1", False)]
+    with pytest.raises(UsageError, match="acme/nothing"):
+        load(sink, tmp_path, project_ids=("acme/nothing",))
+
+
+def test_what_differs_in_the_target_is_a_mismatch(tmp_path: Path) -> None:
+    class Forgetful(MemorySink):
+        def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
+            yield Comparison(run.key, "points of loss", Verdict.DIFFERENT, "3", "2")
+
+    dataset(tmp_path, [run_of("a")])
+    result = load(Forgetful(target=MemoryTarget()), tmp_path)
+    assert [c.item for c in result.mismatches] == ["points of loss"]
+
+
+def test_a_damaged_run_fails_and_others_are_loaded(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a"), run_of("b")])
+    (part,) = (tmp_path / "data").glob("*/a-*_part_0.parquet")
+    part.write_bytes(part.read_bytes()[:-20])
+    result = load(Recording(), tmp_path)
+    assert [key.run_id for key, _ in result.failed] == ["a"]
+    assert part.name in result.failed[0][1]
+    assert [key.run_id for key, _ in result.loaded] == ["b"]
+
+
+def test_verify_against_a_sink_that_cannot_read_back_is_a_usage_error(tmp_path: Path) -> None:
+    spec = SinkSpec("memory", "in memory", lambda s, o: Recording(), capabilities=SinkCapabilities())
+    options = LoadJobOptions(tmp_path / "data", tmp_path / "files")
+    with pytest.raises(UsageError, match="cannot read back"):
+        verify_sink(spec, NoSettings(), options, full=True, progress=NoProgress())
