@@ -109,7 +109,8 @@ class FloatSeries:
         finite = points.values[np.isfinite(points.values)]
         if len(finite):
             found["min"], found["max"] = float(finite.min()), float(finite.max())
-            found["average"], found["variance"] = float(finite.mean()), float(finite.var())
+            with np.errstate(over="ignore"):
+                found["average"], found["variance"] = float(finite.mean()), float(finite.var())
         return found
 
     @cached_property

@@ -1,0 +1,164 @@
+"""Requests to the server: tried again while that may help, every failure of a known kind."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from neptune_exporter.contract import (
+    TRANSIENT_STATUSES,
+    Patience,
+    SourceError,
+    TransientError,
+    retry_after,
+)
+from neptune_exporter_neptune3.client import (
+    Answer,
+    AwayError,
+    Client,
+    DecodeError,
+    ProtoLeaderboardEntriesSearchResultDTO,
+    ProtoQueryAttributesResultDTO,
+    ProtoSeriesValuesResponseDTO,
+    refused_token,
+)
+
+_T = TypeVar("_T")
+_AWAY = frozenset({502, 503, 504})
+_ON_PARTS = 5.0
+"""Seconds for which a part of a request is tried again that had failed as a whole."""
+
+
+class RefusedError(SourceError):
+    """The server said no, and would say so again."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StoppedError(SourceError):
+    """Everything is to end."""
+
+
+class Api:
+    """Requests of all threads. The client's own retrying is not used: it leaves out 408, cannot
+    read a date in Retry-After, does not get a new token after a 401, and takes half an hour."""
+
+    def __init__(self, client: Client, patience: Patience) -> None:
+        self._client = client
+        self.patience = patience
+        self._on_parts = Patience(
+            min(patience.seconds, _ON_PARTS), patience.first_wait, patience.longest_wait
+        )
+        self._is_away = threading.Event()
+        self._stopped = threading.Event()
+
+    def search(self, project_id: str, body: Mapping[str, Any]) -> Any:
+        """A page of runs of a project.
+
+        Raises, as every method here:
+            AuthenticationError: the token was refused.
+            RefusedError: the request was refused, with the status.
+            TransientError: patience is at its end.
+        """
+        return self._call(
+            lambda: self._client.search(project_id, body), ProtoLeaderboardEntriesSearchResultDTO.FromString
+        )
+
+    def search_everywhere(self, body: Mapping[str, Any]) -> Any:
+        """A page of runs of all projects."""
+        return self._call(
+            lambda: self._client.search_everywhere(body), ProtoLeaderboardEntriesSearchResultDTO.FromString
+        )
+
+    def attributes(self, project_id: str, body: Mapping[str, Any]) -> Any:
+        """A page of attributes of runs with their values."""
+        return self._call(
+            lambda: self._client.attributes(project_id, body), ProtoQueryAttributesResultDTO.FromString
+        )
+
+    def floats(self, body: Mapping[str, Any], decode: Callable[[bytes], _T], *, again: bool) -> _T:
+        """Points of float series. `again`: part of a request that failed as a whole."""
+        return self._call(lambda: self._client.floats(body), decode, again=again)
+
+    def series(self, body: Mapping[str, Any], *, again: bool) -> Any:
+        """Points of string, histogram and file series."""
+        return self._call(
+            lambda: self._client.series(body), ProtoSeriesValuesResponseDTO.FromString, again=again
+        )
+
+    def sign(self, project_id: str, paths: list[str]) -> list[tuple[str, str]]:
+        """The provider and URL of each file, in order."""
+        files = [{"project_identifier": project_id, "path": p, "permission": "read"} for p in paths]
+
+        def parse(content: bytes) -> list[tuple[str, str]]:
+            found = {each["path"]: each for each in json.loads(content)["files"]}
+            return [(str(found[path]["provider"]), str(found[path]["url"])) for path in paths]
+
+        return self._call(lambda: self._client.sign({"files": files}), parse)
+
+    def stop(self) -> None:
+        """Let everything under way end with an error at its next attempt."""
+        self._stopped.set()
+
+    def check_running(self) -> None:
+        """Raises StoppedError once everything is to end."""
+        if self._stopped.is_set():
+            raise StoppedError("stopped")
+
+    def close(self) -> None:
+        self.stop()
+        self._client.close()
+
+    def _call(self, send: Callable[[], Answer], parse: Callable[[bytes], _T], *, again: bool = False) -> _T:
+        """While nothing answers each request is tried once: thousands do not wait in vain one by one."""
+        patience = self._on_parts if again else self.patience
+        try:
+            return (Patience(0) if self._is_away.is_set() else patience).call(
+                lambda: self._attempt(send, parse)
+            )
+        except AwayError:
+            self._is_away.set()
+            raise
+
+    def _attempt(self, send: Callable[[], Answer], parse: Callable[[bytes], _T]) -> _T:
+        self.check_running()
+        token = self._client.token
+        answer = send()
+        if answer.status == 401:
+            self._client.forget_token(token)
+            answer = send()
+        if not 200 <= answer.status < 300:
+            raise _error_of(answer)
+        try:
+            result = parse(answer.content)
+        except (DecodeError, ValueError, KeyError, TypeError) as error:
+            raise TransientError(f"the server's answer cannot be read: {type(error).__name__}") from None
+        self._is_away.clear()
+        return result
+
+
+def _error_of(answer: Answer) -> SourceError | Exception:
+    said = _said(answer.content)
+    if answer.status == 401:
+        return refused_token(f"HTTP 401{said}")
+    message = f"HTTP {answer.status}{said}"
+    if answer.status in TRANSIENT_STATUSES:
+        kind = AwayError if answer.status in _AWAY else TransientError
+        return kind(message, retry_after(answer.headers))
+    return RefusedError(message, answer.status)
+
+
+def _said(content: bytes) -> str:
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return ""
+    for name in ("message", "title", "errorType"):
+        text = body.get(name) if isinstance(body, dict) else None
+        if isinstance(text, str) and text.strip():
+            return ", " + " ".join(text.split())[:200]
+    return ""

@@ -1,0 +1,284 @@
+"""The one module that reaches below the public API of neptune-query.
+
+The public functions round int64, merge points of one step, lose file names, leave out
+types that they do not know, and repeat a refused request for half an hour. What is used
+instead, all of it in neptune-query 1.14 (tests/test_client.py checks each):
+
+- `neptune_query.internal.api_utils.create_auth_api_client(credentials=)`
+- `neptune_query.generated.neptune_api.credentials.Credentials.from_api_key(api_key)`
+- `neptune_query.generated.neptune_api.client.AuthenticatedClient`:
+  `.get_httpx_client()`, whose `.auth._token` set to None makes it exchange the API token
+  anew; `.get_token_refreshing_client().get_httpx_client()`, which does that
+- `sync_detailed(client=, body=, …)` of the operations in `_Operations`: one request, never
+  repeated, whatever the status
+- `from_dict` of the bodies in `_Operations`
+- the messages of `leaderboard_entries_pb2`, `attributes_pb2`, `series_values_pb2`
+- exceptions of `neptune_query.generated.neptune_api.errors`
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from neptune_exporter.contract import (
+    AuthenticationError,
+    MissingDependencyError,
+    NeptuneExporterError,
+    Secret,
+    SourceError,
+    TransientError,
+)
+
+try:
+    import httpx
+    from google.protobuf.message import DecodeError
+    from neptune_query.generated.neptune_api import errors
+    from neptune_query.generated.neptune_api.api.retrieval import (
+        get_multiple_float_series_values_proto,
+        get_series_values_proto,
+        query_attributes_within_project_proto,
+        search_global_leaderboard_entries_proto,
+        search_leaderboard_entries_proto,
+    )
+    from neptune_query.generated.neptune_api.api.storage import signed_url_generic
+    from neptune_query.generated.neptune_api.credentials import Credentials
+    from neptune_query.generated.neptune_api.models import (
+        CreateSignedUrlsRequest,
+        FloatTimeSeriesValuesRequest,
+        GlobalSearchParamsDTO,
+        QueryAttributesBodyDTO,
+        SearchLeaderboardEntriesParamsDTO,
+        SeriesValuesRequest,
+    )
+    from neptune_query.generated.neptune_api.proto.neptune_pb.api.v1.model.attributes_pb2 import (
+        ProtoQueryAttributesResultDTO,
+    )
+    from neptune_query.generated.neptune_api.proto.neptune_pb.api.v1.model.leaderboard_entries_pb2 import (
+        ProtoAttributeDTO,
+        ProtoLeaderboardEntriesSearchResultDTO,
+    )
+    from neptune_query.generated.neptune_api.proto.neptune_pb.api.v1.model.series_values_pb2 import (
+        ProtoFloatSeriesValuesResponseDTO,
+        ProtoSeriesValuesResponseDTO,
+    )
+    from neptune_query.internal.api_utils import create_auth_api_client
+except ImportError as _error:
+    raise MissingDependencyError(
+        f"the client of Neptune 3.x cannot be imported ({_error}): install neptune-query>=1.14,<2"
+    ) from None
+
+__all__ = [
+    "Answer",
+    "AwayError",
+    "Client",
+    "DecodeError",
+    "ProtoAttributeDTO",
+    "ProtoFloatSeriesValuesResponseDTO",
+    "ProtoLeaderboardEntriesSearchResultDTO",
+    "ProtoQueryAttributesResultDTO",
+    "ProtoSeriesValuesResponseDTO",
+    "checked_version",
+    "refused_token",
+    "transport_error",
+]
+
+LOWEST, BELOW = (1, 14), (2, 0)
+"""The versions of the client that this module was written for."""
+
+
+class AwayError(TransientError):
+    """No answer at all, or that of a proxy: the server or the way to it is down."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server said, whatever it was. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Client:
+    """Single requests with an access token that renews itself. Safe to use from several threads."""
+
+    def __init__(self, api_token: Secret, timeout: float) -> None:
+        """Make the client; nothing is asked yet.
+
+        Raises:
+            MissingDependencyError: the client is of another version.
+            AuthenticationError: the token cannot be read.
+        """
+        self.version = checked_version()
+        try:
+            credentials = Credentials.from_api_key(api_token.reveal())
+        except (errors.InvalidApiTokenException, AttributeError, TypeError):
+            raise _no_token() from None
+        if not credentials.base_url.startswith(("http://", "https://")):
+            raise _no_token()
+        self._client = create_auth_api_client(credentials=credentials)
+        self._http = self._client.get_httpx_client()
+        self._refreshing = self._client.get_token_refreshing_client().get_httpx_client()
+        if not hasattr(self._http.auth, "_token"):
+            raise MissingDependencyError(
+                f"neptune-query {self.version} is built differently: install neptune-query>=1.14,<2"
+            )
+        for http in (self._http, self._refreshing):
+            http.timeout = httpx.Timeout(timeout, connect=min(30.0, timeout))
+
+    def search(self, project_id: str, body: Mapping[str, Any]) -> Answer:
+        """Runs of a project: a `ProtoLeaderboardEntriesSearchResultDTO`."""
+        return self._send(
+            search_leaderboard_entries_proto.sync_detailed,
+            SearchLeaderboardEntriesParamsDTO.from_dict(dict(body)),
+            project_identifier=project_id,
+            type=["run"],
+        )
+
+    def search_everywhere(self, body: Mapping[str, Any]) -> Answer:
+        """Runs of all projects: a `ProtoLeaderboardEntriesSearchResultDTO`."""
+        return self._send(
+            search_global_leaderboard_entries_proto.sync_detailed,
+            GlobalSearchParamsDTO.from_dict(dict(body)),
+        )
+
+    def attributes(self, project_id: str, body: Mapping[str, Any]) -> Answer:
+        """Attributes of runs with their values: a `ProtoQueryAttributesResultDTO`."""
+        return self._send(
+            query_attributes_within_project_proto.sync_detailed,
+            QueryAttributesBodyDTO.from_dict(dict(body)),
+            project_identifier=project_id,
+        )
+
+    def floats(self, body: Mapping[str, Any]) -> Answer:
+        """Points of float series: a `ProtoFloatSeriesValuesResponseDTO`."""
+        return self._send(
+            get_multiple_float_series_values_proto.sync_detailed,
+            FloatTimeSeriesValuesRequest.from_dict(dict(body)),
+        )
+
+    def series(self, body: Mapping[str, Any]) -> Answer:
+        """Points of string, histogram and file series: a `ProtoSeriesValuesResponseDTO`."""
+        return self._send(
+            get_series_values_proto.sync_detailed,
+            SeriesValuesRequest.from_dict(dict(body)),
+            use_deprecated_string_fields=False,
+        )
+
+    def sign(self, body: Mapping[str, Any]) -> Answer:
+        """URLs to download files from: JSON `{files: [{path, provider, url, …}]}`."""
+        return self._send(signed_url_generic.sync_detailed, CreateSignedUrlsRequest.from_dict(dict(body)))
+
+    @property
+    def token(self) -> object:
+        """The access token in use, None if there is none yet."""
+        return self._http.auth._token
+
+    def forget_token(self, refused: object) -> None:
+        """Have the next request get a new access token, unless that was done since this one was in use.
+
+        The client renews a token before it expires, but never one that a server refuses.
+        """
+        if self._http.auth._token is refused:
+            self._http.auth._token = None
+
+    def close(self) -> None:
+        self._http.close()
+        self._refreshing.close()
+
+    def _send(self, operation: Callable[..., Any], body: Any, **arguments: Any) -> Answer:
+        """One request, once.
+
+        Raises:
+            TransientError: no whole answer came.
+            AuthenticationError: the API token was refused.
+            SourceError: no request can be made.
+        """
+        try:
+            answer = operation(client=self._client, body=body, **arguments)
+        except errors.ApiKeyRejectedError:
+            raise refused_token("the server rejects it") from None
+        except errors.UnableToExchangeApiKeyError as error:
+            raise _not_exchanged(str(error)) from None
+        except errors.UnableToParseResponse as error:
+            # The answer came; only the client's own reading of it failed.
+            response = error.response
+            return Answer(response.status_code, _headers(response.headers), response.content)
+        except httpx.HTTPError as error:
+            raise transport_error(error) from None
+        except ValueError as error:  # a status that Python has no name for, such as a proxy's 520
+            raise AwayError(f"the server gave an odd answer: {_line(str(error))}") from None
+        return Answer(int(answer.status_code), _headers(answer.headers), answer.content)
+
+
+def checked_version() -> str:
+    """Raises MissingDependencyError if the client is of a version that is not known."""
+    try:
+        found = version("neptune-query")
+    except PackageNotFoundError:
+        found = "of an unknown version"
+    match = re.match(r"(\d+)\.(\d+)", found)
+    if match is None or not LOWEST <= (int(match[1]), int(match[2])) < BELOW:
+        raise MissingDependencyError(
+            f"neptune-query {found} is not known to this exporter: install neptune-query>=1.14,<2"
+        )
+    return found
+
+
+def transport_error(error: httpx.HTTPError) -> SourceError:
+    """What a failure without a whole answer means. Addresses stay out: one may be signed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return SourceError(
+                "the server's certificate is not trusted: set SSL_CERT_FILE, "
+                "or NEPTUNE_VERIFY_SSL=false for a server that you trust"
+            )
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout)):
+        return TransientError("the server did not answer in time")
+    if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
+        return TransientError("the connection broke in the middle")
+    if isinstance(error, httpx.DecodingError):
+        return TransientError("the server's answer cannot be decompressed")
+    if isinstance(error, (httpx.UnsupportedProtocol, httpx.TooManyRedirects)):
+        return SourceError(f"the request cannot be made: {type(error).__name__}")
+    return AwayError("the server cannot be reached")
+
+
+def refused_token(why: str) -> AuthenticationError:
+    return AuthenticationError(
+        f"the API token was refused ({why}): it is wrong, has expired, or is for another server. "
+        "Give a valid one with --api-token or NEPTUNE_API_TOKEN"
+    )
+
+
+def _no_token() -> AuthenticationError:
+    return AuthenticationError(
+        "the API token is none of Neptune's (base64 of JSON with api_url and api_key): "
+        "copy it anew from Neptune and give it with --api-token or NEPTUNE_API_TOKEN"
+    )
+
+
+def _not_exchanged(message: str) -> NeptuneExporterError:
+    match = re.search(r"HTTP (\d{3})", message)
+    status = int(match[1]) if match else 0
+    if status == 403:
+        return refused_token("HTTP 403")
+    if 400 <= status < 500 and status not in (408, 425, 429):
+        return SourceError(f"the server does not exchange the API token (HTTP {status})")
+    return AwayError(f"the server does not exchange the API token now (HTTP {status})")
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _line(text: str) -> str:
+    """One line of limited length."""
+    return " ".join(text.split())[:200]

@@ -1,0 +1,259 @@
+"""Files: URLs signed by the hundred, several downloads at once, each resumed and checked."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any
+
+import httpx
+import pyarrow as pa
+
+from neptune_exporter.contract import (
+    TRANSIENT_STATUSES,
+    AttributeFailure,
+    Body,
+    FileWriter,
+    RunRows,
+    SourceError,
+    StoredFile,
+    TransientError,
+    WrongSizeError,
+    receive,
+    retry_after,
+)
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
+from neptune_exporter_neptune3.api import Api, StoppedError
+from neptune_exporter_neptune3.attributes import FileRef
+from neptune_exporter_neptune3.client import AwayError, transport_error
+
+_SIGNED_AT_ONCE = 200
+_CHUNK = 1 << 18
+_EXPIRED = frozenset({400, 401, 403})
+"""How object stores answer an expired URL (`download_file` in the client): gcp 400, aws and azure 403."""
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class FileToFetch:
+    """A file and the row that will name it. timestamp: milliseconds since the epoch."""
+
+    run: RunKey
+    path: str
+    type: AttributeType
+    ref: FileRef
+    step: float | None = None
+    timestamp: int | None = None
+    ordinal: int = 0
+
+    @property
+    def name(self) -> str:
+        """What it was called where it was logged, or near it: the last part of its place in the store."""
+        name = PurePosixPath(self.ref.path).name
+        if PurePosixPath(name).suffix:
+            return name
+        return name + (mimetypes.guess_extension(self.ref.mime_type) or "")
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    stored: StoredFile | None
+    failure: AttributeFailure | None = None
+
+
+class Downloads:
+    """Brings files from the server's object store into the dataset."""
+
+    def __init__(self, api: Api, executor: Executor, connections: int, timeout: float) -> None:
+        self._api = api
+        self._executor = executor
+        self._width = 2 * connections
+        self._http = httpx.Client(
+            timeout=httpx.Timeout(timeout, connect=min(30.0, timeout)),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=True,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def read(self, wanted: Iterable[FileToFetch], writer: FileWriter) -> Iterator[RunRows | AttributeFailure]:
+        """Download files, and deliver the rows that name them.
+
+        Raises:
+            AuthenticationError: the token was refused.
+            SourceError: the server cannot be reached.
+        """
+        done: list[tuple[FileToFetch, StoredFile]] = []
+        for file, fetched in self._fetch_all(iter(wanted), writer):
+            if fetched.failure is not None:
+                yield fetched.failure
+            if fetched.stored is None:
+                continue
+            if done and (done[0][0].run != file.run or len(done) >= _BATCH):
+                yield _rows(done)
+                done = []
+            done.append((file, fetched.stored))
+        if done:
+            yield _rows(done)
+
+    def _fetch_all(
+        self, wanted: Iterator[FileToFetch], writer: FileWriter
+    ) -> Iterator[tuple[FileToFetch, _Fetched]]:
+        flying: deque[tuple[FileToFetch, Future[_Fetched]]] = deque()
+        try:
+            while chunk := list(islice(wanted, _SIGNED_AT_ONCE)):
+                for file, url in zip(chunk, self._sign(chunk), strict=True):
+                    future = self._executor.submit(self._fetch, file, url, writer)
+                    flying.append((file, future))
+                    if len(flying) >= self._width:
+                        first, result = flying.popleft()
+                        yield first, result.result()
+            while flying:
+                first, result = flying.popleft()
+                yield first, result.result()
+        finally:
+            for _, future in flying:
+                future.cancel()
+
+    def _sign(self, files: Sequence[FileToFetch]) -> Sequence[_Url | SourceError]:
+        """A URL for each; one that cannot be signed must not keep the others from it."""
+        project_id = files[0].run.project_id
+        try:
+            signed = self._api.sign(project_id, [file.ref.path for file in files])
+            return [_Url(*each) for each in signed]
+        except (AwayError, StoppedError):
+            raise
+        except SourceError as error:
+            if len(files) == 1:
+                return [error]
+            middle = len(files) // 2
+            return [*self._sign(files[:middle]), *self._sign(files[middle:])]
+
+    def _fetch(self, file: FileToFetch, url: _Url | SourceError, writer: FileWriter) -> _Fetched:
+        """Raises AuthenticationError, StoppedError, and AwayError if the server cannot be reached to sign."""
+        if isinstance(url, SourceError):
+            return _failed(file, url)
+        download = _Download(self._api, self._http, file, url)
+        try:
+            return _Fetched(self._store(download, writer, file.ref.size))
+        except WrongSizeError as error:
+            return self._keep_anyway(download, writer, error)
+        except StoppedError:
+            raise
+        except SourceError as error:
+            return _failed(file, error)
+
+    def _store(self, download: _Download, writer: FileWriter, size: int | None) -> StoredFile:
+        file = download.file
+        opened = writer.create(file.run, file.path, name=file.name, step=file.step, ordinal=file.ordinal)
+        with opened as into:
+            receive(download.open_at, into, size, self._api.patience)
+        return opened.stored
+
+    def _keep_anyway(self, download: _Download, writer: FileWriter, error: WrongSizeError) -> _Fetched:
+        """What the store holds is all there is: it is kept, and told."""
+        file = download.file
+        try:
+            stored = self._store(download, writer, None)
+        except StoppedError:
+            raise
+        except SourceError as other:
+            return _failed(file, other)
+        message = (
+            f"Neptune says that the file has {file.ref.size} bytes and its store holds {stored.size}, "
+            f"which were kept{_at(file)}"
+        )
+        return _Fetched(stored, AttributeFailure(file.run, file.path, file.type, message, permanent=True))
+
+
+@dataclass(frozen=True)
+class _Url:
+    provider: str
+    url: str
+
+
+class _Download:
+    """The content of one file, from any byte on; its URL is signed anew when it has expired."""
+
+    def __init__(self, api: Api, http: httpx.Client, file: FileToFetch, url: _Url) -> None:
+        self.file = file
+        self._api = api
+        self._http = http
+        self._url = url
+        self._is_fresh = False
+
+    def open_at(self, offset: int) -> AbstractContextManager[Body]:
+        return self._open(offset)
+
+    @contextmanager
+    def _open(self, offset: int) -> Iterator[Body]:
+        self._api.check_running()
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if offset:
+            headers["x-ms-range" if self._url.provider == "azure" else "Range"] = f"bytes={offset}-"
+        try:
+            with self._http.stream("GET", self._url.url, headers=headers) as answer:
+                if answer.status_code not in (200, 206, 416):
+                    self._refuse(answer)
+                self._is_fresh = False
+                yield Body.of_http(answer.status_code, answer.headers, self._chunks(answer))
+        except httpx.HTTPError as error:
+            raise _lasting(transport_error(error)) from None
+        except (httpx.InvalidURL, httpx.StreamError) as error:
+            raise SourceError(f"the file cannot be asked for: {type(error).__name__}") from None
+
+    def _chunks(self, answer: httpx.Response) -> Iterator[bytes]:
+        for chunk in answer.iter_bytes(_CHUNK):
+            self._api.check_running()
+            yield chunk
+
+    def _refuse(self, answer: httpx.Response) -> None:
+        """Raises TransientError, or SourceError for what is final."""
+        status = answer.status_code
+        if status in _EXPIRED and not self._is_fresh:
+            (signed,) = self._api.sign(self.file.run.project_id, [self.file.ref.path])
+            self._url, self._is_fresh = _Url(*signed), True
+            raise TransientError("the URL had expired", 0.0)
+        if status in TRANSIENT_STATUSES:
+            raise TransientError(f"the object store answers HTTP {status}", retry_after(answer.headers))
+        if status == 404:
+            raise SourceError(f"the file is not in Neptune's object store{_at(self.file)}")
+        raise SourceError(f"the object store refuses the file: HTTP {status}{_at(self.file)}")
+
+
+def _lasting(error: SourceError) -> SourceError:
+    """A store that cannot be reached costs its files, not the group."""
+    return TransientError(f"the object store: {error}") if isinstance(error, TransientError) else error
+
+
+def _at(file: FileToFetch) -> str:
+    return "" if file.step is None else f" (step {file.step:g})"
+
+
+def _failed(file: FileToFetch, error: SourceError) -> _Fetched:
+    attempts = error.attempts if isinstance(error, TransientError) else 1
+    text = str(error)
+    message = text if _at(file) in text else text + _at(file)
+    return _Fetched(None, AttributeFailure(file.run, file.path, file.type, message, attempts))
+
+
+def _rows(done: Sequence[tuple[FileToFetch, StoredFile]]) -> RunRows:
+    """Rows of one run."""
+    columns: dict[str, Any] = {
+        "attribute_path": pa.array([file.path for file, _ in done], pa.string()),
+        "attribute_type": pa.array([file.type.value for file, _ in done], pa.string()),
+        **step_columns(pa.array([file.step for file, _ in done], pa.float64())),
+        "timestamp": pa.array([file.timestamp for file, _ in done], pa.int64()).view(TIME_TYPE),
+        "file_value": pa.array([{"path": stored.path} for _, stored in done], FILE_TYPE),
+        "file_size": pa.array([stored.size for _, stored in done], pa.int64()),
+        "file_sha256": pa.array([stored.sha256 for _, stored in done], pa.string()),
+    }
+    return RunRows(done[0][0].run, pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)))

@@ -1,0 +1,152 @@
+"""Lists projects, and the runs of a project, completely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from neptune_exporter.contract import RunSelection, SourceError, SourceRun
+from neptune_exporter.model import RunKey, RunKind, SysAttribute
+from neptune_exporter_neptune3.api import Api, RefusedError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+PAGE = 10_000
+"""Runs of a page: what the client asks for (NEPTUNE_QUERY_SYS_ATTRS_BATCH_SIZE)."""
+_COLUMNS = (
+    SysAttribute.ID,
+    SysAttribute.CUSTOM_RUN_ID,
+    SysAttribute.NAME,
+    SysAttribute.MODIFICATION_TIME,
+    SysAttribute.ARCHIVED,
+    SysAttribute.TRASHED,
+    SysAttribute.FORK_PARENT,
+)
+_FORK = " fork"
+_OLDEST_FIRST = {
+    "dir": "ascending",
+    "sortBy": {"name": SysAttribute.CREATION_TIME, "type": "datetime"},
+}
+"""So that runs that are made meanwhile come last and no page moves."""
+
+
+def projects(api: Api) -> list[str]:
+    """Every project of which the token may read a run, sorted.
+
+    Raises:
+        AuthenticationError, SourceError
+    """
+    found = set()
+    for entry in _entries(api.search_everywhere, {"sorting": _OLDEST_FIRST, "experimentLeader": False}):
+        found.add(f"{entry.organization_name}/{entry.project_name}")
+    return sorted(found)
+
+
+def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+    """Every run of a project that the selection takes, oldest first, each once.
+
+    The server's regular expressions match anywhere in an id and are of another dialect,
+    so ids are matched here.
+
+    Raises:
+        AuthenticationError, SourceError
+    """
+    if RunKind.RUN not in selection.kinds:
+        return
+    body: dict[str, Any] = {
+        "attributeFilters": [{"path": path} for path in _COLUMNS],
+        "experimentLeader": False,
+        "sorting": _OLDEST_FIRST,
+    }
+    if selection.query is not None and selection.query.strip():
+        body["query"] = {"query": selection.query}
+    seen: set[str] = set()
+    named: set[str] = set()
+    try:
+        for entry in _entries(lambda page: api.search(project_id, page), body):
+            run = _run(project_id, entry, named)
+            if run.handle in seen:
+                continue
+            seen.add(run.handle)
+            named.add(run.key.run_id)
+            if _takes(selection, run):
+                yield run
+    except RefusedError as error:
+        raise SourceError(_why(project_id, selection, error)) from None
+    except SourceError as error:
+        raise SourceError(f"the runs of project {project_id} cannot be listed: {error}") from None
+
+
+def _entries(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Iterator[Any]:
+    """All pages. The first that is short is the last (`_make_new_sys_attrs_page_params` in the client)."""
+    offset = 0
+    while True:
+        page = ask({**body, "pagination": {"limit": PAGE, "offset": offset}})
+        yield from page.entries
+        if len(page.entries) < PAGE:
+            return
+        offset += PAGE
+
+
+def _run(project_id: str, entry: Any, named: set[str]) -> SourceRun:
+    """Raises SourceError for a run without `sys/id`: nothing could ever be asked of it."""
+    found = {attribute.name: attribute for attribute in entry.attributes}
+
+    def text(path: str) -> str | None:
+        attribute = found.get(path)
+        has = attribute is not None and attribute.HasField("string_properties")
+        return attribute.string_properties.value if attribute is not None and has else None
+
+    sys_id = text(SysAttribute.ID)
+    if not sys_id:
+        raise SourceError(f"the server lists a run without sys/id (experiment {entry.experiment_id})")
+    notes: tuple[str, ...] = ()
+    run_id = text(SysAttribute.CUSTOM_RUN_ID)
+    if not run_id:
+        run_id = sys_id if sys_id not in named else f"{sys_id} (sys/id)"
+        notes = ("the run has no sys/custom_run_id; its sys/id stands for it",)
+    modified = found.get(SysAttribute.MODIFICATION_TIME)
+    return SourceRun(
+        RunKey(project_id, run_id),
+        instant(modified.datetime_properties.value) if modified is not None else None,
+        text(SysAttribute.NAME),
+        any(
+            found[p].bool_properties.value
+            for p in (SysAttribute.ARCHIVED, SysAttribute.TRASHED)
+            if p in found
+        ),
+        handle=sys_id + _FORK * (SysAttribute.FORK_PARENT in found),
+        notes=notes,
+    )
+
+
+def sys_id_of(handle: str) -> str:
+    """The `sys/id` of a listed run."""
+    return handle.removesuffix(_FORK)
+
+
+def is_fork(handle: str) -> bool:
+    """Whether a listed run may show series that only its ancestors have."""
+    return handle.endswith(_FORK)
+
+
+def instant(millis: int) -> datetime:
+    """Raises OverflowError beyond the year 9999."""
+    return EPOCH + timedelta(milliseconds=millis)
+
+
+def _takes(selection: RunSelection, run: SourceRun) -> bool:
+    return (
+        selection.matches_id(run.key.run_id)
+        and selection.matches_modified(run.modified_at)
+        and (selection.include_archived or not run.archived)
+    )
+
+
+def _why(project_id: str, selection: RunSelection, error: RefusedError) -> str:
+    if error.status in (403, 404, 422):
+        return (
+            f"there is no project {project_id} (workspace/project), or this token may not read it ({error})"
+        )
+    hint = f"; is the query right? {selection.query}" if error.status == 400 and selection.query else ""
+    return f"the runs of project {project_id} cannot be listed: {error}{hint}"

@@ -1,0 +1,208 @@
+"""Float series: many of them in a request, page after page, straight into Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from neptune_exporter.contract import AttributeFailure, RunRows, SourceError
+from neptune_exporter.model import AttributeType
+from neptune_exporter.schema import TIME_TYPE, step_columns
+from neptune_exporter_neptune3.api import Api
+from neptune_exporter_neptune3.attributes import NAME_BYTES, Series
+from neptune_exporter_neptune3.paging import Page
+from neptune_exporter_neptune3.points import Points, SeriesPoints, decode
+
+POINTS = 250_000
+"""Of an answer: more would not be faster, only larger. No server gives more than a million."""
+_MOST_POINTS = 1_000_000
+_MOST_SERIES = 5_000
+FIRST_LIMIT = 1_024
+"""Points of a series in its first page, which then tells how many there are."""
+_SPARE = 25
+"""How many more are asked for than are known of: a page that is not full is the last."""
+
+
+@dataclass
+class Unread:
+    """How far a series was read."""
+
+    series: Series
+    expected: int
+    """Points that its next page has to have room for."""
+    after: float | None = None
+    """The last step below that of the last page's end."""
+    skip: int = 0
+    """How many points after it were already delivered: those of the step at which the page was cut."""
+    last_step: float | None = None
+    received: int = 0
+
+    @classmethod
+    def begin(cls, series: Series) -> Unread:
+        """The last step is a good guess of the length: exact where steps count up from 0."""
+        last = series.last_step
+        expected = FIRST_LIMIT if last is None or not 0 <= last < FIRST_LIMIT else int(last) + 1 + _SPARE
+        return cls(series, expected)
+
+
+@dataclass(frozen=True)
+class FloatRequest:
+    """Series that are asked for together."""
+
+    unread: list[Unread]
+    limit: int
+    """Points of each."""
+    again: bool = False
+    """Part of a request that failed as a whole."""
+
+    @property
+    def series(self) -> Sequence[Series]:
+        return [each.series for each in self.unread]
+
+    def halves(self) -> Sequence[FloatRequest]:
+        middle = len(self.unread) // 2
+        return [FloatRequest(part, self.limit, True) for part in (self.unread[:middle], self.unread[middle:])]
+
+
+def requests_for(unread: Sequence[Unread], again: bool = False) -> Iterator[FloatRequest]:
+    """Bundle series, in their order, as many as an answer and a request can hold."""
+    bundle: list[Unread] = []
+    names = limit = 0
+    for each in unread:
+        size = len(each.series.path.encode())
+        wanted = max(limit, each.expected)
+        if bundle and (
+            wanted * (len(bundle) + 1) > POINTS or names + size > NAME_BYTES or len(bundle) >= _MOST_SERIES
+        ):
+            yield FloatRequest(bundle, limit, again)
+            bundle, names, wanted = [], 0, each.expected
+        bundle.append(each)
+        names, limit = names + size, max(min(wanted, POINTS), each.skip + _SPARE)
+    if bundle:
+        yield FloatRequest(bundle, limit, again)
+
+
+def fetch(api: Api, request: FloatRequest, previews: bool) -> Page[FloatRequest]:
+    """Carry out a request.
+
+    Raises:
+        AuthenticationError, SourceError
+    """
+    body: dict[str, Any] = {
+        "perSeriesPointsLimit": request.limit,
+        "order": "ascending",
+        "requests": [_series_request(n, each, previews) for n, each in enumerate(request.unread)],
+    }
+    found = {each.request_id: each for each in api.floats(body, decode, again=request.again)}
+    page: Page[FloatRequest] = Page()
+    unfinished: list[Unread] = []
+    taken: list[tuple[Series, Points]] = []
+    for number, unread in enumerate(request.unread):
+        try:
+            points, goes_on = _advance(unread, found.get(str(number)), request.limit)
+        except SourceError as error:
+            series = unread.series
+            page.failures.append(AttributeFailure(series.run, series.path, series.type, str(error)))
+            continue
+        if goes_on:
+            unfinished.append(unread)
+        if points.preview is not None and not previews:
+            points = points[~points.preview]
+        if len(points):
+            taken.append((unread.series, points))
+    page.rows = list(_rows(taken))
+    page.following = list(requests_for(unfinished, request.again))
+    return page
+
+
+def _series_request(number: int, unread: Unread, previews: bool) -> dict[str, Any]:
+    request = unread.series.request(number)
+    request["series"]["includePreview"] = previews
+    if unread.after is not None:
+        request["afterStep"] = unread.after
+    return request
+
+
+def _advance(unread: Unread, found: SeriesPoints | None, limit: int) -> tuple[Points, bool]:
+    """The new points of an answer, and whether there may be more.
+
+    `afterStep` is exclusive and a page may end between points of one step. So the next
+    page begins with all points of that step, and those already there are left out.
+
+    Raises:
+        SourceError: the series is another than it was when its last page was read.
+    """
+    points = found.points if found is not None else Points.join(())
+    count, skip = len(points), unread.skip
+    if count < skip or (skip and points.steps[skip - 1] != unread.last_step):
+        raise SourceError("the series changed while it was read; export the run again")
+    if count == 0 and unread.received == 0 and unread.series.must_have_points:
+        raise SourceError(f"the server tells points up to step {unread.series.last_step} and gives none")
+    if count >= limit:
+        steps = points.steps
+        if (steps[1:] < steps[:-1]).any():
+            raise SourceError("the server gave the points in no order, so that the rest cannot be asked for")
+        last = float(steps[-1])
+        cut = int(np.searchsorted(steps, last, "left"))
+        unread.after, unread.skip = (float(steps[cut - 1]), count - cut) if cut else (unread.after, count)
+        unread.last_step = last
+        unread.received += count - skip
+        unread.expected = unread.skip + _remaining(unread, found.total if found is not None else 0)
+        if unread.skip + _SPARE > _MOST_POINTS:
+            raise SourceError(f"more points have the step {last} than the server gives at once")
+    return points[skip:], count >= limit
+
+
+def _remaining(unread: Unread, total: int) -> int:
+    """How many points are expected yet. What the server counts is taken for a hint only."""
+    if total > unread.received:
+        return total - unread.received + _SPARE
+    return _SPARE if total == unread.received else 4 * unread.received
+
+
+def _rows(taken: Sequence[tuple[Series, Points]]) -> Iterator[RunRows]:
+    """One batch for each run: its series follow one another."""
+    if not taken:
+        return
+    joined = Points.join([points for _, points in taken])
+    columns = {
+        **step_columns(pa.array(joined.steps)),
+        "timestamp": pa.array(joined.times).view(TIME_TYPE),
+        "float_value": pa.array(joined.values),
+    }
+    start = first = 0
+    for number, (series, _) in enumerate(taken):
+        if number + 1 == len(taken) or taken[number + 1][0].run != series.run:
+            part = taken[first : number + 1]
+            length = sum(len(points) for _, points in part)
+            yield RunRows(series.run, _batch(part, {n: c.slice(start, length) for n, c in columns.items()}))
+            start, first = start + length, number + 1
+
+
+def _batch(part: Sequence[tuple[Series, Points]], columns: dict[str, pa.Array]) -> pa.RecordBatch:
+    counts = [len(points) for _, points in part]
+    codes = np.repeat(np.arange(len(part), dtype=np.int32), counts)
+    paths = pa.array([series.path for series, _ in part], pa.string())
+    return with_attributes(codes, paths, AttributeType.FLOAT_SERIES, columns)
+
+
+def with_attributes(
+    codes: np.ndarray[Any, np.dtype[np.int32]],
+    paths: pa.Array,
+    kind: AttributeType,
+    columns: dict[str, pa.Array],
+) -> pa.RecordBatch:
+    """A batch of several attributes of one type; `codes` says which of `paths` each row is of."""
+    types = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(len(codes), np.int32)), pa.array([kind.value], pa.string())
+    )
+    all_columns = {
+        "attribute_path": pa.DictionaryArray.from_arrays(pa.array(codes), paths),
+        "attribute_type": types,
+        **columns,
+    }
+    return pa.RecordBatch.from_arrays(list(all_columns.values()), names=list(all_columns))

@@ -1,0 +1,194 @@
+"""String, histogram and file series: many in a request, page after page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from neptune_exporter.contract import AttributeFailure, RunRows
+from neptune_exporter.model import AttributeType
+from neptune_exporter.schema import HISTOGRAM_TYPE, TIME_TYPE, VALUE_COLUMN, step_columns
+from neptune_exporter_neptune3.api import Api
+from neptune_exporter_neptune3.attributes import NAME_BYTES, FileRef, Series
+from neptune_exporter_neptune3.metrics import with_attributes
+from neptune_exporter_neptune3.paging import FileEntry, Page
+
+_POINTS = 10_000
+"""Of an answer, over all its series: what the server gives at once."""
+_MOST_SERIES = 1_000
+_ANSWER_BYTES = 8 << 20
+_BATCH_BYTES = 8 << 20
+_FIELDS = {
+    AttributeType.STRING_SERIES: "stringValue",
+    AttributeType.HISTOGRAM_SERIES: "histogram",
+    AttributeType.FILE_SERIES: "fileRef",
+}
+
+
+@dataclass(frozen=True)
+class Unread:
+    """How far a series was read."""
+
+    series: Series
+    token: str | None = None
+    points: int = 0
+    last_step: float | None = None
+    at_last_step: int = 0
+    """How many points had that step: what tells apart files of one step."""
+
+
+@dataclass(frozen=True)
+class ObjectRequest:
+    """Series of one type that are asked for together."""
+
+    unread: list[Unread]
+    again: bool = False
+
+    @property
+    def series(self) -> Sequence[Series]:
+        return [each.series for each in self.unread]
+
+    def halves(self) -> Sequence[ObjectRequest]:
+        middle = len(self.unread) // 2
+        return [ObjectRequest(self.unread[:middle], True), ObjectRequest(self.unread[middle:], True)]
+
+
+def requests_for(series: Sequence[Series]) -> Iterator[ObjectRequest]:
+    """Bundle series of one type, in their order, until an answer or a request is full."""
+    for kind in _FIELDS:
+        bundle: list[Unread] = []
+        names = expected = 0
+        for each in series:
+            if each.type is not kind:
+                continue
+            size, last = len(each.path.encode()), each.last_step
+            guess = int(last) + 1 if last is not None and 0 <= last < _POINTS else _POINTS // 10
+            full = names + size > NAME_BYTES or len(bundle) >= _MOST_SERIES
+            if bundle and (full or expected + guess > _POINTS):
+                yield ObjectRequest(bundle)
+                bundle, names, expected = [], 0, 0
+            bundle.append(Unread(each))
+            names, expected = names + size, expected + guess
+        if bundle:
+            yield ObjectRequest(bundle)
+
+
+@dataclass
+class _Points:
+    """Columns of one series in an answer."""
+
+    series: Series
+    steps: list[float] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+
+def fetch(api: Api, request: ObjectRequest) -> Page[ObjectRequest]:
+    """Carry out a request.
+
+    Raises:
+        AuthenticationError, SourceError
+    """
+    asked = []
+    for number, unread in enumerate(request.unread):
+        each = unread.series.request(number)
+        if unread.token is not None:
+            each["searchAfter"] = {"finished": False, "token": unread.token}
+        asked.append(each)
+    body = {"requests": asked, "order": "ascending", "sizeLimitBytes": _ANSWER_BYTES}
+    answer = api.series(body, again=request.again)
+    found = {each.requestId: each for each in answer.series}
+    # Where no series got a token the server has nothing more to say (`_make_new_series_page_params`).
+    progress = any(each.HasField("searchAfter") for each in answer.series)
+    page: Page[ObjectRequest] = Page()
+    taken: list[_Points] = []
+    unfinished: list[Unread] = []
+    for number, unread in enumerate(request.unread):
+        part = found.get(str(number))
+        if part is not None:
+            points = _Points(unread.series)
+            unread = _take(part.seriesValues.values, unread, points, page)
+            taken.append(points)
+            if part.HasField("searchAfter"):
+                if part.searchAfter.finished:
+                    continue
+                unread = replace(unread, token=part.searchAfter.token)
+            if progress:
+                unfinished.append(unread)
+                continue
+        if unread.points or unread.series.must_have_points:
+            told = f"the server tells points up to step {unread.series.last_step}"
+            _fail(page, unread, f"{told} and does not give all of them: {unread.points} came")
+    page.rows = list(_rows(taken))
+    page.following = [ObjectRequest(unfinished, request.again)] if unfinished else []
+    return page
+
+
+def _take(values: Sequence[Any], unread: Unread, points: _Points, page: Page[ObjectRequest]) -> Unread:
+    """Read an answer's points of one series."""
+    series, name = unread.series, _FIELDS[unread.series.type]
+    last, same = unread.last_step, unread.at_last_step
+    without = 0
+    for point in values:
+        if not point.object.HasField(name):
+            without += 1
+            continue
+        value = getattr(point.object, name)
+        step = point.step
+        same = same + 1 if step == last else 0
+        last = step
+        if series.type is AttributeType.FILE_SERIES:
+            page.files.append(FileEntry(series, step, point.timestamp_millis, same, FileRef.of(value)))
+            continue
+        points.steps.append(step)
+        points.times.append(point.timestamp_millis)
+        if series.type is AttributeType.HISTOGRAM_SERIES:
+            value = {"type": value.type, "edges": list(value.edges), "values": list(value.values)}
+        points.values.append(value)
+    if without:
+        _fail(page, unread, f"{without} points came without a value of the type {series.type}")
+    return replace(unread, points=unread.points + len(values), last_step=last, at_last_step=same)
+
+
+def _fail(page: Page[ObjectRequest], unread: Unread, message: str) -> None:
+    series = unread.series
+    page.failures.append(AttributeFailure(series.run, series.path, series.type, message))
+
+
+def _rows(taken: Sequence[_Points]) -> Iterator[RunRows]:
+    """Batches of one run each, of texts no longer than `_BATCH_BYTES` together."""
+    part: list[_Points] = []
+    size = 0
+    for points in taken:
+        if part and (points.series.run != part[0].series.run or size > _BATCH_BYTES):
+            yield from _batch(part)
+            part, size = [], 0
+        if points.values:
+            part.append(points)
+            size += _size(points)
+    yield from _batch(part)
+
+
+def _size(points: _Points) -> int:
+    if points.series.type is AttributeType.STRING_SERIES:
+        return sum(map(len, points.values))
+    return sum(8 * len(value["edges"]) for value in points.values)
+
+
+def _batch(part: Sequence[_Points]) -> Iterator[RunRows]:
+    if not part:
+        return
+    kind = part[0].series.type
+    value_type = HISTOGRAM_TYPE if kind is AttributeType.HISTOGRAM_SERIES else pa.string()
+    codes = np.repeat(np.arange(len(part), dtype=np.int32), [len(p.values) for p in part])
+    columns = {
+        **step_columns(pa.array([s for p in part for s in p.steps], pa.float64())),
+        "timestamp": pa.array([t for p in part for t in p.times], pa.int64()).view(TIME_TYPE),
+        VALUE_COLUMN[kind]: pa.array([v for p in part for v in p.values], value_type),
+    }
+    paths = pa.array([p.series.path for p in part], pa.string())
+    yield RunRows(part[0].series.run, with_attributes(codes, paths, kind, columns))

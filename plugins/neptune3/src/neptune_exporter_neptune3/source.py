@@ -1,0 +1,153 @@
+"""The source: groups of runs, read together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+
+from neptune_exporter.contract import (
+    FileWriter,
+    Patience,
+    ReadEvent,
+    RunDone,
+    RunRequest,
+    RunRows,
+    RunSelection,
+    Source,
+    SourceRun,
+)
+from neptune_exporter.model import AttributeType
+from neptune_exporter_neptune3 import listing, metrics, series
+from neptune_exporter_neptune3.api import Api
+from neptune_exporter_neptune3.attributes import Contents, read_attributes
+from neptune_exporter_neptune3.client import Client
+from neptune_exporter_neptune3.files import Downloads, FileToFetch
+from neptune_exporter_neptune3.paging import FileEntry, read_pages
+from neptune_exporter_neptune3.settings import Neptune3Settings
+
+_WIDTH = 3
+"""Requests for series that a group has under way: one is read while the next ones come."""
+
+
+class GroupSize:
+    """How many runs are read together: as many as are worth a request and not too much to lose,
+    judged by what the runs before them held."""
+
+    FIRST, MOST = 8, 100
+    ATTRIBUTES, ROWS = 10_000, 2_000_000
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs = self._attributes = self._rows = 0
+
+    def learn(self, runs: int, attributes: int, rows: int) -> None:
+        """So much was in so many runs."""
+        with self._lock:
+            self._runs += runs
+            self._attributes += attributes
+            self._rows += rows
+
+    @property
+    def now(self) -> int:
+        with self._lock:
+            if not self._runs:
+                return self.FIRST
+            by_attributes = self.ATTRIBUTES * self._runs // max(1, self._attributes)
+            by_rows = self.ROWS * self._runs // max(1, self._rows)
+            return max(1, min(self.MOST, by_attributes, by_rows))
+
+
+class Neptune3Source(Source):
+    """Reads a Neptune 3.x server."""
+
+    def __init__(self, settings: Neptune3Settings) -> None:
+        client = Client(settings.api_token, settings.timeout)
+        self._version = f"neptune-query {client.version}"
+        self._api = Api(client, Patience(settings.retry_seconds))
+        self._executor = ThreadPoolExecutor(settings.connections, thread_name_prefix="neptune3")
+        self._downloads = Downloads(self._api, self._executor, settings.connections, settings.timeout)
+        self._size = GroupSize()
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    def projects(self) -> Sequence[str]:
+        return listing.projects(self._api)
+
+    def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        return listing.runs(self._api, project_id, selection)
+
+    def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
+        remaining = iter(requests)
+        while group := list(islice(remaining, self._size.now)):
+            yield group
+
+    def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+        contents = [Contents(request) for request in group]
+        rows = 0
+        yield from read_attributes(self._api, contents)
+        for together in _portions(contents):
+            for event in self._read_portion(together, files):
+                if isinstance(event, RunRows):
+                    rows += event.batch.num_rows
+                yield event
+        self._size.learn(len(contents), sum(each.attributes for each in contents), rows)
+
+    def close(self) -> None:
+        self._api.stop()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._downloads.close()
+        self._api.close()
+
+    def _read_portion(self, contents: Sequence[Contents], files: FileWriter) -> Iterator[ReadEvent]:
+        previews = contents[0].request.attributes.wanted.metric_previews
+        floats = [metrics.Unread.begin(each) for held in contents for each in held.floats]
+        fetch = partial(metrics.fetch, self._api, previews=previews)
+        for event in read_pages(self._executor, _WIDTH, metrics.requests_for(floats), fetch):
+            if not isinstance(event, FileEntry):
+                yield event
+        wanted = [
+            FileToFetch(held.run, path, AttributeType.FILE, ref)
+            for held in contents
+            for path, ref in held.files
+        ]
+        objects = [each for held in contents for each in held.objects]
+        for event in read_pages(
+            self._executor, _WIDTH, series.requests_for(objects), partial(series.fetch, self._api)
+        ):
+            if isinstance(event, FileEntry):
+                at = event.series
+                wanted.append(
+                    FileToFetch(
+                        at.run, at.path, at.type, event.ref, event.step, event.timestamp, event.ordinal
+                    )
+                )
+            else:
+                yield event
+        yield from self._downloads.read(wanted, files)
+        for held in contents:
+            yield RunDone(held.run, tuple(held.notes))
+
+
+def _portions(contents: Sequence[Contents]) -> Iterator[Sequence[Contents]]:
+    """Runs whose series are asked for together, and which are then done."""
+    portion: list[Contents] = []
+    weight = 0
+    for held in contents:
+        portion.append(held)
+        weight += sum(_points(each.last_step) for each in held.floats)
+        weight += 100 * (len(held.objects) + len(held.files))
+        if weight >= GroupSize.ROWS:
+            yield portion
+            portion, weight = [], 0
+    if portion:
+        yield portion
+
+
+def _points(last_step: float | None) -> int:
+    """A guess, good where steps count up from 0."""
+    return int(last_step) + 1 if last_step is not None and 0 <= last_step < 1e7 else metrics.FIRST_LIMIT
