@@ -22,14 +22,13 @@ def server() -> Iterator[RehearsalServer]:
         yield server
 
 
-def settings_for(server: RehearsalServer, base_dir: Path, **changes: object) -> PlutoSettings:
+def settings_for(server: RehearsalServer, **changes: object) -> PlutoSettings:
     """Settings for a load into this server: quick, and patient for a few seconds only."""
     settings = PlutoSettings(
         api_key=Secret(server.api_key or "mlps_any"),
         url_app=server.url_app,
         url_api=server.url_api,
         url_ingest=server.url_ingest,
-        base_dir=base_dir,
         file_chunk_sleep=0.0,
         timeout=20.0,
         retry_for=10.0,
@@ -44,7 +43,7 @@ def make_sink(server: RehearsalServer, tmp_path: Path) -> Iterator[MakeSink]:
     sinks: list[PlutoSink] = []
 
     def make(options: LoadOptions | None = None, **changes: object) -> PlutoSink:
-        settings = settings_for(server, tmp_path / "state", **changes)
+        settings = settings_for(server, **({"base_dir": tmp_path / "state"} | changes))
         sink = PlutoSink.connected(settings, options or LoadOptions(), local=True)
         sinks.append(sink)
         return sink

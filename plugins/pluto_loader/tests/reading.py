@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -37,7 +36,7 @@ class _Reader:
         self._details = client.get_run(project, run_id)
         self._config: dict[str, Any] = dict(self._details["config"])
         self._section = self._config.pop(SECTION)
-        self._paths: Mapping[str, str] = self._section.get("names", {})
+        self._paths = {name: _unescaped(path) for name, path in self._section.get("names", {}).items()}
         self._multiplier = Decimal(self._section["step_multiplier"])
 
     def _path(self, name: str) -> str:
@@ -73,8 +72,8 @@ class _Reader:
         values = {}
         for key, value in self._config.items():
             if converted.get(key) == "text with JSON escapes":
-                value = [json.loads(f'"{v}"') for v in value] if isinstance(value, list) else json.loads(f'"{value}"')
-            values[renamed.get(key, key)] = value
+                value = list(map(_unescaped, value)) if isinstance(value, list) else _unescaped(value)
+            values[_unescaped(renamed[key]) if key in renamed else key] = value
         return values
 
     def _points(self) -> dict[str, list[LoadedEntry]]:
@@ -85,7 +84,9 @@ class _Reader:
                 {"runId": self._run_id, "projectName": self._project, "logName": name, "limit": 10000},
             )["metrics"]
             points[self._path(name)] = [
-                LoadedEntry(_FLAGS.get(r["valueFlag"], float(r["value"])), self._step(r["step"]), _instant(r["time"]))
+                LoadedEntry(
+                    _FLAGS.get(r["valueFlag"], float(r["value"])), self._step(r["step"]), _instant(r["time"])
+                )
                 for r in rows
             ]
         return points
@@ -105,7 +106,9 @@ class _Reader:
         key = self._server.key(self._run_id)
         exact: dict[tuple[str, int, int], list[SampleHistogram]] = defaultdict(list)
         for row in self._server.store.tables(key):
-            exact[self._path(row["logName"]).removesuffix(_EXACT), row["step"], row["time"]].append(_table(row["data"]))
+            exact[self._path(row["logName"]).removesuffix(_EXACT), row["step"], row["time"]].append(
+                _table(row["data"])
+            )
         found: dict[str, list[LoadedEntry]] = defaultdict(list)
         for row in self._server.store.histograms(key):
             path = self._path(row["logName"])
@@ -125,6 +128,10 @@ class _Reader:
             entry = LoadedEntry(content, self._step(row["step"]), _instant(row["time"]))
             files[self._path(row["logName"])].append(entry)
         return files
+
+
+def _unescaped(text: str) -> str:
+    return str(json.loads(f'"{text}"'))
 
 
 def _drawing(data: dict[str, Any]) -> SampleHistogram:

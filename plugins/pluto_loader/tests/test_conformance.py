@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
-from .conftest import MakeSink
-from .reading import read_run
 
-from neptune_exporter.contract import LoadedRun, LoadOptions
+from neptune_exporter.contract import LoadedRun
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import SinkConformance
 from neptune_exporter.testing.loaded import LoadedSample
@@ -15,10 +14,14 @@ from neptune_exporter_pluto.plugin import CAPABILITIES
 from neptune_exporter_pluto.rehearsal import RehearsalServer
 from neptune_exporter_pluto.session import usable_project_name
 
+from .conftest import MakeSink
+from .reading import read_run
+
 
 class TestPlutoSink(SinkConformance):
     capabilities = CAPABILITIES
-    allowed_losses = ("long-text", "long-description", "long-run-name", "file-missing", "file-unsafe")
+    allowed_losses = ("long-text", "long-description", "long-run-name", "fork-not-native")
+    allowed_losses += ("file-missing", "file-unsafe")
     signed_zeros = False
     generated_runs = 5
 
@@ -33,6 +36,18 @@ class TestPlutoSink(SinkConformance):
 
         return read
 
+    @pytest.fixture(autouse=True)
+    def _server(self, server: RehearsalServer) -> None:
+        self._tampered = server
 
-def test_options_are_used(make_sink: MakeSink) -> None:
-    assert make_sink(LoadOptions(name_prefix="p")).session.options.name_prefix == "p"
+    def tamper(self, key: RunKey, loaded: LoadedRun) -> bool:
+        """A newer value at a step that is there."""
+        server = self._tampered
+        line = b'{"time":4102444800000,"step":99,"data":{"train/sparse":7}}'
+        headers = {
+            "Authorization": f"Bearer {server.api_key}",
+            "X-Run-Id": loaded.target_id,
+            "X-Project-Name": key.project_id,
+        }
+        httpx.post(f"{server.url_ingest}/ingest/metrics", content=line, headers=headers).raise_for_status()
+        return True

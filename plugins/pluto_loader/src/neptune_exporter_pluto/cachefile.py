@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from neptune_exporter_pluto.names import digest
+from neptune_exporter_pluto.state import Target
 
 DEFAULT_NAME = ".pluto_upload_cache.txt"
 OWNERS_NAME = "cache-lines.jsonl"
@@ -61,17 +62,17 @@ def cache_line(target_project: str, run_name: str) -> str:
 class LineOwners:
     """Which run a line of the cache stands for: the first that claimed it.
 
-    Two runs may have one name, and two projects one target. Without this a line that
-    was written for one of them would hide the other.
+    Two runs may have one name, two projects one target, and a list knows neither hosts
+    nor accounts. Without this a line that was written for one would hide the others.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
 
-    def claim(self, line: str, run: str) -> bool:
-        """Whether the line stands for this run, which it does from now on if it stood for none."""
-        mine = digest(run)
+    def claim(self, line: str, target: Target, run: str) -> bool:
+        """Whether the line stands for this run of this target, which it does from now on if it stood for none."""
+        mine = digest(target.account, target.host, target.project, run)
         with self._lock:
             owner = self._owners().get(line)
             if owner is None:

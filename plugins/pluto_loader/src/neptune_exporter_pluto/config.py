@@ -25,6 +25,11 @@ _PIECE_BYTES = 1 << 20
 _RESERVED_KEYS = frozenset({SECTION, "__proto__", "constructor", "prototype", ""})
 
 
+def escaped(text: str) -> str:
+    """A text as between the quotes of a JSON string: any text so written can be stored, and read back."""
+    return orjson.dumps(text.encode("utf-8", "replace").decode())[1:-1].decode()
+
+
 def readable(value: object) -> tuple[Any, str | None]:
     """A value as JSON that Pluto keeps, and how it was written if not as it is."""
     if isinstance(value, bool):
@@ -45,7 +50,7 @@ def readable(value: object) -> tuple[Any, str | None]:
     text = str(value)
     clean = text.encode("utf-8", "replace").decode()
     if "\0" in clean:
-        return orjson.dumps(clean)[1:-1].decode(), "text with JSON escapes"
+        return escaped(clean), "text with JSON escapes"
     return clean, None if clean == text else "characters that are no text replaced"
 
 
@@ -58,7 +63,7 @@ def parameters_config(
 
     Returns:
         The config; by key, how a value was written if not as it is; by key, the
-        original path where the path cannot be a key.
+        original path, with JSON escapes, where the path cannot be a key.
     """
     config: dict[str, Any] = {}
     converted: dict[str, str] = {}
@@ -70,7 +75,7 @@ def parameters_config(
             value = [value]
         config[key] = value
         if key != path:
-            renamed[key] = str(readable(path)[0])
+            renamed[key] = escaped(path)
         if how:
             converted[key] = how
     return config, converted, renamed

@@ -78,6 +78,8 @@ def file_tasks(
             name = _unlike(given, log_name, name)
             if series and not rows.steps.usable[row]:
                 losses.add(LossCode.FILE_STEP, 1, path)
+            if series and rows.steps.rounded[row]:
+                losses.add(LossCode.FRACTIONAL_STEP, 1, path)
             step = int(rows.steps.steps[row]) if series and rows.steps.usable[row] else 0
             yield FileTask(
                 index - 1,

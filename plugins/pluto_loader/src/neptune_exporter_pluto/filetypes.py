@@ -24,8 +24,8 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", "zip"),
     (0, b"\x1f\x8b", "gz"),
 )
-_SHORT_MAGIC = {"bmp"}
-"""Two letters prove little: the extension must agree."""
+_BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
+"""Sizes of the header that follows: two letters prove little."""
 _RIFF = {"webp", "wav", "avi"}
 
 _TYPES = {
@@ -105,7 +105,7 @@ def kind_of(name: str, head: bytes) -> FileKind:
     """
     stem, dot, extension = name.rpartition(".")
     extension = extension.lower() if dot and stem and extension.isalnum() and len(extension) <= 12 else ""
-    found = _sniffed(head, extension)
+    found = _sniffed(head)
     if found:
         if not any({found, extension} <= same for same in _SAME):
             extension = extension if _TYPE_OF.get(extension) == _TYPE_OF.get(found) and extension else found
@@ -117,11 +117,11 @@ def kind_of(name: str, head: bytes) -> FileKind:
     return FileKind("ARTIFACT", extension)
 
 
-def _sniffed(head: bytes, extension: str) -> str | None:
+def _sniffed(head: bytes) -> str | None:
     for offset, magic, found in _MAGIC:
         if head[offset : offset + len(magic)] != magic or (found in _RIFF and head[:4] != b"RIFF"):
             continue
-        if found in _SHORT_MAGIC and extension not in ("", found):
+        if found == "bmp" and head[14:18] not in _BMP_HEADERS:
             continue
         return found
     return None

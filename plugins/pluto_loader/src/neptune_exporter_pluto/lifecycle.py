@@ -21,6 +21,7 @@ from neptune_exporter_pluto.transport import RefusedError
 LOADING, COMPLETE, SUPERSEDED = "loading", "complete", "superseded"
 SUPERSEDED_TAG = "neptune-exporter:superseded"
 _POLL = 0.5
+_MOST_TRIES = 3
 _log = logging.getLogger(__name__)
 
 
@@ -61,18 +62,19 @@ def create(
     project: str,
     external_id: str,
     facts: RunFacts,
-    section: Mapping[str, Any],
     fork: Fork | None,
     losses: LossBook,
     patience: float,
 ) -> CreatedRun:
-    """Create the run with its times, tags and the loader's section of the config; parameters follow by `describe`."""
+    """Create the run with its times and tags, or find the one that has the external id.
+
+    Without any config: Pluto would merge it into that of a run that is already there.
+    """
     body: dict[str, Any] = {
         "runName": facts.name,
         "projectName": project,
         "externalId": external_id,
         "tags": list(facts.tags),
-        "config": orjson.dumps({SECTION: section}).decode(),
     }
     if facts.created:
         body |= {"createdAt": facts.created, "updatedAt": facts.ended}
@@ -100,8 +102,13 @@ def create(
         time.sleep(min(_POLL, max(patience / 20, 0.02)))
 
 
+def mark(api: PlutoApi, run_id: int, section: Mapping[str, Any]) -> None:
+    """Write the loader's section of the config: whose run it is, and that it is not yet whole."""
+    api.merge_config(run_id, orjson.dumps({SECTION: section}))
+
+
 def describe(api: PlutoApi, run_id: int, facts: RunFacts) -> None:
-    """Parameters, tags and notes. Harmless to repeat."""
+    """Parameters and notes. Harmless to repeat."""
     for piece in pieces(facts.config):
         api.merge_config(run_id, piece)
     if facts.notes:
@@ -118,11 +125,12 @@ def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int) ->
         SinkError: Pluto shows another status all the same.
     """
     shown = api.details(project, run_id)["status"]
-    if shown == status:
-        return
-    api.resume_run(run_id)
-    api.set_status(run_id, status, ended)
-    shown = api.details(project, run_id)["status"]
+    for _ in range(_MOST_TRIES):
+        if shown == status:
+            return
+        api.resume_run(run_id)
+        api.set_status(run_id, status, ended)
+        shown = api.details(project, run_id)["status"]
     if shown != status:
         raise SinkError(f"run {run_id} should be {status} but Pluto shows {shown}; load again to set it")
 

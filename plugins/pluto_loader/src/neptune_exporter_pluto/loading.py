@@ -20,7 +20,7 @@ import pyarrow as pa
 from neptune_exporter.contract import ExportedRun, LoadedRun, Loss, failpoint
 from neptune_exporter.model import AttributeType
 from neptune_exporter_pluto import lifecycle, metrics
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.config import SECTION, escaped
 from neptune_exporter_pluto.encode.rows import object_row
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.files import file_tasks, text_tasks
@@ -221,7 +221,7 @@ class RunLoad:
     def _closing_section(self, strings: StringStreams) -> Mapping[str, Any]:
         """What only loading showed."""
         section: dict[str, Any] = {"load": {"state": lifecycle.COMPLETE}}
-        changed = dict(self.names.changed())
+        changed = {name: escaped(path) for name, path in self.names.changed()}
         if changed:
             section["names"] = changed
         texts = {text.name: self.names.name(text.name, "TEXT") for text in strings.texts.values() if text.size}

@@ -22,19 +22,16 @@ VALUE_COLUMNS = ("float_value",)
 LOG_TYPE = "METRIC"
 _WINDOW_POINTS = 1 << 17
 _WINDOW_MEMORY = 48 << 20
-_BODY_BYTES = 1 << 20
+BODY_BYTES = 1 << 20
 
 
 class Series:
-    """What is known of each series while rows come in: its number, its last step, how far its steps reach."""
+    """The series of a run by number, and how far the steps of each reach."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._last = np.empty(0, np.float64)
         self.largest = np.empty(0, np.uint64)
-        self.in_order = True
-        """Whether every series came with rising steps: then none of its steps occurs twice."""
 
     def numbers(self, paths: list[str]) -> npt.NDArray[np.int32]:
         """The run's number for each of a batch's paths."""
@@ -45,22 +42,10 @@ class Series:
         new = len(self.paths) - len(self.largest)
         if new:
             self.largest = np.append(self.largest, np.zeros(new, np.uint64))
-            self._last = np.append(self._last, np.full(new, -1.0))
         return np.array([self._numbers[path] for path in paths], np.int32)
 
     def look_at(self, points: Points) -> None:
         np.maximum.at(self.largest, points.series, points.step)
-        if not self.in_order or not len(points):
-            return
-        same = points.series[1:] == points.series[:-1]
-        heads = np.flatnonzero(np.append(True, ~same))
-        owners = points.series[heads]
-        self.in_order = (
-            bool(np.all(points.step[1:][same] > points.step[:-1][same]))
-            and len(np.unique(owners)) == len(owners)
-            and bool(np.all(points.step[heads] > self._last[owners]))
-        )
-        self._last[owners] = points.step[np.append(heads[1:] - 1, len(points) - 1)]
 
 
 class MetricStream:
@@ -97,7 +82,7 @@ class MetricStream:
     def bodies(self, names: NameBook, flush_steps: int) -> Iterator[memoryview]:
         """All request bodies; the same ones in the same order for the same rows and options."""
         encoder = MetricEncoder(
-            [names.name(path, LOG_TYPE) for path in self._series.paths], flush_steps, _BODY_BYTES
+            [names.name(path, LOG_TYPE) for path in self._series.paths], flush_steps, BODY_BYTES
         )
         for window in self.windows(encoder.window_points(_WINDOW_POINTS, _WINDOW_MEMORY)):
             self.points += len(window)
@@ -112,9 +97,7 @@ class MetricStream:
         """The points that are sent, by (step, time)."""
         self._seen = np.zeros(len(self._series.paths), np.int64)
         for window in self._sorter.windows(window_points):
-            points = window
-            if not self._series.in_order:
-                points = self._without_ties(points)
+            points = self._without_ties(window)
             if self._every > 1:
                 points = self._thinned(points)
             yield points
@@ -125,6 +108,9 @@ class MetricStream:
         Of several points of a series at one step the newest shows. Of those with the
         same time too only the last can be sent: a line has a name once.
         """
+        same_step = points.step[1:] == points.step[:-1]
+        if not (same_step & (points.series[1:] <= points.series[:-1])).any():
+            return points  # within every step the series' numbers rise: none is there twice
         order = np.lexsort((points.time, points.series, points.step))
         series, step, time = points.series[order], points.step[order], points.time[order]
         again = (series[1:] == series[:-1]) & (step[1:] == step[:-1])

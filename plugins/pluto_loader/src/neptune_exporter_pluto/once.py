@@ -16,9 +16,9 @@ import pyarrow as pa
 from neptune_exporter.contract import AuthenticationError, failpoint
 from neptune_exporter_pluto.encode.text import lines_of
 from neptune_exporter_pluto.state import Journal, Progress
-from neptune_exporter_pluto.transport import PassingError, UncertainError
+from neptune_exporter_pluto.transport import OutOfPatienceError, UncertainError
 
-_BODY_BYTES = 1 << 20
+BODY_BYTES = 1 << 20
 _POLL = 1.0
 _SETTLED_AFTER = 15.0
 """Seconds without a change after which what Pluto shows is taken for all that it has; rows show after some 6."""
@@ -83,7 +83,7 @@ class OnceStream:
         if len(lines):
             self._held.append(lines)
             self._held_bytes += lines.nbytes
-            if self._held_bytes >= _BODY_BYTES:
+            if self._held_bytes >= BODY_BYTES:
                 self.flush()
 
     def flush(self) -> None:
@@ -95,7 +95,7 @@ class OnceStream:
             failpoint(f"pluto.{self._kind}-announced")
             try:
                 self._send(lines_of(lines))
-            except (AuthenticationError, PassingError):  # certainly not taken
+            except (AuthenticationError, OutOfPatienceError):  # certainly not taken
                 self._journal.note("unsent", stream=self._kind)
                 raise
             except UncertainError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from enum import Enum
 
 import httpx
@@ -55,22 +53,6 @@ def of_error(error: httpx.TransportError) -> Outcome:
     if isinstance(error, (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)):
         return Outcome.UNCERTAIN
     return Outcome.REFUSED
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds that `Retry-After` asks to wait, in either of its forms."""
-    value = response.headers.get("Retry-After", "").strip()
-    if not value:
-        return None
-    if value.isdigit():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
 
 
 def excerpt(response: httpx.Response) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from neptune_exporter.contract import ExportedRun
-from neptune_exporter.model import SERIES_TYPES
+from neptune_exporter.model import SERIES_TYPES, RunKey
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.names import digest
 from neptune_exporter_pluto.session import Session
@@ -28,30 +28,54 @@ def recorded_multiplier(details: Mapping[str, Any]) -> Multiplier:
     return Multiplier.of(Decimal(str(text)))
 
 
-def find_multiplier(session: Session, project_id: str, runs: Sequence[ExportedRun]) -> Multiplier:
-    """What the user asked for, else the smallest power of ten that makes all steps whole.
+def find_multipliers(
+    session: Session, project_id: str, runs: Sequence[ExportedRun]
+) -> dict[RunKey, Multiplier]:
+    """What the user asked for, else the smallest power of ten that makes all steps of the project whole.
 
-    One that earlier loads of the project used is kept if it is enough.
+    One that earlier loads of the project used is kept if it is enough. Where no power
+    makes all steps whole and keeps them within 64 bits, runs that need more digits
+    than the rest get a power of their own: steps that merge would be worse.
     """
     if session.options.step_multiplier is not None:
-        return Multiplier.of(session.options.step_multiplier)
+        asked = Multiplier.of(session.options.step_multiplier)
+        return {run.key: asked for run in runs}
+    surveys = {run.key: _survey(run) for run in runs}
+    whole = StepSurvey()
+    for survey in surveys.values():
+        whole.include(survey)
+    common = _kept(session, project_id, whole)
+    multipliers = {}
+    for key, survey in surveys.items():
+        own = survey.multiplier
+        multipliers[key] = Multiplier.of(own if own > common else common)
+        if own > common:
+            _log.warning("%s: its steps need times %s, the rest of the project times %s", key, own, common)
+    return multipliers
+
+
+def _survey(run: ExportedRun) -> StepSurvey:
     survey = StepSurvey()
-    for run in runs:
-        for batch in run.batches(SERIES_TYPES, columns=STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
-            survey.look_at(batch)
-        fork_step = run.fork_step()
-        if fork_step is not None:
-            survey.look_at_one(fork_step)
+    for batch in run.batches(SERIES_TYPES, columns=STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
+        survey.look_at(batch)
+    fork_step = run.fork_step()
+    if fork_step is not None:
+        survey.look_at_one(fork_step)
+    return survey
+
+
+def _kept(session: Session, project_id: str, survey: StepSurvey) -> int:
+    """The project's multiplier, which is written down for later loads."""
     folder = session.target(project_id).folder(session.settings.base_dir)
     path = folder / f"multiplier-{digest(project_id)}.json"
     needed = survey.multiplier
     try:
         before = int(orjson.loads(path.read_bytes())["multiplier"])
     except FileNotFoundError:
-        before = 1
-    if before >= needed:
-        return Multiplier.of(before)
-    if path.exists():
+        before = 0
+    if before >= needed and survey.fits(before):
+        return before
+    if before:
         _log.warning(
             "%s: earlier runs were loaded with steps times %s, these need times %s: "
             "in Pluto their steps do not compare; each run's config tells its multiplier",
@@ -61,4 +85,4 @@ def find_multiplier(session: Session, project_id: str, runs: Sequence[ExportedRu
         )
     folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes(orjson.dumps({"project": project_id, "multiplier": needed}))
-    return Multiplier.of(needed)
+    return needed

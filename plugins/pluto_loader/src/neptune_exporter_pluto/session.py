@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neptune_exporter.contract import LoadOptions
+from neptune_exporter.model import RunKey
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.cachefile import DEFAULT_NAME, OWNERS_NAME, LineOwners, LoadedCache
 from neptune_exporter_pluto.names import digest, printable, shortened
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.settings import MAX_NAME, PlutoSettings
-from neptune_exporter_pluto.state import Target
+from neptune_exporter_pluto.state import FOLDER, Target
 from neptune_exporter_pluto.steps import Multiplier
 
 
@@ -30,12 +31,13 @@ class Session:
     """Posts requests while others are encoded."""
     uploaders: ThreadPoolExecutor
     pace: Pace
-    multipliers: dict[str, Multiplier] = field(default_factory=dict)
-    """By source project, as `prepare` found them."""
+    multipliers: dict[RunKey, Multiplier] = field(default_factory=dict)
+    """Of each run, as `prepare` found them."""
 
     def __post_init__(self) -> None:
         base = self.settings.base_dir
         self.cache = LoadedCache(self.settings.loaded_cache or base / DEFAULT_NAME)
+        self.owners = LineOwners(base / FOLDER / OWNERS_NAME)
 
     def target(self, source_project: str) -> Target:
         return Target(self.account, self.api.endpoints.host, self.target_project(source_project))
@@ -43,9 +45,6 @@ class Session:
     def target_project(self, source_project: str) -> str:
         """The name of the project in Pluto: the one that was asked for, else Neptune's as far as Pluto takes it."""
         return self.settings.project_name or usable_project_name(source_project)
-
-    def owners(self, target: Target) -> LineOwners:
-        return LineOwners(target.folder(self.settings.base_dir) / OWNERS_NAME)
 
 
 def usable_project_name(name: str) -> str:

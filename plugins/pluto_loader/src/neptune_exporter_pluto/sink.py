@@ -30,7 +30,7 @@ from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import digest
 from neptune_exporter_pluto.once import StartAgainError
 from neptune_exporter_pluto.pace import Pace
-from neptune_exporter_pluto.project import find_multiplier
+from neptune_exporter_pluto.project import find_multipliers
 from neptune_exporter_pluto.session import Session
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.state import Journal, Progress, Target
@@ -123,7 +123,7 @@ class PlutoSink(Sink):
         self._session.api.transport.close()
 
     def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:
-        self._session.multipliers[project_id] = find_multiplier(self._session, project_id, runs)
+        self._session.multipliers |= find_multipliers(self._session, project_id, runs)
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         target = self._session.target(run.key.project_id)
@@ -156,7 +156,7 @@ class PlutoSink(Sink):
         line = cache_line(target.project, run_name(run))
         listed = line in self._session.cache
         now = journal.current
-        if now is None and listed and self._session.owners(target).claim(line, str(run.key)):
+        if now is None and listed and self._session.owners.claim(line, target, str(run.key)):
             _log.warning("%s: taken for loaded because %s lists it", run.key, self._session.cache.path)
             return LoadedRun("", already_loaded=True)
         multiplier = self._multiplier(run)
@@ -176,7 +176,7 @@ class PlutoSink(Sink):
                 _log.warning("%s: %s; it is loaded anew into another run", run.key, error)
                 self._begin(run, target, journal, str(error))
                 continue
-            self._session.owners(target).claim(line, str(run.key))
+            self._session.owners.claim(line, target, str(run.key))
             self._session.cache.add(line)
             failpoint("pluto.run-loaded")
             return loaded
@@ -186,11 +186,9 @@ class PlutoSink(Sink):
         )
 
     def _multiplier(self, run: ExportedRun) -> Multiplier:
-        known = self._session.multipliers.get(run.key.project_id)
-        if known is None:
-            known = find_multiplier(self._session, run.key.project_id, [run])
-            self._session.multipliers[run.key.project_id] = known
-        return known
+        if run.key not in self._session.multipliers:
+            self.prepare(run.key.project_id, [run])
+        return self._session.multipliers[run.key]
 
     def _is_there(self, run: ExportedRun, target: Target, journal: Journal, now: Progress) -> bool:
         """Whether a run that was sent whole is there: reading back has said so, or says so now.
@@ -297,16 +295,17 @@ class PlutoSink(Sink):
                 target.project,
                 now.external_id,
                 facts,
-                self._section(facts, now, multiplier),
                 fork,
                 losses,
                 self._session.settings.visible_within,
             )
             failpoint("pluto.run-created")
             found = Found.of(api.details(target.project, created.run_id)) if created.resumed else None
-            if found is None or found.mark == now.mark:
-                # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at ended ones.
+            if found is None or found.mark in ("", now.mark):
+                # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at
+                # ended ones.
                 api.set_status(created.run_id, facts.status, facts.ended)
+                lifecycle.mark(api, created.run_id, self._section(facts, now, multiplier))
                 journal.note("run", durable=True, run_id=created.run_id, url=created.url)
                 failpoint("pluto.run-noted")
                 return None

@@ -92,11 +92,20 @@ class StepSurvey:
         for step in np.unique(left).tolist():
             self.look_at_one(step)
 
+    def include(self, other: StepSurvey) -> None:
+        """Take what another survey saw into account."""
+        self.digits = max(self.digits, other.digits)
+        self.largest = max(self.largest, other.largest)
+
+    def fits(self, power: int) -> bool:
+        """Whether all steps stay within 64 bits."""
+        return self.largest * power <= _MAX_U64
+
     @property
     def multiplier(self) -> int:
         """The smallest power of ten that makes all steps whole, or the largest that keeps them within 64 bits."""
         power = 10**self.digits
-        while power > 1 and self.largest * power > _MAX_U64:
+        while power > 1 and not self.fits(power):
             power //= 10
         return power
 

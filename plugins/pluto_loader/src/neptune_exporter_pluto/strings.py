@@ -145,7 +145,7 @@ class StringStreams:
         values = texts.to_pylist()
         for index in np.flatnonzero(long):
             mark = _CUT_MARK.format(STDERR if is_error(rows.paths[series[index]]) else STDOUT)
-            values[index] = values[index].encode()[: _MAX_TEXT - len(mark)].decode("utf-8", "ignore") + mark
+            values[index] = values[index].encode()[: _MAX_TEXT - len(mark.encode())].decode("utf-8", "ignore") + mark
         return pa.array(values, pa.string())
 
     def _take_console(self, rows: SeriesRows, texts: pa.Array, mine: Bools) -> None:

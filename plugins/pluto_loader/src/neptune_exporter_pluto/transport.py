@@ -8,12 +8,18 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import httpx
-import stamina
 
-from neptune_exporter.contract import AuthenticationError, Secret, SinkError
-from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response, retry_after
+from neptune_exporter.contract import (
+    AuthenticationError,
+    NeptuneExporterError,
+    Patience,
+    Secret,
+    SinkError,
+    TransientError,
+    retry_after,
+)
+from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.25, 20.0
 _T = TypeVar("_T")
 
 
@@ -30,12 +36,8 @@ class UncertainError(SinkError):
     """Nobody knows whether Pluto took the request, and sending it again might duplicate what it holds."""
 
 
-class PassingError(SinkError):
-    """Failed for a reason that may pass. Escapes only when patience is at its end."""
-
-    def __init__(self, message: str, wait: float | None = None) -> None:
-        super().__init__(message)
-        self.wait = wait
+class OutOfPatienceError(SinkError):
+    """Failed to the last attempt for reasons that might have passed. What must not be repeated was not taken."""
 
 
 class Transport:
@@ -60,7 +62,7 @@ class Transport:
         local: bool = False,
     ) -> None:
         self._authorization = f"Bearer {api_key.reveal()}"
-        self._retry_for = retry_for
+        self._patience = Patience(retry_for)
         self._turns = threading.BoundedSemaphore(connections)
         self._client = httpx.Client(
             timeout=httpx.Timeout(timeout, connect=min(timeout, 30.0)),
@@ -80,7 +82,7 @@ class Transport:
         """Read; tried again as often as patience allows.
 
         Raises:
-            AuthenticationError, RefusedError, PassingError
+            AuthenticationError, RefusedError, OutOfPatienceError
         """
         return self.patiently(lambda: self._once("GET", url, what, True, params=dict(params)))
 
@@ -93,7 +95,7 @@ class Transport:
             AuthenticationError: the key was refused.
             RefusedError: the request was refused.
             UncertainError: not repeatable, and the connection broke or a proxy gave up.
-            PassingError: patience is at its end.
+            OutOfPatienceError: patience is at its end.
         """
         return self.patiently(
             lambda: self._once("POST", url, what, repeatable, content=content, headers=dict(headers))
@@ -133,35 +135,25 @@ class Transport:
             raise AuthenticationError(f"{message}. Is the API key right, and has it not expired?")
         if outcome is Outcome.REFUSED:
             raise RefusedError(message, response.status_code, response.text)
-        raise self._again(outcome, repeatable, message, retry_after(response))
+        raise self._again(outcome, repeatable, message, retry_after(response.headers))
 
     @staticmethod
-    def _again(outcome: Outcome, repeatable: bool, message: str, wait: float | None) -> SinkError:
+    def _again(outcome: Outcome, repeatable: bool, message: str, wait: float | None) -> NeptuneExporterError:
         if outcome is Outcome.UNCERTAIN and not repeatable:
             return UncertainError(message)
-        return PassingError(message, wait)
+        return TransientError(message, wait)
 
     def patiently(self, call: Callable[[], _T]) -> _T:
-        """Run something that raises PassingError until it does not, or patience is at its end."""
+        """Run something that raises TransientError until it does not.
 
-        def pause(error: Exception) -> bool | float:
-            if not isinstance(error, PassingError):
-                return False
-            if error.wait is None:
-                return True
-            return error.wait if error.wait <= self._retry_for else False
-
-        for attempt in stamina.retry_context(
-            on=pause,
-            attempts=None if self._retry_for else 1,
-            timeout=self._retry_for or None,
-            wait_initial=_FIRST_WAIT,
-            wait_max=_LONGEST_WAIT,
-            wait_jitter=_FIRST_WAIT,
-        ):
-            with attempt:
-                return call()
-        raise AssertionError("retrying ends with a result or an error")
+        Raises:
+            OutOfPatienceError: it did until patience was at its end.
+        """
+        try:
+            return self._patience.call(call)
+        except TransientError as error:
+            times = "once" if error.attempts == 1 else f"{error.attempts} times"
+            raise OutOfPatienceError(f"{error} (tried {times})") from None
 
 
 def _named(error: httpx.TransportError) -> str:

@@ -15,15 +15,21 @@ from typing import BinaryIO
 
 import httpx
 
-from neptune_exporter.contract import AuthenticationError, SinkError, failpoint
+from neptune_exporter.contract import (
+    AuthenticationError,
+    SinkError,
+    TransientError,
+    failpoint,
+    retry_after,
+)
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.files import FileTask
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.once import StartAgainError, settled
-from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response, retry_after
+from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
 from neptune_exporter_pluto.session import Pipeline, Session
 from neptune_exporter_pluto.state import Journal, Progress
-from neptune_exporter_pluto.transport import PassingError, RefusedError, UncertainError
+from neptune_exporter_pluto.transport import OutOfPatienceError, RefusedError, UncertainError
 
 _ADDRESS_LIVES = 3_300.0
 """Seconds; Pluto's upload addresses are good for an hour."""
@@ -115,7 +121,7 @@ class Uploader:
         except UncertainError:
             self._settle_announcement(tasks)
             return self._announce(tasks)
-        except (AuthenticationError, PassingError):  # certainly not taken
+        except (AuthenticationError, OutOfPatienceError):  # certainly not taken
             with self._noting:
                 self._journal.note("not-announced", files=indices)
             raise
@@ -178,7 +184,7 @@ class Uploader:
             except httpx.TransportError as error:
                 if of_error(error) is Outcome.REFUSED:
                     raise SinkError(f"{what}: {type(error).__name__}") from None
-                raise PassingError(f"{what}: the connection failed ({type(error).__name__})") from None
+                raise TransientError(f"{what}: the connection failed ({type(error).__name__})") from None
             if response.is_success:
                 pace.succeeded()
                 return
@@ -187,7 +193,7 @@ class Uploader:
                 raise ExpiredError(message)
             if of_response(response) in (Outcome.BUSY, Outcome.UNCERTAIN):
                 pace.pushed_back(era)
-                raise PassingError(message, retry_after(response))
+                raise TransientError(message, retry_after(response.headers))
             raise RefusedError(message, response.status_code, response.text)
 
 

@@ -59,7 +59,7 @@ def compare(
         details,
         collect(run, session.options.name_prefix, losses),
         recorded_multiplier(details),
-        journal.work_folder / "verify",
+        journal.work_folder,
         float(loaded.get("at", 0.0)) + session.settings.visible_within,
         full,
         losses,
@@ -77,7 +77,7 @@ def compare(
             strings.close()
         yield from console.untold(check, dict(loaded.get("counts", {})))
     finally:
-        shutil.rmtree(check.folder, ignore_errors=True)
+        shutil.rmtree(journal.work_folder, ignore_errors=True)
 
 
 def _found_elsewhere(session: Session, run: ExportedRun, target: Target) -> int | None:

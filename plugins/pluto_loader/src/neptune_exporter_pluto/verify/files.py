@@ -9,13 +9,12 @@ from typing import Any, BinaryIO
 
 import httpx
 
-from neptune_exporter.contract import Comparison, SinkError, Verdict
+from neptune_exporter.contract import Comparison, SinkError, TransientError, Verdict
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.losses import LossCode
 from neptune_exporter_pluto.outcome import of_error, of_response
 from neptune_exporter_pluto.strings import StringStreams
-from neptune_exporter_pluto.transport import PassingError
 from neptune_exporter_pluto.verify.context import Check
 
 ITEM = "files of "
@@ -131,12 +130,12 @@ def _download(check: Check, url: str) -> str | None:
             response.read()
             message = f"download of a file of run {check.run_id}: the storage answered {response.status_code}"
             if of_response(response).name in ("BUSY", "UNCERTAIN"):
-                raise PassingError(message)
+                raise TransientError(message)
             raise SinkError(message)
     except httpx.TransportError as error:
         if of_error(error).name == "REFUSED":
             raise SinkError(f"download of a file of run {check.run_id}: {type(error).__name__}") from None
-        raise PassingError(f"download of a file of run {check.run_id}: the connection failed") from None
+        raise TransientError(f"download of a file of run {check.run_id}: the connection failed") from None
 
 
 def _digest(pieces: Iterable[bytes]) -> str:

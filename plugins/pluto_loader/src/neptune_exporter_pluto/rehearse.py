@@ -1,0 +1,158 @@
+"""`--pluto-rehearse`: the same load, into a Pluto on this machine that is started for it and ends with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from neptune_exporter.contract import LoadOptions, Secret, SinkError, UsageError
+from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_pluto.sink import PlutoSink
+
+_START_WITHIN = 60.0
+_END_WITHIN = 60.0
+_SHOWN = {
+    "runs": "runs",
+    "points": "points",
+    "string_series_rows": "string series entries",
+    "log_lines": "log lines",
+    "histograms": "histograms",
+    "tables": "tables",
+    "files": "files",
+    "file_bytes": "bytes of files",
+    "bytes": "bytes sent",
+    "requests": "requests",
+}
+"""Counts of the local Pluto, and what they are called in the report."""
+
+
+class RehearsalSink(PlutoSink):
+    """Loads into a local Pluto. Neither the state nor the list of loaded runs of real loads is read or changed."""
+
+    def __init__(self, session: Session, server: LocalPluto, kept: Path | None) -> None:
+        super().__init__(session)
+        self._server = server
+        self._kept = kept
+
+    @classmethod
+    def started(cls, settings: PlutoSettings, options: LoadOptions) -> RehearsalSink:
+        """Start the local Pluto and connect to it.
+
+        Raises:
+            UsageError: the folder to keep is not empty.
+            SinkError: the local Pluto did not start.
+        """
+        kept = settings.rehearse_folder
+        if kept is not None and kept.exists() and any(kept.iterdir()):
+            raise UsageError(f"--pluto-rehearse-folder takes an empty folder: {kept} holds something")
+        server = LocalPluto.start(kept)
+        try:
+            local = dataclasses.replace(
+                settings,
+                api_key=server.api_key,
+                host=None,
+                url_app=server.url,
+                url_api=server.url,
+                url_ingest=server.url,
+                base_dir=server.state_folder,
+                loaded_cache=None,
+            )
+            return cls(PlutoSink.connected(local, options, local=True).session, server, kept)
+        except BaseException:
+            server.end()
+            raise
+
+    def closing_report(self) -> Mapping[str, str | int]:
+        stats = self._server.stats()
+        report: dict[str, str | int] = {
+            f"rehearsed: {label}": int(stats[name]) for name, label in _SHOWN.items() if name in stats
+        }
+        if self._kept is not None:
+            report["kept in"] = str(self._kept)
+        return report
+
+    def close(self) -> None:
+        super().close()
+        self._server.end()
+
+
+class LocalPluto:
+    """The process of the local Pluto. It ends when the pipe to it closes, so also if this process is killed."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, api_key: Secret, state_folder: Path) -> None:
+        self._process = process
+        self.url = url
+        self.api_key = api_key
+        self.state_folder = state_folder
+
+    @classmethod
+    def start(cls, kept: Path | None) -> LocalPluto:
+        """Start it on a port of the system's choice and wait until it answers.
+
+        Raises:
+            SinkError: it did not come up.
+        """
+        command = [sys.executable, "-m", "neptune_exporter_pluto.rehearsal", "--port", "0", "--until-stdin-closes"]
+        if kept is not None:
+            command += ["--folder", str(kept)]
+        state_folder = Path(tempfile.mkdtemp(prefix="pluto-rehearsal-state-"))
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        try:
+            started = json.loads(_first_line(process))
+        except (ValueError, SinkError):
+            _end(process)
+            shutil.rmtree(state_folder, ignore_errors=True)
+            raise SinkError(
+                "the local Pluto of the rehearsal did not start; "
+                f"try it by hand: {Path(sys.executable).name} -m neptune_exporter_pluto.rehearsal --port 0"
+            ) from None
+        return cls(process, started["url_api"], Secret(started["api_key"]), state_folder)
+
+    def stats(self) -> Mapping[str, int]:
+        answer = httpx.get(f"{self.url}/rehearsal/stats", timeout=60, trust_env=False)
+        return dict(answer.raise_for_status().json())
+
+    def end(self) -> None:
+        """Let it keep what it should keep, and end. Harmless to repeat."""
+        _end(self._process)
+        shutil.rmtree(self.state_folder, ignore_errors=True)
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> bytes:
+    lines: queue.Queue[bytes] = queue.Queue()
+    stdout = process.stdout
+    assert stdout is not None  # it is a pipe
+
+    def read() -> None:
+        lines.put(stdout.readline())
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        return lines.get(timeout=_START_WITHIN)
+    except queue.Empty:
+        raise SinkError("no answer") from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_END_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,188 @@
+"""Which runs are loaded: the journal, the page's list, and what another machine has done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from neptune_exporter.contract import LoadedRun, Secret, SinkError
+from neptune_exporter.model import RunKey, SysAttribute
+from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.loopback import Fault
+from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
+from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
+from neptune_exporter_pluto.rehearsal import RehearsalServer
+
+from .conftest import MakeSink
+from .reading import read_run
+
+KEY = RunKey("acme/vision", "RUN-1")
+RUN = SampleRun(
+    KEY,
+    (
+        parameter(SysAttribute.NAME, "baseline"),
+        float_series("loss", [(0, 1.0), (1, 0.5)]),
+        string_series("notes", [(0, "a"), (1, "b")]),
+        string_series("monitoring/1/stdout", [(0, "a"), (1, "b")]),
+    ),
+)
+
+
+def load(make_sink: MakeSink, run: SampleRun = RUN, **changes: object) -> LoadedRun:
+    return make_sink(**changes).load(MemoryRun(run), None)
+
+
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "state" / ".pluto_upload_cache.txt"
+
+
+def write(path: Path, *lines: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+
+def live(server: RehearsalServer) -> list[int]:
+    return [run.id for run in server.runs.by_id.values() if SUPERSEDED_TAG not in run.tags]
+
+
+def test_a_loaded_run_is_listed_and_not_loaded_again(
+    server: RehearsalServer, make_sink: MakeSink, tmp_path: Path
+) -> None:
+    first = load(make_sink)
+    assert cache(tmp_path).read_text() == "acme/vision::baseline\n"
+    posted = len([r for r in server.requests if r.path.startswith("/ingest")])
+    again = load(make_sink)
+    assert again.already_loaded and again.target_id == first.target_id
+    assert len([r for r in server.requests if r.path.startswith("/ingest")]) == posted
+    assert cache(tmp_path).read_text() == "acme/vision::baseline\n"
+
+
+def test_a_list_of_another_tool_is_honoured(
+    server: RehearsalServer, make_sink: MakeSink, tmp_path: Path
+) -> None:
+    write(cache(tmp_path), "acme/vision::baseline", "acme/vision::another")
+    assert load(make_sink).already_loaded
+    assert not server.runs.by_id
+
+
+def test_the_list_may_be_elsewhere(server: RehearsalServer, make_sink: MakeSink, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / "list.txt"
+    write(other, "team/all::baseline")
+    assert load(make_sink, loaded_cache=other, project_name="team/all").already_loaded
+    assert not load(make_sink, loaded_cache=other).already_loaded
+    assert other.read_text() == "team/all::baseline\nacme/vision::baseline\n"
+
+
+def test_a_line_stands_for_one_run_only(server: RehearsalServer, make_sink: MakeSink, tmp_path: Path) -> None:
+    """Two projects' runs of one name under one target: the second must not vanish."""
+    write(cache(tmp_path), "team/all::baseline")
+    other = replace(RUN, key=RunKey("acme/other", "RUN-1"))
+    same_name = replace(RUN, key=RunKey("acme/vision", "RUN-2"))
+    assert load(make_sink, project_name="team/all").already_loaded
+    assert not load(make_sink, other, project_name="team/all").already_loaded
+    assert not load(make_sink, same_name, project_name="team/all").already_loaded
+    assert load(make_sink, project_name="team/all").already_loaded
+    assert load(make_sink, other, project_name="team/all").already_loaded
+    assert len(server.runs.by_id) == 2
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_taking_a_line_out_loads_the_run_again(
+    server: RehearsalServer, make_sink: MakeSink, tmp_path: Path, whole: bool
+) -> None:
+    first = load(make_sink)
+    if whole:
+        cache(tmp_path).unlink()
+    else:
+        write(cache(tmp_path), "acme/vision::another")
+    again = load(make_sink)
+    assert not again.already_loaded and again.target_id != first.target_id
+    assert live(server) == [int(again.target_id)]
+    assert load(make_sink).already_loaded
+
+
+def test_accounts_hosts_and_targets_are_kept_apart(make_sink: MakeSink) -> None:
+    load(make_sink)
+    assert not load(make_sink, project_name="team/all").already_loaded
+    with RehearsalServer(reaper_interval=None) as other:
+        elsewhere = {"url_api": other.url, "url_ingest": other.url, "api_key": Secret(other.api_key or "")}
+        assert not load(make_sink, RUN, **elsewhere).already_loaded
+        assert len(other.runs.by_id) == 1
+
+
+def test_a_run_that_grew_is_loaded_anew(server: RehearsalServer, make_sink: MakeSink) -> None:
+    load(make_sink)
+    grown = RUN.plus(float_series("later", [(0, 1.0)]))
+    again = load(make_sink, grown)
+    assert not again.already_loaded and live(server) == [int(again.target_id)]
+    assert set(read_run(server, KEY.project_id, int(again.target_id)).points) == {"loss", "later"}
+
+
+# Another machine.
+
+
+def test_what_another_machine_loaded_is_found(
+    server: RehearsalServer, make_sink: MakeSink, tmp_path: Path
+) -> None:
+    first = load(make_sink)
+    posted = len([r for r in server.requests if r.path.startswith("/ingest")])
+    again = load(make_sink, base_dir=tmp_path / "other machine")
+    assert again.already_loaded and again.target_id == first.target_id
+    assert len([r for r in server.requests if r.path.startswith("/ingest")]) == posted
+    assert [run.status for run in server.runs.by_id.values()] == ["COMPLETED"]
+    assert (tmp_path / "other machine" / ".pluto_upload_cache.txt").read_text() == "acme/vision::baseline\n"
+
+
+def test_what_another_machine_began_is_left_to_it(
+    server: RehearsalServer, make_sink: MakeSink, tmp_path: Path
+) -> None:
+    server.fail(Fault("/ingest/metrics", status=400))
+    with pytest.raises(SinkError, match="400"):
+        load(make_sink)
+    other = tmp_path / "other machine"
+    with pytest.raises(SinkError, match="--pluto-restart-unfinished"):
+        load(make_sink, base_dir=other)
+    anew = load(make_sink, base_dir=other, restart_unfinished=True)
+    assert not anew.already_loaded and live(server) == [int(anew.target_id)]
+
+
+def test_what_another_machine_loaded_of_an_older_export(
+    server: RehearsalServer, make_sink: MakeSink, tmp_path: Path
+) -> None:
+    load(make_sink)
+    grown = RUN.plus(float_series("later", [(0, 1.0)]))
+    again = load(make_sink, grown, base_dir=tmp_path / "other machine")
+    assert not again.already_loaded
+    assert set(read_run(server, KEY.project_id, int(again.target_id)).points) == {"loss", "later"}
+    assert all(run.status == "COMPLETED" for run in server.runs.by_id.values())
+
+
+# What was sent but is not there.
+
+
+def test_lost_points_are_sent_again(server: RehearsalServer, make_sink: MakeSink) -> None:
+    """A 200 is no proof: rows wait in memory, and a crash of the server takes them along."""
+    loaded = load(make_sink)
+    run_id = int(loaded.target_id)
+    server.store.points._runs.pop(server.key(run_id))
+    again = load(make_sink)
+    assert again.target_id == loaded.target_id and not again.already_loaded
+    assert [e.value for e in read_run(server, KEY.project_id, run_id).points["loss"]] == [1.0, 0.5]
+    assert load(make_sink).already_loaded
+
+
+def test_lost_log_lines_make_a_new_run(server: RehearsalServer, make_sink: MakeSink) -> None:
+    loaded = load(make_sink)
+    server.store.logs._runs.pop(server.key(int(loaded.target_id)))
+    again = load(make_sink)
+    assert live(server) == [int(again.target_id)] and again.target_id != loaded.target_id
+    assert len(server.store.log_rows(server.key(int(again.target_id)))) == 2
+
+
+def test_a_run_that_was_removed_is_loaded_anew(server: RehearsalServer, make_sink: MakeSink) -> None:
+    loaded = load(make_sink)
+    run = server.runs.by_id.pop(int(loaded.target_id))
+    server.runs._by_external.pop((run.project.name, run.external_id))
+    again = load(make_sink)
+    assert not again.already_loaded and int(again.target_id) in server.runs.by_id

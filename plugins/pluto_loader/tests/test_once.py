@@ -1,0 +1,230 @@
+"""Once, and only once: kills, broken connections and repeated loads leave what one undisturbed load leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from neptune_exporter.contract import AuthenticationError, LoadedRun, LoadOptions, SinkError
+from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.loaded import LoadedSample
+from neptune_exporter.testing.loopback import Fault
+from neptune_exporter_pluto import metrics, once
+from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
+from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
+from neptune_exporter_pluto.sink import FAILPOINTS, PlutoSink
+
+from .conftest import MakeSink
+from .killed_load import KEY, everything, settings
+from .reading import read_run
+
+SCRIPT = Path(__file__).with_name("killed_load.py")
+
+
+@pytest.fixture
+def small_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "BODY_BYTES", 4_000)
+    monkeypatch.setattr(metrics, "BODY_BYTES", 4_000)
+
+
+def comparable(sample: LoadedSample) -> dict[str, Any]:
+    """A run as read back, without the order in which Pluto tells things; NaN equals NaN."""
+    series = {"points": sample.points, "texts": sample.texts, "histograms": sample.histograms}
+    return {
+        "parameters": sample.parameters,
+        "name": sample.name,
+        "tags": sample.tags - {SUPERSEDED_TAG} if sample.tags else None,
+        "created": sample.created_at,
+        "files": {path: Counter(entries) for path, entries in sample.files.items()},
+        **{
+            kind: {path: Counter(map(repr, entries)) for path, entries in held.items()}
+            for kind, held in series.items()
+        },
+    }
+
+
+def check(server: RehearsalServer, run_id: int, reference: RehearsalServer, reference_id: int) -> None:
+    found = read_run(server, KEY.project_id, run_id)
+    assert comparable(found) == comparable(read_run(reference, KEY.project_id, reference_id))
+    key, other = server.key(run_id), reference.key(reference_id)
+    for rows in ("data_rows", "log_rows", "file_rows"):
+        held, wanted = getattr(server.store, rows)(key), getattr(reference.store, rows)(other)
+        assert len(held) == len(wanted), f"{rows}: {len(held)} instead of {len(wanted)}"
+    assert server.runs.by_id[run_id].status == reference.runs.by_id[reference_id].status
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RehearsalServer, int]]:
+    """A local Pluto into which the run was loaded undisturbed, and the id that it has there."""
+    with RehearsalServer(reaper_interval=None) as server:
+        loaded = load_once(server, tmp_path_factory.mktemp("reference"))
+        yield server, int(loaded.target_id)
+
+
+def load_once(server: RehearsalServer, base_dir: Path) -> LoadedRun:
+    run = MemoryRun(everything())
+    sink = PlutoSink.connected(
+        settings(server.url, server.api_key or "", base_dir), LoadOptions(), local=True
+    )
+    try:
+        sink.prepare(KEY.project_id, [run])
+        return sink.load(run, None)
+    finally:
+        sink.close()
+
+
+def killed_at(failpoint: str, server: RehearsalServer, base_dir: Path) -> subprocess.CompletedProcess[str]:
+    # Without site packages' .pth files, of which the SDK's takes over a second at every start.
+    command = [sys.executable, "-S", str(SCRIPT), server.url, server.api_key or "", str(base_dir)]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "NEPTUNE_EXPORTER_FAILPOINT": failpoint,
+    }
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+LATER = ("pluto.data-sent:2", "pluto.files-signed:3", "pluto.file-put:6", "pluto.metrics-sent:2")
+
+
+@pytest.mark.parametrize("failpoint", [*FAILPOINTS, *LATER])
+def test_a_killed_load_is_completed(
+    server: RehearsalServer, reference: tuple[RehearsalServer, int], tmp_path: Path, failpoint: str
+) -> None:
+    killed = killed_at(failpoint, server, tmp_path)
+    assert killed.returncode == -signal.SIGKILL, f"{failpoint} was not passed: {killed.stderr}"
+    run_id = int(load_once(server, tmp_path).target_id)
+    check(server, run_id, *reference)
+    others = [run for run in server.runs.by_id.values() if run.id != run_id]
+    assert all(SUPERSEDED_TAG in run.tags and run.status != "RUNNING" for run in others)
+    assert load_once(server, tmp_path).already_loaded
+    assert not list(tmp_path.glob("**/*.work")), "temporary files are left"
+
+
+ROUTES = ["/ingest/metrics", "/ingest/data", "/ingest/logs", "^/files", "/storage/", "/api/runs/"]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("fault", [faults.commit_then_drop, faults.commit_then_fail], ids=["drop", "504"])
+def test_a_lost_answer_duplicates_nothing(
+    server: RehearsalServer,
+    reference: tuple[RehearsalServer, int],
+    tmp_path: Path,
+    small_bodies: None,
+    path: str,
+    fault: Callable[..., Fault],
+) -> None:
+    server.fail(fault(path=path, skip=1))
+    loaded = load_once(server, tmp_path)
+    check(server, int(loaded.target_id), *reference)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize(
+    "fault",
+    [faults.dropped, faults.unavailable, lambda **k: faults.unavailable(429, retry_after="0", **k)],
+    ids=["dropped", "503", "429"],
+)
+def test_a_passing_failure_is_retried(
+    server: RehearsalServer,
+    reference: tuple[RehearsalServer, int],
+    tmp_path: Path,
+    small_bodies: None,
+    path: str,
+    fault: Callable[..., Fault],
+) -> None:
+    server.fail(fault(path=path, times=2, skip=1))
+    loaded = load_once(server, tmp_path)
+    check(server, int(loaded.target_id), *reference)
+
+
+@pytest.mark.parametrize("route", ["metrics", "data", "logs"])
+def test_a_busy_database_is_no_refusal(
+    server: RehearsalServer,
+    reference: tuple[RehearsalServer, int],
+    tmp_path: Path,
+    small_bodies: None,
+    route: str,
+) -> None:
+    server.fail(faults.database_busy(f"^/ingest/{route}$", times=3))
+    loaded = load_once(server, tmp_path)
+    check(server, int(loaded.target_id), *reference)
+    assert len(server.runs.by_id) == 1
+
+
+def test_a_stall_is_waited_for(
+    server: RehearsalServer, reference: tuple[RehearsalServer, int], tmp_path: Path
+) -> None:
+    """Back-pressure is a stall; whoever gives up and sends again duplicates."""
+    for route in ("metrics", "data", "logs"):
+        server.fail(faults.stalled(3.0, f"/ingest/{route}"))
+    loaded = load_once(server, tmp_path)
+    check(server, int(loaded.target_id), *reference)
+    posted, undisturbed = (
+        [r.path for r in s.requests if r.path.startswith("/ingest/")] for s in (server, reference[0])
+    )
+    assert sorted(posted) == sorted(undisturbed)
+
+
+def test_a_token_that_expires_half_way(
+    server: RehearsalServer, reference: tuple[RehearsalServer, int], tmp_path: Path, small_bodies: None
+) -> None:
+    """The load ends at once and says so; with a valid token it goes on where it was."""
+    server.settings.key_requests = 9
+    with pytest.raises(AuthenticationError, match="key"):
+        load_once(server, tmp_path)
+    server.settings.key_requests = None
+    check(server, int(load_once(server, tmp_path).target_id), *reference)
+    assert len(server.runs.by_id) == 1
+
+
+def test_a_quota_is_told(server: RehearsalServer, tmp_path: Path) -> None:
+    server.settings.quota_exceeded = True
+    with pytest.raises(SinkError, match="at its limit"):
+        load_once(server, tmp_path)
+    server.settings.quota_exceeded = False
+    assert not load_once(server, tmp_path).already_loaded
+
+
+def test_a_server_that_answers_500_to_everything(server: RehearsalServer, tmp_path: Path) -> None:
+    """Nothing is taken for loaded, and what to do is said."""
+    run = MemoryRun(everything())
+    impatient = replace(settings(server.url, server.api_key or "", tmp_path), retry_for=0.5)
+    sink = PlutoSink.connected(impatient, LoadOptions(), local=True)
+    server.fail(Fault("/ingest/metrics", status=500, times=10_000))
+    with pytest.raises(SinkError, match="500"):
+        sink.load(run, None)
+    sink.close()
+    assert not (tmp_path / ".pluto_upload_cache.txt").exists()
+
+
+def test_two_processes_do_not_load_one_run(
+    make_sink: MakeSink, server: RehearsalServer, tmp_path: Path
+) -> None:
+    sink, other = make_sink(), make_sink()
+    run = MemoryRun(everything())
+    server.fail(faults.stalled(2.0, "/api/runs/create"))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(sink.load, run, None)
+        wait_until(lambda: any(r.path.endswith("/api/slug") for r in server.requests) and first.running())
+        wait_until(lambda: list(tmp_path.glob("**/*.jsonl")) != [])
+        with pytest.raises(SinkError, match="another process"):
+            other.load(run, None)
+        assert not first.result().already_loaded
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

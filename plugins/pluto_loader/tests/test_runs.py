@@ -1,0 +1,344 @@
+"""A run in Pluto is what it was in Neptune: when, how it ended, whose child, under which names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from neptune_exporter.contract import LoadedRun, LoadOptions, UsageError
+from neptune_exporter.model import RunKey, RunKind, SysAttribute
+from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter, string_series
+from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.facts import external_id
+from neptune_exporter_pluto.losses import LossCode
+from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.rehearsal.runs import Run
+from pluto.query import Client
+
+from .conftest import MakeSink
+from .reading import read_run
+
+CREATED = datetime(2024, 5, 6, 7, 8, 9, 123000, tzinfo=timezone.utc)
+KEY = RunKey("acme/vision", "RUN-1")
+
+
+def sample(*attributes: Any, key: RunKey = KEY) -> SampleRun:
+    return SampleRun(key, (parameter(SysAttribute.CREATION_TIME, CREATED), *attributes))
+
+
+def losses_of(loaded: LoadedRun) -> dict[tuple[str, str | None], int]:
+    return {(loss.reason, loss.attribute_path): loss.count for loss in loaded.losses}
+
+
+@pytest.fixture
+def stored(server: RehearsalServer, make_sink: MakeSink) -> Any:
+    """Loads one run and gives what Pluto's database holds of it."""
+
+    def load(run: SampleRun, options: LoadOptions | None = None, **changes: object) -> tuple[Run, LoadedRun]:
+        loaded = make_sink(options, **changes).load(MemoryRun(run), None)
+        return server.runs.by_id[int(loaded.target_id)], loaded
+
+    return load
+
+
+def milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+# Times and status.
+
+
+def test_every_point_keeps_its_time(server: RehearsalServer, make_sink: MakeSink) -> None:
+    times = [CREATED + timedelta(seconds=1.5 * n) for n in range(5)]
+    series = float_series("loss", enumerate([1.0] * 5))
+    series = replace(
+        series, entries=tuple(replace(e, timestamp=t) for e, t in zip(series.entries, times, strict=True))
+    )
+    loaded = make_sink().load(MemoryRun(sample(series)), None)
+    found = read_run(server, KEY.project_id, int(loaded.target_id))
+    assert [entry.timestamp for entry in found.points["loss"]] == times
+
+
+def test_creation_end_and_duration(stored: Any) -> None:
+    run, _ = stored(sample(parameter("sys/running_time", 90.5)))
+    assert run.created_at == milliseconds(CREATED)
+    assert run.status_updated - run.created_at == 90_500
+
+
+def test_the_end_is_the_last_thing_logged(stored: Any) -> None:
+    """A tag that somebody adds a year later does not make a run a year long."""
+    series = float_series("loss", [(0, 1.0)])
+    last = CREATED + timedelta(hours=2)
+    series = replace(series, entries=(replace(series.entries[0], timestamp=last),))
+    modified = parameter(SysAttribute.MODIFICATION_TIME, CREATED + timedelta(days=365))
+    run, _ = stored(sample(series, modified))
+    assert run.status_updated == milliseconds(last)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "status"),
+    [
+        ((), "COMPLETED"),
+        ((parameter(SysAttribute.FAILED, True),), "FAILED"),
+        ((parameter(SysAttribute.FAILED, False), parameter(SysAttribute.STATE, "Inactive")), "COMPLETED"),
+        ((parameter(SysAttribute.STATE, "Active"),), "TERMINATED"),
+    ],
+)
+def test_status(stored: Any, attributes: tuple[Any, ...], status: str) -> None:
+    run, _ = stored(sample(*attributes))
+    assert run.status == status
+
+
+def test_the_reaper_changes_nothing(server: RehearsalServer, make_sink: MakeSink) -> None:
+    """It fails every RUNNING run without a recent sign of life, and may look at any moment of a load."""
+    handle, statuses = server.handle, []
+
+    def reaping(request: Any) -> Any:
+        response = handle(request)
+        if not request.path.endswith("/resume"):
+            server.reap()
+        statuses.append({run.status for run in server.runs.by_id.values()})
+        return response
+
+    server.handle = reaping  # type: ignore[method-assign]
+    runs = [sample(float_series("loss", [(0, 1.0)]), key=replace(KEY, run_id=f"RUN-{n}")) for n in range(3)]
+    sink = make_sink()
+    for run in runs:
+        sink.load(MemoryRun(run), None)
+    assert {"FAILED"} in statuses, "the reaper never struck: the test proves nothing"
+    assert [run.status for run in server.runs.by_id.values()] == ["COMPLETED"] * 3
+    server.reap()
+    assert [run.status for run in server.runs.by_id.values()] == ["COMPLETED"] * 3
+
+
+# Names, tags, notes, origin.
+
+
+def test_name_and_project(stored: Any) -> None:
+    run, _ = stored(sample(parameter(SysAttribute.NAME, "baseline")), LoadOptions(name_prefix="old "))
+    assert (run.name, run.project.name) == ("old baseline", "acme/vision")
+
+
+def test_runs_without_a_name_follow_the_project_override(stored: Any) -> None:
+    run, _ = stored(SampleRun(KEY), project_name="team/migrated")
+    assert (run.name, run.project.name) == ("RUN-1", "team/migrated")
+
+
+def test_a_project_name_that_no_header_takes(stored: Any) -> None:
+    run, loaded = stored(SampleRun(RunKey("acme/bildgröße", "RUN-1"), (float_series("a", [(0, 1.0)]),)))
+    assert run.project.name.isascii() and run.config[SECTION]["project"] == "acme/bildgröße"
+    assert losses_of(loaded) == {("project-renamed", None): 1}
+    with pytest.raises(UsageError, match="ASCII"):
+        stored(SampleRun(KEY), project_name="bildgröße")
+
+
+def test_tags_beyond_fifty_go_into_the_config(stored: Any) -> None:
+    tags = [f"tag {n:02}" for n in range(60)]
+    run, loaded = stored(
+        sample(parameter(SysAttribute.TAGS, tags), parameter(SysAttribute.GROUP_TAGS, ["g"]))
+    )
+    assert len(run.tags) == 50 and {"import:neptune", "import_project:acme/vision"} <= set(run.tags)
+    beyond = run.config[SECTION]["tags_beyond_limit"]
+    assert set(run.tags) | set(beyond[SysAttribute.TAGS]) >= set(tags)
+    assert losses_of(loaded) == {
+        ("tags-beyond-limit", "sys/tags"): 12,
+        ("tags-beyond-limit", "sys/group_tags"): 1,
+    }
+
+
+def test_more_than_one_group_tag_is_no_refusal(stored: Any) -> None:
+    run, loaded = stored(sample(parameter(SysAttribute.TAGS, ["group:a", "group:b"])))
+    assert sum(tag.startswith("group:") for tag in run.tags) == 1
+    assert losses_of(loaded) == {("tags-beyond-limit", "sys/tags"): 1}
+
+
+def test_the_description_becomes_notes(stored: Any) -> None:
+    run, loaded = stored(sample(parameter(SysAttribute.DESCRIPTION, "why " * 500)))
+    assert run.notes == ("why " * 500)[:1000]
+    assert run.config[SysAttribute.DESCRIPTION] == "why " * 500
+    assert losses_of(loaded) == {("long-description", "sys/description"): 1}
+
+
+def test_where_it_came_from(stored: Any) -> None:
+    run, _ = stored(sample(parameter(SysAttribute.ID, "RUN-1")))
+    origin = run.config[SECTION]
+    assert (origin["source"], origin["project"], origin["run_id"]) == ("neptune", "acme/vision", "RUN-1")
+    assert origin["url"] == "https://app.neptune.ai/acme/vision/e/RUN-1"
+    assert origin["load"]["state"] == "complete"
+
+
+def test_models_are_runs_with_a_tag(stored: Any) -> None:
+    key = RunKey("acme/vision", "VIS-MOD-1", RunKind.MODEL_VERSION)
+    run, _ = stored(SampleRun(key, (parameter("stage", "production"), file("binary", b"onnx", "m.onnx"))))
+    assert "neptune:model_version" in run.tags and run.config["stage"] == "production"
+
+
+def test_external_ids_are_unique_and_no_display_ids() -> None:
+    keys = [
+        RunKey("a", "b/c"), RunKey("a/b", "c"), RunKey("a", "b"), RunKey("a", "b", RunKind.MODEL),
+        RunKey("p", "r" * 400), RunKey("p", "r" * 401), RunKey("p", "RUN-12"),
+    ]  # fmt: skip
+    ids = [external_id(key, generation) for key in keys for generation in (1, 2)]
+    assert len(set(ids)) == len(ids)
+    assert all(len(i) <= 255 and i.startswith("neptune:") for i in ids)
+
+
+def test_two_runs_of_one_name_stay_two(server: RehearsalServer, make_sink: MakeSink) -> None:
+    sink = make_sink(project_name="team/all")
+    keys = [RunKey(project, "RUN-1") for project in ("acme/one", "acme/two")]
+    for key in keys:
+        sink.load(MemoryRun(sample(parameter("which", key.project_id), key=key)), None)
+    assert [run.config["which"] for run in server.runs.by_id.values()] == ["acme/one", "acme/two"]
+
+
+# Forks.
+
+
+def forked() -> tuple[SampleRun, SampleRun]:
+    parent = sample(float_series("loss", ((s / 2, 1.0) for s in range(10))))
+    child = sample(
+        parameter(SysAttribute.FORK_PARENT, "RUN-1"),
+        parameter(SysAttribute.FORK_STEP, 2.5),
+        float_series("loss", [(3, 1.0)]),
+        key=replace(KEY, run_id="RUN-2"),
+    )
+    return parent, child
+
+
+def test_forks_are_native(server: RehearsalServer, make_sink: MakeSink) -> None:
+    """Also where the parent's points are visible only a while after they were sent."""
+    server.settings.visibility_delay = 1.0
+    parent, child = map(MemoryRun, forked())
+    sink = make_sink(visible_within=10.0)
+    sink.prepare(KEY.project_id, [parent, child])
+    loaded = sink.load(child, sink.load(parent, None))
+    run = server.runs.by_id[int(loaded.target_id)]
+    assert run.parent is not None and run.parent.config[SECTION]["run_id"] == "RUN-1"
+    assert run.fork_step == 25
+    assert run.config[SECTION]["fork"] == {"parent": "RUN-1", "step": 2.5}
+    assert not loaded.losses
+
+
+def test_the_parent_of_an_earlier_load_is_found(server: RehearsalServer, make_sink: MakeSink) -> None:
+    parent, child = map(MemoryRun, forked())
+    make_sink().load(parent, None)
+    loaded = make_sink().load(child, None)
+    assert server.runs.by_id[int(loaded.target_id)].parent is not None
+
+
+def test_a_fork_step_beyond_the_parent_is_no_refusal(server: RehearsalServer, make_sink: MakeSink) -> None:
+    parent, child = forked()
+    far = child.plus(parameter(SysAttribute.FORK_STEP, 1e6))
+    sink = make_sink()
+    loaded = sink.load(MemoryRun(far), sink.load(MemoryRun(parent), None))
+    run = server.runs.by_id[int(loaded.target_id)]
+    assert run.parent is not None and run.config[SECTION]["fork"]["step"] == 1_000_000
+
+
+def test_a_missing_parent_is_told(stored: Any) -> None:
+    run, loaded = stored(forked()[1])
+    assert run.parent is None
+    assert losses_of(loaded) == {("fork-not-native", "sys/forking/parent"): 1}
+
+
+# Steps.
+
+
+def test_one_power_of_ten_for_the_project(server: RehearsalServer, make_sink: MakeSink) -> None:
+    fine = sample(float_series("a", [(0.1, 1.0), (0.2, 2.0), (0.9, 3.0)]))
+    coarse = sample(float_series("a", [(0, 1.0), (2, 2.0)]), key=replace(KEY, run_id="RUN-2"))
+    runs = [MemoryRun(fine), MemoryRun(coarse)]
+    sink = make_sink()
+    sink.prepare(KEY.project_id, runs)
+    ids = [int(sink.load(run, None).target_id) for run in runs]
+    steps = [[int(p["step"]) for p in server.store.points.series(server.key(i), "a", 0, None)] for i in ids]
+    assert steps == [[1, 2, 9], [0, 20]]
+    assert {server.runs.by_id[i].config[SECTION]["step_multiplier"] for i in ids} == {"10"}
+    later = MemoryRun(sample(float_series("a", [(7, 1.0)]), key=replace(KEY, run_id="RUN-3")))
+    other = make_sink()
+    other.prepare(KEY.project_id, [later])
+    assert (
+        server.runs.by_id[int(other.load(later, None).target_id)].config[SECTION]["step_multiplier"] == "10"
+    )
+
+
+def test_an_asked_multiplier_is_exact(server: RehearsalServer, make_sink: MakeSink) -> None:
+    run = MemoryRun(sample(float_series("a", [(0.29, 1.0), (0.57, 2.0)])))
+    loaded = make_sink(LoadOptions(step_multiplier=Decimal(100))).load(run, None)
+    rows = server.store.points.series(server.key(int(loaded.target_id)), "a", 0, None)
+    assert rows["step"].tolist() == [29, 57]
+
+
+def test_losses_are_counted_by_series(stored: Any) -> None:
+    _, loaded = stored(
+        sample(
+            float_series("negative", [(-2, 1.0), (-1, 2.0), (0, 3.0)]),
+            float_series("twice", [(1, 1.0), (1, 2.0), (1, 3.0), (2, 4.0)]),
+            float_series("large", [(2e19, 1.0), (1, 1.0)]),
+            string_series("text", [(-1, "a"), (0, "b")]),
+        )
+    )
+    assert losses_of(loaded) == {
+        (LossCode.NEGATIVE_STEP.value, "negative"): 2,
+        (LossCode.NEGATIVE_STEP.value, "text"): 1,
+        (LossCode.DUPLICATE_STEP.value, "twice"): 2,
+        (LossCode.LARGE_STEP.value, "large"): 1,
+    }
+    assert not any(loss.requested for loss in loaded.losses)
+
+
+def test_downsampling_keeps_the_ends_of_every_series(server: RehearsalServer, make_sink: MakeSink) -> None:
+    run = sample(
+        float_series("sparse", [(1, 0.5), (99, 0.25), (199, 0.125)]),
+        float_series("dense", enumerate(map(float, range(120)))),
+    )
+    loaded = make_sink(log_every=50).load(MemoryRun(run, shuffle=3), None)
+    key = server.key(int(loaded.target_id))
+    steps = {n: server.store.points.series(key, n, 0, None)["step"].tolist() for n in ("sparse", "dense")}
+    assert steps == {"sparse": [1, 199], "dense": [0, 50, 100, 119]}
+    assert {(loss.reason, loss.requested) for loss in loaded.losses} == {("downsampled", True)}
+    assert losses_of(loaded) == {("downsampled", "sparse"): 1, ("downsampled", "dense"): 116}
+
+
+# Text.
+
+
+def test_console_streams_are_logs(server: RehearsalServer, make_sink: MakeSink) -> None:
+    run = sample(
+        string_series("monitoring/4f2a/stdout", [(s, f"out {s}") for s in range(3)]),
+        string_series("monitoring/4f2a/stderr", [(0, "err 0"), (1, "x" * 150_000)]),
+        string_series("notes", [(0.5, "a note")]),
+    )
+    loaded = make_sink().load(MemoryRun(run), None)
+    run_id = int(loaded.target_id)
+    with Client(api_token=server.api_key, host=server.url) as client:
+        lines = client.get_logs(KEY.project_id, run_id)
+        texts = {row["logName"]: row["fileSize"] for row in client.get_files(KEY.project_id, run_id)}
+    out = [(row["lineNumber"], row["message"]) for row in lines if row["logType"] == "INFO"]
+    assert out == [(1, "out 0"), (2, "out 1"), (3, "out 2")]
+    errors = [row for row in lines if row["logType"] == "ERROR"]
+    assert "".join(row["message"] for row in errors if int(row["lineNumber"]) == 2) == "x" * 150_000
+    assert max(len(row["message"]) for row in lines) < 65_000
+    series = server.store.string_series(server.key(run_id))
+    assert [(row["logName"], row["step"], row["data"]) for row in series] == [("notes", 5, "a note")]
+    assert set(texts) == {"logs/stdout", "logs/stderr"}
+    whole = server.file_bytes(run_id, "logs/stdout", "stdout.txt").decode()
+    assert "\tnotes\t0.5\ta note\n" in whole and "\tmonitoring/4f2a/stdout\t2\tout 2\n" in whole
+    assert "x" * 150_000 in server.file_bytes(run_id, "logs/stderr", "stderr.txt").decode()
+
+
+def test_a_text_that_is_too_long_for_a_line_is_whole_in_the_texts(
+    server: RehearsalServer, make_sink: MakeSink
+) -> None:
+    long = "é" * 100_000
+    loaded = make_sink().load(MemoryRun(sample(string_series("notes", [(0, long), (1, "short")]))), None)
+    key = server.key(int(loaded.target_id))
+    first, second = (row["data"] for row in server.store.string_series(key))
+    assert first.startswith("é" * 1000) and first.endswith("[cut here; the whole text is in logs/stdout]")
+    assert len(first.encode()) <= 60_000 and second == "short"
+    assert long in server.file_bytes(int(loaded.target_id), "logs/stdout", "stdout.txt").decode()
+    assert losses_of(loaded) == {("long-text", "notes"): 1}

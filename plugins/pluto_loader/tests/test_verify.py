@@ -1,0 +1,185 @@
+"""Verification: `=` for what is there, and something else for whatever is changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from neptune_exporter.contract import Verdict
+from neptune_exporter.model import RunKey
+from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.runs import SampleRun, float_series
+from neptune_exporter_pluto import api
+from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.rehearsal.files import object_key
+
+from .conftest import MakeSink
+from .killed_load import KEY, everything
+
+BAD = {Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT}
+
+
+def verdicts(sink: Any, run: SampleRun, full: bool = True) -> dict[str, str]:
+    return {c.item: c.verdict.value for c in sink.verify(MemoryRun(run), full=full)}
+
+
+def post(server: RehearsalServer, run_id: int, route: str, **line: Any) -> None:
+    headers = {
+        "Authorization": f"Bearer {server.api_key}",
+        "X-Run-Id": str(run_id),
+        "X-Project-Name": KEY.project_id,
+    }
+    answer = httpx.post(f"{server.url}/ingest/{route}", content=json.dumps(line), headers=headers)
+    answer.raise_for_status()
+
+
+def test_everything_is_equal(make_sink: MakeSink) -> None:
+    sink = make_sink()
+    sink.load(MemoryRun(everything()), None)
+    for full in (False, True):
+        found = verdicts(sink, everything(), full)
+        assert set(found.values()) <= {"=", "~", "?"}
+        for item in ("status", "tags", "parameters", "points of loss", "points of accuracy", "log lines"):
+            assert found[item] == "=", item
+        assert found["files of images"] == "=" and found["files of logs/stdout"] == "="
+        # What Pluto gives no way to read is not called equal.
+        assert found["histograms"] == found["string entries"] == found["notes"] == "?"
+    assert found["files of model: bytes"] == found["text of the log lines"] == "="
+
+
+def test_losses_are_no_mismatch(make_sink: MakeSink) -> None:
+    run = SampleRun(KEY, (float_series("loss", [(-1, 1.0), (0, 2.0), (0, 3.0), (1, 4.0)]),))
+    sink = make_sink()
+    sink.load(MemoryRun(run), None)
+    (line,) = [c for c in sink.verify(MemoryRun(run), full=True) if c.item == "points of loss"]
+    assert (line.verdict, line.expected, line.found) == (Verdict.LOST, "4", "2")
+
+
+def changed_point(server: RehearsalServer, run_id: int) -> None:
+    post(server, run_id, "metrics", time=4_102_444_800_000, step=5, data={"loss": 7.0})
+
+
+def extra_point(server: RehearsalServer, run_id: int) -> None:
+    post(server, run_id, "metrics", time=1, step=10**9, data={"loss": 7.0})
+
+
+def changed_time(server: RehearsalServer, run_id: int) -> None:
+    rows = server.store.points.series(server.key(run_id), "loss", 5, 5)
+    post(
+        server,
+        run_id,
+        "metrics",
+        time=int(rows["time"][0]) + 1,
+        step=5,
+        data={"loss": float(rows["value"][0])},
+    )
+
+
+def missing_points(server: RehearsalServer, run_id: int) -> None:
+    server.store.points._runs.pop(server.key(run_id))
+
+
+def extra_log_line(server: RehearsalServer, run_id: int) -> None:
+    post(server, run_id, "logs", time=1, message="x", lineNumber=1, logType="INFO")
+
+
+def changed_parameter(server: RehearsalServer, run_id: int) -> None:
+    server.runs.by_id[run_id].config["lr"] = 0.2
+
+
+def missing_parameter(server: RehearsalServer, run_id: int) -> None:
+    del server.runs.by_id[run_id].config["lr"]
+
+
+def wrong_status(server: RehearsalServer, run_id: int) -> None:
+    server.runs.by_id[run_id].status = "FAILED"
+
+
+def blob(server: RehearsalServer, run_id: int, log_name: str) -> Path:
+    rows = [r for r in server.store.file_rows(server.key(run_id)) if r["logName"] == log_name]
+    found = server.store.blobs.get(object_key(server.key(run_id), log_name, rows[0]["fileName"]))
+    assert found is not None
+    return found.path
+
+
+def changed_bytes(server: RehearsalServer, run_id: int) -> None:
+    path = blob(server, run_id, "model")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def missing_bytes(server: RehearsalServer, run_id: int) -> None:
+    blob(server, run_id, "model").unlink()
+
+
+def missing_files(server: RehearsalServer, run_id: int) -> None:
+    server.store.files._runs.pop(server.key(run_id))
+
+
+@pytest.mark.parametrize(
+    ("change", "item", "verdict", "only_full"),
+    [
+        (changed_point, "points of loss", "*", True),
+        (changed_time, "points of loss", "*", True),
+        (extra_point, "points of loss", "+", False),
+        (missing_points, "points of accuracy", "-", False),
+        (extra_log_line, "log lines", "+", False),
+        (changed_parameter, "parameter lr", "*", False),
+        (missing_parameter, "parameter lr", "-", False),
+        (wrong_status, "status", "*", False),
+        (changed_bytes, "files of model: model.bin", "*", True),
+        (missing_bytes, "files of model: model.bin", "*", True),
+        (missing_files, "files of images", "-", False),
+    ],
+)
+def test_a_change_is_found(
+    server: RehearsalServer,
+    make_sink: MakeSink,
+    change: Callable[[RehearsalServer, int], None],
+    item: str,
+    verdict: str,
+    only_full: bool,
+) -> None:
+    sink = make_sink(visible_within=0.5)
+    loaded = sink.load(MemoryRun(everything()), None)
+    change(server, int(loaded.target_id))
+    assert verdicts(sink, everything()).get(item) == verdict
+    quick = verdicts(sink, everything(), full=False)
+    assert (quick.get(item) == verdict) is not only_full
+    values = {c.verdict for c in sink.verify(MemoryRun(everything()), full=True)}
+    assert values & BAD
+
+
+def test_what_becomes_visible_later_is_waited_for(server: RehearsalServer, make_sink: MakeSink) -> None:
+    server.settings.visibility_delay = 1.5
+    sink = make_sink(visible_within=10.0)
+    sink.load(MemoryRun(everything()), None)
+    assert set(verdicts(sink, everything(), full=False).values()) <= {"=", "~", "?"}
+
+
+def test_a_run_that_was_never_loaded(make_sink: MakeSink) -> None:
+    assert verdicts(make_sink(), everything()) == {"run": "-"}
+
+
+def test_from_another_machine(server: RehearsalServer, make_sink: MakeSink, tmp_path: Path) -> None:
+    make_sink().load(MemoryRun(everything()), None)
+    found = verdicts(make_sink(base_dir=tmp_path / "other machine"), everything())
+    assert set(found.values()) <= {"=", "~", "?"}
+    assert [run.status for run in server.runs.by_id.values()] == ["COMPLETED"]
+
+
+def test_series_longer_than_a_page(
+    server: RehearsalServer, make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "MAX_RAW_POINTS", 100)
+    values = np.sin(np.arange(1_050)).tolist()
+    run = MemoryRun(SampleRun(RunKey("acme/vision", "long"), (float_series("long", enumerate(values)),)))
+    sink = make_sink()
+    loaded = sink.load(run, None)
+    assert {c.item: c.verdict.value for c in sink.verify(run, full=True)}["points of long"] == "="
+    post(server, int(loaded.target_id), "metrics", time=4_102_444_800_000, step=1_049, data={"long": 1e9})
+    assert {c.item: c.verdict.value for c in sink.verify(run, full=True)}["points of long"] == "*"
