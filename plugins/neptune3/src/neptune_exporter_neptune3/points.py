@@ -11,7 +11,7 @@ written is left to the protobuf library.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +25,7 @@ Int64s = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 256, 65_536
+_SMALL_BYTES = 1 << 17
 _SHORT = 32
 _PATIENCE = 8
 """So many short stretches, and the rest of a series is gathered field by field."""
@@ -107,12 +108,38 @@ def _with_protobuf(content: bytes) -> list[SeriesPoints]:
     return found
 
 
+@dataclass(frozen=True)
+class _Region:
+    """Where the points of one series are in an answer."""
+
+    request_id: str
+    total: int
+    at: int
+    end: int
+
+
 def _read(content: bytes) -> Iterator[SeriesPoints]:
     data = np.frombuffer(content, np.uint8)
+    regions = list(_regions(content))
+    found: dict[int, Points] = {}
+    small = [region for region in regions if region.end - region.at < _SMALL_BYTES]
+    for region, points in zip(small, _read_alike_ones(content, data, small), strict=True):
+        if points is not None:
+            found[region.at] = points
+    mixed = [region for region in small if region.at not in found]
+    found.update(zip((region.at for region in mixed), _gathered(content, data, mixed), strict=True))
+    for region in regions:
+        points = found.get(region.at)
+        if points is None:
+            points = _points(content, data, region)
+        yield SeriesPoints(region.request_id, points, region.total)
+
+
+def _regions(content: bytes) -> Iterator[_Region]:
     at = 0
     while at < len(content):
         at, end = _enter(content, at, _SERIES, len(content))
-        request_id, total, points = "", 0, Points.join(())
+        request_id, total = "", 0
         if at < end and content[at] == _REQUEST_ID:
             at, stop = _enter(content, at, _REQUEST_ID, end)
             request_id, at = content[at:stop].decode(), stop
@@ -124,8 +151,7 @@ def _read(content: bytes) -> Iterator[SeriesPoints]:
                 total, at = _varint(content, at + 1)
             if at > end:
                 raise _UnusualError
-            points = _points(content, data, at, end)
-        yield SeriesPoints(request_id, points, total)
+        yield _Region(request_id, total, at, end)
         at = end
 
 
@@ -151,12 +177,14 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
             raise _UnusualError
 
 
-def _points(content: bytes, data: Bytes, at: int, end: int) -> Points:
+def _points(content: bytes, data: Bytes, region: _Region) -> Points:
+    """One long series, stretch by stretch."""
     parts: list[Points] = []
+    at, end = region.at, region.end
     block, short = _FIRST_BLOCK, 0
     while at < end:
         if short > _PATIENCE:
-            parts.append(_gathered(content, data, at, end))
+            parts += _gathered(content, data, [replace(region, at=at)])
             break
         layout = _layout(content, at, end)
         width = layout.dtype.itemsize
@@ -246,18 +274,28 @@ def _known_layout(time_bytes: int, step: bool, value: bool, preview: bool, ratio
     return _Layout(time_bytes, step, value, preview, dtype, tuple(fixed))
 
 
-def _gathered(content: bytes, data: Bytes, at: int, end: int) -> Points:
+def _gathered(content: bytes, data: Bytes, regions: Sequence[_Region]) -> Iterator[Points]:
     """Points whose fields differ from one to the next: found one by one, read field by field."""
     found: list[int] = []
-    while at < end:
-        length = content[at + 1]
-        if content[at] != _POINT or length >= 0x80:
+    ends = []
+    for region in regions:
+        at = region.at
+        while at < region.end:
+            length = content[at + 1]
+            if content[at] != _POINT or length >= 0x80:
+                raise _UnusualError
+            found.append(at)
+            at += 2 + length
+        if at != region.end:
             raise _UnusualError
-        found.append(at)
-        at += 2 + length
-    if at != end:
-        raise _UnusualError
-    starts = np.array(found, np.int64)
+        ends.append(len(found))
+    points = _by_fields(data, np.array(found, np.int64))
+    for start, end in zip([0, *ends], ends, strict=False):
+        yield points[start:end]
+
+
+def _by_fields(data: Bytes, starts: Int64s) -> Points:
+    """The points that begin at these places."""
     reader = _Gathering(data, starts + 2, starts + 2 + data[starts + 1])
     times, steps, values = reader.varints(_TIME), reader.doubles(_STEP), reader.doubles(_VALUE)
     preview = reader.varints(_PREVIEW)
@@ -265,6 +303,51 @@ def _gathered(content: bytes, data: Bytes, at: int, end: int) -> Points:
     if (reader.cursor != reader.ends).any():
         raise _UnusualError
     return Points(times, steps, values, preview != 0 if preview.any() else None)
+
+
+def _read_alike_ones(content: bytes, data: Bytes, regions: Sequence[_Region]) -> list[Points | None]:
+    """Many short series at once, as numpy's price for a call is that of some hundred points.
+
+    All points of a series but the first, whose step is often the zero that is left out,
+    are taken for equally long, and of the layout of the first such series. None for a
+    series of which that is not true.
+    """
+    found: list[Points | None] = [None] * len(regions)
+    alike: dict[int, list[tuple[int, int, int]]] = {}
+    for number, region in enumerate(regions):
+        at, end = region.at, region.end
+        second = at + 2 + content[at + 1] if at < end else end
+        if second >= end or content[at] != _POINT:
+            continue
+        width = 2 + content[second + 1]
+        count, rest = divmod(end - second, width)
+        if rest == 0 and width < 0x80:
+            alike.setdefault(width, []).append((number, second, count))
+    for same_width in alike.values():
+        for number, points in _read_alike(content, data, regions, same_width):
+            found[number] = points
+    return found
+
+
+def _read_alike(
+    content: bytes, data: Bytes, regions: Sequence[_Region], chosen: Sequence[tuple[int, int, int]]
+) -> Iterator[tuple[int, Points]]:
+    """`chosen`: the number of a series, where its second point begins, how many there are from there on."""
+    number, second, _ = chosen[0]
+    layout = _layout(content, second, regions[number].end)
+    width = layout.dtype.itemsize
+    counts = np.array([count for _, _, count in chosen], np.int64)
+    ends = np.cumsum(counts)
+    within = np.arange(int(ends[-1]), dtype=np.int64) - np.repeat(ends - counts, counts)
+    starts = np.repeat(np.array([at for _, at, _ in chosen], np.int64), counts) + width * within
+    rows = data[starts[:, None] + np.arange(width)].reshape(-1).view(layout.dtype)
+    same = np.logical_and.reduceat(layout.agrees(rows), ends - counts)
+    later = layout.points(rows)
+    first = _by_fields(data, np.array([regions[number].at for number, _, _ in chosen], np.int64))
+    for n, (number, _, count) in enumerate(chosen):
+        if same[n]:
+            end = int(ends[n])
+            yield number, Points.join([first[n : n + 1], later[end - count : end]])
 
 
 class _Gathering:
@@ -278,7 +361,7 @@ class _Gathering:
     def _having(self, tag: int) -> Int64s:
         """The points whose next field is this one; their cursors are moved behind its tag."""
         inside = np.flatnonzero(self.cursor < self.ends)
-        chosen = inside[self._data[self.cursor[inside]] == tag]
+        chosen: Int64s = inside[self._data[self.cursor[inside]] == tag]
         self.cursor[chosen] += 1
         return chosen
 

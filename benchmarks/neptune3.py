@@ -1,0 +1,175 @@
+"""The neptune3 exporter against its limit and against the client's public API, server in its own process.
+
+    python benchmarks/neptune3.py [--only speed|memory]
+
+Three numbers for each shape, in points a second, from one process:
+- export: `export_runs` into a dataset, listing, parquet and receipts included
+- limit: the same requests made directly, one after the other, the answers decoded into Arrow and thrown away
+- public: `neptune_query.runs.fetch_metrics` with times, melted into rows and thrown away
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SHAPES = {"one run of 20 × 250,000": (1, 20, 250_000), "200 runs of 20 × 1,000": (200, 20, 1_000)}
+MEMORY = {"one run of 20 × 1,000,000": (1, 20, 1_000_000), "10,000 runs of 5 × 20": (10_000, 5, 20)}
+PROJECT = "acme/synthetic"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--only", choices=["speed", "memory"])
+    parser.add_argument("--export-from", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.export_from:
+        with tempfile.TemporaryDirectory() as folder:
+            export(arguments.export_from, Path(folder), arguments.workers)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        return
+    if arguments.only != "memory":
+        for label, shape in SHAPES.items():
+            with serving(*shape) as (token, points):
+                compare(label, token, points, shape, arguments.rounds, arguments.workers)
+    if arguments.only != "speed":
+        for label, shape in MEMORY.items():
+            with serving(*shape) as (token, _):
+                started = time.perf_counter()
+                megabytes = subprocess.run(
+                    [sys.executable, __file__, "--export-from", token, "--workers", str(arguments.workers)],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                ).stdout.strip()
+                seconds = time.perf_counter() - started
+                print(f"{label}: {megabytes} MB at most, {seconds:.1f} s with the start")
+
+
+@contextmanager
+def serving(runs: int, metrics: int, points: int) -> Iterator[tuple[str, int]]:
+    """A server process: its API token, and how many points it holds."""
+    line = [sys.executable, "-m", "neptune_exporter_neptune3.testing"]
+    line += ["--runs", str(runs), "--metrics", str(metrics), "--points", str(points)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            ready = json.loads(process.stdout.readline())
+            yield ready["api_token"], ready["float_points"]
+        finally:
+            process.stdin.close()
+            process.wait(10)
+
+
+def compare(
+    label: str, token: str, points: int, shape: tuple[int, int, int], rounds: int, workers: int
+) -> None:
+    def exported() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            export(token, Path(folder), workers)
+
+    bodies = requests_of(token)
+    ways: dict[str, Callable[[], None]] = {
+        "export": exported,
+        "limit": lambda: replay(token, bodies),
+        "public": lambda: public(token, shape),
+    }
+    best: dict[str, float] = {}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way()
+            seconds = time.perf_counter() - started
+            if number:  # the first round warms up the server
+                best[name] = min(seconds, best.get(name, seconds))
+    speed = {name: points / seconds for name, seconds in best.items()}
+    print(f"{label}, {len(bodies)} requests:")
+    for name, value in speed.items():
+        print(f"  {name:7} {value:12,.0f} points/s")
+    print(f"  export / limit  {speed['export'] / speed['limit']:.2f}")
+    print(f"  export / public {speed['export'] / speed['public']:.2f}")
+
+
+def export(token: str, folder: Path, workers: int) -> None:
+    from neptune_exporter.contract import Secret
+    from neptune_exporter.jobs.export import ExportOptions, export_runs
+    from neptune_exporter.jobs.progress import NoProgress
+    from neptune_exporter_neptune3.plugin import neptune_exporter_sources
+    from neptune_exporter_neptune3.settings import Neptune3Settings
+
+    (spec,) = neptune_exporter_sources()
+    options = ExportOptions((PROJECT,), folder / "data", folder / "files", workers=workers)
+    result = export_runs(spec, Neptune3Settings(Secret(token)), options, NoProgress())
+    assert result.complete, result
+
+
+def requests_of(token: str) -> list[dict[str, Any]]:
+    """What an export asks for: the bodies of its requests for points."""
+    from neptune_exporter_neptune3.client import Answer, Client
+
+    bodies: list[dict[str, Any]] = []
+    floats = Client.floats
+
+    def recording(self: Client, body: Any) -> Answer:
+        bodies.append(json.loads(json.dumps(body)))
+        return floats(self, body)
+
+    Client.floats = recording  # type: ignore[method-assign]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            export(token, Path(folder), 1)
+    finally:
+        Client.floats = floats  # type: ignore[method-assign]
+    return bodies
+
+
+def replay(token: str, bodies: list[dict[str, Any]]) -> None:
+    import pyarrow as pa
+
+    from neptune_exporter.contract import Secret
+    from neptune_exporter_neptune3.client import Client
+    from neptune_exporter_neptune3.points import decode
+
+    client = Client(Secret(token), 60)
+    for body in bodies:
+        for series in decode(client.floats(body).content):
+            pa.RecordBatch.from_arrays(
+                [
+                    pa.array(series.points.times).view(pa.timestamp("ms", "UTC")),
+                    pa.array(series.points.steps),
+                    pa.array(series.points.values),
+                ],
+                ["timestamp", "step", "value"],
+            )
+    client.close()
+
+
+def public(token: str, shape: tuple[int, int, int]) -> None:
+    import neptune_query
+    from neptune_query import runs
+
+    neptune_query.set_api_token(token)
+    table = runs.fetch_metrics(
+        project=PROJECT,
+        runs=[f"run-{n:05d}" for n in range(shape[0])],
+        attributes=[f"metrics/m{n:03d}" for n in range(shape[1])],
+        include_time="absolute",
+    )
+    rows = table.stack(level=0, future_stack=True).reset_index().dropna(subset=["absolute_time"])
+    assert len(rows) == shape[0] * shape[1] * shape[2], len(rows)
+
+
+if __name__ == "__main__":
+    main()
