@@ -25,6 +25,7 @@ from pathlib import Path
 import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from neptune_exporter.contract import LoadOptions, Secret
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
 from neptune_exporter.jobs.progress import NoProgress
@@ -55,7 +56,8 @@ class Server:
 
 @contextmanager
 def counting_server() -> Iterator[Server]:
-    command = [sys.executable, "-m", "neptune_exporter_pluto.rehearsal", "--count-only", "--until-stdin-closes"]
+    options = ["--count-only", "--until-stdin-closes"]
+    command = [sys.executable, "-m", "neptune_exporter_pluto.rehearsal", *options]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -93,7 +95,9 @@ def recorded() -> Iterator[list[tuple[str, str, int, bytes]]]:
     bodies: list[tuple[str, str, int, bytes]] = []
     original = PlutoApi.ingest
 
-    def ingest(self: PlutoApi, kind: str, project: str, run_id: int, lines: bytes, *, repeatable: bool) -> None:
+    def ingest(
+        self: PlutoApi, kind: str, project: str, run_id: int, lines: bytes, *, repeatable: bool
+    ) -> None:
         bodies.append((kind, project, run_id, lines))
         original(self, kind, project, run_id, lines, repeatable=repeatable)
 
@@ -133,8 +137,9 @@ def compare(label: str, folder: Path, rounds: int, latency: float = 0.0) -> None
         took = min(load(server, folder)[0] for _ in range(rounds))
     size = sum(len(body) for *_, body in bodies)
     print(
-        f"{label:32} {points:>11,} points {size / points:5.1f} B each   limit {limit:7.2f} s "
-        f"{points / limit:>11,.0f}/s   loader {took:7.2f} s {points / took:>11,.0f}/s   ratio {limit / took:.2f}"
+        f"{label:32} {points:>11,} points {size / points:5.1f} B each   "
+        f"limit {limit:7.2f} s {points / limit:>11,.0f}/s   "
+        f"loader {took:7.2f} s {points / took:>11,.0f}/s   ratio {limit / took:.2f}"
     )
 
 

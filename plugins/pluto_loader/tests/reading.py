@@ -1,4 +1,4 @@
-"""Reads a run back from a local Pluto with the SDK's own query client, and what no route tells from its store."""
+"""Reads a run back from a local Pluto with the SDK's query client; what no route tells, from its store."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from neptune_exporter.contract import LoadedRun, Secret, SinkError
 from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun

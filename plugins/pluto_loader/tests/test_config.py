@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+
 from neptune_exporter.contract import Parameter
 from neptune_exporter.model import AttributeType
 from neptune_exporter_pluto.config import SECTION, parameters_config, pieces

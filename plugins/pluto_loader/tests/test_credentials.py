@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from neptune_exporter.contract import AuthenticationError, LoadOptions, Secret, UsageError
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault

@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from neptune_exporter_pluto.encode.metrics import MetricEncoder
 from neptune_exporter_pluto.encode.rows import log_rows, object_row, string_rows
 from neptune_exporter_pluto.encode.text import colon_numbers, json_content, lines_of

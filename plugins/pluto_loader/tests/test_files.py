@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Any, BinaryIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pluto.query import Client
+
 from neptune_exporter.contract import LoadedRun, SinkError
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
@@ -29,7 +32,6 @@ from neptune_exporter_pluto.filetypes import content_type, kind_of
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.rehearsal.files import MIME_TYPES
-from pluto.query import Client
 
 from .conftest import MakeSink
 
@@ -210,7 +212,7 @@ def test_several_connections_and_not_more(server: RehearsalServer, make_sink: Ma
 def test_pauses_between_batches(server: RehearsalServer, make_sink: MakeSink) -> None:
     gauge = Gauge(server)
     make_sink(file_chunk_size=4, file_chunk_sleep=0.3).load(MemoryRun(images(12)), None)
-    gaps = [b - a for a, b in zip(gauge.times, gauge.times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(gauge.times)]
     assert sum(gap >= 0.29 for gap in gaps) == 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from neptune_exporter_pluto.names import NameBook, digest, file_name
 from neptune_exporter_pluto.session import usable_project_name
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from neptune_exporter_pluto.points import Order, Points, PointSorter, SeriesOrder
 
 
@@ -47,7 +49,7 @@ def test_windows_end_between_steps(tmp_path: Path) -> None:
     sorter.add(some(3_000, 100))
     windows = gathered(sorter, 250)
     assert len(windows) > 5
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in itertools.pairwise(windows):
         assert before.step[-1] < after.step[0]
 
 

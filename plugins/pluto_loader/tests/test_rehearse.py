@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from neptune_exporter.contract import LoadOptions, UsageError
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.exported import MemoryRun

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pluto.query import Client
+
 from neptune_exporter.contract import LoadedRun, LoadOptions, UsageError
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
@@ -17,7 +21,6 @@ from neptune_exporter_pluto.facts import external_id
 from neptune_exporter_pluto.losses import LossCode
 from neptune_exporter_pluto.rehearsal import RehearsalServer
 from neptune_exporter_pluto.rehearsal.runs import Run
-from pluto.query import Client
 
 from .conftest import MakeSink
 from .reading import read_run
@@ -342,3 +345,27 @@ def test_a_text_that_is_too_long_for_a_line_is_whole_in_the_texts(
     assert len(first.encode()) <= 60_000 and second == "short"
     assert long in server.file_bytes(int(loaded.target_id), "logs/stdout", "stdout.txt").decode()
     assert losses_of(loaded) == {("long-text", "notes"): 1}
+
+
+class NotText(MemoryRun):
+    """Parquet lets bytes through that are no UTF-8, though the column says so."""
+
+    def batches(self, *args: Any, **options: Any) -> Iterator[pa.RecordBatch]:
+        for batch in super().batches(*args, **options):
+            if "string_value" in batch.schema.names:
+                cells = [
+                    v and v.encode().replace(b"?", b"\xff") for v in batch.column("string_value").to_pylist()
+                ]
+                index = batch.schema.get_field_index("string_value")
+                batch = batch.set_column(
+                    index, "string_value", pa.array(cells, pa.binary()).view(pa.string())
+                )
+            yield batch
+
+
+def test_bytes_that_are_no_text_break_nothing(server: RehearsalServer, make_sink: MakeSink) -> None:
+    run = NotText(SampleRun(KEY, (string_series("notes", [(0, "fine"), (1, "broken?")]),)))
+    loaded = make_sink().load(run, None)
+    rows = server.store.string_series(server.key(int(loaded.target_id)))
+    assert [row["data"] for row in rows] == ["fine", "broken\ufffd"]
+    assert losses_of(loaded) == {("not-text", "notes"): 1}

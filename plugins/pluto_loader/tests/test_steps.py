@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from neptune_exporter.contract import UsageError
 from neptune_exporter.schema import STEP_TYPE
 from neptune_exporter_pluto.steps import Multiplier, StepSurvey, WholeSteps

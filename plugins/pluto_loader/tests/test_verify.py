@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+
 from neptune_exporter.contract import Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun

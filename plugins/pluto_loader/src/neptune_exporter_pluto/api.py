@@ -180,7 +180,8 @@ class PlutoApi:
         return int(self.log_page(project, run_id, 0, limit=1)["total"])
 
     def log_page(self, project: str, run_id: int, offset: int, limit: int = MAX_LOG_LINES) -> dict[str, Any]:
-        params = {"runId": run_id, "projectName": project, "limit": limit, "offset": offset}
+        params: dict[str, str | int] = {"runId": run_id, "projectName": project}
+        params |= {"limit": limit, "offset": offset}
         return self._read("logs", f"logs of run {run_id}", params)
 
     def files(self, project: str, run_id: int, log_name: str | None) -> list[dict[str, Any]]:
@@ -193,7 +194,7 @@ class PlutoApi:
     def raw_points(
         self, project: str, run_id: int, log_name: str, step_min: int, step_max: int | None
     ) -> tuple[list[dict[str, Any]], bool]:
-        """Stored rows of a metric by step, duplicates included, and whether there are more than were given."""
+        """Stored rows of a metric by step, duplicates included, and whether there are more of them."""
         params: dict[str, str | int] = {
             "runId": run_id,
             "projectName": project,
@@ -217,7 +218,7 @@ class PlutoApi:
 
     @staticmethod
     def _ingest_headers(project: str, run_id: int, content_type: Mapping[str, str]) -> dict[str, str]:
-        """Checked before anything is sent: the ingest stores rows of a wrong run or project where nobody sees them."""
+        """Checked before sending: rows of a wrong run or project are stored where nobody sees them."""
         try:
             check_project_name(project)
         except UsageError as error:

@@ -71,7 +71,7 @@ class LineOwners:
         self._lock = threading.Lock()
 
     def claim(self, line: str, target: Target, run: str) -> bool:
-        """Whether the line stands for this run of this target, which it does from now on if it stood for none."""
+        """Whether the line stands for this run of this target. From now on it does, if it stood for none."""
         mine = digest(target.account, target.host, target.project, run)
         with self._lock:
             owner = self._owners().get(line)

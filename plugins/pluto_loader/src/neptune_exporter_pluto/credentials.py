@@ -70,7 +70,7 @@ def find_api_key(settings: PlutoSettings) -> Secret:
     key = settings.api_key or _stored_key()
     if key is None or not key.reveal().strip():
         raise UsageError(
-            "no API key of Pluto: set PLUTO_API_KEY, give --pluto-api-key, or run `pluto login <api-key>` once"
+            "no API key of Pluto: set PLUTO_API_KEY, give --pluto-api-key, or run `pluto login <key>` once"
         )
     if not (key.reveal().isascii() and key.reveal().isprintable()):
         raise UsageError("the API key of Pluto has characters that no key has: was it copied whole?")
@@ -91,7 +91,7 @@ def _stored_key() -> Secret | None:
         except KeyringError:
             return None
     else:
-        from keyrings.alt.file import PlaintextKeyring
+        from keyrings.alt.file import PlaintextKeyring  # type: ignore[import-untyped]
 
         stored = PlaintextKeyring().get_password(_KEYRING_NAME, _KEYRING_NAME)
     return Secret(stored) if stored else None

@@ -1,4 +1,4 @@
-"""What a run is called, when it was, how it ended, and where it came from: all that Pluto is told beside the data."""
+"""What a run is called, when it was, how it ended, where it came from: all that is told beside the data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RunFacts:
 
 
 def external_id(run: RunKey, generation: int) -> str:
-    """The id by which any machine finds the run again. Never longer than Pluto takes, never that of another run."""
+    """The id by which any machine finds the run again: no longer than Pluto takes, never another run's."""
     mark = digest(run.project_id, run.kind.value, run.run_id)
     if generation > 1:
         mark += f":{generation}"

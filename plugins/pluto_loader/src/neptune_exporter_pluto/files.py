@@ -112,14 +112,14 @@ def _look(run: ExportedRun, stored: str | None, path: str, losses: LossBook) -> 
 
 
 def _names(path: str, stored: str, head: bytes, step: str | None) -> tuple[str, FileKind]:
-    """The file's name in Pluto: the attribute's last part with the extension of the file, and the step of a series."""
+    """The file's name in Pluto: the attribute's last part, the step of a series, the file's extension."""
     own = path.rsplit("/", 1)[-1].strip() or "file"
     kind = kind_of(own, head)
     suffix = PurePosixPath(own).suffix
     if not kind.extension or not suffix:
         stored_suffix = PurePosixPath(stored.replace("\\", "/")).suffix
         kind = kind_of(own + stored_suffix, head) if not suffix else kind
-        suffix = stored_suffix if not suffix else suffix
+        suffix = suffix or stored_suffix
         if not suffix and kind.extension:
             suffix = "." + kind.extension
             own += suffix
@@ -144,7 +144,7 @@ def _unlike(given: set[bytes], log_name: str, name: str) -> str:
 
 
 def text_tasks(strings: StringStreams, names: NameBook, time: int) -> list[FileTask]:
-    """The two texts that the public page promises. Their indices are negative: they are no files of the run."""
+    """The two texts of the public page. Their indices are negative: they are no files of the run."""
     tasks = []
     for number, text in enumerate(strings.texts.values()):
         text.finish()

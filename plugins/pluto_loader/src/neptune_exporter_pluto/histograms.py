@@ -92,7 +92,7 @@ def _whole(shares: Floats, total: float, counts: bool) -> npt.NDArray[np.int64]:
     aim = total if counts and total <= _SAFE_INTEGER else float(_DRAWN_TOTAL)
     scaled = np.clip(shares * (aim / total), 0, _SAFE_INTEGER) if total > 0 else np.zeros(len(shares))
     whole = np.floor(scaled).astype(np.int64)
-    left = int(round(aim)) - int(whole.sum())
+    left = round(aim) - int(whole.sum())
     if 0 < left <= len(whole):
         whole[np.argsort(whole - scaled, kind="stable")[:left]] += 1
     return whole

@@ -88,6 +88,7 @@ class RunLoad:
             "losses": [loss_record(loss) for loss in losses],
             "last_step": self._last_step,
             "at": time.time(),
+            "multiplier": str(self.multiplier),
         }
         failpoint("pluto.run-finished")
         self.journal.note("loaded", durable=True, result=result)
@@ -224,7 +225,8 @@ class RunLoad:
         changed = {name: escaped(path) for name, path in self.names.changed()}
         if changed:
             section["names"] = changed
-        texts = {text.name: self.names.name(text.name, "TEXT") for text in strings.texts.values() if text.size}
+        gathered = [text.name for text in strings.texts.values() if text.size]
+        texts = {name: self.names.name(name, "TEXT") for name in gathered}
         if texts:
             section["texts"] = texts
         if strings.console_lines:

@@ -1,4 +1,4 @@
-"""The float series of a run: from rows to points in the order of steps, thinned if that was asked for, sent."""
+"""The float series of a run: rows become points in the order of steps, thinned if asked for, and are sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from neptune_exporter.contract import failpoint
 from neptune_exporter.model import AttributeType
-from neptune_exporter_pluto.encode.metrics import MetricEncoder
+from neptune_exporter_pluto.encode.metrics import LINE_BYTES, MetricEncoder
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import NameBook
 from neptune_exporter_pluto.points import Points, PointSorter
@@ -23,6 +23,11 @@ LOG_TYPE = "METRIC"
 _WINDOW_POINTS = 1 << 17
 _WINDOW_MEMORY = 48 << 20
 BODY_BYTES = 1 << 20
+
+
+def cutting() -> tuple[int, ...]:
+    """The constants that decide where one request ends and the next begins."""
+    return _WINDOW_POINTS, _WINDOW_MEMORY, BODY_BYTES, LINE_BYTES
 
 
 class Series:
@@ -127,13 +132,14 @@ class MetricStream:
     def _thinned(self, points: Points) -> Points:
         order = np.argsort(points.series, kind="stable")
         series = points.series[order]
-        starts = np.flatnonzero(np.append(True, series[1:] != series[:-1])) if len(series) else []
+        if not len(series):
+            return points
+        starts = np.flatnonzero(np.append(True, series[1:] != series[:-1]))
         lengths = np.diff(np.append(starts, len(series))).astype(np.int64)
         within = np.arange(len(series)) - np.repeat(starts, lengths)
         ordinal = np.empty(len(series), np.int64)
         ordinal[order] = within + self._seen[series]
-        owners = series[starts] if len(series) else series
-        self._seen[owners] += lengths
+        self._seen[series[starts]] += lengths
         keep = (ordinal % self._every == 0) | (points.step == self._series.largest[points.series])
         counts = np.bincount(points.series[~keep], minlength=len(self._series.paths))
         for number in np.flatnonzero(counts):

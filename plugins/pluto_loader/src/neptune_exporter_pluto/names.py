@@ -35,7 +35,7 @@ def printable(text: str) -> str:
 
 
 def file_name(name: str, *identity: str) -> str:
-    """A file name for one part of a storage key; the digest of `identity` is added where it must be changed."""
+    """A name that can be part of a storage key; one that must be changed gets the digest of `identity`."""
     clean = printable(name).replace("/", "_").replace("\\", "_").strip()
     if clean == name and name.strip(".") and len(name.encode()) <= _MAX_FILE_NAME_BYTES:
         return name

@@ -21,7 +21,7 @@ from neptune_exporter_pluto.transport import OutOfPatienceError, UncertainError
 BODY_BYTES = 1 << 20
 _POLL = 1.0
 _SETTLED_AFTER = 15.0
-"""Seconds without a change after which what Pluto shows is taken for all that it has; rows show after some 6."""
+"""Seconds without a change after which what Pluto shows is all that it has; rows show after some 6."""
 
 
 class StartAgainError(Exception):

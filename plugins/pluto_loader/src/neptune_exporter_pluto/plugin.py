@@ -13,7 +13,7 @@ CAPABILITIES = SinkCapabilities(
     histograms=False,
     verifies=True,
 )
-"""Steps are unsigned in Pluto, a metric has one value a step, and a histogram has even bins and whole counts."""
+"""Pluto's steps are unsigned, a metric has one value a step, a histogram has even bins and whole counts."""
 
 
 def make_sink(settings: PlutoSettings, options: LoadOptions) -> Sink:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -186,7 +186,8 @@ class _Piece:
             return
         if self._file is None:
             self._file = self._path.open("rb")
-        columns, start = [], 0
+        columns: list[Any] = []
+        start = 0
         for dtype in self._types:
             self._file.seek(start + self._read * dtype.itemsize)
             columns.append(np.fromfile(self._file, dtype, wanted))

@@ -38,7 +38,7 @@ _SHOWN = {
 
 
 class RehearsalSink(PlutoSink):
-    """Loads into a local Pluto. Neither the state nor the list of loaded runs of real loads is read or changed."""
+    """Loads into a local Pluto. The state and the list of loaded runs of real loads are not touched."""
 
     def __init__(self, session: Session, server: LocalPluto, kept: Path | None) -> None:
         super().__init__(session)
@@ -88,9 +88,11 @@ class RehearsalSink(PlutoSink):
 
 
 class LocalPluto:
-    """The process of the local Pluto. It ends when the pipe to it closes, so also if this process is killed."""
+    """The process of the local Pluto. It ends when its pipe closes, so also if this process is killed."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, api_key: Secret, state_folder: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], url: str, api_key: Secret, state_folder: Path
+    ) -> None:
         self._process = process
         self.url = url
         self.api_key = api_key
@@ -103,7 +105,7 @@ class LocalPluto:
         Raises:
             SinkError: it did not come up.
         """
-        command = [sys.executable, "-m", "neptune_exporter_pluto.rehearsal", "--port", "0", "--until-stdin-closes"]
+        command = [sys.executable, "-m", "neptune_exporter_pluto.rehearsal", "--until-stdin-closes"]
         if kept is not None:
             command += ["--folder", str(kept)]
         state_folder = Path(tempfile.mkdtemp(prefix="pluto-rehearsal-state-"))

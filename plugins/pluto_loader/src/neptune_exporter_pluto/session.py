@@ -43,7 +43,7 @@ class Session:
         return Target(self.account, self.api.endpoints.host, self.target_project(source_project))
 
     def target_project(self, source_project: str) -> str:
-        """The name of the project in Pluto: the one that was asked for, else Neptune's as far as Pluto takes it."""
+        """The project in Pluto: the one that was asked for, else Neptune's as far as Pluto takes the name."""
         return self.settings.project_name or usable_project_name(source_project)
 
 

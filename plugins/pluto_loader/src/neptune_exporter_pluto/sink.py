@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from neptune_exporter.contract import (
     Comparison,
@@ -18,13 +17,12 @@ from neptune_exporter.contract import (
     SinkError,
     failpoint,
 )
-from neptune_exporter.model import SysAttribute
-from neptune_exporter_pluto import lifecycle, verify
+from neptune_exporter_pluto import lifecycle, metrics, verify
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.cachefile import cache_line
+from neptune_exporter_pluto.creation import Creation
 from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
-from neptune_exporter_pluto.facts import RunFacts, collect, external_id, run_name
-from neptune_exporter_pluto.lifecycle import Fork, Found
+from neptune_exporter_pluto.facts import collect, external_id, run_name
 from neptune_exporter_pluto.loading import RunLoad
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import digest
@@ -56,16 +54,7 @@ FAILPOINTS = (
 """Where a test can kill a load; a rerun after any of them gives what an uninterrupted load gives."""
 
 _MOST_ATTEMPTS = 4
-_MOST_GENERATIONS = 100
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Elsewhere:
-    """A run in Pluto that another machine has loaded whole."""
-
-    run_id: int
-    url: str
 
 
 class PlutoSink(Sink):
@@ -159,7 +148,6 @@ class PlutoSink(Sink):
         if now is None and listed and self._session.owners.claim(line, target, str(run.key)):
             _log.warning("%s: taken for loaded because %s lists it", run.key, self._session.cache.path)
             return LoadedRun("", already_loaded=True)
-        multiplier = self._multiplier(run)
         if now is not None and now.loaded is not None:
             if not listed:
                 self._begin(run, target, journal, "it was taken out of the list of loaded runs")
@@ -167,11 +155,11 @@ class PlutoSink(Sink):
                 self._begin(run, target, journal, "its export has changed")
             elif self._is_there(run, target, journal, now):
                 return _told_before(run, now)
-        elif now is None or not self._goes_on(now, run, multiplier):
+        elif now is None or not self._goes_on(now, run):
             self._begin(run, target, journal, "it was begun with other options or another export")
         for _ in range(_MOST_ATTEMPTS):
             try:
-                loaded = self._into_pluto(run, parent, target, journal, multiplier)
+                loaded = self._into_pluto(run, parent, target, journal)
             except StartAgainError as error:
                 _log.warning("%s: %s; it is loaded anew into another run", run.key, error)
                 self._begin(run, target, journal, str(error))
@@ -213,8 +201,9 @@ class PlutoSink(Sink):
             self._begin(run, target, journal, f"Pluto does not show it as it is: {wrong[0].item}")
         return False
 
-    def _goes_on(self, now: Progress, run: ExportedRun, multiplier: Multiplier) -> bool:
-        return now.fingerprint == run.fingerprint and now.content == self._content(multiplier)
+    def _goes_on(self, now: Progress, run: ExportedRun) -> bool:
+        """Whether an unfinished load is one of these rows with these options."""
+        return now.fingerprint == run.fingerprint and now.content == self._content(self._multiplier(run))
 
     def _content(self, multiplier: Multiplier) -> str:
         settings = self._session.settings
@@ -222,7 +211,7 @@ class PlutoSink(Sink):
 
     def _chunking(self) -> str:
         settings = self._session.settings
-        return digest("1", str(settings.flush_every), str(settings.batch_rows))
+        return digest(*map(str, (*metrics.cutting(), settings.flush_every, settings.batch_rows)))
 
     def _begin(self, run: ExportedRun, target: Target, journal: Journal, reason: str) -> None:
         """Begin a generation: a new run in Pluto. One that an earlier generation made is marked."""
@@ -246,130 +235,26 @@ class PlutoSink(Sink):
             mark=secrets.token_hex(8),
         )
 
-    # --- into Pluto
-
     def _into_pluto(
-        self,
-        run: ExportedRun,
-        parent: LoadedRun | None,
-        target: Target,
-        journal: Journal,
-        multiplier: Multiplier,
+        self, run: ExportedRun, parent: LoadedRun | None, target: Target, journal: Journal
     ) -> LoadedRun:
+        """Create the run, unless it is there, and send what is not there."""
         losses = LossBook(run.key)
         facts = collect(run, self._session.options.name_prefix, losses)
         if target.project != (self._session.settings.project_name or run.key.project_id):
             losses.add(LossCode.PROJECT_RENAMED)
-        elsewhere = self._ensure_created(run, parent, target, journal, multiplier, facts, losses)
-        now = journal.current
-        assert now is not None  # `_ensure_created` notes a generation
+        multiplier = self._multiplier(run)
+        creation = Creation(self._session, run, target, journal, facts, multiplier, losses)
+        elsewhere = creation.ensure(parent, lambda number: self._note_begin(run, journal, number))
         if elsewhere is not None:
             return LoadedRun(str(elsewhere.run_id), elsewhere.url or None, already_loaded=True)
-        assert now.run_id is not None
+        now = journal.current
+        assert now is not None and now.run_id is not None  # `ensure` has noted both
         if now.chunking != self._chunking():
             journal.note("chunking", chunking=self._chunking())
         return RunLoad(
             self._session, run, target.project, journal, now.run_id, now.url, facts, multiplier, losses
         ).execute()
-
-    def _ensure_created(
-        self,
-        run: ExportedRun,
-        parent: LoadedRun | None,
-        target: Target,
-        journal: Journal,
-        multiplier: Multiplier,
-        facts: RunFacts,
-        losses: LossBook,
-    ) -> _Elsewhere | None:
-        """Create the run, unless the journal knows it or another machine has loaded it."""
-        api = self._session.api
-        fork = self._fork(run, parent, target, multiplier, losses)
-        for _ in range(_MOST_GENERATIONS):
-            now = journal.current
-            assert now is not None
-            if now.run_id is not None:
-                return None
-            created = lifecycle.create(
-                api,
-                target.project,
-                now.external_id,
-                facts,
-                fork,
-                losses,
-                self._session.settings.visible_within,
-            )
-            failpoint("pluto.run-created")
-            found = Found.of(api.details(target.project, created.run_id)) if created.resumed else None
-            if found is None or found.mark in ("", now.mark):
-                # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at
-                # ended ones.
-                api.set_status(created.run_id, facts.status, facts.ended)
-                lifecycle.mark(api, created.run_id, self._section(facts, now, multiplier))
-                journal.note("run", durable=True, run_id=created.run_id, url=created.url)
-                failpoint("pluto.run-noted")
-                return None
-            if self._of_other_machine(run, target, found, created.run_id):
-                result = {"counts": {}, "losses": [], "elsewhere": True}
-                journal.note("run", run_id=created.run_id, url=created.url)
-                journal.note("loaded", durable=True, result=result)
-                return _Elsewhere(created.run_id, created.url)
-            self._note_begin(run, journal, now.number + 1)
-        raise SinkError(f"{run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
-
-    def _of_other_machine(self, run: ExportedRun, target: Target, found: Found, run_id: int) -> bool:
-        """Whether a run that another machine made is whole and the same. Asking for it has made it RUNNING."""
-        api = self._session.api
-        if found.state == lifecycle.COMPLETE:
-            lifecycle.finish(api, target.project, run_id, found.status, found.ended)
-            return found.fingerprint == run.fingerprint
-        if found.state == lifecycle.SUPERSEDED:
-            lifecycle.finish(api, target.project, run_id, "CANCELLED", found.ended)
-            return False
-        lifecycle.finish(api, target.project, run_id, found.status or "CANCELLED", found.ended)
-        if not self._session.settings.restart_unfinished:
-            raise SinkError(
-                f"{run.key}: another machine has begun to load it, as run {run_id}; let it finish there, "
-                "or give --pluto-restart-unfinished to load it anew into another run"
-            )
-        lifecycle.supersede(api, target.project, run_id, "begun by another machine and never finished")
-        return False
-
-    @staticmethod
-    def _section(facts: RunFacts, now: Progress, multiplier: Multiplier) -> Mapping[str, object]:
-        load = {
-            "state": lifecycle.LOADING,
-            "mark": now.mark,
-            "generation": now.number,
-            "status": facts.status,
-            "ended": facts.ended,
-        }
-        return {**facts.origin, "step_multiplier": str(multiplier), "load": load}
-
-    def _fork(
-        self,
-        run: ExportedRun,
-        parent: LoadedRun | None,
-        target: Target,
-        multiplier: Multiplier,
-        losses: LossBook,
-    ) -> Fork | None:
-        """The fork as Pluto takes it: a parent in the same project, and a step that the parent has reached."""
-        key = run.parent()
-        if key is None:
-            return None
-        known = None
-        if self._session.target(key.project_id) == target:
-            known = Journal.of(self._session.settings.base_dir, target, key).peek()
-        run_id = known.run_id if known is not None else None
-        if run_id is None and parent is not None and parent.target_id.isdigit():
-            run_id = int(parent.target_id)
-        last = known.loaded.get("last_step") if known is not None and known.loaded is not None else None
-        step, _ = multiplier.one(run.fork_step())
-        if run_id is None or run.fork_step() is None:
-            losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
-            return None
-        return Fork(run_id, step if last is None else min(step, int(last)))
 
 
 def _told_before(run: ExportedRun, now: Progress) -> LoadedRun:

@@ -41,7 +41,7 @@ class Target:
 
 @dataclass
 class Progress:
-    """What the journal says of one generation of a run: one run in Pluto that this run was or is loaded into."""
+    """What the journal says of one generation of a run: of one run in Pluto that it was loaded into."""
 
     number: int
     external_id: str
@@ -105,7 +105,8 @@ class Journal:
             SinkError: another process is loading this run.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)  # noqa: PTH123
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.fdopen(descriptor, "r+b", buffering=0)
         if not _lock(self._file):
             self.close()
             raise SinkError("another process is loading this run into Pluto; wait for it or end it")
@@ -162,7 +163,7 @@ class Journal:
         if now.proven is not None:
             records.append({"e": "proven", "equal": now.proven})
         fresh = self._path.with_suffix(".new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(b"".join(orjson.dumps(record) + b"\n" for record in records))
             file.flush()
             os.fsync(file.fileno())

@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def millionths(column: pa.Array) -> tuple[Int64s, Bools]:
-    """A decimal(18,6) column as whole millionths, and where it is not null. Exact: 18 digits fit into 63 bits."""
+    """A decimal(18,6) column as whole millionths, which fit into 63 bits, and where it is not null."""
     data = column.buffers()[1]
     if data is None:
         return np.zeros(len(column), np.int64), validity(column)
@@ -103,8 +103,8 @@ class StepSurvey:
 
     @property
     def multiplier(self) -> int:
-        """The smallest power of ten that makes all steps whole, or the largest that keeps them within 64 bits."""
-        power = 10**self.digits
+        """The smallest power of ten that makes all steps whole, or the largest within 64 bits."""
+        power = int(10**self.digits)
         while power > 1 and not self.fits(power):
             power //= 10
         return power
@@ -117,7 +117,7 @@ def _whole_after(doubles: Floats, digits: int) -> Bools:
     correctly: they give the double back if and only if the decimal names it.
     """
     scaled = np.rint(doubles * 10.0**digits)
-    return (np.abs(scaled) < _EXACT) & (scaled / 10.0**digits == doubles)
+    return np.asarray((np.abs(scaled) < _EXACT) & (scaled / 10.0**digits == doubles), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Multiplier:
     def _place_doubles(
         self, doubles: Floats, where: Bools, steps: Uint64s, rest: Bools, negative: Bools, beyond: Bools
     ) -> None:
-        """Steps that are doubles, which are few or whole: exact rational arithmetic for those that are neither."""
+        """Steps that are doubles: exact rational arithmetic for the few that are not whole."""
         negative[where] = doubles[where] < 0
         beyond[where] = ~np.isfinite(doubles[where]) & ~negative[where]
         rest[where] = False
@@ -190,7 +190,7 @@ class Multiplier:
                 rest[index] = exact.denominator != 1
 
     def one(self, step: Step | None) -> tuple[int, bool]:
-        """A single step, multiplied and rounded down, and whether that is exact. Not representable: (0, False)."""
+        """A single step, multiplied and rounded down, and whether that is exact. Not possible: (0, False)."""
         if step is None:
             return 0, True
         exact = Fraction(repr(step) if isinstance(step, float) else step) * self.numerator / self.denominator
@@ -200,7 +200,7 @@ class Multiplier:
 
 
 def _scaled(values: Int64s, numerator: int, denominator: int) -> tuple[Uint64s, Bools, Bools]:
-    """values * numerator // denominator, whether something is left, and what is beyond 64 bits. No rounding."""
+    """values * numerator // denominator exactly, whether something is left, what is beyond 64 bits."""
     common = np.gcd(numerator, denominator)
     numerator, denominator = int(numerator // common), int(denominator // common)
     unsigned = values.astype(np.uint64)

@@ -109,16 +109,14 @@ class StringStreams:
             self._take_series(rows, texts, ~console)
 
     def _as_text(self, rows: SeriesRows) -> pa.Array:
-        """The values; bytes that are no UTF-8, which Parquet readers let through, are replaced and counted."""
+        """The values; bytes that are no UTF-8, which Parquet lets through, are replaced and counted."""
         texts = rows.batch.column("string_value")
         try:
             texts.validate(full=True)
         except pa.ArrowInvalid:
-            raw = texts.cast(pa.binary()).to_pylist()
-            decoded = [None if value is None else value.decode("utf-8", "replace") for value in raw]
-            bad = np.array(
-                [v is not None and v != d.encode() for v, d in zip(raw, decoded, strict=True)], np.bool_
-            )
+            raw = [value or b"" for value in texts.cast(pa.binary()).to_pylist()]
+            decoded = [value.decode("utf-8", "replace") for value in raw]
+            bad = np.array([v != d.encode() for v, d in zip(raw, decoded, strict=True)], np.bool_)
             rows.count(bad, LossCode.NOT_TEXT, self._losses)
             return pa.array(decoded, pa.string())
         return texts
@@ -145,11 +143,12 @@ class StringStreams:
         values = texts.to_pylist()
         for index in np.flatnonzero(long):
             mark = _CUT_MARK.format(STDERR if is_error(rows.paths[series[index]]) else STDOUT)
-            values[index] = values[index].encode()[: _MAX_TEXT - len(mark.encode())].decode("utf-8", "ignore") + mark
+            room = _MAX_TEXT - len(mark.encode())
+            values[index] = str(values[index]).encode()[:room].decode("utf-8", "ignore") + mark
         return pa.array(values, pa.string())
 
     def _take_console(self, rows: SeriesRows, texts: pa.Array, mine: Bools) -> None:
-        """Lines are numbered by their step, from one, or in their order where they have none that is usable."""
+        """Lines are numbered by their step, from one, or in their order where they have no usable one."""
         series = rows.series[mine]
         numbers = _line_numbers(rows, mine)
         for index in np.unique(series):
@@ -192,7 +191,7 @@ def _line_numbers(rows: SeriesRows, mine: Bools) -> npt.NDArray[np.int64]:
     whole = pc.equal(pc.floor(steps), steps)
     usable = pc.fill_null(pc.and_(whole, pc.greater_equal(steps, pa.scalar(0))), False)
     numbers = pc.if_else(usable, pc.floor(steps), pa.scalar(None, steps.type)).cast(pa.int64(), safe=False)
-    return np.asarray(pc.fill_null(pc.add(numbers, 1), -1)).copy()
+    return np.array(pc.fill_null(pc.add(numbers, 1), -1), np.int64)
 
 
 def step_texts(batch: pa.RecordBatch) -> pa.Array:

@@ -37,7 +37,7 @@ class UncertainError(SinkError):
 
 
 class OutOfPatienceError(SinkError):
-    """Failed to the last attempt for reasons that might have passed. What must not be repeated was not taken."""
+    """Failed to the last attempt for passing reasons. What must not be repeated was not taken."""
 
 
 class Transport:

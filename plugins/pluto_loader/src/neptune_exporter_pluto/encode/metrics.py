@@ -83,7 +83,7 @@ class MetricEncoder:
         ).cast(pa.binary())
 
     def _cut(self, joined: pa.Array, first: npt.NDArray[np.intp]) -> Iterator[Any]:
-        """Bodies of whole lines. A body begins after the `}}\\n` that closes the line before it, and ends with one."""
+        """Bodies of whole lines: each begins after the `}}\\n` of the line before, and ends with one."""
         offsets = np.frombuffer(joined.buffers()[1], np.int32)[joined.offset :][: len(joined) + 1]
         line_at = np.append(offsets[first], offsets[-1]).astype(np.int64)
         text = lines_of(joined)

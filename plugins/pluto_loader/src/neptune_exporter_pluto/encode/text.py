@@ -44,7 +44,7 @@ def whole_numbers(values: npt.NDArray[Any]) -> pa.Array:
 
 
 def colon_numbers(values: npt.NDArray[np.float64]) -> pa.Array:
-    """Doubles as `:1.5`, shortest form that reads back the same; NaN and infinities as the strings Pluto takes.
+    """Doubles as `:1.5`, the shortest form that reads back the same; NaN and infinities as strings.
 
     orjson writes a whole array at once as `[1.5,2.0]`. Its brackets and commas become
     the colons, and their places the offsets: nothing is copied number by number.

@@ -48,13 +48,13 @@ class Check:
 
     def lost(self, path: str) -> int:
         """Rows of an attribute that were lost, as the load told or as going through them again shows."""
-        told = sum(loss["count"] for loss in self.declared if loss["attribute_path"] == path)
+        told = sum(int(loss["count"]) for loss in self.declared if loss["attribute_path"] == path)
         return max(told, self.losses.total(path))
 
     def told(self, code: LossCode, path: str) -> int:
         """What the load told of one kind of loss."""
         mine = (loss for loss in self.declared if loss["attribute_path"] == path)
-        return sum(loss["count"] for loss in mine if loss["reason"] == code.value)
+        return sum(int(loss["count"]) for loss in mine if loss["reason"] == code.value)
 
     def patiently(self, read: Callable[[], _T], is_right: Callable[[_T], bool]) -> _T:
         """Read until it is right, or until all that was sent must be visible."""

@@ -92,7 +92,7 @@ def _differences(wanted: Points, found: Points) -> list[str]:
     value, other = wanted.value[left], found.value[right]
     same = ((value == other) | (np.isnan(value) & np.isnan(other))) & (wanted.time[left] == found.time[right])
     problems = [
-        f"step {common[i]}: {value[i]!r} at {wanted.time[left][i]}, found {other[i]!r} at {found.time[right][i]}"
+        f"step {common[i]}: {value[i]} at {wanted.time[left[i]]}, found {other[i]} at {found.time[right[i]]}"
         for i in np.flatnonzero(~same)[:3]
     ]
     missing = np.setdiff1d(wanted.step, found.step, assume_unique=True)[:3]

@@ -1,0 +1,129 @@
+"""Making a run in Pluto, or finding the one that is there: this machine's own, or another's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from neptune_exporter.contract import ExportedRun, LoadedRun, SinkError, failpoint
+from neptune_exporter.model import SysAttribute
+from neptune_exporter_pluto import lifecycle
+from neptune_exporter_pluto.facts import RunFacts
+from neptune_exporter_pluto.lifecycle import Fork, Found
+from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.state import Journal, Progress, Target
+from neptune_exporter_pluto.steps import Multiplier
+
+_MOST_GENERATIONS = 100
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A run in Pluto that another machine has loaded whole."""
+
+    run_id: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Creation:
+    """One run that is to be in Pluto. Its journal is open and has begun a generation."""
+
+    session: Session
+    run: ExportedRun
+    target: Target
+    journal: Journal
+    facts: RunFacts
+    multiplier: Multiplier
+    losses: LossBook
+
+    def ensure(self, parent: LoadedRun | None, begin: Callable[[int], None]) -> Elsewhere | None:
+        """Create the run, unless the journal knows it or another machine has loaded it.
+
+        Args:
+            begin: Notes the beginning of a generation.
+        """
+        api = self.session.api
+        fork = self._fork(parent)
+        for _ in range(_MOST_GENERATIONS):
+            now = self.journal.current
+            assert now is not None
+            if now.run_id is not None:
+                return None
+            created = lifecycle.create(
+                api,
+                self.target.project,
+                now.external_id,
+                self.facts,
+                fork,
+                self.losses,
+                self.session.settings.visible_within,
+            )
+            failpoint("pluto.run-created")
+            found = Found.of(api.details(self.target.project, created.run_id)) if created.resumed else None
+            if found is None or found.mark in ("", now.mark):
+                # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at
+                # ended ones.
+                api.set_status(created.run_id, self.facts.status, self.facts.ended)
+                lifecycle.mark(api, created.run_id, self._section(now))
+                self.journal.note("run", durable=True, run_id=created.run_id, url=created.url)
+                failpoint("pluto.run-noted")
+                return None
+            if self._is_loaded_by_another(found, created.run_id):
+                result = {"counts": {}, "losses": [], "elsewhere": True}
+                self.journal.note("run", run_id=created.run_id, url=created.url)
+                self.journal.note("loaded", durable=True, result=result)
+                return Elsewhere(created.run_id, created.url)
+            begin(now.number + 1)
+        raise SinkError(f"{self.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
+
+    def _is_loaded_by_another(self, found: Found, run_id: int) -> bool:
+        """Whether another machine's run is whole and the same. Asking for it has made it RUNNING."""
+        api = self.session.api
+        if found.state == lifecycle.COMPLETE:
+            lifecycle.finish(api, self.target.project, run_id, found.status, found.ended)
+            return found.fingerprint == self.run.fingerprint
+        if found.state == lifecycle.SUPERSEDED:
+            lifecycle.finish(api, self.target.project, run_id, "CANCELLED", found.ended)
+            return False
+        lifecycle.finish(api, self.target.project, run_id, found.status or "CANCELLED", found.ended)
+        if not self.session.settings.restart_unfinished:
+            raise SinkError(
+                f"{self.run.key}: another machine has begun to load it, as run {run_id}; let it finish "
+                "there, or give --pluto-restart-unfinished to load it anew into another run"
+            )
+        lifecycle.supersede(api, self.target.project, run_id, "begun by another machine and never finished")
+        return False
+
+    def _section(self, now: Progress) -> Mapping[str, object]:
+        """The loader's part of the config, from the first moment on."""
+        load = {
+            "state": lifecycle.LOADING,
+            "mark": now.mark,
+            "generation": now.number,
+            "status": self.facts.status,
+            "ended": self.facts.ended,
+        }
+        return {**self.facts.origin, "step_multiplier": str(self.multiplier), "load": load}
+
+    def _fork(self, parent: LoadedRun | None) -> Fork | None:
+        """The fork as Pluto takes it: a parent in the same project, a step that the parent has reached."""
+        key = self.run.parent()
+        if key is None:
+            return None
+        known = None
+        if self.session.target(key.project_id) == self.target:
+            known = Journal.of(self.session.settings.base_dir, self.target, key).peek()
+        run_id = known.run_id if known is not None else None
+        if run_id is None and parent is not None and parent.target_id.isdigit():
+            run_id = int(parent.target_id)
+        told = known.loaded if known is not None and known.loaded is not None else {}
+        last, of_parent = told.get("last_step"), told.get("multiplier")
+        multiplier = self.multiplier if of_parent is None else Multiplier.of(Decimal(of_parent))
+        step, _ = multiplier.one(self.run.fork_step())
+        if run_id is None or self.run.fork_step() is None:
+            self.losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
+            return None
+        return Fork(run_id, step if last is None else min(step, int(last)))
