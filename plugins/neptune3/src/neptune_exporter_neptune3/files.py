@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -75,17 +76,25 @@ class Downloads:
         self._api = api
         self._executor = executor
         self._width = 2 * connections
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(timeout, connect=min(30.0, timeout)),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            follow_redirects=True,
-        )
+        self._timeout = httpx.Timeout(timeout, connect=min(30.0, timeout))
+        self._limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._opening = threading.Lock()
+        self._opened: httpx.Client | None = None
+
+    @property
+    def _http(self) -> httpx.Client:
+        """Made when there is something to download: to load certificates takes its time."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = httpx.Client(timeout=self._timeout, limits=self._limits, follow_redirects=True)
+            return self._opened
 
     def close(self) -> None:
-        self._http.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def read(self, wanted: Iterable[FileToFetch], writer: FileWriter) -> Iterator[RunRows | AttributeFailure]:
-        """Download files, and deliver the rows that name them.
+        """Download files, and deliver the rows that name them, run after run as they are given.
 
         Raises:
             AuthenticationError: the token was refused.
@@ -93,14 +102,13 @@ class Downloads:
         """
         done: list[tuple[FileToFetch, StoredFile]] = []
         for file, fetched in self._fetch_all(iter(wanted), writer):
-            if fetched.failure is not None:
-                yield fetched.failure
-            if fetched.stored is None:
-                continue
             if done and (done[0][0].run != file.run or len(done) >= _BATCH):
                 yield _rows(done)
                 done = []
-            done.append((file, fetched.stored))
+            if fetched.failure is not None:
+                yield fetched.failure
+            if fetched.stored is not None:
+                done.append((file, fetched.stored))
         if done:
             yield _rows(done)
 

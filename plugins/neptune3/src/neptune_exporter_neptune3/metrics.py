@@ -17,8 +17,8 @@ from neptune_exporter_neptune3.attributes import NAME_BYTES, Series
 from neptune_exporter_neptune3.paging import Page
 from neptune_exporter_neptune3.points import Points, SeriesPoints, decode
 
-POINTS = 250_000
-"""Of an answer: more would not be faster, only larger. No server gives more than a million."""
+POINTS = 100_000
+"""Of an answer: more would be hardly faster and take more memory. No server gives more than a million."""
 _MOST_POINTS = 1_000_000
 _MOST_SERIES = 5_000
 FIRST_LIMIT = 1_024

@@ -335,13 +335,9 @@ def _read_alike(
     """`chosen`: the number of a series, where its second point begins, how many there are from there on."""
     number, second, _ = chosen[0]
     layout = _layout(content, second, regions[number].end)
-    width = layout.dtype.itemsize
-    counts = np.array([count for _, _, count in chosen], np.int64)
-    ends = np.cumsum(counts)
-    within = np.arange(int(ends[-1]), dtype=np.int64) - np.repeat(ends - counts, counts)
-    starts = np.repeat(np.array([at for _, at, _ in chosen], np.int64), counts) + width * within
-    rows = data[starts[:, None] + np.arange(width)].reshape(-1).view(layout.dtype)
-    same = np.logical_and.reduceat(layout.agrees(rows), ends - counts)
+    ends = np.cumsum([count for _, _, count in chosen])
+    rows = np.concatenate([data[at : regions[number].end] for number, at, _ in chosen]).view(layout.dtype)
+    same = np.logical_and.reduceat(layout.agrees(rows), [0, *ends[:-1].tolist()])
     later = layout.points(rows)
     first = _by_fields(data, np.array([regions[number].at for number, _, _ in chosen], np.int64))
     for n, (number, _, count) in enumerate(chosen):

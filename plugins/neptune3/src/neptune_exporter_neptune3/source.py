@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -37,7 +38,7 @@ class GroupSize:
     judged by what the runs before them held."""
 
     FIRST, MOST = 8, 100
-    ATTRIBUTES, ROWS = 10_000, 2_000_000
+    ATTRIBUTES, ROWS = 10_000, 500_000
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -110,27 +111,34 @@ class Neptune3Source(Source):
         for event in read_pages(self._executor, _WIDTH, metrics.requests_for(floats), fetch):
             if not isinstance(event, FileEntry):
                 yield event
-        wanted = [
-            FileToFetch(held.run, path, AttributeType.FILE, ref)
+        files_of = {
+            held.run: [FileToFetch(held.run, path, AttributeType.FILE, ref) for path, ref in held.files]
             for held in contents
-            for path, ref in held.files
-        ]
-        objects = [each for held in contents for each in held.objects]
-        for event in read_pages(
-            self._executor, _WIDTH, series.requests_for(objects), partial(series.fetch, self._api)
-        ):
+        }
+        objects = series.requests_for([each for held in contents for each in held.objects])
+        for event in read_pages(self._executor, _WIDTH, objects, partial(series.fetch, self._api)):
             if isinstance(event, FileEntry):
-                at = event.series
-                wanted.append(
-                    FileToFetch(
-                        at.run, at.path, at.type, event.ref, event.step, event.timestamp, event.ordinal
-                    )
-                )
+                files_of[event.series.run].append(_file_of(event))
             else:
                 yield event
-        yield from self._downloads.read(wanted, files)
-        for held in contents:
-            yield RunDone(held.run, tuple(held.notes))
+        # A run is done with its last file: those of a later run may take hours.
+        waiting = deque(contents)
+        wanted = (file for of_run in files_of.values() for file in of_run)
+        for event in self._downloads.read(wanted, files):
+            while waiting[0].run != event.run:
+                yield _done(waiting.popleft())
+            yield event
+        for held in waiting:
+            yield _done(held)
+
+
+def _file_of(entry: FileEntry) -> FileToFetch:
+    of = entry.series
+    return FileToFetch(of.run, of.path, of.type, entry.ref, entry.step, entry.timestamp, entry.ordinal)
+
+
+def _done(held: Contents) -> RunDone:
+    return RunDone(held.run, tuple(held.notes))
 
 
 def _portions(contents: Sequence[Contents]) -> Iterator[Sequence[Contents]]:

@@ -1,0 +1,137 @@
+"""Files arrive whole, whatever happens on the way, and what cannot is told."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from neptune_exporter.testing.loopback import Fault
+from neptune_exporter_neptune3.testing import (
+    SIGN_PATH,
+    STORAGE_PATH,
+    FakeFile,
+    FakeProject,
+    FakeRun,
+    FileSeries,
+    Value,
+)
+
+from .conftest import PROJECT, Exporting
+
+Exports = Callable[..., Exporting]
+LARGE = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(60_000))
+
+
+def content(export: Exporting, path: str, run_id: str = "r") -> list[bytes]:
+    (run,) = (run for run in export.dataset.runs(PROJECT) if run.key.run_id == run_id)
+    found = []
+    for value in export.values(run_id, path, "file_value"):
+        with run.open_file(value["path"]) as stream:
+            found.append(stream.read())
+    return found
+
+
+@pytest.mark.parametrize("provider", ["gcp", "aws", "azure"])
+@pytest.mark.parametrize("ranges", [True, False])
+def test_resumes_where_the_connection_broke(exporting: Exports, provider: str, ranges: bool) -> None:
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": FakeFile(LARGE)})]), provider=provider)
+    export.server.objects.ranges = ranges
+    for cut in (700_000, 900_000):
+        export.server.fail(Fault(path=STORAGE_PATH, cut_after=cut))
+    export.server.fail(Fault(path=STORAGE_PATH, status=503, skip=1))
+    assert export(settings={"retry_seconds": 20}).complete
+    assert content(export, "f") == [LARGE]
+    statuses = [each.status for each in export.server.requests if each.path.startswith(STORAGE_PATH)]
+    assert (206 in statuses) == ranges
+    (row,) = [row for row in export.rows("r") if row["attribute_path"] == "f"]
+    assert row["file_size"] == len(LARGE)
+    assert row["file_sha256"] == hashlib.sha256(LARGE).hexdigest()
+
+
+@pytest.mark.parametrize("provider", ["gcp", "aws", "azure"])
+def test_signs_anew_what_has_expired(exporting: Exports, provider: str) -> None:
+    files = FileSeries(range(5), [FakeFile(b"%d" % n) for n in range(5)])
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": files})]), provider=provider)
+    export.server.objects.url_lifetime = -1.0
+    handle = export.server.objects.sign
+
+    def signing(request: Any, url: str) -> Any:
+        answer = handle(request, url)
+        export.server.objects.url_lifetime = 60.0
+        return answer
+
+    export.server.objects.sign = signing  # type: ignore[method-assign]
+    assert export().complete
+    assert content(export, "f") == [b"%d" % n for n in range(5)]
+
+
+def test_a_url_that_is_never_good_is_given_up(exporting: Exports) -> None:
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": FakeFile(b"x"), "n": 1})]), provider="aws")
+    export.server.objects.url_lifetime = -1.0
+    (failure,) = export(settings={"retry_seconds": 20}).failures
+    assert failure.attribute_path == "f"
+    assert "403" in failure.message
+    assert "Signature" not in failure.message
+    assert export.values("r", "n", "int_value") == [1]
+
+
+def test_a_missing_blob_costs_itself_only(exporting: Exports) -> None:
+    files = [FakeFile(b"0"), FakeFile(b"1", missing=True), FakeFile(b"2")]
+    held: dict[str, Value | None] = {
+        "s": FileSeries([0, 0.5, 1], files),
+        "gone": FakeFile(b"x", missing=True),
+        "there": FakeFile(b"y"),
+    }
+    project = FakeProject(PROJECT, [FakeRun("r", dict(held))])
+    export = exporting(project)
+    failures = {f.attribute_path: f.message for f in export().failures}
+    assert failures.keys() == {"s", "gone"}
+    assert "step 0.5" in failures["s"]
+    assert "not in Neptune's object store" in failures["gone"]
+    assert content(export, "s") == [b"0", b"2"]
+    assert content(export, "there") == [b"y"]
+    project.runs[0].attributes["s"] = FileSeries([0, 0.5, 1], [files[0], FakeFile(b"1"), files[2]])
+    assert {f.attribute_path for f in export().failures} == {"gone"}
+    assert content(export, "s") == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize("told", [1, 100])
+def test_a_wrong_size_is_told_and_the_file_kept(exporting: Exports, told: int) -> None:
+    held: dict[str, Value | None] = {"f": FakeFile(b"twelve bytes", size_bytes=told)}
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", dict(held))]))
+    (failure,) = export().failures
+    assert f"{told} bytes and its store holds 12" in failure.message
+    assert content(export, "f") == [b"twelve bytes"]
+    assert export().rows == 0  # it will not become better
+
+
+def test_an_empty_file_and_names(exporting: Exports) -> None:
+    held: dict[str, Value | None] = {"empty": FakeFile(b""), "page": FakeFile(b"<p>", "text/html")}
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", dict(held))]))
+    assert export().complete
+    assert content(export, "empty") == [b""]
+    assert export.values("r", "page", "file_value")[0]["path"].endswith(".html")
+
+
+def test_many_files_by_several_connections(exporting: Exports) -> None:
+    files = FileSeries(range(450), [FakeFile(b"%d" % n) for n in range(450)])
+    export = exporting(
+        FakeProject(PROJECT, [FakeRun("r", {"f": files}), FakeRun("q", {"g": FakeFile(b"g")})])
+    )
+    assert export().complete
+    assert content(export, "f") == [b"%d" % n for n in range(450)]
+    assert content(export, "g", "q") == [b"g"]
+    assert 3 <= sum(each.path == SIGN_PATH for each in export.server.requests) <= 4
+
+
+def test_a_store_that_is_away_costs_its_files_only(exporting: Exports) -> None:
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": FakeFile(b"x"), "n": 1})]))
+    export.server.fail(Fault(path=STORAGE_PATH, drop=True, times=10_000))
+    (failure,) = export(settings={"retry_seconds": 1}).failures
+    assert failure.attempts > 1
+    export.server.faults.clear()
+    assert export().complete
+    assert content(export, "f") == [b"x"]

@@ -1,0 +1,115 @@
+"""An export that is killed and run again until it is done is like one that was never disturbed."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.testing import difference, facts_of_exported
+from neptune_exporter.testing.commands import CommandLine
+from neptune_exporter.testing.facts import Facts
+from neptune_exporter_neptune3.testing import (
+    FakeFile,
+    FakeProject,
+    FakeRun,
+    FileSeries,
+    FloatSeries,
+    Histogram,
+    HistogramSeries,
+    Neptune3Server,
+    StringSeries,
+    Value,
+)
+
+PROJECT = "acme/vision"
+RUNS = 48
+PRELOAD = ["neptune_exporter_neptune3.source"]
+
+
+def make_run(number: int) -> FakeRun:
+    steps = [n // 2 for n in range(1500 + number)]
+    attributes: dict[str, Value | None] = {
+        "n": 2**53 + number,
+        "m": FloatSeries(steps, range(len(steps))),
+        "nan": FloatSeries([0, 1], [float("nan"), number]),
+        "log": StringSeries(range(5), [f"{number} {n}" for n in range(5)]),
+        "hist": HistogramSeries([0], [Histogram([0, 1], [number])]),
+        "image": FileSeries(range(2), [FakeFile(b"%d %d" % (number, n)) for n in range(2)]),
+        "model": FakeFile(b"%d" % number * 50_000),
+    }
+    return FakeRun(f"run {number}", attributes)
+
+
+@pytest.fixture
+def server(serve: Callable[..., Neptune3Server]) -> Neptune3Server:
+    server = serve(FakeProject(PROJECT, [make_run(n) for n in range(RUNS)]))
+    server.latency = 0.01
+    return server
+
+
+def exporting(folder: Path, server: Neptune3Server) -> CommandLine:
+    folder.mkdir()
+    return CommandLine(folder, PRELOAD, {"NEPTUNE_API_TOKEN": server.api_token})
+
+
+EXPORT = ("export", "--exporter", "neptune3", "-p", PROJECT)
+
+
+def facts(folder: Path) -> dict[str, Facts]:
+    dataset = Dataset(folder / "exports" / "data", folder / "exports" / "files")
+    return {str(run.key): facts_of_exported(run) for run in dataset.runs(PROJECT)}
+
+
+def test_killed_at_any_moment(server: Neptune3Server, tmp_path: Path) -> None:
+    undisturbed = exporting(tmp_path / "undisturbed", server)
+    undisturbed.run(*EXPORT, "--dry-run")
+    started = time.monotonic()
+    undisturbed.run(*EXPORT)
+    took = time.monotonic() - started
+    expected = facts(undisturbed.folder)
+    assert len(expected) == RUNS
+    command = exporting(tmp_path / "disturbed", server)
+    chance = random.Random(7)
+    published = []
+    for _ in range(12):
+        done = replace(command, seconds=took * chance.uniform(0.4, 1.0)).run(*EXPORT, expect=None)
+        published.append(len(facts(command.folder)))
+        if done.exit_code == 0:
+            break
+        assert done.exit_code == -signal.SIGKILL, done.output
+    else:
+        command.run(*EXPORT)
+    assert any(0 < number < RUNS for number in published), published
+    found = facts(command.folder)
+    assert found.keys() == expected.keys()
+    for key, wanted in expected.items():
+        assert not difference(wanted, found[key]), key
+    command.run("verify")
+
+
+FAILPOINTS = ["export.rows-written:40", "export.before-publish:5", "export.run-published:3"]
+
+
+@pytest.mark.parametrize(
+    "failpoint", ["export.rows-written:40", "export.before-publish:5", "export.run-published:3"]
+)
+def test_killed_at_a_failpoint(server: Neptune3Server, tmp_path: Path, failpoint: str) -> None:
+    command = exporting(tmp_path / "disturbed", server)
+    command.run_until_killed(failpoint, *EXPORT)
+    command.run(*EXPORT)
+    dataset = Dataset(command.folder / "exports" / "data", command.folder / "exports" / "files")
+    runs = list(dataset.runs(PROJECT))
+    assert len(runs) == RUNS
+    for run in runs:
+        number = int(run.key.run_id.split()[1])
+        found = facts_of_exported(run)
+        assert sum(n for fact, n in found.items() if fact.path == "m") == 1500 + number
+        assert sum(n for fact, n in found.items() if fact.path == "image") == 2
+    command.run("verify")
