@@ -2,21 +2,26 @@
 
     python benchmarks/load.py [--rounds 3] [--longest 10000000] [--memory]
 
-The server is a strict local Pluto that counts, in a process of its own. Times are
-those on the clock; compare ratios, not machines. `--longest 100000000` extends the
+The server is a strict local Pluto that counts, in a process of its own. Limit and
+loader take turns, so that other work on the machine meets both alike, and the median
+of each is told. Beside the time on the clock stands the processor time of the client
+and of the server: on a busy machine only that says what a change is worth. `--longest 100000000` extends the
 table of growth, `--memory` loads 50 M points, 5 M lines, 100,000 files and 5 GB.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,12 +45,22 @@ from neptune_exporter_pluto.settings import PlutoSettings
 CONNECTIONS = 4
 PROJECT = "acme/standard"
 _START = 1_700_000_000_000
+_NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Server:
     url: str
     key: str
+    pid: int = 0
+
+    def processor_seconds(self) -> float:
+        """What the server has used so far; 0 where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stats(self) -> dict[str, int]:
         return dict(httpx.get(f"{self.url}/rehearsal/stats", trust_env=False, timeout=60).json())
@@ -63,18 +78,24 @@ def counting_server() -> Iterator[Server]:
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        yield Server(ready["url_api"], ready["api_key"])
+        yield Server(ready["url_api"], ready["api_key"], process.pid)
         process.stdin.close()
 
 
 def load(server: Server, folder: Path, workers: int = 2) -> tuple[float, LoadResult]:
-    """Seconds and result of a whole load, from making the sink to closing it."""
+    """Seconds and result of a whole load, from making the sink to closing it.
+
+    Each goes into a project of its own: in one where the runs are, the loader would find
+    them by their external ids and send nothing. That all was sent is checked.
+    """
+    before = server.stats()["points"]
     with tempfile.TemporaryDirectory() as state:
         settings = PlutoSettings(
             api_key=Secret(server.key),
             url_app=server.url,
             url_api=server.url,
             url_ingest=server.url,
+            project_name=f"benchmark/{next(_NUMBERS)}",
             base_dir=Path(state),
             connections=CONNECTIONS,
         )
@@ -86,6 +107,9 @@ def load(server: Server, folder: Path, workers: int = 2) -> tuple[float, LoadRes
         took = time.perf_counter() - started
     if result.failed:
         raise SystemExit(f"not loaded: {result.failed[0]}")
+    arrived, sent = server.stats()["points"] - before, result.counts.get("points", 0)
+    if result.already_loaded or arrived != sent:
+        raise SystemExit(f"{len(result.already_loaded)} runs were there; {arrived} of {sent} points arrived")
     return took, result
 
 
@@ -125,22 +149,47 @@ def post_all(server: Server, bodies: list[tuple[str, str, int, bytes]]) -> float
         return time.perf_counter() - started
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the clock, and of the processor on both sides."""
+
+    wall: float
+    client: float
+    server: float
+
+
+def cost_of(server: Server, work: Callable[[], object]) -> Cost:
+    wall, client, of_server = time.perf_counter(), time.process_time(), server.processor_seconds()
+    work()
+    return Cost(
+        time.perf_counter() - wall, time.process_time() - client, server.processor_seconds() - of_server
+    )
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    return Cost(
+        *(statistics.median(getattr(c, name) for c in costs) for name in ("wall", "client", "server"))
+    )
+
+
 def compare(label: str, folder: Path, rounds: int, latency: float = 0.0) -> None:
     with counting_server() as server:
         with recorded() as bodies:
             _, result = load(server, folder)
         points = result.counts["points"]
-        before = server.stats()["points"]
-        assert before == points, f"{before} points arrived, {points} were sent"
         server.set(latency=latency)
-        limit = min(post_all(server, bodies) for _ in range(rounds))
-        took = min(load(server, folder)[0] for _ in range(rounds))
-    size = sum(len(body) for *_, body in bodies)
-    print(
-        f"{label:32} {points:>11,} points {size / points:5.1f} B each   "
-        f"limit {limit:7.2f} s {points / limit:>11,.0f}/s   "
-        f"loader {took:7.2f} s {points / took:>11,.0f}/s   ratio {limit / took:.2f}"
-    )
+        limits, loads = [], []
+        for _ in range(rounds):
+            limits.append(cost_of(server, lambda: post_all(server, bodies)))
+            loads.append(cost_of(server, lambda: load(server, folder)))
+    limit, loader = median(limits), median(loads)
+    print(f"{label}: {points:,} points, {sum(len(b) for *_, b in bodies) / points:.1f} bytes each")
+    for name, cost in (("limit", limit), ("loader", loader)):
+        print(
+            f"  {name:7} {cost.wall:7.2f} s {points / cost.wall:>11,.0f} points/s   "
+            f"processor: client {cost.client:.2f} s, server {cost.server:.2f} s"
+        )
+    print(f"  ratio   {limit.wall / loader.wall:7.2f}")
 
 
 def growth(longest: int) -> None:

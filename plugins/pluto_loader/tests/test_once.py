@@ -112,6 +112,8 @@ def test_a_killed_load_is_completed(
     check(server, run_id, *reference)
     others = [run for run in server.runs.by_id.values() if run.id != run_id]
     assert all(SUPERSEDED_TAG in run.tags and run.status != "RUNNING" for run in others)
+    if "announced" not in failpoint and "data-sent" not in failpoint and "files-signed" not in failpoint:
+        assert not others, f"{failpoint}: loaded a second time"
     assert load_once(server, tmp_path).already_loaded
     assert not list(tmp_path.glob("**/*.work")), "temporary files are left"
 

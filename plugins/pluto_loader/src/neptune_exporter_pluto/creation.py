@@ -51,7 +51,7 @@ class Creation:
             now = self.journal.current
             assert now is not None
             if now.run_id is not None:
-                return None
+                return Elsewhere(now.run_id, now.url) if now.elsewhere else None
             created = lifecycle.create(
                 api,
                 self.target.project,
@@ -68,13 +68,11 @@ class Creation:
                 # ended ones.
                 api.set_status(created.run_id, self.facts.status, self.facts.ended)
                 lifecycle.mark(api, created.run_id, self._section(now))
-                self.journal.note("run", durable=True, run_id=created.run_id, url=created.url)
+                self.journal.note("run", run_id=created.run_id, url=created.url)
                 failpoint("pluto.run-noted")
                 return None
             if self._is_loaded_by_another(found, created.run_id):
-                result = {"counts": {}, "losses": [], "elsewhere": True}
-                self.journal.note("run", run_id=created.run_id, url=created.url)
-                self.journal.note("loaded", durable=True, result=result)
+                self.journal.note("elsewhere", run_id=created.run_id, url=created.url)
                 return Elsewhere(created.run_id, created.url)
             begin(now.number + 1)
         raise SinkError(f"{self.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")

@@ -19,7 +19,9 @@ from neptune_exporter_pluto.rows import series_rows
 from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams, step_texts
 
-_VALUE_COLUMNS = ("file_value", "file_sha256")
+_VALUE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
+_KEPT_BYTES = 1 << 16
+"""Files up to this size are read once, and uploaded from memory."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ def file_tasks(
             if opened is None:
                 continue
             size, head = opened
+            whole = head if size == len(head) else None
             series = types[row] == AttributeType.FILE_SERIES.value
-            name, kind = _names(path, stored, head, steps[row] if series else None)
+            name, kind = _names(path, stored, head[:HEAD_BYTES], steps[row] if series else None)
             log_name = names.name(path, kind.log_type, in_storage_key=True)
             name = _unlike(given, log_name, name)
             if series and not rows.steps.usable[row]:
@@ -86,20 +89,22 @@ def file_tasks(
                 path,
                 FileToSign(log_name, name, kind.extension, size, step, int(rows.times[row])),
                 content_type(kind.extension),
-                _opener(run, stored),
+                _opener(run, stored, whole),
                 hashes[row],
             )
 
 
-def _opener(run: ExportedRun, stored: str) -> Callable[[], BinaryIO]:
+def _opener(run: ExportedRun, stored: str, whole: bytes | None) -> Callable[[], BinaryIO]:
+    if whole is not None:
+        return lambda: io.BytesIO(whole)
     return lambda: run.open_file(stored)
 
 
 def _look(run: ExportedRun, stored: str | None, path: str, losses: LossBook) -> tuple[int, bytes] | None:
-    """Size and first bytes of a file, or None with the loss counted."""
+    """Size and first bytes of a file (all of a small one), or None with the loss counted."""
     try:
         with run.open_file(stored or "") as file:
-            head = file.read(HEAD_BYTES)
+            head = file.read(_KEPT_BYTES)
             size = file.seek(0, io.SEEK_END)
         if size <= MAX_FILE_BYTES:
             return size, head

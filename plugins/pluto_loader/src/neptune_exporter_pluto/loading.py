@@ -7,6 +7,7 @@ again. Metrics, which may be repeated, go last.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from collections.abc import Mapping
@@ -41,6 +42,14 @@ _ROW_COLUMNS = ("string_value", "histogram_value")
 _LINE = pa.binary()
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run, and what the journal is to keep of it."""
+
+    loaded: LoadedRun
+    record: Mapping[str, Any]
+
+
 @dataclass
 class RunLoad:
     """The load of one run, whose journal is open and has begun a generation."""
@@ -60,7 +69,7 @@ class RunLoad:
         self._counts: dict[str, int] = {}
         self._last_step: int | None = None
 
-    def execute(self) -> LoadedRun:
+    def execute(self) -> Outcome:
         """Send everything, then read the status back.
 
         Raises:
@@ -91,8 +100,9 @@ class RunLoad:
             "multiplier": str(self.multiplier),
         }
         failpoint("pluto.run-finished")
-        self.journal.note("loaded", durable=True, result=result)
-        return LoadedRun(str(self.run_id), self.url or None, counts=dict(self._counts), losses=losses)
+        return Outcome(
+            LoadedRun(str(self.run_id), self.url or None, counts=dict(self._counts), losses=losses), result
+        )
 
     # --- string series, console lines, histograms
 
@@ -168,19 +178,17 @@ class RunLoad:
     def _send_files(self, strings: StringStreams) -> None:
         uploader = Uploader(self.session, self.project, self.run_id, self.journal, self.losses)
         texts = text_tasks(strings, self.names, self.facts.ended)
-        uploader.upload(texts)
         settings = self.session.settings
-        uploader.upload(
-            file_tasks(
-                self.run,
-                self.names,
-                self.losses,
-                self.multiplier,
-                self.facts.created,
-                settings.batch_rows,
-                settings.max_files_per_run,
-            )
+        files = file_tasks(
+            self.run,
+            self.names,
+            self.losses,
+            self.multiplier,
+            self.facts.created,
+            settings.batch_rows,
+            settings.max_files_per_run,
         )
+        uploader.upload(itertools.chain(texts, files))
         self._counts |= {
             "text files": len(texts),
             "files": uploader.files - len(texts),

@@ -84,7 +84,7 @@ class MetricStream:
         self._series.look_at(points)
         self._sorter.add(points)
 
-    def bodies(self, names: NameBook, flush_steps: int) -> Iterator[memoryview]:
+    def bodies(self, names: NameBook, flush_steps: int) -> Iterator[bytes]:
         """All request bodies; the same ones in the same order for the same rows and options."""
         encoder = MetricEncoder(
             [names.name(path, LOG_TYPE) for path in self._series.paths], flush_steps, BODY_BYTES
@@ -151,13 +151,13 @@ class MetricStream:
 
 
 def send_bodies(
-    bodies: Iterator[memoryview], journal: Journal, pipeline: Pipeline, send: Callable[[memoryview], None]
+    bodies: Iterator[bytes], journal: Journal, pipeline: Pipeline, send: Callable[[bytes], None]
 ) -> None:
     """Post metrics; repeating is harmless, so what was not acknowledged is simply sent again."""
     progress = journal.current
     assert progress is not None  # a journal is opened before anything is sent
 
-    def post(number: int, body: memoryview) -> None:
+    def post(number: int, body: bytes) -> None:
         send(body)
         failpoint("pluto.metrics-sent")
         journal.note("metrics", body=number)

@@ -15,7 +15,7 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.steps import STEP_COLUMNS, Multiplier, WholeSteps, validity
 
-_COMMON = ("attribute_path", "attribute_type", *STEP_COLUMNS, "timestamp")
+_COMMON = ("attribute_path", *STEP_COLUMNS, "timestamp")
 
 Bools = npt.NDArray[np.bool_]
 

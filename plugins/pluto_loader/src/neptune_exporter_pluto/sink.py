@@ -23,7 +23,7 @@ from neptune_exporter_pluto.cachefile import cache_line
 from neptune_exporter_pluto.creation import Creation
 from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
 from neptune_exporter_pluto.facts import collect, external_id, run_name
-from neptune_exporter_pluto.loading import RunLoad
+from neptune_exporter_pluto.loading import Outcome, RunLoad
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import digest
 from neptune_exporter_pluto.once import StartAgainError
@@ -49,6 +49,8 @@ FAILPOINTS = (
     "pluto.metrics-sent",
     "pluto.data-complete",
     "pluto.run-finished",
+    "pluto.run-told",
+    "pluto.run-listed",
     "pluto.run-loaded",
 )
 """Where a test can kill a load; a rerun after any of them gives what an uninterrupted load gives."""
@@ -131,7 +133,7 @@ class PlutoSink(Sink):
                 equal = equal and comparison.verdict not in MISMATCH
                 yield comparison
             if journal.current is not None and journal.current.loaded is not None:
-                journal.note("proven", durable=True, equal=equal)
+                journal.note("proven", equal=equal)
                 if equal:
                     journal.compact()
         finally:
@@ -159,15 +161,19 @@ class PlutoSink(Sink):
             self._begin(run, target, journal, "it was begun with other options or another export")
         for _ in range(_MOST_ATTEMPTS):
             try:
-                loaded = self._into_pluto(run, parent, target, journal)
+                outcome = self._into_pluto(run, parent, target, journal)
             except StartAgainError as error:
                 _log.warning("%s: %s; it is loaded anew into another run", run.key, error)
                 self._begin(run, target, journal, str(error))
                 continue
+            # The line first: a run that the journal calls loaded and no line names was taken out by someone.
+            failpoint("pluto.run-told")
             self._session.owners.claim(line, target, str(run.key))
             self._session.cache.add(line)
+            failpoint("pluto.run-listed")
+            journal.note("loaded", result=outcome.record)
             failpoint("pluto.run-loaded")
-            return loaded
+            return outcome.loaded
         raise SinkError(
             f"{run.key}: {_MOST_ATTEMPTS} times the connection broke in a way that leaves open what Pluto "
             "has taken; the unfinished runs are tagged, load again when the connection is better"
@@ -192,11 +198,11 @@ class PlutoSink(Sink):
             if c.verdict in MISMATCH
         ]
         if not wrong:
-            journal.note("proven", durable=True, equal=True)
+            journal.note("proven", equal=True)
             return True
         _log.warning("%s: Pluto does not show all of it; it is sent again: %s", run.key, wrong[0].item)
         if all(verify.is_repeatable(c) for c in wrong):
-            journal.note("reopened", durable=True)
+            journal.note("reopened")
         else:
             self._begin(run, target, journal, f"Pluto does not show it as it is: {wrong[0].item}")
         return False
@@ -226,7 +232,6 @@ class PlutoSink(Sink):
     def _note_begin(self, run: ExportedRun, journal: Journal, number: int) -> None:
         journal.note(
             "begin",
-            durable=True,
             generation=number,
             external_id=external_id(run.key, number),
             fingerprint=run.fingerprint,
@@ -237,7 +242,7 @@ class PlutoSink(Sink):
 
     def _into_pluto(
         self, run: ExportedRun, parent: LoadedRun | None, target: Target, journal: Journal
-    ) -> LoadedRun:
+    ) -> Outcome:
         """Create the run, unless it is there, and send what is not there."""
         losses = LossBook(run.key)
         facts = collect(run, self._session.options.name_prefix, losses)
@@ -247,7 +252,8 @@ class PlutoSink(Sink):
         creation = Creation(self._session, run, target, journal, facts, multiplier, losses)
         elsewhere = creation.ensure(parent, lambda number: self._note_begin(run, journal, number))
         if elsewhere is not None:
-            return LoadedRun(str(elsewhere.run_id), elsewhere.url or None, already_loaded=True)
+            found = LoadedRun(str(elsewhere.run_id), elsewhere.url or None, already_loaded=True)
+            return Outcome(found, {"counts": {}, "losses": [], "elsewhere": True})
         now = journal.current
         assert now is not None and now.run_id is not None  # `ensure` has noted both
         if now.chunking != self._chunking():

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,8 @@ class Progress:
     """A random text that the run in Pluto carries too: this journal made it."""
     run_id: int | None = None
     url: str = ""
+    elsewhere: bool = False
+    """Another machine has loaded this run whole."""
     sent: dict[str, int] = field(default_factory=dict)
     """Lines of a stream that Pluto has acknowledged."""
     sending: dict[str, int] = field(default_factory=dict)
@@ -72,12 +75,17 @@ class Progress:
 
 
 class Journal:
-    """The file of one run. Everything is on disk when a method returns."""
+    """The file of one run; several threads may note. What was noted survives the end of the process.
+
+    A loss of power may take the last notes along, but for those that are `durable`:
+    what is about to be sent and must not be sent twice.
+    """
 
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
         self._path = path
         self._identity = dict(identity)
         self._file: BinaryIO | None = None
+        self._lock = threading.Lock()
         self.current: Progress | None = None
 
     @classmethod
@@ -139,10 +147,11 @@ class Journal:
     def note(self, event: str, durable: bool = False, **values: Any) -> None:
         """Write down an event and apply it. `durable` also survives a loss of power."""
         record = {"e": event, **values}
-        self._write(record)
-        if durable and self._file is not None:
-            os.fsync(self._file.fileno())
-        self._apply(record)
+        with self._lock:
+            self._write(record)
+            if durable and self._file is not None:
+                os.fsync(self._file.fileno())
+            self._apply(record)
 
     def _write(self, record: Mapping[str, Any]) -> None:
         if self._file is None:
@@ -157,7 +166,7 @@ class Journal:
         records: list[Mapping[str, Any]] = [
             self._identity,
             _begin(now),
-            {"e": "run", "run_id": now.run_id, "url": now.url},
+            {"e": "elsewhere" if now.elsewhere else "run", "run_id": now.run_id, "url": now.url},
             {"e": "loaded", "result": now.loaded},
         ]
         if now.proven is not None:
@@ -185,7 +194,8 @@ class Journal:
         now = self.current
         if now is None:
             raise SinkError(f"{self._path.name} in the state folder is damaged: it begins with {event!r}")
-        if event == "run":
+        if event in ("run", "elsewhere"):
+            now.elsewhere = event == "elsewhere"
             now.run_id, now.url = record["run_id"], record["url"]
         elif event == "sending":
             now.sending[record["stream"]] = record["upto"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -71,6 +72,8 @@ class Transport:
             follow_redirects=False,
             trust_env=not local,
         )
+        # It tells every address at INFO, and a presigned one is as good as a key for an hour.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         self.requests = 0
         """How many were made, those that failed included."""
         self._counting = threading.Lock()

@@ -8,7 +8,6 @@ Putting the bytes again is harmless, announcing again is not.
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -52,7 +51,6 @@ class Uploader:
         self._run_id = run_id
         self._journal = journal
         self._losses = losses
-        self._noting = threading.Lock()
         self.files = 0
         self.bytes = 0
 
@@ -113,8 +111,7 @@ class Uploader:
             if task.index in self._progress.announced:
                 self._losses.add(LossCode.FILE_LISTED_TWICE, 1, task.path)
         indices = [task.index for task in tasks]
-        with self._noting:
-            self._journal.note("announcing", durable=True, files=indices)
+        self._journal.note("announcing", durable=True, files=indices)
         failpoint("pluto.files-announced")
         try:
             signed = self._session.api.sign(self._project, self._run_id, [task.to_sign for task in tasks])
@@ -122,8 +119,7 @@ class Uploader:
             self._settle_announcement(tasks)
             return self._announce(tasks)
         except (AuthenticationError, OutOfPatienceError):  # certainly not taken
-            with self._noting:
-                self._journal.note("not-announced", files=indices)
+            self._journal.note("not-announced", files=indices)
             raise
         urls = {}
         for task in tasks:
@@ -134,8 +130,7 @@ class Uploader:
                 )
             urls[task.index] = signed[key]
         failpoint("pluto.files-signed")
-        with self._noting:
-            self._journal.note("signed", at=time.time(), urls={str(i): url for i, url in urls.items()})
+        self._journal.note("signed", at=time.time(), urls={str(i): url for i, url in urls.items()})
         return urls
 
     def _settle_announcement(self, tasks: list[FileTask]) -> None:
@@ -160,8 +155,7 @@ class Uploader:
 
         if wanted and settled(listed, len(wanted), self._session.settings.visible_within):
             raise StartAgainError("files were announced, but the answer with their upload addresses was lost")
-        with self._noting:
-            self._journal.note("not-announced", files=[task.index for task in mine])
+        self._journal.note("not-announced", files=[task.index for task in mine])
 
     def _put(self, task: FileTask, url: str) -> None:
         """Put the bytes of one file; ask for a new address where the old one has expired."""
@@ -171,8 +165,7 @@ class Uploader:
             fresh = self._announce([task])[task.index]
             self._session.api.transport.patiently(lambda: self._put_once(task, fresh))
         failpoint("pluto.file-put")
-        with self._noting:
-            self._journal.note("uploaded", file=task.index)
+        self._journal.note("uploaded", file=task.index)
 
     def _put_once(self, task: FileTask, url: str) -> None:
         what = f"upload of {task.to_sign.file_name!r} of {task.path!r}"
@@ -180,7 +173,7 @@ class Uploader:
         pace = self._session.pace
         with pace.turn() as era, task.open() as file:
             try:
-                response = self._session.api.transport.put(url, what, _read(file, task), headers)
+                response = self._session.api.transport.put(url, what, _content(file, task), headers)
             except httpx.TransportError as error:
                 if of_error(error) is Outcome.REFUSED:
                     raise SinkError(f"{what}: {type(error).__name__}") from None
@@ -195,6 +188,11 @@ class Uploader:
                 pace.pushed_back(era)
                 raise TransientError(message, retry_after(response.headers))
             raise RefusedError(message, response.status_code, response.text)
+
+
+def _content(file: BinaryIO, task: FileTask) -> bytes | Iterator[bytes]:
+    """A small file at once, a larger one in pieces."""
+    return b"".join(_read(file, task)) if task.to_sign.size <= _PIECE else _read(file, task)
 
 
 def _read(file: BinaryIO, task: FileTask) -> Iterator[bytes]:

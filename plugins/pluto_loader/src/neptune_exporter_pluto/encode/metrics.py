@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +39,7 @@ class MetricEncoder:
         """How many points may be encoded at once within so much memory."""
         return max(1_000, min(most, memory // (2 * self._longest + 100)))
 
-    def bodies(self, points: Points) -> Iterator[memoryview]:
+    def bodies(self, points: Points) -> Iterator[bytes]:
         """The request bodies of a window that is sorted by (step, time)."""
         if not len(points):
             return
@@ -82,20 +81,22 @@ class MetricEncoder:
             "",
         ).cast(pa.binary())
 
-    def _cut(self, joined: pa.Array, first: npt.NDArray[np.intp]) -> Iterator[Any]:
+    def _cut(self, joined: pa.Array, first: npt.NDArray[np.intp]) -> Iterator[bytes]:
         """Bodies of whole lines: each begins after the `}}\\n` of the line before, and ends with one."""
         offsets = np.frombuffer(joined.buffers()[1], np.int32)[joined.offset :][: len(joined) + 1]
         line_at = np.append(offsets[first], offsets[-1]).astype(np.int64)
         text = lines_of(joined)
         base = int(line_at[0])
-        line = 0
-        while line < len(first):
-            end = max(
-                line + self._flush_steps, int(np.searchsorted(line_at, line_at[line] + self._body_bytes))
-            )
-            if len(first) - end < self._flush_steps // 2:
-                end = len(first)
-            end = min(end, len(first))
-            body = bytearray(text[line_at[line] - base + 3 : line_at[end] - base])
-            yield memoryview(body + b"}}\n")
+        for line, end in self._body_bounds(line_at):
+            yield b"".join((text[line_at[line] - base + 3 : line_at[end] - base], b"}}\n"))
+
+    def _body_bounds(self, line_at: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """First and last line of each body, from where the lines begin."""
+        lines, line = len(line_at) - 1, 0
+        while line < lines:
+            full = int(np.searchsorted(line_at, line_at[line] + self._body_bytes))
+            end = min(max(line + self._flush_steps, full), lines)
+            if lines - end < self._flush_steps // 2:
+                end = lines
+            yield line, end
             line = end
