@@ -75,8 +75,8 @@ class Files:
 
     def register(self, server: LoopbackServer) -> None:
         server.route("POST", "/files", self._announce)
-        server.route("PUT", "/storage/(?P<key>.*)", self._put)
-        server.route("GET", "/storage/(?P<key>.*)", self._get)
+        server.route("PUT", "/storage/(?s:(?P<key>.*))", self._put)
+        server.route("GET", "/storage/(?s:(?P<key>.*))", self._get)
 
     def _announce(self, request: Request) -> Response:
         # the real service reads the body before it looks at the key

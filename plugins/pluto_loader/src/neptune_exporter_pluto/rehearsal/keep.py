@@ -11,11 +11,11 @@ files/           the bytes
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -43,7 +43,7 @@ _STORED = pa.schema(
 def keep(store: Store, folder: Path, runs: list[dict[str, Any]]) -> None:
     with (folder / "runs.jsonl").open("wb") as out:
         for run in runs:
-            out.write(orjson.dumps(run) + b"\n")
+            out.write(json.dumps(run).encode() + b"\n")
     _write(folder / "points.parquet", _POINTS, _points(store.points))
     for name, table in (("data", store.data), ("logs", store.logs), ("files", store.files)):
         schema = pa.schema([_POINTS.field("projectName"), _POINTS.field("runId"), *table.schema])

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 
 U64_MAX = (1 << 64) - 1
@@ -23,6 +24,7 @@ I64_MIN = -(1 << 63)
 BLOCK = 1 << 20
 
 _BLANKS = b" \t\r\n"
+_NEWLINE, _OPEN, _CLOSE = b"\n{}"
 _NON_FINITE = re.compile(rb'"(?:[^"\\]|\\.)*"|(-Infinity|Infinity|NaN)', re.DOTALL)
 
 
@@ -57,7 +59,7 @@ class Block:
 
     text: bytes
     final: bool
-    """The stream ended without a newline after these."""
+    """The stream ended without a newline after the last of these."""
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -100,8 +102,11 @@ def looks_regular(text: bytes) -> int:
     is one object. Also 0 for what Arrow's reader would not refuse: text that is
     not UTF-8, and NUL, which could end a name early.
     """
-    lines = text.count(b"\n") + 1
-    if not (text.startswith(b"{") and text.endswith(b"}") and text.count(b"}\n{") == lines - 1):
+    if not (text.startswith(b"{") and text.endswith(b"}")):
+        return 0
+    characters = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(characters == _NEWLINE)
+    if not ((characters[ends - 1] == _CLOSE) & (characters[ends + 1] == _OPEN)).all():
         return 0
     if b"\\u0000" in text:
         return 0
@@ -110,7 +115,7 @@ def looks_regular(text: bytes) -> int:
             text.decode()
         except UnicodeDecodeError:
             return 0
-    return lines
+    return len(ends) + 1
 
 
 def stripped(line: bytes) -> bytes:

@@ -104,11 +104,12 @@ def read_exact(block: Block, ids: NameIds) -> tuple[Points, BadLineError | None]
     names: list[str] = []
     values: list[float] = []
     error = None
-    for line in block.text.split(b"\n"):
+    lines = block.text.split(b"\n")
+    for number, line in enumerate(lines, 1):
         found = _plain(line)
         if found is None:
             try:
-                found = _exact(line, block.final)
+                found = _exact(line, block.final and number == len(lines))
             except BadLineError as bad:
                 error = bad
                 break

@@ -202,15 +202,17 @@ class PointTable:
     def _seal(self, run: _Run) -> None:
         if not run.fresh:
             return
-        part = _merged(run.fresh)
         if self._out is None:
             self._out = self._file.open("wb", buffering=0)
-        array: Any = part.array
-        part.array, part.offset = None, self._size
-        self._out.write(array.view(np.uint8).data)
-        self._size += part.rows * POINT.itemsize
-        run.sealed.append(part)
-        self._fresh_rows -= part.rows
+        sealed = _Part(0.0, 0, None, self._size)
+        for part in run.fresh:
+            array: Any = part.array
+            self._out.write(array.view(np.uint8).data)
+            sealed.rows += part.rows
+            sealed.arrived = max(sealed.arrived, part.arrived)
+        self._size += sealed.rows * POINT.itemsize
+        self._fresh_rows -= sealed.rows
+        run.sealed.append(sealed)
         run.fresh, run.view = [], None
 
     def _compact(self, run: _Run) -> None:

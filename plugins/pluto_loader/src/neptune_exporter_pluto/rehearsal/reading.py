@@ -68,7 +68,11 @@ class Reading:
         def answer(request: Request) -> Response:
             try:
                 authorized(self._state, request)
-                return Response(200, orjson.dumps(handler(request)), "application/json")
+                found = handler(request)
+                try:
+                    return Response(200, orjson.dumps(found), "application/json")
+                except TypeError:  # a config with an integer beyond 64 bits
+                    return Response.of_json(found)
             except RefusedError as error:
                 return error.response
 

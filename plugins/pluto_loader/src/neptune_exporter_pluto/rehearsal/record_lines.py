@@ -75,14 +75,15 @@ def read_exact(block: Block, kind: RecordKind) -> tuple[pa.RecordBatch, BadLineE
     """The same line by line."""
     rows: list[dict[str, Any]] = []
     error = None
-    for line in block.text.split(b"\n"):
+    lines = block.text.split(b"\n")
+    for number, line in enumerate(lines, 1):
         row = _plain(line, kind)
         if row is None:
             line = stripped(line)
             if not line:
                 continue
             try:
-                row = _exact(line, block.final, kind)
+                row = _exact(line, block.final and number == len(lines), kind)
             except BadLineError as bad:
                 error = bad
                 break
