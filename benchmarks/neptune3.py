@@ -2,9 +2,11 @@
 
     python benchmarks/neptune3.py [--only speed|memory]
 
-Three numbers for each shape, in points a second, from one process:
+Four numbers for each shape, in points a second, from one process:
 - export: `export_runs` into a dataset, listing, parquet and receipts included
-- limit: the same requests made directly, one after the other, the answers decoded into Arrow and thrown away
+- limit: the same requests made directly, one after the other, the answers decoded into Arrow by the
+  exporter's own decoder and thrown away
+- library: as `limit`, decoded by the protobuf library
 - public: `neptune_query.runs.fetch_metrics` with times, melted into rows and thrown away
 """
 
@@ -76,6 +78,9 @@ def serving(runs: int, metrics: int, points: int) -> Iterator[tuple[str, int]]:
 def compare(
     label: str, token: str, points: int, shape: tuple[int, int, int], rounds: int, workers: int
 ) -> None:
+    from neptune_exporter_neptune3 import points as points_module
+    from neptune_exporter_neptune3.points import decode
+
     def exported() -> None:
         with tempfile.TemporaryDirectory() as folder:
             export(token, Path(folder), workers)
@@ -83,7 +88,8 @@ def compare(
     bodies = requests_of(token)
     ways: dict[str, Callable[[], None]] = {
         "export": exported,
-        "limit": lambda: replay(token, bodies),
+        "limit": lambda: replay(token, bodies, decode),
+        "library": lambda: replay(token, bodies, points_module._with_protobuf),
         "public": lambda: public(token, shape),
     }
     best: dict[str, float] = {}
@@ -98,8 +104,8 @@ def compare(
     print(f"{label}, {len(bodies)} requests:")
     for name, value in speed.items():
         print(f"  {name:7} {value:12,.0f} points/s")
-    print(f"  export / limit  {speed['export'] / speed['limit']:.2f}")
-    print(f"  export / public {speed['export'] / speed['public']:.2f}")
+    for name in list(ways)[1:]:
+        print(f"  export / {name:7} {speed['export'] / speed[name]:.2f}")
 
 
 def export(token: str, folder: Path, workers: int) -> None:
@@ -135,12 +141,11 @@ def requests_of(token: str) -> list[dict[str, Any]]:
     return bodies
 
 
-def replay(token: str, bodies: list[dict[str, Any]]) -> None:
+def replay(token: str, bodies: list[dict[str, Any]], decode: Callable[[bytes], Any]) -> None:
     import pyarrow as pa
 
     from neptune_exporter.contract import Secret
     from neptune_exporter_neptune3.client import Client
-    from neptune_exporter_neptune3.points import decode
 
     client = Client(Secret(token), 60)
     for body in bodies:
