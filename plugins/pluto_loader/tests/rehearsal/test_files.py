@@ -125,14 +125,23 @@ def test_urls_expire(run, server: RehearsalServer, clock) -> None:
         ({"custom": "text/x-log"}, "text/x-log", 200),
     ],
 )
-def test_the_content_type_is_signed(
+def test_older_servers_sign_the_content_type(
     run, server: RehearsalServer, file_type: Any, content_type: str, status: int
 ) -> None:
     url = announce(run, {"fileType": file_type})["val/images"][0]["a.png"]
-    assert upload(url, b"abc", content_type).status_code == status
-    server.settings.sign_content_type = False
-    url = announce(run, {"fileType": file_type})["val/images"][0]["a.png"]
     assert upload(url, b"abc", "anything/else").status_code == 200
+    server.settings.sign_content_type = True
+    url = announce(run, {"fileType": file_type})["val/images"][0]["a.png"]
+    assert upload(url, b"abc", content_type).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [("png", "png"), ("YML", "yaml"), ("npy", "npy"), ("", ""), ({"custom": "text/x-log"}, "text/x-log")],
+)
+def test_the_type_of_a_file_as_it_reads_back(run, sent: Any, stored: str) -> None:
+    announce(run, {"fileType": sent})
+    assert run.get("files")["files"][0]["fileType"] == stored
 
 
 def test_a_url_is_good_for_one_key_and_one_method(run) -> None:

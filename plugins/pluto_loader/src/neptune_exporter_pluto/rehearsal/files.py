@@ -2,7 +2,7 @@
 
 Facts from pluto-server `ingest/src/routes/files.rs`: the row is queued before the
 bytes come; the key is tenant/project/run/logName/fileName, so the step is not in
-it; the content type is part of the signature.
+it. Only older versions sign the content type.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ MIME_TYPES = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "xls": "application/vnd.ms-excel",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "txt": "text/plain",
+    **dict.fromkeys(("txt", "log"), "text/plain"),
     "json": "application/json",
     "csv": "text/csv",
     "xml": "application/xml",
@@ -205,7 +205,7 @@ def _row(file: dict[str, Any]) -> dict[str, Any]:
 
 def _file_type(value: Any) -> tuple[str, str]:
     if isinstance(value, dict) and isinstance(value.get("custom"), str):
-        return "", value["custom"]
+        return value["custom"], value["custom"]
     if not isinstance(value, str):
         raise TypeError("invalid type for `fileType`, expected a string or an object with 'custom' field")
     known = MIME_TYPES.get(value.lower())

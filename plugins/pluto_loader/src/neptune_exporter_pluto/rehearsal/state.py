@@ -28,9 +28,9 @@ class Settings:
     """Seconds until an accepted row can be read (the real one takes about 6)."""
     presign_seconds: float = 3600.0
     """How long an upload URL is valid."""
-    sign_content_type: bool = True
-    """Uploads must carry the Content-Type that belongs to the announced fileType,
-    because the real one signs it into the URL."""
+    sign_content_type: bool = False
+    """Uploads must carry the Content-Type that belongs to the announced fileType, or
+    be refused with 403: older servers, which people host themselves, sign it."""
     quota_exceeded: bool = False
     """New runs are refused with 400 "Organization is at limit"."""
     key_requests: int | None = None
