@@ -75,7 +75,7 @@ class Patience:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The seconds that a `Retry-After` header asks for (a number or an HTTP date); None without a good one."""
+    """The seconds that a `Retry-After` header asks for (a number or an HTTP date), else None."""
     from email.utils import parsedate_to_datetime  # rarely needed, and not light
 
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()

@@ -1,0 +1,1 @@
+"""Reads a Neptune 2.x server through its own client's session: runs, models and model versions."""

@@ -1,0 +1,191 @@
+"""The one module that reaches into the `neptune` client: for its handshake and its authenticated session.
+
+The public API of the client loses instants at clock changes, steps and times of
+images, and every run that it cannot build (both `x` and `x/y`). What is used of its
+inside instead, all of it in neptune-client 1.14 (tests/test_client.py checks each):
+
+- `neptune.version.version`
+- `neptune.internal.credentials.Credentials.from_token(token)`
+- `neptune.internal.backends.hosted_neptune_backend.HostedNeptuneBackend(credentials)`: the handshake;
+  `._client_config.api_url`; `._http_client`, which is a bravado `RequestsClient`:
+  - `.session`, a `requests.Session`; `.ssl_verify`, `.ssl_cert`
+  - `.authenticator.apply(request)`: puts in the access token, renewed when it is about to expire
+  - `.authenticator.auth.token_expires_at`: 0 makes it renew the token;
+    `.authenticator.auth.session.token`: which one it is
+- exceptions of `neptune.common.exceptions` and `neptune.exceptions`
+- the loggers `neptune` and `neptune_no_prefix`, which write to standard output
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from neptune_exporter.contract import AuthenticationError, MissingDependencyError, Secret, SourceError
+
+LOWEST, BELOW = "1.14", "2"
+"""The versions of the client that this module was written for."""
+
+_T = TypeVar("_T")
+_LEGACY_HEADER = {"X-Neptune-LegacyClient": "false"}
+
+
+class Connection:
+    """An authenticated session with one server. Safe to use from several threads."""
+
+    def __init__(self, api_token: Secret, connections: int, timeout: float) -> None:
+        """Carry out the handshake.
+
+        Args:
+            connections: How many are kept open for reuse.
+            timeout: Seconds to wait for bytes of an answer.
+
+        Raises:
+            MissingDependencyError, AuthenticationError, SourceError
+        """
+        self.client_version = _checked_version()
+        _keep_off_standard_output()
+        from neptune.internal.backends.hosted_neptune_backend import HostedNeptuneBackend
+        from neptune.internal.credentials import Credentials
+
+        backend = _translated(
+            lambda: HostedNeptuneBackend(Credentials.from_token(api_token.reveal())), "the handshake"
+        )
+        try:
+            self._http: Any = backend._http_client
+            self._session: requests.Session = self._http.session
+            self._authenticator: Any = self._http.authenticator
+            self._auth: Any = self._authenticator.auth
+            _ = self._auth.token_expires_at, self._auth.session.token
+            self._api_url = str(backend._client_config.api_url).rstrip("/") + "/"
+        except AttributeError as error:
+            raise MissingDependencyError(
+                f"neptune-client {self.client_version} is built differently ({error}): "
+                f"install neptune-client>={LOWEST},<{BELOW}"
+            ) from None
+        self._timeout = (min(30.0, timeout), timeout)
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+    ) -> requests.Response:
+        """One request, once. The access token goes to the server of the API only.
+
+        Args:
+            url: A path below the server's address, or an address that the server gave.
+
+        Raises:
+            requests.RequestException: as `requests` raises it.
+            AuthenticationError: the token cannot be renewed.
+            SourceError: neither could the server be reached to renew it.
+        """
+        address = urljoin(self._api_url, url)
+        request = requests.Request(
+            method, address, params=params, json=body, headers={**_LEGACY_HEADER, **(headers or {})}
+        )
+        if urlsplit(address)[:2] == urlsplit(self._api_url)[:2]:
+            request = _translated(lambda: self._authenticator.apply(request), "renewing the access token")
+        prepared = self._session.prepare_request(request)
+        # As bravado's RequestsFutureAdapter does: `send` alone ignores proxies and CAs of the environment.
+        settings = self._session.merge_environment_settings(
+            address, {}, stream, self._http.ssl_verify, self._http.ssl_cert
+        )
+        return self._session.send(prepared, timeout=self._timeout, **settings)
+
+    def renew_token(self, refused: requests.Response) -> None:
+        """Have the next request renew the access token, unless that was done since this one was refused."""
+        used = str(refused.request.headers.get("Authorization", ""))
+        token = self._auth.session.token or {}
+        if used.endswith(str(token.get("access_token"))):
+            self._auth.token_expires_at = 0
+
+    def close(self) -> None:
+        """Let go of the connections. (The client shares its session between backends of one token.)"""
+        self._session.close()
+
+
+def _checked_version() -> str:
+    """Raises MissingDependencyError if there is no client, or none of a known version."""
+    wanted = f"install neptune-client>={LOWEST},<{BELOW}"
+    try:
+        from neptune.version import version
+        from packaging.version import Version
+    except ImportError as error:
+        message = f"the client of Neptune 2.x cannot be imported ({error}): {wanted}"
+        raise MissingDependencyError(message) from None
+    if not Version(LOWEST) <= Version(str(version)) < Version(BELOW):
+        raise MissingDependencyError(f"neptune-client {version} is not known to this exporter: {wanted}")
+    return str(version)
+
+
+def _keep_off_standard_output() -> None:
+    """Results are printed there: what the client has to say goes where logs go."""
+    for name in ("neptune", "neptune_no_prefix"):
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+                logger.removeHandler(handler)
+        logger.propagate = True
+
+
+def _translated(call: Callable[[], _T], what: str) -> _T:
+    """Run something of the client that authenticates; it has tried again by itself where that helps.
+
+    Raises:
+        AuthenticationError, SourceError
+    """
+    import jwt
+    from bravado.exception import HTTPError
+    from neptune.common.exceptions import (
+        Forbidden,
+        NeptuneAuthTokenExpired,
+        NeptuneConnectionLostException,
+        NeptuneException,
+        NeptuneInvalidApiTokenException,
+        Unauthorized,
+    )
+    from neptune.exceptions import NeptuneClientUpgradeRequiredError
+    from oauthlib.oauth2 import OAuth2Error  # type: ignore[import-untyped]
+
+    refused = (
+        NeptuneInvalidApiTokenException,
+        Unauthorized,
+        Forbidden,
+        NeptuneAuthTokenExpired,
+        OAuth2Error,
+        jwt.PyJWTError,
+    )
+    try:
+        return call()
+    except refused as error:
+        raise AuthenticationError(
+            f"the API token was refused ({what}: {type(error).__name__}): it is wrong, has expired, "
+            "or is for another server. Give a valid one with --api-token or NEPTUNE_API_TOKEN"
+        ) from None
+    except NeptuneClientUpgradeRequiredError as error:
+        raise MissingDependencyError(_line(f"{what}: the server wants another client: {error}")) from None
+    except NeptuneConnectionLostException as error:
+        raise SourceError(_line(f"{what}: the server cannot be reached: {error.cause}")) from None
+    except NeptuneException as error:  # its text is a page with banners
+        raise SourceError(f"{what} failed: {type(error).__name__}") from None
+    except (HTTPError, requests.RequestException) as error:
+        raise SourceError(_line(f"{what} failed: {type(error).__name__}: {error}")) from None
+
+
+def _line(text: str) -> str:
+    """One line of limited length."""
+    return " ".join(text.split())[:500]

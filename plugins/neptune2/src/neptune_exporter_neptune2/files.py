@@ -1,0 +1,141 @@
+"""Files and file sets: streamed to the dataset, resumed after a break, checked against their size."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+
+from neptune_exporter.contract import Body, FileWriter, StoredFile, TransientError, receive
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter_neptune2.api import LEADERBOARD, Api, Opened, Params
+from neptune_exporter_neptune2.rows import FileRow
+from neptune_exporter_neptune2.values import Attribute
+from neptune_exporter_neptune2.zips import TailedFile, members
+
+LISTING = "files_list.json"
+_FIRST_POLL, _LONGEST_POLL = 0.25, 5.0
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """Downloads the files of one run."""
+
+    api: Api
+    run: RunKey
+    handle: str
+    """The server's id of the run."""
+    writer: FileWriter
+
+    def file(self, attribute: Attribute) -> list[FileRow]:
+        """A file attribute.
+
+        Raises:
+            AuthenticationError, SourceError
+        """
+        name, size = _file_name(attribute), attribute.properties.get("size")
+        with self.writer.create(self.run, attribute.path, name=name) as target:
+            receive(
+                lambda offset: self.api.open(
+                    f"{LEADERBOARD}/attributes/download", self.of(attribute), offset=offset
+                ),
+                target,
+                size if isinstance(size, int) else None,
+                self.api.patience,
+            )
+        return [FileRow(attribute.path, AttributeType.FILE, target.stored)]
+
+    def file_set(self, attribute: Attribute, listed: bool) -> list[FileRow]:
+        """The zip of a file set, and, if it is to be `listed`, the list of its files as JSON beside it.
+
+        The list is the attribute `<path>/files_list.json`; the zip is known to be whole then.
+
+        Raises:
+            AuthenticationError, SourceError
+        """
+        url = self._zip_url(attribute)
+        with self.writer.create(self.run, attribute.path, name="files.zip") as target:
+            tailed = TailedFile(target)
+            receive(lambda offset: self.api.open(url, offset=offset), tailed, None, self.api.patience)
+            content = members(tailed)
+        rows = [FileRow(attribute.path, AttributeType.FILE_SET, target.stored)]
+        if listed and content is not None:
+            path = f"{attribute.path}/{LISTING}"
+            rows.append(FileRow(path, AttributeType.FILE, self.json(path, LISTING, content)))
+        return rows
+
+    def image(self, attribute: Attribute, index: int, step: float, when: int | None, name: str) -> FileRow:
+        """One element of a file series.
+
+        Args:
+            index: Its place in the series, also what keeps elements of one step apart.
+            step: Its step, `when`: its time in milliseconds since 1970.
+            name: As it was logged, may be empty.
+
+        Raises:
+            AuthenticationError, SourceError
+        """
+        url, params = f"{LEADERBOARD}/attributes/series/image/single", {**self.of(attribute), "index": index}
+        with ExitStack() as stack:
+            # Only the answer tells the type, and with it the extension under which the file is begun.
+            opened, body = self.api.patience.call(lambda: _entered(self.api.open(url, params), stack))
+            full_name = named(name, extension(opened.headers))
+            bodies = iter([nullcontext(body)])
+            target = self.writer.create(self.run, attribute.path, name=full_name, step=step, ordinal=index)
+            with target:
+                receive(
+                    lambda offset: next(bodies, None) or self.api.open(url, params, offset=offset),
+                    target,
+                    patience=self.api.patience,
+                )
+        return FileRow(attribute.path, AttributeType.FILE_SERIES, target.stored, step, when)
+
+    def json(self, path: str, name: str, content: object) -> StoredFile:
+        """Store a JSON document as a file."""
+        with self.writer.create(self.run, path, name=name) as target:
+            target.write(json.dumps(content, ensure_ascii=True).encode())
+        return target.stored
+
+    def of(self, attribute: Attribute) -> dict[str, str | int]:
+        """The parameters that name an attribute."""
+        return {"experimentId": self.handle, "attribute": attribute.path}
+
+    def _zip_url(self, attribute: Attribute) -> str:
+        """Have the server make the zip, and wait for it."""
+        asked = self.api.post(f"{LEADERBOARD}/attributes/downloadFileSetZipRequest", self.of(attribute))
+        params: Params = {"id": str(asked["id"])}
+        pause, deadline = _FIRST_POLL, time.monotonic() + max(self.api.patience.seconds, 600.0)
+        while not (url := self.api.get(f"{LEADERBOARD}/download/downloadRequest", params).get("downloadUrl")):
+            if time.monotonic() > deadline:
+                raise TransientError("the server did not make the zip of the file set in time")
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL)
+        return str(url)
+
+
+def named(name: str, extension: str) -> str:
+    """The name with this extension (which has a dot, or is empty), by which a person recognises a file."""
+    has_it = not extension or name.lower().endswith(extension.lower())
+    return name if has_it else f"{name}{extension}"
+
+
+def extension(headers: Mapping[str, str]) -> str:
+    """What a downloaded image's extension must be, by its Content-Type; empty if that says nothing."""
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if not kind or kind == "application/octet-stream":
+        return ""
+    return mimetypes.guess_extension(kind, strict=False) or ""
+
+
+def _file_name(attribute: Attribute) -> str:
+    """The name that the server keeps, with the extension that it keeps apart."""
+    told = attribute.properties.get("name"), attribute.properties.get("ext")
+    name, ext = (text if isinstance(text, str) else "" for text in told)
+    return named(name, f".{ext.lstrip('.')}" if ext else "")
+
+
+def _entered(opened: Opened, stack: ExitStack) -> tuple[Opened, Body]:
+    return opened, stack.enter_context(opened)

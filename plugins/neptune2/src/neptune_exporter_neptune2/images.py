@@ -1,0 +1,78 @@
+"""File series: steps, times, names and descriptions of their images, where the server tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from neptune_exporter.contract import TransientError
+from neptune_exporter_neptune2.api import LEADERBOARD, Api, RefusedError
+from neptune_exporter_neptune2.values import Attribute, clean
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Image:
+    """What is known of one image before it is downloaded."""
+
+    index: int
+    step: float
+    time: int | None = None
+    """Milliseconds since 1970."""
+    name: str = ""
+    description: str = ""
+
+
+class Untold(Exception):  # noqa: N818 - not an error
+    """The server does not tell the steps and times of this series."""
+
+
+def told(api: Api, attribute: Attribute) -> Iterator[Image]:
+    """The images of a series, in their order, by the channel that holds its points.
+
+    The client never asks for it; the operation (`getChannelValues`) is one of the server's API.
+
+    Raises:
+        Untold: before the first image: the server has no such operation or channel.
+        AuthenticationError, SourceError
+    """
+    channel = attribute.properties.get("channelId")
+    if not isinstance(channel, str) or not channel:
+        raise Untold
+    index = 0
+    while True:
+        try:
+            answer = api.get(f"{LEADERBOARD}/channels/{channel}/values", {"limit": _PAGE, "offset": index})
+        except RefusedError as error:
+            if index == 0 and error.status in (400, 404, 405, 410):
+                raise Untold from None
+            raise
+        try:
+            points, total = answer["values"], int(answer["totalItemCount"])
+            images = [_image(index + n, point) for n, point in enumerate(points)]
+        except (KeyError, TypeError, ValueError):
+            raise TransientError("the server's answer is no page of a series of images") from None
+        yield from images
+        index += len(images)
+        if index >= total:
+            return
+        if not images:
+            raise TransientError(f"the server told {total} images and gave {index}")
+
+
+def counted(api: Api, attribute: Attribute, params: dict[str, str | int]) -> Iterator[Image]:
+    """The images of a series by their number alone: the index stands for the step.
+
+    Raises:
+        AuthenticationError, SourceError
+    """
+    answer = api.get(f"{LEADERBOARD}/attributes/series/image", {**params, "limit": 1, "offset": 0})
+    yield from (Image(index, float(index)) for index in range(int(answer["totalItemCount"])))
+
+
+def _image(index: int, point: Any) -> Image:
+    time, value = point.get("timestampMillis"), (point.get("y") or {}).get("imageValue") or {}
+    name, description = (clean(str(value.get(field) or "")) for field in ("name", "description"))
+    return Image(index, float(point["x"]), None if time is None else int(time), name, description)

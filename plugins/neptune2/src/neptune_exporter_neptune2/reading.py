@@ -1,0 +1,144 @@
+"""Reads one run: single values, then series, then files; several requests at once, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+
+from neptune_exporter.contract import (
+    AttributeFailure,
+    FileWriter,
+    ReadEvent,
+    RunDone,
+    RunRequest,
+    RunRows,
+    SourceError,
+)
+from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, RunKey
+from neptune_exporter.schema import parameter_batch
+from neptune_exporter_neptune2 import series
+from neptune_exporter_neptune2.ahead import Outcome, ahead, attempt
+from neptune_exporter_neptune2.api import LEADERBOARD, Api
+from neptune_exporter_neptune2.filereading import FileReader
+from neptune_exporter_neptune2.files import Downloads
+from neptune_exporter_neptune2.values import Attribute
+
+_PARAMETERS = 2000
+"""Rows of a batch of single values."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all reading shares."""
+
+    api: Api
+    executor: Executor
+    """Its work never waits for other work of it."""
+    connections: int
+    project_uuid: Callable[[str], str]
+    artifact_files: bool
+
+
+@dataclass
+class RunReader:
+    """Reads what is asked for of one run."""
+
+    means: Means
+    request: RunRequest
+    files: FileWriter
+    notes: list[str] = field(default_factory=list)
+
+    def read(self) -> Iterator[ReadEvent]:
+        """The run's events, RunDone the last.
+
+        Raises:
+            AuthenticationError
+            SourceError: not even its list of attributes can be read.
+        """
+        attributes = self._attributes()
+        wanted = [a for a in attributes if self.request.attributes.includes(a.path, a.type)]
+        yield from self._parameters([a for a in wanted if a.type in PARAMETER_TYPES])
+        for kind in (AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES):
+            yield from self._series(kind, [a for a in wanted if a.type is kind])
+        taken = frozenset(a.path for a in attributes)
+        yield from self._files([a for a in wanted if a.type in FILE_TYPES], taken)
+        yield RunDone(self._key, tuple(self.notes))
+
+    @property
+    def _key(self) -> RunKey:
+        return self.request.run.key
+
+    def _attributes(self) -> list[Attribute]:
+        """Sorted by path.
+
+        From the run itself and not from the search that listed it: a search's index may lag behind.
+        """
+        handle = self.request.run.handle
+        try:
+            answer = self.means.api.get(f"{LEADERBOARD}/attributes", {"experimentId": handle})
+            return sorted((Attribute.of_json(a) for a in answer["attributes"]), key=lambda a: a.path)
+        except SourceError as error:
+            raise SourceError(f"{self._key}: its attributes cannot be listed: {error}") from None
+        except (KeyError, TypeError) as error:
+            raise SourceError(
+                f"{self._key}: the server's list of attributes is no such list: {error!r}"
+            ) from None
+
+    def _parameters(self, attributes: Sequence[Attribute]) -> Iterator[ReadEvent]:
+        for start in range(0, len(attributes), _PARAMETERS):
+            values: list[tuple[str, AttributeType, object]] = []
+            for attribute in attributes[start : start + _PARAMETERS]:
+                try:
+                    values.append((attribute.path, attribute.type, attribute.value))
+                except ValueError as error:
+                    yield self._failure(attribute, SourceError(str(error)))
+                if attribute.wire_type == "float" and attribute.properties.get("value") is None:
+                    self.notes.append(f"{attribute.path}: the server gave null for its number; kept as NaN")
+            if values:
+                yield RunRows(self._key, parameter_batch(values))
+
+    def _series(self, kind: AttributeType, attributes: Sequence[Attribute]) -> Iterator[ReadEvent]:
+        api, handle, width = self.means.api, self.request.run.handle, 2 * self.means.connections
+        batcher = series.Batcher(kind)
+        firsts = (partial(attempt, a, partial(series.fetch, api, handle, a, 0)) for a in attributes)
+        for result in ahead(self.means.executor, firsts, width):
+            first: Outcome[series.Points] = result()
+            without_value = 0
+            try:
+                pages = series.pages(api, self.means.executor, width, handle, first.attribute, first.result())
+                for page in pages:
+                    without_value += page.without_value
+                    batch = batcher.add(first.attribute.path, page)
+                    if batch is not None:
+                        yield RunRows(self._key, batch)
+            except SourceError as error:
+                yield self._failure(first.attribute, error)
+            if without_value:
+                self.notes.append(
+                    f"{first.attribute.path}: the server gave null for {without_value} values; kept as "
+                    + ("NaN" if kind is AttributeType.FLOAT_SERIES else "empty text")
+                )
+        batch = batcher.flush()
+        if batch is not None:
+            yield RunRows(self._key, batch)
+
+    def _files(self, attributes: Sequence[Attribute], taken: frozenset[str]) -> Iterator[ReadEvent]:
+        if not attributes:
+            return
+        means, run = self.means, self.request.run
+        reader = FileReader(
+            Downloads(means.api, run.key, run.handle, self.files),
+            partial(means.project_uuid, run.key.project_id),
+            means.artifact_files,
+            taken,
+            self.notes,
+        )
+        for event in reader.read(attributes, means.executor, means.connections):
+            yield self._failure(*event) if isinstance(event, tuple) else RunRows(self._key, event)
+
+    def _failure(self, attribute: Attribute, error: SourceError) -> AttributeFailure:
+        return AttributeFailure(
+            self._key, attribute.path, attribute.type, str(error), getattr(error, "attempts", 1)
+        )

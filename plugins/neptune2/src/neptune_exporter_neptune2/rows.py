@@ -1,0 +1,38 @@
+"""Rows of files as record batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from neptune_exporter.contract import StoredFile
+from neptune_exporter.model import AttributeType
+from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A stored file and the row that names it."""
+
+    path: str
+    type: AttributeType
+    stored: StoredFile
+    step: float | None = None
+    time: int | None = None
+    """Milliseconds since 1970."""
+
+
+def file_batch(rows: Sequence[FileRow]) -> pa.RecordBatch:
+    """The rows of some files. Not empty."""
+    columns = {
+        "attribute_path": pa.array([r.path for r in rows], pa.string()),
+        "attribute_type": pa.array([r.type.value for r in rows], pa.string()),
+        "timestamp": pa.array([r.time for r in rows], pa.int64()).cast(TIME_TYPE),
+        "file_value": pa.array([{"path": r.stored.path} for r in rows], FILE_TYPE),
+        "file_size": pa.array([r.stored.size for r in rows], pa.int64()),
+        "file_sha256": pa.array([r.stored.sha256 for r in rows], pa.string()),
+        **step_columns(pa.array([r.step for r in rows], pa.float64())),
+    }
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))

@@ -1,0 +1,64 @@
+"""The source: lists projects and runs of a Neptune 2.x server, and reads runs through their attributes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from neptune_exporter.contract import (
+    FileWriter,
+    Patience,
+    ReadEvent,
+    RunRequest,
+    RunSelection,
+    Source,
+    SourceRun,
+)
+from neptune_exporter_neptune2 import listing
+from neptune_exporter_neptune2.api import Api
+from neptune_exporter_neptune2.client import Connection
+from neptune_exporter_neptune2.reading import Means, RunReader
+from neptune_exporter_neptune2.settings import Neptune2Settings
+
+
+class Neptune2Source(Source):
+    """Reads one server with one token. All workers share its connections."""
+
+    def __init__(self, settings: Neptune2Settings) -> None:
+        self._connection = Connection(settings.api_token, settings.connections, settings.timeout)
+        self._api = Api(self._connection, Patience(float(settings.retry_seconds)))
+        self._executor = ThreadPoolExecutor(settings.connections, thread_name_prefix="neptune2")
+        self._uuids: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._means = Means(
+            self._api, self._executor, settings.connections, self._project_uuid, settings.artifact_files
+        )
+
+    @property
+    def version(self) -> str:
+        return f"neptune-client {self._connection.client_version}"
+
+    def projects(self) -> Sequence[str]:
+        return listing.projects(self._api)
+
+    def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        return listing.runs(self._api, project_id, selection)
+
+    def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+        for request in group:
+            yield from RunReader(self._means, request, files).read()
+
+    def close(self) -> None:
+        self._api.stop()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._connection.close()
+
+    def _project_uuid(self, project_id: str) -> str:
+        with self._lock:
+            known = self._uuids.get(project_id)
+        if known is None:
+            known = listing.project_uuid(self._api, project_id)
+            with self._lock:
+                self._uuids[project_id] = known
+        return known

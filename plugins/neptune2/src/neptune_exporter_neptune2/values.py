@@ -1,0 +1,175 @@
+"""Attributes as the server lists them: their types, and the values of those that have just one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from neptune_exporter.model import AttributeType
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+_TYPES: Mapping[str, AttributeType] = {
+    "float": AttributeType.FLOAT,
+    "int": AttributeType.INT,
+    "bool": AttributeType.BOOL,
+    "string": AttributeType.STRING,
+    "datetime": AttributeType.DATETIME,
+    "stringSet": AttributeType.STRING_SET,
+    "floatSeries": AttributeType.FLOAT_SERIES,
+    "stringSeries": AttributeType.STRING_SERIES,
+    "imageSeries": AttributeType.FILE_SERIES,
+    "file": AttributeType.FILE,
+    "fileSet": AttributeType.FILE_SET,
+    "artifact": AttributeType.ARTIFACT,
+}
+"""By the name on the wire. The dataset holds any other (experimentState, gitRef, notebookRef) as a string."""
+
+_RUN_STATES = {"running": "Active", "idle": "Inactive"}
+"""As the client's runs table calls them (neptune.internal.utils.run_state)."""
+
+_ISO = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d+))?\s*(Z|[+-]\d\d:?(?:\d\d)?)?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of a run."""
+
+    path: str
+    type: AttributeType
+    wire_type: str
+    properties: Mapping[str, Any]
+    """What the server says of it: its value, if it has just one."""
+
+    @classmethod
+    def of_json(cls, listed: Mapping[str, Any]) -> Attribute:
+        wire_type = str(listed["type"])
+        properties = listed.get(f"{wire_type}Properties")
+        kind = _TYPES.get(wire_type, AttributeType.STRING)
+        return cls(
+            str(listed["name"]), kind, wire_type, properties if isinstance(properties, Mapping) else {}
+        )
+
+    @property
+    def value(self) -> object:
+        """The value of an attribute that has just one, in the Python type of its attribute type.
+
+        Git information, notebook references and types that nobody knew when this was
+        written are the server's own JSON.
+
+        Raises:
+            ValueError: the server gave none, or one of another type. Says what.
+        """
+        if self.wire_type not in _DECODERS:
+            if self.wire_type == "experimentState" and isinstance(self.properties.get("value"), str):
+                return _RUN_STATES.get(self.properties["value"], self.properties["value"])
+            own = {k: v for k, v in self.properties.items() if k not in ("attributeName", "attributeType")}
+            return clean(json.dumps(own, ensure_ascii=False, sort_keys=True))
+        field, decode = _DECODERS[self.wire_type]
+        found = self.properties.get(field)
+        try:
+            return decode(found)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"its value is no {self.wire_type}: {str(found)[:100]!r}") from None
+
+
+def number(value: object) -> float:
+    """A double as the server writes it: a number, "NaN", "Infinity", or null for what JSON cannot hold."""
+    if value is None:
+        return float("nan")
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
+def clean(text: str) -> str:
+    """The text with U+FFFD in place of each half of a surrogate pair, which UTF-8 cannot hold."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _has_half(text) else text
+
+
+def _has_half(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def milliseconds(text: str) -> int:
+    """Milliseconds since 1970 of an ISO 8601 time; UTC if it names no zone. Finer digits are cut.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _ISO.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no ISO 8601 time")
+    day, clock, fraction, zone = match.groups()
+    time = datetime.fromisoformat(f"{day}T{clock}+00:00")
+    whole = (time - _EPOCH) // timedelta(seconds=1)
+    return (whole - _zone_seconds(zone)) * 1000 + int(f"{fraction or ''}000"[:3])
+
+
+def instant(milliseconds: int) -> datetime:
+    """Aware. Raises OverflowError beyond the years 1 to 9999."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def time_of(text: object) -> datetime:
+    """An aware datetime, whole milliseconds. Raises ValueError, TypeError, OverflowError."""
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is no time")
+    return instant(milliseconds(text))
+
+
+def _zone_seconds(zone: str | None) -> int:
+    if zone is None or zone in "zZ":
+        return 0
+    digits = f"{zone[1:].replace(':', '')}00"
+    seconds = int(digits[:2]) * 3600 + int(digits[2:4]) * 60
+    return -seconds if zone[0] == "-" else seconds
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise TypeError(f"{value!r} is no number")
+    number = int(value)
+    if number != value and not isinstance(value, str):
+        raise ValueError(f"{value!r} is no whole number")
+    if not -(2**63) <= number < 2**63:
+        raise OverflowError
+    return number
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return clean(value)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return tuple(sorted({_text(item) for item in value}))
+
+
+_DECODERS: Mapping[str, tuple[str, Callable[[object], object]]] = {
+    "float": ("value", number),
+    "int": ("value", _whole),
+    "bool": ("value", _truth),
+    "string": ("value", _text),
+    "datetime": ("value", time_of),
+    "stringSet": ("values", _texts),
+}
