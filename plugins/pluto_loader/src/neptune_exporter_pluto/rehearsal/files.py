@@ -52,7 +52,7 @@ MIME_TYPES = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "xls": "application/vnd.ms-excel",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    **dict.fromkeys(("txt", "log"), "text/plain"),
+    "txt": "text/plain",
     "json": "application/json",
     "csv": "text/csv",
     "xml": "application/xml",
@@ -63,7 +63,7 @@ MIME_TYPES = {
         "application/octet-stream",
     ),
 }
-"""The types that the real service knows; any other fileType is taken for the
+"""The content types that older versions sign; any other fileType is taken for the
 content type itself."""
 
 
