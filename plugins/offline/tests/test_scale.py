@@ -310,6 +310,23 @@ def test_recorded_errors_are_counted_and_never_loaded(scale: Logging, read: Any,
     assert not trap.exists()
 
 
+def test_databases_of_older_clients(scale: Logging, read: Any, tmp_path: Path) -> None:
+    """Until 0.12 they lie in `.neptune` itself, without a list of files and without errors."""
+    with scale() as run:
+        run.log_metrics({"m": 1.0}, step=1)
+    database = database_of(tmp_path)
+    change(database, ("DROP TABLE file_upload_requests",), ("DROP TABLE operation_errors",))
+    flat = database.parent.with_suffix(".sqlite3")
+    database.rename(flat)
+    database.parent.rmdir()
+    found = read(work_of(tmp_path))
+    assert found.value("m") == 1.0
+    assert (found.run.key.project_id, found.run.key.run_id) == ("acme/vision", "run-1")
+    flat.write_bytes(flat.read_bytes()[:5000])
+    (message,) = read(work_of(tmp_path)).messages("")
+    assert message.startswith(f"{flat.name}: the database")
+
+
 def test_a_damaged_database_costs_only_its_run(scale: Logging, tmp_path: Path, read_all: Any) -> None:
     with scale("good") as run:
         run.log_metrics({"m": 1.0}, step=1)

@@ -63,8 +63,14 @@ class Folder:
     @property
     def working_directory(self) -> Path:
         """Where the process ran, as far as can be told: 2.x keeps its data in `.neptune` below it."""
-        data = next((p for p in self.directory.parents if p.name == ".neptune"), self.directory.parent)
+        around = (self.directory, *self.directory.parents)
+        data = next((p for p in around if p.name == ".neptune"), self.directory.parent)
         return data.parent
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.path.name if self.path.name != _DATABASE else self.directory.name
 
 
 def find(paths: tuple[str, ...]) -> list[Folder]:

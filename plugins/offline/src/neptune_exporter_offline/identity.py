@@ -57,7 +57,7 @@ def identify(folders: Sequence[Folder], settings: OfflineSettings) -> dict[RunKe
     for key, members in runs.items():
         containers = {(f.client, f.container_id) for f in members}
         if len(containers) > 1:
-            names = ", ".join(sorted(f.directory.name for f in members))
+            names = ", ".join(sorted(f.label for f in members))
             raise UsageError(
                 f"--offline-run-id gives {len(containers)} different runs the id {key.run_id}: {names}; "
                 f"put {UUID_FIELD} into the pattern, or name single runs as FOLDER=ID"
@@ -88,7 +88,7 @@ class _RunIds:
 
 
 def _names(folder: Folder) -> tuple[str, str]:
-    return folder.directory.name, folder.container_id
+    return folder.label, folder.container_id
 
 
 def _default_project(folder: Folder) -> str:

@@ -53,7 +53,7 @@ class Row(NamedTuple):
 
 def rows(database: sqlite3.Connection, folder: Folder, problems: Problems) -> Iterator[Row]:
     """All operations of a database in order. One that is damaged is read as far as it goes, and reported."""
-    name, last, at = folder.directory.name, 0, 0.0
+    name, last, at = folder.label, 0, 0.0
     columns = "sequence_id, timestamp, operation_type, operation"
     query = f"SELECT {columns} FROM run_operations ORDER BY sequence_id"
     try:
@@ -78,7 +78,7 @@ def upload_requests(
     except sqlite3.OperationalError:  # no such table: the client is older than files
         return {}
     except sqlite3.DatabaseError as error:
-        problems.add("", None, f"{folder.directory.name}: its list of files is damaged: {error}")
+        problems.add("", None, f"{folder.label}: its list of files is damaged: {error}")
         return {}
     return {to: UploadRequest(index, source, bool(temporary)) for source, to, temporary in found}
 

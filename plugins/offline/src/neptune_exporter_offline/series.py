@@ -165,7 +165,7 @@ class Spill:
         self._series: dict[Series, None] = {}  # in order of appearance
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._writers: dict[AttributeType, tuple[pa.OSFile, pa.RecordBatchFileWriter]] = {}
-        self._readers: dict[AttributeType, pa.RecordBatchFileReader] = {}
+        self._readers: dict[AttributeType, tuple[pa.OSFile, pa.RecordBatchFileReader]] = {}
         self._counts: dict[AttributeType, int] = {}
 
     def new_series(self, attribute_type: AttributeType) -> Series:
@@ -215,8 +215,9 @@ class Spill:
             sink, writer = self._writers.pop(attribute_type)
             writer.close()
             sink.close()
-            self._readers[attribute_type] = pa.ipc.open_file(pa.OSFile(self._path(attribute_type), "rb"))
-        return self._readers[attribute_type]
+            source = pa.OSFile(self._path(attribute_type), "rb")
+            self._readers[attribute_type] = source, pa.ipc.open_file(source)
+        return self._readers[attribute_type][1]
 
     def __enter__(self) -> Spill:
         return self
@@ -225,6 +226,8 @@ class Spill:
         for sink, writer in self._writers.values():
             writer.close()
             sink.close()
+        for source, _ in self._readers.values():
+            source.close()
         self._writers.clear()
         self._readers.clear()
         self._series.clear()
