@@ -53,11 +53,11 @@ def _build_wheels(session: nox.Session) -> None:
         return
     shutil.rmtree(DIST, ignore_errors=True)
     for folder in [".", *map(_folder, PACKAGES)]:
-        command = (
-            ["uv", "build", "--wheel", "--quiet", "--out-dir", str(DIST), folder]
-            if shutil.which("uv")
-            else [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(DIST), f"./{folder}"]
-        )
+        if shutil.which("uv"):
+            command = ["uv", "build", "--wheel", "--quiet", "--out-dir", str(DIST), folder]
+        else:
+            pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+            command = [*pip, "-w", str(DIST), f"./{folder}"]
         session.run_install(*command, external=True, silent=True)
     _built = True
 

@@ -14,7 +14,7 @@ from neptune_exporter.contract.failures import Loss
 from neptune_exporter.contract.rows import Step
 from neptune_exporter.contract.sink import LoadedRun
 from neptune_exporter.contract.specs import SinkCapabilities
-from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, RunKind, SysAttribute
+from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, SysAttribute
 from neptune_exporter.testing.facts import comparable_content, render
 from neptune_exporter.testing.loaded import LoadedEntry, LoadedSample
 from neptune_exporter.testing.runs import (
@@ -27,6 +27,7 @@ from neptune_exporter.testing.runs import (
 )
 
 _TAG_PATHS = (SysAttribute.TAGS, SysAttribute.GROUP_TAGS)
+_FORK_PATHS = (None, SysAttribute.FORK_PARENT, SysAttribute.FORK_STEP)
 _LONGEST_EXACT_NAME = 200
 _SHOWN = 3
 
@@ -65,11 +66,9 @@ def arrival_problems(
     ]
 
 
-def needs(run: SampleRun, attribute: SampleAttribute, entry: Entry) -> set[str]:
+def needs(attribute: SampleAttribute, entry: Entry) -> set[str]:
     """The capabilities that a row needs to arrive."""
     wanted = set()
-    if run.key.kind is not RunKind.RUN:
-        wanted.add("models")
     if attribute.type is AttributeType.STRING_SERIES:
         wanted.add("string_series")
     elif attribute.type is AttributeType.HISTOGRAM_SERIES:
@@ -83,9 +82,9 @@ def needs(run: SampleRun, attribute: SampleAttribute, entry: Entry) -> set[str]:
     if entry.step is not None:
         if entry.step < 0:
             wanted.add("negative_steps")
-        if abs(float(entry.step)) >= 1e12:
+        if not abs(float(entry.step)) < 1e12:
             wanted.add("large_steps")
-        if entry.step != int(entry.step):
+        if math.isfinite(entry.step) and entry.step != int(entry.step):
             wanted.add("fractional_steps")
         if sum(other.step == entry.step for other in attribute.entries) > 1:
             wanted.add("duplicate_steps")
@@ -102,12 +101,12 @@ def _row_problems(run: SampleRun, losses: Sequence[Loss], found: LoadedSample, r
         matched = _match(attribute, held.pop((_section(attribute.type), attribute.path), ()), rules)
         told = [loss for loss in losses if loss.attribute_path == attribute.path]
         allowed = any(loss.reason in rules.allowed_losses for loss in (*told, *of_whole_run))
-        hard = [e for e in matched.absent if not (allowed or _may_be_lost(run, attribute, e, rules))]
+        hard = [e for e in matched.absent if not (allowed or _may_be_lost(attribute, e, rules))]
         problems += _first([f"{path}: {_entry(e)} did not arrive" for e in hard])
         late = [] if allowed or not rules.capabilities.timestamps else matched.retimed
         problems += _first([f"{path}: the time of {_entry(e)} did not arrive" for e in late])
         if not rules.capabilities.duplicate_steps:
-            problems += _vanished_steps(run, attribute, matched.absent, rules)
+            problems += _vanished_steps(attribute, matched.absent, rules)
         # A row that may be lost may also have arrived changed.
         if len(matched.too_much) > len(matched.absent) - len(hard):
             problems += _first([f"{path}: {_found(e)} is in the target only" for e in matched.too_much])
@@ -219,16 +218,19 @@ def _loss_problems(run: SampleRun, losses: Sequence[Loss], rules: Rules) -> list
         if not attributes:
             problems.append(f"{what}: the run has no such attribute")
             continue
-        most = sum(len(e.value) if isinstance(e.value, tuple) else 1 for a in attributes for e in a.entries)
-        if not 1 <= loss.count <= max(1, most):
-            problems.append(f"{what} counts {loss.count}, which cannot be: there are {most} rows")
-        if loss.reason in rules.allowed_losses or loss.attribute_path in _TAG_PATHS:
-            continue
         fork = run.parent is not None and not rules.capabilities.forks
-        if fork and loss.attribute_path in (None, SysAttribute.FORK_PARENT, SysAttribute.FORK_STEP):
-            continue
-        if not any(_may_be_lost(run, a, e, rules) for a in attributes for e in a.entries):
-            problems.append(f"{what}: by the declared capabilities nothing of it may be lost")
+        entries = [(a, e) for a in attributes for e in a.entries]
+        if loss.reason in rules.allowed_losses or loss.attribute_path in _TAG_PATHS:
+            most = sum(len(e.value) if isinstance(e.value, tuple) else 1 for _, e in entries)
+        elif fork and loss.attribute_path in _FORK_PATHS:
+            most = max(1, len(entries))
+        else:
+            most = sum(_may_be_told(a, e, rules) for a, e in entries)
+            if most == 0:
+                problems.append(f"{what}: by the declared capabilities nothing of it may be lost")
+                continue
+        if not 1 <= loss.count <= max(1, most):
+            problems.append(f"{what} counts {loss.count}, but no more than {most} may be lost")
     return problems
 
 
@@ -239,8 +241,6 @@ def _run_problems(
     problems = []
     if not loaded.target_id:
         problems.append("the LoadedRun has no target_id")
-    if run.key.kind is not RunKind.RUN and not rules.capabilities.models:
-        return problems
     if found.name is not None:
         wanted = run.name if run.name is not None else run.key.run_id
         exact = len(wanted) <= _LONGEST_EXACT_NAME and run.name is not None
@@ -268,9 +268,8 @@ def _run_problems(
 def _fork_problems(
     run: SampleRun, loaded: LoadedRun, found: LoadedSample, parent: LoadedRun, rules: Rules
 ) -> list[str]:
-    paths = (None, SysAttribute.FORK_PARENT, SysAttribute.FORK_STEP)
     if not rules.capabilities.forks:
-        told = any(x.attribute_path in paths for x in loaded.losses)
+        told = any(x.attribute_path in _FORK_PATHS for x in loaded.losses)
         return [] if told or found.parent == parent.target_id else ["the lost fork is not told as a loss"]
     problems = []
     if found.parent != parent.target_id:
@@ -280,15 +279,13 @@ def _fork_problems(
     return problems
 
 
-def _vanished_steps(
-    run: SampleRun, attribute: SampleAttribute, absent: Sequence[Entry], rules: Rules
-) -> list[str]:
+def _vanished_steps(attribute: SampleAttribute, absent: Sequence[Entry], rules: Rules) -> list[str]:
     """Of several entries at one step a target may keep one: not none."""
     logged, gone = (Counter(e.step for e in entries) for entries in (attribute.entries, absent))
     spared = {
         e.step
         for e in attribute.entries
-        if needs(run, attribute, e) - {"duplicate_steps"} <= _supported(rules.capabilities)
+        if needs(attribute, e) - {"duplicate_steps"} <= _supported(rules.capabilities)
     }
     return [
         f"{_short(attribute.path)}: none of the {n} entries of step {step} arrived"
@@ -297,10 +294,14 @@ def _vanished_steps(
     ]
 
 
-def _may_be_lost(run: SampleRun, attribute: SampleAttribute, entry: Entry, rules: Rules) -> bool:
-    supported = _supported(rules.capabilities)
-    untimed = entry.timestamp is not None and "timestamps" not in supported
-    return untimed or not needs(run, attribute, entry) <= supported
+def _may_be_lost(attribute: SampleAttribute, entry: Entry, rules: Rules) -> bool:
+    return not needs(attribute, entry) <= _supported(rules.capabilities)
+
+
+def _may_be_told(attribute: SampleAttribute, entry: Entry, rules: Rules) -> bool:
+    """Whether a loss may count this row: it may be lost, or at least its time."""
+    untimed = entry.timestamp is not None and not rules.capabilities.timestamps
+    return untimed or _may_be_lost(attribute, entry, rules)
 
 
 def _supported(capabilities: SinkCapabilities) -> set[str]:

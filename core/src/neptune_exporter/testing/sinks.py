@@ -297,10 +297,10 @@ class SinkConformance:
     # Helpers.
 
     def _load(self, sink: Sink, runs: Sequence[SampleRun]) -> dict[RunKey, LoadedRun]:
-        return load_runs(sink, [MemoryRun(run) for run in runs])
+        return load_runs(sink, [MemoryRun(run) for run in runs if self._is_handed(run)])
 
-    def _is_held(self, run: SampleRun) -> bool:
-        """Whether the target can have the run at all: models may be losses as a whole."""
+    def _is_handed(self, run: SampleRun) -> bool:
+        """Core itself counts models as lost where a target has no place for them."""
         return run.key.kind is RunKind.RUN or self.capabilities.models
 
     def _load_and_close(
@@ -324,9 +324,9 @@ class SinkConformance:
         known = capabilities or self.capabilities
         rules = Rules(known, self.allowed_losses, self.signed_zeros, name_prefix)
         problems = []
-        for run in runs:
+        for run in filter(self._is_handed, runs):
             parent = loaded.get(run.parent) if run.parent else None
-            found = read_back(run.key, loaded[run.key]) if self._is_held(run) else LoadedSample()
+            found = read_back(run.key, loaded[run.key])
             problems += [
                 f"{run.key}: {problem}"
                 for problem in arrival_problems(run, loaded[run.key], found, parent, rules)
