@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-DEFAULT_BYTES = 64 << 20
+DEFAULT_BYTES = 40 << 20
+"""So that a process stays well below 300 MB: sorting holds the rows twice for a moment."""
 
 
 class Buffering(Protocol):

@@ -41,7 +41,7 @@ class Dataset:
         Args:
             data_path: The folder of parts and receipts.
             files_path: The folder of files.
-            budget: How much all writers together hold back in memory; 64 MiB if not given.
+            budget: How much all writers together hold back in memory; 40 MiB if not given.
         """
         self.data_path = Path(data_path)
         self.files_path = Path(files_path)
@@ -101,11 +101,17 @@ class Dataset:
         return DatasetFiles(self.file_storage)
 
     def receipt(self, key: RunKey) -> Receipt | None:
-        """The receipt of a run; None if it was never published or must be finished by `recover` first."""
+        """The receipt of a run that is there as its receipt says, as far as names and sizes of parts tell.
+
+        None if there is none: never published, damaged, or to be finished by `recover` first.
+        """
         place = Place.of(key)
         if self.data.size(place.pending) is not None:
             return None
-        return publication.receipt(self.data, place)
+        receipt = publication.receipt(self.data, place)
+        if receipt is None or any(self.data.size(place.path(p.name)) != p.bytes for p in receipt.parts):
+            return None
+        return receipt
 
     def projects(self) -> list[str]:
         """Project ids, sorted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -36,6 +37,9 @@ class Found:
         """Whose rows these are, as the receipt or else the rows tell; and why it had to be guessed, if so."""
         if receipt is not None:
             return receipt.key, None
+        if self.pending:
+            with contextlib.suppress(DatasetError):
+                return Receipt.from_bytes(data.read(self.place.pending), self.place.pending).key, None
         problem = "it has no rows that would tell its id"
         for name in self.part_names:
             try:

@@ -145,6 +145,11 @@ def is_temporary(name: str) -> bool:
     return part.temporary if part else name.endswith(PENDING + TEMPORARY)
 
 
+def is_data(name: str) -> bool:
+    """Whether it is the name of a part or a receipt, finished or not."""
+    return parse_part(name) is not None or name.removesuffix(TEMPORARY).endswith((RECEIPT, PENDING))
+
+
 def temporary(path: str) -> str:
     """Where something is written before it gets its name."""
     return path + TEMPORARY

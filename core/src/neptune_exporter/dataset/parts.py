@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import bisect
 import contextlib
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -266,16 +268,24 @@ def _select(batch: pa.RecordBatch, wanted: Wanted, doubtful: Sequence[str]) -> p
     if wanted.without:
         others = pc.invert(_is_in(batch.column("attribute_path"), wanted.without))
         mask = others if mask is None else pc.and_(mask, others)
-    if mask is None or pc.all(mask, min_count=0).as_py():
+    if mask is None or (not mask.null_count and pc.all(mask, min_count=0).as_py()):
         return batch
     return batch.filter(mask)
 
 
 def _is_in(column: pa.Array, values: Collection[str]) -> pa.Array:
-    wanted = pa.array(sorted(values), pa.string())
+    wanted = _texts(sorted(values))
     if pa.types.is_dictionary(column.type):
-        return pc.fill_null(pc.is_in(column.dictionary.cast(pa.string()), wanted).take(column.indices), False)
+        return pc.is_in(column.dictionary.cast(pa.string()), wanted).take(column.indices)
     return pc.is_in(column.cast(pa.string()), wanted)
+
+
+def _texts(values: Sequence[str]) -> pa.StringArray:
+    """An array of strings, without `pa.array`: that imports pandas where there is one, which takes long."""
+    encoded = [value.encode() for value in values]
+    ends = itertools.accumulate(map(len, encoded), initial=0)
+    offsets = array.array("i", ends).tobytes()
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
 
 
 def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from neptune_exporter.contract import DatasetError, UnsafePathError
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.finding import project_folders
-from neptune_exporter.dataset.layout import UNFINISHED_FILES, is_temporary, parse_part
+from neptune_exporter.dataset.layout import UNFINISHED_FILES, is_data, is_temporary, parse_part
 from neptune_exporter.dataset.parts import Part, Wanted
 from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.run import StoredRun
@@ -233,6 +233,8 @@ def _leftovers(dataset: Dataset) -> Iterator[Finding]:
 
 def _unnamed_files(dataset: Dataset, project: str, named: set[str]) -> Iterator[Finding]:
     for entry in dataset.file_storage.list(project, recursive=True):
+        if dataset.data_path == dataset.files_path and is_data(entry.name):
+            continue
         if entry.is_file and entry.path.removeprefix(f"{project}/") not in named:
             yield Finding(Severity.WARNING, None, entry.path, "is a file that no row names")
 

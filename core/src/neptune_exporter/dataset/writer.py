@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 import pyarrow as pa
@@ -15,13 +15,15 @@ from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RunBuffer, cut
 from neptune_exporter.dataset.encoding import OpenPart, row_groups
 from neptune_exporter.dataset.layout import Place, parse_part, temporary
-from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.older import Kept, delivered_steps, keep
+from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.sorting import SortedRows
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, SysAttribute
 
+_OLDER_BYTES = 16 << 20
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 
 
@@ -114,9 +116,10 @@ class RunWriter:
             selections: What the run is now covered by: what was asked for this time, and
                 by earlier exports of the same state of the run.
             keep_others: What was there stays, except attributes of which rows came in
-                now: those replace the old ones. Old failures stay too, except those of
-                attributes that came in or failed again, or that are named as `retried`.
-                Otherwise everything that was there goes.
+                now: those replace the old ones (of one that also failed now, only those
+                of the same steps). Old failures stay too, except those of attributes that
+                came in or failed again, or that are named as `retried`. Otherwise
+                everything that was there goes.
             retried: Paths that had failed and were asked for again.
         """
         if run.key != self.key:
@@ -124,7 +127,8 @@ class RunWriter:
         with self._lock:
             self._keep_others = keep_others
             self._delivered = self._buffer.paths
-            kept = self._kept_parts() if keep_others else []
+            older = self._older() if keep_others else Kept()
+            kept = older.parts
             self.flush()
             self._close_part()
             numbers = {_number(part.name) for part in kept}
@@ -133,6 +137,7 @@ class RunWriter:
                 self._close_part()
             tally = scan.tally([Part(self._data, self._place.path(p.name)) for p in kept])
             tally.merge(self._tally)
+            run = replace(run, notes=(*run.notes, *older.notes))
             receipt = self._receipt(run, source, selections, tally, kept + self._placed(numbers), retried)
             stored = cleanup.sync_files(self._files, self._place)
             publication.publish(self._data, self._place, receipt)
@@ -190,22 +195,21 @@ class RunWriter:
             self._written.append(_Written(output.path, part.rows, output.size, output.sha256))
             failpoint("dataset.part-written")
 
-    def _kept_parts(self) -> list[PartRecord]:
-        """The old parts without a row of what came in. What is worth keeping of others is written anew."""
-        known = {part.name: part for part in self._old.parts} if self._old else {}
-        kept = []
-        for name in self._old_parts:
-            path = self._place.path(name)
-            part = Part(self._data, path)
-            if part.holds_any(self._delivered):
-                for batch in part.batches(Wanted(without=self._delivered), 65_536):
-                    self.write(batch)
-            elif name in known:
-                kept.append(known[name])
-            else:
-                size = self._data.size(path) or 0
-                kept.append(PartRecord(name, part.rows, size, self._data.sha256(path)))
-        return kept
+    def _older(self) -> Kept:
+        """What stays of the parts that are there already; rows that stay but must move come in again."""
+        partly = {f.attribute_path for f in self._failures} & self._delivered
+        if partly:
+            self.flush()
+            self._close_part()
+        steps = delivered_steps((Part(self._data, part.temporary) for part in self._written), partly)
+
+        def write(batch: pa.RecordBatch) -> None:
+            for piece in cut(batch):
+                self._buffer.add(piece)
+            if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget: it may wait for other writers
+                self.flush()
+
+        return keep(self._data, self._place, self._old_parts, self._old, self._delivered, steps, write)
 
     def _placed(self, taken: set[int]) -> list[PartRecord]:
         """The new parts beside their final names, which are the lowest that are free."""
