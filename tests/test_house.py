@@ -1,0 +1,69 @@
+"""What docs/architecture.md says of the tree, checked on the tree."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "core/src/neptune_exporter"
+PLUGINS = sorted((ROOT / "plugins").glob("*/src/*"))
+ALLOWED_IN_PLUGINS = ("contract", "model", "schema", "testing")
+FOREIGN_TO_CORE = {"pandas", "httpx", "neptune", "neptune_query", "neptune_scale", "pluto", "requests"}
+SOURCES = [p for root in (CORE, *PLUGINS) for p in sorted(root.rglob("*.py"))]
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(PLUGINS) == 4 and len(SOURCES) > 100
+
+
+@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda p: str(p.relative_to(CORE)))
+def test_core_imports_no_client_and_no_plugin(path: Path) -> None:
+    roots = {name.partition(".")[0] for name in imported(path)}
+    assert not roots & FOREIGN_TO_CORE
+    assert not {root for root in roots if root.startswith("neptune_exporter_")}
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.name)
+def test_plugins_import_the_contract_and_nothing_else_of_core(plugin: Path) -> None:
+    for path in plugin.rglob("*.py"):
+        for name in imported(path):
+            root, _, rest = name.partition(".")
+            if root == "neptune_exporter":
+                assert rest.partition(".")[0] in ALLOWED_IN_PLUGINS, f"{path}: {name}"
+
+
+LAYERS = {"model": 0, "schema": 0, "contract": 1, "dataset": 2, "jobs": 3, "cli": 4}
+
+
+@pytest.mark.parametrize("layer", [name for name, rank in LAYERS.items() if rank])
+def test_imports_run_one_way(layer: str) -> None:
+    for path in (CORE / layer).rglob("*.py"):
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] == "neptune_exporter" and len(parts) > 1 and parts[1] in LAYERS:
+                assert LAYERS[parts[1]] <= LAYERS[layer], f"{path}: {name}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_the_page_of_settings_is_what_the_command_prints(command_line) -> None:  # type: ignore[no-untyped-def]
+    printed = command_line.run("plugins", "settings", "--markdown").output
+    page = (ROOT / "docs/settings.md").read_text()
+    assert "NEPTUNE_EXPORTER_PLUTO_LOG_EVERY" in printed
+    assert page.endswith(printed)
