@@ -24,8 +24,8 @@ from neptune_exporter.contract import (
     RunSelection,
     SourceRun,
 )
-from neptune_exporter.model import RunKind
-from neptune_exporter.schema import VALUE_COLUMN, AttributeType
+from neptune_exporter.model import AttributeType, RunKind
+from neptune_exporter.schema import VALUE_COLUMN
 from neptune_exporter.testing import MemoryFiles
 from neptune_exporter_offline.plugin import make_source
 from neptune_exporter_offline.settings import OfflineSettings

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import HISTOGRAM_TYPE
 
-BUDGET = 48 * 2**20
+BUDGET = 24 * 2**20
 """Bytes of points (as counted by `Spill.used`) that are kept in memory."""
 
 SORT_LIMIT = 32 * 2**20
