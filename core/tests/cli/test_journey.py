@@ -335,8 +335,9 @@ def test_a_damaged_dataset_is_exit_code_4(run: Run, tracker: ModuleType) -> None
     part.write_bytes(content)
     result = run("verify")
     assert result.exit_code == 4
-    (line,) = [line for line in result.stdout.splitlines() if part.name in line]
-    assert line.startswith("damage: acme/vision:RUN-1: ")
+    lines = [line for line in result.stdout.splitlines() if part.name in line]
+    assert lines, result.stdout
+    assert all(line.startswith("damage: acme/vision:RUN-1: ") for line in lines), lines
     found = document(run("verify", "--json"))
     assert found["whole"] is False
     assert any(f["is_damage"] for f in found["findings"])
