@@ -38,7 +38,7 @@ class Patience:
     """How long and how patiently something is tried again. Times are seconds."""
 
     seconds: float = 300.0
-    """In all, from the first attempt on; 0: never again. A server that asks for more than this has none."""
+    """In all, from the first failure on; 0: never again. A server that asks for more than this has none."""
     first_wait: float = 0.25
     longest_wait: float = 20.0
 
@@ -48,7 +48,16 @@ class Patience:
         Raises:
             TransientError: the last one, with `attempts` set.
         """
-        import stamina  # only where something is fetched: registering a plugin must stay fast
+        try:
+            return attempt()
+        except TransientError as error:
+            if not self.seconds:
+                raise
+            return self._again(attempt, error)
+
+    def _again(self, attempt: Callable[[], T], first: TransientError) -> T:
+        """The attempts after the first, which has just failed."""
+        import stamina  # only for what failed: registering a plugin must stay fast, and so must what succeeds
 
         attempts = 0
 
@@ -62,14 +71,16 @@ class Patience:
 
         for context in stamina.retry_context(
             on=pause,
-            attempts=None if self.seconds else 1,
-            timeout=self.seconds or None,
+            attempts=None,
+            timeout=self.seconds,
             wait_initial=self.first_wait,
             wait_max=self.longest_wait,
             wait_jitter=self.first_wait,
         ):
             with context:
                 attempts = context.num
+                if attempts == 1:
+                    raise first
                 return attempt()
         raise AssertionError("retrying ends with a result or an error")
 

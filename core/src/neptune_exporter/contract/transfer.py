@@ -21,7 +21,7 @@ _RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)\s*", re.IGNORECASE)
 
 
 class WrongSizeError(SourceError):
-    """All that the server sends is another number of bytes than it told."""
+    """All that the server sends is another number of bytes than it told. What came is in the file."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,10 @@ class _Transfer:
 
     def _check(self, told: int | None) -> None:
         got = self._into.size
-        if told is not None and got < told:
-            raise TransientError(f"the connection ended after {got} of {told} bytes")
+        # An answer that tells no size may have been cut: asked for more, the server will tell.
+        least = told if told is not None else self._size
+        if least is not None and got < least:
+            raise TransientError(f"the connection ended after {got} of {least} bytes")
         expected = self._size if self._size is not None else told
         if expected is not None and got != expected:
             raise WrongSizeError(f"the server says that the file has {expected} bytes and sent {got}")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from queue import Empty, Queue
+from typing import Generic, NoReturn, TypeVar
 
 from neptune_exporter.contract import SourceError
+from neptune_exporter_neptune2.api import StoppedError
 from neptune_exporter_neptune2.values import Attribute
 
 T = TypeVar("T")
@@ -34,6 +38,8 @@ def attempt(attribute: Attribute, call: Callable[[], T]) -> Outcome[T]:
     """Do something for an attribute; an error that costs only this attribute becomes a value."""
     try:
         return Outcome(attribute, call())
+    except StoppedError:
+        raise
     except SourceError as error:
         return Outcome(attribute, None, error)
 
@@ -56,3 +62,46 @@ def ahead(executor: Executor, work: Iterable[Callable[[], T]], width: int) -> It
     finally:
         for future in waiting:
             future.cancel()
+
+
+def buffered(items: Iterator[T], depth: int) -> Iterator[T]:
+    """The same items, made by a thread of their own while the reader is busy with those before.
+
+    Args:
+        depth: How many may wait to be taken.
+    """
+    ready: Queue[Callable[[], T] | None] = Queue(depth)
+    is_over = threading.Event()
+
+    def make() -> None:
+        try:
+            for item in items:
+                ready.put(partial(_given, item))
+                if is_over.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - told to the reader, who is in another thread
+            ready.put(partial(_raised, error))
+        else:
+            ready.put(None)
+
+    thread = threading.Thread(target=make, name="neptune2-reader", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            yield item()
+    finally:
+        is_over.set()
+        while thread.is_alive():  # it may wait to hand over what nobody will take
+            try:
+                ready.get(timeout=0.02)
+            except Empty:
+                continue
+        thread.join()
+
+
+def _given(item: T) -> T:
+    return item
+
+
+def _raised(error: BaseException) -> NoReturn:
+    raise error

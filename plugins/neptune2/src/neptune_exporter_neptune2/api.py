@@ -46,6 +46,10 @@ class RefusedError(SourceError):
         self.attempts = attempts
 
 
+class StoppedError(SourceError):
+    """Everything is to end."""
+
+
 class AwayError(TransientError):
     """No answer, or a proxy's in place of the server's: the server or the way to it may be down."""
 
@@ -154,7 +158,7 @@ class Api:
         try:
             for chunk in response.iter_content(_CHUNK):
                 if self._stopped.is_set():
-                    raise SourceError("stopped")
+                    raise StoppedError("stopped")
                 yield chunk
         except (requests.RequestException, Urllib3Error) as error:
             raise _cut_short(error) from None
@@ -163,7 +167,7 @@ class Api:
         self, method: str, url: str, params: Params | None, body: object, headers: Mapping[str, str] | None
     ) -> requests.Response:
         if self._stopped.is_set():
-            raise SourceError("stopped")
+            raise StoppedError("stopped")
         try:
             response = self._connection.send(method, url, params, body=body, headers=headers, stream=True)
         except requests.RequestException as error:

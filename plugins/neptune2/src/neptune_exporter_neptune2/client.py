@@ -69,6 +69,7 @@ class Connection:
                 f"neptune-client {self.client_version} is built differently ({error}): "
                 f"install neptune-client>={LOWEST},<{BELOW}"
             ) from None
+        self._environments: dict[str, dict[str, Any]] = {}
         self._timeout = (min(30.0, timeout), timeout)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
@@ -100,11 +101,24 @@ class Connection:
         if urlsplit(address)[:2] == urlsplit(self._api_url)[:2]:
             request = _translated(lambda: self._authenticator.apply(request), "renewing the access token")
         prepared = self._session.prepare_request(request)
-        # As bravado's RequestsFutureAdapter does: `send` alone ignores proxies and CAs of the environment.
-        settings = self._session.merge_environment_settings(
-            address, {}, stream, self._http.ssl_verify, self._http.ssl_cert
-        )
-        return self._session.send(prepared, timeout=self._timeout, **settings)
+        settings = self._environment(urljoin(address, "/"))
+        return self._session.send(prepared, timeout=self._timeout, stream=stream, **settings)
+
+    def _environment(self, server: str) -> dict[str, Any]:
+        """Proxies and CAs of the environment for a server. `Session.send` ignores them.
+
+        As bravado's RequestsFutureAdapter does, but once for each server: it takes as long as the rest.
+        """
+        known = self._environments.get(server)
+        if known is None:
+            known = dict(
+                self._session.merge_environment_settings(
+                    server, {}, None, self._http.ssl_verify, self._http.ssl_cert
+                )
+            )
+            del known["stream"]
+            self._environments[server] = known
+        return known
 
     def renew_token(self, refused: requests.Response) -> None:
         """Have the next request renew the access token, unless that was done since this one was refused."""

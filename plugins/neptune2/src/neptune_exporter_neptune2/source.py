@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from neptune_exporter.contract import (
@@ -13,13 +13,19 @@ from neptune_exporter.contract import (
     RunRequest,
     RunSelection,
     Source,
+    SourceError,
     SourceRun,
+    chunked,
 )
 from neptune_exporter_neptune2 import listing
-from neptune_exporter_neptune2.api import Api
+from neptune_exporter_neptune2.ahead import buffered
+from neptune_exporter_neptune2.api import Api, StoppedError
 from neptune_exporter_neptune2.client import Connection
 from neptune_exporter_neptune2.reading import Means, RunReader
 from neptune_exporter_neptune2.settings import Neptune2Settings
+
+_GROUP = 8
+_EVENTS_AHEAD = 4
 
 
 class Neptune2Source(Source):
@@ -45,9 +51,25 @@ class Neptune2Source(Source):
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
         return listing.runs(self._api, project_id, selection)
 
+    def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
+        """Several runs, so that the next is read while one is being published."""
+        return chunked(requests, _GROUP)
+
     def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+        return buffered(self._events(group, files), _EVENTS_AHEAD)
+
+    def _events(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+        """A run of which nothing can be read stays undone; the others are read all the same."""
+        undone: SourceError | None = None
         for request in group:
-            yield from RunReader(self._means, request, files).read()
+            try:
+                yield from RunReader(self._means, request, files).read()
+            except StoppedError:
+                raise
+            except SourceError as error:
+                undone = undone or error
+        if undone is not None:
+            raise undone
 
     def close(self) -> None:
         self._api.stop()

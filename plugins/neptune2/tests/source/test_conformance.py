@@ -50,5 +50,3 @@ class TestNeptune2(SourceConformance):
         fault = Fault("/series/float", status=503, times=10**9, where=on_attribute(path))
         self.server.fail(fault)
         return True
-
-

@@ -160,5 +160,3 @@ def _content(value: object) -> bytes:
 
 def _milliseconds(time: datetime | None) -> int:
     return round((time or FIRST_TIME).timestamp() * 1000)
-
-
