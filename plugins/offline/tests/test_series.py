@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from array import array
 from collections import defaultdict
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import pytest
@@ -93,8 +93,8 @@ def test_steps_are_counted_on_from_the_highest() -> None:
         assert series.next_step() == 0
 
 
-def test_memory_is_bounded_and_the_files_go_away() -> None:
-    before = set(Path(gettempdir()).glob("neptune-exporter-*"))
+def test_memory_is_bounded_and_the_files_go_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # others write to the common one meanwhile
     budget = 2**20
     with Spill(budget) as spill:
         many = [spill.new_series(AttributeType.FLOAT_SERIES) for _ in range(50)]
@@ -103,10 +103,10 @@ def test_memory_is_bounded_and_the_files_go_away() -> None:
             assert spill.used <= budget + 24
         held = sum(len(s.steps) * 24 for s in many)
         assert held <= budget + 24
-        (folder,) = set(Path(gettempdir()).glob("neptune-exporter-*")) - before
+        (folder,) = tmp_path.iterdir()
         assert sum(f.stat().st_size for f in folder.iterdir()) > 3 * budget
         assert sum(batch.num_rows for s in many for batch in s.batches()) == 200_000
-    assert set(Path(gettempdir()).glob("neptune-exporter-*")) == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_texts_of_more_than_two_gigabytes_never_meet_in_one_array() -> None:

@@ -122,7 +122,8 @@ def row_groups(rows: SortedRows) -> Iterator[tuple[int, int, list[tuple[str, str
     first = 0
     for (path, kind), start, end in rows.series():
         count = end - start
-        if shared and (count >= OWN_ROWS or start - first + count > SHARED_ROWS):
+        alone = count >= OWN_ROWS or (shared and shared[-1][2] >= OWN_ROWS)
+        if shared and (alone or start - first + count > SHARED_ROWS):
             yield from _bounded(rows, first, shared)
             shared = []
         if not shared:

@@ -26,7 +26,8 @@ def file_name(attribute_path: str, name: str, step: Decimal | float | None, ordi
             label = f"{cleaned(label, 48)}__{cleaned(given, 30)}"
         return f"{label}-{digest('file', attribute_path, '', ordinal)}{extension}"
     folder = f"{label}-{digest('series', attribute_path, '', 0)}"
-    leaf = f"step_{cleaned(str(step))}-{digest('file', attribute_path, step_id(step), ordinal)}"
+    number = step_id(step)
+    leaf = f"step_{cleaned(number)}-{digest('file', attribute_path, number, ordinal)}"
     return f"{folder}/{leaf}{extension}"
 
 

@@ -1,0 +1,423 @@
+"""Writing runs: what is taken, what is refused, what stays of earlier exports."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeSelection,
+    DatasetError,
+    FileEntry,
+    Point,
+    SourceRun,
+    TypeCount,
+)
+from neptune_exporter.dataset import Dataset, Receipt, RunWriter, WriteBudget, verify
+from neptune_exporter.dataset.verification import RunChecked
+from neptune_exporter.model import FILE_TYPES, AttributeClass, AttributeType, RunKey
+from neptune_exporter.schema import SCHEMA, STEP_TYPE, attribute_batch, parameter_batch, step_columns
+
+KEY = RunKey("org/project", "RUN-1")
+ALL = [AttributeSelection()]
+
+
+def series(path: str, values: list[float], first: int = 0) -> pa.RecordBatch:
+    steps = pa.array([float(first + i) for i in range(len(values))])
+    columns = {**step_columns(steps), "float_value": pa.array(values)}
+    return attribute_batch(path, AttributeType.FLOAT_SERIES, columns)
+
+
+def write(dataset: Dataset, *batches: pa.RecordBatch, **options: object) -> Receipt:
+    writer = dataset.writer(KEY)
+    for batch in batches:
+        writer.write(batch)
+    return publish(writer, **options)
+
+
+def publish(writer: RunWriter, **options: object) -> Receipt:
+    return writer.publish(SourceRun(KEY), "test 1", ALL, **options)  # type: ignore[arg-type]
+
+
+def points(dataset: Dataset, path: str | None = None) -> list[tuple[str, float, float]]:
+    run = dataset.run(KEY)
+    assert run is not None
+    found = [row for row in run.rows([AttributeType.FLOAT_SERIES]) if isinstance(row, Point)]
+    return sorted((p.path, float(p.step or 0), p.value) for p in found if path in (None, p.path))
+
+
+def problems(dataset: Dataset) -> list[str]:
+    return [f"{f.item} {f.message}" for f in verify(dataset) if not isinstance(f, RunChecked)]
+
+
+def test_a_receipt_says_what_there_is(dataset: Dataset) -> None:
+    time = datetime(2025, 1, 2, 3, 4, 5, 678000, tzinfo=timezone.utc)
+    run = SourceRun(KEY, time, "my run", notes=("only what was not sent",))
+    writer = dataset.writer(KEY)
+    writer.write(series("loss", [1.0, 2.0, float("nan")], first=-1))
+    writer.write(parameter_batch([("lr", AttributeType.FLOAT, 0.1), ("n", AttributeType.INT, 2**60 + 1)]))
+    failure = AttributeFailure(KEY, "gone", AttributeType.FILE, "not found \ud800", 3, permanent=True)
+    writer.fail(failure)
+    selection = AttributeSelection("l.*", (), frozenset({AttributeClass.METRICS}), True)
+    receipt = writer.publish(run, "neptune-query 1.14.1", [selection])
+    assert receipt == dataset.receipt(KEY)
+    assert (receipt.key, receipt.modified_at, receipt.name) == (KEY, time, "my run")
+    assert receipt.selections == (selection,)
+    assert receipt.notes == ("only what was not sent",)
+    assert receipt.failures == (failure,)
+    assert receipt.types == {
+        AttributeType.FLOAT: TypeCount(1, 1),
+        AttributeType.INT: TypeCount(1, 1),
+        AttributeType.FLOAT_SERIES: TypeCount(1, 3),
+    }
+    assert (receipt.steps.minimum, receipt.steps.maximum, receipt.steps.count) == (-1, 1, 3)
+    assert [part.rows for part in receipt.parts] == [5]
+
+
+def test_an_empty_run_is_a_complete_run(dataset: Dataset) -> None:
+    receipt = write(dataset)
+    assert [part.rows for part in receipt.parts] == [0]
+    run = dataset.run(KEY)
+    assert run is not None and run.complete
+    assert list(run.batches()) == [] and run.parameters() == {}
+    assert problems(dataset) == []
+
+
+def test_rows_without_a_value_are_dropped(dataset: Dataset) -> None:
+    columns = {"float_value": pa.array([1.0, None]), "string_value": pa.array([None, "of no use"])}
+    write(
+        dataset,
+        attribute_batch("a", AttributeType.FLOAT, columns),
+        attribute_batch("b", AttributeType.INT, {"int_value": pa.array([None], pa.int64())}),
+        attribute_batch("c", AttributeType.FILE, {"file_value": pa.array([{"path": None}])}),
+        attribute_batch(
+            "d", AttributeType.STRING_SET, {"string_set_value": pa.array([[]], pa.list_(pa.string()))}
+        ),
+    )
+    run = dataset.run(KEY)
+    assert run is not None
+    assert {path: p.value for path, p in run.parameters().items()} == {"a": 1.0, "d": []}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"project_id": pa.array(["other/project"])}, "other/project"),
+        ({"run_id": pa.array(["RUN-10"])}, "RUN-10"),
+        ({"attribute_type": pa.array(["tensor"])}, "tensor"),
+        ({"attribute_path": pa.array([None], pa.string())}, "no attribute_path"),
+        ({"colour": pa.array(["red"])}, "unknown columns: colour"),
+        ({"float_value": pa.array(["much"])}, "float_value"),
+        ({"timestamp": pa.array([1], pa.timestamp("us", "UTC"))}, "timestamp"),
+        ({"step": pa.array([Decimal("0.0000001")], pa.decimal128(18, 7))}, "step"),
+    ],
+)
+def test_what_does_not_fit_is_refused(dataset: Dataset, columns: dict[str, pa.Array], message: str) -> None:
+    base = {
+        "attribute_path": pa.array(["a"]),
+        "attribute_type": pa.array(["float"]),
+        "float_value": pa.array([1.0]),
+    }
+    arrays = base | columns
+    writer = dataset.writer(KEY)
+    with pytest.raises(DatasetError, match=message) as error:
+        writer.write(pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays)))
+    assert "org/project:RUN-1" in str(error.value)
+    writer.discard()
+
+
+def test_text_that_is_no_text_is_refused(dataset: Dataset) -> None:
+    broken = pa.Array.from_buffers(
+        pa.string(), 1, [*pa.array(["ab"]).buffers()[:2], pa.py_buffer(b"\xff\xfe")]
+    )
+    columns = {
+        "attribute_path": broken,
+        "attribute_type": pa.array(["float"]),
+        "float_value": pa.array([1.0]),
+    }
+    writer = dataset.writer(KEY)
+    with pytest.raises(DatasetError, match="not valid text"):
+        writer.write(pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)))
+    with pytest.raises(DatasetError, match="string_value"):
+        writer.write(attribute_batch("a", AttributeType.STRING, {"string_value": broken}))
+    writer.discard()
+    assert list(dataset.data_path.rglob("*.tmp")) == []
+
+
+def test_one_writer_a_run(dataset: Dataset) -> None:
+    writer = dataset.writer(KEY)
+    with pytest.raises(DatasetError, match="already being written"):
+        dataset.writer(KEY)
+    writer.discard()
+    write(dataset)
+    write(dataset)
+
+
+def test_discard_leaves_what_was_there(dataset: Dataset) -> None:
+    write(dataset, series("a", [1.0]))
+    writer = dataset.writer(KEY)
+    writer.write(series("a", [2.0]))
+    writer.flush()
+    writer.discard()
+    assert points(dataset) == [("a", 0, 1.0)]
+    assert sorted(path.name for path in dataset.data_path.rglob("*.*")) == [
+        "RUN-1-549fcb30a0f06072.receipt.json",
+        "RUN-1-549fcb30a0f06072_part_0.parquet",
+    ]
+
+
+def test_replacing_leaves_nothing_of_the_old(dataset: Dataset) -> None:
+    dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(0))
+    old = write(dataset, series("c", [1.0]), series("b", [1.0]), series("a", [1.0]))
+    assert len(old.parts) == 3
+    new = write(dataset, series("b", [5.0]))
+    assert [part.name[-15:] for part in new.parts] == ["_part_0.parquet"]
+    assert points(dataset) == [("b", 0, 5.0)]
+    assert len(list(dataset.data_path.rglob("*_part_*"))) == 1
+    assert problems(dataset) == []
+
+
+def test_adding_replaces_only_what_came_in(dataset: Dataset) -> None:
+    dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(0))
+    first = write(dataset, series("z", [1.0]), series("m", [1.0, 2.0]), series("a", [1.0]))
+    second = write(dataset, series("m", [7.0]), series("n", [8.0]), keep_others=True)
+    assert points(dataset) == [("a", 0, 1.0), ("m", 0, 7.0), ("n", 0, 8.0), ("z", 0, 1.0)]
+    assert second.types == {AttributeType.FLOAT_SERIES: TypeCount(4, 4)}
+    untouched = {part.sha256 for part in first.parts} & {part.sha256 for part in second.parts}
+    assert len(untouched) == 2
+    assert second.parts[0].name.endswith("_part_0.parquet")
+    assert problems(dataset) == []
+
+
+def test_adding_when_every_old_row_is_replaced(dataset: Dataset) -> None:
+    write(dataset, series("a", [1.0]))
+    write(dataset, series("a", [2.0]), keep_others=True)
+    assert points(dataset) == [("a", 0, 2.0)]
+    assert problems(dataset) == []
+
+
+def test_other_rows_of_a_part_survive_the_replacement_of_one_attribute(dataset: Dataset) -> None:
+    time = pa.array([datetime(2025, 1, 1, tzinfo=timezone.utc)], SCHEMA.field("timestamp").type)
+    odd = {"step_float64": pa.array([1e-7]), "timestamp": time, "float_value": pa.array([float("nan")])}
+    write(
+        dataset,
+        series("a", [1.0]),
+        attribute_batch("odd", AttributeType.FLOAT_SERIES, odd),
+        parameter_batch([("n", AttributeType.INT, 2**63 - 1), ("t", AttributeType.STRING_SET, ["b", "a"])]),
+    )
+    receipt = write(dataset, series("a", [2.0]), keep_others=True)
+    run = dataset.run(KEY)
+    assert run is not None
+    assert {path: p.value for path, p in run.parameters().items()} == {"n": 2**63 - 1, "t": ["a", "b"]}
+    (row,) = [r for r in run.rows([AttributeType.FLOAT_SERIES]) if isinstance(r, Point) and r.path == "odd"]
+    assert row.step == 1e-7 and row.value != row.value and row.timestamp == time[0].as_py()
+    assert receipt.first_time == time[0].as_py()
+
+
+def test_an_attribute_that_changed_its_type_is_there_once(dataset: Dataset) -> None:
+    write(dataset, parameter_batch([("a", AttributeType.INT, 1)]))
+    write(dataset, parameter_batch([("a", AttributeType.STRING, "x")]), keep_others=True)
+    run = dataset.run(KEY)
+    assert run is not None
+    assert dict(run.counts()) == {AttributeType.STRING: TypeCount(1, 1)}
+
+
+def test_what_came_only_partly_replaces_only_those_steps(dataset: Dataset) -> None:
+    write(dataset, series("a", [1.0, 2.0, 3.0]), series("b", [1.0, 2.0, 3.0]))
+    writer = dataset.writer(KEY)
+    writer.write(series("a", [10.0, 20.0]))
+    writer.write(series("b", [10.0, 20.0]))
+    writer.fail(AttributeFailure(KEY, "a", AttributeType.FLOAT_SERIES, "the server gave up"))
+    publish(writer, keep_others=True)
+    assert points(dataset, "a") == [("a", 0, 10.0), ("a", 1, 20.0), ("a", 2, 3.0)]
+    assert points(dataset, "b") == [("b", 0, 10.0), ("b", 1, 20.0)]
+
+
+def test_failures_live_until_they_are_retried_or_replaced(dataset: Dataset) -> None:
+    def failure(path: str, message: str) -> AttributeFailure:
+        return AttributeFailure(KEY, path, None, message)
+
+    writer = dataset.writer(KEY)
+    for path in ("delivered", "again", "retried", "other", ""):
+        writer.fail(failure(path, "first"))
+    publish(writer)
+    writer = dataset.writer(KEY)
+    writer.write(series("delivered", [1.0]))
+    writer.fail(failure("again", "second"))
+    receipt = publish(writer, keep_others=True, retried={"retried"})
+    assert [(f.attribute_path, f.message) for f in receipt.failures] == [
+        ("other", "first"),
+        ("", "first"),
+        ("again", "second"),
+    ]
+    assert publish(dataset.writer(KEY), keep_others=True, retried={""}).failures == (
+        failure("other", "first"),
+        failure("again", "second"),
+    )
+    assert publish(dataset.writer(KEY)).failures == ()
+
+
+def test_adding_to_what_another_tool_exported(existing: Dataset) -> None:
+    key = RunKey("acme/vision", "run-a")
+    run = existing.run(key)
+    assert run is not None and existing.receipt(key) is None
+    before = {kind: count.rows for kind, count in run.counts().items()}
+    writer = existing.writer(key)
+    writer.write(series("train/loss", [1.0]))
+    receipt = writer.publish(SourceRun(key), "test 1", ALL, keep_others=True)
+    after = {kind: count.rows for kind, count in receipt.types.items()}
+    assert after.pop(AttributeType.FLOAT_SERIES) < before.pop(AttributeType.FLOAT_SERIES)
+    assert after == before
+    assert [f for f in problems(existing) if "gone.bin" not in f and "no row names" not in f] == []
+
+
+def test_a_fork_is_remembered_by_the_receipt(dataset: Dataset) -> None:
+    fork = [
+        ("sys/forking/parent", AttributeType.STRING, "RUN-0"),
+        ("sys/forking/step", AttributeType.FLOAT, 0.5),
+    ]
+    write(dataset, parameter_batch(fork))
+    write(dataset, series("a", [1.0]), keep_others=True)
+    run = dataset.run(KEY)
+    assert run is not None
+    assert run.parent() == RunKey("org/project", "RUN-0")
+    assert run.fork_step() == Decimal("0.5") and isinstance(run.fork_step(), Decimal)
+
+
+def test_the_fingerprint_tells_whether_rows_changed(dataset: Dataset) -> None:
+    first = write(dataset, series("a", [1.0]))
+    assert write(dataset, series("a", [1.0])).fingerprint == first.fingerprint
+    assert write(dataset, series("a", [1.5])).fingerprint != first.fingerprint
+
+
+def test_only_parts_that_need_extra_columns_have_them(dataset: Dataset) -> None:
+    dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(0))
+    odd = {"step_float64": pa.array([1e13]), "float_value": pa.array([1.0])}
+    write(dataset, series("a", [1.0]), attribute_batch("b", AttributeType.FLOAT_SERIES, odd))
+    schemas = [pq.read_schema(path) for path in sorted(dataset.data_path.rglob("*.parquet"))]
+    assert [s.names for s in schemas] == [SCHEMA.names, [*SCHEMA.names, "step_float64"]]
+    assert all(schema.field(f.name).type == f.type for schema in schemas for f in SCHEMA)
+
+
+def test_a_series_stands_alone_in_its_row_groups(dataset: Dataset) -> None:
+    long = [series(f"long/{i}", [float(v) for v in range(20_000)]) for i in range(3)]
+    short = [series(f"short/{i:03d}", [1.0]) for i in range(200)]
+    write(dataset, *long, *short)
+    run = dataset.run(KEY)
+    assert run is not None
+    (part,) = run.parts
+    assert [part.single(group) is not None for group in range(part.metadata.num_row_groups)] == [True] * 3 + [
+        False
+    ]
+    assert len(points(dataset, "long/1")) == 20_000
+
+
+def test_a_budget_is_shared_by_all_writers(dataset: Dataset) -> None:
+    dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(1_000_000))
+    large, small = dataset.writer(KEY), dataset.writer(RunKey("org/project", "RUN-2"))
+    large.write(series("a", [1.0] * 30_000))
+    assert list(dataset.data_path.rglob("*.tmp")) == []
+    small.write(series("a", [1.0] * 15_000))
+    (written,) = dataset.data_path.rglob("*.tmp")
+    assert written.name.startswith("RUN-1-")
+    large.discard()
+    small.discard()
+
+
+def test_many_threads_write_many_runs(dataset: Dataset) -> None:
+    dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(50_000))
+    keys = [RunKey("org/project", f"RUN-{n}") for n in range(8)]
+
+    def export(key: RunKey) -> None:
+        for round_number in range(2):
+            writer = dataset.writer(key)
+            for n in range(5):
+                writer.write(series(f"m/{n}", [float(round_number)] * 1000))
+            writer.publish(SourceRun(key), "test 1", ALL, keep_others=True)
+
+    threads = [threading.Thread(target=export, args=(key,)) for key in keys]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert [sum(len(b) for b in run.batches()) for run in dataset.runs()] == [5000] * 8
+    assert problems(dataset) == []
+
+
+def test_a_damaged_part_is_set_aside_when_the_run_is_added_to(dataset: Dataset) -> None:
+    dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(0))
+    write(dataset, series("b", [1.0]), series("a", [1.0]))
+    part = next(dataset.data_path.rglob("*_part_1.parquet"))
+    part.write_bytes(part.read_bytes()[:-50])
+    assert dataset.receipt(KEY) is None, "a run with a damaged part is not up to date"
+    receipt = write(dataset, series("c", [1.0]), keep_others=True)
+    assert points(dataset) == [("b", 0, 1.0), ("c", 0, 1.0)]
+    assert "part_1.parquet.damaged" in receipt.notes[0]
+    assert len(list(dataset.data_path.rglob("*.damaged"))) == 1
+    assert problems(dataset) == []
+
+
+def test_files_that_no_row_names_any_more_go(dataset: Dataset) -> None:
+    def export(contents: dict[str, bytes], **options: object) -> None:
+        writer, files = dataset.writer(KEY), dataset.files()
+        for path, content in contents.items():
+            with files.create(KEY, path, name=".bin") as file:
+                file.write(content)
+            columns = {
+                "file_value": pa.array([{"path": file.stored.path}]),
+                "file_size": pa.array([file.stored.size]),
+                "file_sha256": pa.array([file.stored.sha256]),
+            }
+            writer.write(attribute_batch(path, AttributeType.FILE, columns))
+        publish(writer, **options)
+
+    def stored() -> dict[str, bytes]:
+        run = dataset.run(KEY)
+        assert run is not None
+        rows = [row for row in run.rows(FILE_TYPES) if isinstance(row, FileEntry)]
+        return {row.path: run.open_file(row.file).read() for row in rows}
+
+    export({"a": b"1", "b": b"2"})
+    export({"b": b"3", "c": b"4"}, keep_others=True)
+    assert stored() == {"a": b"1", "b": b"3", "c": b"4"}
+    export({"c": b"5"})
+    assert stored() == {"c": b"5"}
+    assert len([p for p in dataset.files_path.rglob("*") if p.is_file()]) == 1
+    assert problems(dataset) == []
+
+
+def test_decimal_steps_are_stored_as_integers_that_every_reader_sees_as_decimals(dataset: Dataset) -> None:
+    write(dataset, series("a", [1.0, 2.0]))
+    (path,) = dataset.data_path.rglob("*.parquet")
+    file = pq.ParquetFile(path)
+    assert file.metadata.row_group(0).column(4).physical_type == "INT64"
+    assert file.schema_arrow.field("step").type == STEP_TYPE
+
+
+def test_more_text_than_arrow_can_address(tmp_path: Path) -> None:
+    dataset = Dataset(tmp_path / "data", tmp_path / "files")
+    text = "x" * (1 << 20)
+    count = 2_200
+    indices = pa.array([0] * count, pa.int32())
+    columns = {
+        **step_columns(pa.array([float(step) for step in range(count)])),
+        "string_value": pa.DictionaryArray.from_arrays(indices, pa.array([text])),
+    }
+    writer = dataset.writer(KEY)
+    writer.write(attribute_batch("log", AttributeType.STRING_SERIES, columns))
+    publish(writer)
+    run = dataset.run(KEY)
+    assert run is not None
+    rows = 0
+    for batch in run.batches():
+        assert batch.nbytes < 40 << 20
+        rows += len(batch)
+    assert rows == count
