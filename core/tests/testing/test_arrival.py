@@ -33,7 +33,7 @@ NOON = datetime(2024, 1, 1, 12, tzinfo=timezone.utc)
 
 
 def rules(**capabilities: bool) -> Rules:
-    return Rules(replace(SinkCapabilities(), **capabilities))  # type: ignore[arg-type]
+    return Rules(replace(SinkCapabilities(), **capabilities))
 
 
 def held(*attributes: SampleAttribute) -> tuple[SampleRun, LoadedSample]:
