@@ -137,5 +137,7 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
         click.echo("NOT everything is as it should be")
     elif result.findings:
         click.echo(f"no damage; {counted(len(result.findings), 'warning')}")
+    elif unknown := sum(c.verdict.value == "?" for c in result.comparisons):
+        click.echo(f"everything that can be read back is as it should be; {counted(unknown, 'item')} cannot")
     else:
         click.echo("everything is as it should be")
