@@ -1,0 +1,80 @@
+"""What a summary tells, and what it takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeSelection,
+    SourceRun,
+    StepStatistics,
+    TypeCount,
+)
+from neptune_exporter.dataset import Dataset, summarise
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.schema import attribute_batch, step_columns
+from neptune_exporter.testing import old_layout
+
+KEY = RunKey("acme/standard", "RUN-1")
+SMALL = old_layout.Shape(metrics=3, steps=300, parameters=40, lines=20, histograms=4, files=5, batch_rows=200)
+
+WITHOUT_PANDAS = """
+import sys
+from neptune_exporter.dataset import Dataset, summarise
+summary = summarise(Dataset(sys.argv[1] + "/data", sys.argv[1] + "/files"))
+assert [len(project.runs) for project in summary.projects] == [2]
+assert "pandas" not in sys.modules
+"""
+
+
+def test_with_and_without_receipts_the_numbers_are_the_same(dataset: Dataset, tmp_path: Path) -> None:
+    old = Dataset(tmp_path / "old" / "data", tmp_path / "old" / "files")
+    old_layout.standard(old.data_path, old.files_path, runs=1, shape=SMALL)
+    writer = dataset.writer(KEY)
+    for batch in old_layout.run_batches(KEY, 0, SMALL):
+        writer.write(batch)
+    writer.publish(SourceRun(KEY), "test 1", [AttributeSelection()])
+    one, other = (summarise(d).projects[0].runs[0] for d in (dataset, old))
+    assert (one.key, one.types, one.steps) == (other.key, other.types, other.steps)
+    assert (one.first_time, one.last_time, one.files) == (other.first_time, other.last_time, other.files)
+    assert one.steps == StepStatistics(0, 299, 3 * 300 + 20 + 4 + 5)
+    assert one.types[AttributeType.FLOAT_SERIES] == TypeCount(3, 900)
+    assert other.file_bytes == sum(p.stat().st_size for p in old.files_path.rglob("*") if p.is_file())
+    assert other.data_bytes == sum(p.stat().st_size for p in old.data_path.rglob("*.parquet"))
+    assert (one.source, other.source, one.state, other.state) == ("test 1", None, "complete", "complete")
+
+
+def test_a_run_with_failures_is_partial(dataset: Dataset) -> None:
+    writer = dataset.writer(KEY)
+    steps = step_columns(pa.array([0.5, 1e15]))
+    values = {"float_value": pa.array([1.0, 2.0])}
+    writer.write(attribute_batch("a", AttributeType.FLOAT_SERIES, steps | values))
+    writer.fail(AttributeFailure(KEY, "b", None, "no"))
+    writer.publish(SourceRun(KEY, notes=("a note",)), "test 1", [AttributeSelection()])
+    (run,) = summarise(dataset).projects[0].runs
+    assert (run.state, run.failures, run.notes) == ("partial", 1, ("a note",))
+    assert run.steps == StepStatistics(0.5, 1e15, 2)
+
+
+def test_a_part_that_is_gone_is_damage(dataset: Dataset) -> None:
+    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", [AttributeSelection()])
+    next(dataset.data_path.rglob("*_part_0.parquet")).unlink()
+    (run,) = summarise(dataset).projects[0].runs
+    assert run.state == "damaged" and "_part_0.parquet is missing" in run.problems[0]
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    summary = summarise(Dataset(tmp_path / "nowhere", tmp_path / "files"))
+    assert summary.projects == [] and "nowhere is not there" in summary.problems[0]
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_no_pandas_is_imported(tmp_path: Path) -> None:
+    old_layout.standard(tmp_path / "data", tmp_path / "files", runs=2, shape=SMALL)
+    command = [sys.executable, "-c", WITHOUT_PANDAS, str(tmp_path)]
+    subprocess.run(command, check=True, timeout=120)
