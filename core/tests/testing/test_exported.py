@@ -84,6 +84,8 @@ def test_files_are_opened_by_what_rows_name() -> None:
     with RUN.open_file(files["model"].file) as stream:
         assert stream.read() == b"weights"
     assert (files["model"].size, len(files["model"].sha256 or "")) == (7, 64)
+    bare = [row for row in MemoryRun(SAMPLE, sizes=False).rows() if isinstance(row, FileEntry)]
+    assert {(row.size, row.sha256) for row in bare} == {(None, None)}
     with pytest.raises(MissingFileError):
         RUN.open_file("not/there")
     for path in ("/etc/hostname", "../x", "a/../../x", "C:\\x", "C:/x", "a\\..\\x"):

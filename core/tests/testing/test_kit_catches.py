@@ -24,7 +24,7 @@ WRONG_SINKS: dict[str, tuple[str, set[str]]] = {
         "'logs/stdout': step 4.000000 at 2024-01-01T00:00:04+00:00 = 'epoch 4' did not arrive",
         {
             "every_row_arrives[types]",
-            "takes_rows_in_any_order[types]",
+            "takes_exports_of_other_tools[types]",
             "takes_runs_from_several_threads",
             "runs_stay_apart",
             "loading_again_changes_nothing[types]",
@@ -36,7 +36,7 @@ WRONG_SINKS: dict[str, tuple[str, set[str]]] = {
     ),
     "TestMergesNames": (
         "'a.b': step 0.000000 at 2024-01-01T00:00:00+00:00 = 0.0 did not arrive",
-        {"every_row_arrives[names]", "takes_rows_in_any_order[names]", "runs_stay_apart", *_VERIFIES},
+        {"every_row_arrives[names]", "takes_exports_of_other_tools[names]", "runs_stay_apart", *_VERIFIES},
     ),
     "TestLosesNan": (
         "'mixed': step 1.000000 at 2024-01-01T00:00:01+00:00 = nan did not arrive",
@@ -55,7 +55,7 @@ WRONG_SINKS: dict[str, tuple[str, set[str]]] = {
         "'metric': step 0.290000 at 2024-01-01T00:00:02+00:00 = 2.0 did not arrive",
         {
             *(f"every_row_arrives[steps-{s}]" for s in ("fine", "fractional", "millionth")),
-            "takes_rows_in_any_order[steps-fractional]",
+            "takes_exports_of_other_tools[steps-fractional]",
             "runs_stay_apart",
             "multiplies_steps_exactly[1000]",
             "multiplies_steps_exactly[1000000]",
@@ -84,7 +84,7 @@ WRONG_SINKS: dict[str, tuple[str, set[str]]] = {
         "the parent is None, not 'acme/vision:fork-root'",
         {
             "every_row_arrives[forks]",
-            "takes_rows_in_any_order[forks]",
+            "takes_exports_of_other_tools[forks]",
             "loading_again_changes_nothing[forks]",
             "runs_stay_apart",
         },

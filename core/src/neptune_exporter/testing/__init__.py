@@ -4,6 +4,7 @@
 - Doubles: `MemorySource`, `MemorySink`, `MemoryRun`, `MemoryFiles`.
 - Conformance: `SourceConformance`, `SinkConformance`, `ReporterConformance` (these need
   the extra `testing`).
+- `CommandLine`: runs `neptune-exporter` in processes that may be killed at a failpoint.
 - `loopback`: a server on 127.0.0.1 that protocol servers are built on.
 
 Names are imported when they are first used: a protocol server needs no pytest.
@@ -15,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neptune_exporter.testing.commands import CommandLine, Done
     from neptune_exporter.testing.corpus import THEMES, sample_runs, themed_runs
     from neptune_exporter.testing.exported import MemoryRun
     from neptune_exporter.testing.facts import (
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "THEMES",
+    "CommandLine",
+    "Done",
     "Entry",
     "Fact",
     "LoadedEntry",
@@ -101,6 +105,7 @@ _MODULES = (
     "facts",
     "memory_source",
     "memory_sink",
+    "commands",
     "reporters",
     "sources",
     "sinks",

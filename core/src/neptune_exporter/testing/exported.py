@@ -64,6 +64,7 @@ class MemoryRun(ExportedRun):
         run: What it holds.
         shuffle: Hand out rows in any order, as exports of other tools do: the seed of that order.
             Otherwise rows are ordered by attribute and step.
+        sizes: Whether rows of files have their size and digest; in exports of other tools they have none.
         break_after: Raise a `DatasetError` after this many rows, as a damaged part would.
         failures: What the export could not read.
         notes: What the source said of the run as a whole.
@@ -75,13 +76,13 @@ class MemoryRun(ExportedRun):
         run: SampleRun,
         *,
         shuffle: int | None = None,
+        sizes: bool = True,
         break_after: int | None = None,
         failures: tuple[AttributeFailure, ...] = (),
         notes: tuple[str, ...] = (),
         renamed_files: Mapping[str, str] | None = None,
     ) -> None:
         self.sample = run
-        self._shuffle = shuffle
         self._break_after = break_after
         self._failures = failures
         self._notes = notes
@@ -89,6 +90,9 @@ class MemoryRun(ExportedRun):
         self._files: dict[str, bytes] = {}
         rows = [cells(a, e, n, self._store) for a in run.attributes for n, e in enumerate(a.entries)]
         rows.sort(key=lambda r: (r["attribute_path"], r.get("step_float64", r.get("step", 0))))
+        for row in rows if not sizes else ():
+            row.pop("file_size", None)
+            row.pop("file_sha256", None)
         if shuffle is not None:
             random.Random(shuffle).shuffle(rows)
         identity = {"project_id": run.key.project_id, "run_id": run.key.run_id}

@@ -18,18 +18,17 @@ from typing import Any
 
 from neptune_exporter.contract import (
     Comparison,
+    DatasetError,
     ExportedRun,
     FileEntry,
     LoadedRun,
     LoadOptions,
     Loss,
-    MissingFileError,
     Row,
     Sink,
     SinkCapabilities,
     SinkError,
     SinkSpec,
-    UnsafePathError,
     Verdict,
     hookimpl,
     setting,
@@ -53,19 +52,19 @@ class JsonlSink(Sink):
             return LoadedRun(folder.name, already_loaded=True)
         (folder / "files").mkdir(parents=True, exist_ok=True)
         counts, losses = Counter[str](), []
-        partial = done.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as lines:
+        with (partial := done.with_suffix(".partial")).open("w", encoding="utf-8") as lines:
             print(json.dumps(self._head(run, parent), default=str), file=lines)
             for row in run.rows():
-                if isinstance(row, FileEntry):
-                    try:
+                line = _line(row)
+                try:
+                    if isinstance(row, FileEntry):
                         with run.open_file(row.file) as source, _copy_of(folder, row).open("wb") as copy:
                             shutil.copyfileobj(source, copy)
-                    except (MissingFileError, UnsafePathError) as error:
-                        losses.append(Loss(run.key, "missing-file", str(error), 1, row.path))
-                        continue
-                print(_line(row), file=lines)
-                counts["files" if isinstance(row, FileEntry) else "rows"] += 1
+                    counts[type(row).__name__] += 1
+                except DatasetError as error:  # the file is missing, or outside of the dataset
+                    losses.append(Loss(run.key, "missing-file", str(error), 1, row.path))
+                    line = json.dumps({"row": "Lost", "path": row.path})
+                print(line, file=lines)
         partial.replace(done)  # there as a whole or not at all: a load that was killed begins again
         return LoadedRun(folder.name, done.absolute().as_uri(), counts=counts, losses=losses)
 
@@ -73,13 +72,14 @@ class JsonlSink(Sink):
         done = self._folder(run) / "run.jsonl"
         if not done.exists():
             raise SinkError(f"{run.key} is not in {self._path}: load it first")
-        expected = Counter(_line(row) for row in run.rows())
-        found = Counter(_lines(done)[1:])
-        changed = {json.loads(line)["path"] for line in (expected - found) + (found - expected)}
-        files = [row for row in run.rows(FILE_TYPES) if isinstance(row, FileEntry)]
-        changed |= {row.path for row in files if _copy_of(done.parent, row).stat().st_size != row.size}
+        expected, found = Counter(map(_line, run.rows())), Counter(_lines(done)[1:])
+        different = [json.loads(line) for line in (expected - found) + (found - expected)]
+        lost = {row["path"] for row in different if row["row"] == "Lost"}
+        changed = {row["path"] for row in different}
+        changed |= {row.path for row in run.rows(FILE_TYPES) if not _is_whole(done.parent, row)}
         for path in sorted({json.loads(line)["path"] for line in expected + found}):
-            yield Comparison(run.key, path, Verdict.DIFFERENT if path in changed else Verdict.EQUAL)
+            verdict = Verdict.LOST if path in lost else Verdict.DIFFERENT
+            yield Comparison(run.key, path, verdict if path in changed else Verdict.EQUAL)
 
     def _folder(self, run: ExportedRun) -> Path:
         return self._path / hashlib.sha256(repr(run.key).encode()).hexdigest()[:24]
@@ -101,6 +101,11 @@ def _lines(path: Path) -> list[str]:
 
 def _copy_of(folder: Path, row: FileEntry) -> Path:
     return folder / "files" / hashlib.sha256(row.file.encode()).hexdigest()[:24]
+
+
+def _is_whole(folder: Path, row: Row) -> bool:
+    copy = _copy_of(folder, row) if isinstance(row, FileEntry) else folder
+    return copy.exists() and getattr(row, "size", None) in (None, copy.stat().st_size)
 
 
 def _line(row: Row) -> str:
