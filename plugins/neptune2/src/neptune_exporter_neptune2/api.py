@@ -83,30 +83,36 @@ class Api:
         """Have everything that is under way end at its next step."""
         self._stopped.set()
 
-    def get(self, path: str, params: Params) -> Any:
-        """The JSON that a GET answers.
+    def get(self, path: str, params: Params, read: Callable[[Any], _T]) -> _T:
+        """What a GET answers.
+
+        Args:
+            read: Takes from the JSON what is wanted. Whatever it cannot read (KeyError, TypeError,
+                ValueError, AttributeError) is asked for again.
 
         Raises:
             AuthenticationError: the token was refused.
             RefusedError: the request was refused, with the status.
             TransientError: patience is at its end.
         """
-        return self._patiently(lambda: self._json("GET", path, params, None))
+        return self._patiently("GET", path, params, None, read)
 
-    def post(self, path: str, params: Params, body: object = None) -> Any:
-        """The JSON that a POST answers: of searches, and of a request that may well be made twice.
+    def post(self, path: str, params: Params, body: object, read: Callable[[Any], _T]) -> _T:
+        """What a POST answers: of searches, and of a request that may well be made twice.
 
-        Raises: as `get`.
+        Args, Raises: as `get`.
         """
-        return self._patiently(lambda: self._json("POST", path, params, body))
+        return self._patiently("POST", path, params, body, read)
 
-    def _patiently(self, call: Callable[[], _T]) -> _T:
+    def _patiently(
+        self, method: str, path: str, params: Params, body: object, read: Callable[[Any], _T]
+    ) -> _T:
         faults = 0
 
         def attempt() -> _T:
             nonlocal faults
             try:
-                return call()
+                return self._once(method, path, params, body, read)
             except InternalError as error:
                 faults += 1
                 if faults >= _INTERNAL_ERRORS:
@@ -119,13 +125,17 @@ class Api:
             self._is_away.set()
             raise
 
-    def _json(self, method: str, path: str, params: Params, body: object) -> Any:
+    def _once(self, method: str, path: str, params: Params, body: object, read: Callable[[Any], _T]) -> _T:
         with self.answer(method, path, params, body=body) as response:
             try:
                 content = response.content
             except (requests.RequestException, Urllib3Error) as error:
                 raise _cut_short(error) from None
-        return parsed(content)
+        try:
+            return read(parsed(content))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            place = path.removeprefix("/api/")
+            raise TransientError(f"the server's answer to {place} cannot be read: {error!r:.100}") from None
 
     def open(self, url: str, params: Params | None = None, *, offset: int = 0) -> Opened:
         """A content to download from a byte on, once: `receive` tries again."""

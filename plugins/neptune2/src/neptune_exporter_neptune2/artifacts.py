@@ -36,10 +36,9 @@ def listing(downloads: Downloads, project_uuid: str, attribute: Attribute) -> li
     digest = str(attribute.properties.get("hash", ""))
     params = {"projectIdentifier": project_uuid, "hash": digest}
     try:
-        files = downloads.api.get(f"{ARTIFACTS}/artifact/files", params)["files"]
+        return downloads.api.get(f"{ARTIFACTS}/artifact/files", params, lambda answer: list(answer["files"]))
     except RefusedError as error:
         raise SourceError(f"the server does not list the files of the artifact {digest}: {error}") from None
-    return list(files)
 
 
 def store_listing(downloads: Downloads, attribute: Attribute, files: list[Listed]) -> FileRow:

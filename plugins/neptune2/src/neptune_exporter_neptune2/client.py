@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -69,6 +70,7 @@ class Connection:
                 f"neptune-client {self.client_version} is built differently ({error}): "
                 f"install neptune-client>={LOWEST},<{BELOW}"
             ) from None
+        self._renewing = threading.Lock()
         self._environments: dict[str, dict[str, Any]] = {}
         self._timeout = (min(30.0, timeout), timeout)
         for scheme in ("https://", "http://"):
@@ -99,7 +101,8 @@ class Connection:
             method, address, params=params, json=body, headers={**_LEGACY_HEADER, **(headers or {})}
         )
         if urlsplit(address)[:2] == urlsplit(self._api_url)[:2]:
-            request = _translated(lambda: self._authenticator.apply(request), "renewing the access token")
+            with self._renewing:  # without it, every thread would renew an expired token
+                request = _translated(lambda: self._authenticator.apply(request), "renewing the access token")
         prepared = self._session.prepare_request(request)
         settings = self._environment(urljoin(address, "/"))
         return self._session.send(prepared, timeout=self._timeout, stream=stream, **settings)
@@ -123,9 +126,10 @@ class Connection:
     def renew_token(self, refused: requests.Response) -> None:
         """Have the next request renew the access token, unless that was done since this one was refused."""
         used = str(refused.request.headers.get("Authorization", ""))
-        token = self._auth.session.token or {}
-        if used.endswith(str(token.get("access_token"))):
-            self._auth.token_expires_at = 0
+        with self._renewing:
+            token = self._auth.session.token or {}
+            if used.endswith(str(token.get("access_token"))):
+                self._auth.token_expires_at = 0
 
     def close(self) -> None:
         """Let go of the connections. (The client shares its session between backends of one token.)"""

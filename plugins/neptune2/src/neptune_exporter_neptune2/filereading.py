@@ -12,19 +12,19 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from neptune_exporter.contract import SourceError
+from neptune_exporter.contract import AttributeFailure, SourceError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, attribute_batch, step_columns
 from neptune_exporter_neptune2 import artifacts, images
 from neptune_exporter_neptune2.ahead import Outcome, ahead, attempt
 from neptune_exporter_neptune2.files import LISTING, Downloads
 from neptune_exporter_neptune2.images import Image
-from neptune_exporter_neptune2.rows import FileRow, file_batch
+from neptune_exporter_neptune2.rows import FileRow, failure_of, file_batch
 from neptune_exporter_neptune2.values import Attribute
 
 Rows: TypeAlias = "list[FileRow]"
 Work: TypeAlias = Callable[[], Outcome[Rows]]
-FileEvent: TypeAlias = "pa.RecordBatch | tuple[Attribute, SourceError]"
+FileEvent: TypeAlias = "pa.RecordBatch | AttributeFailure"
 _BATCH = 500
 _CAPTIONS = 10_000
 
@@ -46,7 +46,7 @@ class FileReader:
     def read(
         self, attributes: Sequence[Attribute], executor: Executor, connections: int
     ) -> Iterator[FileEvent]:
-        """Rows in batches, then each attribute of which something failed, with why.
+        """Rows in batches, then the failures: one for each attribute of which anything failed.
 
         Raises:
             AuthenticationError
@@ -60,7 +60,10 @@ class FileReader:
             if error is not None:
                 _, first, count = failed.get(attribute.path, (attribute, error, 0))
                 failed[attribute.path] = (attribute, first, count + 1)
-            rows += outcome.value or []
+            for row in outcome.value or []:
+                rows.append(row)
+                if row.warning is not None:
+                    yield AttributeFailure(self.downloads.run, row.path, row.type, row.warning)
             if len(rows) >= _BATCH:
                 yield file_batch(rows)
                 rows = []
@@ -70,10 +73,7 @@ class FileReader:
             yield file_batch(rows)
         yield from self._captions
         for attribute, first, count in failed.values():
-            yield (
-                attribute,
-                first if count == 1 else _PartError(first, f"{first} (and {count - 1} more of it failed)"),
-            )
+            yield failure_of(self.downloads.run, attribute, first, count - 1)
         for path, reasons in sorted(self._unreachable.items()):
             self.notes.append(
                 f"{path}: {len(reasons)} of the artifact's files cannot be reached, such as {min(reasons)}"

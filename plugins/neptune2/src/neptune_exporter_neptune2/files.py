@@ -8,8 +8,9 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
-from neptune_exporter.contract import Body, FileWriter, StoredFile, TransientError, receive
+from neptune_exporter.contract import Body, FileWriter, StoredFile, TransientError, WrongSizeError, receive
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter_neptune2.api import LEADERBOARD, Api, Opened, Params
 from neptune_exporter_neptune2.rows import FileRow
@@ -37,16 +38,20 @@ class Downloads:
             AuthenticationError, SourceError
         """
         name, size = _file_name(attribute), attribute.properties.get("size")
+        url, warning = f"{LEADERBOARD}/attributes/download", None
         with self.writer.create(self.run, attribute.path, name=name) as target:
-            receive(
-                lambda offset: self.api.open(
-                    f"{LEADERBOARD}/attributes/download", self.of(attribute), offset=offset
-                ),
-                target,
-                size if isinstance(size, int) else None,
-                self.api.patience,
-            )
-        return [FileRow(attribute.path, AttributeType.FILE, target.stored)]
+            try:
+                receive(
+                    lambda offset: self.api.open(url, self.of(attribute), offset=offset),
+                    target,
+                    size if isinstance(size, int) else None,
+                    self.api.patience,
+                )
+            except WrongSizeError:  # what is there is all there is, for now
+                warning = (
+                    f"Neptune says that the file has {size} bytes and gave {target.size}, which were kept"
+                )
+        return [FileRow(attribute.path, AttributeType.FILE, target.stored, warning=warning)]
 
     def file_set(self, attribute: Attribute, listed: bool) -> list[FileRow]:
         """The zip of a file set, and, if it is to be `listed`, the list of its files as JSON beside it.
@@ -105,15 +110,17 @@ class Downloads:
 
     def _zip_url(self, attribute: Attribute) -> str:
         """Have the server make the zip, and wait for it."""
-        asked = self.api.post(f"{LEADERBOARD}/attributes/downloadFileSetZipRequest", self.of(attribute))
-        params: Params = {"id": str(asked["id"])}
+        url = f"{LEADERBOARD}/attributes/downloadFileSetZipRequest"
+        params: Params = self.api.post(
+            url, self.of(attribute), None, lambda answer: {"id": str(answer["id"])}
+        )
         pause, deadline = _FIRST_POLL, time.monotonic() + max(self.api.patience.seconds, 600.0)
-        while not (url := self.api.get(f"{LEADERBOARD}/download/downloadRequest", params).get("downloadUrl")):
+        while not (url := self.api.get(f"{LEADERBOARD}/download/downloadRequest", params, _download_url)):
             if time.monotonic() > deadline:
                 raise TransientError("the server did not make the zip of the file set in time")
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_POLL)
-        return str(url)
+        return url
 
 
 def named(name: str, extension: str) -> str:
@@ -135,6 +142,11 @@ def _file_name(attribute: Attribute) -> str:
     told = attribute.properties.get("name"), attribute.properties.get("ext")
     name, ext = (text if isinstance(text, str) else "" for text in told)
     return named(name, f".{ext.lstrip('.')}" if ext else "")
+
+
+def _download_url(answer: Any) -> str:
+    """Empty while the zip is being made."""
+    return str(answer.get("downloadUrl") or "")
 
 
 def _entered(opened: Opened, stack: ExitStack) -> tuple[Opened, Body]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from neptune_exporter.contract import TransientError
+from neptune_exporter.contract import SourceError
 from neptune_exporter_neptune2.api import LEADERBOARD, Api, RefusedError
 from neptune_exporter_neptune2.values import Attribute, clean
 
@@ -44,22 +45,21 @@ def told(api: Api, attribute: Attribute) -> Iterator[Image]:
     index = 0
     while True:
         try:
-            answer = api.get(f"{LEADERBOARD}/channels/{channel}/values", {"limit": _PAGE, "offset": index})
+            images, total = api.get(
+                f"{LEADERBOARD}/channels/{channel}/values",
+                {"limit": _PAGE, "offset": index},
+                partial(_page, index),
+            )
         except RefusedError as error:
             if index == 0 and error.status in (400, 404, 405, 410):
                 raise Untold from None
             raise
-        try:
-            points, total = answer["values"], int(answer["totalItemCount"])
-            images = [_image(index + n, point) for n, point in enumerate(points)]
-        except (KeyError, TypeError, ValueError):
-            raise TransientError("the server's answer is no page of a series of images") from None
         yield from images
         index += len(images)
         if index >= total:
             return
         if not images:
-            raise TransientError(f"the server told {total} images and gave {index}")
+            raise SourceError(f"the server told {total} images and gave {index}")
 
 
 def counted(api: Api, attribute: Attribute, params: dict[str, str | int]) -> Iterator[Image]:
@@ -68,8 +68,17 @@ def counted(api: Api, attribute: Attribute, params: dict[str, str | int]) -> Ite
     Raises:
         AuthenticationError, SourceError
     """
-    answer = api.get(f"{LEADERBOARD}/attributes/series/image", {**params, "limit": 1, "offset": 0})
-    yield from (Image(index, float(index)) for index in range(int(answer["totalItemCount"])))
+    count = api.get(
+        f"{LEADERBOARD}/attributes/series/image",
+        {**params, "limit": 1, "offset": 0},
+        lambda answer: int(answer["totalItemCount"]),
+    )
+    yield from (Image(index, float(index)) for index in range(count))
+
+
+def _page(start: int, answer: Any) -> tuple[list[Image], int]:
+    images = [_image(start + n, point) for n, point in enumerate(answer["values"])]
+    return images, int(answer["totalItemCount"])
 
 
 def _image(index: int, point: Any) -> Image:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from neptune_exporter.contract import RunSelection, SourceError, SourceRun
@@ -51,17 +53,20 @@ def projects(api: Api) -> list[str]:
             "offset": offset,
             "limit": _PAGE,
         }
-        answer = api.get(f"{BACKEND}/projects", params)
-        entries = answer["entries"]
-        # Projects of version 1 are of the legacy client, and its API is another one.
-        found |= {
-            f"{entry['organizationName']}/{entry['name']}"
-            for entry in entries
-            if entry.get("version", 2) >= 2
-        }
-        offset += len(entries)
-        if not entries or offset >= answer.get("matchingItemCount", 0):
+        count, names, total = api.get(f"{BACKEND}/projects", params, _project_page)
+        found |= names
+        offset += count
+        if not count or offset >= total:
             return sorted(found)
+
+
+def _project_page(answer: Any) -> tuple[int, set[str], int]:
+    """How many projects are on the page, their ids, and how many there are in all."""
+    entries = answer["entries"]
+    # Projects of version 1 are of the legacy client, and its API is another one.
+    current = [entry for entry in entries if entry.get("version", 2) >= 2]
+    names = {f"{entry['organizationName']}/{entry['name']}" for entry in current}
+    return len(entries), names, int(answer.get("matchingItemCount", 0))
 
 
 def project_uuid(api: Api, project_id: str) -> str:
@@ -71,16 +76,20 @@ def project_uuid(api: Api, project_id: str) -> str:
         SourceError: it does not exist, may not be read, or is of the legacy client.
     """
     try:
-        answer = api.get(f"{BACKEND}/projects/get", {"projectIdentifier": project_id})
+        uuid, version = api.get(
+            f"{BACKEND}/projects/get",
+            {"projectIdentifier": project_id},
+            lambda answer: (str(answer["id"]), int(answer.get("version", 2))),
+        )
     except RefusedError as error:
         if error.status in (400, 403, 404, 422):
             raise SourceError(
                 f"there is no project {project_id} (workspace/project), or this token's user may not read it"
             ) from None
         raise SourceError(f"project {project_id}: {error}") from None
-    if answer.get("version", 2) < 2:
+    if version < 2:
         raise SourceError(f"project {project_id} is of Neptune's legacy client, which has another API")
-    return str(answer["id"])
+    return uuid
 
 
 def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
@@ -109,75 +118,94 @@ def _takes(selection: RunSelection, run: SourceRun) -> bool:
 
 
 def _search(api: Api, project_id: str, uuid: str, kind: RunKind, selection: RunSelection) -> Iterator[Listed]:
-    """All of one kind: page by page, and window by window after the last id of the one before.
+    """All of one kind, window by window: each begins after the last id of the one before.
 
-    Sorted ascending by `sys/id`: in the default order the windows would repeat the first.
+    Sorted ascending by `sys/id`: in the default order every window would repeat the first.
     """
     query = None if kind is RunKind.MODEL_VERSION else selection.query
-    conditions = [] if query is None or not query.strip() else [f"({query})"]
+    conditions = [f"({query})"] if query is not None and query.strip() else []
     seen: set[str] = set()
-    expected: int | None = None
-    last: str | None = None
+    expected = 0
+    after: list[str] = []
     while True:
-        after = [] if last is None else [f"(`{SysAttribute.ID}`:string > {_quoted(last)})"]
-        new = None
-        for offset in range(0, _WINDOW, _PAGE):
-            answer = _page(api, project_id, uuid, kind, " AND ".join([*conditions, *after]), offset)
-            if expected is None:
-                expected = int(answer.get("matchingItemCount", 0))
-            entries = answer["entries"]
-            for entry in entries:
-                listed = _listed(project_id, kind, entry)
-                if listed is None or listed.run.handle in seen:
+        before, rows, last = len(seen), 0, ""
+        for page in _window(api, project_id, uuid, kind, " AND ".join([*conditions, *after])):
+            expected = expected or page.matching  # as it was at the beginning
+            rows += page.rows
+            for listed in page.listed:
+                if listed.run.handle in seen:
                     continue
                 seen.add(listed.run.handle)
-                new = listed.run.key.run_id
+                last = listed.run.key.run_id
                 if selection.include_archived or not listed.run.archived:
                     yield listed
-            if len(entries) < _PAGE:
-                break
-        else:
-            if new is not None:
-                last = new
-                continue
-        break
-    if len(seen) < (expected or 0):
+        if rows < _WINDOW or len(seen) == before:
+            break
+        after = [f"(`{SysAttribute.ID}`:string > {_quoted(last)})"]
+    if len(seen) < expected:
         raise SourceError(
             f"project {project_id}: the server counts {expected} {_plural(kind)} and listed {len(seen)}; "
             "if some were deleted meanwhile, run this again"
         )
 
 
-def _page(api: Api, project_id: str, uuid: str, kind: RunKind, query: str, offset: int) -> Any:
-    body = {
-        "sorting": {
-            "dir": "ascending",
-            "aggregationMode": "none",
-            "sortBy": {"name": SysAttribute.ID, "type": "string"},
-        },
-        "attributeFilters": [{"path": path} for path in _COLUMNS],
-        "query": {"query": query},
-        "pagination": {"limit": _PAGE, "offset": offset},
-    }
-    params = {"projectIdentifier": uuid, "type": _WIRE_KINDS[kind]}
-    try:
-        return api.post(f"{LEADERBOARD}/leaderboard/entries/search", params, body)
-    except RefusedError as error:
-        hint = f"; is the query right? {query}" if error.status == 400 and query else ""
-        raise SourceError(
-            f"project {project_id}: its {_plural(kind)} cannot be listed: {error}{hint}"
-        ) from None
+@dataclass(frozen=True)
+class _Page:
+    """An answer of a search."""
+
+    matching: int
+    """How many there are in all."""
+    rows: int
+    listed: list[Listed]
+    """Of the rows those that say their id: the count at the end tells that the others are missing."""
+
+
+def _window(api: Api, project_id: str, uuid: str, kind: RunKind, query: str) -> Iterator[_Page]:
+    """The pages of one search, as far as the server gives them: one at least."""
+    for offset in range(0, _WINDOW, _PAGE):
+        body = {
+            "sorting": {
+                "dir": "ascending",
+                "aggregationMode": "none",
+                "sortBy": {"name": SysAttribute.ID, "type": "string"},
+            },
+            "attributeFilters": [{"path": path} for path in _COLUMNS],
+            "query": {"query": query},
+            "pagination": {"limit": _PAGE, "offset": offset},
+        }
+        try:
+            page = api.post(
+                f"{LEADERBOARD}/leaderboard/entries/search",
+                {"projectIdentifier": uuid, "type": _WIRE_KINDS[kind]},
+                body,
+                partial(_read_page, project_id, kind),
+            )
+        except RefusedError as error:
+            hint = f"; is the query right? {query}" if error.status == 400 and query else ""
+            raise SourceError(
+                f"project {project_id}: its {_plural(kind)} cannot be listed: {error}{hint}"
+            ) from None
+        yield page
+        if page.rows < _PAGE:
+            return
+
+
+def _read_page(project_id: str, kind: RunKind, answer: Any) -> _Page:
+    entries = answer["entries"]
+    listed = (_listed(project_id, kind, entry) for entry in entries)
+    return _Page(
+        int(answer["matchingItemCount"]), len(entries), [each for each in listed if each is not None]
+    )
 
 
 def _listed(project_id: str, kind: RunKind, entry: Any) -> Listed | None:
-    """None for an entry that says no id: the count at the end tells that it is missing."""
+    """None for an entry that says no id."""
     values = {}
     for raw in entry["attributes"]:
         attribute = Attribute.of_json(raw)
-        try:
-            values[attribute.path] = attribute.value
-        except ValueError:
-            continue
+        if attribute.path in _COLUMNS:
+            with suppress(ValueError):
+                values[attribute.path] = attribute.value
     run_id, name, modified = (values.get(path) for path in _COLUMNS[:3])
     if not isinstance(run_id, str):
         return None

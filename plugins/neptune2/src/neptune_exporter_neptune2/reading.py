@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from neptune_exporter.contract import (
     AttributeFailure,
@@ -23,6 +24,7 @@ from neptune_exporter_neptune2.ahead import Outcome, ahead, attempt
 from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.filereading import FileReader
 from neptune_exporter_neptune2.files import Downloads
+from neptune_exporter_neptune2.rows import failure_of
 from neptune_exporter_neptune2.values import Attribute
 
 _PARAMETERS = 2000
@@ -77,14 +79,9 @@ class RunReader:
         """
         handle = self.request.run.handle
         try:
-            answer = self.means.api.get(f"{LEADERBOARD}/attributes", {"experimentId": handle})
-            return sorted((Attribute.of_json(a) for a in answer["attributes"]), key=lambda a: a.path)
+            return self.means.api.get(f"{LEADERBOARD}/attributes", {"experimentId": handle}, _attributes_of)
         except SourceError as error:
             raise SourceError(f"{self._key}: its attributes cannot be listed: {error}") from None
-        except (KeyError, TypeError) as error:
-            raise SourceError(
-                f"{self._key}: the server's list of attributes is no such list: {error!r}"
-            ) from None
 
     def _parameters(self, attributes: Sequence[Attribute]) -> Iterator[ReadEvent]:
         for start in range(0, len(attributes), _PARAMETERS):
@@ -93,7 +90,7 @@ class RunReader:
                 try:
                     values.append((attribute.path, attribute.type, attribute.value))
                 except ValueError as error:
-                    yield self._failure(attribute, SourceError(str(error)))
+                    yield failure_of(self._key, attribute, SourceError(str(error)))
                 if attribute.wire_type == "float" and attribute.properties.get("value") is None:
                     self.notes.append(f"{attribute.path}: the server gave null for its number; kept as NaN")
             if values:
@@ -114,7 +111,7 @@ class RunReader:
                     if batch is not None:
                         yield RunRows(self._key, batch)
             except SourceError as error:
-                yield self._failure(first.attribute, error)
+                yield failure_of(self._key, first.attribute, error)
             if without_value:
                 self.notes.append(
                     f"{first.attribute.path}: the server gave null for {without_value} values; kept as "
@@ -136,9 +133,8 @@ class RunReader:
             self.notes,
         )
         for event in reader.read(attributes, means.executor, means.connections):
-            yield self._failure(*event) if isinstance(event, tuple) else RunRows(self._key, event)
+            yield event if isinstance(event, AttributeFailure) else RunRows(self._key, event)
 
-    def _failure(self, attribute: Attribute, error: SourceError) -> AttributeFailure:
-        return AttributeFailure(
-            self._key, attribute.path, attribute.type, str(error), getattr(error, "attempts", 1)
-        )
+
+def _attributes_of(answer: Any) -> list[Attribute]:
+    return sorted((Attribute.of_json(listed) for listed in answer["attributes"]), key=lambda a: a.path)

@@ -1,4 +1,4 @@
-"""Rows of files as record batches."""
+"""Rows of files as record batches, and failures of attributes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from neptune_exporter.contract import StoredFile
-from neptune_exporter.model import AttributeType
+from neptune_exporter.contract import AttributeFailure, SourceError, StoredFile
+from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
+from neptune_exporter_neptune2.values import Attribute
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class FileRow:
     step: float | None = None
     time: int | None = None
     """Milliseconds since 1970."""
+    warning: str | None = None
+    """What is wrong with it although it was stored: told as a failure, and read again next time."""
 
 
 def file_batch(rows: Sequence[FileRow]) -> pa.RecordBatch:
@@ -36,3 +39,9 @@ def file_batch(rows: Sequence[FileRow]) -> pa.RecordBatch:
         **step_columns(pa.array([r.step for r in rows], pa.float64())),
     }
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+
+def failure_of(run: RunKey, attribute: Attribute, error: SourceError, more: int = 0) -> AttributeFailure:
+    """The failure of an attribute, of which `more` things failed after the first."""
+    message = f"{error} (and {more} more of it failed)" if more else str(error)
+    return AttributeFailure(run, attribute.path, attribute.type, message, getattr(error, "attempts", 1))

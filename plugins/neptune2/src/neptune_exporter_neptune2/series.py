@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from neptune_exporter.contract import SourceError, TransientError
+from neptune_exporter.contract import SourceError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, VALUE_COLUMN, step_columns
 from neptune_exporter_neptune2.ahead import ahead
@@ -60,8 +60,8 @@ def fetch(api: Api, run_handle: str, attribute: Attribute, offset: int) -> Point
         "limit": PAGE,
         "offset": offset,
     }
-    answer = api.get(f"{LEADERBOARD}/attributes/series/{_ENDPOINTS[attribute.type]}", params)
-    return decode(answer, attribute.type)
+    url = f"{LEADERBOARD}/attributes/series/{_ENDPOINTS[attribute.type]}"
+    return api.get(url, params, lambda answer: decode(answer, attribute.type))
 
 
 def pages(
@@ -97,19 +97,17 @@ def decode(answer: Any, kind: AttributeType) -> Points:
     """A page's JSON.
 
     Raises:
-        TransientError: it is no page of a series.
+        KeyError, TypeError, ValueError, OverflowError: it is no page of a series.
     """
+    points, total, without = answer["values"], int(answer["totalItemCount"]), 0
     try:
-        points, total, without = answer["values"], int(answer["totalItemCount"]), 0
-        try:
-            columns = pa.array(points, _POINTS[kind]).flatten()
-            if any(column.null_count for column in columns):
-                columns = _carefully(points, kind)
-                without = sum(p.get("value") is None for p in points)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-            columns = _carefully(points, kind)
-    except (KeyError, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
-        raise TransientError(f"the server's answer is no page of a series: {type(error).__name__}") from None
+        columns = pa.array(points, _POINTS[kind]).flatten()
+        is_plain = not any(column.null_count for column in columns)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        is_plain = False
+    if not is_plain:
+        columns = _carefully(points, kind)
+        without = sum(point.get("value") is None for point in points)
     times, steps, values = columns
     return Points(times, steps, values, total, without)
 

@@ -53,7 +53,7 @@ class Attribute:
         properties = listed.get(f"{wire_type}Properties")
         kind = _TYPES.get(wire_type, AttributeType.STRING)
         return cls(
-            str(listed["name"]), kind, wire_type, properties if isinstance(properties, Mapping) else {}
+            clean(str(listed["name"])), kind, wire_type, properties if isinstance(properties, Mapping) else {}
         )
 
     @property
@@ -90,15 +90,11 @@ def number(value: object) -> float:
 
 def clean(text: str) -> str:
     """The text with U+FFFD in place of each half of a surrogate pair, which UTF-8 cannot hold."""
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _has_half(text) else text
-
-
-def _has_half(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return True
-    return False
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def milliseconds(text: str) -> int:

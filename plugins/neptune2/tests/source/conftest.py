@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from neptune_exporter.contract import Secret, Source
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.model import RunKey
 from neptune_exporter_neptune2.plugin import make_source, neptune_exporter_sources
 from neptune_exporter_neptune2.settings import Neptune2Settings
 from neptune_exporter_neptune2.testing import FakeProject, Neptune2Server, Options
@@ -65,6 +67,31 @@ class Exporter:
     @property
     def dataset(self) -> Dataset:
         return Dataset(self.folder / "data", self.folder / "files")
+
+    def rows(
+        self, run_id: str, path: str | None = None, project_id: str = "team/cats"
+    ) -> list[dict[str, Any]]:
+        """Rows of an exported run without their null columns; of one attribute if a path is given."""
+        (run,) = (run for run in self.dataset.runs(project_id) if run.key.run_id == run_id)
+        found = [row for batch in run.batches() for row in batch.to_pylist()]
+        taken = [row for row in found if path in (None, row["attribute_path"])]
+        return [{name: cell for name, cell in row.items() if cell is not None} for row in taken]
+
+    def value(self, run_id: str, path: str, column: str) -> Any:
+        (row,) = self.rows(run_id, path)
+        return row.get(column)
+
+    def content(self, run_id: str, row: dict[str, Any]) -> bytes:
+        """The file that a row names."""
+        run = self.dataset.run(RunKey("team/cats", run_id))
+        assert run is not None
+        with run.open_file(row["file_value"]["path"]) as stream:
+            return stream.read()
+
+    def notes(self, run_id: str) -> tuple[str, ...]:
+        run = self.dataset.run(RunKey("team/cats", run_id))
+        assert run is not None
+        return run.notes
 
     def __call__(
         self,

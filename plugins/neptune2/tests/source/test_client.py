@@ -1,0 +1,139 @@
+"""What the plugin uses of the inside of the client is there, and does what is said of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+from typing import Any
+
+import pytest
+import requests
+from neptune.internal.backends.hosted_neptune_backend import HostedNeptuneBackend
+from neptune.internal.credentials import Credentials
+
+from neptune_exporter.contract import MissingDependencyError, Secret, SourceError
+from neptune_exporter_neptune2.client import Connection
+from neptune_exporter_neptune2.testing import FakeProject, Fault, Neptune2Server
+
+from .conftest import Serve
+
+PROJECTS = "/api/backend/v1/projects"
+
+
+@pytest.fixture
+def server(serve: Serve) -> Neptune2Server:
+    return serve(FakeProject("team", "cats"))
+
+
+def connection_to(server: Neptune2Server, timeout: float = 5) -> Connection:
+    return Connection(Secret(server.tokens.api_token), 4, timeout)
+
+
+def authorizations(server: Neptune2Server) -> list[str | None]:
+    seen: list[str | None] = []
+    server.fail(Fault(skip=10**9, where=lambda r: bool(seen.append(r.headers.get("authorization"))) or True))  # type: ignore[func-returns-value]
+    return seen
+
+
+def test_the_parts_of_the_client(server: Neptune2Server) -> None:
+    backend: Any = HostedNeptuneBackend(Credentials.from_token(server.tokens.api_token))
+    http = backend._http_client
+    assert isinstance(http.session, requests.Session)
+    assert http.ssl_verify in (True, False)
+    assert http.ssl_cert is None
+    assert backend._client_config.api_url == server.url
+    request = http.authenticator.apply(requests.Request("GET", server.url))
+    prepared = http.session.prepare_request(request)
+    token = http.authenticator.auth.session.token["access_token"]
+    assert prepared.headers["Authorization"] == f"Bearer {token}"
+    assert http.authenticator.auth.token_expires_at > 0
+
+
+def test_a_renewed_token_is_another_one(server: Neptune2Server) -> None:
+    connection = connection_to(server)
+    connection.send("GET", PROJECTS)
+    server.tokens.expire()
+    refused = connection.send("GET", PROJECTS)
+    assert refused.status_code == 401
+    issued = server.tokens.issued
+    connection.renew_token(refused)
+    assert connection.send("GET", PROJECTS).status_code == 200
+    connection.renew_token(refused)  # late: somebody else was faster
+    assert connection.send("GET", PROJECTS).status_code == 200
+    assert server.tokens.issued == issued + 1
+
+
+def test_requests_are_made_once_whatever_the_answer(server: Neptune2Server) -> None:
+    connection = connection_to(server)
+    server.requests.clear()
+    for status in (400, 408, 429, 500, 503):
+        server.fail(Fault(PROJECTS, status=status, headers={"Retry-After": "7"}))
+        answer = connection.send("GET", PROJECTS)
+        assert (answer.status_code, answer.headers["retry-after"]) == (status, "7")
+    assert sum(r.path == PROJECTS for r in server.requests) == 5
+
+
+def test_a_hang_ends_with_the_timeout(server: Neptune2Server) -> None:
+    connection = connection_to(server, timeout=1)
+    server.fail(Fault(PROJECTS, delay=3600))
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        connection.send("GET", PROJECTS)
+
+
+def test_the_token_is_for_the_server_of_the_api_only(server: Neptune2Server, serve: Serve) -> None:
+    other = serve()  # of another port
+    connection = connection_to(server)
+    here, there = authorizations(server), authorizations(other)
+    connection.send("GET", PROJECTS)
+    connection.send("GET", other.url + "/signed?x=1")
+    assert str(here[-1]).startswith("Bearer ")
+    assert there == [None]
+
+
+def test_proxies_and_certificates_of_the_environment_count(
+    server: Neptune2Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connection_to(server)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/some/ca.pem")
+    settings = connection._environment("https://neptune.example/")
+    assert settings["proxies"]["https"] == "http://127.0.0.1:9"
+    assert settings["verify"] == "/some/ca.pem"
+    monkeypatch.delenv("https_proxy")
+    assert connection._environment("https://neptune.example/") is settings
+
+
+@pytest.mark.parametrize("version", ["1.13.0", "2.0.0", "0.9"])
+def test_refuses_versions_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr(import_module("neptune.version"), "version", version)
+    with pytest.raises(MissingDependencyError, match=f"neptune-client {version} .* install neptune-client"):
+        Connection(Secret("x"), 1, 1)
+
+
+def test_a_missing_client_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "neptune.version", None)
+    with pytest.raises(MissingDependencyError, match=r"install neptune-client>=1\.14,<2"):
+        Connection(Secret("x"), 1, 1)
+
+
+def test_the_client_does_not_write_to_standard_output(
+    server: Neptune2Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    connection_to(server)
+    for name in ("neptune", "neptune_no_prefix"):
+        logging.getLogger(name).error("something")
+    assert capfd.readouterr().out == ""
+
+
+def test_a_server_that_is_not_there_is_one_line(
+    server: Neptune2Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neptune.common.backends.utils.retries_timeout", 0)
+    server.stop()
+    with pytest.raises(SourceError) as caught:
+        connection_to(server)
+    assert "\n" not in str(caught.value)
+    assert server.tokens.api_token not in str(caught.value)
