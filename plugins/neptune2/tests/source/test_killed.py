@@ -1,0 +1,111 @@
+"""An export that is killed and run again until it is done is like one that was never disturbed."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.testing import difference, facts_of_exported
+from neptune_exporter.testing.commands import CommandLine
+from neptune_exporter.testing.facts import Facts
+from neptune_exporter_neptune2.testing import (
+    Attribute,
+    FakeProject,
+    File,
+    FileSet,
+    FloatSeries,
+    Image,
+    ImageSeries,
+    Int,
+    Neptune2Server,
+    StringSeries,
+)
+
+from .conftest import Serve
+
+PROJECT = "team/cats"
+RUNS = 40
+EXPORT = ("export", "--exporter", "neptune2", "-p", PROJECT)
+
+
+def attributes(number: int) -> dict[str, Attribute]:
+    steps = [n // 2 for n in range(1500 + number)]
+    return {
+        "n": Int(number),
+        "m": FloatSeries([float(s) for s in steps], steps),
+        "nan": FloatSeries([float("nan"), number]),
+        "log": StringSeries([f"{number} {n}" for n in range(5)]),
+        "image": ImageSeries(tuple(Image(b"%d %d" % (number, n), float(n)) for n in range(2))),
+        "model": File(b"%d" % number * 50_000, "pt"),
+        "set": FileSet({"a": b"%d" % number}),
+    }
+
+
+@pytest.fixture
+def server(serve: Serve) -> Neptune2Server:
+    project = FakeProject("team", "cats")
+    for number in range(RUNS):
+        project.add_run(attributes(number))
+    server = serve(project)
+    server.latency = 0.005
+    return server
+
+
+def command_in(folder: Path, server: Neptune2Server) -> CommandLine:
+    folder.mkdir()
+    return CommandLine(folder, ["neptune_exporter_neptune2.source"], server.environment)
+
+
+def facts(folder: Path) -> dict[str, Facts]:
+    dataset = Dataset(folder / "exports" / "data", folder / "exports" / "files")
+    return {str(run.key): facts_of_exported(run) for run in dataset.runs(PROJECT)}
+
+
+def test_killed_at_any_moment(server: Neptune2Server, tmp_path: Path) -> None:
+    undisturbed = command_in(tmp_path / "undisturbed", server)
+    undisturbed.run(*EXPORT, "--dry-run")
+    started = time.monotonic()
+    undisturbed.run(*EXPORT)
+    took = time.monotonic() - started
+    expected = facts(undisturbed.folder)
+    assert len(expected) == RUNS
+    command = command_in(tmp_path / "disturbed", server)
+    chance = random.Random(7)
+    published = []
+    for _ in range(12):
+        done = replace(command, seconds=took * chance.uniform(0.4, 1.0)).run(*EXPORT, expect=None)
+        published.append(len(facts(command.folder)))
+        if done.exit_code == 0:
+            break
+        assert done.exit_code == -signal.SIGKILL, done.output
+    else:
+        command.run(*EXPORT)
+    assert any(0 < number < RUNS for number in published), published
+    found = facts(command.folder)
+    assert found.keys() == expected.keys()
+    for key, wanted in expected.items():
+        assert not difference(wanted, found[key]), key
+    command.run("verify")
+
+
+@pytest.mark.parametrize(
+    "failpoint",
+    ["export.rows-written:40", "export.before-publish:5", "export.run-published:3", "dataset.file-written:9"],
+)
+def test_killed_at_a_failpoint(server: Neptune2Server, tmp_path: Path, failpoint: str) -> None:
+    command = command_in(tmp_path / "disturbed", server)
+    command.run_until_killed(failpoint, *EXPORT)
+    command.run(*EXPORT)
+    found = facts(command.folder)
+    assert len(found) == RUNS
+    for number in range(RUNS):
+        of_run = found[f"{PROJECT}:SAN-{number + 1}"]
+        assert sum(n for fact, n in of_run.items() if fact.path == "m") == 1500 + number
+        assert sum(n for fact, n in of_run.items() if fact.path == "image") == 2
+    command.run("verify")
