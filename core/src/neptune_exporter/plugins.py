@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DISABLE_VARIABLE = "NEPTUNE_EXPORTER_DISABLE_PLUGINS"
 """Names of plugins or distributions, separated by commas, that are not even imported."""
 
+EXTRAS = frozenset({"neptune2", "neptune3", "offline", "pluto"})
+"""Plugins that the distribution `neptune-exporter` has as extras: what to install is known."""
+
 RESERVED_FLAGS = frozenset(
     {
         *("--help", "--version", "--verbose", "--no-progress", "--log-file", "--config", "--no-plugins"),
@@ -87,6 +90,8 @@ class PluginRegistry:
     """All plugins of this installation."""
 
     plugins: tuple[Plugin, ...]
+    builtin_only: bool = False
+    """Others were not even looked for."""
     _by_name: dict[tuple[Kind, str], list[Plugin]] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,7 +105,8 @@ class PluginRegistry:
         cls, *, builtin_only: bool = False, environ: Mapping[str, str] = os.environ
     ) -> PluginRegistry:
         """Load every plugin, each on its own. Never raises because of one."""
-        return cls(tuple(_builtin() if builtin_only else [*_builtin(), *_installed(environ)]))
+        plugins = _builtin() if builtin_only else [*_builtin(), *_installed(environ)]
+        return cls(tuple(plugins), builtin_only)
 
     def source(self, name: str) -> SourceSpec:
         """The exporter of this name.
@@ -125,7 +131,9 @@ class PluginRegistry:
 
     def available(self, kind: Kind) -> str:
         """The names of a kind, for messages."""
-        return ", ".join(spec.name for spec in self.specs(kind)) or "none; install a plugin"
+        if names := ", ".join(spec.name for spec in self.specs(kind)):
+            return names
+        return "none with --no-plugins" if self.builtin_only else f"none; {_install('all')}"
 
     def conflicts(self) -> dict[tuple[Kind, str], list[Plugin]]:
         """What several plugins provide under one name, so that none of it can be selected."""
@@ -151,7 +159,12 @@ class PluginRegistry:
                     raise UsageError(
                         f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
                     )
-        raise UsageError(f"there is no {kind} {name}; available: {self.available(kind)}")
+        known = f"; {_install(name)}" if name in EXTRAS and self.specs(kind) else ""
+        raise UsageError(f"there is no {kind} {name}; available: {self.available(kind)}{known}")
+
+
+def _install(extra: str) -> str:
+    return f'to install: pip install "neptune-exporter[{extra}]", or uv sync --extra {extra}'
 
 
 def _find(plugin: Plugin, key: tuple[Kind, str]) -> Spec:

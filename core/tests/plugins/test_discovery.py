@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from neptune_exporter.contract import API_VERSION, NeptuneExporterError, UsageError
-from neptune_exporter.plugins import Plugin, PluginRegistry
+from neptune_exporter.plugins import EXTRAS, Plugin, PluginRegistry
 
 GOOD = """
 from neptune_exporter.contract import SourceSpec, SinkSpec, hookimpl
@@ -171,6 +171,21 @@ def test_an_unknown_name_says_what_there_is(distributions: Any) -> None:
     with pytest.raises(UsageError, match="there is no loader three; available: one, two") as caught:
         PluginRegistry.discover().sink("three")
     assert caught.value.exit_code == 2
+
+
+def test_a_plugin_of_ours_that_is_not_installed_says_what_installs_it(distributions: Any) -> None:
+    distributions.add("acme-one", GOOD.format(name="one"))
+    found = PluginRegistry.discover().plugins
+    registry = PluginRegistry(tuple(plugin for plugin in found if plugin.name not in EXTRAS))
+    with pytest.raises(
+        UsageError, match=r'available: one; to install: pip install "neptune-exporter\[pluto\]"'
+    ):
+        registry.sink("pluto")
+    with pytest.raises(UsageError, match=r"available: one$"):
+        registry.sink("two")
+    assert 'none; to install: pip install "neptune-exporter[all]"' in PluginRegistry(()).available("loader")
+    with pytest.raises(UsageError, match=r"available: none with --no-plugins$"):
+        PluginRegistry.discover(builtin_only=True).sink("pluto")
 
 
 def test_registering_the_plugins_of_the_workspace_imports_no_sdk(tmp_path: Path) -> None:
