@@ -12,8 +12,10 @@ from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
+from neptune_exporter_pluto.cachefile import LineOwners, LoadedCache
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.state import Target
 
 from .conftest import MakeSink
 from .reading import read_run
@@ -187,3 +189,72 @@ def test_a_run_that_was_removed_is_loaded_anew(server: RehearsalServer, make_sin
     server.runs._by_external.pop((run.project.name, run.external_id))
     again = load(make_sink)
     assert not again.already_loaded and int(again.target_id) in server.runs.by_id
+
+
+# The files themselves.
+
+TARGET = Target("account", "host", "team/all")
+
+
+def test_the_first_claim_stays_whoever_else_claims(tmp_path: Path) -> None:
+    """Two processes append to one file; what was known must not be forgotten for what is read later."""
+    ours, theirs = LineOwners(tmp_path / "owners"), LineOwners(tmp_path / "owners")
+    assert ours.claim("line", TARGET, "first")
+    with (tmp_path / "owners").open("ab") as file:  # a claim that raced with ours and came second
+        file.write(b'{"line":"line","run":"000000000000"}\n{"line":"other","run":"000000000000"}\n')
+    for owners in (ours, theirs, LineOwners(tmp_path / "owners")):
+        assert owners.claim("line", TARGET, "first")
+        assert not owners.claim("line", TARGET, "second")
+        assert not owners.claim("other", TARGET, "first")
+
+
+def test_of_two_claims_at_once_the_first_in_the_file_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "owners"
+    ours, theirs = LineOwners(path), LineOwners(path)
+    original = Path.open
+
+    def overtaken(self: Path, *args: object, **options: object) -> object:
+        if args == ("ab",):
+            monkeypatch.undo()
+            assert theirs.claim("line", TARGET, "theirs")
+        return original(self, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", overtaken)
+    assert not ours.claim("line", TARGET, "ours")
+    assert theirs.claim("line", TARGET, "theirs")
+
+
+def test_a_list_that_others_change_is_read_anew(tmp_path: Path) -> None:
+    cache = LoadedCache(tmp_path / "folder" / "list")
+    assert "a::b" not in cache
+    cache.add("a::b")
+    write(cache.path, "a::b", "c::d")
+    assert "c::d" in cache and "a::b" in cache
+    cache.path.write_text("c::d")  # without a line break at its end
+    assert "a::b" not in cache
+    cache.add("e::f")
+    cache.add("e::f")
+    assert cache.path.read_text() == "c::d\ne::f\n"
+    cache.path.unlink()
+    assert "c::d" not in cache
+
+
+def test_many_runs_do_not_read_the_list_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    original = Path.read_text
+
+    def counted(self: Path, *args: object, **options: object) -> str:
+        reads.append(self)
+        return original(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "read_text", counted)
+    cache, owners = LoadedCache(tmp_path / "list"), LineOwners(tmp_path / "owners")
+    for number in range(50):
+        assert f"a::{number}" not in cache
+        assert owners.claim(f"a::{number}", TARGET, str(number))
+        cache.add(f"a::{number}")
+    assert len(reads) <= 2

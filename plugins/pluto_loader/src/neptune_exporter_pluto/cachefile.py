@@ -8,6 +8,7 @@ taking one out asks for the run to be loaded again.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -21,37 +22,73 @@ DEFAULT_NAME = ".pluto_upload_cache.txt"
 OWNERS_NAME = "cache-lines.jsonl"
 
 
-class LoadedCache:
-    """The file. A missing one is an empty one."""
+class _Appended:
+    """A text file that is appended to and, whenever somebody else has changed it, read anew."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
+        self._seen: tuple[int, int, int] | None = None
+        self._lines: dict[str, None] = {}
 
-    def __contains__(self, line: str) -> bool:
-        try:
-            text = self.path.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return False
-        return line in (each.strip() for each in text.splitlines())
+    def lines(self) -> dict[str, None]:
+        """All lines, in order, as the file holds them now. A missing file is an empty one."""
+        with self.lock:
+            now = self._signature()
+            if now is None:
+                self._lines = {}
+            elif now != self._seen:
+                text = self.path.read_text("utf-8", "replace")
+                self._lines = dict.fromkeys(line.strip() for line in text.split("\n") if line.strip())
+            self._seen = now
+            return self._lines
 
-    def add(self, line: str) -> None:
-        """Append a line, on disk when this returns; one that is there is not repeated."""
-        with self._lock:
-            if line in self:
-                return
+    def append(self, line: str) -> None:
+        """Add a line, on disk when this returns."""
+        with self.lock:
+            known = self.lines()
+            expected = self._seen[0] if self._seen is not None else 0
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
+                data = line.encode() + b"\n"
                 if file.tell() > 0 and not self._ends_with_newline():
-                    file.write(b"\n")
-                file.write(line.encode() + b"\n")
+                    data = b"\n" + data
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            known[line] = None
+            now = self._signature()
+            # Whoever else has appended meanwhile must be read, so the file does not count as seen then.
+            self._seen = now if now is not None and now[0] == expected + len(data) else None
+
+    def _signature(self) -> tuple[int, int, int] | None:
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
     def _ends_with_newline(self) -> bool:
         with self.path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
+
+
+class LoadedCache:
+    """The list of the public page."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _Appended(path)
+
+    def __contains__(self, line: str) -> bool:
+        return line in self._file.lines()
+
+    def add(self, line: str) -> None:
+        """Append a line, on disk when this returns; one that is there is not repeated."""
+        with self._file.lock:
+            if line not in self:
+                self._file.append(line)
 
 
 def cache_line(target_project: str, run_name: str) -> str:
@@ -60,36 +97,32 @@ def cache_line(target_project: str, run_name: str) -> str:
 
 
 class LineOwners:
-    """Which run a line of the cache stands for: the first that claimed it.
+    """Which run a line of the list stands for: the first that claimed it.
 
     Two runs may have one name, two projects one target, and a list knows neither hosts
     nor accounts. Without this a line that was written for one would hide the others.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
+        self._file = _Appended(path)
+        self._owners: dict[str, str] = {}
+        self._read = 0
 
     def claim(self, line: str, target: Target, run: str) -> bool:
         """Whether the line stands for this run of this target. From now on it does, if it stood for none."""
         mine = digest(target.account, target.host, target.project, run)
-        with self._lock:
-            owner = self._owners().get(line)
-            if owner is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                with self._path.open("ab") as file:
-                    file.write(orjson.dumps({"line": line, "run": mine}) + b"\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-            return owner in (None, mine)
+        with self._file.lock:
+            if line not in self._known():
+                self._file.append(orjson.dumps({"line": line, "run": mine}).decode())
+            return self._known()[line] == mine
 
-    def _owners(self) -> dict[str, str]:
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return {}
-        owners: dict[str, str] = {}
-        for each in content[: content.rfind(b"\n") + 1].splitlines():
-            record = orjson.loads(each)
-            owners.setdefault(record["line"], record["run"])
-        return owners
+    def _known(self) -> dict[str, str]:
+        lines = self._file.lines()
+        if len(lines) < self._read:  # somebody has removed some
+            self._owners, self._read = {}, 0
+        new = list(itertools.islice(reversed(lines), len(lines) - self._read))
+        for text in reversed(new):
+            record = orjson.loads(text)
+            self._owners.setdefault(record["line"], record["run"])
+        self._read = len(lines)
+        return self._owners
