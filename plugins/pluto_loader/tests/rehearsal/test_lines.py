@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neptune_exporter_pluto.rehearsal import metric_lines, record_lines
@@ -217,6 +217,7 @@ REGULAR = st.fixed_dictionaries(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # how fast the machine is, is not tested
 @given(st.lists(st.one_of(REGULAR, REGULAR, LINES), min_size=1, max_size=5), st.booleans())
 def test_both_readers_of_metrics_agree(lines: list[Any], ascii_only: bool) -> None:
     text = b"\n".join(json.dumps(line, ensure_ascii=ascii_only).encode("utf-8", "replace") for line in lines)
