@@ -1,12 +1,15 @@
-"""The Pluto loader against the limit: the same bytes, encoded beforehand, posted over as many connections.
+"""The Pluto loader against the limit: the same bytes, encoded beforehand, sent over as many connections.
 
-    python benchmarks/load.py [--rounds 3] [--longest 10000000] [--memory]
+    python benchmarks/load.py [--rounds 3] [--longest 10000000] [--only PIECE …] [--memory [PART …]]
+
+There are two limits: posting only the points and rows, and sending every request of
+the load (runs, config, names, uploads). For few large runs they are much the same.
 
 The server is a strict local Pluto that counts, in a process of its own. Limit and
 loader take turns, so that other work on the machine meets both alike, and the median
 of each is told. Beside the time on the clock stands the processor time of the client
 and of the server: on a busy machine only that says what a change is worth. `--longest 100000000` extends the
-table of growth, `--memory` loads 50 M points, 5 M lines, 100,000 files and 5 GB.
+table of growth, `--memory` loads 50 M points, 5 M lines, 100,000 files and one file of 5 GB.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -37,15 +41,37 @@ from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
 from neptune_exporter.testing import old_layout
-from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.plugin import neptune_exporter_sinks
 from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_pluto.transport import Transport
 
 (SPEC,) = neptune_exporter_sinks()
 CONNECTIONS = 4
 PROJECT = "acme/standard"
 _START = 1_700_000_000_000
 _NUMBERS = itertools.count(1)
+PARTS = ("points", "lines", "files", "large-file")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A dataset that is loaded beside its limits."""
+
+    label: str
+    runs: int = 4
+    shape: old_layout.Shape = old_layout.STANDARD
+    latency: float = 0.0
+    """Seconds that the server waits with every answer."""
+
+
+_LONG = old_layout.Shape(steps=80_000, lines=8_000, histograms=400, files=200)
+_SMALL = old_layout.Shape(metrics=20, steps=80, parameters=20, lines=10, histograms=2, files=1)
+COMPARED = {
+    "standard": Compared("standard, 4 runs"),
+    "latency": Compared("standard, 50 ms latency", latency=0.05),
+    "one": Compared("as much in one run", 1, _LONG),
+    "many": Compared("as much in 1,000 runs", 1_000, _SMALL),
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +124,7 @@ def load(server: Server, folder: Path, workers: int = 2) -> tuple[float, LoadRes
             project_name=f"benchmark/{next(_NUMBERS)}",
             base_dir=Path(state),
             connections=CONNECTIONS,
+            file_chunk_sleep=0.0,
         )
         options = LoadJobOptions(
             folder / "data", folder / "files", load=LoadOptions(), workers=workers, verify=False
@@ -113,40 +140,61 @@ def load(server: Server, folder: Path, workers: int = 2) -> tuple[float, LoadRes
     return took, result
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A request as it went over the wire."""
+
+    method: str
+    url: str
+    content: bytes
+    headers: Mapping[str, str]
+    params: Mapping[str, str | int]
+
+    @property
+    def is_ingest(self) -> bool:
+        return "/ingest/" in self.url
+
+
 @contextmanager
-def recorded() -> Iterator[list[tuple[str, str, int, bytes]]]:
-    """What is posted to the ingest while the block runs: route, project, run, body."""
-    bodies: list[tuple[str, str, int, bytes]] = []
-    original = PlutoApi.ingest
+def recorded() -> Iterator[list[Sent]]:
+    """All requests of what is done in the block, uploads included."""
+    sent: list[Sent] = []
+    once, put = Transport._once, Transport.put
 
-    def ingest(
-        self: PlutoApi, kind: str, project: str, run_id: int, lines: bytes, *, repeatable: bool
-    ) -> None:
-        bodies.append((kind, project, run_id, lines))
-        original(self, kind, project, run_id, lines, repeatable=repeatable)
+    def record_once(self: Transport, method: str, url: str, *args: Any, **request: Any) -> bytes:
+        headers = {"Authorization": self._authorization, **request.get("headers", {})}
+        sent.append(Sent(method, url, request.get("content", b""), headers, request.get("params", {})))
+        return once(self, method, url, *args, **request)
 
-    PlutoApi.ingest = ingest  # type: ignore[method-assign]
+    def record_put(
+        self: Transport, url: str, what: str, content: Any, headers: Mapping[str, str]
+    ) -> httpx.Response:
+        data = content if isinstance(content, bytes) else b"".join(content)
+        sent.append(Sent("PUT", url, data, headers, {}))
+        return put(self, url, what, data, headers)
+
+    Transport._once, Transport.put = record_once, record_put  # type: ignore[method-assign, assignment]
     try:
-        yield bodies
+        yield sent
     finally:
-        PlutoApi.ingest = original  # type: ignore[method-assign]
+        Transport._once, Transport.put = once, put  # type: ignore[method-assign]
 
 
-def post_all(server: Server, bodies: list[tuple[str, str, int, bytes]]) -> float:
-    """Seconds that posting takes when there is nothing else to do."""
-    headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/x-ndjson"}
+def send_all(sent: Sequence[Sent]) -> None:
+    """The requests, when there is nothing else to do; over as many connections as the loader uses."""
     limits = httpx.Limits(max_connections=CONNECTIONS)
     with httpx.Client(timeout=300, trust_env=False, limits=limits) as client:
 
-        def post(item: tuple[str, str, int, bytes]) -> None:
-            kind, project, run_id, body = item
-            own = headers | {"X-Run-Id": str(run_id), "X-Project-Name": project}
-            client.post(f"{server.url}/ingest/{kind}", content=body, headers=own).raise_for_status()
+        def send(each: Sent) -> None:
+            options = {
+                "content": each.content,
+                "headers": dict(each.headers),
+                "params": dict(each.params) or None,
+            }
+            client.request(each.method, each.url, **options).raise_for_status()  # type: ignore[arg-type]
 
-        started = time.perf_counter()
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            list(pool.map(post, bodies))
-        return time.perf_counter() - started
+            list(pool.map(send, sent))
 
 
 @dataclass(frozen=True)
@@ -172,24 +220,34 @@ def median(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def compare(label: str, folder: Path, rounds: int, latency: float = 0.0) -> None:
+def compare(compared: Compared, folder: Path, rounds: int) -> None:
     with counting_server() as server:
-        with recorded() as bodies:
+        with recorded() as sent:
             _, result = load(server, folder)
         points = result.counts["points"]
-        server.set(latency=latency)
-        limits, loads = [], []
+        ingest = [each for each in sent if each.is_ingest]
+        server.set(latency=compared.latency)
+        work: dict[str, Callable[[], object]] = {
+            "ingest": lambda: send_all(ingest),
+            "all": lambda: send_all(sent),
+            "loader": lambda: load(server, folder),
+        }
+        costs: dict[str, list[Cost]] = {name: [] for name in work}
         for _ in range(rounds):
-            limits.append(cost_of(server, lambda: post_all(server, bodies)))
-            loads.append(cost_of(server, lambda: load(server, folder)))
-    limit, loader = median(limits), median(loads)
-    print(f"{label}: {points:,} points, {sum(len(b) for *_, b in bodies) / points:.1f} bytes each")
-    for name, cost in (("limit", limit), ("loader", loader)):
+            for name, each in work.items():
+                costs[name].append(cost_of(server, each))
+    median_of = {name: median(of_name) for name, of_name in costs.items()}
+    size = sum(len(each.content) for each in ingest)
+    print(f"{compared.label}: {points:,} points, {size / points:.1f} bytes each, {len(sent):,} requests")
+    labels = {"ingest": "limit, points and rows only", "all": "limit, every request", "loader": "loader"}
+    for name, cost in median_of.items():
         print(
-            f"  {name:7} {cost.wall:7.2f} s {points / cost.wall:>11,.0f} points/s   "
-            f"processor: client {cost.client:.2f} s, server {cost.server:.2f} s"
+            f"  {labels[name]:28} {cost.wall:7.2f} s {points / cost.wall:>11,.0f} points/s   "
+            f"processor: client {cost.client:6.2f} s, server {cost.server:6.2f} s"
         )
-    print(f"  ratio   {limit.wall / loader.wall:7.2f}")
+    loader = median_of["loader"].wall
+    ratios = [f"{median_of[name].wall / loader:.2f} of {labels[name]}" for name in ("ingest", "all")]
+    print(f"  the loader reaches {', '.join(ratios)}")
 
 
 def growth(longest: int) -> None:
@@ -205,10 +263,10 @@ def growth(longest: int) -> None:
         points *= 10
 
 
-def memory() -> None:
+def memory(parts: Sequence[str]) -> None:
     """Each load in a process of its own, which tells its peak."""
     print("\nmemory:")
-    for part in ("points", "lines", "files", "large-file"):
+    for part in parts:
         with tempfile.TemporaryDirectory() as name, counting_server() as server:
             write_large(part, Path(name))
             command = [sys.executable, __file__, "--part", name, server.url, server.key]
@@ -272,35 +330,45 @@ def _rows(kind: AttributeType, path: str, number: pa.Array, **columns: pa.Array)
 
 def run_part(folder: str, url: str, key: str) -> None:
     took, result = load(Server(url, key), Path(folder))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_megabytes()
     what = ", ".join(f"{count:,} {name}" for name, count in result.counts.items() if count)
     print(f"{peak:7.0f} MB peak {took:8.1f} s: {what}")
+
+
+def peak_megabytes() -> float:
+    """Of this process alone: `ru_maxrss` of a child begins with the peak of its parent."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(each for each in status.read_text().splitlines() if each.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--longest", type=int, default=10_000_000)
-    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=(*COMPARED, "growth"), help="the default: all of them")
+    parser.add_argument("--memory", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; none: all")
     parser.add_argument("--part", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
         run_part(*arguments.part)
         return
-    small = old_layout.Shape(metrics=20, steps=80, parameters=20, lines=10, histograms=2, files=1)
-    with tempfile.TemporaryDirectory() as name:
-        standard, one, many = (Path(name, part) for part in ("standard", "one", "many"))
-        old_layout.standard(standard / "data", standard / "files")
-        longer = old_layout.Shape(steps=80_000, lines=8_000, histograms=400, files=200)
-        old_layout.standard(one / "data", one / "files", runs=1, shape=longer)
-        old_layout.standard(many / "data", many / "files", runs=1_000, shape=small)
-        compare("standard, 4 runs", standard, arguments.rounds)
-        compare("standard, 50 ms latency", standard, arguments.rounds, latency=0.05)
-        compare("as much in one run", one, arguments.rounds)
-        compare("as much in 1,000 runs", many, 1)
-    growth(arguments.longest)
-    if arguments.memory:
-        memory()
+    if arguments.memory is not None:
+        memory(arguments.memory or PARTS)
+        return
+    wanted = arguments.only or [*COMPARED, "growth"]
+    for piece, compared in COMPARED.items():
+        if piece in wanted:
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                old_layout.standard(
+                    folder / "data", folder / "files", runs=compared.runs, shape=compared.shape
+                )
+                compare(compared, folder, arguments.rounds)
+    if "growth" in wanted:
+        growth(arguments.longest)
 
 
 if __name__ == "__main__":
