@@ -51,6 +51,8 @@ class Creation:
             now = self.journal.current
             assert now is not None
             if now.run_id is not None:
+                if now.reopened:
+                    lifecycle.describe(api, now.run_id, self.facts, self._section(now))
                 return Elsewhere(now.run_id, now.url) if now.elsewhere else None
             created = lifecycle.create(
                 api,
@@ -67,7 +69,7 @@ class Creation:
                 # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at
                 # ended ones.
                 api.set_status(created.run_id, self.facts.status, self.facts.ended)
-                lifecycle.mark(api, created.run_id, self._section(now))
+                lifecycle.describe(api, created.run_id, self.facts, self._section(now))
                 self.journal.note("run", run_id=created.run_id, url=created.url)
                 failpoint("pluto.run-noted")
                 return None

@@ -102,14 +102,12 @@ def create(
         time.sleep(min(_POLL, max(patience / 20, 0.02)))
 
 
-def mark(api: PlutoApi, run_id: int, section: Mapping[str, Any]) -> None:
-    """Write the loader's section of the config: whose run it is, and that it is not yet whole."""
-    api.merge_config(run_id, orjson.dumps({SECTION: section}))
+def describe(api: PlutoApi, run_id: int, facts: RunFacts, section: Mapping[str, Any]) -> None:
+    """The loader's section of the config, parameters and notes. Harmless to repeat.
 
-
-def describe(api: PlutoApi, run_id: int, facts: RunFacts) -> None:
-    """Parameters and notes. Harmless to repeat."""
-    for piece in pieces(facts.config):
+    The section comes first: it tells whose run this is, and that it is not yet whole.
+    """
+    for piece in pieces({SECTION: section, **facts.config}):
         api.merge_config(run_id, piece)
     if facts.notes:
         api.set_notes(run_id, facts.notes)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from neptune_exporter_pluto import lifecycle, metrics
 from neptune_exporter_pluto.config import SECTION, escaped
 from neptune_exporter_pluto.encode.rows import object_row
 from neptune_exporter_pluto.facts import RunFacts
-from neptune_exporter_pluto.files import file_tasks, text_tasks
+from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.histograms import draw
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import NameBook
@@ -79,14 +80,11 @@ class RunLoad:
         api, folder = self.session.api, self.journal.work_folder
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            lifecycle.describe(api, self.run_id, self.facts)
             texts = self._send_rows()
-            self._send_files(texts)
+            self._send_files_and_metrics(texts)
             texts.close()
-            self._send_metrics()
             failpoint("pluto.data-complete")
-            for log_type, names in self.names.by_type().items():
-                api.register_names(self.run_id, log_type, names)
+            self._register_names()
             api.merge_config(self.run_id, orjson.dumps({SECTION: self._closing_section(texts)}))
             lifecycle.finish(api, self.project, self.run_id, self.facts.status, self.facts.ended)
         finally:
@@ -175,9 +173,20 @@ class RunLoad:
 
     # --- files
 
-    def _send_files(self, strings: StringStreams) -> None:
+    def _send_files_and_metrics(self, strings: StringStreams) -> None:
+        """Uploads mostly wait for the network, metrics mostly for the processor."""
         uploader = Uploader(self.session, self.project, self.run_id, self.journal, self.losses)
         texts = text_tasks(strings, self.names, self.facts.ended)
+        with ThreadPoolExecutor(1, "pluto-files") as side:
+            files = side.submit(self._send_files, uploader, texts)
+            try:
+                self._send_metrics()
+            except BaseException:
+                uploader.stop()
+                raise
+            files.result()
+
+    def _send_files(self, uploader: Uploader, texts: Sequence[FileTask]) -> None:
         settings = self.session.settings
         files = file_tasks(
             self.run,
@@ -194,6 +203,12 @@ class RunLoad:
             "files": uploader.files - len(texts),
             "file bytes": uploader.bytes,
         }
+
+    def _register_names(self) -> None:
+        pipeline = Pipeline(self.session.senders, self.session.settings.connections)
+        for log_type, names in self.names.by_type().items():
+            pipeline.submit(self.session.api.register_names, self.run_id, log_type, names)
+        pipeline.drain()
 
     # --- metrics
 

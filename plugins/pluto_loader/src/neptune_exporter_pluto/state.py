@@ -68,6 +68,8 @@ class Progress:
     """By file: its upload address, and when it was given, in seconds since 1970."""
     announced: set[int] = field(default_factory=set)
     uploaded: set[int] = field(default_factory=set)
+    reopened: bool = False
+    """It was loaded, but reading back found something missing."""
     loaded: Mapping[str, Any] | None = None
     """What was told when the load ended; None while it has not."""
     proven: bool | None = None
@@ -224,7 +226,7 @@ class Journal:
         elif event == "loaded":
             now.loaded = record["result"]
         elif event == "reopened":
-            now.loaded, now.proven = None, None
+            now.loaded, now.proven, now.reopened = None, None, True
             now.metric_bodies.clear()
         elif event == "proven":
             now.proven = record["equal"]

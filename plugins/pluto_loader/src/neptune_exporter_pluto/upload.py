@@ -8,6 +8,7 @@ Putting the bytes again is harmless, announcing again is not.
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -53,6 +54,11 @@ class Uploader:
         self._losses = losses
         self.files = 0
         self.bytes = 0
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Begin no further upload: what has been announced is gone on with by the next load."""
+        self._stopped.set()
 
     @property
     def _progress(self) -> Progress:
@@ -77,8 +83,10 @@ class Uploader:
                 if not todo:
                     continue
                 if not first:
-                    time.sleep(settings.file_chunk_sleep)
+                    self._stopped.wait(settings.file_chunk_sleep)
                 for group in _groups(todo, 2 * settings.file_connections):
+                    if self._stopped.is_set():
+                        return
                     for task, url in self._addresses(group):
                         pipeline.submit(self._put, task, url)
                 pipeline.drain()
@@ -159,6 +167,8 @@ class Uploader:
 
     def _put(self, task: FileTask, url: str) -> None:
         """Put the bytes of one file; ask for a new address where the old one has expired."""
+        if self._stopped.is_set():
+            return
         try:
             self._session.api.transport.patiently(lambda: self._put_once(task, url))
         except ExpiredError:
