@@ -14,7 +14,14 @@ import pytest
 from neptune_exporter.contract import Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
-from neptune_exporter.testing.runs import SampleRun, float_series
+from neptune_exporter.testing.runs import (
+    SampleHistogram,
+    SampleRun,
+    file,
+    float_series,
+    histogram_series,
+    string_series,
+)
 from neptune_exporter_pluto import api
 from neptune_exporter_pluto.rehearsal import RehearsalServer
 from neptune_exporter_pluto.rehearsal.files import object_key
@@ -184,3 +191,38 @@ def test_series_longer_than_a_page(
     assert {c.item: c.verdict.value for c in sink.verify(run, full=True)}["points of long"] == "="
     post(server, int(loaded.target_id), "metrics", time=4_102_444_800_000, step=1_049, data={"long": 1e9})
     assert {c.item: c.verdict.value for c in sink.verify(run, full=True)}["points of long"] == "*"
+
+
+def clashing() -> SampleRun:
+    """Names that the loader makes itself are names of attributes too."""
+    uneven = SampleHistogram((0.0, 0.1, 1.0), (0.5, 2.0))
+    return SampleRun(
+        KEY,
+        (
+            histogram_series("a", [(0, uneven)]),
+            float_series("a/exact", [(0, 1.0), (1, 2.0)]),
+            float_series("logs/stdout", [(0, 1.0)]),
+            file("logs/stderr", b"2", "out.txt"),
+            string_series("error", [(0, "z")]),
+            string_series("b", [(0, "y")]),
+        ),
+    )
+
+
+@pytest.mark.parametrize("batch_rows", [1_000, 1])
+def test_names_that_several_want_are_found_again(make_sink: MakeSink, batch_rows: int) -> None:
+    """Uploads and metrics go side by side, and rows are cut otherwise: names must not depend on it."""
+    make_sink().load(MemoryRun(clashing()), None)
+    sink = make_sink()
+    object.__setattr__(sink.session.settings, "batch_rows", batch_rows)  # less than a person may ask for
+    found = verdicts(sink, clashing())
+    assert set(found.values()) <= {"=", "?"}, found
+    assert {"points of a/exact", "points of logs/stdout", "files of logs/stderr"} <= set(found)
+
+
+def test_what_cannot_be_read_is_named_on_another_machine_too(make_sink: MakeSink, tmp_path: Path) -> None:
+    make_sink().load(MemoryRun(everything()), None)
+    sink = make_sink(base_dir=tmp_path / "other machine")
+    lines = {c.item: c for c in sink.verify(MemoryRun(everything()))}
+    for item, count in (("histograms", "10"), ("string entries", "300")):
+        assert (lines[item].verdict, lines[item].expected) == (Verdict.UNKNOWN, count)

@@ -15,32 +15,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
-import pyarrow as pa
 
 from neptune_exporter.contract import ExportedRun, LoadedRun, Loss, failpoint
-from neptune_exporter.model import AttributeType
 from neptune_exporter_pluto import lifecycle, metrics
 from neptune_exporter_pluto.config import SECTION, escaped
-from neptune_exporter_pluto.encode.rows import object_row
+from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
-from neptune_exporter_pluto.histograms import draw
-from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.histogram_rows import HistogramStream
+from neptune_exporter_pluto.losses import LossBook
 from neptune_exporter_pluto.names import NameBook
 from neptune_exporter_pluto.once import OnceStream, StartAgainError, settled
 from neptune_exporter_pluto.points import PointSorter
-from neptune_exporter_pluto.rows import SeriesRows, series_rows
+from neptune_exporter_pluto.rows import series_rows
 from neptune_exporter_pluto.session import Pipeline, Session
 from neptune_exporter_pluto.state import Journal
 from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.upload import Uploader
-
-_ROW_TYPES = (AttributeType.STRING_SERIES, AttributeType.HISTOGRAM_SERIES)
-_ROW_COLUMNS = ("string_value", "histogram_value")
-_LINE = pa.binary()
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ class RunLoad:
         shutil.rmtree(folder, ignore_errors=True)
         try:
             texts = self._send_rows()
-            self._send_files_and_metrics(texts)
+            self._send_metrics_and_files(texts)
             texts.close()
             failpoint("pluto.data-complete")
             self._register_names()
@@ -115,15 +108,13 @@ class RunLoad:
             settings.visible_within,
         )
         strings = StringStreams(self.names, self.losses, self.journal.work_folder, data.add, logs.add)
-        rows = series_rows(self.run, _ROW_TYPES, _ROW_COLUMNS, self.multiplier, settings.batch_rows, created)
-        for batch in rows:
-            is_string = np.asarray(batch.batch.column("string_value").is_valid())
-            if is_string.all():
-                strings.take(batch)
-            else:
-                self._take_histograms(batch.where(~is_string), data)
-                if is_string.any():
-                    strings.take(batch.where(is_string))
+        histograms = HistogramStream(self.names, self.losses, data.add)
+        take_rows(
+            series_rows(self.run, ROW_TYPES, ROW_COLUMNS, self.multiplier, settings.batch_rows, created),
+            self.names,
+            strings,
+            histograms,
+        )
         data.flush()
         logs.flush()
         if logs.resolved:
@@ -132,34 +123,9 @@ class RunLoad:
             "texts": strings.entries + sum(strings.console_lines.values()),
             "string entries": strings.entries,
             "log lines": logs.lines,
+            **histograms.counts,
         }
         return strings
-
-    def _take_histograms(self, rows: SeriesRows, data: OnceStream) -> None:
-        rows.count_unusable(self.losses)
-        column = rows.batch.column("histogram_value")
-        kinds = column.field("type").to_pylist()
-        edges, values = column.field("edges"), column.field("values")
-        lines: list[bytes] = []
-        for row in np.flatnonzero(rows.steps.usable):
-            path = rows.paths[rows.series[row]]
-            at, step = int(rows.times[row]), int(rows.steps.steps[row])
-            drawing = draw(kinds[row] or "", _numbers(edges[row]), _numbers(values[row]))
-            if drawing.histogram is not None:
-                name = self.names.name(path, "HISTOGRAM")
-                lines.append(object_row(at, step, "HISTOGRAM", name, drawing.histogram))
-                self._count("histograms")
-            if drawing.tables:
-                drawn = drawing.histogram is not None
-                self.losses.add(
-                    LossCode.HISTOGRAM_REDRAWN if drawn else LossCode.HISTOGRAM_NOT_DRAWN, 1, path
-                )
-            for table in drawing.tables:
-                name = self.names.name(f"{path}/exact", "TABLE")
-                lines.append(object_row(at, step, "TABLE", name, table))
-                self._count("tables")
-        if lines:
-            data.add(pa.array(lines, _LINE).cast(pa.string()))
 
     def _check_logs(self, lines: int) -> None:
         """After a position had to be found by reading back: the end must be what it should."""
@@ -171,20 +137,49 @@ class RunLoad:
         if found != lines:
             raise StartAgainError(f"Pluto shows {found} log lines where {lines} were sent")
 
-    # --- files
+    # --- metrics and files
 
-    def _send_files_and_metrics(self, strings: StringStreams) -> None:
-        """Uploads mostly wait for the network, metrics mostly for the processor."""
+    def _send_metrics_and_files(self, strings: StringStreams) -> None:
+        """Metrics mostly wait for the processor, uploads for the network: they go side by side.
+
+        All metrics have got their names before, so that the names of files depend on no race.
+        """
+        settings = self.session.settings
+        stream = metrics.MetricStream(PointSorter(self.journal.work_folder), self.losses, settings.log_every)
         uploader = Uploader(self.session, self.project, self.run_id, self.journal, self.losses)
-        texts = text_tasks(strings, self.names, self.facts.ended)
-        with ThreadPoolExecutor(1, "pluto-files") as side:
-            files = side.submit(self._send_files, uploader, texts)
-            try:
-                self._send_metrics()
-            except BaseException:
-                uploader.stop()
-                raise
-            files.result()
+        try:
+            for rows in series_rows(
+                self.run,
+                metrics.TYPES,
+                metrics.VALUE_COLUMNS,
+                self.multiplier,
+                settings.batch_rows,
+                self.facts.created,
+            ):
+                stream.take(rows)
+            names = stream.names(self.names)
+            texts = text_tasks(strings, self.names, self.facts.ended)
+            with ThreadPoolExecutor(1, "pluto-files") as side:
+                files = side.submit(self._send_files, uploader, texts)
+                try:
+                    self._send_metrics(stream, names)
+                except BaseException:
+                    uploader.stop()
+                    raise
+                files.result()
+        finally:
+            stream.close()
+        self._last_step = stream.last_step
+        self._counts |= {"points": stream.points, "metrics": len(names)}
+
+    def _send_metrics(self, stream: metrics.MetricStream, names: Sequence[str]) -> None:
+        settings = self.session.settings
+        metrics.send_bodies(
+            stream.bodies(names, settings.flush_every),
+            self.journal,
+            Pipeline(self.session.senders, settings.connections + 1),
+            lambda body: self._ingest("metrics", body, True),
+        )
 
     def _send_files(self, uploader: Uploader, texts: Sequence[FileTask]) -> None:
         settings = self.session.settings
@@ -210,37 +205,8 @@ class RunLoad:
             pipeline.submit(self.session.api.register_names, self.run_id, log_type, names)
         pipeline.drain()
 
-    # --- metrics
-
-    def _send_metrics(self) -> None:
-        settings = self.session.settings
-        stream = metrics.MetricStream(PointSorter(self.journal.work_folder), self.losses, settings.log_every)
-        try:
-            for rows in series_rows(
-                self.run,
-                metrics.TYPES,
-                metrics.VALUE_COLUMNS,
-                self.multiplier,
-                settings.batch_rows,
-                self.facts.created,
-            ):
-                stream.take(rows)
-            metrics.send_bodies(
-                stream.bodies(self.names, settings.flush_every),
-                self.journal,
-                Pipeline(self.session.senders, settings.connections + 1),
-                lambda body: self._ingest("metrics", body, True),
-            )
-        finally:
-            stream.close()
-        self._last_step = stream.last_step
-        self._counts |= {"points": stream.points, "metrics": len(stream.paths)}
-
     def _ingest(self, kind: str, body: memoryview | bytes, repeatable: bool) -> None:
         self.session.api.ingest(kind, self.project, self.run_id, bytes(body), repeatable=repeatable)
-
-    def _count(self, what: str) -> None:
-        self._counts[what] = self._counts.get(what, 0) + 1
 
     def _closing_section(self, strings: StringStreams) -> Mapping[str, Any]:
         """What only loading showed."""
@@ -255,11 +221,6 @@ class RunLoad:
         if strings.console_lines:
             section["console"] = strings.console_lines
         return section
-
-
-def _numbers(scalar: pa.Scalar) -> Any:
-    values = scalar.values
-    return np.asarray([] if values is None else values.to_numpy(zero_copy_only=False), np.float64)
 
 
 def loss_record(loss: Loss) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -84,11 +84,13 @@ class MetricStream:
         self._series.look_at(points)
         self._sorter.add(points)
 
-    def bodies(self, names: NameBook, flush_steps: int) -> Iterator[bytes]:
+    def names(self, book: NameBook) -> list[str]:
+        """The names of all series by number. To be asked for when all rows are taken."""
+        return [book.name(path, LOG_TYPE) for path in self._series.paths]
+
+    def bodies(self, names: Sequence[str], flush_steps: int) -> Iterator[bytes]:
         """All request bodies; the same ones in the same order for the same rows and options."""
-        encoder = MetricEncoder(
-            [names.name(path, LOG_TYPE) for path in self._series.paths], flush_steps, BODY_BYTES
-        )
+        encoder = MetricEncoder(names, flush_steps, BODY_BYTES)
         for window in self.windows(encoder.window_points(_WINDOW_POINTS, _WINDOW_MEMORY)):
             self.points += len(window)
             yield from encoder.bodies(window)

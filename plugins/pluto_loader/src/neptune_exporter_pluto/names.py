@@ -49,23 +49,32 @@ def file_name(name: str, *identity: str) -> str:
 class NameBook:
     """The names of one run in Pluto.
 
-    The type matters because the first type under which Pluto meets a name wins.
+    The type matters because the first type under which Pluto meets a name wins. Where
+    two attributes want one name the first that asks gets it, so all that read a run
+    have to ask in the same order.
     """
 
     def __init__(self) -> None:
         self._names: dict[tuple[str, str], str] = {}
-        self._taken: dict[str, tuple[str, str]] = {}
+        self._taken: set[str] = set()
+        self._used: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
-    def name(self, path: str, log_type: str, *, in_storage_key: bool = False) -> str:
-        """The name for an attribute; the same for the same arguments."""
+    def name(self, path: str, log_type: str, *, in_storage_key: bool = False, used: bool = True) -> str:
+        """The name for an attribute; the same for the same arguments.
+
+        Args:
+            used: False: only set it aside.
+        """
         key = (path, log_type)
         with self._lock:
             known = self._names.get(key)
             if known is None:
                 known = self._new(path, log_type, in_storage_key)
                 self._names[key] = known
-                self._taken[known] = key
+                self._taken.add(known)
+            if used:
+                self._used.add(key)
             return known
 
     def _new(self, path: str, log_type: str, in_storage_key: bool) -> str:
@@ -81,15 +90,16 @@ class NameBook:
         return name
 
     def by_type(self) -> Mapping[str, list[str]]:
-        """All names by log type."""
+        """All names that are used, by log type."""
         types: dict[str, list[str]] = {}
         with self._lock:
-            for (_, log_type), name in self._names.items():
-                types.setdefault(log_type, []).append(name)
+            for key, name in self._names.items():
+                if key in self._used:
+                    types.setdefault(key[1], []).append(name)
         return types
 
     def changed(self) -> Iterator[tuple[str, str]]:
-        """Names that are not the attribute's path, each with the path."""
+        """Names that are used and not the attribute's path, each with the path."""
         with self._lock:
-            items = list(self._names.items())
+            items = [(key, name) for key, name in self._names.items() if key in self._used]
         return ((name, path) for (path, _), name in items if name != path)

@@ -70,6 +70,12 @@ class TextFile:
         self.path.unlink(missing_ok=True)
 
 
+def reserve(names: NameBook, path: str) -> None:
+    """Set the name of a series aside."""
+    if console_stream(path) is None:
+        names.name(path, LOG_TYPE, used=False)
+
+
 class StringStreams:
     """Turns rows of string series into data lines, log lines and the two texts.
 
@@ -133,9 +139,8 @@ class StringStreams:
         if long.any():
             rows.count(_spread(usable, long), LossCode.LONG_TEXT, self._losses)
             kept = self._cut(rows, series, kept, long)
-        names = [
-            self._names.name(path, LOG_TYPE) if console_stream(path) is None else "" for path in rows.paths
-        ]
+        present = set(np.unique(series).tolist())
+        names = [self._names.name(p, LOG_TYPE) if i in present else "" for i, p in enumerate(rows.paths)]
         self.entries += len(kept)
         self._to_data(string_rows(rows.times[usable], rows.steps.steps[usable], series, names, kept))
 

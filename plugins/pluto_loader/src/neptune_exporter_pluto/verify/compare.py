@@ -73,9 +73,9 @@ def compare(
             yield from points.compare_points(check)
             yield from console.compare_console(check, lines)
             yield from files.compare_files(check, strings)
+            yield from console.untold(check, dict(loaded.get("counts", {})), strings)
         finally:
             strings.close()
-        yield from console.untold(check, dict(loaded.get("counts", {})))
     finally:
         shutil.rmtree(journal.work_folder, ignore_errors=True)
 

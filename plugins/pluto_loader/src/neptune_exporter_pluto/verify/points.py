@@ -40,13 +40,13 @@ def compare_points(check: Check) -> Iterator[Comparison]:
             check.facts.created,
         ):
             stream.take(rows)
+        names = stream.names(check.names)
         tallies: dict[int, _Tally] = {}
         reached: dict[int, int] = {}
         for points, last in _segments(stream.windows(_WINDOW_POINTS)):
             number = int(points.series[0])
-            name = check.names.name(stream.paths[number], metrics.LOG_TYPE)
             low, high = reached.get(number, 0), None if last else int(points.step[-1])
-            _compare(check, name, points, low, high, tallies.setdefault(number, _Tally()))
+            _compare(check, names[number], points, low, high, tallies.setdefault(number, _Tally()))
             reached[number] = int(points.step[-1]) + 1
         for number, path in enumerate(stream.paths):
             yield _line(check, path, tallies.get(number, _Tally()))
