@@ -9,6 +9,7 @@ from collections import defaultdict
 import numpy as np
 import orjson
 import pyarrow as pa
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -84,6 +85,38 @@ def test_all_metrics_of_a_step_are_on_one_line() -> None:
     lines = b"".join(encoded(points, [f"m{i}" for i in range(series)])).splitlines()
     assert len(lines) == steps
     assert all(len(orjson.loads(line)["data"]) == series for line in lines)
+
+
+@pytest.mark.parametrize("series", [1, 2, 7])
+@pytest.mark.parametrize("value", [0.5, math.nan, -math.inf])
+def test_regular_lines_are_put_together_as_any_others(
+    series: int, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = 50
+    values = np.random.default_rng(1).random(series * steps)
+    values[3::5] = value
+    points = Points(
+        np.tile(np.arange(series, dtype=np.int32)[::-1], steps),
+        np.repeat(np.arange(steps, dtype=np.uint64), series),
+        np.repeat(np.arange(steps, dtype=np.int64), series),
+        values,
+    )
+    names = [f'm"{i}' for i in range(series)]
+    regular = encoded(points, names)
+    assert MetricEncoder(names, 3, 200)._regular(points, np.arange(0, len(points), series)) is not None
+    monkeypatch.setattr(MetricEncoder, "_regular", lambda *_: None)
+    assert encoded(points, names) == regular
+
+
+def test_lines_of_different_series_are_not_regular() -> None:
+    points = Points(
+        np.array([0, 1, 1, 2], np.int32),
+        np.array([0, 0, 1, 1], np.uint64),
+        np.array([0, 0, 1, 1], np.int64),
+        np.array([1.0, 2.0, 3.0, 4.0]),
+    )
+    lines = [orjson.loads(line)["data"] for line in b"".join(encoded(points, ["a", "b", "c"])).splitlines()]
+    assert lines == [{"a": 1.0, "b": 2.0}, {"b": 3.0, "c": 4.0}]
 
 
 def test_a_metric_keeps_its_own_time() -> None:

@@ -40,7 +40,7 @@ def find_multipliers(
     if session.options.step_multiplier is not None:
         asked = Multiplier.of(session.options.step_multiplier)
         return {run.key: asked for run in runs}
-    surveys = {run.key: _survey(run) for run in runs}
+    surveys = dict(zip((run.key for run in runs), session.senders.map(_survey, runs), strict=True))
     whole = StepSurvey()
     for survey in surveys.values():
         whole.include(survey)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +44,15 @@ class MetricEncoder:
         """The request bodies of a window that is sorted by (step, time)."""
         if not len(points):
             return
-        starts = self._line_starts(points)
-        first = np.flatnonzero(starts)
-        table = pa.concat_arrays([pa.array([b","], pa.binary()), self._heads(points, first)])
+        first = np.flatnonzero(self._line_starts(points))
+        lines = self._regular(points, first)
+        if lines is not None:
+            ends = np.frombuffer(lines.buffers()[1], np.int32)[: len(lines) + 1].astype(np.int64)
+            text = lines_of(lines)
+            for line, end in self._body_bounds(ends):
+                yield bytes(text[ends[line] : ends[end]])
+            return
+        table = pa.concat_arrays([pa.array([b","], pa.binary()), self._heads(points, first, b"}}\n")])
         which = np.zeros(len(points), np.int32)
         which[first] = np.arange(1, len(first) + 1, dtype=np.int32)
         joined = pc.binary_join_element_wise(
@@ -55,6 +62,24 @@ class MetricEncoder:
             b"",
         )
         yield from self._cut(joined, first)
+
+    def _regular(self, points: Points, first: npt.NDArray[np.intp]) -> pa.Array | None:
+        """All lines where each holds the same series in the same order, as most do; else None.
+
+        Their names are the same for a whole column of numbers, which is put together a third faster.
+        """
+        lines, width = len(first), len(points) // len(first)
+        if lines * width != len(points) or np.any(first != np.arange(0, len(points), width)):
+            return None
+        series = points.series[:width]
+        if np.any(points.series.reshape(lines, width) != series):
+            return None
+        numbers = colon_numbers(points.value.reshape(lines, width).T.ravel())
+        columns: list[Any] = [self._heads(points, first, b"")]
+        for place, number in enumerate(series.tolist()):
+            name = self._names[number].as_py()
+            columns += [b"," + name if place else name, numbers.slice(place * lines, lines)]
+        return pc.binary_join_element_wise(*columns, b"}}\n", b"")
 
     def _line_starts(self, points: Points) -> npt.NDArray[np.bool_]:
         """Where a line begins: at a new step or time, and where the line would get too long."""
@@ -70,10 +95,10 @@ class MetricEncoder:
         return starts
 
     @staticmethod
-    def _heads(points: Points, first: npt.NDArray[np.intp]) -> pa.Array:
-        """The beginning of each line, with the end of the line before it."""
+    def _heads(points: Points, first: npt.NDArray[np.intp], before: bytes) -> pa.Array:
+        """The beginning of each line, after the end of the line before it."""
         return pc.binary_join_element_wise(
-            '}}\n{"time":',
+            before.decode() + '{"time":',
             whole_numbers(points.time[first]),
             ',"step":',
             whole_numbers(points.step[first]),
