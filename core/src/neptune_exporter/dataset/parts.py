@@ -7,7 +7,7 @@ import bisect
 import contextlib
 import itertools
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pyarrow as pa
@@ -112,10 +112,11 @@ class Part:
         for group in range(self.metadata.num_row_groups):
             if not self.may_hold(group, wanted):
                 continue
+            here = replace(wanted, types=None) if self._is_all_of(group, wanted.types) else wanted
             doubtful = self.columns_with_doubt(group, wanted.value_columns)
-            columns = self._columns_to_read(wanted, doubtful)
+            columns = self._columns_to_read(here, doubtful)
             for batch in self.read_group(group, columns, batch_rows):
-                kept = _select(batch, wanted, doubtful)
+                kept = _select(batch, here, doubtful)
                 for piece in cut(kept):
                     yield _as(piece, schema)
 
@@ -124,6 +125,13 @@ class Part:
         return self._overlaps(group, "attribute_type", wanted.types) and self._overlaps(
             group, "attribute_path", wanted.attributes
         )
+
+    def _is_all_of(self, group: int, types: frozenset[str] | None) -> bool:
+        """Whether statistics prove that every row of a group is of one wanted type."""
+        extent = self.extent(group, "attribute_type") if types is not None else None
+        if types is None or extent is None or extent[0] != extent[1] or extent[0] not in types:
+            return False
+        return self.valid_count(group, "attribute_type") == self.metadata.row_group(group).num_rows
 
     def holds_any(self, attributes: frozenset[str]) -> bool:
         """Whether any row is of one of these attribute paths."""
