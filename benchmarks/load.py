@@ -46,7 +46,8 @@ from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.transport import Transport
 
 (SPEC,) = neptune_exporter_sinks()
-CONNECTIONS = 4
+CONNECTIONS, UPLOADS = 4, 8
+"""Requests and uploads under way at once: the loader's defaults, and the limits'."""
 PROJECT = "acme/standard"
 _START = 1_700_000_000_000
 _NUMBERS = itertools.count(1)
@@ -124,6 +125,7 @@ def load(server: Server, folder: Path, workers: int = 2) -> tuple[float, LoadRes
             project_name=f"benchmark/{next(_NUMBERS)}",
             base_dir=Path(state),
             connections=CONNECTIONS,
+            file_connections=UPLOADS,
             file_chunk_sleep=0.0,
         )
         options = LoadJobOptions(
@@ -181,8 +183,13 @@ def recorded() -> Iterator[list[Sent]]:
 
 
 def send_all(sent: Sequence[Sent]) -> None:
-    """The requests, when there is nothing else to do; over as many connections as the loader uses."""
-    limits = httpx.Limits(max_connections=CONNECTIONS)
+    """The requests, when there is nothing else to do, over as many connections as the loader uses.
+
+    Like the loader, uploads have connections of their own and go beside the others.
+    """
+    uploads = [each for each in sent if each.method == "PUT"]
+    others = [each for each in sent if each.method != "PUT"]
+    limits = httpx.Limits(max_connections=CONNECTIONS + UPLOADS)
     with httpx.Client(timeout=300, trust_env=False, limits=limits) as client:
 
         def send(each: Sent) -> None:
@@ -193,8 +200,9 @@ def send_all(sent: Sequence[Sent]) -> None:
             }
             client.request(each.method, each.url, **options).raise_for_status()  # type: ignore[arg-type]
 
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            list(pool.map(send, sent))
+        with ThreadPoolExecutor(CONNECTIONS) as pool, ThreadPoolExecutor(UPLOADS) as beside:
+            for done in (beside.map(send, uploads), pool.map(send, others)):
+                list(done)
 
 
 @dataclass(frozen=True)
