@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from neptune_exporter.contract import Verdict
+from neptune_exporter.contract import LoadOptions, Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import (
@@ -226,3 +226,13 @@ def test_what_cannot_be_read_is_named_on_another_machine_too(make_sink: MakeSink
     lines = {c.item: c for c in sink.verify(MemoryRun(everything()))}
     for item, count in (("histograms", "10"), ("string entries", "300")):
         assert (lines[item].verdict, lines[item].expected) == (Verdict.UNKNOWN, count)
+
+
+def test_what_was_asked_of_the_load_is_remembered(make_sink: MakeSink) -> None:
+    """`verify` takes neither a prefix nor, without the same environment, the other options of the load."""
+    make_sink(LoadOptions(name_prefix='old "'), log_every=50, max_files_per_run=3).load(
+        MemoryRun(everything()), None
+    )
+    found = verdicts(make_sink(), everything())
+    assert set(found.values()) <= {"=", "~", "?"}, found
+    assert (found["name"], found["points of loss"], found["files of images"]) == ("=", "~", "~")

@@ -131,7 +131,7 @@ class Part:
         extent = self.extent(group, "attribute_type") if types is not None else None
         if types is None or extent is None or extent[0] != extent[1] or extent[0] not in types:
             return False
-        return self.valid_count(group, "attribute_type") == self.metadata.row_group(group).num_rows
+        return self.valid_count(group, "attribute_type") == int(self.metadata.row_group(group).num_rows)
 
     def holds_any(self, attributes: frozenset[str]) -> bool:
         """Whether any row is of one of these attribute paths."""

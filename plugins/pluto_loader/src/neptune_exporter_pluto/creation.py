@@ -12,7 +12,7 @@ from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.lifecycle import Fork, Found
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.state import Journal, Progress, Target
 from neptune_exporter_pluto.steps import Multiplier
 
@@ -105,6 +105,7 @@ class Creation:
             "generation": now.number,
             "status": self.facts.status,
             "ended": self.facts.ended,
+            "options": ContentOptions.of(self.session).recorded(),
         }
         return {**self.facts.origin, "step_multiplier": str(self.multiplier), "load": load}
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import quote_plus
 
 from neptune_exporter.contract import ExportedRun, Parameter
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
@@ -148,8 +147,6 @@ def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, 
     sys_id = _text(parameters.get(SysAttribute.ID))
     if sys_id:
         origin["sys_id"] = sys_id
-    if key.kind is RunKind.RUN:
-        origin["url"] = _neptune_url(key, sys_id)
     parent = run.parent()
     if parent is not None:
         origin["fork"] = {"parent": str(readable(parent.run_id)[0]), "step": _plain(run.fork_step())}
@@ -158,13 +155,6 @@ def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, 
     if run.notes:
         origin["notes"] = list(run.notes)
     return origin
-
-
-def _neptune_url(run: RunKey, sys_id: str | None) -> str:
-    """Where the run was in Neptune; the forms are those of the clients' `get_url` and `get_run_url`."""
-    if sys_id is not None and sys_id == run.run_id:
-        return f"https://app.neptune.ai/{run.project_id}/e/{quote_plus(sys_id)}"
-    return f"https://scale.neptune.ai/{run.project_id}/-/run/?customId={quote_plus(run.run_id)}"
 
 
 def _plain(step: object) -> int | float | None:

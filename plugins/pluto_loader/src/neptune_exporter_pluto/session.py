@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import orjson
 
 from neptune_exporter.contract import LoadOptions
 from neptune_exporter.model import RunKey
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.cachefile import DEFAULT_NAME, OWNERS_NAME, LineOwners, LoadedCache
+from neptune_exporter_pluto.config import SECTION, escaped
 from neptune_exporter_pluto.names import digest, printable, shortened
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.settings import MAX_NAME, PlutoSettings
@@ -45,6 +48,35 @@ class Session:
     def target_project(self, source_project: str) -> str:
         """The project in Pluto: the one that was asked for, else Neptune's as far as Pluto takes the name."""
         return self.settings.project_name or usable_project_name(source_project)
+
+
+@dataclass(frozen=True)
+class ContentOptions:
+    """The options that decide what is in Pluto. A run's config tells them, for whoever compares later."""
+
+    name_prefix: str
+    log_every: int
+    max_files_per_run: int
+
+    @classmethod
+    def of(cls, session: Session) -> ContentOptions:
+        settings = session.settings
+        return cls(session.options.name_prefix, settings.log_every, settings.max_files_per_run)
+
+    def recorded(self) -> dict[str, Any]:
+        """For a run's config."""
+        return {**asdict(self), "name_prefix": escaped(self.name_prefix)}
+
+    @classmethod
+    def read(cls, details: Mapping[str, Any], otherwise: ContentOptions) -> ContentOptions:
+        """What a run's config tells; `otherwise` where it tells nothing."""
+        found = details.get("config")
+        for key in (SECTION, "load", "options"):
+            found = found.get(key) if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            return otherwise
+        prefix = orjson.loads(f'"{found["name_prefix"]}"')
+        return cls(prefix, int(found["log_every"]), int(found["max_files_per_run"]))
 
 
 def usable_project_name(name: str) -> str:

@@ -15,7 +15,7 @@ from neptune_exporter_pluto.facts import collect, external_id, milliseconds
 from neptune_exporter_pluto.lifecycle import Found
 from neptune_exporter_pluto.losses import LossBook
 from neptune_exporter_pluto.project import recorded_multiplier
-from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.state import Journal, Progress, Target
 from neptune_exporter_pluto.transport import RefusedError
 from neptune_exporter_pluto.verify import console, files, points
@@ -51,13 +51,15 @@ def compare(
         return
     losses = LossBook(run.key)
     loaded = known.loaded if known is not None and known.loaded is not None else {}
+    options = ContentOptions.read(details, ContentOptions.of(session))
     check = Check(
         session,
         run,
         target.project,
         run_id,
         details,
-        collect(run, session.options.name_prefix, losses),
+        options,
+        collect(run, options.name_prefix, losses),
         recorded_multiplier(details),
         journal.work_folder,
         float(loaded.get("at", 0.0)) + session.settings.visible_within,

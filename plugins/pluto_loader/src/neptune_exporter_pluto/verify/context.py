@@ -13,7 +13,7 @@ from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import NameBook
-from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.steps import Multiplier
 
 _T = TypeVar("_T")
@@ -31,6 +31,8 @@ class Check:
     project: str
     run_id: int
     details: dict[str, Any]
+    options: ContentOptions
+    """With which it was loaded."""
     facts: RunFacts
     multiplier: Multiplier
     folder: Path

@@ -34,7 +34,7 @@ def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
         check.multiplier,
         check.facts.created,
         settings.batch_rows,
-        settings.max_files_per_run,
+        check.options.max_files_per_run,
     )
     texts = text_tasks(strings, check.names, check.facts.ended)
     for task in [*texts, *tasks]:

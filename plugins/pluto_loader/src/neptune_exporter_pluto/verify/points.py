@@ -29,7 +29,9 @@ class _Tally:
 def compare_points(check: Check) -> Iterator[Comparison]:
     """One line for each series."""
     settings = check.session.settings
-    stream = metrics.MetricStream(PointSorter(check.folder, SeriesOrder()), check.losses, settings.log_every)
+    stream = metrics.MetricStream(
+        PointSorter(check.folder, SeriesOrder()), check.losses, check.options.log_every
+    )
     try:
         for rows in series_rows(
             check.run,
