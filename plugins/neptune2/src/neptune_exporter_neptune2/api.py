@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 import requests
+from urllib3.exceptions import DecodeError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from neptune_exporter.contract import (
@@ -128,7 +129,7 @@ class Api:
     def _once(self, method: str, path: str, params: Params, body: object, read: Callable[[Any], _T]) -> _T:
         with self.answer(method, path, params, body=body) as response:
             try:
-                content = response.content
+                content = response.raw.read(decode_content=True)  # at once: `content` reads in small pieces
             except (requests.RequestException, Urllib3Error) as error:
                 raise _cut_short(error) from None
         try:
@@ -179,7 +180,7 @@ class Api:
         if self._stopped.is_set():
             raise StoppedError("stopped")
         try:
-            response = self._connection.send(method, url, params, body=body, headers=headers, stream=True)
+            response = self._connection.send(method, url, params, body=body, headers=headers)
         except requests.RequestException as error:
             raise _broken(error) from None
         if response.status_code not in _AWAY:
@@ -224,7 +225,7 @@ def parsed(content: bytes) -> Any:
 
 
 def _cut_short(error: Exception) -> TransientError:
-    if isinstance(error, requests.exceptions.ContentDecodingError):
+    if isinstance(error, (requests.exceptions.ContentDecodingError, DecodeError)):
         return TransientError("the server's answer cannot be decompressed")
     return TransientError("the connection broke in the middle of the answer")
 

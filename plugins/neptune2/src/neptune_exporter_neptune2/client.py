@@ -21,6 +21,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -84,9 +85,10 @@ class Connection:
         *,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        stream: bool = False,
     ) -> requests.Response:
-        """One request, once. The access token goes to the server of the API only.
+        """One request, once; the body of its answer was not read yet.
+
+        The access token goes to the server of the API only.
 
         Args:
             url: A path below the server's address, or an address that the server gave.
@@ -105,7 +107,15 @@ class Connection:
                 request = _translated(lambda: self._authenticator.apply(request), "renewing the access token")
         prepared = self._session.prepare_request(request)
         settings = self._environment(urljoin(address, "/"))
-        return self._session.send(prepared, timeout=self._timeout, stream=stream, **settings)
+        # `Session.send` takes as long again, for redirections, which come with downloads only.
+        adapter = self._session.get_adapter(address)
+        response = adapter.send(prepared, stream=True, timeout=self._timeout, **settings)
+        if response.is_redirect:
+            response.close()
+            return self._session.send(prepared, stream=True, timeout=self._timeout, **settings)
+        if response.cookies:
+            self._session.cookies.update(response.cookies)
+        return response
 
     def _environment(self, server: str) -> dict[str, Any]:
         """Proxies and CAs of the environment for a server. `Session.send` ignores them.
@@ -140,13 +150,30 @@ def _checked_version() -> str:
     """Raises MissingDependencyError if there is no client, or none of a known version."""
     wanted = f"install neptune-client>={LOWEST},<{BELOW}"
     try:
-        from neptune.version import version
+        version = _imported_version()
         from packaging.version import Version
+    except RuntimeError:  # the client's own check, when it is imported
+        raise MissingDependencyError(
+            "neptune and neptune-client are both installed, and the client refuses to work then: "
+            "uninstall both, and install neptune alone"
+        ) from None
     except ImportError as error:
         message = f"the client of Neptune 2.x cannot be imported ({error}): {wanted}"
         raise MissingDependencyError(message) from None
-    if not Version(LOWEST) <= Version(str(version)) < Version(BELOW):
+    if not Version(LOWEST) <= Version(version) < Version(BELOW):
         raise MissingDependencyError(f"neptune-client {version} is not known to this exporter: {wanted}")
+    return version
+
+
+def _imported_version() -> str:
+    """Imports the client without its advice to install it under its other name, at every command."""
+    with warnings.catch_warnings(record=True) as caught:
+        from neptune.version import version
+    for each in caught:
+        if each.category.__name__ != "NeptuneDeprecationWarning":
+            warnings.showwarning(
+                each.message, each.category, each.filename, each.lineno, each.file, each.line
+            )
     return str(version)
 
 
@@ -169,6 +196,7 @@ def _translated(call: Callable[[], _T], what: str) -> _T:
     import jwt
     from bravado.exception import HTTPError
     from neptune.common.exceptions import (
+        ClientHttpError,
         Forbidden,
         NeptuneAuthTokenExpired,
         NeptuneConnectionLostException,
@@ -198,6 +226,9 @@ def _translated(call: Callable[[], _T], what: str) -> _T:
         raise MissingDependencyError(_line(f"{what}: the server wants another client: {error}")) from None
     except NeptuneConnectionLostException as error:
         raise SourceError(_line(f"{what}: the server cannot be reached: {error.cause}")) from None
+    except ClientHttpError as error:
+        hint = "; is this a server of Neptune 2.x?" if error.status == 404 else ""
+        raise SourceError(f"{what} failed: the server answered HTTP {error.status}{hint}") from None
     except NeptuneException as error:  # its text is a page with banners
         raise SourceError(f"{what} failed: {type(error).__name__}") from None
     except (HTTPError, requests.RequestException) as error:

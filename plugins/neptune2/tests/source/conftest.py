@@ -19,6 +19,8 @@ from neptune_exporter_neptune2.testing import FakeProject, Neptune2Server, Optio
 
 Serve = Callable[..., Neptune2Server]
 (SPEC,) = neptune_exporter_sources()
+PRELOAD = ["neptune_exporter_neptune2.source", "neptune.internal.backends.hosted_neptune_backend"]
+"""What commands in processes of their own should not have to import each."""
 
 
 def settings_for(server: Neptune2Server, **changes: object) -> Neptune2Settings:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,9 +33,10 @@ def connection_to(server: Neptune2Server, timeout: float = 5) -> Connection:
     return Connection(Secret(server.tokens.api_token), 4, timeout)
 
 
-def authorizations(server: Neptune2Server) -> list[str | None]:
+def sent(server: Neptune2Server, header: str) -> list[str | None]:
+    """That header of every request from now on."""
     seen: list[str | None] = []
-    server.fail(Fault(skip=10**9, where=lambda r: bool(seen.append(r.headers.get("authorization"))) or True))  # type: ignore[func-returns-value]
+    server.fail(Fault(skip=10**9, where=lambda r: bool(seen.append(r.headers.get(header))) or True))  # type: ignore[func-returns-value]
     return seen
 
 
@@ -84,7 +88,7 @@ def test_a_hang_ends_with_the_timeout(server: Neptune2Server) -> None:
 def test_the_token_is_for_the_server_of_the_api_only(server: Neptune2Server, serve: Serve) -> None:
     other = serve()  # of another port
     connection = connection_to(server)
-    here, there = authorizations(server), authorizations(other)
+    here, there = (sent(each, "authorization") for each in (server, other))
     connection.send("GET", PROJECTS)
     connection.send("GET", other.url + "/signed?x=1")
     assert str(here[-1]).startswith("Bearer ")
@@ -126,6 +130,56 @@ def test_the_client_does_not_write_to_standard_output(
     for name in ("neptune", "neptune_no_prefix"):
         logging.getLogger(name).error("something")
     assert capfd.readouterr().out == ""
+
+
+def test_both_names_of_the_client_installed_is_one_line(tmp_path: Path) -> None:
+    """The client itself raises then, when it is imported."""
+    for name in ("neptune", "neptune-client"):
+        folder = tmp_path / f"{name.replace('-', '_')}-1.14.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.14.0\n")
+    code = (
+        "from neptune_exporter.contract import MissingDependencyError, Secret\n"
+        "from neptune_exporter_neptune2.client import Connection\n"
+        "try: Connection(Secret('x'), 1, 1)\n"
+        "except MissingDependencyError as error: print(error)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "both installed" in done.stdout, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_the_clients_advice_to_rename_it_is_not_shown(server: Neptune2Server) -> None:
+    code = (
+        "import sys\nfrom neptune_exporter.contract import Secret\n"
+        "from neptune_exporter_neptune2.client import Connection\n"
+        f"Connection(Secret({server.tokens.api_token!r}), 1, 5).close()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_redirections_are_followed_and_cookies_kept(server: Neptune2Server) -> None:
+    connection = connection_to(server)
+    cookies = sent(server, "cookie")
+    elsewhere = {"Location": server.url + PROJECTS, "Set-Cookie": "node=7; Path=/"}
+    server.fail(Fault("/elsewhere", status=307, headers=elsewhere, times=9))
+    answer = connection.send("GET", "/elsewhere")
+    assert answer.status_code == 200
+    assert "entries" in answer.json()
+    server.fail(Fault(PROJECTS, status=200, body=b"{}", headers={"Set-Cookie": "place=3; Path=/"}))
+    for _ in range(2):
+        connection.send("GET", PROJECTS)
+    assert cookies[0] is None
+    assert cookies[-2:] == ["node=7", "node=7; place=3"]
+
+
+def test_a_server_of_another_kind_is_one_line(serve: Serve) -> None:
+    server = serve()
+    server.fail(Fault("swagger.json", status=404, times=9))
+    with pytest.raises(SourceError, match=r"HTTP 404; is this a server of Neptune 2\.x\?$"):
+        connection_to(server)
 
 
 def test_a_server_that_is_not_there_is_one_line(

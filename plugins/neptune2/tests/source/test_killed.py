@@ -27,7 +27,7 @@ from neptune_exporter_neptune2.testing import (
     StringSeries,
 )
 
-from .conftest import Serve
+from .conftest import PRELOAD, Serve
 
 PROJECT = "team/cats"
 RUNS = 40
@@ -59,7 +59,7 @@ def server(serve: Serve) -> Neptune2Server:
 
 def command_in(folder: Path, server: Neptune2Server) -> CommandLine:
     folder.mkdir()
-    return CommandLine(folder, ["neptune_exporter_neptune2.source"], server.environment)
+    return CommandLine(folder, PRELOAD, server.environment)
 
 
 def facts(folder: Path) -> dict[str, Facts]:

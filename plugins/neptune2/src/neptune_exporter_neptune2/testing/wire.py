@@ -165,8 +165,8 @@ def statistics(series: FloatSeries) -> dict[str, float]:
                 {
                     "last": float(series.values[-1]),
                     "lastStep": float(series.steps[-1]),
-                    "min": float(series.values.min()),
-                    "max": float(series.values.max()),
+                    "min": float(np.min(series.values)),
+                    "max": float(np.max(series.values)),
                     "average": float(series.values.mean()),
                     "variance": float(series.values.var()),
                 }
