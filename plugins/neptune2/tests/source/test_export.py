@@ -1,9 +1,7 @@
-"""Whole exports and commands: what is read again, what is added, models, projects, times in every zone."""
+"""Whole exports: what is read again, what is added, and times in every zone."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import subprocess
 import sys
@@ -17,7 +15,7 @@ from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.planning import Action
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, RunKind
 from neptune_exporter.testing import difference, facts_of_exported, facts_of_run, sample_runs
-from neptune_exporter.testing.commands import CommandLine, clean_environment
+from neptune_exporter.testing.commands import clean_environment
 from neptune_exporter_neptune2.testing import (
     Datetime,
     FakeProject,
@@ -26,12 +24,11 @@ from neptune_exporter_neptune2.testing import (
     ImageSeries,
     Int,
     Neptune2Server,
-    String,
     StringSeries,
 )
 from neptune_exporter_neptune2.testing.samples import held, projects_of
 
-from .conftest import PRELOAD, Exporter, Serve
+from .conftest import Exporter, Serve
 
 DAY = datetime(2024, 5, 1, tzinfo=timezone.utc)
 PARAMETERS = AttributeSelection(classes=frozenset({AttributeClass.PARAMETERS}))
@@ -118,54 +115,10 @@ def test_classes_and_exclusions(serve: Serve, export: Exporter, project: FakePro
     assert not {"float_series", "file_series"} & types
 
 
-class TestCommands:
-    """The tool itself, in processes of its own."""
-
-    @pytest.fixture
-    def server(self, serve: Serve, project: FakeProject) -> Neptune2Server:
-        model = project.add_model("MOD", {"framework": String("torch")})
-        project.add_model_version(model, {"n": Int(1)})
-        project.add_model("JAX", {"framework": String("jax")})
-        return serve(project, FakeProject("team", "dogs"), FakeProject("zoo", "cats"))
-
-    @pytest.fixture
-    def command(self, server: Neptune2Server, tmp_path: Path) -> CommandLine:
-        return CommandLine(tmp_path, PRELOAD, server.environment)
-
-    def test_export_models_and_summary(self, command: CommandLine) -> None:
-        both = ("--exporter", "neptune2", "-p", "team/cats")
-        command.run("export", *both, "-r", "SAN-[12]")
-        command.run("export-models", *both, "--models-query", 'framework:string = "torch"')
-        dataset = Dataset(command.folder / "exports/data", command.folder / "exports/files")
-        assert {(run.key.kind.value, run.key.run_id) for run in dataset.runs()} == {
-            ("run", "SAN-1"),
-            ("run", "SAN-2"),
-            ("model", "SAN-MOD"),
-            ("model_version", "SAN-MOD-1"),
-        }
-        summary = command.run("summary").output
-        assert "model" in summary
-        command.run("verify")
-
-    def test_projects(self, command: CommandLine) -> None:
-        found = command.run("projects", "--exporter", "neptune2", "--workspace", "team").output
-        assert [line.strip() for line in found.splitlines() if "/" in line] == ["team/cats", "team/dogs"]
-
-    def test_a_wrong_token_is_one_line_and_exit_code_1(
-        self, server: Neptune2Server, command: CommandLine
-    ) -> None:
-        said = {"api_address": server.url, "api_url": server.url, "api_key": "of somebody else"}
-        text = base64.b64encode(json.dumps(said).encode()).decode()
-        export = ("export", "--exporter", "neptune2", "-p", "team/cats", "--api-token", text)
-        output = command.run(*export, expect=1, NEPTUNE_API_TOKEN="").output
-        assert len(output.strip().splitlines()) == 1, output
-        assert "the API token was refused" in output
-        assert text not in output
-
-    def test_json_is_all_that_is_on_standard_output(self, command: CommandLine) -> None:
-        """Nor is anything on standard error: without a terminal nothing tells of progress."""
-        done = command.run("export", "--exporter", "neptune2", "-p", "team/cats", "--json")
-        assert json.loads(done.output)["projects"][0]["exported"] == 3
+def test_several_attributes_are_exact_names(serve: Serve, export: Exporter, project: FakeProject) -> None:
+    project.find("SAN-1")["mm"] = Int(1)
+    assert export(serve(project), attributes=AttributeSelection(names=("m", "n"))).complete
+    assert {row["attribute_path"] for row in export.rows("SAN-1")} == {"m", "n"}
 
 
 _EXPORT_IN_A_ZONE = """
@@ -186,7 +139,7 @@ print(time.strftime("%z"))
 
 
 def test_times_are_exact_in_every_zone(serve: Serve, tmp_path: Path) -> None:
-    """Across the hour that Warsaw has twice and the one that New York lacks; Kathmandu's clocks never change."""
+    """Across the hour that Warsaw has twice, and the one that New York lacks; Kathmandu changes no clocks."""
     autumn, spring = 1_698_537_600_000, 1_710_054_000_000  # 2023-10-29 00:00, 2024-03-10 07:00 UTC
     times = [base + n * 1_800_000 + 123 for base in (autumn, spring) for n in range(-4, 5)]
     instants = [datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=t) for t in times]

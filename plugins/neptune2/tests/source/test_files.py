@@ -50,6 +50,7 @@ def test_files_keep_bytes_and_extension(serve: Serve, export: Exporter, project:
         "same/a": File(b"a", "csv"),
         "same_a": File(b"b", "csv"),
         "../up": File(b"c", "sh", "../../evil.sh"),
+        "same//a": File(b"d", "csv"),  # whose paths the client cannot build
     }
     project.add_run(files)
     assert export(serve(project)).complete
