@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,8 +98,13 @@ DAMAGE: list[tuple[str, Callable[[Dataset], object], str, str]] = [
     ),
     ("truncated part", lambda d: truncate(a_file(d, "RUN-1*_part_2.parquet")), "_part_2.parquet", "bytes"),
     ("deleted part", lambda d: a_file(d, "RUN-1*_part_0.parquet").unlink(), "_part_0.parquet", "missing"),
-    ("swapped parts", swap_parts, "_part_1.parquet", "content of RUN-1-549fcb30a0f06072_part_2.parquet"),
-    ("parts of two runs", swap_between_runs, "_part_1.parquet", "another run or project: RUN-2"),
+    ("swapped parts", swap_parts, "_part_1.parquet", "/RUN-1-549fcb30a0f06072_part_2.parquet: swapped"),
+    (
+        "parts of two runs",
+        swap_between_runs,
+        "_part_1.parquet",
+        "/RUN-2-54f5930fff19cfbd_part_1.parquet: swapped",
+    ),
     ("deleted receipt", lambda d: a_file(d, "RUN-1*.receipt.json").unlink(), ".receipt.json", "missing"),
     (
         "flipped byte of receipt",
@@ -120,6 +126,28 @@ def test_damage_is_found(whole: Dataset, how: Callable[[Dataset], object], item:
     assert any(item in f.item and message in f.message and f.run == KEY for f in damage), findings(whole)
     state = {run.key: run.state for project in summarise(whole).projects for run in project.runs}
     assert state[OTHER] == "complete"
+
+
+def test_files_of_a_part_that_cannot_be_read_are_not_called_unnamed(whole: Dataset) -> None:
+    for path in whole.data_path.rglob("RUN-1*_part_*.parquet"):
+        truncate(path)
+    found = findings(whole)
+    assert len(found) == 4 and all("export the run again" in f.message for f in found)
+
+
+def test_a_copy_of_a_run_is_damage_and_the_run_itself_is_not(whole: Dataset) -> None:
+    folder = whole.data_path / old_layout.san("org/project")
+    shutil.copytree(folder, whole.data_path / "a copy")
+    damage = [f for f in findings(whole) if f.is_damage and "the same run as" in f.message]
+    assert [f.item.partition("/")[0] for f in damage] == ["a copy", "a copy"]
+    states = [(run.place.project_folder, run.complete) for run in whole.runs()]
+    assert states == [("a copy", False)] * 2 + [(folder.name, True)] * 2
+
+
+def test_messages_name_the_item_once(whole: Dataset) -> None:
+    truncate(a_file(whole, "RUN-1*.receipt.json"))
+    (found,) = [f for f in findings(whole) if f.is_damage]
+    assert found.item.endswith(".receipt.json") and found.message.startswith("is damaged: ")
 
 
 def test_an_unexpected_part_is_damage(whole: Dataset) -> None:

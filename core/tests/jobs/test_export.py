@@ -118,6 +118,17 @@ def _is_parameter(attribute_type: AttributeType) -> bool:
     return attribute_type.attribute_class is AttributeClass.PARAMETERS
 
 
+def test_what_was_in_a_damaged_part_is_fetched_again_when_the_run_is_added_to(tmp_path: Path) -> None:
+    source = MemorySource([a_run()])
+    export(source, tmp_path, attributes=PARAMETERS_ONLY)
+    (part,) = (tmp_path / "data").rglob("*_part_0.parquet")
+    data = bytearray(part.read_bytes())
+    data[-9] ^= 1  # of the footer: no reader need notice
+    part.write_bytes(data)
+    assert export(source, tmp_path).complete
+    assert_holds(tmp_path, a_run())
+
+
 def test_a_narrow_export_of_a_changed_run_keeps_what_it_does_not_ask_for(tmp_path: Path) -> None:
     run = a_run()
     source = MemorySource([run])

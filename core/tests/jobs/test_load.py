@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -181,6 +182,33 @@ def test_a_damaged_run_fails_and_others_are_loaded(tmp_path: Path) -> None:
     assert [key.run_id for key, _ in result.failed] == ["a"]
     assert part.name in result.failed[0][1]
     assert [key.run_id for key, _ in result.loaded] == ["b"]
+
+
+def test_a_run_whose_parts_changed_is_not_loaded(tmp_path: Path) -> None:
+    """Not even where the change is one that a reader does not notice, as in the statistics of a footer."""
+    dataset(tmp_path, [run_of("a"), run_of("b")])
+    (part,) = (tmp_path / "data").glob("*/a-*_part_0.parquet")
+    data = bytearray(part.read_bytes())
+    data[data.rindex(b"config/lr")] ^= 1
+    part.write_bytes(data)
+    spec = SinkSpec("memory", "in memory", lambda s, o: sink, NoSettings, VERIFYING)
+    sink = Recording()
+    result = load(sink, tmp_path)
+    assert [key.run_id for key, _ in result.failed] == ["a"] and "changed since" in result.failed[0][1]
+    assert [name for name, _ in sink.order] == ["b"]
+    options = LoadJobOptions(tmp_path / "data", tmp_path / "files")
+    compared = verify_sink(spec, NoSettings(), options, full=True, progress=NoProgress())
+    assert [key.run_id for key, _ in compared.failed] == ["a"]
+
+
+def test_a_copy_of_a_run_is_not_loaded_a_second_time(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a")])
+    (folder,) = (tmp_path / "data").glob("acme*")
+    shutil.copytree(folder, folder.with_name("a copy"))
+    sink = Recording()
+    result = load(sink, tmp_path)
+    assert sink.order == [("a", False)]
+    assert [message for _, message in result.failed if "same run as" in message] and not result.mismatches
 
 
 def test_verify_against_a_sink_that_cannot_read_back_is_a_usage_error(tmp_path: Path) -> None:

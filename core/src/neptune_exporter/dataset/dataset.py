@@ -121,22 +121,32 @@ class Dataset:
         """Every run, model and model version, by project, kind and place in it.
 
         A run that is so damaged that its id cannot be read comes with an id guessed from
-        its file names, and says so in `problems`.
+        its file names, and says so in `problems`. So does a copy of a run that is there already.
         """
+        places: dict[RunKey, Place] = {}
         for folder in project_folders(self.data):
             for found in found_runs(self.data, folder):
                 run = self._stored(found)
+                if not run.problems and run.place != Place.of(run.key):
+                    place = self._place(run.key) or places.setdefault(run.key, run.place)
+                    if place != run.place:
+                        run.problems = (f"is the same run as {place.files_folder}: remove one",)
                 if project_id is None or run.key.project_id == project_id:
                     yield run
 
     def holds(self, key: RunKey) -> bool:
         """Whether anything of the run is where this key has its place. Costs no listing of other runs."""
-        return any(
-            self.data.size(place.receipt) is not None
-            or self.data.size(place.pending) is not None
-            or bool(publication.part_names(self.data, place))
-            for place in Place.candidates(key)
-        )
+        return self._place(key) is not None
+
+    def _place(self, key: RunKey) -> Place | None:
+        for place in Place.candidates(key):
+            if (
+                self.data.size(place.receipt) is not None
+                or self.data.size(place.pending) is not None
+                or publication.part_names(self.data, place)
+            ):
+                return place
+        return None
 
     def run(self, key: RunKey) -> StoredRun | None:
         """One run, None if there is nothing of it."""

@@ -97,6 +97,8 @@ def _record(data: Storage, name: str, part: Part, known: PartRecord | None) -> P
         return PartRecord(name, part.rows, size, data.sha256(part.path))
     if known.bytes != size:
         raise DatasetError(f"it has {size} bytes instead of {known.bytes}")
+    if data.sha256(part.path) != known.sha256:  # a changed footer would hide rows without any error
+        raise DatasetError("its content changed since it was written")
     return known
 
 

@@ -67,11 +67,11 @@ class Part:
         Raises:
             DatasetError: the part is missing, cut short or damaged.
         """
-        with self._opened([]) as file:
+        with self._opened([]) as file, self._errors():
             metadata = file.metadata
-        missing = set(SCHEMA.names) - {
-            metadata.schema.column(i).path.partition(".")[0] for i in range(metadata.num_columns)
-        }
+            missing = set(SCHEMA.names) - {
+                metadata.schema.column(i).path.partition(".")[0] for i in range(metadata.num_columns)
+            }
         if missing:
             raise DatasetError(f"{self.where} is no part of a run: it lacks {', '.join(sorted(missing))}")
         return metadata
@@ -154,7 +154,8 @@ class Part:
         statistics = self._statistics(group, leaf)
         if statistics is None or not statistics.has_min_max:
             return None
-        return statistics.min, statistics.max
+        with self._errors():
+            return statistics.min, statistics.max
 
     def unscaled(self, group: int, leaf: str, unit: str) -> tuple[int, int] | None:
         """Least and greatest value of a column that is stored as whole numbers of a unit.
@@ -252,7 +253,7 @@ class Part:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DatasetError(f"{self.where} is damaged: {str(error).splitlines()[0]}") from error
 
 

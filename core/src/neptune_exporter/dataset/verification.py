@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -72,19 +73,19 @@ def verify(
     Yields:
         Findings as they turn up, and a `RunChecked` after each run.
     """
-    checked: dict[RunKey, StoredRun] = {}
     named: dict[str, set[str]] = {}
     skipped: set[str] = set()
+    """Project folders of which not all rows were read: there nobody knows which files no row names."""
+    parts = lru_cache(lambda: _digests(dataset))  # seldom needed: only where a part has changed
     for run in dataset.runs():
         project = run.place.project_folder
         if not wanted(run.key):
             skipped.add(project)
             continue
-        if run.key in checked:
-            other = checked[run.key].place
-            yield _damage(run, run.place.files_folder, f"is the same run as {other.files_folder}: remove one")
-        checked[run.key] = run
-        yield from _RunCheck(dataset, run, named.setdefault(project, set())).findings()
+        check = _RunCheck(dataset, run, named.setdefault(project, set()), lambda digest: parts().get(digest))
+        yield from check.findings()
+        if not check.all_read:
+            skipped.add(project)
     yield from _leftovers(dataset)
     for project, names in named.items():
         if project not in skipped:
@@ -94,8 +95,15 @@ def verify(
 class _RunCheck:
     """The check of one run."""
 
-    def __init__(self, dataset: Dataset, run: StoredRun, named: set[str]) -> None:
+    def __init__(
+        self, dataset: Dataset, run: StoredRun, named: set[str], known_part: Callable[[str], str | None]
+    ) -> None:
+        """`known_part` names the part of the dataset whose receipt has a digest."""
         self._dataset = dataset
+        self._known_part = known_part
+        self._changed: set[str] = set()
+        self.all_read = False
+        """After the findings: whether all rows of the run, and so all files that they name, are known."""
         self._run = run
         self._named = named
         self._bytes = 0
@@ -107,44 +115,53 @@ class _RunCheck:
                 run, run.place.pending, "its publication was interrupted: the next export finishes it"
             )
         for problem in run.problems:
-            yield _damage(run, run.place.receipt if run.damaged_receipt else run.place.stem, problem)
+            item = run.place.receipt if run.damaged_receipt else run.place.files_folder
+            yield self._damage(item, problem)
         if run.receipt is not None:
             yield from self._against_receipt(run.receipt)
         else:
             yield from self._without_receipt()
         readable = []
         for part in run.parts:
-            if self._dataset.data.size(part.path) is None:
-                continue  # reported above
+            if part.path in self._changed:
+                continue  # reported above; what a changed footer says is not to be trusted
             try:
                 yield from self._rows(part)
                 readable.append(part)
             except DatasetError as error:
-                yield _damage(run, part.path, str(error))
+                yield self._damage(part.path, str(error))
         for part in readable:
             try:
                 yield from self._files(part)
             except DatasetError as error:
-                yield _damage(run, part.path, str(error))
+                yield self._damage(part.path, str(error))
+        self.all_read = len(readable) == len(run.parts) and not run.problems
         yield RunChecked(run.key, self._bytes)
 
     def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
         run = self._run
-        digests = {part.sha256: part.name for part in receipt.parts}
         for part in receipt.parts:
             path = run.place.path(part.name)
             size = self._dataset.data.size(path)
             if size is None:
+                self._changed.add(path)
                 yield _damage(run, path, "is missing: export the run again")
                 continue
             digest = self._dataset.data.sha256(path)
             self._bytes += size
-            if digest in digests and digest != part.sha256:
-                yield _damage(run, path, f"has the content of {digests[digest]}: they were swapped")
+            if digest == part.sha256:
+                continue
+            self._changed.add(path)
+            if other := self._known_part(digest):
+                yield _damage(run, path, f"has the content of {other}: swapped or overwritten")
             elif size != part.bytes:
-                yield _damage(run, path, f"has {size} bytes, its receipt says {part.bytes}")
-            elif digest != part.sha256:
-                yield _damage(run, path, "its content changed since it was written (SHA-256 differs)")
+                message = f"has {size} bytes, its receipt says {part.bytes}: export the run again"
+                yield _damage(run, path, message)
+            else:
+                message = (
+                    "its content changed since it was written (SHA-256 differs): export the run with --force"
+                )
+                yield _damage(run, path, message)
         expected = {part.name for part in receipt.parts}
         for name in run.part_names:
             if name not in expected:
@@ -163,6 +180,11 @@ class _RunCheck:
             self._bytes += self._dataset.data.size(part.path) or 0
         if not run.damaged_receipt and any(self._is_ours(part) for part in run.parts):
             yield _damage(run, run.place.receipt, "is missing: nothing tells whether the run is whole")
+
+    def _damage(self, item: str, message: str) -> Finding:
+        """Damage as an error tells it, which may begin with the item."""
+        where = self._dataset.data.describe(item)
+        return _damage(self._run, item, message.removeprefix(where).removeprefix(": ").strip())
 
     def _is_ours(self, part: Part) -> bool:
         try:
@@ -220,6 +242,15 @@ class _RunCheck:
             path = f"{run.place.project_folder}/{file}"
             if self._dataset.file_storage.sha256(path) != digest:
                 yield _damage(run, file, f"of {attribute} changed since it was written (SHA-256 differs)")
+
+
+def _digests(dataset: Dataset) -> dict[str, str]:
+    """The part that each digest of a receipt belongs to."""
+    return {
+        part.sha256: run.place.path(part.name)
+        for run in dataset.runs()
+        for part in (run.receipt.parts if run.receipt else ())
+    }
 
 
 def _leftovers(dataset: Dataset) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from neptune_exporter.contract import (
     AuthenticationError,
     Comparison,
-    ExportedRun,
+    DatasetError,
     LoadedRun,
     LoadOptions,
     Loss,
@@ -124,8 +124,21 @@ def _why_incomplete(run: StoredRun) -> str:
     if run.pending:
         return "its export was interrupted while publishing: run the export again"
     problems = [*run.problems, *run.missing_parts()]
-    what = "; ".join(problems) or "its first part is missing"
-    return f"not loaded, because it is damaged: {what}; `neptune-exporter verify` tells more"
+    return _damaged(problems or ["its first part is missing"])
+
+
+def check_parts(run: StoredRun) -> None:
+    """Read every part once, before its rows count as what the export wrote.
+
+    Raises:
+        DatasetError: one changed since it was written.
+    """
+    if changed := run.changed_parts():
+        raise DatasetError(_damaged(changed))
+
+
+def _damaged(problems: Sequence[str]) -> str:
+    return f"it is damaged: {'; '.join(problems)}; `neptune-exporter verify` tells more"
 
 
 def _by_project(runs: list[StoredRun]) -> dict[str, list[StoredRun]]:
@@ -217,9 +230,10 @@ class _Load:
                 running[executor.submit(self._load_one, run, loaded)] = run
         return later
 
-    def _load_one(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+    def _load_one(self, run: StoredRun, parent: LoadedRun | None) -> LoadedRun:
         if self._stop.is_set():
             raise SinkError("not loaded: the job was interrupted")
+        check_parts(run)
         loaded = self._sink.load(run, parent)
         failpoint("load.run-loaded")
         return loaded
@@ -249,7 +263,7 @@ def _verify_loaded(sink: Sink, runs: list[StoredRun], result: LoadResult, progre
     arrived = {key for key, _ in result.loaded}
     progress.start("check what arrived", len(arrived))
     for run in runs:
-        if run.key not in arrived:
+        if run.key not in arrived or not run.complete:
             continue
         try:
             result.comparisons.extend(sink.verify(run))

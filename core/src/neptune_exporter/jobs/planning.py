@@ -70,6 +70,9 @@ def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, fo
     if not retry and (wanted in receipt.selections or not request.classes):
         planned = PlannedRun(run.key, Action.UP_TO_DATE, "unchanged since its export")
         return RunPlan(planned, RunRequest(run, request))
+    if (stored := dataset.run(run.key)) is not None and stored.changed_parts():
+        # Adding to it sets damaged parts aside: what was in them must not count as covered.
+        return _plan(run, wanted, Action.CHANGED, "damaged on disk", True, failed)
     selections = (*receipt.selections, *(() if wanted in receipt.selections else (wanted,)))
     action, reason = (
         (Action.RETRY, f"{len(retry)} attributes failed before")

@@ -15,7 +15,7 @@ from neptune_exporter.contract import (
     UsageError,
 )
 from neptune_exporter.dataset import Dataset, Finding, verify
-from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
+from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions, check_parts
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import select_runs
 from neptune_exporter.model import RunKey
@@ -100,6 +100,8 @@ def verify_sink(
     try:
         for run in runs:
             try:
+                if full:
+                    check_parts(run)
                 result.comparisons.extend(sink.verify(run, full=full))
             except AuthenticationError:
                 raise
