@@ -124,10 +124,11 @@ def step_columns(steps: pa.Array) -> dict[str, pa.Array]:
     nearest decimal for readers that know only the 14 columns, or null if none is near.
     """
     steps = steps.cast(pa.float64())
+    whole = _whole(steps)
+    if whole is not None:
+        return {"step": _decimal_from_millionths(pc.multiply(whole, pa.scalar(_PER_STEP, pa.int64())))}
     fits = pc.fill_null(pc.less(pc.abs(steps), 1e12), False)
     integral = pc.and_(fits, pc.equal(pc.floor(steps), steps))
-    if pc.all(integral, min_count=0).as_py():
-        return {"step": _decimal_from_millionths(_whole_millionths(steps))}
     # A product below 2**53 is rounded correctly, and so is the division that checks it. Above, only
     # whole steps are taken for exact: a rare fraction more in the extra column loses nothing.
     scaled = pc.round(pc.multiply(pc.if_else(fits, steps, None), float(_PER_STEP)))
@@ -154,16 +155,27 @@ def step_as_float(batch: pa.RecordBatch) -> pa.Array:
     return pc.coalesce(batch.column("step_float64"), steps)
 
 
+def _whole(steps: pa.Array) -> pa.Array | None:
+    """The steps as integers if all are whole and below 1e12, as nearly always; None otherwise."""
+    try:
+        whole = steps.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    extent = pc.min_max(whole)
+    low, high = extent["min"].as_py(), extent["max"].as_py()
+    return whole if low is None or -(10**12) < low <= high < 10**12 else None
+
+
 def _whole_millionths(steps: pa.Array) -> pa.Array:
     return pc.multiply(steps.cast(pa.int64()), pa.scalar(_PER_STEP, pa.int64()))
 
 
 def _decimal_from_millionths(millionths: pa.Array) -> pa.Array:
-    """decimal128(18,6) whose unscaled values are the given int64: arithmetic only, no rounding."""
+    """decimal128(18,6) whose unscaled values are the given int64: the digits of an integer, read otherwise."""
     if isinstance(millionths, pa.ChunkedArray):
         millionths = millionths.combine_chunks()
-    unit = pa.scalar(Decimal("0.000001"), pa.decimal128(6, 6))
-    return pc.multiply(millionths.cast(pa.decimal128(19, 0)), unit).cast(STEP_TYPE)
+    digits = millionths.cast(pa.decimal128(19, 0))
+    return pa.Array.from_buffers(STEP_TYPE, len(digits), digits.buffers(), digits.null_count, digits.offset)
 
 
 def _repeated(value: str, length: int) -> pa.Array:

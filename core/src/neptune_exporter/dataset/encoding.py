@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,7 +33,9 @@ METADATA_KEY = b"neptune-exporter"
 METADATA = {METADATA_KEY: json.dumps({"part": 1, "sorted": True, "null_rows": False}).encode()}
 """What a reader may rely on in our parts."""
 
-_DICTIONARY = ["project_id", "run_id", "attribute_path", "attribute_type", "histogram_value.type"]
+_REPEATED = ("project_id", "run_id", "attribute_path", "attribute_type")
+_CODED = pa.dictionary(pa.int32(), pa.string())
+_DICTIONARY = [*_REPEATED, "histogram_value.type"]
 _ENCODINGS = {
     "step": "DELTA_BINARY_PACKED",
     "timestamp": "DELTA_BINARY_PACKED",
@@ -52,8 +57,7 @@ class OpenPart:
         self._run = run
         self._extras = extras
         self._last: tuple[str, str, float] = ("", "", float("-inf"))
-        fields = [*SCHEMA, *(field for field in EXTRA_COLUMNS if field.name in extras)]
-        self._schema = pa.schema(fields, metadata=METADATA)
+        self._schema, stored = _schemas(extras)
         self._buffered = pa.BufferedOutputStream(pa.PythonFile(output, mode="w"), _WRITE_BYTES)
         self._writer = pq.ParquetWriter(
             self._buffered,
@@ -66,7 +70,9 @@ class OpenPart:
             write_page_index=True,
             write_page_checksum=True,
             store_decimal_as_integer=True,
+            store_schema=False,
         )
+        self._writer.writer.add_key_value_metadata(stored)
 
     def accepts(self, rows: SortedRows) -> bool:
         """Whether the rows go behind what is there and need no further columns."""
@@ -83,12 +89,13 @@ class OpenPart:
         """
         count = stop - start
         columns = {name: column.slice(start, count) for name, column in rows.columns.items()}
-        columns["project_id"] = pa.repeat(self._run.project_id, count)
-        columns["run_id"] = pa.repeat(self._run.run_id, count)
-        columns["attribute_path"] = _repeated([(path, n) for path, _, n in keys])
-        columns["attribute_type"] = _repeated([(kind, n) for _, kind, n in keys])
+        columns["project_id"] = _repeated([self._run.project_id], [count])
+        columns["run_id"] = _repeated([self._run.run_id], [count])
+        lengths = [n for _, _, n in keys]
+        columns["attribute_path"] = _repeated([path for path, _, _ in keys], lengths)
+        columns["attribute_type"] = _repeated([kind for _, kind, _ in keys], lengths)
         arrays = [
-            columns[field.name] if field.name in columns else pa.nulls(count, field.type)
+            columns[field.name] if field.name in columns else _nulls(field.type, count)
             for field in self._schema
         ]
         table = pa.Table.from_arrays(arrays, schema=self._schema)
@@ -151,13 +158,45 @@ def _bounded(
     yield from _bounded(rows, first + count // 2, keys)
 
 
-def _repeated(values: list[tuple[str, int]]) -> pa.Array:
+@lru_cache(maxsize=16)
+def _schemas(extras: frozenset[str]) -> tuple[pa.Schema, dict[str, str]]:
+    """The schema of what is handed to the Parquet writer, and what the part tells readers.
+
+    A column that says the same in many rows is handed over as a dictionary, of which the
+    writer takes each value once. Readers shall see plain strings all the same, so the part
+    does not tell them that schema but this one.
+    """
+    schema = pa.schema([*SCHEMA, *(field for field in EXTRA_COLUMNS if field.name in extras)])
+    told = {key.decode(): value.decode() for key, value in METADATA.items()}
+    told["ARROW:schema"] = base64.b64encode(schema.with_metadata(METADATA).serialize()).decode()
+    kinds = [pa.field(f.name, _CODED) if f.name in _REPEATED else f for f in schema]
+    return pa.schema(kinds), told
+
+
+def _nulls(kind: pa.DataType, count: int) -> pa.Array:
+    return _all_null(kind).slice(0, count) if count <= MAX_ROWS else pa.nulls(count, kind)
+
+
+@lru_cache(maxsize=32)
+def _all_null(kind: pa.DataType) -> pa.Array:
+    return pa.nulls(MAX_ROWS, kind)
+
+
+def _zeros(count: int) -> pa.Array:
+    return _all_zero().slice(0, count) if count <= MAX_ROWS else pa.repeat(pa.scalar(0, pa.int32()), count)
+
+
+@lru_cache(maxsize=1)
+def _all_zero() -> pa.Array:
+    return pa.repeat(pa.scalar(0, pa.int32()), MAX_ROWS)
+
+
+def _repeated(values: Sequence[str], counts: Sequence[int]) -> pa.Array:
     """Each string as often as its number says."""
+    strings = pa.array(values, pa.string())
     if len(values) == 1:
-        return pa.repeat(*values[0])
-    ends, total = [], 0
-    for _, count in values:
-        total += count
-        ends.append(total)
-    strings = pa.array([value for value, _ in values], pa.string())
-    return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(pa.array(ends, pa.int32()), strings))
+        return pa.DictionaryArray.from_arrays(_zeros(counts[0]), strings)
+    distinct = strings.dictionary_encode()
+    ends = pa.array(itertools.accumulate(counts), pa.int32())
+    codes = pa.RunEndEncodedArray.from_arrays(ends, distinct.indices)
+    return pa.DictionaryArray.from_arrays(pc.run_end_decode(codes), distinct.dictionary)
