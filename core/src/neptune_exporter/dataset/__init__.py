@@ -7,7 +7,7 @@ from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.run import StoredRun
 from neptune_exporter.dataset.summary import summarise
 from neptune_exporter.dataset.verification import Finding, RunChecked, Severity, verify
-from neptune_exporter.dataset.writer import RunWriter
+from neptune_exporter.dataset.writer import ReadyRun, RunWriter
 
 __all__ = [
     "FAILPOINTS",
@@ -15,6 +15,7 @@ __all__ = [
     "Finding",
     "Fork",
     "PartRecord",
+    "ReadyRun",
     "Receipt",
     "Recovery",
     "RunChecked",

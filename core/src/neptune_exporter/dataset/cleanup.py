@@ -25,12 +25,9 @@ def named_files(parts: Iterable[Part]) -> Iterator[str]:
 def sync_files(files: Storage, place: Place) -> list[Entry]:
     """Have the names of a run's files reach the disk. Returns the files."""
     found = files.list(place.files_folder, recursive=True)
-    for entry in found:
-        if not entry.is_file:
-            files.sync_folder(entry.path)
     if found:
-        files.sync_folder(place.files_folder)
-        files.sync_folder(place.folder)
+        below = [entry.path for entry in found if not entry.is_file]
+        files.sync_folders([*below, place.files_folder, place.folder])
     return [entry for entry in found if entry.is_file]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.files import DatasetFiles
 from neptune_exporter.dataset.finding import Found, found_runs, project_folders
 from neptune_exporter.dataset.layout import LOCK, UNFINISHED_FILES, Place, is_temporary
+from neptune_exporter.dataset.publishing import Publisher
 from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.run import StoredRun
 from neptune_exporter.dataset.storage import Storage
-from neptune_exporter.dataset.writer import RunWriter
+from neptune_exporter.dataset.writer import ReadyRun, RunWriter
 from neptune_exporter.model import RunKey
 
 
@@ -48,6 +50,7 @@ class Dataset:
         self.data = Storage(data_path)
         self.file_storage = Storage(files_path)
         self._budget = budget or WriteBudget()
+        self._publisher = Publisher()
         self._open: set[RunKey] = set()
         self._guard = threading.Lock()
 
@@ -95,6 +98,14 @@ class Dataset:
         except BaseException:
             self._open.discard(key)
             raise
+
+    def publish(self, ready: ReadyRun) -> Future[None]:
+        """Make a prepared run visible soon, together with others that are ready then.
+
+        Returns:
+            Done once the run is visible; raises DatasetError if the disk is full or fails.
+        """
+        return self._publisher.publish(ready)
 
     def files(self) -> FileWriter:
         """Where sources store the files of runs."""

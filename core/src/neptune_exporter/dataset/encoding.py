@@ -108,7 +108,7 @@ class OpenPart:
         return bool(self._buffered.tell() >= PART_BYTES)
 
     def close(self) -> None:
-        """Write the footer, close and sync."""
+        """Write the footer and close."""
         self._writer.close()
         self._buffered.flush()
         self.output.close()

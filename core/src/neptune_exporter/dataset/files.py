@@ -69,6 +69,7 @@ class _Writing(OpenFile):
             output.discard()
             return
         output.close()
+        self._storage.sync([output.path])
         failpoint("dataset.file-written")
         target = f"{self._place.files_folder}/{self._free_name(output)}"
         self._storage.move(output.path, target)

@@ -1,4 +1,4 @@
-"""Making a run visible, all of it or nothing, and finishing what was interrupted.
+"""Making runs visible, all of each or nothing, and finishing what was interrupted.
 
 The parts lie beside their final names and are synced. The receipt-to-be is written
 as *pending*: from then on the run can only go forward. Parts get their names, the
@@ -8,6 +8,9 @@ receipt does the same steps again; whoever finds temporaries without one deletes
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from neptune_exporter.contract import DatasetError, failpoint
 from neptune_exporter.dataset.layout import Place, parse_part, temporary
@@ -27,11 +30,28 @@ FAILPOINTS = (
 """Where a test can kill the process while something is being published."""
 
 
-def publish(storage: Storage, place: Place, new: Receipt) -> None:
-    """Make the parts that the receipt names, which lie beside their names, the run."""
-    storage.write(place.pending, new.to_bytes())
-    failpoint("dataset.pending-written")
-    _finish(storage, place, new)
+@dataclass(frozen=True)
+class Publication:
+    """What is to become a run: the parts that the receipt names lie beside their names."""
+
+    place: Place
+    receipt: Receipt
+    unsynced: tuple[str, ...]
+    """Paths of the parts that are new, as they are now."""
+
+
+def publish(storage: Storage, several: Sequence[Publication]) -> None:
+    """Make these the runs, each by itself; together, as the disk is then waited for only once."""
+    for new in several:
+        storage.create_whole(temporary(new.place.pending), new.receipt.to_bytes())
+    storage.sync(
+        path for new in several for path in (*new.unsynced, temporary(new.place.pending))
+    )
+    for new in several:
+        storage.move(temporary(new.place.pending), new.place.pending)
+        failpoint("dataset.pending-written")
+    storage.sync_folders(new.place.folder for new in several)
+    _finish(storage, [(new.place, new.receipt) for new in several])
 
 
 def finish(storage: Storage, place: Place) -> Receipt | None:
@@ -50,11 +70,23 @@ def finish(storage: Storage, place: Place) -> Receipt | None:
     if new is None or not all(_is_there(storage, place, part) for part in new.parts):
         storage.delete(place.pending)
         return None
-    _finish(storage, place, new)
+    _finish(storage, [(place, new)])
     return new
 
 
-def _finish(storage: Storage, place: Place, new: Receipt) -> None:
+def _finish(storage: Storage, several: Sequence[tuple[Place, Receipt]]) -> None:
+    for place, new in several:
+        _name_parts(storage, place, new)
+        failpoint("dataset.parts-named")
+    storage.sync_folders(place.folder for place, _ in several)
+    for place, _ in several:
+        failpoint("dataset.before-receipt")
+        # Not synced: should the name be lost, the pending receipt is there again and means the same.
+        storage.move(place.pending, place.receipt)
+        failpoint("dataset.published")
+
+
+def _name_parts(storage: Storage, place: Place, new: Receipt) -> None:
     numbered = sorted(new.parts, key=lambda part: _number(part.name), reverse=True)
     moves = [part for part in numbered if storage.size(temporary(place.path(part.name))) == part.bytes]
     named = {part.name for part in new.parts}
@@ -75,12 +107,6 @@ def _finish(storage: Storage, place: Place, new: Receipt) -> None:
         failpoint("dataset.part-removed")
     for part in moves[-1:]:
         storage.move(temporary(place.path(part.name)), place.path(part.name))
-    storage.sync_folder(place.folder)
-    failpoint("dataset.parts-named")
-    failpoint("dataset.before-receipt")
-    storage.move(place.pending, place.receipt)
-    storage.sync_folder(place.folder)
-    failpoint("dataset.published")
 
 
 def part_names(storage: Storage, place: Place) -> list[str]:

@@ -12,7 +12,8 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,8 @@ from neptune_exporter.contract import DatasetError, UnsafePathError
 from neptune_exporter.dataset.layout import temporary
 
 _CHUNK = 1 << 20
+_SYNCS = 4
+"""Files that are synced at a time."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Storage:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
+        self._root = os.fspath(root)
         self._fs = fs.SubTreeFileSystem(self.root.absolute().as_posix(), fs.LocalFileSystem())
 
     def describe(self, path: str) -> str:
@@ -90,20 +94,17 @@ class Storage:
             self._fs.create_dir(path.rpartition("/")[0], recursive=True)
             return Output(self, path, self._fs.open_output_stream(path))
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write a small file so that it is there as a whole or not at all, also after a power cut."""
-        beside = temporary(path)
-        with self.create(beside) as output:
+    def create_whole(self, path: str, data: bytes) -> None:
+        """Write a small file at once, without waiting for the disk."""
+        with self.create(path) as output:
             output.write(data)
-        self.move(beside, path)
-        self.sync_folder(path.rpartition("/")[0])
 
     def move(self, source: str, target: str) -> None:
         """Rename; what was at the target is replaced."""
         with self._errors(source, "renamed"):
             self._fs.create_dir(target.rpartition("/")[0], recursive=True)
             # pyarrow cannot move onto something that exists on Windows.
-            (self.root / source).replace(self.root / target)
+            os.replace(self._at(source), self._at(target))  # noqa: PTH105 - a path object costs more
 
     def delete(self, path: str) -> None:
         with self._errors(path, "deleted"):
@@ -126,24 +127,34 @@ class Storage:
                 digest.update(chunk)
         return digest.hexdigest()
 
-    def sync(self, path: str) -> None:
-        """Have the bytes of a file reach the disk."""
-        descriptor = os.open(self.root / path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def sync(self, paths: Iterable[str]) -> None:
+        """Have the bytes of files reach the disk: at once, so that what the disk does for one serves others.
 
-    def sync_folder(self, folder: str) -> None:
-        """Have the names in a folder reach the disk, where the system knows such a thing."""
+        Raises:
+            DatasetError: one of them did not.
+        """
+        files = list(paths)
+        if len(files) < 2:
+            for path in files:
+                self._sync(path)
+            return
+        with ThreadPoolExecutor(min(_SYNCS, len(files)), thread_name_prefix="sync") as executor:
+            list(executor.map(self._sync, files))
+
+    def sync_folders(self, folders: Iterable[str]) -> None:
+        """Have the names in folders reach the disk, where the system knows such a thing."""
         if os.name == "nt":
             return
-        with contextlib.suppress(OSError):  # some network file systems refuse
-            descriptor = os.open(self.root / folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        for folder in dict.fromkeys(folders):
+            with contextlib.suppress(OSError):  # some network file systems refuse
+                _sync(self._at(folder), os.O_RDONLY)
+
+    def _sync(self, path: str) -> None:
+        with self._errors(path, "written"):
+            _sync(self._at(path), os.O_RDWR | getattr(os, "O_BINARY", 0))
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}"
 
     def check_no_links(self, path: str) -> None:
         """Raise UnsafePathError if any step of the path below the root is a symbolic link."""
@@ -167,7 +178,7 @@ class Storage:
 
 
 class Output:
-    """A file being written: counts and digests its bytes, and syncs them when it is closed.
+    """A file being written: counts and digests its bytes.
 
     Enough of a file object for `pyarrow.parquet.ParquetWriter`.
     """
@@ -202,11 +213,10 @@ class Output:
         """Nothing to do before the end."""
 
     def close(self) -> None:
-        """Close and sync."""
+        """Close. The bytes may not have reached the disk yet: see `Storage.sync`."""
         if not self.closed:
             with self._storage._errors(self.path, "written"):
                 self._stream.close()
-                self._storage.sync(self.path)
 
     def discard(self) -> None:
         """Close and delete."""
@@ -223,3 +233,11 @@ class Output:
             self.close()
         else:
             self.discard()
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

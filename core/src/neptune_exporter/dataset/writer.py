@@ -19,7 +19,7 @@ from neptune_exporter.dataset.older import Kept, delivered_steps, keep
 from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.sorting import SortedRows
-from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.storage import Entry, Storage
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, SysAttribute
 
@@ -35,6 +35,20 @@ class _Written:
     rows: int
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class ReadyRun:
+    """A run that is written and not visible yet: `Dataset.publish` makes it so."""
+
+    writer: RunWriter
+    publication: publication.Publication
+    stored: list[Entry]
+    """Its files."""
+
+    @property
+    def receipt(self) -> Receipt:
+        return self.publication.receipt
 
 
 class RunWriter:
@@ -108,7 +122,21 @@ class RunWriter:
         keep_others: bool = False,
         retried: Collection[str] = (),
     ) -> Receipt:
-        """Make everything visible at once, with its receipt.
+        """Make everything visible at once, with its receipt: `prepare` and publish."""
+        ready = self.prepare(run, source, selections, keep_others=keep_others, retried=retried)
+        publish([ready])
+        return ready.receipt
+
+    def prepare(
+        self,
+        run: SourceRun,
+        source: str,
+        selections: Sequence[AttributeSelection],
+        *,
+        keep_others: bool = False,
+        retried: Collection[str] = (),
+    ) -> ReadyRun:
+        """Write everything, so that only the publication is left. `discard` still throws it away.
 
         Args:
             run: As the source listed it.
@@ -140,10 +168,12 @@ class RunWriter:
             run = replace(run, notes=(*run.notes, *older.notes))
             receipt = self._receipt(run, source, selections, tally, kept + self._placed(numbers), retried)
             stored = cleanup.sync_files(self._files, self._place)
-            publication.publish(self._data, self._place, receipt)
-            cleanup.drop_unnamed_files(self._data, self._files, self._place, receipt, stored)
-            self._closed(self.key)
-            return receipt
+            new = tuple(part.temporary for part in self._written)
+            return ReadyRun(self, publication.Publication(self._place, receipt, new), stored)
+
+    def _published(self, ready: ReadyRun) -> None:
+        cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
+        self._closed(self.key)
 
     def discard(self) -> None:
         """Throw away everything that came in."""
@@ -215,13 +245,13 @@ class RunWriter:
         """The new parts beside their final names, which are the lowest that are free."""
         numbers = iter(n for n in range(len(taken) + len(self._written)) if n not in taken)
         records = []
-        for part, number in zip(self._written, numbers, strict=False):
+        for index, (part, number) in enumerate(zip(self._written, numbers, strict=False)):
             name = self._place.part_name(number)
             beside = temporary(self._place.path(name))
             if beside != part.temporary:
                 self._data.move(part.temporary, beside)
+                self._written[index] = replace(part, temporary=beside)
             records.append(PartRecord(name, part.rows, part.bytes, part.sha256))
-        self._data.sync_folder(self._place.folder)
         return records
 
     def _receipt(
@@ -264,6 +294,17 @@ class RunWriter:
             kept = {part.name for part in parts} & set(self._old_parts)
             return scan.fork(Part(self._data, self._place.path(name)) for name in sorted(kept))
         return scan.fork_from(self._parent, self._fork_step)
+
+
+def publish(ready: Sequence[ReadyRun]) -> None:
+    """Make runs of one dataset visible, each at once and with its receipt.
+
+    Raises:
+        DatasetError: the disk is full or fails; each run is what it was or can be finished.
+    """
+    publication.publish(ready[0].writer._data, [each.publication for each in ready])
+    for each in ready:
+        each.writer._published(each)
 
 
 def _number(name: str) -> int:

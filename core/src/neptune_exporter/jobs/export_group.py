@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -101,8 +103,16 @@ def run_unit(
     except SourceError as error:
         group.give_up(str(error))
     finally:
-        group.discard()
+        group.close()
     return group.result
+
+
+@dataclass(frozen=True)
+class _Publishing:
+    """A run that was read to its end."""
+
+    failures: list[AttributeFailure]
+    visible: Future[None]
 
 
 class _Group:
@@ -114,6 +124,7 @@ class _Group:
         self._plans = {plan.planned.key: plan for plan in unit.plans}
         self._writers: dict[RunKey, RunWriter] = {}
         self._failures: dict[RunKey, list[AttributeFailure]] = {}
+        self._publishing: deque[_Publishing] = deque()
         self._progress = progress
         self._stop = stop
 
@@ -161,7 +172,7 @@ class _Group:
         run = replace(plan.request.run, notes=(*plan.request.run.notes, *done.notes))
         failures = self._failures.pop(done.run, [])
         failpoint("export.before-publish")
-        writer.publish(
+        ready = writer.prepare(
             run,
             version,
             plan.selections,
@@ -169,10 +180,17 @@ class _Group:
             keep_others=plan.keep_others or bool(failures),
             retried=plan.retried,
         )
+        # What fails from here on is left for the next export to finish, not thrown away.
         del self._writers[done.run]
+        self._publishing.append(_Publishing(failures, self._dataset.publish(ready)))
+        while self._publishing and self._publishing[0].visible.done():
+            self._published(self._publishing.popleft())
+
+    def _published(self, run: _Publishing) -> None:
+        run.visible.result()
         failpoint("export.run-published")
         self.result.published += 1
-        self.result.failures.extend(failures)
+        self.result.failures.extend(run.failures)
         if self._progress is not None:
             self._progress.advance(runs=1)
 
@@ -183,10 +201,16 @@ class _Group:
             self.result.failures.extend(self._failures.pop(key, []))
             self.result.failures.append(AttributeFailure(key, "", None, message))
 
-    def discard(self) -> None:
-        for writer in self._writers.values():
-            writer.discard()
-        self._writers.clear()
+    def close(self) -> None:
+        """Wait for what is being published, and throw away what is not."""
+        try:
+            while self._publishing:
+                self._published(self._publishing.popleft())
+        finally:
+            wait([run.visible for run in self._publishing])
+            for writer in self._writers.values():
+                writer.discard()
+            self._writers.clear()
 
 
 def _files_of(batch: pa.RecordBatch) -> tuple[int, int]:
