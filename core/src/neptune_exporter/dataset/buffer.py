@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ PIECE_BYTES = 16 << 20
 
 _IDENTITY = ("project_id", "run_id")
 _ATTRIBUTE = ("attribute_path", "attribute_type")
+_CodeOf = Callable[[int], int]
 _TEXT = ("string_value", "string_set_value", "file_value", "histogram_value", "file_sha256")
 
 
@@ -27,7 +29,10 @@ class RunBuffer:
         self._run = run
         self._codes_of: dict[tuple[str, str], int] = {}
         self._batches: list[Batch] = []
+        self._last: tuple[str, str] = ("", "")
         self.nbytes = 0
+        self.in_order = True
+        """Whether the attributes came in the order of a part, so that none of those before comes again."""
 
     @property
     def paths(self) -> frozenset[str]:
@@ -56,15 +61,31 @@ class RunBuffer:
             return
         columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
         # Grouped now, while the rows are few and near: gathering them from afar takes ten times longer.
-        added = grouped(Batch(self._codes_for(paths, types), columns))
+        added = grouped(*self._coded(paths, types), columns)
+        self._check_order(added)
         self._batches.append(added)
-        self.nbytes += added.codes.nbytes + sum(column.nbytes for column in added.columns.values())
+        self.nbytes += added.nbytes
+
+    def release(self) -> list[Batch]:
+        """Give everything as it came, and be empty again."""
+        batches, self._batches = self._batches, []
+        self.nbytes = 0
+        return batches
+
+    def sorted(self, batches: list[Batch]) -> SortedRows:
+        """What was released, sorted; the list is emptied."""
+        return sort(batches, list(self._codes_of))
 
     def drain(self) -> SortedRows:
         """Give everything, sorted, and be empty again."""
-        batches, self._batches = self._batches, []
-        self.nbytes = 0
-        return sort(batches, list(self._codes_of))
+        return self.sorted(self.release())
+
+    def _check_order(self, added: Batch) -> None:
+        if self.in_order:
+            codes, known = added.codes, list(self._codes_of)
+            keys = [self._last, *(known[code] for code in codes)]
+            self.in_order = all(one <= other for one, other in itertools.pairwise(keys))
+            self._last = keys[-1]
 
     def _check_identity(self, batch: pa.RecordBatch) -> None:
         names = batch.schema.names
@@ -124,25 +145,28 @@ class RunBuffer:
         except ValueError:
             raise DatasetError(f"a row of {self._run} has an unknown attribute_type {name!r}") from None
 
-    def _codes_for(self, paths: pa.DictionaryArray, types: pa.DictionaryArray) -> pa.Array:
-        """A number for every row's attribute path and type, the same in all batches."""
-        width = len(types.dictionary)
-        both = pc.add(
-            pc.multiply(paths.indices.cast(pa.int64()), pa.scalar(width, pa.int64())),
-            types.indices.cast(pa.int64()),
-        ).dictionary_encode()
+    def _coded(self, paths: pa.DictionaryArray, types: pa.DictionaryArray) -> tuple[pa.Array, _CodeOf]:
+        """A number for every row's attribute path and type in this batch, and what it is in all batches."""
         names, kinds = paths.dictionary, types.dictionary
-        numbers = []
-        for pair in both.dictionary.to_pylist():
-            path, kind = names[pair // width], kinds[pair % width].as_py()
+        width = len(kinds)
+        numbers = paths.indices
+        if width > 1:
+            numbers = pc.add(
+                pc.multiply(numbers.cast(pa.int64()), pa.scalar(width, pa.int64())),
+                types.indices.cast(pa.int64()),
+            )
+
+        def code_of(number: int) -> int:
+            path, kind = names[number // width], kinds[number % width].as_py()
             try:
                 key = (path.as_py(), kind)
             except UnicodeDecodeError as error:
                 raise DatasetError(f"an attribute path of {self._run} is not valid text: {error}") from error
             if key[0] is None:
                 raise DatasetError(f"a row of {self._run} has no attribute_path")
-            numbers.append(self._codes_of.setdefault(key, len(self._codes_of)))
-        return pa.array(numbers, pa.int32()).take(both.indices)
+            return self._codes_of.setdefault(key, len(self._codes_of))
+
+        return numbers, code_of
 
 
 def cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

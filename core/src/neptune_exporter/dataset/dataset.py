@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from neptune_exporter.dataset.run import StoredRun
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.writer import ReadyRun, RunWriter
 from neptune_exporter.model import RunKey
+
+
+_ENCODERS = 2
+"""Threads that write rows of long runs while the next ones are read."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Dataset:
         self.file_storage = Storage(files_path)
         self._budget = budget or WriteBudget()
         self._publisher = Publisher()
+        self._encoder = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
         self._open: set[RunKey] = set()
         self._guard = threading.Lock()
 
@@ -94,7 +99,7 @@ class Dataset:
                 raise DatasetError(f"{key} is already being written")
             self._open.add(key)
         try:
-            return RunWriter(key, self.data, self.file_storage, self._budget, self._open.discard)
+            return RunWriter(key, self.data, self.file_storage, self._budget, self._encoder, self._open.discard)
         except BaseException:
             self._open.discard(key)
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,11 +18,19 @@ _FEW_ROWS = 16
 
 @dataclass
 class Batch:
-    """Rows whose attributes are numbers: equal numbers stand together."""
+    """Rows of which those of one attribute stand together."""
 
-    codes: pa.Array
+    codes: list[int]
+    """The number of each attribute, in the order of the rows."""
+    ends: list[int]
+    """The row after the last of each."""
     columns: dict[str, pa.Array]
     """Columns that are all null are left out."""
+
+    @property
+    def nbytes(self) -> int:
+        """Roughly: a number in a list is a pointer, and an object if it is large."""
+        return 48 * len(self.codes) + sum(column.nbytes for column in self.columns.values())
 
 
 @dataclass(frozen=True)
@@ -68,11 +76,22 @@ class _Piece:
     end: int
 
 
-def grouped(batch: Batch) -> Batch:
-    """The batch with the rows of each attribute together, in the order that they had."""
-    if _never_falls(batch.codes):
-        return batch
-    return _taken(batch, pc.array_sort_indices(batch.codes))
+def grouped(numbers: pa.Array, code_of: Callable[[int], int], columns: dict[str, pa.Array]) -> Batch:
+    """The rows with those of each attribute together, in the order that they had.
+
+    Args:
+        numbers: Which attribute each row is of, by any integers.
+        code_of: What such a number means to `sort`; asked for those that occur.
+        columns: Of as many rows.
+    """
+    runs = pc.run_end_encode(numbers)
+    found = runs.values.to_pylist()
+    if len(set(found)) < len(found):
+        order = pc.array_sort_indices(numbers)
+        columns = {name: column.take(order) for name, column in columns.items()}
+        runs = pc.run_end_encode(numbers.take(order))
+        found = runs.values.to_pylist()
+    return Batch([code_of(number) for number in found], runs.run_ends.to_pylist(), columns)
 
 
 def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
@@ -84,7 +103,7 @@ def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
     """
     ranks = _ranks(batches, key_of)
     pieces = list(_pieces(batches, ranks))
-    if len(batches) > 1 and len(pieces) * _FEW_ROWS > sum(len(b.codes) for b in batches):
+    if len(batches) > 1 and len(pieces) * _FEW_ROWS > sum(b.ends[-1] for b in batches):
         batches[:] = [_ordered(batches, ranks)]
         pieces = list(_pieces(batches, ranks))
     pieces.sort(key=lambda piece: piece.rank)
@@ -109,15 +128,14 @@ def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
 
 def _ranks(batches: list[Batch], key_of: list[tuple[str, str]]) -> dict[int, int]:
     """Where the key of each code that occurs stands among all of them."""
-    used = {code for batch in batches for code in pc.unique(batch.codes).to_pylist()}
+    used = {code for batch in batches for code in batch.codes}
     return {code: rank for rank, code in enumerate(sorted(used, key=key_of.__getitem__))}
 
 
 def _pieces(batches: list[Batch], ranks: dict[int, int]) -> Iterator[_Piece]:
     for number, batch in enumerate(batches):
-        encoded = pc.run_end_encode(batch.codes)
         start = 0
-        for code, end in zip(encoded.values.to_pylist(), encoded.run_ends.to_pylist(), strict=True):
+        for code, end in zip(batch.codes, batch.ends, strict=True):
             yield _Piece(ranks[code], number, start, end)
             start = end
 
@@ -150,9 +168,17 @@ def _stretches(pieces: list[_Piece]) -> Iterator[_Piece]:
 
 def _ordered(batches: list[Batch], ranks: dict[int, int]) -> Batch:
     """All batches as one, ordered by rank."""
-    lengths = [len(batch.codes) for batch in batches]
-    rank_of = pa.array([ranks.get(code, 0) for code in range(max(ranks) + 1)], pa.int32())
-    codes = pa.concat_arrays([batch.codes for batch in batches])
+    lengths = [batch.ends[-1] for batch in batches]
+    rank_of = pa.concat_arrays(
+        [
+            pc.run_end_decode(
+                pa.RunEndEncodedArray.from_arrays(
+                    pa.array(b.ends, pa.int32()), pa.array([ranks[code] for code in b.codes], pa.int32())
+                )
+            )
+            for b in batches
+        ]
+    )
     columns = {}
     for name in {name: None for batch in batches for name in batch.columns}:
         kind = FULL_SCHEMA.field(name).type
@@ -162,7 +188,12 @@ def _ordered(batches: list[Batch], ranks: dict[int, int]) -> Batch:
                 for b, n in zip(batches, lengths, strict=True)
             ]
         )
-    return _taken(Batch(codes, columns), pc.array_sort_indices(rank_of.take(codes)))
+    order = pc.array_sort_indices(rank_of)
+    for name in list(columns):
+        columns[name] = columns.pop(name).take(order)
+    runs = pc.run_end_encode(rank_of.take(order))
+    code_of = {rank: code for code, rank in ranks.items()}
+    return Batch([code_of[r] for r in runs.values.to_pylist()], runs.run_ends.to_pylist(), columns)
 
 
 def _by_step(rows: SortedRows) -> SortedRows:
@@ -193,13 +224,6 @@ def _any_in(ordered: list[int], start: int, end: int) -> bool:
     return index < len(ordered) and ordered[index] < end
 
 
-def _taken(batch: Batch, order: pa.Array) -> Batch:
-    columns = {}
-    for name in list(batch.columns):
-        columns[name] = batch.columns.pop(name).take(order)
-    return Batch(batch.codes.take(order), columns)
-
-
 def _steps(columns: dict[str, pa.Array]) -> pa.Array | None:
     """Something to order steps by, exact unless a step is beyond decimals."""
     if "step_float64" not in columns:
@@ -208,10 +232,3 @@ def _steps(columns: dict[str, pa.Array]) -> pa.Array | None:
     if len(known) == 1:
         return known[0]
     return step_as_float(pa.RecordBatch.from_arrays(known, names=list(_STEPS)))
-
-
-def _never_falls(values: pa.Array) -> bool:
-    count = len(values)
-    if count < 2:
-        return True
-    return bool(pc.all(pc.less_equal(values.slice(0, count - 1), values.slice(1)), min_count=0).as_py())

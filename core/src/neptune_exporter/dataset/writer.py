@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -18,12 +19,14 @@ from neptune_exporter.dataset.layout import Place, parse_part, temporary
 from neptune_exporter.dataset.older import Kept, delivered_steps, keep
 from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
-from neptune_exporter.dataset.sorting import SortedRows
+from neptune_exporter.dataset.sorting import Batch, SortedRows
 from neptune_exporter.dataset.storage import Entry, Storage
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, SysAttribute
 
 _OLDER_BYTES = 16 << 20
+_STREAM_BYTES = 12 << 20
+"""So much of rows that come in order is written while the next ones come."""
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 
 
@@ -62,12 +65,14 @@ class RunWriter:
         data: Storage,
         files: Storage,
         budget: WriteBudget,
+        encoder: Executor,
         closed: Callable[[RunKey], None],
     ) -> None:
         self.key = key
         self._data = data
         self._files = files
         self._budget = budget
+        self._encoder = encoder
         self._closed = closed
         self._place = Place.of(key)
         self._lock = threading.RLock()
@@ -77,6 +82,8 @@ class RunWriter:
         self._delivered: frozenset[str] = frozenset()
         self._part: OpenPart | None = None
         self._written: list[_Written] = []
+        self._streaming: Future[None] | None = None
+        self._streamed_bytes = 0
         self._parent: str | None = None
         self._fork_step: float | int | None = None
         publication.finish(data, self._place)
@@ -96,7 +103,9 @@ class RunWriter:
         for piece in cut(batch):
             with self._lock:
                 self._buffer.add(piece)
-                self._budget.holds(self, self._buffer.nbytes)
+                if self._buffer.in_order and self._buffer.nbytes >= _STREAM_BYTES:
+                    self._stream()
+                self._budget.holds(self, self._buffer.nbytes + self._streamed_bytes)
             self._budget.enforce()
 
     def fail(self, failure: AttributeFailure) -> None:
@@ -107,11 +116,28 @@ class RunWriter:
     def flush(self) -> None:
         """Write what is held back in memory to a part."""
         with self._lock:
-            rows = self._buffer.drain()
+            self._wait()
+            batches = self._buffer.release()
             self._budget.holds(self, 0)
-            if len(rows):
-                self._count(rows)
-                self._append(rows)
+            self._take(batches)
+
+    def _stream(self) -> None:
+        """Write what is held back while the next rows come."""
+        self._wait()
+        self._streamed_bytes = self._buffer.nbytes
+        self._streaming = self._encoder.submit(self._take, self._buffer.release())
+
+    def _wait(self) -> None:
+        """Until nothing is being written. Raises what went wrong there."""
+        streaming, self._streaming, self._streamed_bytes = self._streaming, None, 0
+        if streaming is not None:
+            streaming.result()
+
+    def _take(self, batches: list[Batch]) -> None:
+        if batches:
+            rows = self._buffer.sorted(batches)
+            self._count(rows)
+            self._append(rows)
 
     def publish(
         self,
@@ -154,6 +180,7 @@ class RunWriter:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
             self._keep_others = keep_others
+            self._wait()
             self._delivered = self._buffer.paths
             older = self._older() if keep_others else Kept()
             kept = older.parts
@@ -178,6 +205,9 @@ class RunWriter:
     def discard(self) -> None:
         """Throw away everything that came in."""
         with self._lock:
+            if self._streaming is not None:
+                wait([self._streaming])
+                self._streaming = None
             self._budget.holds(self, 0)
             self._buffer = RunBuffer(self.key)
             if self._part is not None:
@@ -205,6 +235,7 @@ class RunWriter:
     def _append(self, rows: SortedRows) -> None:
         if self._part is not None and not self._part.accepts(rows):
             self._close_part()
+            self._buffer.in_order = False  # the steps fall: larger pieces make fewer parts
         for start, stop, keys in row_groups(rows):
             part = self._part or self._open_part(rows.extras)
             part.write(rows, start, stop, keys)
