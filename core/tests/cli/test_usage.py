@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,6 +160,10 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "class": (
         ["export", "--exporter", "tracker", "-c", "metrics,files,metric"],
         "-c: there is no class metric; there are parameters, metrics, series, files",
+    ),
+    "empty-class": (
+        ["export", "--exporter", "tracker", "-c", ""],
+        "-c: names no class; there are parameters, ",
     ),
     "exclude": (["export", "--exporter", "tracker", "--exclude", "x"], "--exclude: there is no class x; "),
     "nothing-left": (
@@ -330,3 +336,21 @@ def test_names_of_plugins_are_completed(
     shell = ShellComplete(app, {}, "neptune-exporter", "_NEPTUNE_EXPORTER_COMPLETE")
     assert [i.value for i in shell.get_completions(["export", "--exporter"], "t")] == ["tracker"]
     assert "--tracker-rehearse" in [i.value for i in shell.get_completions(["load"], "--tracker")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a named pipe and signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_command_as_interrupted(folder: Path, number: signal.Signals) -> None:
+    pipe = folder / "ids"
+    os.mkfifo(pipe)  # the command waits for ids until somebody writes there
+    code = "import sys; from neptune_exporter.cli import main; print('ready', flush=True); sys.exit(main())"
+    command = [sys.executable, "-c", code, "summary", "-r", f"@{pipe}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            with pipe.open("w"):  # opens once the command reads
+                process.send_signal(number)
+                _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert errors.strip() == "interrupted; run the same command again to go on"

@@ -201,6 +201,22 @@ def test_a_run_whose_parts_changed_is_not_loaded(tmp_path: Path) -> None:
     assert [key.run_id for key, _ in compared.failed] == ["a"]
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_runs_with_files_are_not_loaded_without_the_folder_of_files(tmp_path: Path, dry_run: bool) -> None:
+    dataset(tmp_path, sample_runs())
+    (tmp_path / "files").rename(tmp_path / "elsewhere")
+    sink = Recording()
+    with pytest.raises(UsageError, match="--files-path"):
+        load(sink, tmp_path, dry_run=dry_run)
+    assert sink.order == []
+
+
+def test_runs_without_files_need_no_folder_of_files(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a")])
+    shutil.rmtree(tmp_path / "files", ignore_errors=True)
+    assert load(Recording(), tmp_path).complete
+
+
 def test_a_copy_of_a_run_is_not_loaded_a_second_time(tmp_path: Path) -> None:
     dataset(tmp_path, [run_of("a")])
     (folder,) = (tmp_path / "data").glob("acme*")

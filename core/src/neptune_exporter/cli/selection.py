@@ -103,6 +103,8 @@ def attributes(
 def _classes(given: Sequence[str], option: str) -> set[AttributeClass]:
     names = split_lists(given)
     known = {c.value: c for c in AttributeClass}
+    if given and not names:
+        raise UsageError(f"{option}: names no class; there are {', '.join(known)}")
     for name in names:
         if name not in known:
             raise UsageError(f"{option}: there is no class {name}; there are {', '.join(known)}")

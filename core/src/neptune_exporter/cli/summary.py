@@ -51,6 +51,8 @@ def summary(
     present = {project.project_id for project in found.projects}
     if unknown := [p for p in wanted if p not in present]:
         raise UsageError(f"the dataset has no project {', '.join(unknown)}")
+    if (patterns or ids) and not any(project.runs for project in found.projects):
+        raise UsageError(f"the dataset at {data_path} has no run that -r takes")
     writer = spec.factory(settings)
     if output is None:
         writer.write(found, open_run, sys.stdout)

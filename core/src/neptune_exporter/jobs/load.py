@@ -21,13 +21,14 @@ from neptune_exporter.contract import (
     Sink,
     SinkError,
     SinkSpec,
+    UsageError,
     Verdict,
     failpoint,
 )
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import parents_first, select_runs
-from neptune_exporter.model import AttributeType, RunKey, RunKind
+from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
 
 FAILPOINTS = ("load.run-loaded",)
 
@@ -97,12 +98,18 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
 
     Raises:
         AuthenticationError: the credentials were refused.
-        UsageError: a project that was named is not in the dataset.
+        UsageError: a project that was named is not in the dataset, or the folder of files is not there.
         KeyboardInterrupt: the next load goes on with what is not finished.
     """
     dataset = Dataset(options.data_path, options.files_path)
     result = LoadResult()
     runs = list(select_runs(dataset, options.project_ids, options.runs))
+    if not options.files_path.is_dir() and any(map(_names_files, runs)):
+        # Loaded without them, the runs would count as loaded.
+        raise UsageError(
+            f"there is no folder of files at {options.files_path}, but the runs have files: "
+            "name it with --files-path"
+        )
     if options.dry_run:
         result.planned.extend(
             PlannedLoad(run.key, {t: count.rows for t, count in run.counts().items()}) for run in runs
@@ -118,6 +125,13 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     finally:
         sink.close()
     return result
+
+
+def _names_files(run: StoredRun) -> bool:
+    try:
+        return run.complete and not FILE_TYPES.isdisjoint(run.counts())
+    except DatasetError:
+        return False  # damaged: told when it is loaded
 
 
 def _why_incomplete(run: StoredRun) -> str:
