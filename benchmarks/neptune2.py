@@ -2,8 +2,9 @@
 
     python benchmarks/neptune2.py [--only speed|memory]
 
-Three numbers for each shape and number of workers, in points a second, from one process:
+Four numbers for each shape and number of workers, in points a second, from one process:
 - export: `export_runs` into a dataset, listing, parquet and receipts included; as many connections as workers
+- read: the same pages as the exporter reads and decodes them, by as many threads, thrown away
 - direct: the same pages through the client's session by as many threads, the JSON decoded straight into
   Arrow and thrown away
 - public: `fetch_values` of the client for every series, by as many threads
@@ -86,6 +87,7 @@ def compare(label: str, token: str, shape: tuple[int, int, int], rounds: int, wo
 
     ways: dict[str, Callable[[], None]] = {
         "export": exported,
+        "read": partial(read_only, token, points, workers),
         "direct": partial(direct, token, points, workers),
         "public": partial(public, token, points, workers),
     }
@@ -117,6 +119,28 @@ def export(token: str, folder: Path, workers: int) -> None:
     settings = Neptune2Settings(Secret(token), connections=workers)
     result = export_runs(spec, settings, options, NoProgress())
     assert result.complete, result
+
+
+def read_only(token: str, points: int, workers: int) -> None:
+    from neptune_exporter.contract import Patience, Secret
+    from neptune_exporter.model import AttributeType
+    from neptune_exporter_neptune2 import series
+    from neptune_exporter_neptune2.api import Api
+    from neptune_exporter_neptune2.client import Connection
+    from neptune_exporter_neptune2.values import Attribute
+
+    api = Api(Connection(Secret(token), workers, 60.0), Patience(0))
+
+    def read(found: tuple[str, str]) -> int:
+        run, attribute = found[0], Attribute(found[1], AttributeType.FLOAT_SERIES, "floatSeries", {})
+        offset, total = 0, 1
+        while offset < total:
+            page = series.fetch(api, run, attribute, offset)
+            offset, total = offset + len(page), page.total
+        return offset
+
+    with ThreadPoolExecutor(workers) as pool:
+        assert sum(pool.map(read, all_series(backend_of(token)))) == points
 
 
 def backend_of(token: str) -> Any:

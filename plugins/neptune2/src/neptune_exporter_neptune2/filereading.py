@@ -92,12 +92,18 @@ class FileReader:
         if attribute.type is AttributeType.FILE:
             yield partial(attempt, attribute, partial(downloads.file, attribute))
         elif attribute.type is AttributeType.FILE_SET:
-            listed = f"{attribute.path}/{LISTING}" not in self.taken
-            yield partial(attempt, attribute, partial(downloads.file_set, attribute, listed))
+            yield partial(attempt, attribute, partial(self._file_set, attribute))
         elif attribute.type is AttributeType.ARTIFACT:
             yield from self._artifact(attribute)
         else:
             yield from self._images(attribute)
+
+    def _file_set(self, attribute: Attribute) -> Rows:
+        is_to_be_listed = f"{attribute.path}/{LISTING}" not in self.taken
+        rows = self.downloads.file_set(attribute, is_to_be_listed)
+        if is_to_be_listed and len(rows) == 1:
+            self.notes.append(f"{attribute.path}: it has too many files to list them; its zip has them all")
+        return rows
 
     def _artifact(self, attribute: Attribute) -> Iterator[Work]:
         downloads = self.downloads

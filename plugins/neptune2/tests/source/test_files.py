@@ -143,6 +143,20 @@ def test_a_file_set_is_a_zip_and_its_list(serve: Serve, export: Exporter, projec
     assert {entry["filePath"]: entry["size"] for entry in listed} == {k: len(v) for k, v in files.items()}
 
 
+def test_a_zip_of_more_files_than_can_be_listed_is_kept_and_noted(
+    serve: Serve, export: Exporter, project: FakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neptune_exporter_neptune2.zips._KEPT", 2000)
+    files = {f"{n}.txt": b"%d" % n for n in range(200)}
+    project.add_run({"set": FileSet(files), "few": FileSet({"a": b"1"})})
+    assert export(serve(project)).complete
+    (row,) = export.rows("SAN-1", "set")
+    with zipfile.ZipFile(io.BytesIO(export.content("SAN-1", row))) as archive:
+        assert len(archive.namelist()) == 200
+    assert export.rows("SAN-1", "set/files_list.json") == []
+    assert export.notes("SAN-1") == ("set: it has too many files to list them; its zip has them all",)
+
+
 def test_a_zip_that_is_none_costs_itself(serve: Serve, export: Exporter, project: FakeProject) -> None:
     project.add_run({"set": FileSet({"a": b"1"}), "n": Int(1)})
     server = serve(project)
