@@ -10,8 +10,8 @@ inside instead, all of it in neptune-client 1.14 (tests/test_client.py checks ea
   `._client_config.api_url`; `._http_client`, which is a bravado `RequestsClient`:
   - `.session`, a `requests.Session`; `.ssl_verify`, `.ssl_cert`
   - `.authenticator.apply(request)`: puts in the access token, renewed when it is about to expire
-  - `.authenticator.auth.token_expires_at`: 0 makes it renew the token;
-    `.authenticator.auth.session.token`: which one it is
+  - `.authenticator.auth`, which as the `auth` of a request puts in the access token;
+    `.token_expires_at`: seconds since 1970, 0 makes it renew the token; `.session.token`: which one it is
 - exceptions of `neptune.common.exceptions` and `neptune.exceptions`
 - the loggers `neptune` and `neptune_no_prefix`, which write to standard output
 """
@@ -21,6 +21,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -35,6 +36,8 @@ LOWEST, BELOW = "1.14", "2"
 """The versions of the client that this module was written for."""
 
 _T = TypeVar("_T")
+_FRESH = 60.0
+"""Seconds of life with which an access token is not renewed; the client renews it with 30 left."""
 _LEGACY_HEADER = {"X-Neptune-LegacyClient": "false"}
 
 
@@ -103,8 +106,7 @@ class Connection:
             method, address, params=params, json=body, headers={**_LEGACY_HEADER, **(headers or {})}
         )
         if urlsplit(address)[:2] == urlsplit(self._api_url)[:2]:
-            with self._renewing:  # without it, every thread would renew an expired token
-                request = _translated(lambda: self._authenticator.apply(request), "renewing the access token")
+            request = self._authorised(request)
         prepared = self._session.prepare_request(request)
         settings = self._environment(urljoin(address, "/"))
         # `Session.send` takes as long again, for redirections, which come with downloads only.
@@ -116,6 +118,16 @@ class Connection:
         if response.cookies:
             self._session.cookies.update(response.cookies)
         return response
+
+    def _authorised(self, request: requests.Request) -> requests.Request:
+        if self._auth.token_expires_at - time.time() > _FRESH:
+            request.auth = self._auth  # all that `apply` does then, and no thread waits for another
+            return request
+        with self._renewing:  # without it, every thread would renew an expired token
+            applied: requests.Request = _translated(
+                lambda: self._authenticator.apply(request), "renewing the access token"
+            )
+        return applied
 
     def _environment(self, server: str) -> dict[str, Any]:
         """Proxies and CAs of the environment for a server. `Session.send` ignores them.

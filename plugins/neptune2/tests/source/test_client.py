@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ def test_the_parts_of_the_client(server: Neptune2Server) -> None:
     prepared = http.session.prepare_request(request)
     token = http.authenticator.auth.session.token["access_token"]
     assert prepared.headers["Authorization"] == f"Bearer {token}"
-    assert http.authenticator.auth.token_expires_at > 0
+    auth = http.authenticator.auth
+    assert time.time() + 60 < auth.token_expires_at < time.time() + 7 * 86_400
+    assert request.auth is auth  # which is all that applying did, the token being fresh
 
 
 def test_a_renewed_token_is_another_one(server: Neptune2Server) -> None:
