@@ -171,7 +171,7 @@ def _whole_millionths(steps: pa.Array) -> pa.Array:
 
 
 def _decimal_from_millionths(millionths: pa.Array) -> pa.Array:
-    """decimal128(18,6) whose unscaled values are the given int64: the digits of an integer, read otherwise."""
+    """decimal128(18,6) whose unscaled values are the given int64: its digits, read otherwise."""
     if isinstance(millionths, pa.ChunkedArray):
         millionths = millionths.combine_chunks()
     digits = millionths.cast(pa.decimal128(19, 0))

@@ -17,6 +17,7 @@ from neptune_exporter.contract import (
     RunDone,
     RunSelection,
 )
+from neptune_exporter.dataset import StoredRun
 from neptune_exporter.model import AttributeClass
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_neptune3 import source as source_module
@@ -198,10 +199,17 @@ def test_8_a_run_is_published_when_it_is_read_not_at_the_end(
     published: list[int] = []
     largest: list[int] = []
 
+    def visible() -> list[StoredRun]:
+        return [run for run in export.dataset.runs(PROJECT) if run.complete]
+
     def watching(self, group, files):  # type: ignore[no-untyped-def]
         for event in read(self, group, files):
             if isinstance(event, RunDone):
-                published.append(len(list(export.dataset.runs(PROJECT))))
+                # A run is written while the next is read: it appears without this reader going on.
+                patience = time.monotonic() + 60
+                while len(visible()) < len(published) and time.monotonic() < patience:
+                    time.sleep(0.01)
+                published.append(len(visible()))
             elif hasattr(event, "batch"):
                 largest.append(event.batch.num_rows)
             yield event

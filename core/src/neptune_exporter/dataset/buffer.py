@@ -31,8 +31,8 @@ class RunBuffer:
         self._batches: list[Batch] = []
         self._last: tuple[str, str] = ("", "")
         self.nbytes = 0
-        self.in_order = True
-        """Whether the attributes came in the order of a part, so that none of those before comes again."""
+        self.rising = 0
+        """How many of these bytes came last in the order of a part: what went before is likely whole."""
 
     @property
     def paths(self) -> frozenset[str]:
@@ -62,15 +62,29 @@ class RunBuffer:
         columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
         # Grouped now, while the rows are few and near: gathering them from afar takes ten times longer.
         added = grouped(*self._coded(paths, types), columns)
-        self._check_order(added)
+        self._watch_order(added)
         self._batches.append(added)
         self.nbytes += added.nbytes
 
     def release(self) -> list[Batch]:
         """Give everything as it came, and be empty again."""
         batches, self._batches = self._batches, []
-        self.nbytes = 0
+        self.nbytes = self.rising = 0
         return batches
+
+    def release_risen(self) -> list[Batch]:
+        """Give the rows up to the attribute that came last, and keep those that belong behind it."""
+        batches, keys = self.release(), list(self._codes_of)
+        risen: list[Batch] = []
+        for batch in batches:
+            start = 0
+            sides = [keys[code] <= self._last for code in batch.codes]
+            for side, same in itertools.groupby(sides):
+                stop = start + len(list(same))
+                (risen if side else self._batches).append(batch.slice(start, stop))
+                start = stop
+        self.nbytes = sum(batch.nbytes for batch in self._batches)
+        return risen
 
     def sorted(self, batches: list[Batch]) -> SortedRows:
         """What was released, sorted; the list is emptied."""
@@ -80,12 +94,13 @@ class RunBuffer:
         """Give everything, sorted, and be empty again."""
         return self.sorted(self.release())
 
-    def _check_order(self, added: Batch) -> None:
-        if self.in_order:
-            codes, known = added.codes, list(self._codes_of)
-            keys = [self._last, *(known[code] for code in codes)]
-            self.in_order = all(one <= other for one, other in itertools.pairwise(keys))
-            self._last = keys[-1]
+    def _watch_order(self, added: Batch) -> None:
+        known = list(self._codes_of)
+        keys = [self._last, *(known[code] for code in added.codes)]
+        if any(other < one for one, other in itertools.pairwise(keys)):
+            self.rising = 0
+        self.rising += added.nbytes
+        self._last = keys[-1]
 
     def _check_identity(self, batch: pa.RecordBatch) -> None:
         names = batch.schema.names

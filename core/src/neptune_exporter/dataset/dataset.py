@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,8 @@ from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.writer import ReadyRun, RunWriter
 from neptune_exporter.model import RunKey
 
-
 _ENCODERS = 2
-"""Threads that write rows of long runs while the next ones are read."""
+"""Threads that write what was read while more is read."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class Dataset:
         self.data = Storage(data_path)
         self.file_storage = Storage(files_path)
         self._budget = budget or WriteBudget()
-        self._publisher = Publisher()
         self._encoder = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
+        self._publisher = Publisher(self._encoder)
         self._open: set[RunKey] = set()
         self._guard = threading.Lock()
 
@@ -99,18 +98,23 @@ class Dataset:
                 raise DatasetError(f"{key} is already being written")
             self._open.add(key)
         try:
-            return RunWriter(key, self.data, self.file_storage, self._budget, self._encoder, self._open.discard)
+            return RunWriter(
+                key, self.data, self.file_storage, self._budget, self._encoder, self._open.discard
+            )
         except BaseException:
             self._open.discard(key)
             raise
 
-    def publish(self, ready: ReadyRun) -> Future[None]:
-        """Make a prepared run visible soon, together with others that are ready then.
+    def publish(self, prepare: Callable[[], ReadyRun]) -> Future[None]:
+        """Have a run written and made visible while others are read, together with those that are ready then.
+
+        Args:
+            prepare: `RunWriter.prepare` with its arguments.
 
         Returns:
             Done once the run is visible; raises DatasetError if the disk is full or fails.
         """
-        return self._publisher.publish(ready)
+        return self._publisher.publish(prepare)
 
     def files(self) -> FileWriter:
         """Where sources store the files of runs."""

@@ -44,9 +44,7 @@ def publish(storage: Storage, several: Sequence[Publication]) -> None:
     """Make these the runs, each by itself; together, as the disk is then waited for only once."""
     for new in several:
         storage.create_whole(temporary(new.place.pending), new.receipt.to_bytes())
-    storage.sync(
-        path for new in several for path in (*new.unsynced, temporary(new.place.pending))
-    )
+    storage.sync(path for new in several for path in (*new.unsynced, temporary(new.place.pending)))
     for new in several:
         storage.move(temporary(new.place.pending), new.place.pending)
         failpoint("dataset.pending-written")

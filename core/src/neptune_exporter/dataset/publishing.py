@@ -1,9 +1,10 @@
-"""Publishing runs together: while the disk is waited for, the next ones get ready."""
+"""Publishing runs while the next ones are read, those that are ready at the same time together."""
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from neptune_exporter.dataset.writer import ReadyRun, publish
 
@@ -12,20 +13,29 @@ _MOST = 64
 
 
 class Publisher:
-    """Publishes what is ready, everything that has come meanwhile at once. Safe to use from several threads."""
+    """Has runs written by an executor, and publishes all that are ready at once. For several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: Executor) -> None:
+        self._encoder = encoder
         self._lock = threading.Lock()
         self._waiting: list[tuple[ReadyRun, Future[None]]] = []
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
-    def publish(self, ready: ReadyRun) -> Future[None]:
-        """Hand over a run. The result is there once it is visible."""
-        future: Future[None] = Future()
+    def publish(self, prepare: Callable[[], ReadyRun]) -> Future[None]:
+        """Write a run and publish it. The result is there once it is visible."""
+        visible: Future[None] = Future()
+        self._encoder.submit(self._prepare, prepare, visible)
+        return visible
+
+    def _prepare(self, prepare: Callable[[], ReadyRun], visible: Future[None]) -> None:
+        try:
+            ready = prepare()
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            visible.set_exception(error)
+            return
         with self._lock:
-            self._waiting.append((ready, future))
+            self._waiting.append((ready, visible))
         self._executor.submit(self._publish_waiting)
-        return future
 
     def _publish_waiting(self) -> None:
         with self._lock:
@@ -34,9 +44,9 @@ class Publisher:
             return
         try:
             publish([ready for ready, _ in together])
-        except BaseException as error:  # raised where the result is asked for
-            for _, future in together:
-                future.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            for _, visible in together:
+                visible.set_exception(error)
             return
-        for _, future in together:
-            future.set_result(None)
+        for _, visible in together:
+            visible.set_result(None)

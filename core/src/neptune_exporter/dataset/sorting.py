@@ -30,7 +30,15 @@ class Batch:
     @property
     def nbytes(self) -> int:
         """Roughly: a number in a list is a pointer, and an object if it is large."""
-        return 48 * len(self.codes) + sum(column.nbytes for column in self.columns.values())
+        return int(48 * len(self.codes) + sum(column.nbytes for column in self.columns.values()))
+
+    def slice(self, first: int, stop: int) -> Batch:
+        """Some of the attributes, by their place among them."""
+        start = self.ends[first - 1] if first else 0
+        ends = [end - start for end in self.ends[first:stop]]
+        columns = {name: column.slice(start, ends[-1]) for name, column in self.columns.items()}
+        some = {name: column for name, column in columns.items() if column.null_count < len(column)}
+        return Batch(self.codes[first:stop], ends, some)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ import pyarrow as pa
 from pyarrow import fs
 
 from neptune_exporter.contract import DatasetError, UnsafePathError
-from neptune_exporter.dataset.layout import temporary
 
 _CHUNK = 1 << 20
 _SYNCS = 4

@@ -84,6 +84,7 @@ class RunWriter:
         self._written: list[_Written] = []
         self._streaming: Future[None] | None = None
         self._streamed_bytes = 0
+        self._streams = True
         self._parent: str | None = None
         self._fork_step: float | int | None = None
         publication.finish(data, self._place)
@@ -103,7 +104,7 @@ class RunWriter:
         for piece in cut(batch):
             with self._lock:
                 self._buffer.add(piece)
-                if self._buffer.in_order and self._buffer.nbytes >= _STREAM_BYTES:
+                if self._streams and self._buffer.rising >= _STREAM_BYTES:
                     self._stream()
                 self._budget.holds(self, self._buffer.nbytes + self._streamed_bytes)
             self._budget.enforce()
@@ -124,8 +125,9 @@ class RunWriter:
     def _stream(self) -> None:
         """Write what is held back while the next rows come."""
         self._wait()
-        self._streamed_bytes = self._buffer.nbytes
-        self._streaming = self._encoder.submit(self._take, self._buffer.release())
+        batches = self._buffer.release_risen()
+        self._streamed_bytes = sum(batch.nbytes for batch in batches)
+        self._streaming = self._encoder.submit(self._take, batches)
 
     def _wait(self) -> None:
         """Until nothing is being written. Raises what went wrong there."""
@@ -235,7 +237,7 @@ class RunWriter:
     def _append(self, rows: SortedRows) -> None:
         if self._part is not None and not self._part.accepts(rows):
             self._close_part()
-            self._buffer.in_order = False  # the steps fall: larger pieces make fewer parts
+            self._streams = False  # what was written came again: larger pieces make fewer parts
         for start, stop, keys in row_groups(rows):
             part = self._part or self._open_part(rows.extras)
             part.write(rows, start, stop, keys)

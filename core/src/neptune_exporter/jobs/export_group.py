@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from neptune_exporter.contract import (
@@ -172,7 +172,8 @@ class _Group:
         run = replace(plan.request.run, notes=(*plan.request.run.notes, *done.notes))
         failures = self._failures.pop(done.run, [])
         failpoint("export.before-publish")
-        ready = writer.prepare(
+        prepare = partial(
+            writer.prepare,
             run,
             version,
             plan.selections,
@@ -182,7 +183,7 @@ class _Group:
         )
         # What fails from here on is left for the next export to finish, not thrown away.
         del self._writers[done.run]
-        self._publishing.append(_Publishing(failures, self._dataset.publish(ready)))
+        self._publishing.append(_Publishing(failures, self._dataset.publish(prepare)))
         while self._publishing and self._publishing[0].visible.done():
             self._published(self._publishing.popleft())
 

@@ -49,13 +49,19 @@ class Page(Generic[_R]):
     """Requests for the rest of the same series."""
 
 
+_Key = tuple[int, ...]
+_HELD = 8
+"""Pages that wait for those before them, so that a series is delivered as a whole if it is not very long."""
+
+
 def read_pages(
     executor: Executor, width: int, requests: Iterable[_R], fetch: Callable[[_R], Page[_R]]
 ) -> Iterator[RunRows | AttributeFailure | FileEntry]:
     """Carry out requests and all that follow from them.
 
     A request that the server refuses is repeated in halves, down to the attribute that
-    is the cause: the failure costs that attribute only.
+    is the cause: the failure costs that attribute only. Pages come in the order of the
+    requests that they follow from, except where too many would have to wait for that.
 
     Args:
         width: How many requests may be under way or waiting to be taken.
@@ -64,36 +70,62 @@ def read_pages(
         AuthenticationError: the token was refused.
         SourceError: the server cannot be reached.
     """
-    waiting = iter(requests)
-    flying: deque[tuple[_R, Future[Page[_R]]]] = deque()
+    waiting: Iterator[tuple[_Key, _R]] = (((n,), request) for n, request in enumerate(requests))
+    flying: deque[tuple[_Key, _R, Future[Page[_R]]]] = deque()
+    order = _Order[_R]()
     try:
         while True:
             while len(flying) < width:
-                request = next(waiting, None)
+                key, request = next(waiting, ((), None))
                 if request is None:
                     break
-                flying.append((request, executor.submit(fetch, request)))
+                order.expect(key)
+                flying.append((key, request, executor.submit(fetch, request)))
             if not flying:
                 return
-            request, future = flying.popleft()
+            key, request, future = flying.popleft()
             try:
                 page = future.result()
             except (AwayError, StoppedError):
                 raise
             except SourceError as error:
+                page = Page()
                 if len(request.series) > 1:
-                    waiting = chain(request.halves(), waiting)
+                    page.following = list(request.halves())
                 else:
-                    yield failure_of(request.series[0], error)
-                continue
-            yield from page.rows
-            yield from page.failures
-            yield from page.files
-            if page.following:
-                waiting = chain(page.following, waiting)
+                    page.failures.append(failure_of(request.series[0], error))
+            several = len(page.following) > 1
+            following = [((*key, n) if several else key, each) for n, each in enumerate(page.following)]
+            waiting = chain(following, waiting)
+            for ready in order.take(key, page, [key for key, _ in following]):
+                yield from ready.rows
+                yield from ready.failures
+                yield from ready.files
     finally:
-        for _, future in flying:
+        for _, _, future in flying:
             future.cancel()
+
+
+class _Order(Generic[_R]):
+    """Gives pages by their keys: all that follows from a page before what follows from the next."""
+
+    def __init__(self) -> None:
+        self._expected: set[_Key] = set()
+        self._held: list[tuple[_Key, Page[_R]]] = []
+
+    def expect(self, key: _Key) -> None:
+        """A page of this key is to come."""
+        self._expected.add(key)
+
+    def take(self, key: _Key, page: Page[_R], following: Iterable[_Key]) -> Iterator[Page[_R]]:
+        """A page came. Gives what may be delivered now."""
+        self._expected.discard(key)
+        self._expected.update(following)
+        self._held.append((key, page))
+        self._held.sort(key=lambda each: each[0])
+        first = min(self._expected, default=None)
+        while self._held and (first is None or self._held[0][0] <= first or len(self._held) > _HELD):
+            yield self._held.pop(0)[1]
 
 
 def failure_of(series: Series, error: SourceError) -> AttributeFailure:
