@@ -172,7 +172,8 @@ class Storage:
         try:
             yield
         except OSError as error:
-            reason = error.strerror or str(error).splitlines()[0]
+            # Arrow's own text is several sentences long, and names the number as well.
+            reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
             raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
 
 
@@ -188,6 +189,7 @@ class Output:
         self._storage = storage
         self._stream = stream
         self._digest = hashlib.sha256()
+        self._broken = False
 
     @property
     def sha256(self) -> str:
@@ -199,8 +201,15 @@ class Output:
         return bool(self._stream.closed)
 
     def write(self, data: bytes) -> int:
-        with self._storage._errors(self.path, "written"):
-            self._stream.write(data)
+        """Append. After a failure nothing more: a Parquet writer that ends would fail again, aloud."""
+        if self._broken:
+            return len(data)
+        try:
+            with self._storage._errors(self.path, "written"):
+                self._stream.write(data)
+        except DatasetError:
+            self._broken = True
+            raise
         self._digest.update(data)
         self.size += len(data)
         return len(data)
