@@ -167,6 +167,25 @@ def test_what_cannot_be_opened_is_told(server: RehearsalServer, make_sink: MakeS
     assert losses_of(loaded) == {(reason, "bad"): 1}
 
 
+@pytest.mark.parametrize("size", [5, 3_000_000])
+def test_a_file_that_changed_since_it_was_exported_is_not_uploaded(
+    server: RehearsalServer, make_sink: MakeSink, size: int
+) -> None:
+    class Damaged(MemoryRun):
+        def open_file(self, file: str) -> BinaryIO:
+            content = bytearray(super().open_file(file).read())
+            content[-1] ^= len(content) == size
+            return io.BytesIO(content)
+
+    run = SampleRun(KEY, (file("bad", b"x" * size, ".bin"), file("good", b"y", ".bin")))
+    sink = make_sink()
+    loaded = sink.load(Damaged(run), None)
+    assert [row["logName"] for row in listed(server, loaded)] == ["good"]
+    assert losses_of(loaded) == {("file-damaged", "bad"): 1}
+    verdicts = {c.item: c.verdict.value for c in sink.verify(Damaged(run), full=True) if "files" in c.item}
+    assert verdicts == {"files of good": "=", "files of good: bytes": "="}
+
+
 def test_more_files_than_pluto_lists(server: RehearsalServer, make_sink: MakeSink) -> None:
     sink = make_sink()
     loaded = sink.load(MemoryRun(images(1_100)), None)
@@ -278,7 +297,7 @@ class LargeRun(MemoryRun):
     """Its file is as large as told and is made while it is read."""
 
     def __init__(self, run: SampleRun, size: int, watch: Callable[[int], None]) -> None:
-        super().__init__(run)
+        super().__init__(run, sizes=False)  # its content is not what was exported
         self._size, self._watch = size, watch
 
     def open_file(self, file: str) -> BinaryIO:

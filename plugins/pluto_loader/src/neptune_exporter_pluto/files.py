@@ -20,6 +20,7 @@ from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams, step_texts
 
 _VALUE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
+_PIECE = 1 << 20
 _KEPT_BYTES = 1 << 16
 """Files up to this size are read once, and uploaded from memory."""
 
@@ -70,7 +71,7 @@ def file_tasks(
             if most and len(given) >= most:
                 losses.add(LossCode.FILE_CAP, 1, path)
                 continue
-            opened = _look(run, stored, path, losses)
+            opened = _look(run, stored, hashes[row], path, losses)
             if opened is None:
                 continue
             size, head = opened
@@ -100,11 +101,16 @@ def _opener(run: ExportedRun, stored: str, whole: bytes | None) -> Callable[[], 
     return lambda: run.open_file(stored)
 
 
-def _look(run: ExportedRun, stored: str | None, path: str, losses: LossBook) -> tuple[int, bytes] | None:
+def _look(
+    run: ExportedRun, stored: str | None, sha256: str | None, path: str, losses: LossBook
+) -> tuple[int, bytes] | None:
     """Size and first bytes of a file (all of a small one), or None with the loss counted."""
     try:
         with run.open_file(stored or "") as file:
             head = file.read(_KEPT_BYTES)
+            if sha256 is not None and _sha256(head, file) != sha256:
+                losses.add(LossCode.FILE_DAMAGED, 1, path)
+                return None
             size = file.seek(0, io.SEEK_END)
         if size <= MAX_FILE_BYTES:
             return size, head
@@ -114,6 +120,13 @@ def _look(run: ExportedRun, stored: str | None, path: str, losses: LossBook) -> 
     except MissingFileError:
         losses.add(LossCode.FILE_MISSING, 1, path)
     return None
+
+
+def _sha256(head: bytes, rest: BinaryIO) -> str:
+    digest = hashlib.sha256(head)
+    while piece := rest.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _names(path: str, stored: str, head: bytes, step: str | None) -> tuple[str, FileKind]:

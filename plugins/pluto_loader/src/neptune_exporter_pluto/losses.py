@@ -28,6 +28,7 @@ class LossCode(str, Enum):
     LONG_RUN_NAME = "long-run-name"
     PROJECT_RENAMED = "project-renamed"
     FILE_MISSING = "file-missing"
+    FILE_DAMAGED = "file-damaged"
     FILE_UNSAFE = "file-unsafe"
     FILE_TOO_LARGE = "file-too-large"
     FILE_CAP = "file-cap"
@@ -55,6 +56,7 @@ _MESSAGES = {
     LossCode.LONG_RUN_NAME: "names hold 255 characters; the whole name is in the config",
     LossCode.PROJECT_RENAMED: "Pluto's project names are printable ASCII; the original is in the config",
     LossCode.FILE_MISSING: "the file is not in the files folder",
+    LossCode.FILE_DAMAGED: "the file is not the one that was exported: `verify` names it, export it again",
     LossCode.FILE_UNSAFE: "the row names a path outside of the files folder: it was not opened",
     LossCode.FILE_TOO_LARGE: "Pluto takes files of up to 5 GiB; this one is only in the dataset",
     LossCode.FILE_CAP: "left out because a cap was asked for (MAX_FILES_PER_RUN)",
