@@ -58,3 +58,16 @@ def test_a_lock_file_with_anything_in_it_does_not_matter(dataset: Dataset) -> No
 def test_the_lock_is_invisible_to_readers(dataset: Dataset) -> None:
     with dataset.lock():
         assert list(dataset.runs()) == [] and dataset.projects() == []
+
+
+@pytest.mark.parametrize("name", ["data", "data/.neptune-exporter"])
+def test_a_place_that_cannot_be_written_is_said_to_be_so(tmp_path: Path, name: str) -> None:
+    """A file where a folder should be: it stops root as well, whom no permission stops."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("a file")
+    dataset = Dataset(tmp_path / "data", tmp_path / "files")
+    with (
+        pytest.raises(DatasetError, match=r"data cannot be written: (File exists|Not a directory)"),
+        dataset.lock(),
+    ):
+        pass

@@ -45,10 +45,10 @@ def held(path: Path, dataset: str) -> Iterator[None]:
     has died is therefore free at once, and nobody has to guess from its number.
 
     Raises:
-        DatasetError: another process, or another part of this one, holds it. Names it.
+        DatasetError: another process, or another part of this one, holds it: names it. Or nothing can
+            be written there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
+    with _opened(path, dataset) as file:
         try:
             _try_lock(file)
         except OSError as error:
@@ -68,6 +68,14 @@ def held(path: Path, dataset: str) -> Iterator[None]:
             file.truncate(0)
         finally:
             _unlock(file)
+
+
+def _opened(path: Path, dataset: str) -> IO[bytes]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+b")
+    except OSError as error:
+        raise DatasetError(f"{dataset} cannot be written: {error.strerror}") from error
 
 
 def _self_description() -> bytes:
