@@ -25,7 +25,7 @@ from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, SysAttribute
 
 _OLDER_BYTES = 16 << 20
-_STREAM_BYTES = 12 << 20
+_STREAM_BYTES = 8 << 20
 """So much of rows that come in order is written while the next ones come."""
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 

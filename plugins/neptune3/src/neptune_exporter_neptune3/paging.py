@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
 from neptune_exporter.contract import AttributeFailure, RunRows, SourceError, TransientError
@@ -50,7 +49,7 @@ class Page(Generic[_R]):
 
 
 _Key = tuple[int, ...]
-_HELD = 8
+_HELD = 4
 """Pages that wait for those before them, so that a series is delivered as a whole if it is not very long."""
 
 
@@ -70,15 +69,17 @@ def read_pages(
         AuthenticationError: the token was refused.
         SourceError: the server cannot be reached.
     """
-    waiting: Iterator[tuple[_Key, _R]] = (((n,), request) for n, request in enumerate(requests))
+    first = (((n,), request) for n, request in enumerate(requests))
+    waiting: deque[tuple[_Key, _R]] = deque()
     flying: deque[tuple[_Key, _R, Future[Page[_R]]]] = deque()
     order = _Order[_R]()
     try:
         while True:
             while len(flying) < width:
-                key, request = next(waiting, ((), None))
-                if request is None:
+                following = waiting.popleft() if waiting else next(first, None)
+                if following is None:
                     break
+                key, request = following
                 order.expect(key)
                 flying.append((key, request, executor.submit(fetch, request)))
             if not flying:
@@ -95,9 +96,9 @@ def read_pages(
                 else:
                     page.failures.append(failure_of(request.series[0], error))
             several = len(page.following) > 1
-            following = [((*key, n) if several else key, each) for n, each in enumerate(page.following)]
-            waiting = chain(following, waiting)
-            for ready in order.take(key, page, [key for key, _ in following]):
+            rest = [((*key, n) if several else key, each) for n, each in enumerate(page.following)]
+            waiting.extendleft(reversed(rest))
+            for ready in order.take(key, page, [key for key, _ in rest]):
                 yield from ready.rows
                 yield from ready.failures
                 yield from ready.files
