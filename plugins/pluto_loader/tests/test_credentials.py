@@ -88,6 +88,12 @@ def test_hosts_that_are_none(host: str) -> None:
         find_endpoints(PlutoSettings(host=host))
 
 
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(UsageError, match=r"pluto\.example\.org holds a user name or password") as refused:
+        find_endpoints(PlutoSettings(host="https://me:canary@pluto.example.org"))
+    assert "canary" not in str(refused.value)
+
+
 def test_a_wrong_key_is_told_at_once(server: RehearsalServer, make_sink: MakeSink) -> None:
     with pytest.raises(AuthenticationError, match="API key") as refused:
         make_sink(api_key=Secret("mlps_wrong"))

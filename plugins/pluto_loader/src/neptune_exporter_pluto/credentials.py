@@ -56,7 +56,12 @@ def _of_host(host: str) -> Endpoints:
 
 def _checked(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.username or parts.query:
+    if parts.username or parts.password:
+        raise UsageError(
+            f"the address of {parts.hostname} holds a user name or password: leave it out, "
+            "the key of Pluto goes into PLUTO_API_KEY"
+        )
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
         raise UsageError(f"{parts.scheme}://{parts.hostname or ''} is not the address of a Pluto service")
     return url.rstrip("/")
 
