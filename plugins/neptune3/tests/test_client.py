@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.contract import AuthenticationError, MissingDependencyError, Secret
+from neptune_exporter.contract import AuthenticationError, AwayError, MissingDependencyError, Secret
 from neptune_exporter.testing.loopback import Fault
-from neptune_exporter_neptune3.client import AwayError, Client, checked_version
+from neptune_exporter_neptune3.client import Client, checked_version
 from neptune_exporter_neptune3.testing import (
     EXCHANGE_PATH,
     SEARCH_PATH,

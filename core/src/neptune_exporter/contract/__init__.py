@@ -24,7 +24,14 @@ from neptune_exporter.contract.reporter import (
     RunSummary,
     StepStatistics,
 )
-from neptune_exporter.contract.retrying import TRANSIENT_STATUSES, Patience, TransientError, retry_after
+from neptune_exporter.contract.retrying import (
+    AWAY_STATUSES,
+    TRANSIENT_STATUSES,
+    AwayError,
+    Patience,
+    TransientError,
+    retry_after,
+)
 from neptune_exporter.contract.rows import (
     FileEntry,
     Histogram,
@@ -61,11 +68,13 @@ from neptune_exporter.hookspecs import hookimpl
 
 __all__ = [
     "API_VERSION",
+    "AWAY_STATUSES",
     "TRANSIENT_STATUSES",
     "AttributeFailure",
     "AttributeRequest",
     "AttributeSelection",
     "AuthenticationError",
+    "AwayError",
     "Body",
     "Comparison",
     "DatasetError",

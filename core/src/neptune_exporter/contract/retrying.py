@@ -19,6 +19,9 @@ T = TypeVar("T")
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses of which a repetition may have a better one."""
 
+AWAY_STATUSES = frozenset({502, 503, 504})
+"""Those of them that a proxy gives in place of a server that is down."""
+
 
 class TransientError(SourceError):
     """Failed for a reason that may pass. Escapes only when patience is at its end.
@@ -31,6 +34,10 @@ class TransientError(SourceError):
         super().__init__(message)
         self.wait = wait
         self.attempts = 1
+
+
+class AwayError(TransientError):
+    """No answer at all, or that of a proxy: the server or the way to it is down, for other requests too."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ from urllib3.exceptions import DecodeError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from neptune_exporter.contract import (
+    AWAY_STATUSES,
     TRANSIENT_STATUSES,
     AuthenticationError,
+    AwayError,
     Body,
     Patience,
     SourceError,
@@ -33,7 +35,6 @@ _T = TypeVar("_T")
 _CHUNK = 1 << 18
 _INTERNAL_ERRORS = 5
 """So many answers with 500 to one request are final."""
-_AWAY = (502, 503, 504)
 _EXPIRED = "AUTHORIZATION_TOKEN_EXPIRED"
 """`errorType` of a 401 that a new access token cures (neptune.internal.backends.swagger_client_wrapper)."""
 
@@ -49,10 +50,6 @@ class RefusedError(SourceError):
 
 class StoppedError(SourceError):
     """Everything is to end."""
-
-
-class AwayError(TransientError):
-    """No answer, or a proxy's in place of the server's: the server or the way to it may be down."""
 
 
 class InternalError(TransientError):
@@ -183,7 +180,7 @@ class Api:
             response = self._connection.send(method, url, params, body=body, headers=headers)
         except requests.RequestException as error:
             raise _broken(error) from None
-        if response.status_code not in _AWAY:
+        if response.status_code not in AWAY_STATUSES:
             self._is_away.clear()
         return response
 
@@ -254,7 +251,7 @@ def _error_of(response: requests.Response) -> Exception:
         )
     message = f"HTTP {status}{said}"
     if status in TRANSIENT_STATUSES:
-        kind = AwayError if status in _AWAY else InternalError if status == 500 else TransientError
+        kind = AwayError if status in AWAY_STATUSES else InternalError if status == 500 else TransientError
         return kind(message, retry_after(response.headers))
     return RefusedError(message, status)
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from neptune_exporter.contract import (
+    AWAY_STATUSES,
     TRANSIENT_STATUSES,
+    AwayError,
     Patience,
     SourceError,
     TransientError,
@@ -16,7 +18,6 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter_neptune3.client import (
     Answer,
-    AwayError,
     Client,
     DecodeError,
     ProtoLeaderboardEntriesSearchResultDTO,
@@ -26,7 +27,6 @@ from neptune_exporter_neptune3.client import (
 )
 
 _T = TypeVar("_T")
-_AWAY = frozenset({502, 503, 504})
 _ON_PARTS = 5.0
 """Seconds for which a part of a request is tried again that had failed as a whole."""
 
@@ -147,7 +147,7 @@ def _error_of(answer: Answer) -> SourceError | Exception:
         return refused_token(f"HTTP 401{said}")
     message = f"HTTP {answer.status}{said}"
     if answer.status in TRANSIENT_STATUSES:
-        kind = AwayError if answer.status in _AWAY else TransientError
+        kind = AwayError if answer.status in AWAY_STATUSES else TransientError
         return kind(message, retry_after(answer.headers))
     return RefusedError(message, answer.status)
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from neptune_exporter.contract import (
     AuthenticationError,
+    AwayError,
     MissingDependencyError,
     NeptuneExporterError,
     Secret,
@@ -74,7 +75,6 @@ except ImportError as _error:
 
 __all__ = [
     "Answer",
-    "AwayError",
     "Client",
     "DecodeError",
     "ProtoAttributeDTO",
@@ -89,10 +89,6 @@ __all__ = [
 
 LOWEST, BELOW = (1, 14), (2, 0)
 """The versions of the client that this module was written for."""
-
-
-class AwayError(TransientError):
-    """No answer at all, or that of a proxy: the server or the way to it is down."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import pyarrow as pa
 from neptune_exporter.contract import (
     TRANSIENT_STATUSES,
     AttributeFailure,
+    AwayError,
     Body,
     FileWriter,
     RunRows,
@@ -33,7 +34,7 @@ from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
 from neptune_exporter_neptune3.api import Api, StoppedError
 from neptune_exporter_neptune3.attributes import FileRef
-from neptune_exporter_neptune3.client import AwayError, transport_error
+from neptune_exporter_neptune3.client import transport_error
 
 _SIGNED_AT_ONCE = 200
 _CHUNK = 1 << 18
