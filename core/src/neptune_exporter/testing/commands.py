@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _PRELOAD = [
@@ -56,22 +59,34 @@ class CommandLine:
         Raises:
             AssertionError: another exit code; with what the command wrote.
         """
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*_PRELOAD, *self.preload])
-        output = self.folder / "output.txt"
-        variables = {**clean_environment(), **self.environment, **environment}
-        process = context.Process(
-            target=_run, args=(arguments, str(self.folder), variables, str(output)), daemon=True
-        )
-        process.start()
+        process = self._start(arguments, environment)
         process.join(self.seconds)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-        done = Done(process.exitcode or 0, output.read_text() if output.exists() else "")
+        done = self._end(process)
         if expect is not None and done.exit_code != expect:
             raise AssertionError(f"exit code {done.exit_code}, not {expect}:\n{done.output}")
         return done
+
+    def _start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> BaseProcess:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([*_PRELOAD, *self.preload])
+        variables = {**clean_environment(), **self.environment, **environment}
+        process = context.Process(
+            target=_run, args=(arguments, str(self.folder), variables, str(self._output)), daemon=True
+        )
+        process.start()
+        return process
+
+    def _end(self, process: BaseProcess) -> Done:
+        """Kill it if it has not ended."""
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        output = self._output.read_text() if self._output.exists() else ""
+        return Done(process.exitcode or 0, output)
+
+    @property
+    def _output(self) -> Path:
+        return self.folder / "output.txt"
 
     def run_until_killed(self, failpoint: str, *arguments: str, **environment: str) -> None:
         """Run a command that must be killed at a failpoint (`name` or `name:count`).
@@ -82,6 +97,39 @@ class CommandLine:
         done = self.run(*arguments, expect=None, NEPTUNE_EXPORTER_FAILPOINT=failpoint, **environment)
         if done.exit_code != -signal.SIGKILL:
             raise AssertionError(f"{failpoint} was never passed; exit code {done.exit_code}:\n{done.output}")
+
+    def run_killed_at_random(
+        self, *arguments: str, kills: int, chance: random.Random, published: Callable[[], int]
+    ) -> list[int]:
+        """Run a command that is killed at random moments: at once, or just after it has published more.
+
+        Args:
+            arguments: As on the command line.
+            kills: How often it is run to be killed.
+            chance: Gives the moments.
+            published: How many runs can be seen now.
+
+        Returns:
+            How many runs could be seen after each kill.
+
+        Raises:
+            AssertionError: it failed by itself; with what it wrote.
+        """
+        seen = []
+        for _ in range(kills):
+            before, at_once = published(), chance.random() < 0.3
+            process = self._start(arguments, {})
+            deadline = time.monotonic() + self.seconds
+            while not at_once and process.is_alive() and published() == before:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.002)
+            process.join(chance.uniform(0.0, 0.5 if at_once else 0.05))
+            done = self._end(process)
+            if done.exit_code not in (0, -signal.SIGKILL):
+                raise AssertionError(f"exit code {done.exit_code}:\n{done.output}")
+            seen.append(published())
+        return seen
 
 
 def clean_environment() -> dict[str, str]:

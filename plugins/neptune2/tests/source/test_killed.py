@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,24 +66,17 @@ def facts(folder: Path) -> dict[str, Facts]:
 
 def test_killed_at_any_moment(server: Neptune2Server, tmp_path: Path) -> None:
     undisturbed = command_in(tmp_path / "undisturbed", server)
-    undisturbed.run(*EXPORT, "--dry-run")
-    started = time.monotonic()
     undisturbed.run(*EXPORT)
-    took = time.monotonic() - started
     expected = facts(undisturbed.folder)
     assert len(expected) == RUNS
     command = command_in(tmp_path / "disturbed", server)
-    chance = random.Random(7)
-    published = []
-    for _ in range(12):
-        done = replace(command, seconds=took * chance.uniform(0.4, 1.0)).run(*EXPORT, expect=None)
-        published.append(len(facts(command.folder)))
-        if done.exit_code == 0:
-            break
-        assert done.exit_code == -signal.SIGKILL, done.output
-    else:
-        command.run(*EXPORT)
+    data = command.folder / "exports" / "data"
+    published = command.run_killed_at_random(
+        *EXPORT, kills=8, chance=random.Random(7), published=lambda: len(list(data.glob("*/*.receipt.json")))
+    )
     assert any(0 < number < RUNS for number in published), published
+    assert published == sorted(published)  # what could be seen stays
+    command.run(*EXPORT)
     found = facts(command.folder)
     assert found.keys() == expected.keys()
     for key, wanted in expected.items():
