@@ -28,6 +28,8 @@ class RunBuffer:
     def __init__(self, run: RunKey) -> None:
         self._run = run
         self._codes_of: dict[tuple[str, str], int] = {}
+        self._keys: list[tuple[str, str]] = []
+        """Attribute path and type by code."""
         self._batches: list[Batch] = []
         self._last: tuple[str, str] = ("", "")
         self.nbytes = 0
@@ -74,7 +76,7 @@ class RunBuffer:
 
     def release_risen(self) -> list[Batch]:
         """Give the rows up to the attribute that came last, and keep those that belong behind it."""
-        batches, keys = self.release(), list(self._codes_of)
+        batches, keys = self.release(), self._keys
         risen: list[Batch] = []
         for batch in batches:
             start = 0
@@ -88,15 +90,10 @@ class RunBuffer:
 
     def sorted(self, batches: list[Batch]) -> SortedRows:
         """What was released, sorted; the list is emptied."""
-        return sort(batches, list(self._codes_of))
-
-    def drain(self) -> SortedRows:
-        """Give everything, sorted, and be empty again."""
-        return self.sorted(self.release())
+        return sort(batches, self._keys)
 
     def _watch_order(self, added: Batch) -> None:
-        known = list(self._codes_of)
-        keys = [self._last, *(known[code] for code in added.codes)]
+        keys = [self._last, *(self._keys[code] for code in added.codes)]
         if any(other < one for one, other in itertools.pairwise(keys)):
             self.rising = 0
         self.rising += added.nbytes
@@ -179,7 +176,10 @@ class RunBuffer:
                 raise DatasetError(f"an attribute path of {self._run} is not valid text: {error}") from error
             if key[0] is None:
                 raise DatasetError(f"a row of {self._run} has no attribute_path")
-            return self._codes_of.setdefault(key, len(self._codes_of))
+            if key not in self._codes_of:
+                self._codes_of[key] = len(self._keys)
+                self._keys.append(key)
+            return self._codes_of[key]
 
         return numbers, code_of
 
