@@ -23,6 +23,7 @@ from neptune_exporter_neptune3.testing import (
 
 Serve = Callable[..., Neptune3Server]
 module: Any = import_module("neptune_exporter_neptune3.client")
+models: Any = import_module("neptune_query.generated.neptune_api.models")
 PROJECT = "acme/vision"
 LISTING = {"attributeFilters": [{"path": "sys/id"}], "pagination": {"limit": 10, "offset": 0}}
 
@@ -76,7 +77,7 @@ def test_the_numbers_of_float_points_fields() -> None:
     ]
 
 
-def test_bodies_keep_what_they_are_given() -> None:
+def test_the_bodies_are_what_the_client_would_make_of_them() -> None:
     series = {
         "requestId": "0",
         "series": {
@@ -89,18 +90,18 @@ def test_bodies_keep_what_they_are_given() -> None:
         "afterStep": 1.5,
     }
     floats = {"requests": [series], "order": "ascending", "perSeriesPointsLimit": 7}
-    assert module.FloatTimeSeriesValuesRequest.from_dict(dict(floats)).to_dict() == floats
+    assert models.FloatTimeSeriesValuesRequest.from_dict(dict(floats)).to_dict() == floats
     other = {k: v for k, v in series.items() if k != "afterStep"}
     token = {**other, "searchAfter": {"finished": False, "token": "5"}}
     objects = {"requests": [token], "order": "ascending", "sizeLimitBytes": 9}
-    assert module.SeriesValuesRequest.from_dict(dict(objects)).to_dict() == objects
+    assert models.SeriesValuesRequest.from_dict(dict(objects)).to_dict() == objects
     values = {
         "experimentIdsFilter": ["acme/vision/RUN-1"],
         "attributeNamesFilter": ["m"],
         "attributeFilter": [{"attributeType": "float"}],
         "nextPage": {"limit": 3, "nextPageToken": "3"},
     }
-    assert module.QueryAttributesBodyDTO.from_dict(dict(values)).to_dict() == values
+    assert models.QueryAttributesBodyDTO.from_dict(dict(values)).to_dict() == values
 
 
 def test_refuses_versions_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:

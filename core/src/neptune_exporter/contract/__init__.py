@@ -64,6 +64,7 @@ from neptune_exporter.contract.specs import (
     SourceSpec,
 )
 from neptune_exporter.contract.transfer import Body, WrongSizeError, receive
+from neptune_exporter.contract.turn import turn
 from neptune_exporter.hookspecs import hookimpl
 
 __all__ = [
@@ -132,4 +133,5 @@ __all__ = [
     "receive",
     "retry_after",
     "setting",
+    "turn",
 ]

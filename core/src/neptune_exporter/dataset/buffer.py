@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter.contract import DatasetError
+from neptune_exporter.contract import DatasetError, turn
 from neptune_exporter.dataset.sorting import Batch, SortedRows, grouped, sort
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN
@@ -47,6 +47,10 @@ class RunBuffer:
         Raises:
             DatasetError: the batch is not of this run, or not what the schema says.
         """
+        with turn(len(batch)):
+            self._add(batch)
+
+    def _add(self, batch: pa.RecordBatch) -> None:
         self._check_identity(batch)
         columns = {
             name: self._cast(name, batch.column(name))
@@ -90,7 +94,8 @@ class RunBuffer:
 
     def sorted(self, batches: list[Batch]) -> SortedRows:
         """What was released, sorted; the list is emptied."""
-        return sort(batches, self._keys)
+        with turn(sum(batch.ends[-1] for batch in batches)):
+            return sort(batches, self._keys)
 
     def _watch_order(self, added: Batch) -> None:
         keys = [self._last, *(self._keys[code] for code in added.codes)]

@@ -78,7 +78,7 @@ class Receipt:
         """As JSON with a digest of itself."""
         value = self._to_json()
         value["sha256"] = _digest(value)
-        return json.dumps(value, indent=1, allow_nan=False).encode()
+        return json.dumps(value, allow_nan=False).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Receipt:

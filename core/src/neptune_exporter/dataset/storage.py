@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -137,8 +138,7 @@ class Storage:
             for path in files:
                 self._sync(path)
             return
-        with ThreadPoolExecutor(min(_SYNCS, len(files)), thread_name_prefix="sync") as executor:
-            list(executor.map(self._sync, files))
+        list(_syncing().map(self._sync, files))
 
     def sync_folders(self, folders: Iterable[str]) -> None:
         """Have the names in folders reach the disk, where the system knows such a thing."""
@@ -241,6 +241,11 @@ class Output:
             self.close()
         else:
             self.discard()
+
+
+@lru_cache(maxsize=1)
+def _syncing() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync")
 
 
 def _sync(path: str, flags: int) -> None:

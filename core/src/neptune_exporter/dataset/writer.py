@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeFailure, AttributeSelection, SourceRun, failpoint
+from neptune_exporter.contract import AttributeFailure, AttributeSelection, SourceRun, failpoint, turn
 from neptune_exporter.dataset import cleanup, publication, scan
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RunBuffer, cut
@@ -138,7 +138,8 @@ class RunWriter:
     def _take(self, batches: list[Batch]) -> None:
         if batches:
             rows = self._buffer.sorted(batches)
-            self._count(rows)
+            with turn(len(rows)):
+                self._count(rows)
             self._append(rows)
 
     def publish(

@@ -11,7 +11,7 @@ instead, all of it in neptune-query 1.14 (tests/test_client.py checks each):
   anew; `.get_token_refreshing_client().get_httpx_client()`, which does that
 - `sync_detailed(client=, body=, …)` of the operations in `_Operations`: one request, never
   repeated, whatever the status
-- `from_dict` of the bodies in `_Operations`
+- of the bodies of those operations, that they are asked for `to_dict()` and nothing else
 - the messages of `leaderboard_entries_pb2`, `attributes_pb2`, `series_values_pb2`
 - exceptions of `neptune_query.generated.neptune_api.errors`
 """
@@ -48,14 +48,6 @@ try:
     )
     from neptune_query.generated.neptune_api.api.storage import signed_url_generic
     from neptune_query.generated.neptune_api.credentials import Credentials
-    from neptune_query.generated.neptune_api.models import (
-        CreateSignedUrlsRequest,
-        FloatTimeSeriesValuesRequest,
-        GlobalSearchParamsDTO,
-        QueryAttributesBodyDTO,
-        SearchLeaderboardEntriesParamsDTO,
-        SeriesValuesRequest,
-    )
     from neptune_query.generated.neptune_api.proto.neptune_pb.api.v1.model.attributes_pb2 import (
         ProtoQueryAttributesResultDTO,
     )
@@ -100,6 +92,17 @@ class Answer:
     content: bytes
 
 
+@dataclass(frozen=True)
+class _Body:
+    """What an operation sends. The client's own classes would take a request of thousands of series
+    apart into objects, and put it together again."""
+
+    content: Mapping[str, Any]
+
+    def to_dict(self) -> Mapping[str, Any]:
+        return self.content
+
+
 class Client:
     """Single requests with an access token that renews itself. Safe to use from several threads."""
 
@@ -131,7 +134,7 @@ class Client:
         """Runs of a project: a `ProtoLeaderboardEntriesSearchResultDTO`."""
         return self._send(
             search_leaderboard_entries_proto.sync_detailed,
-            SearchLeaderboardEntriesParamsDTO.from_dict(dict(body)),
+            body,
             project_identifier=project_id,
             type=["run"],
         )
@@ -140,14 +143,14 @@ class Client:
         """Runs of all projects: a `ProtoLeaderboardEntriesSearchResultDTO`."""
         return self._send(
             search_global_leaderboard_entries_proto.sync_detailed,
-            GlobalSearchParamsDTO.from_dict(dict(body)),
+            body,
         )
 
     def attributes(self, project_id: str, body: Mapping[str, Any]) -> Answer:
         """Attributes of runs with their values: a `ProtoQueryAttributesResultDTO`."""
         return self._send(
             query_attributes_within_project_proto.sync_detailed,
-            QueryAttributesBodyDTO.from_dict(dict(body)),
+            body,
             project_identifier=project_id,
         )
 
@@ -155,20 +158,20 @@ class Client:
         """Points of float series: a `ProtoFloatSeriesValuesResponseDTO`."""
         return self._send(
             get_multiple_float_series_values_proto.sync_detailed,
-            FloatTimeSeriesValuesRequest.from_dict(dict(body)),
+            body,
         )
 
     def series(self, body: Mapping[str, Any]) -> Answer:
         """Points of string, histogram and file series: a `ProtoSeriesValuesResponseDTO`."""
         return self._send(
             get_series_values_proto.sync_detailed,
-            SeriesValuesRequest.from_dict(dict(body)),
+            body,
             use_deprecated_string_fields=False,
         )
 
     def sign(self, body: Mapping[str, Any]) -> Answer:
         """URLs to download files from: JSON `{files: [{path, provider, url, …}]}`."""
-        return self._send(signed_url_generic.sync_detailed, CreateSignedUrlsRequest.from_dict(dict(body)))
+        return self._send(signed_url_generic.sync_detailed, body)
 
     @property
     def token(self) -> object:
@@ -187,7 +190,7 @@ class Client:
         self._http.close()
         self._refreshing.close()
 
-    def _send(self, operation: Callable[..., Any], body: Any, **arguments: Any) -> Answer:
+    def _send(self, operation: Callable[..., Any], body: Mapping[str, Any], **arguments: Any) -> Answer:
         """One request, once.
 
         Raises:
@@ -196,7 +199,7 @@ class Client:
             SourceError: no request can be made.
         """
         try:
-            answer = operation(client=self._client, body=body, **arguments)
+            answer = operation(client=self._client, body=_Body(body), **arguments)
         except errors.ApiKeyRejectedError:
             raise refused_token("the server rejects it") from None
         except errors.UnableToExchangeApiKeyError as error:

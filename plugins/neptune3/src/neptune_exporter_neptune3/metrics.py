@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeFailure, RunRows, SourceError
+from neptune_exporter.contract import AttributeFailure, RunRows, SourceError, turn
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, step_columns
 from neptune_exporter_neptune3.api import Api
@@ -97,7 +97,17 @@ def fetch(api: Api, request: FloatRequest, previews: bool) -> Page[FloatRequest]
         "order": "ascending",
         "requests": [_series_request(n, each, previews) for n, each in enumerate(request.unread)],
     }
-    found = {each.request_id: each for each in api.floats(body, decode, again=request.again)}
+
+    def decoded(content: bytes) -> dict[str, SeriesPoints]:
+        with turn(request.limit):
+            return {each.request_id: each for each in decode(content)}
+
+    found = api.floats(body, decoded, again=request.again)
+    with turn(request.limit):
+        return _page(request, found, previews)
+
+
+def _page(request: FloatRequest, found: Mapping[str, SeriesPoints], previews: bool) -> Page[FloatRequest]:
     page: Page[FloatRequest] = Page()
     unfinished: list[Unread] = []
     taken: list[tuple[Series, Points]] = []
