@@ -68,6 +68,10 @@ class Recording(MemorySink):
         super().__init__(target=MemoryTarget())
         self.order: list[tuple[str, bool]] = []
         self.guard = threading.Lock()
+        self.interrupted = False
+
+    def interrupt(self) -> None:
+        self.interrupted = True
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         loaded = super().load(run, parent)
@@ -133,6 +137,7 @@ def test_refused_credentials_end_the_load(tmp_path: Path) -> None:
     sink.fail_run(RunKey("acme/vision", "a"), AuthenticationError("the key was refused"))
     with pytest.raises(AuthenticationError, match="refused"):
         load(sink, tmp_path, workers=1)
+    assert sink.interrupted, "loads in other threads are not told"
 
 
 def test_model_objects_are_a_loss_where_the_target_has_no_place(tmp_path: Path) -> None:

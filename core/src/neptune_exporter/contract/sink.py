@@ -92,6 +92,12 @@ class Sink(ABC):
             SinkError: the run did not arrive as a whole.
         """
 
+    def interrupt(self) -> None:  # noqa: B027 - optional
+        """The job ends early: loads that are under way in other threads should fail soon.
+
+        Called from the thread of the job. What they have sent is gone on with by the next load.
+        """
+
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
         """Read the run back from the target and compare: counts, or every value with `full`.
 

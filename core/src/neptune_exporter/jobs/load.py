@@ -215,6 +215,7 @@ class _Load:
                         self._collect(running)
             except BaseException:
                 self._stop.set()
+                self._sink.interrupt()
                 executor.shutdown(wait=True, cancel_futures=True)
                 raise
 

@@ -98,6 +98,25 @@ class CommandLine:
         if done.exit_code != -signal.SIGKILL:
             raise AssertionError(f"{failpoint} was never passed; exit code {done.exit_code}:\n{done.output}")
 
+    def run_until_interrupted(
+        self, when: Callable[[], bool], *arguments: str, number: signal.Signals = signal.SIGINT
+    ) -> Done:
+        """Run a command that gets a signal, by default that of Ctrl-C, when something is so.
+
+        Raises:
+            AssertionError: it ended before; with what it wrote.
+        """
+        process = self._start(arguments, {})
+        deadline = time.monotonic() + self.seconds
+        while not when():
+            if not process.is_alive() or time.monotonic() > deadline:
+                done = self._end(process)
+                raise AssertionError(f"exit code {done.exit_code} before the signal:\n{done.output}")
+            time.sleep(0.002)
+        os.kill(process.pid or 0, number)
+        process.join(self.seconds)
+        return self._end(process)
+
     def run_killed_at_random(
         self, *arguments: str, kills: int, chance: random.Random, published: Callable[[], int]
     ) -> list[int]:

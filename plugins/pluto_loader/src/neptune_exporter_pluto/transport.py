@@ -77,6 +77,11 @@ class Transport:
         self.requests = 0
         """How many were made, those that failed included."""
         self._counting = threading.Lock()
+        self._interrupted = threading.Event()
+
+    def interrupt(self) -> None:
+        """Make no further request: each fails as one that was certainly not taken."""
+        self._interrupted.set()
 
     def close(self) -> None:
         self._client.close()
@@ -115,6 +120,8 @@ class Transport:
         return self._client.stream("GET", url)
 
     def _count(self) -> None:
+        if self._interrupted.is_set():
+            raise OutOfPatienceError("not sent: the load was interrupted")
         with self._counting:
             self.requests += 1
 
