@@ -1,4 +1,4 @@
-"""A local Pluto for each test, and sinks that load into it."""
+"""A local Pluto for each test, and sinks and commands that load into it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import LoadOptions, Secret
+from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter_pluto.rehearsal import RehearsalServer
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
@@ -51,3 +52,12 @@ def make_sink(server: RehearsalServer, tmp_path: Path) -> Iterator[MakeSink]:
     yield make
     for sink in sinks:
         sink.close()
+
+
+@pytest.fixture
+def command_line(server: RehearsalServer, tmp_path: Path) -> CommandLine:
+    """`neptune-exporter` in the folder of the test, set up as the SDK would be for this server."""
+    quick = {"FILE_CHUNK_SLEEP": "0", "RETRY_FOR": "10", "VISIBLE_WITHIN": "2"}
+    variables = {f"NEPTUNE_EXPORTER_PLUTO_{name}": value for name, value in quick.items()}
+    preload = ("neptune_exporter_pluto.sink", "neptune_exporter_pluto.verify")
+    return CommandLine(tmp_path, preload, {**server.environment(), **variables})

@@ -56,7 +56,7 @@ def test_everything_is_equal(make_sink: MakeSink) -> None:
             assert found[item] == "=", item
         assert found["files of images"] == "=" and found["files of logs/stdout"] == "="
         # What Pluto gives no way to read is not called equal.
-        assert found["histograms"] == found["string entries"] == found["notes"] == "?"
+        assert found["histograms"] == found["string series entries"] == found["notes"] == "?"
     assert found["files of model: bytes"] == found["text of the log lines"] == "="
 
 
@@ -224,7 +224,7 @@ def test_what_cannot_be_read_is_named_on_another_machine_too(make_sink: MakeSink
     make_sink().load(MemoryRun(everything()), None)
     sink = make_sink(base_dir=tmp_path / "other machine")
     lines = {c.item: c for c in sink.verify(MemoryRun(everything()))}
-    for item, count in (("histograms", "10"), ("string entries", "300")):
+    for item, count in (("histograms", "10"), ("string series entries", "300")):
         assert (lines[item].verdict, lines[item].expected) == (Verdict.UNKNOWN, count)
 
 

@@ -15,6 +15,7 @@ from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode, one_line
 from neptune_exporter.cli.output import (
     counted,
+    counted_of,
     echo_list,
     plain,
     prepare_report,
@@ -170,10 +171,11 @@ def _print_plan(result: LoadResult) -> None:
 
 
 def _print_result(result: LoadResult, written: Path | None) -> None:
-    earlier = f", {len(result.already_loaded):,} were there already" if result.already_loaded else ""
+    there = len(result.already_loaded)
+    earlier = f", {there:,} {'was' if there == 1 else 'were'} there already" if there else ""
     failed = f", {len(result.failed):,} failed" if result.failed else ""
     click.echo(f"{counted(len(result.loaded), 'run')} loaded{earlier}{failed}")
-    if sent := [f"{count:,} {what}" for what, count in sorted(result.counts.items()) if count]:
+    if sent := [counted_of(count, what) for what, count in result.counts.items() if count]:
         click.echo("sent: " + ", ".join(sent))
     for label, value in result.closing_report.items():
         click.echo(f"{label}: {value:,}" if isinstance(value, int) else f"{label}: {one_line(value)}")

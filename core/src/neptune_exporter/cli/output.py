@@ -110,3 +110,10 @@ def echo_list(title: str, lines: Sequence[str], more: str = "") -> None:
 def counted(count: int, what: str) -> str:
     """`1 run`, `1,204 runs`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def counted_of(count: int, what: str) -> str:
+    """The same for what has its name in the plural: `1 log line`, `3 entries`."""
+    if count == 1:
+        what = f"{what[:-3]}y" if what.endswith("ies") else what.removesuffix("s")
+    return f"{count:,} {what}"

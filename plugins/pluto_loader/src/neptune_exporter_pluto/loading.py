@@ -29,7 +29,7 @@ from neptune_exporter_pluto.names import NameBook
 from neptune_exporter_pluto.once import OnceStream, StartAgainError, settled
 from neptune_exporter_pluto.points import PointSorter
 from neptune_exporter_pluto.rows import series_rows
-from neptune_exporter_pluto.session import Pipeline, Session
+from neptune_exporter_pluto.session import ContentOptions, Pipeline, Session
 from neptune_exporter_pluto.state import Journal
 from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams
@@ -60,7 +60,9 @@ class RunLoad:
 
     def __post_init__(self) -> None:
         self.names = NameBook()
-        self._counts: dict[str, int] = {}
+        self._metrics: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
+        self._files: dict[str, int] = {}
         self._last_step: int | None = None
 
     def execute(self) -> Outcome:
@@ -83,16 +85,18 @@ class RunLoad:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         losses = self.losses.losses()
+        counts = self._metrics | self._rows | self._files
         result = {
-            "counts": self._counts,
+            "counts": counts,
             "losses": [loss_record(loss) for loss in losses],
             "last_step": self._last_step,
             "at": time.time(),
             "multiplier": str(self.multiplier),
+            "options": ContentOptions.of(self.session).recorded(),
         }
         failpoint("pluto.run-finished")
         return Outcome(
-            LoadedRun(str(self.run_id), self.url or None, counts=dict(self._counts), losses=losses), result
+            LoadedRun(str(self.run_id), self.url or None, counts=dict(counts), losses=losses), result
         )
 
     # --- string series, console lines, histograms
@@ -119,11 +123,11 @@ class RunLoad:
         logs.flush()
         if logs.resolved:
             self._check_logs(logs.lines)
-        self._counts |= {
-            "texts": strings.entries + sum(strings.console_lines.values()),
-            "string entries": strings.entries,
+        self._rows = {
+            "string series entries": strings.entries,
             "log lines": logs.lines,
-            **histograms.counts,
+            "histograms": histograms.counts["histograms"],
+            "tables": histograms.counts["tables"],
         }
         return strings
 
@@ -170,7 +174,7 @@ class RunLoad:
         finally:
             stream.close()
         self._last_step = stream.last_step
-        self._counts |= {"points": stream.points, "metrics": len(names)}
+        self._metrics = {"points": stream.points, "metrics": len(names)}
 
     def _send_metrics(self, stream: metrics.MetricStream, names: Sequence[str]) -> None:
         settings = self.session.settings
@@ -193,10 +197,10 @@ class RunLoad:
             settings.max_files_per_run,
         )
         uploader.upload(itertools.chain(texts, files))
-        self._counts |= {
-            "text files": len(texts),
+        self._files = {
             "files": uploader.files - len(texts),
-            "file bytes": uploader.bytes,
+            "file bytes": uploader.bytes - sum(task.to_sign.size for task in texts),
+            "consolidated texts": len(texts),
         }
 
     def _register_names(self) -> None:

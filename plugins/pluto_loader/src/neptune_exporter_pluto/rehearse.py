@@ -75,7 +75,7 @@ class RehearsalSink(PlutoSink):
 
     def closing_report(self) -> Mapping[str, str | int]:
         stats = self._server.stats()
-        report: dict[str, str | int] = {
+        report: dict[str, str | int] = dict(super().closing_report()) | {
             f"rehearsed: {label}": int(stats[name]) for name, label in _SHOWN.items() if name in stats
         }
         if self._kept is not None:

@@ -73,8 +73,11 @@ class ContentOptions:
         found = details.get("config")
         for key in (SECTION, "load", "options"):
             found = found.get(key) if isinstance(found, dict) else None
-        if not isinstance(found, dict):
-            return otherwise
+        return cls.of_record(found) if isinstance(found, dict) else otherwise
+
+    @classmethod
+    def of_record(cls, found: Mapping[str, Any]) -> ContentOptions:
+        """The inverse of `recorded`."""
         prefix = orjson.loads(f'"{found["name_prefix"]}"')
         return cls(prefix, int(found["log_every"]), int(found["max_files_per_run"]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from neptune_exporter.contract import (
@@ -23,13 +23,14 @@ from neptune_exporter_pluto.cachefile import cache_line
 from neptune_exporter_pluto.creation import Creation
 from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
 from neptune_exporter_pluto.facts import collect, external_id, run_name
+from neptune_exporter_pluto.kept import KeptRuns
 from neptune_exporter_pluto.loading import Outcome, RunLoad
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import digest
 from neptune_exporter_pluto.once import StartAgainError
 from neptune_exporter_pluto.pace import Pace
-from neptune_exporter_pluto.project import find_multipliers
-from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.project import find_multipliers, recorded_multiplier
+from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.state import Journal, Progress, Target
 from neptune_exporter_pluto.steps import Multiplier
@@ -64,6 +65,7 @@ class PlutoSink(Sink):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._kept_runs = KeptRuns(ContentOptions.of(session), session.options.step_multiplier)
 
     @classmethod
     def connected(cls, settings: PlutoSettings, options: LoadOptions, *, local: bool = False) -> PlutoSink:
@@ -108,6 +110,9 @@ class PlutoSink(Sink):
     def session(self) -> Session:
         return self._session
 
+    def closing_report(self) -> Mapping[str, str | int]:
+        return self._kept_runs.report(self._session.cache.path)
+
     def close(self) -> None:
         self._session.senders.shutdown(cancel_futures=True)
         self._session.uploaders.shutdown(cancel_futures=True)
@@ -123,6 +128,9 @@ class PlutoSink(Sink):
             return self._load(run, parent, target, journal)
         finally:
             journal.close()
+
+    def interrupt(self) -> None:
+        self._session.api.transport.interrupt()
 
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
         target = self._session.target(run.key.project_id)
@@ -156,6 +164,7 @@ class PlutoSink(Sink):
             elif now.fingerprint != run.fingerprint:
                 self._begin(run, target, journal, "its export has changed")
             elif self._is_there(run, target, journal, now):
+                self._kept_runs.look_at(now.loaded)
                 return _told_before(run, now)
         elif now is None or not self._goes_on(now, run):
             self._begin(run, target, journal, "it was begun with other options or another export")
@@ -253,7 +262,10 @@ class PlutoSink(Sink):
         elsewhere = creation.ensure(parent, lambda number: self._note_begin(run, journal, number))
         if elsewhere is not None:
             found = LoadedRun(str(elsewhere.run_id), elsewhere.url or None, already_loaded=True)
-            return Outcome(found, {"counts": {}, "losses": [], "elsewhere": True})
+            record = {"counts": {}, "losses": [], "elsewhere": True}
+            record |= self._told_by(target.project, elsewhere.run_id)
+            self._kept_runs.look_at(record)
+            return Outcome(found, record)
         now = journal.current
         assert now is not None and now.run_id is not None  # `ensure` has noted both
         if now.chunking != self._chunking():
@@ -261,6 +273,12 @@ class PlutoSink(Sink):
         return RunLoad(
             self._session, run, target.project, journal, now.run_id, now.url, facts, multiplier, losses
         ).execute()
+
+    def _told_by(self, project: str, run_id: int) -> dict[str, object]:
+        """With what another machine has loaded a run, as its config tells."""
+        details = self._session.api.details(project, run_id)
+        options = ContentOptions.read(details, ContentOptions.of(self._session))
+        return {"options": options.recorded(), "multiplier": str(recorded_multiplier(details))}
 
 
 def _told_before(run: ExportedRun, now: Progress) -> LoadedRun:

@@ -88,7 +88,7 @@ def untold(check: Check, counts: dict[str, int], strings: StringStreams) -> Iter
         counts: What the load told; empty if another machine loaded the run.
     """
     histograms = check.run.counts().get(AttributeType.HISTOGRAM_SERIES)
-    rows = {"histograms": histograms.rows if histograms else 0, "string entries": strings.entries}
+    rows = {"histograms": histograms.rows if histograms else 0, "string series entries": strings.entries}
     for what, expected in rows.items():
         if expected:
             told = f"{counts[what]} acknowledged; " if what in counts else ""
