@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,18 +216,6 @@ def test_a_quota_is_told(server: RehearsalServer, tmp_path: Path) -> None:
         load_once(server, tmp_path)
     server.settings.quota_exceeded = False
     assert not load_once(server, tmp_path).already_loaded
-
-
-def test_a_server_that_answers_500_to_everything(server: RehearsalServer, tmp_path: Path) -> None:
-    """Nothing is taken for loaded, and what to do is said."""
-    run = MemoryRun(everything())
-    impatient = replace(settings(server.url, server.api_key or "", tmp_path), retry_for=0.5)
-    sink = PlutoSink.connected(impatient, LoadOptions(), local=True)
-    server.fail(Fault("/ingest/metrics", status=500, times=10_000))
-    with pytest.raises(SinkError, match="500"):
-        sink.load(run, None)
-    sink.close()
-    assert not (tmp_path / ".pluto_upload_cache.txt").exists()
 
 
 def test_two_processes_do_not_load_one_run(

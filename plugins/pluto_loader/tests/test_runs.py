@@ -126,11 +126,6 @@ def test_name_and_project(stored: Any) -> None:
     assert (run.name, run.project.name) == ("old baseline", "acme/vision")
 
 
-def test_runs_without_a_name_follow_the_project_override(stored: Any) -> None:
-    run, _ = stored(SampleRun(KEY), project_name="team/migrated")
-    assert (run.name, run.project.name) == ("RUN-1", "team/migrated")
-
-
 def test_a_project_name_that_no_header_takes(stored: Any) -> None:
     run, loaded = stored(SampleRun(RunKey("acme/bildgröße", "RUN-1"), (float_series("a", [(0, 1.0)]),)))
     assert run.project.name.isascii() and run.config[SECTION]["project"] == "acme/bildgröße"

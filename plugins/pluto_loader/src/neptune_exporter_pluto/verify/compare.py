@@ -47,7 +47,8 @@ def compare(
     run_id = known.run_id if known is not None else _found_elsewhere(session, run, target)
     details = None if run_id is None else _details(session, target, run_id)
     if run_id is None or details is None:
-        yield Comparison(run.key, "run", Verdict.MISSING, run.key.run_id, "not in Pluto")
+        nothing = f"nothing in Pluto's project {target.project!r}"
+        yield Comparison(run.key, "run", Verdict.MISSING, run.key.run_id, nothing)
         return
     losses = LossBook(run.key)
     loaded = known.loaded if known is not None and known.loaded is not None else {}
