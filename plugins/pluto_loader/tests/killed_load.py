@@ -58,6 +58,7 @@ def settings(url: str, key: str, base_dir: Path) -> PlutoSettings:
         url_api=url,
         url_ingest=url,
         base_dir=base_dir,
+        batch_rows=100,  # less than a person may ask for
         flush_every=100,
         file_chunk_size=4,
         file_chunk_sleep=0.0,

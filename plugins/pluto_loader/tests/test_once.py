@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,12 @@ import pytest
 from neptune_exporter.contract import AuthenticationError, LoadedRun, LoadOptions, SinkError
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loaded import LoadedSample
-from neptune_exporter.testing.loopback import Fault
+from neptune_exporter.testing.loopback import Fault, Request, Response
 from neptune_exporter_pluto import metrics, once
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
+from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import FAILPOINTS, PlutoSink
 
 from .conftest import MakeSink
@@ -148,6 +152,7 @@ def test_a_lost_answer_duplicates_nothing(
 ) -> None:
     server.fail(fault(path=path, skip=1))
     loaded = load_once(server, tmp_path)
+    assert not server.faults, "it never went wrong"
     check(server, int(loaded.target_id), *reference)
 
 
@@ -167,6 +172,7 @@ def test_a_passing_failure_is_retried(
 ) -> None:
     server.fail(fault(path=path, times=2, skip=1))
     loaded = load_once(server, tmp_path)
+    assert not server.faults, "it never went wrong"
     check(server, int(loaded.target_id), *reference)
 
 
@@ -180,6 +186,7 @@ def test_a_busy_database_is_no_refusal(
 ) -> None:
     server.fail(faults.database_busy(f"^/ingest/{route}$", times=3))
     loaded = load_once(server, tmp_path)
+    assert not server.faults, "it never went wrong"
     check(server, int(loaded.target_id), *reference)
     assert len(server.runs.by_id) == 1
 
@@ -196,6 +203,45 @@ def test_a_stall_is_waited_for(
         [r.path for r in s.requests if r.path.startswith("/ingest/")] for s in (server, reference[0])
     )
     assert sorted(posted) == sorted(undisturbed)
+
+
+@pytest.mark.parametrize("route", ["metrics", "data", "logs"])
+def test_a_stall_beyond_the_time_out_duplicates_nothing_in_silence(
+    server: RehearsalServer,
+    reference: tuple[RehearsalServer, int],
+    tmp_path: Path,
+    small_bodies: None,
+    route: str,
+) -> None:
+    """The server takes the request when the loader has long gone on. Log lines are then there twice, which
+    reading back shows and the next load repairs."""
+    assert PlutoSettings().timeout > 60, "a stall of a minute is waited for"
+    go_on, taken, numbers, handle = threading.Event(), threading.Event(), itertools.count(), server.handle
+
+    def stalling(request: Request) -> Response:
+        stalled = request.path == f"/ingest/{route}" and next(numbers) == 1
+        if stalled:
+            go_on.wait(60)
+        response = handle(request)
+        if stalled:
+            taken.set()
+        return response
+
+    server.handle = stalling  # type: ignore[method-assign]
+    run = MemoryRun(everything())
+    impatient = replace(settings(server.url, server.api_key or "", tmp_path), timeout=1.0)
+    sink = PlutoSink.connected(impatient, LoadOptions(), local=True)
+    first = sink.load(run, None)
+    go_on.set()
+    assert taken.wait(60)
+    verdicts = {c.item: c.verdict.value for c in sink.verify(run, full=True)}
+    loaded = sink.load(run, None)
+    sink.close()
+    check(server, int(loaded.target_id), *reference)
+    if route == "logs":
+        assert verdicts["log lines"] == "+" and loaded.target_id != first.target_id
+    else:
+        assert set(verdicts.values()) <= {"=", "~", "?"} and loaded.already_loaded
 
 
 def test_a_token_that_expires_half_way(
