@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
-from neptune_exporter.testing.runs import SampleRun, float_series, string_series
+from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.rehearsal import RehearsalServer
@@ -211,6 +211,26 @@ def test_a_server_of_ones_own_by_its_host_and_the_key_as_a_flag(
     assert len(loaded(server)) == 1
     assert "1 was there already" in bare.run(*LOAD, PLUTO_API_KEY=server.api_key or "",
         NEPTUNE_EXPORTER_PLUTO_HOST=server.url).output  # fmt: skip
+
+
+def test_a_fork_whose_parent_was_filtered_out_is_told_and_one_that_was_loaded_earlier_is_found(
+    command_line: CommandLine, server: RehearsalServer
+) -> None:
+    root, child = (SampleRun(RunKey("acme/forks", name), (parameter("sys/name", name),)) for name in "ab")
+    root = root.plus(float_series("loss", [(0, 1.0), (5, 2.0)]))
+    fork = (parameter(SysAttribute.FORK_PARENT, "a"), parameter(SysAttribute.FORK_STEP, 5.0))
+    other = SampleRun(RunKey("acme/forks", "c"), fork)
+    export(command_line.folder, root, child.plus(*fork), other)
+    alone = command_line.run(*LOAD, "-r", "c", expect=3)
+    assert [x.split()[:4] for x in alone.output.splitlines() if x.startswith("fork-not-native")] == [
+        ["fork-not-native", "1", "1", "1"]
+    ]
+    command_line.run(*LOAD, "-r", "a")
+    command_line.run(*LOAD, "-r", "b")
+    runs = {run.config[SECTION]["run_id"]: run for run in loaded(server)}
+    assert (runs["b"].parent, runs["b"].fork_step) == (runs["a"], 5)
+    assert runs["c"].parent is None
+    assert runs["c"].config[SECTION]["fork"] == {"parent": "a", "step": 5}
 
 
 # Failures and interruptions.

@@ -6,11 +6,14 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from neptune_exporter.contract import AuthenticationError, LoadOptions, Secret, UsageError
+from neptune_exporter.testing import old_layout
+from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_pluto.credentials import Endpoints, find_api_key, find_endpoints
@@ -22,13 +25,14 @@ from .conftest import MakeSink
 from .killed_load import everything
 
 CANARY = "mlps_canary-8d1f0c"
+SMALL = old_layout.Shape(metrics=1, steps=10, parameters=6, lines=1, histograms=1, files=1)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="there the key is in the keychain of the person")
 def test_the_key_of_pluto_login_is_found(
-    server: RehearsalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: RehearsalServer, command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stored by the real command, found without it."""
+    """Stored by the real command, found without it, enough for a load."""
     home = {
         "HOME": str(tmp_path),
         "XDG_DATA_HOME": str(tmp_path / "data"),
@@ -46,6 +50,10 @@ def test_the_key_of_pluto_login_is_found(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert find_api_key(PlutoSettings()).reveal() == server.api_key
+    old_layout.standard(tmp_path / "exports/data", tmp_path / "exports/files", runs=1, shape=SMALL)
+    without_key = {k: v for k, v in command_line.environment.items() if k != "PLUTO_API_KEY"}
+    replace(command_line, environment=without_key).run("load", "--loader", "pluto", **home)
+    assert [run.status for run in server.runs.by_id.values()] == ["COMPLETED"]
     assert find_api_key(PlutoSettings(api_key=Secret("mlps_given"))).reveal() == "mlps_given"
 
 

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from pluto.query import Client
 
-from neptune_exporter.contract import LoadedRun, LoadOptions, UsageError
+from neptune_exporter.contract import LoadedRun, LoadOptions, SinkError, UsageError
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter, string_series
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.facts import external_id
@@ -116,6 +118,18 @@ def test_the_reaper_changes_nothing(server: RehearsalServer, make_sink: MakeSink
     assert [run.status for run in server.runs.by_id.values()] == ["COMPLETED"] * 3
     server.reap()
     assert [run.status for run in server.runs.by_id.values()] == ["COMPLETED"] * 3
+
+
+def test_the_final_status_is_read_back(server: RehearsalServer, make_sink: MakeSink, tmp_path: Path) -> None:
+    """Pluto answers 200 to a status that it ignores."""
+    server.fail(Fault("/status/update$", status=200, body=b'{"success":true}', times=100))
+    with pytest.raises(SinkError, match="should be COMPLETED but Pluto shows RUNNING"):
+        make_sink().load(MemoryRun(sample()), None)
+    assert not (tmp_path / "state" / ".pluto_upload_cache.txt").exists()
+    server.faults.clear()
+    loaded = make_sink().load(MemoryRun(sample()), None)
+    assert not loaded.already_loaded
+    assert [run.status for run in server.runs.by_id.values()] == ["COMPLETED"]
 
 
 # Names, tags, notes, origin.
