@@ -14,6 +14,7 @@ from click.testing import Result
 
 from neptune_exporter.cli.logs import NOTICE, logging_to
 from neptune_exporter.cli.progress import BarProgress, LoggedProgress, shown_progress
+from neptune_exporter.contract import Patience, TransientError
 
 Run = Callable[..., Result]
 
@@ -49,6 +50,22 @@ def test_how_much_is_said(
     in_file = (tmp_path / "logs" / "run.log").read_text().splitlines()
     assert len(in_file) == {0: 4, 1: 8, 2: 8}[verbose]
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", in_file[0])
+
+
+def test_retries_are_told_by_us_and_not_by_stamina_too(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    failures = iter([TransientError("Pluto cannot be reached")] * 6)
+
+    def call() -> None:
+        for failure in failures:
+            raise failure
+
+    with logging_to(tmp_path / "run.log", 0):
+        Patience(60, 0.001, 0.002).call(call)
+    told = capsys.readouterr().err + (tmp_path / "run.log").read_text()
+    assert told.count("Pluto cannot be reached; it is tried again for up to 60 s") == 2
+    assert "stamina" not in told
 
 
 def test_logging_is_as_before_afterwards(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -208,6 +208,24 @@ def test_patience_counts_and_stops() -> None:
     with pytest.raises(TransientError):
         Patience(0).call(fail)
     assert len(calls) == 1
+
+
+def test_what_is_tried_again_for_long_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    def failing(times: int) -> Callable[[], None]:
+        failures = iter([TransientError("Pluto cannot be reached")] * times)
+
+        def call() -> None:
+            for failure in failures:
+                raise failure
+
+        return call
+
+    Patience(60, 0.001, 0.002).call(failing(3))
+    assert [r for r in caplog.records if r.name.startswith("neptune_exporter")] == []
+    Patience(60, 0.001, 0.002).call(failing(20))
+    (told,) = [r for r in caplog.records if r.name.startswith("neptune_exporter")]
+    assert told.levelname == "WARNING"
+    assert told.getMessage() == "Pluto cannot be reached; it is tried again for up to 60 s"
 
 
 def test_patience_waits_as_long_as_the_server_asks() -> None:

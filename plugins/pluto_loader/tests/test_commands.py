@@ -236,6 +236,16 @@ def test_a_fork_whose_parent_was_filtered_out_is_told_and_one_that_was_loaded_ea
 # Failures and interruptions.
 
 
+def test_a_host_that_is_not_there_is_told_at_once(command_line: CommandLine) -> None:
+    standard(command_line.folder)
+    options = ("--pluto-host", "127.0.0.1", "--pluto-retry-for", "4")
+    bare = replace(command_line, environment={"PLUTO_API_KEY": "mlps_any"})
+    warning, error = bare.run(*LOAD, *options, expect=1).output.splitlines()
+    what = "checking the API key at 127.0.0.1:3001: Pluto cannot be reached"
+    assert warning.endswith(f"{what}; it is tried again for up to 4 s")
+    assert error.startswith(f"error: {what} (tried ")
+
+
 def test_a_quota_is_one_line_and_the_load_goes_on_later(
     command_line: CommandLine, server: RehearsalServer
 ) -> None:

@@ -42,8 +42,10 @@ class _Console(logging.Handler):
         sys.stderr.flush()
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    return record.name.startswith("neptune_exporter")
+def _is_for_people(record: logging.LogRecord) -> bool:
+    """What we say, and what others warn of; stamina warns of every retry and never says of which."""
+    ours = record.name.startswith("neptune_exporter")
+    return ours or (record.levelno >= logging.WARNING and record.name != "stamina")
 
 
 @contextmanager
@@ -80,7 +82,7 @@ def logging_to(log_file: Path | None, verbose: int) -> Iterator[None]:
 def _console(verbose: int) -> logging.Handler:
     handler = _Console(logging.DEBUG if verbose > 1 else logging.INFO if verbose else NOTICE)
     if verbose < 2:
-        handler.addFilter(lambda record: _is_ours(record) or record.levelno >= logging.WARNING)
+        handler.addFilter(_is_for_people)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     return handler
 
@@ -98,5 +100,5 @@ def _file(path: Path, verbose: int) -> logging.Handler:
     handler.setFormatter(formatter)
     handler.setLevel(logging.DEBUG if verbose else logging.INFO)
     if not verbose:
-        handler.addFilter(lambda record: _is_ours(record) or record.levelno >= logging.WARNING)
+        handler.addFilter(_is_for_people)
     return handler

@@ -6,6 +6,7 @@ attempt may cure and any other error for what it cannot.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from typing import TypeVar
 from neptune_exporter.contract.errors import SourceError
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+_TOLD_AT = 4
+"""Fewer failures than this pass within some two seconds: nothing that a person need know."""
+_LONG_WAIT = 5.0
 
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses of which a repetition may have a better one."""
@@ -72,9 +78,16 @@ class Patience:
             if not isinstance(error, TransientError):
                 return False
             error.attempts = attempts
-            if error.wait is None:
-                return True
-            return error.wait if error.wait <= self.seconds else False
+            if error.wait is not None and error.wait > self.seconds:
+                return False
+            told = attempts == _TOLD_AT or (error.wait or 0.0) >= _LONG_WAIT
+            _log.log(
+                logging.WARNING if told else logging.DEBUG,
+                "%s; it is tried again for up to %.0f s",
+                error,
+                self.seconds,
+            )
+            return True if error.wait is None else error.wait
 
         for context in stamina.retry_context(
             on=pause,

@@ -61,7 +61,8 @@ class PlutoApi:
 
     def organization(self) -> str:
         """The slug of the organization that the key belongs to; the check of the key."""
-        return str(self._api("slug", "checking the API key", {})["organization"]["slug"])
+        what = f"checking the API key at {self.endpoints.host}"
+        return str(self._api("slug", what, {})["organization"]["slug"])
 
     def create_run(self, body: Mapping[str, Any], what: str) -> CreatedRun:
         """Create a run, or find the one of this external id. Safe to repeat.
