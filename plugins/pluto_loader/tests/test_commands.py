@@ -153,7 +153,7 @@ def test_a_run_that_is_there_with_other_options_is_told_in_one_line(
     assert "--pluto-log-every 1 instead of 7" in elsewhere
     (command_line.folder / ".pluto_upload_cache.txt").unlink()
     assert "2 runs loaded" in command_line.run(*LOAD, *other).output
-    assert [run.name for run in loaded(server)] == ["old experiment RUN-1", "old experiment RUN-2"]
+    assert sorted(run.name for run in loaded(server)) == ["old experiment RUN-1", "old experiment RUN-2"]
 
 
 def test_names_and_places_by_variables(command_line: CommandLine, server: RehearsalServer) -> None:
@@ -238,10 +238,10 @@ def test_a_fork_whose_parent_was_filtered_out_is_told_and_one_that_was_loaded_ea
 
 def test_a_host_that_is_not_there_is_told_at_once(command_line: CommandLine) -> None:
     standard(command_line.folder)
-    options = ("--pluto-host", "127.0.0.1", "--pluto-retry-for", "4")
+    options = ("--pluto-host", "http://127.0.0.1:1", "--pluto-retry-for", "4")
     bare = replace(command_line, environment={"PLUTO_API_KEY": "mlps_any"})
     warning, error = bare.run(*LOAD, *options, expect=1).output.splitlines()
-    what = "checking the API key at 127.0.0.1:3001: Pluto cannot be reached"
+    what = "checking the API key at 127.0.0.1:1: Pluto cannot be reached"
     assert warning.endswith(f"{what}; it is tried again for up to 4 s")
     assert error.startswith(f"error: {what} (tried ")
 

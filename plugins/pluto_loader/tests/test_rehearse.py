@@ -49,7 +49,7 @@ def test_what_would_be_created_is_told(
     assert report["rehearsed: runs"] == 1
     assert report["rehearsed: points"] == 600
     assert report["rehearsed: histograms"] == 10
-    assert report["rehearsed: files"] == 14
+    assert report["rehearsed: files and texts"] == 14
     assert int(report["rehearsed: requests"]) > 10
     assert not list(temporary_files.iterdir()), "temporary files are left"
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"], "state of real loads was written"

@@ -29,8 +29,8 @@ _SHOWN = {
     "log_lines": "log lines",
     "histograms": "histograms",
     "tables": "tables",
-    "files": "files",
-    "file_bytes": "bytes of files",
+    "files": "files and texts",
+    "file_bytes": "bytes of files and texts",
     "bytes": "bytes sent",
     "requests": "requests",
 }
