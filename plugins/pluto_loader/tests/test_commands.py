@@ -293,9 +293,15 @@ def test_kills_at_random_moments_leave_everything_exactly_once(
     each = chance.randint(3, 14)
     options = ("--pluto-flush-every", "100", "--pluto-file-chunk-size", "2", "--pluto-visible-within", "0.5")
     command_line.run_killed_at_random(
-        *LOAD, *options, "--no-verify", kills=5, chance=chance, published=lambda: len(server.requests) // each
+        *LOAD,
+        *options,
+        "--no-verify",
+        kills=5,
+        chance=chance,
+        published=lambda: len(server.requests) // each,
+        expect=3,  # their uneven histograms are told as redrawn
     )
-    command_line.run(*LOAD, *options, expect=3)  # their uneven histograms are told as redrawn
+    command_line.run(*LOAD, *options, expect=3)
     command_line.run(*VERIFY)
     found = loaded(server)
     assert len(found) == 2

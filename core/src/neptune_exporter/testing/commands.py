@@ -118,7 +118,12 @@ class CommandLine:
         return self._end(process)
 
     def run_killed_at_random(
-        self, *arguments: str, kills: int, chance: random.Random, published: Callable[[], int]
+        self,
+        *arguments: str,
+        kills: int,
+        chance: random.Random,
+        published: Callable[[], int],
+        expect: int = 0,
     ) -> list[int]:
         """Run a command that is killed at random moments: at once, or just after it has published more.
 
@@ -127,6 +132,7 @@ class CommandLine:
             kills: How often it is run to be killed.
             chance: Gives the moments.
             published: How many runs can be seen now.
+            expect: The exit code of one that ends before it is killed.
 
         Returns:
             How many runs could be seen after each kill.
@@ -145,7 +151,7 @@ class CommandLine:
                 time.sleep(0.002)
             process.join(chance.uniform(0.0, 0.5 if at_once else 0.05))
             done = self._end(process)
-            if done.exit_code not in (0, -signal.SIGKILL):
+            if done.exit_code not in (expect, -signal.SIGKILL):
                 raise AssertionError(f"exit code {done.exit_code}:\n{done.output}")
             seen.append(published())
         return seen
