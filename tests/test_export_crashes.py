@@ -17,6 +17,7 @@ from neptune_exporter.testing.facts import Facts, difference, facts_of_exported
 FRESH = {
     *EXPORT_FAILPOINTS,
     "dataset.file-written",
+    "dataset.rows-written",
     "dataset.part-written",
     "dataset.pending-written",
     "dataset.parts-named",

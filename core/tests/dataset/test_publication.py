@@ -2,64 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from neptune_exporter.contract import AttributeSelection, SourceRun
-from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, WriteBudget, verify
-from neptune_exporter.model import AttributeType, RunKey
-from neptune_exporter.schema import attribute_batch
+from neptune_exporter.contract import SourceRun
+from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, verify
 
-KEY = RunKey("org/project", "RUN-1")
-
-IN_PROCESS = """
-import importlib.util, sys
-class NoPandas:  # pyarrow would import it, which takes longer than all the rest
-    def find_spec(self, name, path=None, target=None):
-        if name == "pandas":
-            raise ImportError
-sys.meta_path.insert(0, NoPandas())
-spec = importlib.util.spec_from_file_location("publication", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-module.export(module.Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "keep")
-"""
-
-
-def export(folder: Path, value: float, count: int, keep: bool = False) -> None:
-    """Export a run of some parameters, each in a part of its own, and a file."""
-    dataset = Dataset(folder / "data", folder / "files", budget=WriteBudget(0))
-    with dataset.lock():
-        dataset.recover()
-        writer, files = dataset.writer(KEY), dataset.files()
-        for number in reversed(range(count)):
-            values = {"float_value": pa.array([value])}
-            writer.write(attribute_batch(f"p/{number}", AttributeType.FLOAT, values))
-        with files.create(KEY, "f", name=".txt") as file:
-            file.write(str(value).encode())
-        named = {
-            "file_value": pa.array([{"path": file.stored.path}]),
-            "file_size": pa.array([file.stored.size]),
-            "file_sha256": pa.array([file.stored.sha256]),
-        }
-        writer.write(attribute_batch("f", AttributeType.FILE, named))
-        writer.publish(SourceRun(KEY), "test 1", [AttributeSelection()], keep_others=keep)
-
-
-def killed_export(failpoint: str, folder: Path, value: float, count: int, keep: bool = False) -> bool:
-    """The same in a process that dies at a failpoint, if it comes there."""
-    command = [sys.executable, "-c", IN_PROCESS, __file__, str(folder), str(value), str(count)]
-    environment = os.environ | {"NEPTUNE_EXPORTER_FAILPOINT": failpoint}
-    process = subprocess.run([*command, "keep" if keep else ""], env=environment, timeout=120, check=False)
-    assert process.returncode in (0, -signal.SIGKILL)
-    return process.returncode != 0
+from .exporting import ALL, KEY, export, killed
 
 
 def content(folder: Path) -> dict[str, Any] | None:
@@ -99,7 +50,7 @@ CASES = [
 ]
 
 
-BEFORE_PENDING = ("dataset.file-written", "dataset.part-written")
+BEFORE_PENDING = ("dataset.file-written", "dataset.rows-written", "dataset.part-written")
 
 
 @pytest.mark.parametrize("failpoint", [*FAILPOINTS, "dataset.part-written:3", "dataset.part-renamed:2"])
@@ -120,12 +71,12 @@ def test_killed_anywhere(
         None if seen is None else {k: v for k, v in seen.items() if k != "f"} for seen in (None, old, new)
     ]
 
-    killed = killed_export(failpoint, tmp_path, *after, keep)
-    assert killed or failpoint in ("dataset.part-removed", "dataset.part-renamed:2")
+    died = killed(failpoint, "export", tmp_path, *after, keep)
+    assert died or failpoint in ("dataset.part-removed", "dataset.part-renamed:2")
     seen = content(tmp_path)
     if failpoint.partition(":")[0] in BEFORE_PENDING:
         assert seen == old
-    elif failpoint == "dataset.published" or not killed:
+    elif failpoint == "dataset.published" or not died:
         assert seen == new
     else:
         assert seen is None
@@ -145,7 +96,7 @@ def test_killed_anywhere(
 
 
 def test_recover_says_what_it_did(tmp_path: Path) -> None:
-    assert killed_export("dataset.pending-written", tmp_path, 1.0, 2)
+    assert killed("dataset.pending-written", "export", tmp_path, 1.0, 2)
     dataset = Dataset(tmp_path / "data", tmp_path / "files")
     run = dataset.run(KEY)
     assert run is not None and run.key == KEY and not run.complete
@@ -154,7 +105,7 @@ def test_recover_says_what_it_did(tmp_path: Path) -> None:
     assert recovery.finished == (KEY,) and recovery.deleted == ()
     assert content(tmp_path) == expected(1.0, 2)
 
-    assert killed_export("dataset.part-written:2", tmp_path, 2.0, 2)
+    assert killed("dataset.part-written:2", "export", tmp_path, 2.0, 2)
     recovery = dataset.recover()
     assert recovery.finished == () and len(recovery.deleted) == 2
     assert content(tmp_path) == expected(1.0, 2)
@@ -162,7 +113,7 @@ def test_recover_says_what_it_did(tmp_path: Path) -> None:
 
 def test_a_pending_receipt_whose_parts_are_gone_is_dropped(tmp_path: Path) -> None:
     export(tmp_path, 1.0, 2)
-    assert killed_export("dataset.pending-written", tmp_path, 2.0, 2)
+    assert killed("dataset.pending-written", "export", tmp_path, 2.0, 2)
     for path in (tmp_path / "data").rglob("*_part_1.parquet.tmp"):
         path.unlink()
     dataset = Dataset(tmp_path / "data", tmp_path / "files")
@@ -171,7 +122,7 @@ def test_a_pending_receipt_whose_parts_are_gone_is_dropped(tmp_path: Path) -> No
 
 
 def test_a_writer_finishes_what_was_pending(tmp_path: Path) -> None:
-    assert killed_export("dataset.pending-written", tmp_path, 1.0, 3)
+    assert killed("dataset.pending-written", "export", tmp_path, 1.0, 3)
     dataset = Dataset(tmp_path / "data", tmp_path / "files")
-    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", [AttributeSelection()], keep_others=True)
+    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", ALL, keep_others=True)
     assert content(tmp_path) == expected(1.0, 3)

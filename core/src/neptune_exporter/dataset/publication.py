@@ -18,6 +18,7 @@ from neptune_exporter.dataset.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.storage import Storage
 
 FAILPOINTS = (
+    "dataset.rows-written",
     "dataset.part-written",
     "dataset.pending-written",
     "dataset.part-renamed",

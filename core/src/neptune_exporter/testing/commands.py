@@ -23,6 +23,7 @@ _PRELOAD = [
     "neptune_exporter.jobs.export",
     "neptune_exporter.jobs.load",
     "neptune_exporter.jobs.verify",
+    "pandas",  # which pyarrow imports at its first use, if it is there
 ]
 _FOREIGN = ("NEPTUNE", "PLUTO", "MLOP")
 
