@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +16,12 @@ from neptune_exporter.contract import (
     DatasetError,
     NoSettings,
     RunSelection,
+    SourceError,
+    SourceRun,
     SourceSpec,
 )
 from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset.layout import Place
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.export_group import ExportUnit
 from neptune_exporter.jobs.planning import Action, plan_run
@@ -32,7 +36,9 @@ PARAMETERS_ONLY = AttributeSelection(classes=frozenset({AttributeClass.PARAMETER
 ALL_KINDS = RunSelection(include_archived=True, kinds=frozenset(RunKind))
 
 
-def export(source: MemorySource, folder: Path, **options: object) -> ExportResult:
+def export(
+    source: MemorySource, folder: Path, *, progress: NoProgress | None = None, **options: object
+) -> ExportResult:
     spec = SourceSpec("memory", "in memory", lambda settings: source, NoSettings, MemorySource.CAPABILITIES)
     chosen = ExportOptions(
         options.pop("project_ids", ()),  # type: ignore[arg-type]
@@ -41,7 +47,7 @@ def export(source: MemorySource, folder: Path, **options: object) -> ExportResul
         workers=2,
         **options,  # type: ignore[arg-type]
     )
-    return export_runs(spec, NoSettings(), chosen, NoProgress())
+    return export_runs(spec, NoSettings(), chosen, progress or NoProgress())
 
 
 def dataset_of(folder: Path) -> Dataset:
@@ -185,6 +191,46 @@ def test_a_failure_keeps_what_an_earlier_export_had(tmp_path: Path) -> None:
     assert_holds(tmp_path, run)
 
 
+def test_progress_knows_the_projects_and_how_many_runs_are_to_come(tmp_path: Path) -> None:
+    told: list[tuple[object, ...]] = []
+
+    class Telling(NoProgress):
+        def start(self, stage: str, total: int | None = None) -> None:
+            told.append((stage, total))
+
+        def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
+            if runs:
+                told.append((runs,))
+
+    source = MemorySource([a_run(f"RUN-{n}") for n in range(3)] + [a_run(project="acme/text")])
+    export(source, tmp_path, project_ids=("acme/vision", "acme/text"), progress=Telling())
+    assert told == [
+        ("export acme/vision (1 of 2)", None),
+        ("export acme/vision (1 of 2)", 3),
+        *[(1,)] * 3,
+        ("export acme/text (2 of 2)", None),
+        ("export acme/text (2 of 2)", 1),
+        (1,),
+    ]
+
+
+def test_a_listing_that_breaks_off_costs_only_what_was_not_listed(tmp_path: Path) -> None:
+    class Breaking(MemorySource):
+        def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+            listed = super().runs(project_id, selection)
+            yield next(listed)
+            yield next(listed)
+            raise SourceError("the listing broke off")
+
+    runs = [a_run(f"RUN-{n}") for n in range(5)]
+    result = export(Breaking(runs), tmp_path)
+    (project,) = result.projects
+    assert (project.listed, project.exported, project.error) == (2, 2, "the listing broke off")
+    assert_holds(tmp_path, *runs[:2])
+    assert export(MemorySource(runs), tmp_path).complete
+    assert_holds(tmp_path, *runs)
+
+
 def test_a_run_that_broke_off_is_not_published_and_others_are(tmp_path: Path) -> None:
     broken, whole = a_run("RUN-1"), a_run("RUN-2")
     source = MemorySource([broken, whole], group_size=1)
@@ -196,6 +242,27 @@ def test_a_run_that_broke_off_is_not_published_and_others_are(tmp_path: Path) ->
     assert_holds(tmp_path, whole)
     assert export(source, tmp_path).complete
     assert_holds(tmp_path, broken, whole)
+
+
+def test_a_publication_that_fails_is_finished_by_the_next_export(tmp_path: Path) -> None:
+    """The disk refuses one receipt: the export ends, and what it had read is not read again."""
+    runs = [a_run(f"RUN-{n}") for n in range(5)]
+    source = MemorySource(runs)
+    in_the_way = tmp_path / "data" / Place.of(runs[2].key).receipt / "something"
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(DatasetError, match="cannot be renamed"):
+        export(source, tmp_path)
+    in_the_way.rmdir()
+    in_the_way.parent.rmdir()
+    read = {key for key, _ in source.reads}
+    assert runs[2].key in read
+    source.reads.clear()
+    result = export(source, tmp_path)
+    assert result.complete
+    assert runs[2].key in result.recovered.finished
+    assert runs[2].key not in {key for key, _ in source.reads}
+    assert export(source, tmp_path, force=True).complete, "a writer of the failed export is still there"
+    assert_holds(tmp_path, *runs)
 
 
 def test_a_failing_project_does_not_stop_the_others(tmp_path: Path) -> None:

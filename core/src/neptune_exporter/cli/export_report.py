@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,10 +50,9 @@ def _exit_code(result: ExportResult) -> ExitCode:
 
 
 def _error_records(result: ExportResult) -> Iterator[dict[str, Any]]:
-    time = datetime.now(timezone.utc)
     for failure in result.failures:
         yield {
-            "time": time,
+            "time": failure.time,
             "project": failure.run.project_id,
             "run": failure.run.run_id,
             "kind": failure.run.kind,
@@ -67,7 +65,7 @@ def _error_records(result: ExportResult) -> Iterator[dict[str, Any]]:
     for project in result.projects:
         if project.error is not None:
             yield {
-                "time": time,
+                "time": project.failed_at,
                 "project": project.project_id,
                 "run": None,
                 "kind": None,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_LOOKING_BACK = 600.0
+"""Seconds from which the time left is judged: a run may take minutes."""
+
 
 class LoggedProgress:
     """No bar: messages and finished stages go to the log."""
@@ -70,6 +73,7 @@ class BarProgress(LoggedProgress):
 
     def start(self, stage: str, total: int | None = None) -> None:
         super().start(stage, total)
+        self._end()
         self._task = self._bar.add_task(stage, total=total, figures="")
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
@@ -79,6 +83,9 @@ class BarProgress(LoggedProgress):
 
     def finish(self) -> None:
         super().finish()
+        self._end()
+
+    def _end(self) -> None:
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
@@ -113,5 +120,12 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
         Plain("figures"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4) as bar:
+    bar = Bar(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        refresh_per_second=4,
+        speed_estimate_period=_LOOKING_BACK,
+    )
+    with bar:
         yield BarProgress(bar)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 
 from neptune_exporter.model import AttributeType, RunKey
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class AttributeFailure:
     attempts: int = 1
     permanent: bool = False
     """No later export can succeed (a file that is gone from this machine, say): not asked for again."""
+    time: datetime | None = field(default_factory=_now, compare=False)
+    """When it failed: now, unless it is told again by a receipt."""
 
 
 @dataclass(frozen=True)

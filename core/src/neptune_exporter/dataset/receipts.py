@@ -191,6 +191,7 @@ def _failure_to_json(failure: AttributeFailure) -> dict[str, Any]:
         "message": failure.message,
         "attempts": failure.attempts,
         "permanent": failure.permanent,
+        "time": _time_to_json(failure.time),
     }
 
 
@@ -203,4 +204,5 @@ def _failure_from_json(run: RunKey, value: Mapping[str, Any]) -> AttributeFailur
         value["message"],
         value["attempts"],
         value["permanent"],
+        _time_from_json(value.get("time")),
     )

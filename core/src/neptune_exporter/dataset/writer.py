@@ -141,6 +141,7 @@ class RunWriter:
             with turn(len(rows)):
                 self._count(rows)
             self._append(rows)
+            failpoint("dataset.rows-written")
 
     def publish(
         self,
@@ -203,6 +204,11 @@ class RunWriter:
 
     def _published(self, ready: ReadyRun) -> None:
         cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
+        self._closed(self.key)
+
+    def abandon(self) -> None:
+        """After a publication that failed: leave what is there to `Dataset.recover`."""
+        self._budget.holds(self, 0)
         self._closed(self.key)
 
     def discard(self) -> None:

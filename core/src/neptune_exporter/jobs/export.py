@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 from neptune_exporter.contract import (
@@ -17,6 +18,7 @@ from neptune_exporter.contract import (
     RunSelection,
     Source,
     SourceError,
+    SourceRun,
     SourceSpec,
     UsageError,
 )
@@ -56,6 +58,12 @@ class ProjectResult:
     up_to_date: int = 0
     failed_runs: int = 0
     error: str | None = None
+    failed_at: datetime | None = None
+    """When `error` happened."""
+
+    def fail(self, error: SourceError) -> None:
+        """Its runs cannot be listed or read any further."""
+        self.error, self.failed_at = str(error), datetime.now(timezone.utc)
 
 
 @dataclass
@@ -101,8 +109,9 @@ def export_runs(
             result.recovered = dataset.recover()
             for key in result.recovered.finished:
                 progress.message(f"{key}: finished publishing what an interrupted export had read")
-            for project_id in projects:
-                _Project(spec, settings, source, dataset, project_id, options, progress, result).export()
+            for number, project_id in enumerate(projects, 1):
+                stage = f"export {project_id}" + (f" ({number} of {len(projects)})" * (len(projects) > 1))
+                _Project(spec, settings, source, dataset, project_id, options, progress, result).export(stage)
         return result
     finally:
         source.close()
@@ -151,11 +160,11 @@ def _plan_project(
             project.up_to_date += plan.planned.action is Action.UP_TO_DATE
             result.planned.append(plan.planned)
     except SourceError as error:
-        project.error = str(error)
+        project.fail(error)
 
 
 class _Project:
-    """The export of one project: lists, plans, and keeps a bounded number of groups under way."""
+    """The export of one project: lists it, then plans and keeps a bounded number of groups under way."""
 
     def __init__(
         self,
@@ -180,13 +189,15 @@ class _Project:
         self._workers = max(1, min(options.workers, spec.capabilities.max_workers or options.workers))
         self._stop = threading.Event()
 
-    def export(self) -> None:
+    def export(self, stage: str) -> None:
         self._result.projects.append(self._project)
-        self._progress.start(f"export {self._project_id}")
+        self._progress.start(stage)
         try:
+            runs = self._list()
+            self._progress.start(stage, len(runs))
             with self._options.executor(self._workers) as executor:
                 try:
-                    self._run_units(executor)
+                    self._run_units(executor, runs)
                 except BaseException:
                     # Nothing half-read is published: the groups under way see this and give up.
                     self._stop.set()
@@ -195,16 +206,29 @@ class _Project:
         except AuthenticationError:
             raise
         except SourceError as error:
-            self._project.error = str(error)
-            self._progress.message(f"{self._project_id}: {error}")
+            self._failed(error)
         finally:
             self._progress.finish()
 
-    def _run_units(self, executor: Executor) -> None:
+    def _list(self) -> list[SourceRun]:
+        """All runs at once, and before hours of reading: how many tells how long it will take, and no run
+        is missed because others went meanwhile. Where listing breaks off, the runs up to there."""
+        runs: list[SourceRun] = []
+        try:
+            runs.extend(self._source.runs(self._project_id, self._options.runs))
+        except SourceError as error:
+            self._failed(error)
+        return runs
+
+    def _failed(self, error: SourceError) -> None:
+        self._project.fail(error)
+        self._progress.message(f"{self._project_id}: {error}")
+
+    def _run_units(self, executor: Executor, runs: Sequence[SourceRun]) -> None:
         running: set[Future[GroupResult]] = set()
         in_process = isinstance(executor, ThreadPoolExecutor)
         try:
-            for unit in self._units():
+            for unit in self._units(runs):
                 watch = (self._progress, self._stop) if in_process else (None, None)
                 running.add(executor.submit(run_unit, unit, *watch))
                 if len(running) >= 2 * self._workers:
@@ -213,11 +237,11 @@ class _Project:
             while running and not self._stop.is_set():
                 running = self._collect(running)
 
-    def _units(self) -> Iterator[ExportUnit]:
+    def _units(self, runs: Iterable[SourceRun]) -> Iterator[ExportUnit]:
         plans: dict[str, RunPlan] = {}
 
         def requests() -> Iterator[RunPlan]:
-            for run in self._source.runs(self._project_id, self._options.runs):
+            for run in runs:
                 plan = plan_run(self._dataset, run, self._options.attributes, force=self._options.force)
                 self._project.listed += 1
                 if plan.planned.action is Action.UP_TO_DATE:

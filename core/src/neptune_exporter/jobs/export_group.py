@@ -111,6 +111,7 @@ def run_unit(
 class _Publishing:
     """A run that was read to its end."""
 
+    writer: RunWriter
     failures: list[AttributeFailure]
     visible: Future[None]
 
@@ -183,12 +184,16 @@ class _Group:
         )
         # What fails from here on is left for the next export to finish, not thrown away.
         del self._writers[done.run]
-        self._publishing.append(_Publishing(failures, self._dataset.publish(prepare)))
+        self._publishing.append(_Publishing(writer, failures, self._dataset.publish(prepare)))
         while self._publishing and self._publishing[0].visible.done():
             self._published(self._publishing.popleft())
 
     def _published(self, run: _Publishing) -> None:
-        run.visible.result()
+        try:
+            run.visible.result()
+        except BaseException:
+            run.writer.abandon()
+            raise
         failpoint("export.run-published")
         self.result.published += 1
         self.result.failures.extend(run.failures)
@@ -209,6 +214,8 @@ class _Group:
                 self._published(self._publishing.popleft())
         finally:
             wait([run.visible for run in self._publishing])
+            for run in self._publishing:
+                run.writer.abandon()
             for writer in self._writers.values():
                 writer.discard()
             self._writers.clear()

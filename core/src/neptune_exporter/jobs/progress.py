@@ -9,7 +9,7 @@ class Progress(Protocol):
     """Told from several threads; an implementation takes care of that itself."""
 
     def start(self, stage: str, total: int | None = None) -> None:
-        """A stage begins; `total` is its number of runs, None if not yet known."""
+        """A stage begins, or begins anew; `total` is its number of runs, None if not yet known."""
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
         """So much more is done."""
