@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import re
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -121,6 +123,38 @@ def test_without_a_terminal_there_is_no_bar_but_messages_are_logged(
     assert re.fullmatch(
         r"export acme/vision: 3 of 4 runs, 12,345 points \([\d,]+/s\), 6\.00 MB \(.*/s\)", lines[1]
     )
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_runs_points_bytes_their_rates_and_the_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    for name, value in {"TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with shown_progress(quiet=False) as progress:
+        assert isinstance(progress, BarProgress)
+        progress.start("export acme/vision (1 of 2)")
+        progress.start("export acme/vision (1 of 2)", 4)
+        progress.advance(rows=12_345, bytes=6_000_000)
+        progress.advance(runs=1)
+        time.sleep(0.05)  # what is a rate of no time?
+        progress.advance(runs=1)
+        progress._bar.refresh()
+        shown = screen.getvalue()
+        assert len(progress._bar.tasks) == 1, "the stage without a total is still there"
+        progress.finish()
+    figures = r"2 of 4 runs, 12,345 points \([\d,]+/s\), 6\.00 MB \(\S+ .B/s\) +0:00:0\d"
+    assert re.search(rf"export acme/vision \(1 of 2\) .*{figures}", shown)
+    monkeypatch.setattr(sys, "stderr", quiet := Terminal())
+    with shown_progress(quiet=True) as progress:
+        progress.start("export acme/vision", 4)
+        progress.finish()
+    assert quiet.getvalue() == ""
 
 
 def test_the_bar_shows_figures_and_lets_messages_through() -> None:

@@ -22,11 +22,11 @@ _TOLD_AT = 4
 """Fewer failures than this pass within some two seconds: nothing that a person need know."""
 _LONG_WAIT = 5.0
 
-TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP statuses of which a repetition may have a better one."""
+AWAY_STATUSES = frozenset({502, 503, 504, *range(520, 531)})
+"""HTTP statuses that a proxy gives in place of a server that is down; from 520 on without a standard."""
 
-AWAY_STATUSES = frozenset({502, 503, 504})
-"""Those of them that a proxy gives in place of a server that is down."""
+TRANSIENT_STATUSES = AWAY_STATUSES | {408, 425, 429, 500}
+"""HTTP statuses of which a repetition may have a better one."""
 
 
 class TransientError(SourceError):
