@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 
 
 def main() -> int:
     """The console script `neptune-exporter`; returns the exit code."""
+    # Arrow's allocator gives back at once what is free: it would keep a sixth of all that a long run takes.
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
+
     from neptune_exporter.cli.app import app
     from neptune_exporter.cli.state import State
 
