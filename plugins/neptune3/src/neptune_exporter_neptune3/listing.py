@@ -11,6 +11,8 @@ from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter_neptune3.api import Api, RefusedError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_OTHER = "; is this a server of Neptune 2.x? Then use --exporter neptune2"
+"""On a 404: a server of 3.x knows the addresses that are asked here."""
 PAGE = 10_000
 """Runs of a page: what the client asks for (NEPTUNE_QUERY_SYS_ATTRS_BATCH_SIZE)."""
 _COLUMNS = (
@@ -37,8 +39,12 @@ def projects(api: Api) -> list[str]:
         AuthenticationError, SourceError
     """
     found = set()
-    for entry in _entries(api.search_everywhere, {"sorting": _OLDEST_FIRST, "experimentLeader": False}):
-        found.add(f"{entry.organization_name}/{entry.project_name}")
+    try:
+        for entry in _entries(api.search_everywhere, {"sorting": _OLDEST_FIRST, "experimentLeader": False}):
+            found.add(f"{entry.organization_name}/{entry.project_name}")
+    except SourceError as error:
+        hint = _OTHER if isinstance(error, RefusedError) and error.status == 404 else ""
+        raise SourceError(f"the projects cannot be listed: {error}{hint}") from None
     return sorted(found)
 
 
@@ -147,6 +153,7 @@ def _why(project_id: str, selection: RunSelection, error: RefusedError) -> str:
     if error.status in (403, 404, 422):
         return (
             f"there is no project {project_id} (workspace/project), or this token may not read it ({error})"
+            + (_OTHER if error.status == 404 else "")
         )
     hint = f"; is the query right? {selection.query}" if error.status == 400 and selection.query else ""
     return f"the runs of project {project_id} cannot be listed: {error}{hint}"
