@@ -27,7 +27,10 @@ from neptune_exporter_neptune3.testing import (
     FLOATS_PATH,
     SEARCH_PATH,
     SERIES_PATH,
+    SIGN_PATH,
+    STORAGE_PATH,
     VALUES_PATH,
+    FakeFile,
     FakeProject,
     FakeRun,
     FloatSeries,
@@ -39,8 +42,8 @@ from neptune_exporter_neptune3.testing import (
 Serve = Callable[..., Neptune3Server]
 Connect = Callable[..., Source]
 PROJECT = "acme/vision"
-ROWS = 200
-PATHS = [SEARCH_PATH, VALUES_PATH, FLOATS_PATH, SERIES_PATH]
+POINTS, ROWS = 100, 201
+PATHS = [SEARCH_PATH, VALUES_PATH, FLOATS_PATH, SERIES_PATH, SIGN_PATH, f"{STORAGE_PATH}.+"]
 
 
 @pytest.fixture
@@ -48,6 +51,7 @@ def server(serve: Serve) -> Neptune3Server:
     attributes: dict[str, Value | None] = {
         "m": FloatSeries(range(100), range(100)),
         "s": StringSeries(range(100), ["x"] * 100),
+        "f": FakeFile(b"file" * 100),
     }
     return serve(FakeProject(PROJECT, [FakeRun("a", dict(attributes))]))
 
@@ -67,7 +71,7 @@ def series_rows(events: list[ReadEvent]) -> int:
 @pytest.mark.parametrize(
     "fault",
     [
-        *({"status": status} for status in (408, 429, 500, 502, 503, 504, 520)),
+        *({"status": status} for status in (401, 408, 429, 500, 502, 503, 504, 520)),
         {"status": 429, "headers": {"Retry-After": "0.1"}},
         {
             "status": 503,
@@ -131,7 +135,7 @@ def test_a_refused_attribute_costs_itself_only(server: Neptune3Server, connect: 
     (failure,) = [event for event in events if isinstance(event, AttributeFailure)]
     assert (failure.attribute_path, failure.message) == ("m", "HTTP 500")
     assert failure.attempts > 1
-    assert series_rows(events) == ROWS // 2
+    assert series_rows(events) == ROWS - POINTS
 
 
 def test_a_wrong_token_is_told_at_once(server: Neptune3Server, connect: Connect) -> None:

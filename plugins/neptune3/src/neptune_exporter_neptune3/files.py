@@ -176,6 +176,8 @@ class Downloads:
             raise
         except SourceError as other:
             return _failed(file, other)
+        if stored.size == file.ref.size:
+            return _Fetched(stored)  # what came first was another's, such as a proxy's page
         message = (
             f"Neptune says that the file has {file.ref.size} bytes and its store holds {stored.size}, "
             f"which were kept{_at(file)}"
