@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +104,24 @@ def test_the_bodies_are_what_the_client_would_make_of_them() -> None:
         "nextPage": {"limit": 3, "nextPageToken": "3"},
     }
     assert models.QueryAttributesBodyDTO.from_dict(dict(values)).to_dict() == values
+    search = {
+        "attributeFilters": [{"path": "sys/id"}],
+        "experimentLeader": False,
+        "sorting": {"dir": "ascending", "sortBy": {"name": "sys/creation_time", "type": "datetime"}},
+        "pagination": {"limit": 3, "offset": 6},
+    }
+    query = {**search, "query": {"query": "`n`:int > 1"}}
+    assert models.SearchLeaderboardEntriesParamsDTO.from_dict(dict(query)).to_dict() == query
+    assert models.GlobalSearchParamsDTO.from_dict(dict(search)).to_dict() == search
+    files = {"files": [{"project_identifier": PROJECT, "path": "a/b", "permission": "read"}]}
+    assert models.CreateSignedUrlsRequest.from_dict(dict(files)).to_dict() == files
+
+
+def test_only_one_module_knows_the_client() -> None:
+    """The protocol server may use its messages too."""
+    package = Path(module.__file__).parent
+    users = {p.name for p in package.glob("*.py") if re.search(r"(from|import) neptune_query", p.read_text())}
+    assert users == {"client.py"}
 
 
 def test_refuses_versions_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,11 @@ from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import Series
 from neptune_exporter_neptune3.client import Client
 from neptune_exporter_neptune3.paging import read_pages
+from neptune_exporter_neptune3.source import GroupSize
 from neptune_exporter_neptune3.testing import (
     FLOATS_PATH,
     SEARCH_PATH,
+    VALUES_PATH,
     FakeProject,
     FakeRun,
     FloatSeries,
@@ -139,6 +141,19 @@ def test_runs_are_read_together(exporting: Exports) -> None:
     export = exporting(FakeProject(PROJECT, runs))
     assert export(workers=1).rows > 60 * 50
     assert sum(each.path == FLOATS_PATH for each in export.server.requests) < 12
+
+
+def test_a_group_holds_as_many_runs_as_their_content_allows(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Judged by the runs before: after the first groups one run of 1,000 points fills a group of its own."""
+    monkeypatch.setattr(GroupSize, "ROWS", 1_000)
+    runs = [FakeRun(f"r{n}", {"m": FloatSeries(range(1_000), range(1_000))}) for n in range(20)]
+    export = exporting(FakeProject(PROJECT, runs))
+    assert export(workers=1).complete
+    groups = sum(each.path == VALUES_PATH for each in export.server.requests)
+    begun_unknowing = 2  # one is read and one waits before anything is known
+    assert groups == begun_unknowing + (20 - begun_unknowing * GroupSize.FIRST)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from neptune_exporter.testing.loopback import Fault
+from neptune_exporter.testing.loopback import Fault, Request, Response
 from neptune_exporter_neptune3.testing import (
     SIGN_PATH,
     STORAGE_PATH,
@@ -116,7 +118,61 @@ def test_an_empty_file_and_names(exporting: Exports) -> None:
     assert export.values("r", "page", "file_value")[0]["path"].endswith(".html")
 
 
-def test_many_files_by_several_connections(exporting: Exports) -> None:
+def test_several_connections_at_once_and_no_more_than_allowed(exporting: Exports) -> None:
+    """Each download is held until as many are under way as may be."""
+    export = exporting(
+        FakeProject(PROJECT, [FakeRun("r", {f"f{n}": FakeFile(b"%d" % n) for n in range(12)})])
+    )
+    together = threading.Barrier(3)
+    under_way: list[int] = []
+    most: list[int] = []
+    handle = export.server.handle
+
+    def holding(request: Request) -> Response:
+        if not request.path.startswith(STORAGE_PATH):
+            return handle(request)
+        under_way.append(1)
+        together.wait(30)
+        most.append(len(under_way))
+        together.wait(30)
+        under_way.pop()
+        return handle(request)
+
+    export.server.handle = holding  # type: ignore[method-assign]
+    assert export(settings={"connections": 3}).complete
+    assert set(most) == {3}
+
+
+def test_a_file_reaches_the_disk_while_it_comes(exporting: Exports) -> None:
+    """The second half is sent when the first is seen in the files folder: nothing waits in memory."""
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": FakeFile(LARGE)})]))
+    handle = export.server.handle
+    half = len(LARGE) // 2
+    seen: list[int] = []
+
+    def on_disk() -> int:
+        return max((p.stat().st_size for p in (export.folder / "files").rglob("*") if p.is_file()), default=0)
+
+    def halves() -> Iterator[bytes]:
+        yield LARGE[:half]
+        patience = time.monotonic() + 30
+        while on_disk() < half // 2 and time.monotonic() < patience:
+            time.sleep(0.01)
+        seen.append(on_disk())
+        yield LARGE[half:]
+
+    def sending(request: Request) -> Response:
+        if request.path.startswith(STORAGE_PATH):
+            return Response(200, halves(), length=len(LARGE))
+        return handle(request)
+
+    export.server.handle = sending  # type: ignore[method-assign]
+    assert export().complete
+    assert seen[0] >= half // 2
+    assert content(export, "f") == [LARGE]
+
+
+def test_many_files_are_signed_together(exporting: Exports) -> None:
     files = FileSeries(range(450), [FakeFile(b"%d" % n) for n in range(450)])
     export = exporting(
         FakeProject(PROJECT, [FakeRun("r", {"f": files}), FakeRun("q", {"g": FakeFile(b"g")})])

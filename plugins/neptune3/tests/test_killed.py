@@ -84,9 +84,6 @@ def test_killed_at_any_moment(server: Neptune3Server, tmp_path: Path) -> None:
     command.run("verify")
 
 
-FAILPOINTS = ["export.rows-written:40", "export.before-publish:5", "export.run-published:3"]
-
-
 @pytest.mark.parametrize(
     "failpoint", ["export.rows-written:40", "export.before-publish:5", "export.run-published:3"]
 )
