@@ -8,7 +8,7 @@ import contextlib
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +25,11 @@ VALUE_COLUMNS = tuple(dict.fromkeys(VALUE_COLUMN.values()))
 """The columns of which a row has one set, or it is no row at all."""
 
 _BATCH_BYTES = 16 << 20
+_RECENT = 8
+"""Parts that are remembered, and with them what small ones hold."""
+_SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
+"""A part of so many rows and bytes, uncompressed, is decoded once for all that is asked of it."""
+_EXPANDED_BYTES = 64 << 20
 _KEYS = ("attribute_path", "attribute_type")
 _AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
 # A leaf whose nulls are the nulls of the whole column. What lists hold does not tell whether there is a list.
@@ -52,9 +57,16 @@ class Wanted:
 class Part:
     """One Parquet file of a run. Its footer is read when first needed."""
 
-    def __init__(self, storage: Storage, path: str) -> None:
+    def __init__(self, storage: Storage, path: str, *, keep_rows: bool = False) -> None:
+        """
+        Args:
+            storage: Where it is.
+            path: In there.
+            keep_rows: If it is small, read it once and keep what it holds.
+        """
         self.path = path
         self._storage = storage
+        self._keep_rows = keep_rows
 
     @property
     def where(self) -> str:
@@ -199,20 +211,54 @@ class Part:
         """
         there = [name for name in columns if name.partition(".")[0] in self.columns]
         meta = self.metadata.row_group(group)
-        dictionary = list(_AS_DICTIONARY)
-        if "string_value" in there and meta.column(self._leaves["string_value"]).has_dictionary_page:
-            dictionary.append("string_value")  # a short page can stand for very long text many times over
         leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
         size = sum(meta.column(i).total_uncompressed_size for i in leaves)
         batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
-        with self._opened(dictionary) as file:
-            batches = file.iter_batches(batch_rows, row_groups=[group], columns=there)
+        if self._keep_rows and self._is_small:
+            names = list(dict.fromkeys(name.partition(".")[0] for name in there))
+            for batch in self._groups[group]:
+                some = batch.select(names)
+                for start in range(0, len(some), batch_rows):
+                    yield some.slice(start, batch_rows)
+            return
+        # A short page can stand for very long text many times over.
+        texts = "string_value" in there and self._is_coded(group, "string_value")
+        with self._opened([*_AS_DICTIONARY, "string_value"] if texts else _AS_DICTIONARY) as file:
+            # Without threads: those that read are several, and more of them only get in one another's way.
+            batches = file.iter_batches(batch_rows, row_groups=[group], columns=there, use_threads=False)
             while True:
                 with self._errors():
                     batch = next(batches, None)
                 if batch is None:
                     return
                 yield batch
+
+    @cached_property
+    def _is_small(self) -> bool:
+        if self.rows > _SMALL_ROWS:
+            return False
+        size = expanded = 0
+        for group in range(self.metadata.num_row_groups):
+            meta = self.metadata.row_group(group)
+            for leaf, i in self._leaves.items():
+                column = meta.column(i)
+                size += column.total_uncompressed_size
+                if leaf not in (*_AS_DICTIONARY, "string_value") and self._is_coded(group, leaf):
+                    expanded += column.num_values * column.total_uncompressed_size  # at the very most
+        return size <= _SMALL_BYTES and expanded <= _EXPANDED_BYTES
+
+    @cached_property
+    def _groups(self) -> list[list[pa.RecordBatch]]:
+        """All rows, by row group."""
+        groups = range(self.metadata.num_row_groups)
+        with self._opened([*_AS_DICTIONARY, "string_value"]) as file, self._errors():
+            return [
+                list(file.iter_batches(_SMALL_ROWS, row_groups=[group], use_threads=False))
+                for group in groups
+            ]
+
+    def _is_coded(self, group: int, leaf: str) -> bool:
+        return bool(self.metadata.row_group(group).column(self._leaves[leaf]).has_dictionary_page)
 
     def _columns_to_read(self, wanted: Wanted, doubtful: Sequence[str]) -> list[str]:
         columns = dict.fromkeys(wanted.columns)
@@ -255,6 +301,16 @@ class Part:
             yield
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DatasetError(f"{self.where} is damaged: {str(error).splitlines()[0]}") from error
+
+
+def recent_part(storage: Storage, path: str) -> Part:
+    """The part, with all that is known of it if it was asked for a moment ago and has not changed since."""
+    return _part_of(storage, path, storage.stamp(path))
+
+
+@lru_cache(maxsize=_RECENT)
+def _part_of(storage: Storage, path: str, stamp: tuple[int, int] | None) -> Part:
+    return Part(storage, path, keep_rows=True)
 
 
 def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:

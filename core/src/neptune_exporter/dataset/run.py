@@ -22,7 +22,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import scan
 from neptune_exporter.dataset.layout import Place, parse_part
-from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.parts import Part, Wanted, recent_part
 from neptune_exporter.dataset.paths import safe_path
 from neptune_exporter.dataset.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.rows import rows
@@ -119,7 +119,7 @@ class StoredRun(ExportedRun):
     def parts(self) -> list[Part]:
         """The run's parts, by number."""
         names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names
-        return [Part(self._data, self.place.path(name)) for name in names]
+        return [recent_part(self._data, self.place.path(name)) for name in names]
 
     @property
     def data_bytes(self) -> int:

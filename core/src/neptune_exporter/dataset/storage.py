@@ -66,6 +66,11 @@ class Storage:
             raise
         return info.size if info.type == fs.FileType.File else None
 
+    def stamp(self, path: str) -> tuple[int, int] | None:
+        """Size and time of change in ns, None if there is no such file: as long as they stay, so does it."""
+        info = self._fs.get_file_info(path)
+        return (info.size, info.mtime_ns) if info.type == fs.FileType.File else None
+
     def list(self, folder: str = "", *, recursive: bool = False) -> list[Entry]:
         """What is in a folder, sorted by path; nothing if there is no such folder."""
         selector = fs.FileSelector(folder, recursive=recursive, allow_not_found=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -174,6 +174,10 @@ class _Load:
         self._progress = progress
         self._result = result
         self._outcome: dict[RunKey, LoadedRun | None] = {}
+        self._ready: deque[tuple[StoredRun, LoadedRun | None]] = deque()
+        """Runs with their parents, where those are loaded too."""
+        self._blocked: dict[RunKey, list[StoredRun]] = {}
+        """By the parent that has to be loaded first."""
         self._stop = threading.Event()
 
     def load(self, project_id: str, runs: list[StoredRun]) -> None:
@@ -204,46 +208,50 @@ class _Load:
         return True
 
     def _load_all(self, runs: list[StoredRun]) -> None:
-        waiting = list(runs)
         selected = {run.key for run in runs}
+        for run in runs:
+            parent = run.parent()
+            if parent is None or parent not in selected or parent == run.key:
+                self._ready.append((run, None))
+            else:
+                self._blocked.setdefault(parent, []).append(run)
         running: dict[Future[LoadedRun], StoredRun] = {}
         with ThreadPoolExecutor(self._workers) as executor:
             try:
-                while waiting or running:
-                    waiting = self._submit(executor, waiting, selected, running)
-                    if running:
-                        self._collect(running)
+                while self._ready or running or self._blocked:
+                    if not self._ready and not running:
+                        self._break_circle()
+                    while self._ready and len(running) < self._workers:
+                        run, parent_run = self._ready.popleft()
+                        running[executor.submit(self._load_one, run, parent_run)] = run
+                    self._collect(running)
             except BaseException:
                 self._stop.set()
                 self._sink.interrupt()
                 executor.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _submit(
-        self,
-        executor: ThreadPoolExecutor,
-        waiting: list[StoredRun],
-        selected: set[RunKey],
-        running: dict[Future[LoadedRun], StoredRun],
-    ) -> list[StoredRun]:
-        later = []
-        for run in waiting:
-            parent = run.parent()
-            if len(running) >= self._workers:
-                later.append(run)
-            elif parent is None or parent not in selected or parent == run.key:
-                running[executor.submit(self._load_one, run, None)] = run
-            elif parent not in self._outcome:
-                if running:
-                    later.append(run)
-                else:  # a circle of parents: nothing else could let it go on
-                    running[executor.submit(self._load_one, run, None)] = run
-            elif (loaded := self._outcome[parent]) is None:
+    def _break_circle(self) -> None:
+        """Let a run go whose parents go round in a circle: nothing else could let it go on."""
+        parent = next(iter(self._blocked))
+        children = self._blocked[parent]
+        self._ready.append((children.pop(0), None))
+        if not children:
+            del self._blocked[parent]
+
+    def _release(self, key: RunKey) -> None:
+        """A run is loaded or has failed: what becomes of its children."""
+        ended = [key]
+        while ended:
+            parent = ended.pop()
+            loaded = self._outcome[parent]
+            for run in self._blocked.pop(parent, []):
+                if loaded is not None:
+                    self._ready.append((run, loaded))
+                    continue
                 self._outcome[run.key] = None
                 self._result.failed.append((run.key, f"its parent {parent.run_id} was not loaded"))
-            else:
-                running[executor.submit(self._load_one, run, loaded)] = run
-        return later
+                ended.append(run.key)
 
     def _load_one(self, run: StoredRun, parent: LoadedRun | None) -> LoadedRun:
         if self._stop.is_set():
@@ -255,7 +263,7 @@ class _Load:
 
     def _collect(self, running: dict[Future[LoadedRun], StoredRun]) -> None:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
+        for future in [each for each in running if each in done]:
             run = running.pop(future)
             self._outcome[run.key] = None
             try:
@@ -272,6 +280,7 @@ class _Load:
                 self._result.losses.extend(loaded.losses)
                 rows = 0 if loaded.already_loaded else sum(c.rows for c in run.counts().values())
                 self._progress.advance(runs=1, rows=rows)
+            self._release(run.key)
 
 
 def _verify_loaded(sink: Sink, runs: list[StoredRun], result: LoadResult, progress: Progress) -> None:

@@ -1,0 +1,120 @@
+"""A small part is read once for all that is asked of it, and anew when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.schema import SCHEMA
+from neptune_exporter.testing import old_layout
+
+KEY = RunKey("acme/vision", "RUN-1")
+SMALL = old_layout.Shape(metrics=4, steps=600, parameters=30, lines=50, histograms=5, files=3, batch_rows=500)
+LARGE = old_layout.Shape(metrics=4, steps=6_000, parameters=30, lines=50, histograms=5, files=3)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The files that were opened."""
+    paths: list[str] = []
+    open_input = Storage.open_input
+
+    def noting(self: Storage, path: str) -> Any:
+        paths.append(path)
+        return open_input(self, path)
+
+    monkeypatch.setattr(Storage, "open_input", noting)
+    yield paths
+
+
+@pytest.mark.parametrize("batch_rows", [7, 65_536])
+@pytest.mark.parametrize(
+    ("types", "attributes", "columns"),
+    [
+        (None, None, SCHEMA.names),
+        ([AttributeType.FLOAT_SERIES], None, ["attribute_path", "step", "float_value"]),
+        ([AttributeType.STRING_SERIES, AttributeType.FILE_SERIES], None, ["string_value", "file_value"]),
+        ([AttributeType.HISTOGRAM_SERIES], None, ["histogram_value"]),
+        (None, ["train/metric_03"], ["timestamp"]),
+    ],
+)
+def test_what_is_kept_is_what_is_there(
+    dataset: Dataset,
+    types: list[AttributeType] | None,
+    attributes: list[str] | None,
+    columns: list[str],
+    batch_rows: int,
+) -> None:
+    (path,) = old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, SMALL))
+    run = dataset.run(KEY)
+    assert run is not None
+    found = list(run.batches(types, attributes=attributes, columns=columns, batch_rows=batch_rows))
+    wanted = Wanted(
+        [name for name in SCHEMA.names if name in columns],
+        None if types is None else frozenset(t.value for t in types),
+        None if attributes is None else frozenset(attributes),
+    )
+    plain = Part(dataset.data, path.relative_to(dataset.data_path).as_posix())
+    expected = list(plain.batches(wanted, batch_rows))
+    assert sum(map(len, found)) > 0 and max(map(len, found)) <= batch_rows
+    assert pa.Table.from_batches(found).combine_chunks() == pa.Table.from_batches(expected).combine_chunks()
+
+
+def test_many_questions_open_a_small_part_once_for_its_rows(dataset: Dataset, opened: list[str]) -> None:
+    old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, SMALL))
+    run = dataset.run(KEY)
+    assert run is not None
+    rows = sum(map(len, run.batches()))
+    assert len(opened) <= 2 + 2  # footer and rows, and before that who it is
+    opened.clear()
+    for _ in range(5):
+        assert sum(map(len, run.batches())) == rows
+        assert len(run.parameters()) == 30
+        assert run.time_span()[0] is not None
+    assert opened == []
+
+
+def test_a_part_that_changed_is_read_anew(dataset: Dataset) -> None:
+    old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, SMALL))
+    run = dataset.run(KEY)
+    assert run is not None
+    before = sum(map(len, run.batches([AttributeType.FLOAT_SERIES])))
+    fewer = old_layout.Shape(metrics=3, steps=600, parameters=30, lines=50, histograms=5, files=3)
+    old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, fewer))
+    assert (before, sum(map(len, run.batches([AttributeType.FLOAT_SERIES])))) == (2_400, 1_800)
+
+
+def test_a_large_part_is_not_kept(dataset: Dataset, opened: list[str]) -> None:
+    old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, LARGE))
+    run = dataset.run(KEY)
+    assert run is not None
+    for _ in range(2):
+        opened.clear()
+        assert sum(map(len, run.batches([AttributeType.FLOAT_SERIES]))) == 24_000
+        assert opened
+
+
+def test_a_page_that_stands_for_long_text_many_times_is_not_kept(dataset: Dataset, opened: list[str]) -> None:
+    (path,) = old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, SMALL))
+    row = pq.read_table(path, schema=SCHEMA, filters=[("attribute_type", "=", "file_series")]).slice(0, 1)
+    paths = pa.array(["x" * 100_000], pa.string())
+    row = row.set_column(
+        row.schema.get_field_index("file_value"), "file_value", pa.StructArray.from_arrays([paths], ["path"])
+    )
+    pq.write_table(row.take(pa.array([0] * 2_000)), path)
+    assert path.stat().st_size < 500_000
+    run = dataset.run(KEY)
+    assert run is not None
+    for _ in range(2):
+        opened.clear()
+        batches = run.batches([AttributeType.FILE_SERIES], columns=["file_value"], batch_rows=10)
+        assert sum(map(len, batches)) == 2_000
+        assert opened
