@@ -253,6 +253,11 @@ def _syncing() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync")
 
 
+if hasattr(os, "register_at_fork"):
+    # A forked process has the pool and none of its threads: it would wait for them for ever.
+    os.register_at_fork(after_in_child=_syncing.cache_clear)
+
+
 def _sync(path: str, flags: int) -> None:
     descriptor = os.open(path, flags)
     try:
