@@ -114,6 +114,6 @@ def counted(count: int, what: str) -> str:
 
 def counted_of(count: int, what: str) -> str:
     """The same for what has its name in the plural: `1 log line`, `3 entries`."""
-    if count == 1:
+    if count == 1 and not what.endswith("series"):
         what = f"{what[:-3]}y" if what.endswith("ies") else what.removesuffix("s")
     return f"{count:,} {what}"
