@@ -105,9 +105,23 @@ def test_a_wrong_size_is_told_and_the_file_kept(exporting: Exports, told: int) -
     held: dict[str, Value | None] = {"f": FakeFile(b"twelve bytes", size_bytes=told)}
     export = exporting(FakeProject(PROJECT, [FakeRun("r", dict(held))]))
     (failure,) = export().failures
-    assert f"{told} bytes and its store holds 12" in failure.message
+    assert f"{told} bytes and its store gave 12" in failure.message
     assert content(export, "f") == [b"twelve bytes"]
-    assert export().rows == 0  # it will not become better
+    assert export().failures == [failure], "what is not what it should be is passed over"
+    assert content(export, "f") == [b"twelve bytes"]
+
+
+def test_a_page_of_a_proxy_is_replaced_by_the_file_once_that_comes(exporting: Exports) -> None:
+    """A portal that asks to log in answers 200, as often as it is asked."""
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": FakeFile(b"weights")})]))
+    page = b"<html>Log in, please</html>"
+    fault = export.server.fail(Fault(path=f"^{STORAGE_PATH}", status=200, body=page, times=1000))
+    (failure,) = export().failures
+    assert "which were kept" in failure.message
+    assert content(export, "f") == [page]
+    export.server.faults.remove(fault)
+    assert export().complete
+    assert content(export, "f") == [b"weights"]
 
 
 def test_an_empty_file_and_names(exporting: Exports) -> None:

@@ -168,7 +168,7 @@ class Downloads:
         return opened.stored
 
     def _keep_anyway(self, download: _Download, writer: FileWriter, error: WrongSizeError) -> _Fetched:
-        """What the store holds is all there is: it is kept, and told."""
+        """What comes is kept, and told. Asked for again next time: it may be a proxy's page after all."""
         file = download.file
         try:
             stored = self._store(download, writer, None)
@@ -179,10 +179,10 @@ class Downloads:
         if stored.size == file.ref.size:
             return _Fetched(stored)  # what came first was another's, such as a proxy's page
         message = (
-            f"Neptune says that the file has {file.ref.size} bytes and its store holds {stored.size}, "
+            f"Neptune says that the file has {file.ref.size} bytes and its store gave {stored.size}, "
             f"which were kept{_at(file)}"
         )
-        return _Fetched(stored, AttributeFailure(file.run, file.path, file.type, message, permanent=True))
+        return _Fetched(stored, AttributeFailure(file.run, file.path, file.type, message))
 
 
 @dataclass(frozen=True)
