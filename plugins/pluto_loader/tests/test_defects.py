@@ -84,7 +84,7 @@ def values(entries: list[LoadedEntry]) -> list[tuple[Any, Any]]:
     return [(float(e.step), e.value) for e in entries if e.step is not None]
 
 
-def test_11_every_histogram_arrives_and_no_point_is_dropped_unless_asked(
+def test_every_histogram_arrives_and_no_point_is_dropped_unless_asked(
     load: Loads, server: RehearsalServer
 ) -> None:
     histograms = [
@@ -108,7 +108,7 @@ def test_11_every_histogram_arrives_and_no_point_is_dropped_unless_asked(
     assert values(found.histograms["weights"]) == histograms
 
 
-def test_12_times_states_forks_and_tags_are_those_of_neptune(load: Loads, server: RehearsalServer) -> None:
+def test_times_states_forks_and_tags_are_those_of_neptune(load: Loads, server: RehearsalServer) -> None:
     times = [CREATED + timedelta(days=30, seconds=1.5 * n) for n in range(4)]
     created = parameter(SysAttribute.CREATION_TIME, CREATED)
     tags = parameter(SysAttribute.TAGS, ["baseline", "v2"])
@@ -140,7 +140,7 @@ def test_12_times_states_forks_and_tags_are_those_of_neptune(load: Loads, server
     assert (runs["child"].parent, runs["child"].fork_step) == (runs["RUN-1"], 2)
 
 
-def test_13_fractional_steps_stay_apart_and_are_multiplied_exactly(
+def test_fractional_steps_stay_apart_and_are_multiplied_exactly(
     load: Loads, server: RehearsalServer
 ) -> None:
     points = [(0.1, 1.0), (0.2, 2.0), (0.9, 3.0)]
@@ -152,7 +152,7 @@ def test_13_fractional_steps_stay_apart_and_are_multiplied_exactly(
     assert rows["step"].tolist() == [29, 57]
 
 
-def test_14_a_slow_server_costs_no_point(load: Loads, server: RehearsalServer) -> None:
+def test_a_slow_server_costs_no_point(load: Loads, server: RehearsalServer) -> None:
     """There is no time limit after which the rest is dropped and the run called COMPLETED."""
     server.latency = 0.1
     metrics = [
@@ -164,7 +164,7 @@ def test_14_a_slow_server_costs_no_point(load: Loads, server: RehearsalServer) -
 
 
 @pytest.mark.parametrize("path", ["/ingest/", "/api/runs/", "/files|/storage/"])
-def test_14_a_server_that_answers_500_is_no_success(
+def test_a_server_that_answers_500_is_no_success(
     command_line: CommandLine, server: RehearsalServer, path: str
 ) -> None:
     export(
@@ -181,7 +181,7 @@ def test_14_a_server_that_answers_500_is_no_success(
     command_line.run(*VERIFY)
 
 
-def test_15_no_two_names_and_no_two_files_merge(load: Loads, server: RehearsalServer) -> None:
+def test_no_two_names_and_no_two_files_merge(load: Loads, server: RehearsalServer) -> None:
     names = [
         "a b",
         "a_b",
@@ -212,7 +212,7 @@ def test_15_no_two_names_and_no_two_files_merge(load: Loads, server: RehearsalSe
     assert len(found.files["source_code"]) == 1
 
 
-def test_16_texts_keep_their_names_steps_and_times(load: Loads, server: RehearsalServer) -> None:
+def test_texts_keep_their_names_steps_and_times(load: Loads, server: RehearsalServer) -> None:
     times = [CREATED + timedelta(seconds=n) for n in range(2)]
     notes = timed(string_series("notes", [(0.5, "first"), (2, "second")]), *times)
     errors = timed(string_series("train/errors", [(7, "third"), (8, "fourth")]), *times)
@@ -229,7 +229,7 @@ def test_16_texts_keep_their_names_steps_and_times(load: Loads, server: Rehearsa
     assert "third" in server.file_bytes(run.id, "logs/stderr", "stderr.txt").decode()
 
 
-def test_17_two_projects_and_two_accounts_do_not_hide_each_others_runs(
+def test_two_projects_and_two_accounts_do_not_hide_each_others_runs(
     command_line: CommandLine, server: RehearsalServer
 ) -> None:
     runs = [
@@ -267,7 +267,7 @@ def old_run(folder: Path, run_id: str, stored: str, content: bytes | None = None
 
 @pytest.mark.parametrize("ours", [False, True], ids=["their export", "our export"])
 @pytest.mark.parametrize("damage", ["cut", "changed"])
-def test_18_a_corrupt_part_is_no_loaded_run(
+def test_a_corrupt_part_is_no_loaded_run(
     command_line: CommandLine, server: RehearsalServer, ours: bool, damage: str
 ) -> None:
     folder = command_line.folder
@@ -292,7 +292,7 @@ def test_18_a_corrupt_part_is_no_loaded_run(
     command_line.run(*VERIFY)
 
 
-def test_18_nothing_outside_of_the_files_folder_is_uploaded(
+def test_nothing_outside_of_the_files_folder_is_uploaded(
     command_line: CommandLine, server: RehearsalServer
 ) -> None:
     folder, canary = command_line.folder, b"a canary outside of the folder"
@@ -313,7 +313,7 @@ def test_18_nothing_outside_of_the_files_folder_is_uploaded(
     assert {json.loads(line)["run"]["run_id"] for line in report} == {"absolute", "upwards", "linked"}
 
 
-def test_18_ctrl_c_does_not_go_on_with_the_next_run(
+def test_ctrl_c_does_not_go_on_with_the_next_run(
     command_line: CommandLine, server: RehearsalServer
 ) -> None:
     points = float_series("loss", enumerate([1.0, 2.0]))
@@ -331,7 +331,7 @@ def test_18_ctrl_c_does_not_go_on_with_the_next_run(
     command_line.run(*VERIFY)
 
 
-def test_19_runs_without_a_name_follow_the_project_override(load: Loads, server: RehearsalServer) -> None:
+def test_runs_without_a_name_follow_the_project_override(load: Loads, server: RehearsalServer) -> None:
     unnamed = SampleRun(KEY, (float_series("loss", [(0, 1.0)]),))
     runs = load(unnamed, into="team/migrated")
     assert (runs["RUN-1"].name, runs["RUN-1"].project.name) == ("RUN-1", "team/migrated")
