@@ -140,9 +140,7 @@ def test_times_states_forks_and_tags_are_those_of_neptune(load: Loads, server: R
     assert (runs["child"].parent, runs["child"].fork_step) == (runs["RUN-1"], 2)
 
 
-def test_fractional_steps_stay_apart_and_are_multiplied_exactly(
-    load: Loads, server: RehearsalServer
-) -> None:
+def test_fractional_steps_stay_apart_and_are_multiplied_exactly(load: Loads, server: RehearsalServer) -> None:
     points = [(0.1, 1.0), (0.2, 2.0), (0.9, 3.0)]
     run = load(SampleRun(KEY, (float_series("loss", points),)))["RUN-1"]
     assert values(read(server, run).points["loss"]) == points
@@ -313,9 +311,7 @@ def test_nothing_outside_of_the_files_folder_is_uploaded(
     assert {json.loads(line)["run"]["run_id"] for line in report} == {"absolute", "upwards", "linked"}
 
 
-def test_ctrl_c_does_not_go_on_with_the_next_run(
-    command_line: CommandLine, server: RehearsalServer
-) -> None:
+def test_ctrl_c_does_not_go_on_with_the_next_run(command_line: CommandLine, server: RehearsalServer) -> None:
     points = float_series("loss", enumerate([1.0, 2.0]))
     export(command_line.folder, *(SampleRun(replace(KEY, run_id=f"r{n}"), (points,)) for n in range(5)))
     server.latency = 0.3
