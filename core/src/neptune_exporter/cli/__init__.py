@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from types import FrameType
 
 
 def main() -> int:
@@ -13,12 +11,8 @@ def main() -> int:
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
 
     from neptune_exporter.cli.app import app
+    from neptune_exporter.cli.interruption import handle_signals
     from neptune_exporter.cli.state import State
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    handle_signals()
     return app.main(prog_name="neptune-exporter", standalone_mode=False, obj=State(owns_process=True))
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End as Ctrl-C does: a batch system that stops a job sends SIGTERM."""
-    raise KeyboardInterrupt
