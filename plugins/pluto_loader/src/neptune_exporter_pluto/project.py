@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from neptune_exporter.contract import ExportedRun
+from neptune_exporter.contract import DatasetError, ExportedRun
 from neptune_exporter.model import SERIES_TYPES, RunKey
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.names import digest
@@ -35,12 +35,14 @@ def find_multipliers(
 
     One that earlier loads of the project used is kept if it is enough. Where no power
     makes all steps whole and keeps them within 64 bits, runs that need more digits
-    than the rest get a power of their own: steps that merge would be worse.
+    than the rest get a power of their own: steps that merge would be worse. A run that
+    cannot be read gets none: its own load says why, and the others do not wait for it.
     """
     if session.options.step_multiplier is not None:
         asked = Multiplier.of(session.options.step_multiplier)
         return {run.key: asked for run in runs}
-    surveys = dict(zip((run.key for run in runs), session.senders.map(_survey, runs), strict=True))
+    found = zip((run.key for run in runs), session.senders.map(_survey_if_whole, runs), strict=True)
+    surveys = {key: survey for key, survey in found if survey is not None}
     whole = StepSurvey()
     for survey in surveys.values():
         whole.include(survey)
@@ -54,7 +56,20 @@ def find_multipliers(
     return multipliers
 
 
-def _survey(run: ExportedRun) -> StepSurvey:
+def _survey_if_whole(run: ExportedRun) -> StepSurvey | None:
+    try:
+        return look_at_steps(run)
+    except DatasetError as error:
+        _log.debug("%s: %s", run.key, error)
+        return None
+
+
+def look_at_steps(run: ExportedRun) -> StepSurvey:
+    """What multiplier all steps of a run need.
+
+    Raises:
+        DatasetError: the run is damaged.
+    """
     survey = StepSurvey()
     for batch in run.batches(SERIES_TYPES, columns=STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
         survey.look_at(batch)

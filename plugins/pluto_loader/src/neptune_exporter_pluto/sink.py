@@ -29,7 +29,7 @@ from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import digest
 from neptune_exporter_pluto.once import StartAgainError
 from neptune_exporter_pluto.pace import Pace
-from neptune_exporter_pluto.project import find_multipliers, recorded_multiplier
+from neptune_exporter_pluto.project import find_multipliers, look_at_steps, recorded_multiplier
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.state import Journal, Progress, Target
@@ -190,6 +190,7 @@ class PlutoSink(Sink):
 
     def _multiplier(self, run: ExportedRun) -> Multiplier:
         if run.key not in self._session.multipliers:
+            look_at_steps(run)  # raises what is wrong with a run that has none because it is damaged
             self.prepare(run.key.project_id, [run])
         return self._session.multipliers[run.key]
 
