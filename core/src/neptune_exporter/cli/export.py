@@ -58,7 +58,7 @@ _what: opt.Decorator[Any] = opt.together(
     opt.option("--modified-since", help="Only what was changed since: ISO 8601, or an age (7d, 12h)."),
     opt.option("--modified-until", help="Only what was changed before: ISO 8601, or an age."),
     opt.option("--force", is_flag=True, help="Read again what is up to date."),
-    opt.workers(4),
+    opt.workers(4, "groups of runs"),
     opt.dry_run,
     opt.as_json,
     opt.report_file(

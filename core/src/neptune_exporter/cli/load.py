@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     type=opt.PositiveDecimal(),
     help="For targets that take whole steps only: multiply by this, exactly. Default: the loader finds one.",
 )
-@opt.workers(2)
+@opt.workers(2, "runs")
 @opt.option("--no-verify", is_flag=True, help="Do not compare counts with the target at the end.")
 @opt.dry_run
 @opt.report_file(

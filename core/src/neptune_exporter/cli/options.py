@@ -111,13 +111,13 @@ def report_file(*declarations: str, help: str) -> Decorator[Any]:
     return option(*declarations, type=_FILE, help=help)
 
 
-def workers(default: int) -> Decorator[Any]:
-    """How much happens at once."""
+def workers(default: int, what: str) -> Decorator[Any]:
+    """How much of what happens at once."""
     return option(
         "-j",
         "--workers",
         type=click.IntRange(min=1),
         default=default,
         show_default=True,
-        help="How many runs or groups of runs at once; the plugin may allow fewer.",
+        help=f"How many {what} at once; the plugin may allow fewer.",
     )

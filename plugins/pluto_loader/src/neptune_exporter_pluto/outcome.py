@@ -56,6 +56,6 @@ def of_error(error: httpx.TransportError) -> Outcome:
 
 
 def excerpt(response: httpx.Response) -> str:
-    """What the server said, on one line. Pluto repeats no credentials in its answers."""
-    text = " ".join(response.text.split())
+    """What the server said, on one line, else what the status means. Pluto repeats no credentials."""
+    text = " ".join(response.text.split()) or response.reason_phrase
     return text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "…"

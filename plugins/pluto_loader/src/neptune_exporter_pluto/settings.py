@@ -18,81 +18,81 @@ class PlutoSettings:
     api_key: Secret | None = setting(
         default=None,
         env=("PLUTO_API_KEY", "MLOP_API_TOKEN"),
-        help="API key of Pluto; left out, what `pluto login` stored is used",
+        help="API key of Pluto; left out, what `pluto login` stored is used.",
     )
     host: str | None = setting(
         default=None,
-        help="Host of a Pluto of your own; its services are expected on the ports 3000, 3001, 3003, 3004",
+        help="Host of a Pluto of your own; its services are expected on the ports 3000, 3001 and 3003.",
     )
     url_app: str | None = setting(
-        default=None, env=("PLUTO_URL_APP", "MLOP_URL_APP"), help="Address of the web application"
+        default=None, env=("PLUTO_URL_APP", "MLOP_URL_APP"), help="Address of the web application."
     )
     url_api: str | None = setting(
-        default=None, env=("PLUTO_URL_API", "MLOP_URL_API"), help="Address of the API service"
+        default=None, env=("PLUTO_URL_API", "MLOP_URL_API"), help="Address of the API service."
     )
     url_ingest: str | None = setting(
-        default=None, env=("PLUTO_URL_INGEST", "MLOP_URL_INGEST"), help="Address of the ingest service"
+        default=None, env=("PLUTO_URL_INGEST", "MLOP_URL_INGEST"), help="Address of the ingest service."
     )
     url_py: str | None = setting(
-        default=None, env=("PLUTO_URL_PY", "MLOP_URL_PY"), help="Address of the Python service"
+        default=None, env=("PLUTO_URL_PY", "MLOP_URL_PY"), help="Address of the Python service."
     )
     project_name: str | None = setting(
-        default=None, help="Project in Pluto that all runs go to; default: Neptune's project id"
+        default=None, help="Project in Pluto that all runs go to; default: Neptune's project id."
     )
     base_dir: Path = setting(
-        default=Path(), help="Folder of the cache file and of the state that lets an interrupted load go on"
+        default=Path(), help="Folder of the cache file and of the state that lets an interrupted load go on."
     )
     loaded_cache: Path | None = setting(
         default=None,
-        help="File that lists the loaded runs; default: .pluto_upload_cache.txt in the base folder",
+        help="File that lists the loaded runs; default: .pluto_upload_cache.txt in the base folder.",
     )
     batch_rows: int = setting(
-        default=10_000, minimum=1_000, help="Rows read at a time: more take more memory and are faster"
+        default=10_000, minimum=1_000, help="Rows read at a time: more take more memory and are faster."
     )
     log_every: int = setting(
         default=1,
         minimum=1,
-        help="Keep only every N-th point of each metric, and its first and last; 1 keeps all",
+        help="Keep only every N-th point of each metric, and its first and last; 1 keeps all.",
     )
     flush_every: int = setting(
-        default=1_000, minimum=100, help="Metric steps that a request holds at least: more take more memory"
+        default=1_000, minimum=100, help="Metric steps that a request holds at least: more take more memory."
     )
-    file_chunk_size: int = setting(default=100, minimum=1, help="Files in one upload batch")
+    file_chunk_size: int = setting(default=100, minimum=1, help="Files in one upload batch.")
     file_chunk_sleep: float = setting(
-        default=0.5, minimum=0, help="Seconds between two upload batches of a run"
+        default=0.5, minimum=0, help="Seconds between two upload batches of a run."
     )
     max_files_per_run: int = setting(
-        default=0, minimum=0, help="Upload at most so many files of a run; 0: all"
+        default=0, minimum=0, help="Upload at most so many files of a run; 0: all."
     )
     connections: int = setting(
         default=4,
         minimum=1,
         maximum=64,
-        help="Requests under way at once; Pluto has 5 database connections for them",
+        help="Requests under way at once; Pluto has 5 database connections for them.",
     )
-    file_connections: int = setting(default=8, minimum=1, maximum=64, help="File uploads under way at once")
+    file_connections: int = setting(default=8, minimum=1, maximum=64, help="File uploads under way at once.")
     timeout: float = setting(
         default=300,
         minimum=1,
-        help="Seconds to wait for an answer; Pluto stalls when it is busy, so be patient",
+        help="Seconds to wait for an answer; Pluto stalls when it is busy, so be patient.",
     )
     retry_for: float = setting(
         default=300,
         minimum=0,
-        help="Seconds for which a request that failed for a passing reason is tried again",
+        help="Seconds for which a request that failed for a passing reason is tried again.",
     )
     visible_within: float = setting(
-        default=60, minimum=0, help="Seconds to wait until what was sent can be read back (normally 6)"
+        default=60, minimum=0, help="Seconds to wait until what was sent can be read back (normally 6)."
     )
     restart_unfinished: bool = setting(
-        default=False, help="Begin anew runs that another machine has left half loaded"
+        default=False, help="Begin anew runs that another machine has left half loaded."
     )
     rehearse: bool = setting(
         default=False,
-        help="Load into a Pluto on this machine that is started for it, to see what would happen",
+        help="Load into a Pluto on this machine that is started for it, to see what would happen.",
     )
     rehearse_folder: Path | None = setting(
-        default=None, help="Keep what the rehearsal stored in this folder; default: nothing is kept"
+        default=None, help="Keep what the rehearsal stored in this folder; default: nothing is kept."
     )
 
     def __post_init__(self) -> None:
