@@ -15,9 +15,9 @@ CONSTRAINTS = ["-c", str(ROOT / "constraints.txt")]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 WHEEL_TESTS = {
     "core": ["core/tests/plugins", "core/tests/jobs", "core/tests/configuration"],
-    "neptune2": ["plugins/neptune2/tests/source/test_conformance.py"],
+    "neptune2": ["plugins/neptune2/tests/source/test_values.py"],
     "neptune3": ["plugins/neptune3/tests/test_client.py", "plugins/neptune3/tests/test_points.py"],
-    "offline": ["plugins/offline/tests/test_scale.py", "plugins/offline/tests/test_files.py"],
+    "offline": ["plugins/offline/tests/test_files.py"],
     "pluto_loader": ["plugins/pluto_loader/tests/test_encode.py", "plugins/pluto_loader/tests/test_runs.py"],
 }
 """What the matrix runs by default of each package, so that 20 sessions stay a matter of minutes. The session
