@@ -52,6 +52,8 @@ PROJECT = "acme/standard"
 _START = 1_700_000_000_000
 _NUMBERS = itertools.count(1)
 PARTS = ("points", "lines", "files", "large-file")
+_ASKING = httpx.Client(trust_env=False, timeout=60, verify=False)
+"""Asks servers on loopback how far they are. `httpx.get` would read all certificates each time, for 0.1 s."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,10 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stats(self) -> dict[str, int]:
-        return dict(httpx.get(f"{self.url}/rehearsal/stats", trust_env=False, timeout=60).json())
+        return dict(_ASKING.get(f"{self.url}/rehearsal/stats").json())
 
     def set(self, **settings: float) -> None:
-        httpx.post(f"{self.url}/rehearsal/settings", json=settings, trust_env=False).raise_for_status()
+        _ASKING.post(f"{self.url}/rehearsal/settings", json=settings).raise_for_status()
 
 
 @contextmanager
