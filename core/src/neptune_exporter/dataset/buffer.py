@@ -122,7 +122,9 @@ class RunBuffer:
         try:
             if pa.types.is_dictionary(column.type):
                 column = column.cast(column.type.value_type)
-            column = column.cast(FULL_SCHEMA.field(name).type)
+            expected = FULL_SCHEMA.field(name).type
+            if column.type != expected:
+                column = column.cast(expected)
             if name in _TEXT:
                 column.validate(full=True)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -142,7 +144,8 @@ class RunBuffer:
     def _with_value(self, types: pa.DictionaryArray, columns: dict[str, pa.Array]) -> pa.Array | None:
         """Which rows have a value, None if all have."""
         result = None
-        for code in pc.unique(types.indices).to_pylist():
+        single = len(types.dictionary) == 1
+        for code in [0] if single else pc.unique(types.indices).to_pylist():
             attribute_type = self._attribute_type(types.dictionary[code].as_py())
             column = columns.get(VALUE_COLUMN[attribute_type])
             if column is None:

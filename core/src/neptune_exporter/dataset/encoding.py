@@ -201,10 +201,11 @@ def _all_zero() -> pa.Array:
 
 def _repeated(values: Sequence[str], counts: Sequence[int]) -> pa.Array:
     """Each string as often as its number says."""
+    # Codes that are made here need no check against the dictionary: "safe" would read them all once more.
     strings = pa.array(values, pa.string())
     if len(set(values)) == 1:
-        return pa.DictionaryArray.from_arrays(_zeros(sum(counts)), strings.slice(0, 1))
+        return pa.DictionaryArray.from_arrays(_zeros(sum(counts)), strings.slice(0, 1), safe=False)
     distinct = strings.dictionary_encode()
     ends = pa.array(itertools.accumulate(counts), pa.int32())
     codes = pa.RunEndEncodedArray.from_arrays(ends, distinct.indices)
-    return pa.DictionaryArray.from_arrays(pc.run_end_decode(codes), distinct.dictionary)
+    return pa.DictionaryArray.from_arrays(pc.run_end_decode(codes), distinct.dictionary, safe=False)

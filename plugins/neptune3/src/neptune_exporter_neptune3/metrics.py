@@ -206,12 +206,12 @@ def with_attributes(
     kind: AttributeType,
     columns: dict[str, pa.Array],
 ) -> pa.RecordBatch:
-    """A batch of several attributes of one type; `codes` says which of `paths` each row is of."""
+    """A batch of several attributes of one type; `codes` says which of `paths` each row is of, unchecked."""
     types = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(len(codes), np.int32)), pa.array([kind.value], pa.string())
+        pa.array(np.zeros(len(codes), np.int32)), pa.array([kind.value], pa.string()), safe=False
     )
     all_columns = {
-        "attribute_path": pa.DictionaryArray.from_arrays(pa.array(codes), paths),
+        "attribute_path": pa.DictionaryArray.from_arrays(pa.array(codes), paths, safe=False),
         "attribute_type": types,
         **columns,
     }
