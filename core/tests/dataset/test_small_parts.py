@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.dataset.parts import Part, Wanted
 from neptune_exporter.dataset.storage import Storage
@@ -80,6 +81,22 @@ def test_many_questions_open_a_small_part_once_for_its_rows(dataset: Dataset, op
         assert len(run.parameters()) == 30
         assert run.time_span()[0] is not None
     assert opened == []
+
+
+def test_counting_reads_no_values(dataset: Dataset) -> None:
+    (path,) = old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, SMALL))
+    points = pq.read_table(path, schema=SCHEMA, filters=[("attribute_type", "=", "float_series")])
+    pq.write_table(points, path, use_dictionary=False, write_page_checksum=True)
+    chunk = pq.read_metadata(path).row_group(0).column(SCHEMA.get_field_index("float_value"))
+    assert chunk.path_in_schema == "float_value"
+    content = bytearray(path.read_bytes())
+    content[chunk.data_page_offset + chunk.total_compressed_size // 2] ^= 1
+    path.write_bytes(content)
+    run = dataset.run(KEY)
+    assert run is not None
+    assert run.counts()[AttributeType.FLOAT_SERIES].rows == 2_400
+    with pytest.raises(DatasetError, match="damaged"):
+        list(run.batches())
 
 
 def test_a_part_that_changed_is_read_anew(dataset: Dataset) -> None:

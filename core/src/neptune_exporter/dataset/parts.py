@@ -32,6 +32,7 @@ _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
 _EXPANDED_BYTES = 64 << 20
 _KEYS = ("attribute_path", "attribute_type")
 _AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
+_ALL_AS_DICTIONARY = [*_AS_DICTIONARY, "string_value"]
 # A leaf whose nulls are the nulls of the whole column. What lists hold does not tell whether there is a list.
 _LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
 
@@ -57,16 +58,14 @@ class Wanted:
 class Part:
     """One Parquet file of a run. Its footer is read when first needed."""
 
-    def __init__(self, storage: Storage, path: str, *, keep_rows: bool = False) -> None:
+    def __init__(self, storage: Storage, path: str) -> None:
         """
         Args:
             storage: Where it is.
             path: In there.
-            keep_rows: If it is small, read it once and keep what it holds.
         """
         self.path = path
         self._storage = storage
-        self._keep_rows = keep_rows
 
     @property
     def where(self) -> str:
@@ -114,8 +113,15 @@ class Part:
                 return batch.column(0)[0].as_py(), batch.column(1)[0].as_py()
         return None
 
-    def batches(self, wanted: Wanted, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, wanted: Wanted, batch_rows: int, *, keep_rows: bool = False
+    ) -> Iterator[pa.RecordBatch]:
         """Rows that have a value, in the columns of `FULL_SCHEMA` that are wanted.
+
+        Args:
+            wanted: Which rows and columns.
+            batch_rows: At most so many in a batch.
+            keep_rows: More will be asked: a small part is read whole and what it holds is kept.
 
         Raises:
             DatasetError: the part is missing or damaged.
@@ -127,7 +133,7 @@ class Part:
             here = replace(wanted, types=None) if self._is_all_of(group, wanted.types) else wanted
             doubtful = self.columns_with_doubt(group, wanted.value_columns)
             columns = self._columns_to_read(here, doubtful)
-            for batch in self.read_group(group, columns, batch_rows):
+            for batch in self.read_group(group, columns, batch_rows, keep_rows=keep_rows):
                 kept = _select(batch, here, doubtful)
                 for piece in cut(kept):
                     yield _as(piece, schema)
@@ -204,7 +210,9 @@ class Part:
                 maybe.append(name)
         return [] if total == self.metadata.row_group(group).num_rows else maybe or ["float_value"]
 
-    def read_group(self, group: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def read_group(
+        self, group: int, columns: Sequence[str], batch_rows: int, *, keep_rows: bool = False
+    ) -> Iterator[pa.RecordBatch]:
         """The named columns (as far as the part has them) of one row group, as they are stored.
 
         Names and types of attributes come dictionary-encoded, and so may strings.
@@ -214,7 +222,7 @@ class Part:
         leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
         size = sum(meta.column(i).total_uncompressed_size for i in leaves)
         batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
-        if self._keep_rows and self._is_small:
+        if "_groups" in self.__dict__ or (keep_rows and self._is_small):
             names = list(dict.fromkeys(name.partition(".")[0] for name in there))
             for batch in self._groups[group]:
                 some = batch.select(names)
@@ -223,7 +231,7 @@ class Part:
             return
         # A short page can stand for very long text many times over.
         texts = "string_value" in there and self._is_coded(group, "string_value")
-        with self._opened([*_AS_DICTIONARY, "string_value"] if texts else _AS_DICTIONARY) as file:
+        with self._opened(_ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
             # Without threads: those that read are several, and more of them only get in one another's way.
             batches = file.iter_batches(batch_rows, row_groups=[group], columns=there, use_threads=False)
             while True:
@@ -243,7 +251,7 @@ class Part:
             for leaf, i in self._leaves.items():
                 column = meta.column(i)
                 size += column.total_uncompressed_size
-                if leaf not in (*_AS_DICTIONARY, "string_value") and self._is_coded(group, leaf):
+                if leaf not in _ALL_AS_DICTIONARY and self._is_coded(group, leaf):
                     expanded += column.num_values * column.total_uncompressed_size  # at the very most
         return size <= _SMALL_BYTES and expanded <= _EXPANDED_BYTES
 
@@ -251,7 +259,7 @@ class Part:
     def _groups(self) -> list[list[pa.RecordBatch]]:
         """All rows, by row group."""
         groups = range(self.metadata.num_row_groups)
-        with self._opened([*_AS_DICTIONARY, "string_value"]) as file, self._errors():
+        with self._opened(_ALL_AS_DICTIONARY) as file, self._errors():
             return [
                 list(file.iter_batches(_SMALL_ROWS, row_groups=[group], use_threads=False))
                 for group in groups
@@ -310,7 +318,7 @@ def recent_part(storage: Storage, path: str) -> Part:
 
 @lru_cache(maxsize=_RECENT)
 def _part_of(storage: Storage, path: str, stamp: tuple[int, int] | None) -> Part:
-    return Part(storage, path, keep_rows=True)
+    return Part(storage, path)
 
 
 def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:

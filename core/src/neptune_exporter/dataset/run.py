@@ -70,7 +70,7 @@ class StoredRun(ExportedRun):
     def fingerprint(self) -> str:
         if self.receipt is not None:
             return self.receipt.fingerprint
-        return fingerprint([self._data.sha256(part.path) for part in self.parts])
+        return fingerprint([self._data.sha256(path) for path in self.part_paths])
 
     @property
     def complete(self) -> bool:
@@ -116,15 +116,20 @@ class StoredRun(ExportedRun):
         return self.receipt.notes if self.receipt else ()
 
     @property
-    def parts(self) -> list[Part]:
-        """The run's parts, by number."""
+    def part_paths(self) -> list[str]:
+        """Where the run's parts are, by number."""
         names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names
-        return [recent_part(self._data, self.place.path(name)) for name in names]
+        return [self.place.path(name) for name in names]
+
+    @property
+    def parts(self) -> list[Part]:
+        """The run's parts as they are now, by number."""
+        return [recent_part(self._data, path) for path in self.part_paths]
 
     @property
     def data_bytes(self) -> int:
         """Bytes of the parts on disk."""
-        return sum(self._data.size(part.path) or 0 for part in self.parts)
+        return sum(self._data.size(path) or 0 for path in self.part_paths)
 
     def counts(self) -> Mapping[AttributeType, TypeCount]:
         return self.receipt.types if self.receipt else self.tally.types()
@@ -186,7 +191,7 @@ class StoredRun(ExportedRun):
         )
         self._raise_problems()
         for part in self.parts:
-            yield from part.batches(wanted, batch_rows)
+            yield from part.batches(wanted, batch_rows, keep_rows=True)
 
     def rows(self, types: Collection[AttributeType] | None = None) -> Iterator[Row]:
         return rows(self.batches(types))

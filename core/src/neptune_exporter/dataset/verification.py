@@ -105,6 +105,7 @@ class _RunCheck:
         self.all_read = False
         """After the findings: whether all rows of the run, and so all files that they name, are known."""
         self._run = run
+        self._parts = run.parts
         self._named = named
         self._bytes = 0
 
@@ -122,7 +123,7 @@ class _RunCheck:
         else:
             yield from self._without_receipt()
         readable = []
-        for part in run.parts:
+        for part in self._parts:
             if part.path in self._changed:
                 continue  # reported above; what a changed footer says is not to be trusted
             try:
@@ -135,7 +136,7 @@ class _RunCheck:
                 yield from self._files(part)
             except DatasetError as error:
                 yield self._damage(part.path, str(error))
-        self.all_read = len(readable) == len(run.parts) and not run.problems
+        self.all_read = len(readable) == len(self._parts) and not run.problems
         yield RunChecked(run.key, self._bytes)
 
     def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
@@ -176,9 +177,8 @@ class _RunCheck:
         for number in sorted(set(range(max(numbers, default=0) + 1)) - numbers):
             name = run.place.path(run.place.part_name(number))
             yield _damage(run, name, "is missing: the run was not exported to its end")
-        for part in run.parts:
-            self._bytes += self._dataset.data.size(part.path) or 0
-        if not run.damaged_receipt and any(self._is_ours(part) for part in run.parts):
+        self._bytes += run.data_bytes
+        if not run.damaged_receipt and any(self._is_ours(part) for part in self._parts):
             yield _damage(run, run.place.receipt, "is missing: nothing tells whether the run is whole")
 
     def _damage(self, item: str, message: str) -> Finding:
