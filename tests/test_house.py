@@ -13,7 +13,8 @@ CORE = ROOT / "core/src/neptune_exporter"
 PLUGINS = sorted((ROOT / "plugins").glob("*/src/*"))
 ALLOWED_IN_PLUGINS = ("contract", "model", "schema", "testing")
 FOREIGN_TO_CORE = {"pandas", "httpx", "neptune", "neptune_query", "neptune_scale", "pluto", "requests"}
-SOURCES = [p for root in (CORE, *PLUGINS) for p in sorted(root.rglob("*.py"))]
+FOLDERS = ("core", "plugins", "tests", "benchmarks", "examples")
+SOURCES = [p for folder in FOLDERS for p in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,11 @@ import pytest
 
 from neptune_exporter_offline.testing.neptune2 import append_operations
 
-Logging = Callable[..., Any]
+from .folders import Logging, folder_of
+
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 )
-
-
-def folder_of(tmp_path: Path) -> Path:
-    (folder,) = (tmp_path / "work" / ".neptune" / "offline").iterdir()
-    return folder
 
 
 def upload(path: str, **where: Any) -> dict[str, Any]:
