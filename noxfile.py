@@ -35,6 +35,10 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "typing", "tests", "plugin", "demo"]
 
+# Every environment is new: where bytecode may not be written, each of the many Pythons that a session starts
+# would compile what it imports, which takes several times as long as running it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # pyenv keeps interpreters off PATH until they are chosen; here all of them are wanted.
 _pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
 os.environ["PATH"] = os.pathsep.join(
@@ -98,7 +102,8 @@ def tests(session: nox.Session) -> None:
     """All tests of the workspace in one environment, those that cross packages included."""
     _install_workspace(session, "pytest-xdist")
     # One seed for both workers: some test ids show sets, whose order follows it.
-    session.run("pytest", "-n", "2", "--dist", "loadscope", *session.posargs, env={"PYTHONHASHSEED": "0"})
+    # More workers than cores, as many tests wait: for a pause before a new try, or for a process of theirs.
+    session.run("pytest", "-n", "4", "--dist", "worksteal", *session.posargs, env={"PYTHONHASHSEED": "0"})
 
 
 @nox.session(python=PYTHONS)

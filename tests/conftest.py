@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from neptune_exporter.testing.commands import CommandLine, clean_environment
+from neptune_exporter.testing.commands import CommandLine, clean_environment, preload
 
 CLIENT = Path(__file__).parent / "clients" / "log_offline.py"
 PROJECT = "acme/crash"
-PLUGINS = ("neptune_exporter_offline.source", "neptune_exporter_pluto.sink")
-
-
-@pytest.fixture(scope="session")
-def command_line_in() -> Callable[[Path], CommandLine]:
-    """Makes a command line for a folder."""
-    return partial(CommandLine, preload=PLUGINS)
+preload("neptune_exporter_offline.source", "neptune_exporter_pluto.sink")
 
 
 @pytest.fixture
-def command_line(tmp_path: Path, command_line_in: Callable[[Path], CommandLine]) -> CommandLine:
-    return command_line_in(tmp_path)
+def command_line(tmp_path: Path) -> CommandLine:
+    """`neptune-exporter` in the folder of the test."""
+    return CommandLine(tmp_path)
 
 
 @pytest.fixture(scope="session")

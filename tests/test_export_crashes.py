@@ -54,9 +54,9 @@ def leftovers(folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(offline_folder, command_line_in, tmp_path_factory) -> dict[RunKey, Facts]:  # type: ignore[no-untyped-def]
+def undisturbed(offline_folder, tmp_path_factory) -> dict[RunKey, Facts]:  # type: ignore[no-untyped-def]
     folder = tmp_path_factory.mktemp("undisturbed")
-    command_line_in(folder).run(*arguments(offline_folder))
+    CommandLine(folder).run(*arguments(offline_folder))
     held = holdings(folder)
     assert len(held) == 3 and all(held.values())
     return held

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import runpy
 import signal
 import threading
@@ -20,14 +19,13 @@ from neptune_exporter.contract.failpoints import arm
 from neptune_exporter.dataset import Dataset, RunWriter, WriteBudget
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch, step_columns
+from neptune_exporter.testing.commands import fork
 
 KEY = RunKey("org/project", "RUN-1")
 ALL = [AttributeSelection()]
 STREAMED = 4
 """Series of a long run that come in order, together more than is held back."""
 LENGTH = 180_000
-_PRELOAD = ["neptune_exporter.dataset", "pyarrow.compute", "pandas"]
-"""pyarrow imports pandas at its first use, if it is there."""
 
 
 def export(folder: Path, value: float, count: int, keep: bool = False) -> None:
@@ -102,11 +100,8 @@ def long_series(path: str, seed: int) -> pa.RecordBatch:
 
 def killed(failpoint: str, function: str, *arguments: Any) -> bool:
     """Call a function of this module in a process that dies at a failpoint, if it comes there."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
     given = {"CALL": (failpoint, function, arguments)}
-    process = context.Process(target=runpy.run_path, args=(__file__, given, "killed"), daemon=True)
-    process.start()
+    process = fork(runpy.run_path, __file__, given, "killed")
     process.join(120)
     assert process.exitcode in (0, -signal.SIGKILL), f"{function} ended with {process.exitcode}"
     return process.exitcode != 0

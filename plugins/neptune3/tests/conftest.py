@@ -12,12 +12,14 @@ from neptune_exporter.contract import AttributeSelection, RunSelection, Secret, 
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.testing.commands import preload
 from neptune_exporter_neptune3.plugin import make_source, neptune_exporter_sources
 from neptune_exporter_neptune3.settings import Neptune3Settings
 from neptune_exporter_neptune3.testing import Neptune3Server
 
 PROJECT = "acme/vision"
 (SPEC,) = neptune_exporter_sources()
+preload("neptune_exporter_neptune3.source")
 
 
 def settings_for(server: Neptune3Server, **given: Any) -> Neptune3Settings:

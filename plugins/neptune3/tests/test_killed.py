@@ -27,7 +27,6 @@ from neptune_exporter_neptune3.testing import (
 
 PROJECT = "acme/vision"
 RUNS = 48
-PRELOAD = ["neptune_exporter_neptune3.source"]
 
 
 def make_run(number: int) -> FakeRun:
@@ -53,7 +52,7 @@ def server(serve: Callable[..., Neptune3Server]) -> Neptune3Server:
 
 def exporting(folder: Path, server: Neptune3Server) -> CommandLine:
     folder.mkdir()
-    return CommandLine(folder, PRELOAD, {"NEPTUNE_API_TOKEN": server.api_token})
+    return CommandLine(folder, {"NEPTUNE_API_TOKEN": server.api_token})
 
 
 EXPORT = ("export", "--exporter", "neptune3", "-p", PROJECT)

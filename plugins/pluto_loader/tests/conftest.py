@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import LoadOptions, Secret
-from neptune_exporter.testing.commands import CommandLine
+from neptune_exporter.testing.commands import CommandLine, preload
 from neptune_exporter_pluto.rehearsal import RehearsalServer
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
 
 MakeSink = Callable[..., PlutoSink]
+preload("neptune_exporter_pluto.sink", "neptune_exporter_pluto.verify")
 
 
 @pytest.fixture
@@ -59,5 +60,4 @@ def command_line(server: RehearsalServer, tmp_path: Path) -> CommandLine:
     """`neptune-exporter` in the folder of the test, set up as the SDK would be for this server."""
     quick = {"FILE_CHUNK_SLEEP": "0", "RETRY_FOR": "10", "VISIBLE_WITHIN": "2"}
     variables = {f"NEPTUNE_EXPORTER_PLUTO_{name}": value for name, value in quick.items()}
-    preload = ("neptune_exporter_pluto.sink", "neptune_exporter_pluto.verify")
-    return CommandLine(tmp_path, preload, {**server.environment(), **variables})
+    return CommandLine(tmp_path, {**server.environment(), **variables})

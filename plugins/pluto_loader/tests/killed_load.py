@@ -1,15 +1,12 @@
-"""Loads one run that holds everything, in a process of its own that a failpoint may kill.
-
-python killed_load.py <url of a local Pluto> <api key> <state folder>
-"""
+"""One run that holds everything, and loading it in a process that dies at a failpoint."""
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
 from neptune_exporter.contract import LoadOptions, Secret
+from neptune_exporter.contract.failpoints import arm
 from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import (
@@ -70,19 +67,19 @@ def settings(url: str, key: str, base_dir: Path) -> PlutoSettings:
     )
 
 
-def main() -> None:
+def load(url: str, key: str, base_dir: Path) -> None:
     from neptune_exporter_pluto import metrics, once
     from neptune_exporter_pluto.sink import PlutoSink
 
     once.BODY_BYTES = metrics.BODY_BYTES = 4_000  # several requests for little data
-    url, key, base_dir = sys.argv[1:]
-    sink = PlutoSink.connected(settings(url, key, Path(base_dir)), LoadOptions(), local=True)
+    sink = PlutoSink.connected(settings(url, key, base_dir), LoadOptions(), local=True)
     run = MemoryRun(everything())
     sink.prepare(KEY.project_id, [run])
-    loaded = sink.load(run, None)
+    sink.load(run, None)
     sink.close()
-    sys.stdout.write(f"{loaded.target_id} {loaded.already_loaded}\n")
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "killed":
+    _failpoint, *_arguments = globals()["CALL"]
+    arm(_failpoint)
+    load(*_arguments)

@@ -306,9 +306,7 @@ def test_kills_at_random_moments_leave_everything_exactly_once(
     found = loaded(server)
     assert len(found) == 2
     with RehearsalServer(reaper_interval=None) as other:
-        untouched = CommandLine(
-            tmp_path, command_line.preload, {**command_line.environment, **other.environment()}
-        )
+        untouched = CommandLine(tmp_path, {**command_line.environment, **other.environment()})
         untouched.run(*LOAD, "--pluto-base-dir", "reference", expect=3)
         wanted = {run.config[SECTION]["run_id"]: run for run in loaded(other)}
         for run in found:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
+import runpy
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -19,6 +17,7 @@ from typing import Any
 import pytest
 
 from neptune_exporter.contract import AuthenticationError, LoadedRun, LoadOptions, SinkError
+from neptune_exporter.testing.commands import fork
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loaded import LoadedSample
 from neptune_exporter.testing.loopback import Fault, Request, Response
@@ -88,15 +87,12 @@ def load_once(server: RehearsalServer, base_dir: Path) -> LoadedRun:
         sink.close()
 
 
-def killed_at(failpoint: str, server: RehearsalServer, base_dir: Path) -> subprocess.CompletedProcess[str]:
-    # Without site packages' .pth files, of which the SDK's takes over a second at every start.
-    command = [sys.executable, "-S", str(SCRIPT), server.url, server.api_key or "", str(base_dir)]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "NEPTUNE_EXPORTER_FAILPOINT": failpoint,
-    }
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+def kill_at(failpoint: str, server: RehearsalServer, base_dir: Path) -> None:
+    """Load the run in a process that dies at a failpoint."""
+    given = {"CALL": (failpoint, server.url, server.api_key or "", base_dir)}
+    process = fork(runpy.run_path, str(SCRIPT), given, "killed")
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL, f"{failpoint} was not passed: {process.exitcode}"
 
 
 def superseded_because(config: dict[str, Any]) -> str:
@@ -114,8 +110,7 @@ def test_a_killed_load_is_completed(
     small_bodies: None,
     failpoint: str,
 ) -> None:
-    killed = killed_at(failpoint, server, tmp_path)
-    assert killed.returncode == -signal.SIGKILL, f"{failpoint} was not passed: {killed.stderr}"
+    kill_at(failpoint, server, tmp_path)
     run_id = int(load_once(server, tmp_path).target_id)
     check(server, run_id, *reference)
     others = [run for run in server.runs.by_id.values() if run.id != run_id]
@@ -132,8 +127,7 @@ def test_requests_of_another_size_complete_it_too(
     server: RehearsalServer, reference: tuple[RehearsalServer, int], tmp_path: Path
 ) -> None:
     """Requests are acknowledged by number, which means nothing once they are cut differently."""
-    killed = killed_at("pluto.metrics-sent:2", server, tmp_path)
-    assert killed.returncode == -signal.SIGKILL
+    kill_at("pluto.metrics-sent:2", server, tmp_path)
     check(server, int(load_once(server, tmp_path).target_id), *reference)
 
 

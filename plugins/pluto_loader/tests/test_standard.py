@@ -82,9 +82,8 @@ def check(folder: Path, client: Client, server: RehearsalServer, key: RunKey, ru
     assert {path: details["config"][path] for path in integers} == integers  # beyond 2**53: as text
 
     listed = client.get_files(key.project_id, run_id, "samples/image")
-    contents = {
-        int(f["step"]): httpx.get(f["url"], trust_env=False).raise_for_status().content for f in listed
-    }
+    with httpx.Client(trust_env=False) as http:
+        contents = {int(f["step"]): http.get(f["url"]).raise_for_status().content for f in listed}
     stored = {int(r["step"]): r["file_value"]["path"] for r in rows_of(folder, key, "file_series")}
     project = folder / "exports/files" / old_layout.san(key.project_id)
     assert contents == {step: (project / path).read_bytes() for step, path in stored.items()}

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-_PRELOAD = [
+_preloaded = [
     "neptune_exporter.testing.commands",
     "neptune_exporter.cli.app",
     "neptune_exporter.jobs.export",
@@ -26,6 +26,24 @@ _PRELOAD = [
     "pandas",  # which pyarrow imports at its first use, if it is there
 ]
 _FOREIGN = ("NEPTUNE", "PLUTO", "MLOP")
+
+
+def preload(*modules: str) -> None:
+    """Import more modules ahead of time, such as the plugin under test and its SDK.
+
+    To be called while tests are collected, as a `conftest.py` is: when the first process
+    is started, all that are to come get what is known then.
+    """
+    _preloaded.extend(modules)
+
+
+def fork(target: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Start a process that has imported everything; it ends with this one at the latest."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_preloaded)
+    process = context.Process(target=target, args=arguments, daemon=True)
+    process.start()
+    return process
 
 
 @dataclass(frozen=True)
@@ -43,8 +61,6 @@ class CommandLine:
     """`neptune-exporter` in a folder, with an environment that has nothing of the tool's or the vendors'."""
 
     folder: Path
-    preload: Sequence[str] = ()
-    """More modules to import ahead of time: the plugins under test. The first use in a process decides."""
     environment: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 120.0
     """A command that takes longer is killed."""
@@ -68,14 +84,8 @@ class CommandLine:
         return done
 
     def _start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> BaseProcess:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*_PRELOAD, *self.preload])
         variables = {**clean_environment(), **self.environment, **environment}
-        process = context.Process(
-            target=_run, args=(arguments, str(self.folder), variables, str(self._output)), daemon=True
-        )
-        process.start()
-        return process
+        return fork(_run, arguments, str(self.folder), variables, str(self._output))
 
     def _end(self, process: BaseProcess) -> Done:
         """Kill it if it has not ended."""

@@ -13,14 +13,14 @@ from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.model import RunKey
+from neptune_exporter.testing.commands import preload
 from neptune_exporter_neptune2.plugin import make_source, neptune_exporter_sources
 from neptune_exporter_neptune2.settings import Neptune2Settings
 from neptune_exporter_neptune2.testing import FakeProject, Neptune2Server, Options
 
 Serve = Callable[..., Neptune2Server]
 (SPEC,) = neptune_exporter_sources()
-PRELOAD = ["neptune_exporter_neptune2.source", "neptune.internal.backends.hosted_neptune_backend"]
-"""What commands in processes of their own should not have to import each."""
+preload("neptune_exporter_neptune2.source", "neptune.internal.backends.hosted_neptune_backend")
 
 
 def settings_for(server: Neptune2Server, **changes: object) -> Neptune2Settings:

@@ -24,7 +24,7 @@ from neptune_exporter_neptune2.testing import (
     on_attribute,
 )
 
-from .conftest import PRELOAD, Serve
+from .conftest import Serve
 
 FROM = ("--exporter", "neptune2", "-p", "team/cats")
 EXPORT = ("export", *FROM)
@@ -51,7 +51,7 @@ def server(serve: Serve, project: FakeProject) -> Neptune2Server:
 
 @pytest.fixture
 def command(server: Neptune2Server, tmp_path: Path) -> CommandLine:
-    return CommandLine(tmp_path, PRELOAD, server.environment | {"NEPTUNE_API_TOKEN": server.tokens.api_token})
+    return CommandLine(tmp_path, server.environment | {"NEPTUNE_API_TOKEN": server.tokens.api_token})
 
 
 def exported(command: CommandLine) -> dict[tuple[str, str], set[str]]:

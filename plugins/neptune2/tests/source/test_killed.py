@@ -24,7 +24,7 @@ from neptune_exporter_neptune2.testing import (
     StringSeries,
 )
 
-from .conftest import PRELOAD, Serve
+from .conftest import Serve
 
 PROJECT = "team/cats"
 RUNS = 40
@@ -56,7 +56,7 @@ def server(serve: Serve) -> Neptune2Server:
 
 def command_in(folder: Path, server: Neptune2Server) -> CommandLine:
     folder.mkdir()
-    return CommandLine(folder, PRELOAD, server.environment)
+    return CommandLine(folder, server.environment)
 
 
 def facts(folder: Path) -> dict[str, Facts]:
