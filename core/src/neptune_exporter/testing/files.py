@@ -46,7 +46,8 @@ class MemoryFiles(FileWriter):
 
     def place_of(self, path: str) -> Place | None:
         """Where the file of a stored path belongs, None if no source stored it."""
-        return next((place for place, stored in self.places.items() if stored.path == path), None)
+        with self._lock:
+            return next((place for place, stored in self.places.items() if stored.path == path), None)
 
 
 class _MemoryFile(OpenFile):
