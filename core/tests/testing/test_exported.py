@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -100,6 +101,22 @@ def test_breaks_where_a_test_wants_it() -> None:
     with pytest.raises(DatasetError, match="acme/vision:types"):
         next(batches)
     assert sum(b.num_rows for b in broken.batches([AttributeType.INT])) == 1
+
+
+def test_a_file_is_found_while_others_are_stored() -> None:
+    """Sources store from threads of their own, while the kit reads what they gave before."""
+    files = MemoryFiles()
+    first = files.store((SAMPLE.key, "first", None, 0), b"")
+
+    def store() -> None:
+        for number in range(5000):
+            files.store((SAMPLE.key, str(number), None, 0), b"")
+
+    with ThreadPoolExecutor(1) as pool:
+        storing = pool.submit(store)
+        while not storing.done():
+            assert files.place_of(first.path) == (SAMPLE.key, "first", None, 0)
+            assert files.place_of("unknown") is None
 
 
 def test_the_file_writer_keeps_what_was_written() -> None:
