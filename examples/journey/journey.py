@@ -21,7 +21,8 @@ import counting
 
 from neptune_exporter_pluto.rehearsal import RehearsalServer
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent.resolve()
+ROOT = HERE.parents[1]
 PROJECT = "demo/moons"
 RUN_2X = "moons-2x"
 """The id that the run of the 2.x client gets: its folder names none."""
@@ -39,8 +40,8 @@ def run(folder: Path, *command: str) -> None:
 
 def main(folder: Path) -> int:
     print("Two real Neptune clients log three trainings, offline; one run is a fork of another.")
-    train = os.path.relpath(HERE / "train.py", folder)
-    run(folder, "python", train, ".")
+    run(ROOT, "python", str(HERE.relative_to(ROOT) / "train.py"), str(folder))
+    print(f"\nFrom here on in {folder}.")
     run(
         folder,
         "neptune-exporter",

@@ -102,7 +102,9 @@ def test_options_that_users_know(command: str, run: Run, tracker: ModuleType) ->
 
 def test_options_of_plugins_stand_in_groups(run: Run, tracker: ModuleType) -> None:
     text = run("load", "--help").stdout
-    own, _, rest = text.partition("\nOptions of the tracker loader:\n")
+    own, _, rest = text.partition(
+        "\nOptions of the tracker loader, also as variables NEPTUNE_EXPORTER_TRACKER_*:\n"
+    )
     group, _, general = rest.partition("\nGeneral options:\n")
     assert "--loader" in own
     assert "--tracker-api-key SECRET" in group

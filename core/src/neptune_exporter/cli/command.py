@@ -130,9 +130,14 @@ def _plugin_option(kind: Kind, flag: str, fields: list[SettingField]) -> Option:
         )
         given = {"type": str, "multiple": field.multiple, "metavar": metavar.replace("STR", "TEXT")}
         flag_declaration = flag
+    section = f"Options of the {owners} {kind}"
+    if len(names) > 1:
+        section += "s"
+    else:
+        section += f", also as variables {field.variables[0].removesuffix(field.name.upper())}*"
     return Option(
         [flag_declaration, f"setting_{flag.strip('-').replace('-', '_')}"],
-        section=f"Options of the {owners} {kind}" + ("s" if len(names) > 1 else ""),
+        section=section,
         help=_help(field),
         default=None,
         expose_value=False,

@@ -29,7 +29,7 @@ def plugins(ctx: click.Context) -> int:
 @opt.as_json
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool = False) -> int:
-    """What every installed plugin provides; broken ones with the reason."""
+    """Show every plugin, and why one is broken."""
     registry = state_of(ctx).plugins
     if as_json:
         print_json(_document(registry))
@@ -46,7 +46,7 @@ def list_(ctx: click.Context, as_json: bool = False) -> int:
 @click.option("--json", "form", flag_value="json", help="One JSON document.")
 @click.pass_context
 def settings(ctx: click.Context, names: Sequence[str], form: str) -> int:
-    """Every setting of the named plugins (or of all): flag, variable, TOML key, default.
+    """Show every setting, of all plugins or of the named.
 
     A flag counts before a variable, a variable before ./neptune-exporter.toml (or
     --config), that file before the user's own, that one before the default.

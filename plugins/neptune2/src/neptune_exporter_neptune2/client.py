@@ -217,7 +217,7 @@ def _translated(call: Callable[[], _T], what: str) -> _T:
         Unauthorized,
     )
     from neptune.exceptions import NeptuneClientUpgradeRequiredError
-    from oauthlib.oauth2 import OAuth2Error  # type: ignore[import-untyped]
+    from oauthlib.oauth2 import InsecureTransportError, OAuth2Error  # type: ignore[import-untyped]
 
     refused = (
         NeptuneInvalidApiTokenException,
@@ -229,6 +229,11 @@ def _translated(call: Callable[[], _T], what: str) -> _T:
     )
     try:
         return call()
+    except InsecureTransportError:
+        raise SourceError(
+            "the API token names a server without TLS (http://), which Neptune's client refuses: "
+            "set OAUTHLIB_INSECURE_TRANSPORT=1 if nobody can listen on the way to it"
+        ) from None
     except refused as error:
         raise AuthenticationError(
             f"the API token was refused ({what}: {type(error).__name__}): it is wrong, has expired, "

@@ -144,6 +144,12 @@ def test_a_wrong_token_is_one_line_and_exit_code_1(server: Neptune2Server, comma
     assert token not in output
 
 
+def test_a_server_without_tls_is_not_taken_for_a_refusal(command: CommandLine) -> None:
+    output = command.run(*EXPORT, expect=1, OAUTHLIB_INSECURE_TRANSPORT="").output
+    assert "set OAUTHLIB_INSECURE_TRANSPORT=1" in output
+    assert "refused" not in output
+
+
 def test_json_is_all_that_is_written_without_a_terminal(command: CommandLine) -> None:
     done = command.run(*EXPORT, "--json")
     assert json.loads(done.output)["projects"][0]["exported"] == 4
