@@ -63,7 +63,7 @@ def test_help_imports_nothing_heavy(folder: Path) -> None:
         "logging",
     }
     ours = {name for name in result.stderr.split() if name.startswith("neptune_exporter.")}
-    assert {name.split(".")[1] for name in ours} == {"cli", "redaction"}
+    assert {name.split(".")[1] for name in ours} == {"cli", "interruption", "redaction"}
 
 
 def test_version(run: Run) -> None:

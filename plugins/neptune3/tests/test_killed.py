@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from neptune_exporter.dataset import Dataset
 from neptune_exporter.testing import difference, facts_of_exported
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.facts import Facts
+from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_neptune3.testing import (
+    FLOATS_PATH,
     FakeFile,
     FakeProject,
     FakeRun,
@@ -99,3 +102,18 @@ def test_killed_at_a_failpoint(server: Neptune3Server, tmp_path: Path, failpoint
         assert sum(n for fact, n in found.items() if fact.path == "m") == 1500 + number
         assert sum(n for fact, n in found.items() if fact.path == "image") == 2
     command.run("verify")
+
+
+def test_ctrl_c_does_not_wait_as_long_as_the_server_asks(server: Neptune3Server, tmp_path: Path) -> None:
+    server.fail(Fault(path=FLOATS_PATH, status=429, headers={"Retry-After": "250"}, times=100))
+    command = replace(exporting(tmp_path / "one", server), seconds=20.0)
+
+    def is_asked() -> bool:
+        return any(request.path == FLOATS_PATH for request in server.requests)
+
+    done = command.run_until_interrupted(is_asked, *EXPORT)
+    assert done.exit_code == 130
+    assert done.output.splitlines()[-1] == "interrupted; run the same command again to go on"
+    assert list(Dataset(command.folder / "exports/data", command.folder / "exports/files").runs()) == []
+    server.faults.clear()
+    assert f"{RUNS} " in exporting(tmp_path / "two", server).run(*EXPORT).output

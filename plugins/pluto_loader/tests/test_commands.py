@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.rehearsal.runs import Run
 from neptune_exporter_pluto.settings import PlutoSettings
 
@@ -321,3 +322,26 @@ def test_kills_at_random_moments_leave_everything_exactly_once(
             assert sample == expected
     abandoned = [run for run in server.runs.by_id.values() if run not in found]
     assert all(run.status != "RUNNING" for run in abandoned)
+
+
+@pytest.mark.parametrize("arguments", [LOAD, VERIFY], ids=["load", "verify"])
+def test_ctrl_c_does_not_wait_as_long_as_pluto_asks(
+    command_line: CommandLine, server: RehearsalServer, arguments: tuple[str, ...]
+) -> None:
+    standard(command_line.folder)
+    if arguments == VERIFY:
+        command_line.run(*LOAD)
+    path = "^/ingest/" if arguments == LOAD else "^/api/runs/"
+    server.requests.clear()
+    server.fail(faults.unavailable(503, path, retry_after="250", times=100))
+
+    def is_asked() -> bool:
+        return any(re.match(path, request.path) for request in server.requests)
+
+    command = replace(command_line, seconds=20.0)
+    done = command.run_until_interrupted(is_asked, *arguments, "--pluto-retry-for", "300")
+    assert done.exit_code == 130
+    assert done.output.splitlines()[-1] == "interrupted; run the same command again to go on"
+    server.faults.clear()
+    command_line.run(*LOAD)
+    command_line.run(*VERIFY)

@@ -7,6 +7,8 @@ import signal
 import time
 from types import FrameType
 
+from neptune_exporter.interruption import end_waits
+
 _SAME = 1.0
 """Seconds in which further signals mean the first: launchers pass on what the terminal has sent already."""
 _SHOW_CURSOR = b"\x1b[?25h\n"
@@ -26,11 +28,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
     if _first is None:
         _first = now
+        end_waits()
         raise KeyboardInterrupt
     if now - _first >= _SAME:
         from neptune_exporter.cli.exit_codes import ExitCode
 
-        # Threads may wait for minutes for a server, and every command can be killed and run again.
+        # A request may be without an answer for minutes, and every command can be killed and run again.
         if os.isatty(2):
             os.write(2, _SHOW_CURSOR)  # the progress bar hides it
         os._exit(ExitCode.INTERRUPTED)

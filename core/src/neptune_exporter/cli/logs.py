@@ -43,9 +43,8 @@ class _Console(logging.Handler):
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:
-    """What we say, and what others warn of; stamina warns of every retry and never says of which."""
-    ours = record.name.startswith("neptune_exporter")
-    return ours or (record.levelno >= logging.WARNING and record.name != "stamina")
+    """What we say, and what others warn of."""
+    return record.name.startswith("neptune_exporter") or record.levelno >= logging.WARNING
 
 
 @contextmanager

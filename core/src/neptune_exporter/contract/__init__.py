@@ -66,6 +66,7 @@ from neptune_exporter.contract.specs import (
 from neptune_exporter.contract.transfer import Body, WrongSizeError, receive
 from neptune_exporter.contract.turn import turn
 from neptune_exporter.hookspecs import hookimpl
+from neptune_exporter.interruption import pause
 
 __all__ = [
     "API_VERSION",
@@ -130,6 +131,7 @@ __all__ = [
     "chunked",
     "failpoint",
     "hookimpl",
+    "pause",
     "receive",
     "retry_after",
     "setting",

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import TypeVar
 
 from neptune_exporter.contract.errors import SourceError
+from neptune_exporter.interruption import pause
 
 T = TypeVar("T")
 
@@ -70,38 +71,47 @@ class Patience:
 
     def _again(self, attempt: Callable[[], T], first: TransientError) -> T:
         """The attempts after the first, which has just failed."""
-        import stamina  # only for what failed: registering a plugin must stay fast, and so must what succeeds
+        import tenacity  # only for what failed: registering plugins must stay fast, and so must what succeeds
 
-        attempts = 0
+        backoff = tenacity.wait_exponential(self.first_wait, self.longest_wait)
+        jitter = tenacity.wait_random(0, self.first_wait)  # those that failed together do not return together
 
-        def pause(error: Exception) -> bool | float:
-            if not isinstance(error, TransientError):
-                return False
-            error.attempts = attempts
-            if error.wait is not None and error.wait > self.seconds:
-                return False
-            told = attempts == _TOLD_AT or (error.wait or 0.0) >= _LONG_WAIT
+        def error_of(state: tenacity.RetryCallState) -> TransientError | None:
+            error = state.outcome.exception() if state.outcome else None
+            return error if isinstance(error, TransientError) else None
+
+        def again(state: tenacity.RetryCallState) -> bool:
+            error = error_of(state)
+            return error is not None and (error.wait is None or error.wait <= self.seconds)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = error_of(state)
+            return backoff(state) + jitter(state) if error is None or error.wait is None else error.wait
+
+        def tell(state: tenacity.RetryCallState) -> None:
+            error = error_of(state)
+            asked = error.wait if error is not None else None
+            told = state.attempt_number == _TOLD_AT or (asked or 0.0) >= _LONG_WAIT
             _log.log(
                 logging.WARNING if told else logging.DEBUG,
                 "%s; it is tried again for up to %.0f s",
                 error,
                 self.seconds,
             )
-            return True if error.wait is None else error.wait
 
-        for context in stamina.retry_context(
-            on=pause,
-            attempts=None,
-            timeout=self.seconds,
-            wait_initial=self.first_wait,
-            wait_max=self.longest_wait,
-            wait_jitter=self.first_wait,
+        stop = tenacity.stop_after_delay(self.seconds)
+        for context in tenacity.Retrying(
+            sleep=pause, retry=again, wait=wait, stop=stop, before_sleep=tell, reraise=True
         ):
             with context:
-                attempts = context.num
-                if attempts == 1:
-                    raise first
-                return attempt()
+                number = context.retry_state.attempt_number
+                try:
+                    if number == 1:
+                        raise first
+                    return attempt()
+                except TransientError as error:
+                    error.attempts = number
+                    raise
         raise AssertionError("retrying ends with a result or an error")
 
 

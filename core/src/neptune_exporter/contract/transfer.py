@@ -6,7 +6,6 @@ Independent of any HTTP library: a plugin says how to open the content from a by
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from neptune_exporter.contract.errors import SourceError
 from neptune_exporter.contract.files import OpenFile
 from neptune_exporter.contract.retrying import Patience, TransientError
+from neptune_exporter.interruption import pause
 
 _PAUSE = 0.2
 """Seconds between attempts that each brought something: a server that cuts every answer is not hammered."""
@@ -85,7 +85,7 @@ def receive(
     patience = patience or Patience()
     transfer = _Transfer(open_at, into, size)
     while not patience.call(transfer.advance):
-        time.sleep(_PAUSE)
+        pause(_PAUSE)
 
 
 class _Transfer:

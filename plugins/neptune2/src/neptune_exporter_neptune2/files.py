@@ -10,7 +10,15 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from neptune_exporter.contract import Body, FileWriter, StoredFile, TransientError, WrongSizeError, receive
+from neptune_exporter.contract import (
+    Body,
+    FileWriter,
+    StoredFile,
+    TransientError,
+    WrongSizeError,
+    pause,
+    receive,
+)
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter_neptune2.api import LEADERBOARD, Api, Opened, Params
 from neptune_exporter_neptune2.rows import FileRow
@@ -114,12 +122,12 @@ class Downloads:
         params: Params = self.api.post(
             url, self.of(attribute), None, lambda answer: {"id": str(answer["id"])}
         )
-        pause, deadline = _FIRST_POLL, time.monotonic() + max(self.api.patience.seconds, 600.0)
+        seconds, deadline = _FIRST_POLL, time.monotonic() + max(self.api.patience.seconds, 600.0)
         while not (url := self.api.get(f"{LEADERBOARD}/download/downloadRequest", params, _download_url)):
             if time.monotonic() > deadline:
                 raise TransientError("the server did not make the zip of the file set in time")
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_POLL)
+            pause(seconds)
+            seconds = min(2 * seconds, _LONGEST_POLL)
         return url
 
 

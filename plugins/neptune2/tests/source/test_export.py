@@ -180,7 +180,7 @@ def test_times_are_exact_in_every_zone(serve: Serve, tmp_path: Path) -> None:
 def test_registering_imports_no_client() -> None:
     code = (
         "import sys, neptune_exporter_neptune2.plugin as p; p.neptune_exporter_sources(); "
-        "heavy = {'neptune', 'requests', 'pyarrow', 'bravado', 'stamina'}; "
+        "heavy = {'neptune', 'requests', 'pyarrow', 'bravado'}; "
         "sys.exit(any(m.split('.')[0] in heavy for m in sys.modules))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
