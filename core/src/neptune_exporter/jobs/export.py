@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,6 +26,7 @@ from neptune_exporter.dataset import Dataset, Recovery
 from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, open_source, run_unit
 from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.jobs.waiting import first_done
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,7 @@ class _Project:
             )
 
     def _collect(self, running: set[Future[GroupResult]]) -> set[Future[GroupResult]]:
-        done, left = wait(running, return_when=FIRST_COMPLETED)
+        done, left = first_done(running)
         for future in done:
             group = future.result()
             self._project.exported += group.published

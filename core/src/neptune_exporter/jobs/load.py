@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import parents_first, select_runs
+from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
 
 FAILPOINTS = ("load.run-loaded",)
@@ -103,7 +104,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     """
     dataset = Dataset(options.data_path, options.files_path)
     result = LoadResult()
-    runs = list(select_runs(dataset, options.project_ids, options.runs))
+    runs = select_runs(dataset, options.project_ids, options.runs)
     if not options.files_path.is_dir() and any(map(_names_files, runs)):
         # Loaded without them, the runs would count as loaded.
         raise UsageError(
@@ -262,7 +263,7 @@ class _Load:
         return loaded
 
     def _collect(self, running: dict[Future[LoadedRun], StoredRun]) -> None:
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        done, _ = first_done(running)
         for future in [each for each in running if each in done]:
             run = running.pop(future)
             self._outcome[run.key] = None

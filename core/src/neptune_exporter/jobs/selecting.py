@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from neptune_exporter.contract import ExportedRun, RunSelection, UsageError
@@ -12,22 +12,23 @@ from neptune_exporter.model import RunKey
 _Run = TypeVar("_Run", bound=ExportedRun)
 
 
-def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection) -> Iterator[StoredRun]:
-    """The runs of the dataset that were asked for, project by project.
+def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection) -> list[StoredRun]:
+    """The runs of the dataset that were asked for, project by project. Looks at each run once.
 
     Raises:
         UsageError: a project that was named is not in the dataset.
     """
-    present = dataset.projects()
-    unknown = [p for p in project_ids if p not in present]
+    of_project: dict[str, list[StoredRun]] = {}
+    for run in dataset.runs():
+        of_project.setdefault(run.key.project_id, []).append(run)
+    present = sorted(of_project)
+    unknown = [p for p in project_ids if p not in of_project]
     if unknown:
         raise UsageError(
             f"the dataset has no project {', '.join(unknown)}; it has {', '.join(present) or 'none'}"
         )
-    for project_id in project_ids or present:
-        for run in dataset.runs(project_id):
-            if runs.matches_id(run.key.run_id):
-                yield run
+    chosen = dict.fromkeys(project_ids or present)
+    return [run for p in chosen for run in of_project[p] if runs.matches_id(run.key.run_id)]
 
 
 def parents_first(runs: Sequence[_Run]) -> list[_Run]:

@@ -61,7 +61,8 @@ def verify_dataset(
     result = VerifyResult()
     progress.start("verify the dataset")
     try:
-        unknown = [p for p in project_ids if p not in dataset.projects()]
+        present = dataset.projects() if project_ids else []
+        unknown = [p for p in project_ids if p not in present]
         if unknown:
             raise UsageError(f"the dataset has no project {', '.join(unknown)}")
 
@@ -92,9 +93,7 @@ def verify_sink(
     if not spec.capabilities.verifies:
         raise UsageError(f"the loader {spec.name} cannot read back what it loaded")
     result = VerifyResult()
-    runs = list(
-        select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
-    )
+    runs = select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
     sink = spec.factory(settings, options.load)
     progress.start("compare with the target", len(runs))
     try:
