@@ -66,6 +66,7 @@ class Part:
         """
         self.path = path
         self._storage = storage
+        self._known_statistics: dict[tuple[int, str], pq.Statistics | None] = {}
 
     @property
     def where(self) -> str:
@@ -126,7 +127,7 @@ class Part:
         Raises:
             DatasetError: the part is missing or damaged.
         """
-        schema = pa.schema([FULL_SCHEMA.field(name) for name in wanted.columns])
+        schema = _schema_of(tuple(wanted.columns))
         for group in range(self.metadata.num_row_groups):
             if not self.may_hold(group, wanted):
                 continue
@@ -218,10 +219,6 @@ class Part:
         Names and types of attributes come dictionary-encoded, and so may strings.
         """
         there = [name for name in columns if name.partition(".")[0] in self.columns]
-        meta = self.metadata.row_group(group)
-        leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
-        size = sum(meta.column(i).total_uncompressed_size for i in leaves)
-        batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
         if "_groups" in self.__dict__ or (keep_rows and self._is_small):
             names = list(dict.fromkeys(name.partition(".")[0] for name in there))
             for batch in self._groups[group]:
@@ -229,6 +226,10 @@ class Part:
                 for start in range(0, len(some), batch_rows):
                     yield some.slice(start, batch_rows)
             return
+        meta = self.metadata.row_group(group)
+        leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
+        size = sum(meta.column(i).total_uncompressed_size for i in leaves)
+        batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
         # A short page can stand for very long text many times over.
         texts = "string_value" in there and self._is_coded(group, "string_value")
         with self._opened(_ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
@@ -258,12 +259,12 @@ class Part:
     @cached_property
     def _groups(self) -> list[list[pa.RecordBatch]]:
         """All rows, by row group."""
-        groups = range(self.metadata.num_row_groups)
         with self._opened(_ALL_AS_DICTIONARY) as file, self._errors():
-            return [
-                list(file.iter_batches(_SMALL_ROWS, row_groups=[group], use_threads=False))
-                for group in groups
-            ]
+            table = file.read(use_threads=False)  # in one go: each call costs as much as thousands of rows
+        meta = self.metadata
+        lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
+        starts = itertools.accumulate(lengths, initial=0)
+        return [table.slice(start, n).to_batches() for start, n in zip(starts, lengths, strict=False)]
 
     def _is_coded(self, group: int, leaf: str) -> bool:
         return bool(self.metadata.row_group(group).column(self._leaves[leaf]).has_dictionary_page)
@@ -290,8 +291,11 @@ class Part:
         return nearest < len(ordered) and ordered[nearest] <= extent[1]
 
     def _statistics(self, group: int, leaf: str) -> pq.Statistics | None:
-        index = self._leaves.get(leaf)
-        return None if index is None else self.metadata.row_group(group).column(index).statistics
+        if (group, leaf) not in self._known_statistics:
+            index = self._leaves.get(leaf)
+            found = None if index is None else self.metadata.row_group(group).column(index).statistics
+            self._known_statistics[group, leaf] = found
+        return self._known_statistics[group, leaf]
 
     @contextlib.contextmanager
     def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:
@@ -319,6 +323,11 @@ def recent_part(storage: Storage, path: str) -> Part:
 @lru_cache(maxsize=_RECENT)
 def _part_of(storage: Storage, path: str, stamp: tuple[int, int] | None) -> Part:
     return Part(storage, path)
+
+
+@lru_cache(maxsize=64)
+def _schema_of(names: tuple[str, ...]) -> pa.Schema:
+    return pa.schema([FULL_SCHEMA.field(name) for name in names])
 
 
 def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:
