@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from neptune_exporter.contract import ExportedRun, LoadedRun, SinkError, failpoint
 from neptune_exporter.model import SysAttribute
 from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.facts import RunFacts
-from neptune_exporter_pluto.lifecycle import Fork, Found
+from neptune_exporter_pluto.forks import native_fork
+from neptune_exporter_pluto.lifecycle import Found
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.state import Journal, Progress, Target
@@ -46,7 +46,9 @@ class Creation:
             begin: Notes the beginning of a generation.
         """
         api = self.session.api
-        fork = self._fork(parent)
+        fork = native_fork(self.session, self.run, self.target, self.multiplier, parent)
+        if fork is None and self.run.parent() is not None:
+            self.losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
         for _ in range(_MOST_GENERATIONS):
             now = self.journal.current
             assert now is not None
@@ -108,23 +110,3 @@ class Creation:
             "options": ContentOptions.of(self.session).recorded(),
         }
         return {**self.facts.origin, "step_multiplier": str(self.multiplier), "load": load}
-
-    def _fork(self, parent: LoadedRun | None) -> Fork | None:
-        """The fork as Pluto takes it: a parent in the same project, a step that the parent has reached."""
-        key = self.run.parent()
-        if key is None:
-            return None
-        known = None
-        if self.session.target(key.project_id) == self.target:
-            known = Journal.of(self.session.settings.base_dir, self.target, key).peek()
-        run_id = known.run_id if known is not None else None
-        if run_id is None and parent is not None and parent.target_id.isdigit():
-            run_id = int(parent.target_id)
-        told = known.loaded if known is not None and known.loaded is not None else {}
-        last, of_parent = told.get("last_step"), told.get("multiplier")
-        multiplier = self.multiplier if of_parent is None else Multiplier.of(Decimal(of_parent))
-        step, _ = multiplier.one(self.run.fork_step())
-        if run_id is None or self.run.fork_step() is None:
-            self.losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
-            return None
-        return Fork(run_id, step if last is None else min(step, int(last)))

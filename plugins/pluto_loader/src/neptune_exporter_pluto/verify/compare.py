@@ -18,7 +18,7 @@ from neptune_exporter_pluto.project import recorded_multiplier
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.state import Journal, Progress, Target
 from neptune_exporter_pluto.transport import RefusedError
-from neptune_exporter_pluto.verify import console, files, points
+from neptune_exporter_pluto.verify import console, files, forks, points
 from neptune_exporter_pluto.verify.context import Check
 
 MISMATCH = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
@@ -70,6 +70,7 @@ def compare(
     )
     try:
         yield from _facts(check)
+        yield from forks.compare_fork(check, target)
         yield from _parameters(check)
         strings, lines = console.read_strings(check)
         try:

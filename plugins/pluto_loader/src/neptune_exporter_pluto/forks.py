@@ -1,0 +1,37 @@
+"""Forks as Pluto takes them: a parent in the same project, a step that the parent has reached."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from neptune_exporter.contract import ExportedRun, LoadedRun
+from neptune_exporter_pluto.lifecycle import Fork
+from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.state import Journal, Target
+from neptune_exporter_pluto.steps import Multiplier
+
+
+def native_fork(
+    session: Session, run: ExportedRun, target: Target, multiplier: Multiplier, parent: LoadedRun | None
+) -> Fork | None:
+    """From which run of Pluto a run is forked off; None if it is no fork or its parent may not be there.
+
+    Args:
+        multiplier: Of the run's own steps.
+        parent: What this load has made of the parent, if anything. What the journal says counts more.
+    """
+    key, fork_step = run.parent(), run.fork_step()
+    if key is None:
+        return None
+    known = None
+    if session.target(key.project_id) == target:
+        known = Journal.of(session.settings.base_dir, target, key).peek()
+    run_id = known.run_id if known is not None else None
+    if run_id is None and parent is not None and parent.target_id.isdigit():
+        run_id = int(parent.target_id)
+    if run_id is None or fork_step is None:
+        return None
+    told = known.loaded if known is not None and known.loaded is not None else {}
+    last, of_parent = told.get("last_step"), told.get("multiplier")
+    step, _ = (multiplier if of_parent is None else Multiplier.of(Decimal(of_parent))).one(fork_step)
+    return Fork(run_id, step if last is None else min(step, int(last)))

@@ -1,0 +1,117 @@
+"""Verification of forks: their parent and step are read back, also where Pluto resolves an ancestor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.contract import Comparison, LoadedRun
+from neptune_exporter.model import SysAttribute
+from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.runs import SampleRun, float_series, parameter
+from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.rehearsal.runs import Run
+from neptune_exporter_pluto.sink import PlutoSink
+
+from .conftest import MakeSink
+from .killed_load import KEY
+
+
+def run_of(name: str, steps: range, parent: str | None = None, fork_step: float = 0.0) -> SampleRun:
+    run = SampleRun(
+        replace(KEY, run_id=name), (float_series("loss", ((float(step), 1.0) for step in steps)),)
+    )
+    if parent is None:
+        return run
+    return run.plus(parameter(SysAttribute.FORK_PARENT, parent), parameter(SysAttribute.FORK_STEP, fork_step))
+
+
+ROOT = run_of("root", range(10))
+CHILD = run_of("child", range(6, 12), "root", 5.0)
+EARLY = run_of("early", range(3, 6), "child", 2.0)
+"""Forked off its parent before that was forked off its own: Pluto takes the root for its parent."""
+
+
+def load(sink: PlutoSink, runs: Sequence[SampleRun]) -> dict[str, int]:
+    """Ids in Pluto by Neptune's; parents come first."""
+    loaded: dict[str, LoadedRun] = {}
+    for run in map(MemoryRun, runs):
+        parent = run.parent()
+        loaded[run.key.run_id] = sink.load(run, loaded.get(parent.run_id) if parent else None)
+    return {name: int(run.target_id) for name, run in loaded.items()}
+
+
+def fork_lines(sink: PlutoSink, run: SampleRun) -> list[tuple[str, str, str]]:
+    found: list[Comparison] = [c for c in sink.verify(MemoryRun(run)) if c.item == "fork"]
+    return [(c.verdict.value, c.expected, c.found) for c in found]
+
+
+def test_parent_and_step_are_equal(make_sink: MakeSink) -> None:
+    sink = make_sink()
+    ids = load(sink, [ROOT, CHILD])
+    text = f"run {ids['root']} at step 5"
+    assert fork_lines(sink, CHILD) == [("=", text, text)]
+    assert fork_lines(sink, ROOT) == []
+
+
+def test_an_ancestor_that_the_step_belongs_to_is_the_parent(
+    server: RehearsalServer, make_sink: MakeSink
+) -> None:
+    sink = make_sink()
+    ids = load(sink, [ROOT, CHILD, EARLY])
+    assert server.runs.by_id[ids["early"]].parent is server.runs.by_id[ids["root"]]
+    text = f"run {ids['root']} at step 2"
+    assert fork_lines(sink, EARLY) == [("=", text, text)]
+
+
+def no_parent(child: Run, root: Run) -> None:
+    child.parent = child.fork_step = None
+
+
+def other_step(child: Run, root: Run) -> None:
+    child.fork_step = 4
+
+
+def other_parent(child: Run, root: Run) -> None:
+    child.parent = child
+
+
+def parent_of_root(child: Run, root: Run) -> None:
+    root.parent, root.fork_step = child, 1
+
+
+@pytest.mark.parametrize(
+    ("change", "run", "verdict"),
+    [
+        (no_parent, CHILD, "-"),
+        (other_step, CHILD, "*"),
+        (other_parent, CHILD, "*"),
+        (parent_of_root, ROOT, "+"),
+    ],
+)
+def test_a_change_is_found(
+    server: RehearsalServer,
+    make_sink: MakeSink,
+    change: Callable[[Run, Run], None],
+    run: SampleRun,
+    verdict: str,
+) -> None:
+    sink = make_sink()
+    ids = load(sink, [ROOT, CHILD])
+    change(server.runs.by_id[ids["child"]], server.runs.by_id[ids["root"]])
+    assert [line[0] for line in fork_lines(sink, run)] == [verdict]
+
+
+def test_a_fork_without_its_parent_is_a_told_loss(make_sink: MakeSink) -> None:
+    sink = make_sink()
+    load(sink, [CHILD])
+    assert [line[0] for line in fork_lines(sink, CHILD)] == ["~"]
+
+
+def test_another_machine_cannot_know_the_parent(make_sink: MakeSink, tmp_path: Path) -> None:
+    load(make_sink(), [ROOT, CHILD])
+    other = make_sink(base_dir=tmp_path / "other machine")
+    assert [line[0] for line in fork_lines(other, CHILD)] == ["?"]
