@@ -135,8 +135,15 @@ class StoredRun(ExportedRun):
         return self.receipt.types if self.receipt else self.tally.types()
 
     def time_span(self) -> tuple[datetime | None, datetime | None]:
-        counted = self.receipt or self.tally
-        return counted.first_time, counted.last_time
+        if self.receipt:
+            return self.receipt.first_time, self.receipt.last_time
+        return scan.time_span(self.parts)
+
+    def row_count(self) -> int:
+        """How many rows it has; of another tool's export, those without a value included."""
+        if self.receipt:
+            return sum(count.rows for count in self.receipt.types.values())
+        return sum(part.rows for part in self.parts)
 
     def steps(self) -> StepStatistics:
         """Of all series together."""

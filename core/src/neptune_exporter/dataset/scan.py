@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -31,6 +31,22 @@ def tally(parts: Iterable[Part]) -> Tally:
         for group in range(part.metadata.num_row_groups):
             _tally_group(result, part, group)
     return result
+
+
+def time_span(parts: Iterable[Part]) -> tuple[datetime | None, datetime | None]:
+    """The first and the last time of the rows of one run, mostly from footers.
+
+    Raises:
+        DatasetError: a part is missing or damaged.
+    """
+    result = Tally()
+    for part in parts:
+        for group in range(part.metadata.num_row_groups):
+            doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
+            if doubtful or not _time_range(result, part, group):
+                for batch in _read(part, group, ["timestamp"], doubtful):
+                    result.add_times(batch.column("timestamp"))
+    return result.first_time, result.last_time
 
 
 def fork(parts: Iterable[Part]) -> Fork | None:
@@ -85,11 +101,15 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
         result.add_files(rows, None)
     if not columns:
         return
+    for batch in _read(part, group, columns, doubtful):
+        _tally_batch(result, batch, columns, None if single is None else single[1])
+
+
+def _read(part: Part, group: int, columns: list[str], doubtful: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a group that have a value."""
     leaves = {"histogram_value": "histogram_value.type"}
     for batch in part.read_group(group, columns + [leaves.get(name, name) for name in doubtful], _ROWS):
-        if doubtful:
-            batch = batch.filter(has_value(batch, doubtful))
-        _tally_batch(result, batch, columns, None if single is None else single[1])
+        yield batch.filter(has_value(batch, doubtful)) if doubtful else batch
 
 
 def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind: str | None) -> None:

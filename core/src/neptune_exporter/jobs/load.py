@@ -279,7 +279,7 @@ class _Load:
                 into = self._result.already_loaded if loaded.already_loaded else self._result.loaded
                 into.append((run.key, loaded))
                 self._result.losses.extend(loaded.losses)
-                rows = 0 if loaded.already_loaded else sum(c.rows for c in run.counts().values())
+                rows = 0 if loaded.already_loaded else run.row_count()
                 self._progress.advance(runs=1, rows=rows)
             self._release(run.key)
 

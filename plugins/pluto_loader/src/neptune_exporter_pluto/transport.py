@@ -71,6 +71,8 @@ class Transport:
             headers={"User-Agent": "neptune-exporter-pluto"},
             follow_redirects=False,
             trust_env=not local,
+            # Shared: for each proxy that the environment names, httpx would read all certificates anew.
+            verify=httpx.create_ssl_context(trust_env=not local),
         )
         # It tells every address at INFO, and a presigned one is as good as a key for an hour.
         logging.getLogger("httpx").setLevel(logging.WARNING)
