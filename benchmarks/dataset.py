@@ -8,7 +8,6 @@ Ratios come from one process and one set of rows; memory from processes of their
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from _memory import peak_megabytes
 
 from neptune_exporter.contract import AttributeSelection, SourceRun
 from neptune_exporter.dataset import Dataset, summarise
@@ -124,7 +124,7 @@ def in_process(part: str, folder: Path, points: int) -> None:
 
 
 def run_part(part: str, folder: Path, points: int) -> None:
-    at_start, start = peak(), time.process_time()
+    at_start, start = peak_megabytes(), time.process_time()
     dataset = Dataset(folder / "data", folder / "files")
     if part == "summary":
         summary = summarise(dataset)
@@ -143,18 +143,7 @@ def run_part(part: str, folder: Path, points: int) -> None:
         size = sum(p.bytes for p in receipt.parts)
         what = f"{part} {points:,} points in {len(receipt.parts)} parts, {size / points:.2f} bytes each"
     seconds = time.process_time() - start
-    print(f"{what}: {seconds:.2f} CPU seconds, {peak():.0f} MB at most ({at_start:.0f} MB before)")
-
-
-def peak() -> float:
-    """The most memory that this process ever held, in MB.
-
-    `ru_maxrss` counts what the parent held when it started this one, so Linux is asked elsewhere.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        return next(int(line.split()[1]) / 1e3 for line in status.open() if line.startswith("VmHWM"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"{what}: {seconds:.2f} CPU seconds, {peak_megabytes():.0f} MB at most ({at_start:.0f} MB before)")
 
 
 def series_by_series(points: int) -> Iterator[pa.RecordBatch]:

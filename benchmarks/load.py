@@ -18,7 +18,6 @@ import argparse
 import itertools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
+from _memory import peak_megabytes
 
 from neptune_exporter.contract import LoadOptions, Secret
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
@@ -343,15 +343,6 @@ def run_part(folder: str, url: str, key: str) -> None:
     peak = peak_megabytes()
     what = ", ".join(f"{count:,} {name}" for name, count in result.counts.items() if count)
     print(f"{peak:7.0f} MB peak {took:8.1f} s: {what}")
-
-
-def peak_megabytes() -> float:
-    """Of this process alone: `ru_maxrss` of a child begins with the peak of its parent."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(each for each in status.read_text().splitlines() if each.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

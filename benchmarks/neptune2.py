@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from _memory import peak_megabytes
 
 SHAPES = {"one run of 20 × 50,000": (1, 20, 50_000), "100 runs of 10 × 1,000": (100, 10, 1_000)}
 MEMORY = {"one run of 20 × 1,000,000": (1, 20, 1_000_000), "10,000 runs of 2 × 20": (10_000, 2, 20)}
@@ -44,7 +45,7 @@ def main() -> None:
     if arguments.export_from:
         with tempfile.TemporaryDirectory() as folder:
             export(arguments.export_from, Path(folder), 4)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        print(f"{peak_megabytes():.0f}")
         return
     if arguments.only != "memory":
         for label, shape in SHAPES.items():

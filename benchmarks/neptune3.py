@@ -4,19 +4,19 @@
 
 Four numbers for each shape, in points a second, from one process:
 - export: `export_runs` into a dataset, listing, parquet and receipts included
-- limit: the same requests made directly, one after the other, the answers decoded into Arrow by the
-  exporter's own decoder and thrown away
-- library: as `limit`, decoded by the protobuf library
+- limit: the same requests made directly, one after the other, the points decoded into Arrow by the
+  exporter's own decoder, and the answers thrown away
+- library: as `limit`, the points decoded by the protobuf library
 - public: `neptune_query.runs.fetch_metrics` with times, melted into rows and thrown away
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from _memory import peak_megabytes
 
 SHAPES = {"one run of 20 × 250,000": (1, 20, 250_000), "200 runs of 20 × 1,000": (200, 20, 1_000)}
 MEMORY = {"one run of 20 × 1,000,000": (1, 20, 1_000_000), "10,000 runs of 5 × 20": (10_000, 5, 20)}
@@ -41,7 +43,7 @@ def main() -> None:
     if arguments.export_from:
         with tempfile.TemporaryDirectory() as folder:
             export(arguments.export_from, Path(folder), arguments.workers)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        print(f"{peak_megabytes():.0f}")
         return
     if arguments.only != "memory":
         for label, shape in SHAPES.items():
@@ -84,13 +86,13 @@ def compare(
     from neptune_exporter_neptune3 import points as points_module
     from neptune_exporter_neptune3.points import decode
 
-    bodies = requests_of(token)
+    requests = requests_of(token)
     kept = tempfile.TemporaryDirectory()  # deleting takes time, and makes ext4 search long for new inodes
     folders = (Path(kept.name, str(n)) for n in itertools.count())
     ways: dict[str, Callable[[], None]] = {
         "export": lambda: export(token, next(folders), workers),
-        "limit": lambda: replay(token, bodies, decode),
-        "library": lambda: replay(token, bodies, points_module._with_protobuf),
+        "limit": lambda: replay(token, requests, decode),
+        "library": lambda: replay(token, requests, points_module._with_protobuf),
         "public": lambda: public(token, shape),
     }
     best: dict[str, float] = {}
@@ -103,7 +105,7 @@ def compare(
                 best[name] = min(seconds, best.get(name, seconds))
     kept.cleanup()
     speed = {name: points / seconds for name, seconds in best.items()}
-    print(f"{label}, {len(bodies)} requests:")
+    print(f"{label}, {len(requests)} requests:")
     for name, value in speed.items():
         print(f"  {name:7} {value:12,.0f} points/s")
     for name in list(ways)[1:]:
@@ -123,35 +125,53 @@ def export(token: str, folder: Path, workers: int) -> None:
     assert result.complete, result
 
 
-def requests_of(token: str) -> list[dict[str, Any]]:
-    """What an export asks for: the bodies of its requests for points."""
+Request = tuple[str, tuple[Any, ...]]
+"""A method of the client and what it is called with."""
+
+
+def requests_of(token: str) -> list[Request]:
+    """What an export asks for: runs, attributes and points."""
     from neptune_exporter_neptune3.client import Answer, Client
 
-    bodies: list[dict[str, Any]] = []
-    floats = Client.floats
+    requests: list[Request] = []
+    methods = {name: getattr(Client, name) for name in ("search", "attributes", "floats")}
 
-    def recording(self: Client, body: Any) -> Answer:
-        bodies.append(json.loads(json.dumps(body)))
-        return floats(self, body)
+    def recording(name: str) -> Callable[..., Answer]:
+        def method(self: Client, *arguments: Any) -> Answer:
+            requests.append((name, copy.deepcopy(arguments)))
+            answer: Answer = methods[name](self, *arguments)
+            return answer
 
-    Client.floats = recording  # type: ignore[method-assign]
+        return method
+
     try:
+        for name in methods:
+            setattr(Client, name, recording(name))
         with tempfile.TemporaryDirectory() as folder:
             export(token, Path(folder), 1)
     finally:
-        Client.floats = floats  # type: ignore[method-assign]
-    return bodies
+        for name, method in methods.items():
+            setattr(Client, name, method)
+    return requests
 
 
-def replay(token: str, bodies: list[dict[str, Any]], decode: Callable[[bytes], Any]) -> None:
+def replay(token: str, requests: list[Request], decode: Callable[[bytes], Any]) -> None:
     import pyarrow as pa
 
     from neptune_exporter.contract import Secret
-    from neptune_exporter_neptune3.client import Client
+    from neptune_exporter_neptune3 import client as messages
 
-    client = Client(Secret(token), 60)
-    for body in bodies:
-        for series in decode(client.floats(body).content):
+    parse = {
+        "search": messages.ProtoLeaderboardEntriesSearchResultDTO.FromString,
+        "attributes": messages.ProtoQueryAttributesResultDTO.FromString,
+    }
+    client = messages.Client(Secret(token), 60)
+    for name, arguments in requests:
+        content = getattr(client, name)(*arguments).content
+        if name != "floats":
+            parse[name](content)
+            continue
+        for series in decode(content):
             pa.RecordBatch.from_arrays(
                 [
                     pa.array(series.points.times).view(pa.timestamp("ms", "UTC")),
