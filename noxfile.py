@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -38,6 +39,10 @@ nox.options.sessions = ["lint", "typing", "tests", "plugin", "demo"]
 # Every environment is new: where bytecode may not be written, each of the many Pythons that a session starts
 # would compile what it imports, which takes several times as long as running it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A shell has what it starts in the background ignore Ctrl-C, down to the commands that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # pyenv keeps interpreters off PATH until they are chosen; here all of them are wanted.
 _pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
