@@ -158,20 +158,16 @@ def requests_of(token: str) -> list[Request]:
 def replay(token: str, requests: list[Request], decode: Callable[[bytes], Any]) -> None:
     import pyarrow as pa
 
-    from neptune_exporter.contract import Secret
-    from neptune_exporter_neptune3 import client as messages
+    from neptune_exporter.contract import Patience, Secret
+    from neptune_exporter_neptune3.api import Api
+    from neptune_exporter_neptune3.client import Client
 
-    parse = {
-        "search": messages.ProtoLeaderboardEntriesSearchResultDTO.FromString,
-        "attributes": messages.ProtoQueryAttributesResultDTO.FromString,
-    }
-    client = messages.Client(Secret(token), 60)
+    api = Api(Client(Secret(token), 60), Patience(0))
     for name, arguments in requests:
-        content = getattr(client, name)(*arguments).content
         if name != "floats":
-            parse[name](content)
+            getattr(api, name)(*arguments)
             continue
-        for series in decode(content):
+        for series in api.floats(*arguments, decode, again=False):
             pa.RecordBatch.from_arrays(
                 [
                     pa.array(series.points.times).view(pa.timestamp("ms", "UTC")),
@@ -180,7 +176,7 @@ def replay(token: str, requests: list[Request], decode: Callable[[bytes], Any]) 
                 ],
                 ["timestamp", "step", "value"],
             )
-    client.close()
+    api.close()
 
 
 def public(token: str, shape: tuple[int, int, int]) -> None:
