@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from neptune_exporter.contract import Comparison, LoadedRun
+from neptune_exporter.contract import AuthenticationError, Comparison, LoadedRun
 from neptune_exporter.model import SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
+from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.rehearsal import RehearsalServer
 from neptune_exporter_pluto.rehearsal.runs import Run
 from neptune_exporter_pluto.sink import PlutoSink
+from neptune_exporter_pluto.state import Journal
 
 from .conftest import MakeSink
 from .killed_load import KEY
@@ -115,3 +118,71 @@ def test_another_machine_cannot_know_the_parent(make_sink: MakeSink, tmp_path: P
     load(make_sink(), [ROOT, CHILD])
     other = make_sink(base_dir=tmp_path / "other machine")
     assert [line[0] for line in fork_lines(other, CHILD)] == ["?"]
+
+
+def test_a_parent_that_got_further_changes_nothing(make_sink: MakeSink) -> None:
+    """The fork is compared with the one that was sent, not with what the parent would give today."""
+    sink = make_sink()
+    beyond = run_of("child", range(6, 12), "root", 50.0)
+    ids = load(sink, [ROOT, beyond])
+    note_last_step(sink, ROOT, 50)
+    text = f"run {ids['root']} at step 9"
+    assert fork_lines(sink, beyond) == [("=", text, text)]
+
+
+def note_last_step(sink: PlutoSink, run: SampleRun, step: int) -> None:
+    """As though a later load of the run, into the same run of Pluto, had had more steps."""
+    target = sink.session.target(run.key.project_id)
+    journal = Journal.of(sink.session.settings.base_dir, target, run.key).open()
+    assert journal.current is not None and journal.current.loaded is not None
+    journal.note("loaded", result={**journal.current.loaded, "last_step": step})
+    journal.close()
+
+
+def test_a_child_follows_a_parent_that_was_loaded_anew(server: RehearsalServer, make_sink: MakeSink) -> None:
+    """Also one that was proven: the run that it is forked off is not its parent any more."""
+    sink, changed = make_sink(), ROOT.plus(parameter("lr", 0.1))
+    before = load(sink, [ROOT, CHILD])
+    assert fork_lines(sink, CHILD)[0][0] == "="
+    after = load(sink, [changed, CHILD])
+    assert after["child"] != before["child"]
+    assert SUPERSEDED_TAG in server.runs.by_id[before["child"]].tags
+    text = f"run {after['root']} at step 5"
+    assert fork_lines(sink, CHILD) == [("=", text, text)]
+    assert load(make_sink(), [changed, CHILD]) == after
+
+
+def test_verify_tells_of_a_parent_that_was_loaded_anew(make_sink: MakeSink) -> None:
+    sink = make_sink()
+    before = load(sink, [ROOT, CHILD])
+    anew = load(sink, [ROOT.plus(parameter("lr", 0.1))])
+    found, wanted = f"run {before['root']} at step 5", f"run {anew['root']} at step 5"
+    assert fork_lines(sink, CHILD) == [("*", wanted, found)]
+
+
+@pytest.mark.parametrize("path", ["/api/runs/status/update", "/ingest/metrics"])
+def test_a_refused_fork_is_told_by_the_load_that_ends(
+    server: RehearsalServer, make_sink: MakeSink, path: str
+) -> None:
+    """Also where that is not the one that created the run: before its creation was noted, or after it."""
+    parent = LoadedRun("999")  # Pluto has no such run
+    server.fail(Fault(path, status=401))
+    with pytest.raises(AuthenticationError):
+        make_sink(visible_within=0.1).load(MemoryRun(CHILD), parent)
+    assert [run.parent for run in server.runs.by_id.values()] == [None]
+    sink = make_sink(visible_within=0.1)
+    assert [loss.reason for loss in sink.load(MemoryRun(CHILD), parent).losses] == ["fork-not-native"]
+    assert [line[0] for line in fork_lines(sink, CHILD)] == ["~"]
+    assert len(server.runs.by_id) == 1
+
+
+@pytest.mark.parametrize("path", ["/api/runs/status/update", "/ingest/metrics"])
+def test_a_fork_that_was_made_is_no_loss_for_a_load_that_does_not_know_the_parent(
+    server: RehearsalServer, make_sink: MakeSink, path: str
+) -> None:
+    parent = make_sink().load(MemoryRun(ROOT), None)
+    state = {"base_dir": make_sink().session.settings.base_dir / "another"}
+    server.fail(Fault(path, status=401))
+    with pytest.raises(AuthenticationError):
+        make_sink(**state).load(MemoryRun(CHILD), parent)
+    assert not make_sink(**state).load(MemoryRun(CHILD), None).losses

@@ -13,7 +13,7 @@ from neptune_exporter_pluto.forks import native_fork
 from neptune_exporter_pluto.lifecycle import Found
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.session import ContentOptions, Session
-from neptune_exporter_pluto.state import Journal, Progress, Target
+from neptune_exporter_pluto.state import Fork, Journal, Progress, Target, fork_record
 from neptune_exporter_pluto.steps import Multiplier
 
 _MOST_GENERATIONS = 100
@@ -47,32 +47,39 @@ class Creation:
         """
         api = self.session.api
         fork = native_fork(self.session, self.run, self.target, self.multiplier, parent)
-        if fork is None and self.run.parent() is not None:
-            self.losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
         for _ in range(_MOST_GENERATIONS):
             now = self.journal.current
             assert now is not None
             if now.run_id is not None:
                 if now.reopened:
                     lifecycle.describe(api, now.run_id, self.facts, self._section(now))
-                return Elsewhere(now.run_id, now.url) if now.elsewhere else None
-            created = lifecycle.create(
+                if now.elsewhere:
+                    return Elsewhere(now.run_id, now.url)
+                self._tell_fork(now.fork if now.fork_noted else fork)
+                return None
+            created, sent = lifecycle.create(
                 api,
                 self.target.project,
                 now.external_id,
                 self.facts,
                 fork,
-                self.losses,
                 self.session.settings.visible_within,
             )
             failpoint("pluto.run-created")
-            found = Found.of(api.details(self.target.project, created.run_id)) if created.resumed else None
+            details = api.details(self.target.project, created.run_id) if created.resumed else {}
+            found = Found.of(details) if created.resumed else None
             if found is None or found.mark in ("", now.mark):
                 # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at
                 # ended ones.
                 api.set_status(created.run_id, self.facts.status, self.facts.ended)
                 lifecycle.describe(api, created.run_id, self.facts, self._section(now))
-                self.journal.note("run", run_id=created.run_id, url=created.url)
+                if (
+                    "forkedFromRunId" in details
+                ):  # it was created before a kill, and this request forked nothing
+                    made = Fork.of(details)
+                    sent = made and (sent or made)
+                self.journal.note("run", run_id=created.run_id, url=created.url, **fork_record(sent))
+                self._tell_fork(sent)
                 failpoint("pluto.run-noted")
                 return None
             if self._is_loaded_by_another(found, created.run_id):
@@ -80,6 +87,10 @@ class Creation:
                 return Elsewhere(created.run_id, created.url)
             begin(now.number + 1)
         raise SinkError(f"{self.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
+
+    def _tell_fork(self, sent: Fork | None) -> None:
+        if sent is None and self.run.parent() is not None:
+            self.losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
 
     def _is_loaded_by_another(self, found: Found, run_id: int) -> bool:
         """Whether another machine's run is whole and the same. Asking for it has made it RUNNING."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 from neptune_exporter.contract import ExportedRun, LoadedRun
-from neptune_exporter_pluto.lifecycle import Fork
 from neptune_exporter_pluto.session import Session
-from neptune_exporter_pluto.state import Journal, Target
+from neptune_exporter_pluto.state import Fork, Journal, Target
 from neptune_exporter_pluto.steps import Multiplier
+
+
+def parent_replaced(sent: Fork | None, wanted: Fork | None) -> bool:
+    """Whether the run of Pluto that a run was forked off is not its parent any more: that was loaded anew."""
+    return sent is not None and wanted is not None and sent.parent_run_id != wanted.parent_run_id
 
 
 def native_fork(

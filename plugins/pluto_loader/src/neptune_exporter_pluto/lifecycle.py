@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 
 from neptune_exporter.contract import SinkError
-from neptune_exporter.model import SysAttribute
+from neptune_exporter.interruption import pause
 from neptune_exporter_pluto.api import CreatedRun, PlutoApi
 from neptune_exporter_pluto.config import SECTION, pieces
 from neptune_exporter_pluto.facts import RunFacts
-from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.state import Fork
 from neptune_exporter_pluto.transport import RefusedError
 
 LOADING, COMPLETE, SUPERSEDED = "loading", "complete", "superseded"
@@ -23,14 +23,6 @@ SUPERSEDED_TAG = "neptune-exporter:superseded"
 _POLL = 0.5
 _MOST_TRIES = 3
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Fork:
-    """Where a run branched off: the parent's run in Pluto, and a step that it has reached."""
-
-    parent_run_id: int
-    step: int
 
 
 @dataclass(frozen=True)
@@ -63,12 +55,14 @@ def create(
     external_id: str,
     facts: RunFacts,
     fork: Fork | None,
-    losses: LossBook,
     patience: float,
-) -> CreatedRun:
+) -> tuple[CreatedRun, Fork | None]:
     """Create the run with its times and tags, or find the one that has the external id.
 
     Without any config: Pluto would merge it into that of a run that is already there.
+
+    Returns:
+        The run, and the fork that it was asked for with: None if Pluto refused it.
     """
     body: dict[str, Any] = {
         "runName": facts.name,
@@ -80,7 +74,7 @@ def create(
         body |= {"createdAt": facts.created, "updatedAt": facts.ended}
     what = f"creating run {facts.name!r} in project {project!r}"
     if fork is None:
-        return api.create_run(body, what)
+        return api.create_run(body, what), None
     forked = body | {
         "forkRunId": fork.parent_run_id,
         "forkStep": fork.step,
@@ -91,15 +85,14 @@ def create(
     deadline = time.monotonic() + patience
     while True:
         try:
-            return api.create_run(forked, what)
+            return api.create_run(forked, what), fork
         except RefusedError as error:
             if error.status != 400 or "fork" not in error.text.lower():
                 raise
             if time.monotonic() >= deadline:
                 _log.warning("%s: Pluto refuses the fork: %s", what, error)
-                losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
-                return api.create_run(body, what)
-        time.sleep(min(_POLL, max(patience / 20, 0.02)))
+                return api.create_run(body, what), None
+        pause(min(_POLL, max(patience / 20, 0.02)))
 
 
 def describe(api: PlutoApi, run_id: int, facts: RunFacts, section: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from neptune_exporter.contract import AuthenticationError, failpoint
+from neptune_exporter.interruption import pause
 from neptune_exporter_pluto.encode.text import lines_of
 from neptune_exporter_pluto.state import Journal, Progress
 from neptune_exporter_pluto.transport import OutOfPatienceError, UncertainError
@@ -131,7 +132,7 @@ def settled(read: Callable[[], int], wanted: int, patience: float) -> int:
     found, since = read(), time.monotonic()
     started = since
     while found != wanted and time.monotonic() - since < quiet and time.monotonic() - started < 4 * patience:
-        time.sleep(min(_POLL, max(quiet / 10, 0.02)))
+        pause(min(_POLL, max(quiet / 10, 0.02)))
         now = read()
         if now != found:
             found, since = now, time.monotonic()

@@ -23,6 +23,7 @@ from neptune_exporter_pluto.cachefile import cache_line
 from neptune_exporter_pluto.creation import Creation
 from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
 from neptune_exporter_pluto.facts import collect, external_id, run_name
+from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.kept import KeptRuns
 from neptune_exporter_pluto.loading import Outcome, RunLoad
 from neptune_exporter_pluto.losses import LossBook, LossCode
@@ -163,11 +164,15 @@ class PlutoSink(Sink):
                 self._begin(run, target, journal, "it was taken out of the list of loaded runs")
             elif now.fingerprint != run.fingerprint:
                 self._begin(run, target, journal, "its export has changed")
+            elif self._parent_replaced(now, run, parent, target):
+                self._begin(run, target, journal, "the run that it is forked off was loaded anew")
             elif self._is_there(run, target, journal, now):
                 self._kept_runs.look_at(now.loaded)
                 return _told_before(run, now)
         elif now is None or not self._goes_on(now, run):
             self._begin(run, target, journal, "it was begun with other options or another export")
+        elif self._parent_replaced(now, run, parent, target):
+            self._begin(run, target, journal, "the run that it is forked off was loaded anew")
         for _ in range(_MOST_ATTEMPTS):
             try:
                 outcome = self._into_pluto(run, parent, target, journal)
@@ -220,6 +225,15 @@ class PlutoSink(Sink):
     def _goes_on(self, now: Progress, run: ExportedRun) -> bool:
         """Whether an unfinished load is one of these rows with these options."""
         return now.fingerprint == run.fingerprint and now.content == self._content(self._multiplier(run))
+
+    def _parent_replaced(
+        self, now: Progress, run: ExportedRun, parent: LoadedRun | None, target: Target
+    ) -> bool:
+        if now.fork is None:
+            return False
+        return parent_replaced(
+            now.fork, native_fork(self._session, run, target, self._multiplier(run), parent)
+        )
 
     def _content(self, multiplier: Multiplier) -> str:
         settings = self._session.settings

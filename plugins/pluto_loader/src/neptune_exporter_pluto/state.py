@@ -40,6 +40,20 @@ class Target:
         return base / FOLDER / _readable(self.project, self.account, self.host, self.project)
 
 
+@dataclass(frozen=True)
+class Fork:
+    """Where a run branched off: the parent's run in Pluto, and a step that it has reached."""
+
+    parent_run_id: int
+    step: int
+
+    @classmethod
+    def of(cls, details: Mapping[str, Any]) -> Fork | None:
+        """What Pluto tells of a run. Steps up to the parent's own fork step belong to the parent's parent."""
+        parent, step = details.get("forkedFromRunId"), details.get("forkStep")
+        return None if parent is None or step is None else cls(int(parent), int(step))
+
+
 @dataclass
 class Progress:
     """What the journal says of one generation of a run: of one run in Pluto that it was loaded into."""
@@ -55,6 +69,10 @@ class Progress:
     """A random text that the run in Pluto carries too: this journal made it."""
     run_id: int | None = None
     url: str = ""
+    fork: Fork | None = None
+    """With what the run was created; None if it is no fork of Pluto's."""
+    fork_noted: bool = False
+    """Whether that is known: not of another machine's run, nor in journals of before it was noted."""
     elsewhere: bool = False
     """Another machine has loaded this run whole."""
     sent: dict[str, int] = field(default_factory=dict)
@@ -168,7 +186,8 @@ class Journal:
         records: list[Mapping[str, Any]] = [
             self._identity,
             _begin(now),
-            {"e": "elsewhere" if now.elsewhere else "run", "run_id": now.run_id, "url": now.url},
+            {"e": "elsewhere" if now.elsewhere else "run", "run_id": now.run_id, "url": now.url}
+            | (fork_record(now.fork) if now.fork_noted else {}),
             {"e": "loaded", "result": now.loaded},
         ]
         if now.proven is not None:
@@ -199,6 +218,8 @@ class Journal:
         if event in ("run", "elsewhere"):
             now.elsewhere = event == "elsewhere"
             now.run_id, now.url = record["run_id"], record["url"]
+            now.fork_noted = "fork" in record
+            now.fork = Fork(*record["fork"]) if record.get("fork") is not None else None
         elif event == "sending":
             now.sending[record["stream"]] = record["upto"]
         elif event == "sent":
@@ -230,6 +251,11 @@ class Journal:
             now.metric_bodies.clear()
         elif event == "proven":
             now.proven = record["equal"]
+
+
+def fork_record(fork: Fork | None) -> dict[str, Any]:
+    """For the note of a run: a parent's run and a step, or nothing."""
+    return {"fork": None if fork is None else [fork.parent_run_id, fork.step]}
 
 
 def _begin(progress: Progress) -> Mapping[str, Any]:

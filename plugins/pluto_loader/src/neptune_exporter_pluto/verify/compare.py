@@ -70,7 +70,7 @@ def compare(
     )
     try:
         yield from _facts(check)
-        yield from forks.compare_fork(check, target)
+        yield from forks.compare_fork(check, target, known)
         yield from _parameters(check)
         strings, lines = console.read_strings(check)
         try:

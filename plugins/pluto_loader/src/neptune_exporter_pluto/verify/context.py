@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from neptune_exporter.contract import Comparison, ExportedRun, Verdict
+from neptune_exporter.interruption import pause
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.losses import LossBook, LossCode
@@ -61,7 +62,7 @@ class Check:
     def patiently(self, read: Callable[[], _T], is_right: Callable[[_T], bool]) -> _T:
         """Read until it is right, or until all that was sent must be visible."""
         while not is_right(found := read()) and (left := self.deadline - time.time()) > 0:
-            time.sleep(min(0.5, left))
+            pause(min(0.5, left))
         return found
 
     def line(self, item: str, verdict: Verdict, expected: object = "", found: object = "") -> Comparison:

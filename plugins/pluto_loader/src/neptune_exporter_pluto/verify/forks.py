@@ -6,23 +6,28 @@ from collections.abc import Iterator
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.model import SysAttribute
-from neptune_exporter_pluto.forks import native_fork
-from neptune_exporter_pluto.lifecycle import Fork
+from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.losses import LossCode
-from neptune_exporter_pluto.state import Target
+from neptune_exporter_pluto.state import Fork, Progress, Target
 from neptune_exporter_pluto.verify.context import Check
 
 _MOST_ANCESTORS = 100
 
 
-def compare_fork(check: Check, target: Target) -> Iterator[Comparison]:
-    """Nothing for a run that is no fork on either side."""
-    found = _fork_of(check.details)
+def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterator[Comparison]:
+    """Nothing for a run that is no fork on either side.
+
+    Args:
+        known: What this machine's journal says of the run, if anything.
+    """
+    found = Fork.of(check.details)
     if check.run.parent() is None:
         if found is not None:
             yield check.line("fork", Verdict.EXTRA, "", _text(found))
         return
     wanted = native_fork(check.session, check.run, target, check.multiplier, None)
+    if known is not None and known.fork is not None and not parent_replaced(known.fork, wanted):
+        wanted = known.fork  # the parent may have got further since
     if check.told(LossCode.FORK_NOT_NATIVE, SysAttribute.FORK_PARENT) and found is None:
         yield check.line("fork", Verdict.LOST, check.run.parent(), "told in the config only")
     elif wanted is None or "forkedFromRunId" not in check.details:
@@ -36,15 +41,10 @@ def compare_fork(check: Check, target: Target) -> Iterator[Comparison]:
         yield check.line("fork", verdict, _text(wanted), _text(found))
 
 
-def _fork_of(details: dict[str, object]) -> Fork | None:
-    parent, step = details.get("forkedFromRunId"), details.get("forkStep")
-    return None if parent is None or step is None else Fork(int(str(parent)), int(str(step)))
-
-
 def _resolved(check: Check, fork: Fork) -> Fork:
     """What Pluto makes of it: steps up to the parent's own fork step belong to the parent's parent."""
     for _ in range(_MOST_ANCESTORS):
-        above = _fork_of(check.api.details(check.project, fork.parent_run_id))
+        above = Fork.of(check.api.details(check.project, fork.parent_run_id))
         if above is None or fork.step > above.step:
             break
         fork = Fork(above.parent_run_id, fork.step)
