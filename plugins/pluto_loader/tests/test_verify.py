@@ -23,7 +23,7 @@ from neptune_exporter.testing.runs import (
     string_series,
 )
 from neptune_exporter_pluto import api
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.rehearsal.files import object_key
 
 from .conftest import MakeSink
@@ -58,6 +58,17 @@ def test_everything_is_equal(make_sink: MakeSink) -> None:
         # What Pluto gives no way to read is not called equal.
         assert found["histograms"] == found["string series entries"] == found["notes"] == "?"
     assert found["files of model: bytes"] == found["text of the log lines"] == "="
+
+
+def test_several_series_are_read_at_once(make_sink: MakeSink, server: RehearsalServer) -> None:
+    """While Pluto takes its time for one, others have been answered."""
+    sink = make_sink(connections=2)
+    sink.load(MemoryRun(everything()), None)
+    answered = len(server.requests)
+    server.fail(faults.stalled(1.0, "/metrics/raw", times=1))
+    assert verdicts(sink, everything())["points of loss"] == "="
+    reads = [r for r in server.requests[answered:] if r.path.endswith("/metrics/raw")]
+    assert len(reads) == 2 and reads[1].at - reads[0].at > 0.5
 
 
 def test_losses_are_no_mismatch(make_sink: MakeSink) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     help="Compare this tracker with the dataset. Default: check the dataset itself.",
 )
 @opt.option("--full", is_flag=True, help="With --loader: compare every value, not only counts.")
+@opt.workers(2, "runs are compared with it")
 @opt.as_json
 @click.pass_context
 def verify(
@@ -44,6 +45,7 @@ def verify(
     runs: Sequence[str],
     loader: str | None,
     full: bool,
+    workers: int,
     as_json: bool,
 ) -> int:
     """Prove that a dataset is whole (receipts, checksums, files), or that a tracker holds what it holds.
@@ -72,7 +74,7 @@ def verify(
         if spec is None:
             result = verify_dataset(data_path, files_path, wanted, selection, progress)
         else:
-            job = LoadJobOptions(data_path, files_path, wanted, selection)
+            job = LoadJobOptions(data_path, files_path, wanted, selection, workers=workers)
             result = verify_sink(spec, settings, job, full=full, progress=progress)
     if not result.runs_checked and not result.findings:
         # A proof of nothing must not look like a proof.

@@ -68,8 +68,8 @@ class Comparison:
 class Sink(ABC):
     """Loads runs. Made by the factory of its `SinkSpec`; heavy imports happen there.
 
-    Unless `SinkCapabilities.max_workers` is 1, `load` is called from several threads
-    at once for different runs; a parent has always been loaded before its children.
+    Unless `SinkCapabilities.max_workers` is 1, `load` and `verify` are called from several
+    threads at once for different runs; a parent has always been loaded before its children.
     """
 
     def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:  # noqa: B027 - optional

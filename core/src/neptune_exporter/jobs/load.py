@@ -26,6 +26,7 @@ from neptune_exporter.contract import (
     failpoint,
 )
 from neptune_exporter.dataset import Dataset, StoredRun
+from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import parents_first, select_runs
 from neptune_exporter.jobs.waiting import first_done
@@ -121,7 +122,8 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
         for project_id, project_runs in _by_project(runs).items():
             _Load(spec, sink, options, progress, result).load(project_id, project_runs)
         if options.verify and spec.capabilities.verifies:
-            _verify_loaded(sink, runs, result, progress)
+            workers = most_workers(options.workers, spec.capabilities)
+            _verify_loaded(sink, runs, workers, result, progress)
         result.closing_report = sink.closing_report()
     finally:
         sink.close()
@@ -171,7 +173,7 @@ class _Load:
     ) -> None:
         self._capabilities = spec.capabilities
         self._sink = sink
-        self._workers = max(1, min(options.workers, spec.capabilities.max_workers or options.workers))
+        self._workers = most_workers(options.workers, spec.capabilities)
         self._progress = progress
         self._result = result
         self._outcome: dict[RunKey, LoadedRun | None] = {}
@@ -284,17 +286,16 @@ class _Load:
             self._release(run.key)
 
 
-def _verify_loaded(sink: Sink, runs: list[StoredRun], result: LoadResult, progress: Progress) -> None:
-    arrived = {key for key, _ in result.loaded}
+def _verify_loaded(
+    sink: Sink, runs: list[StoredRun], workers: int, result: LoadResult, progress: Progress
+) -> None:
+    keys = {key for key, _ in result.loaded}
+    arrived = [run for run in runs if run.key in keys and run.complete]
     progress.start("check what arrived", len(arrived))
-    for run in runs:
-        if run.key not in arrived or not run.complete:
-            continue
-        try:
-            result.comparisons.extend(sink.verify(run))
-        except AuthenticationError:
-            raise
-        except NeptuneExporterError as error:
-            result.failed.append((run.key, f"loaded, but could not be checked: {error}"))
+    for run, found in compare_runs(sink, arrived, workers, lambda run: list(sink.verify(run))):
+        if isinstance(found, NeptuneExporterError):
+            result.failed.append((run.key, f"loaded, but could not be checked: {found}"))
+        else:
+            result.comparisons.extend(found)
         progress.advance(runs=1)
     progress.finish()

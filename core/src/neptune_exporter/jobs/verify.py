@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neptune_exporter.contract import (
-    AuthenticationError,
     Comparison,
     NeptuneExporterError,
     RunSelection,
     SinkSpec,
     UsageError,
 )
-from neptune_exporter.dataset import Dataset, Finding, verify
+from neptune_exporter.dataset import Dataset, Finding, StoredRun, verify
+from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions, check_parts
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import select_runs
@@ -96,16 +96,19 @@ def verify_sink(
     runs = select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
     sink = spec.factory(settings, options.load)
     progress.start("compare with the target", len(runs))
+
+    def compare(run: StoredRun) -> list[Comparison]:
+        if full:
+            check_parts(run)
+        return list(sink.verify(run, full=full))
+
     try:
-        for run in runs:
-            try:
-                if full:
-                    check_parts(run)
-                result.comparisons.extend(sink.verify(run, full=full))
-            except AuthenticationError:
-                raise
-            except NeptuneExporterError as error:
-                result.failed.append((run.key, str(error)))
+        workers = most_workers(options.workers, spec.capabilities)
+        for run, found in compare_runs(sink, runs, workers, compare):
+            if isinstance(found, NeptuneExporterError):
+                result.failed.append((run.key, str(found)))
+            else:
+                result.comparisons.extend(found)
             result.runs_checked += 1
             progress.advance(runs=1)
     finally:

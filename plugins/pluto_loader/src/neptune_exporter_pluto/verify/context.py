@@ -59,10 +59,18 @@ class Check:
         mine = (loss for loss in self.declared if loss["attribute_path"] == path)
         return sum(int(loss["count"]) for loss in mine if loss["reason"] == code.value)
 
-    def patiently(self, read: Callable[[], _T], is_right: Callable[[_T], bool]) -> _T:
-        """Read until it is right, or until all that was sent must be visible."""
-        while not is_right(found := read()) and (left := self.deadline - time.time()) > 0:
+    def patiently(
+        self, read: Callable[[], _T], is_right: Callable[[_T], bool], first: Callable[[], _T] | None = None
+    ) -> _T:
+        """Read until it is right, or until all that was sent must be visible.
+
+        Args:
+            first: Gives what was read ahead, the first time.
+        """
+        found = (first or read)()
+        while not is_right(found) and (left := self.deadline - time.time()) > 0:
             pause(min(0.5, left))
+            found = read()
         return found
 
     def line(self, item: str, verdict: Verdict, expected: object = "", found: object = "") -> Comparison:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,16 +46,44 @@ def compare_points(check: Check) -> Iterator[Comparison]:
             stream.take(rows)
         names = stream.names(check.names)
         tallies: dict[int, _Tally] = {}
-        reached: dict[int, int] = {}
-        for points, last in _segments(stream.windows(_WINDOW_POINTS)):
-            number = int(points.series[0])
-            low, high = reached.get(number, 0), None if last else int(points.step[-1])
-            _compare(check, names[number], points, low, high, tallies.setdefault(number, _Tally()))
-            reached[number] = int(points.step[-1]) + 1
+        for piece, reading in _read_ahead(check, names, _pieces(stream.windows(_WINDOW_POINTS))):
+            _compare(check, names[piece.series], piece, reading, tallies.setdefault(piece.series, _Tally()))
         for number, path in enumerate(stream.paths):
             yield _line(check, path, tallies.get(number, _Tally()))
     finally:
         stream.close()
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The points of one series from a step to a step."""
+
+    series: int
+    points: Points
+    low: int
+    high: int | None
+    """None: to the end of the series."""
+
+
+def _pieces(windows: Iterator[Points]) -> Iterator[_Piece]:
+    reached: dict[int, int] = {}
+    for points, last in _segments(windows):
+        series, end = int(points.series[0]), int(points.step[-1])
+        yield _Piece(series, points, reached.get(series, 0), None if last else end)
+        reached[series] = end + 1
+
+
+def _read_ahead(
+    check: Check, names: Sequence[str], pieces: Iterator[_Piece]
+) -> Iterator[tuple[_Piece, Future[Points]]]:
+    """Each piece with what Pluto has of it. As many are read at once as there are connections."""
+    under_way: deque[tuple[_Piece, Future[Points]]] = deque()
+    for piece in pieces:
+        future = check.session.senders.submit(_read, check, names[piece.series], piece.low, piece.high)
+        under_way.append((piece, future))
+        if len(under_way) > check.session.settings.connections:
+            yield under_way.popleft()
+    yield from under_way
 
 
 def _segments(windows: Iterator[Points]) -> Iterator[tuple[Points, bool]]:
@@ -72,16 +102,16 @@ def _segments(windows: Iterator[Points]) -> Iterator[tuple[Points, bool]]:
         yield held, True
 
 
-def _compare(check: Check, name: str, points: Points, low: int, high: int | None, tally: _Tally) -> None:
-    wanted = _newest(points)
+def _compare(check: Check, name: str, piece: _Piece, reading: Future[Points], tally: _Tally) -> None:
+    wanted = _newest(piece.points)
 
-    def read() -> Points:
-        return _newest(_read(check, name, low, high))
+    def read_again() -> Points:
+        return _read(check, name, piece.low, piece.high)
 
     def is_right(found: Points) -> bool:
         return len(found) == len(wanted) and (not check.full or not _differences(wanted, found))
 
-    found = check.patiently(read, is_right)
+    found = check.patiently(read_again, is_right, first=reading.result)
     tally.expected += len(wanted)
     tally.found += len(found)
     if check.full:
@@ -111,13 +141,13 @@ def _newest(points: Points) -> Points:
 
 
 def _read(check: Check, name: str, low: int, high: int | None) -> Points:
-    """All stored rows of a range of steps, duplicates included."""
+    """What Pluto shows of a range of steps: of all stored rows the newest of each step."""
     pages: list[Points] = []
     while True:
         rows, more = check.api.raw_points(check.project, check.run_id, name, low, high)
         page = _points(rows)
         if not more:
-            return Points.joined([*pages, page])
+            return _newest(Points.joined([*pages, page]))
         last = page.step[-1]
         whole = page[page.step < last]
         if not len(whole):

@@ -1,0 +1,52 @@
+"""Comparing runs with what a target holds of them, several at once: each waits mostly for the target."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from neptune_exporter.contract import (
+    AuthenticationError,
+    Comparison,
+    NeptuneExporterError,
+    Sink,
+    SinkCapabilities,
+)
+from neptune_exporter.dataset import StoredRun
+from neptune_exporter.jobs.waiting import first_done
+
+
+def most_workers(asked: int, capabilities: SinkCapabilities) -> int:
+    """How many runs at once: as many as were asked for, unless the sink allows fewer."""
+    return max(1, min(asked, capabilities.max_workers or asked))
+
+
+def compare_runs(
+    sink: Sink, runs: Sequence[StoredRun], workers: int, compare: Callable[[StoredRun], Sequence[Comparison]]
+) -> Iterator[tuple[StoredRun, Sequence[Comparison] | NeptuneExporterError]]:
+    """What `compare` says of each run, or why it could not be compared, in the order of the runs.
+
+    Raises:
+        AuthenticationError: the credentials were refused.
+        KeyboardInterrupt: comparisons that were under way have ended.
+    """
+    left, running = deque(runs), deque[tuple[StoredRun, Future[Sequence[Comparison]]]]()
+    with ThreadPoolExecutor(workers) as executor:
+        try:
+            while left or running:
+                while left and len(running) < workers:
+                    run = left.popleft()
+                    running.append((run, executor.submit(compare, run)))
+                first_done([running[0][1]])
+                run, future = running.popleft()
+                try:
+                    yield run, future.result()
+                except AuthenticationError:
+                    raise
+                except NeptuneExporterError as error:
+                    yield run, error
+        except BaseException:
+            sink.interrupt()
+            executor.shutdown(wait=True, cancel_futures=True)
+            raise
