@@ -341,7 +341,8 @@ def test_ctrl_c_does_not_wait_as_long_as_pluto_asks(
     command = replace(command_line, seconds=20.0)
     done = command.run_until_interrupted(is_asked, *arguments, "--pluto-retry-for", "300")
     assert done.exit_code == 130
-    assert done.output.splitlines()[-1] == "interrupted; run the same command again to go on"
+    # Not always last: the signal may come while a thread starts, which tells of its 503 a little later.
+    assert "interrupted; run the same command again to go on" in done.output.splitlines()
     server.faults.clear()
     command_line.run(*LOAD)
     command_line.run(*VERIFY)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from neptune_exporter.contract import AuthenticationError, Comparison, LoadedRun
+from neptune_exporter.contract import AuthenticationError, Comparison, LoadedRun, LoadOptions
 from neptune_exporter.model import SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
@@ -186,3 +187,29 @@ def test_a_fork_that_was_made_is_no_loss_for_a_load_that_does_not_know_the_paren
     with pytest.raises(AuthenticationError):
         make_sink(**state).load(MemoryRun(CHILD), parent)
     assert not make_sink(**state).load(MemoryRun(CHILD), None).losses
+
+
+def test_a_fork_before_the_first_step_is_not_made_one_at_it(
+    server: RehearsalServer, make_sink: MakeSink
+) -> None:
+    """It shares nothing with its parent; in Pluto it would inherit the point at step 0."""
+    sink = make_sink()
+    before = run_of("child", range(3), "root", -1.0)
+    root = sink.load(MemoryRun(ROOT), None)
+    loaded = sink.load(MemoryRun(before), root)
+    assert [loss.reason for loss in loaded.losses] == ["fork-not-native"]
+    assert server.runs.by_id[int(loaded.target_id)].parent is None
+    assert [line[0] for line in fork_lines(sink, before)] == ["~"]
+
+
+def test_a_fork_step_that_is_rounded_down_is_told(make_sink: MakeSink) -> None:
+    sink = make_sink(LoadOptions(step_multiplier=Decimal(1)))
+    between = run_of("child", range(6, 12), "root", 5.5)
+    sink.prepare(KEY.project_id, [MemoryRun(ROOT), MemoryRun(between)])
+    root = sink.load(MemoryRun(ROOT), None)
+    loaded = sink.load(MemoryRun(between), root)
+    assert [(loss.reason, loss.attribute_path) for loss in loaded.losses] == [
+        ("fractional-step", SysAttribute.FORK_STEP)
+    ]
+    text = f"run {root.target_id} at step 5"
+    assert fork_lines(sink, between) == [("~", text, text)]

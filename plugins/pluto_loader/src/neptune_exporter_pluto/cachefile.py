@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -122,7 +123,8 @@ class LineOwners:
             self._owners, self._read = {}, 0
         new = list(itertools.islice(reversed(lines), len(lines) - self._read))
         for text in reversed(new):
-            record = orjson.loads(text)
-            self._owners.setdefault(record["line"], record["run"])
+            with suppress(ValueError, KeyError, TypeError):  # cut short by a full disk: it claims nothing
+                record = orjson.loads(text)
+                self._owners.setdefault(record["line"], record["run"])
         self._read = len(lines)
         return self._owners

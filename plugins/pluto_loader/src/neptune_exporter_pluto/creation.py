@@ -53,6 +53,7 @@ class Creation:
             if now.run_id is not None:
                 if now.reopened:
                     lifecycle.describe(api, now.run_id, self.facts, self._section(now))
+                    lifecycle.restore_tags(api, self.target.project, now.run_id, self.facts.tags)
                 if now.elsewhere:
                     return Elsewhere(now.run_id, now.url)
                 self._tell_fork(now.fork if now.fork_noted else fork)
@@ -91,6 +92,8 @@ class Creation:
     def _tell_fork(self, sent: Fork | None) -> None:
         if sent is None and self.run.parent() is not None:
             self.losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
+        elif sent is not None and not sent.exact:
+            self.losses.add(LossCode.FRACTIONAL_STEP, 1, SysAttribute.FORK_STEP)
 
     def _is_loaded_by_another(self, found: Found, run_id: int) -> bool:
         """Whether another machine's run is whole and the same. Asking for it has made it RUNNING."""

@@ -18,7 +18,10 @@ def parent_replaced(sent: Fork | None, wanted: Fork | None) -> bool:
 def native_fork(
     session: Session, run: ExportedRun, target: Target, multiplier: Multiplier, parent: LoadedRun | None
 ) -> Fork | None:
-    """From which run of Pluto a run is forked off; None if it is no fork or its parent may not be there.
+    """From which run of Pluto a run is forked off.
+
+    None: it is no fork, its parent may not be there, or it branched off at a step that Pluto does not have
+    (before 0, a fork shares nothing).
 
     Args:
         multiplier: Of the run's own steps.
@@ -37,5 +40,10 @@ def native_fork(
         return None
     told = known.loaded if known is not None and known.loaded is not None else {}
     last, of_parent = told.get("last_step"), told.get("multiplier")
-    step, _ = (multiplier if of_parent is None else Multiplier.of(Decimal(of_parent))).one(fork_step)
-    return Fork(run_id, step if last is None else min(step, int(last)))
+    scaled = (multiplier if of_parent is None else Multiplier.of(Decimal(of_parent))).one(fork_step)
+    if scaled is None:
+        return None
+    step, exact = scaled
+    if last is not None and step > int(last):  # it shares all that the parent has
+        return Fork(run_id, int(last))
+    return Fork(run_id, step, exact)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from neptune_exporter.contract import SinkError
 from neptune_exporter.interruption import pause
 from neptune_exporter_pluto.api import CreatedRun, PlutoApi
 from neptune_exporter_pluto.config import SECTION, pieces
-from neptune_exporter_pluto.facts import RunFacts
+from neptune_exporter_pluto.facts import MAX_TAGS, RunFacts
 from neptune_exporter_pluto.state import Fork
 from neptune_exporter_pluto.transport import RefusedError
 
@@ -104,6 +104,15 @@ def describe(api: PlutoApi, run_id: int, facts: RunFacts, section: Mapping[str, 
         api.merge_config(run_id, piece)
     if facts.notes:
         api.set_notes(run_id, facts.notes)
+
+
+def restore_tags(api: PlutoApi, project: str, run_id: int, tags: Sequence[str]) -> None:
+    """Give a run the tags that it lacks. It keeps those that somebody has added, as far as there is room."""
+    held = [str(tag) for tag in api.details(project, run_id).get("tags") or []]
+    if not set(tags) <= set(held):
+        is_grouped = any(tag.startswith("group:") for tag in tags)
+        others = [tag for tag in held if tag not in tags and not (is_grouped and tag.startswith("group:"))]
+        api.set_tags(run_id, [*tags, *others][:MAX_TAGS])
 
 
 def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int) -> None:

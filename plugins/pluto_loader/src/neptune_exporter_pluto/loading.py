@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.histogram_rows import HistogramStream
-from neptune_exporter_pluto.losses import LossBook
+from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import NameBook
 from neptune_exporter_pluto.once import OnceStream, StartAgainError, settled
 from neptune_exporter_pluto.points import PointSorter
@@ -34,6 +34,8 @@ from neptune_exporter_pluto.state import Journal
 from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.upload import Uploader
+
+_ONLY_A_LOAD_KNOWS = frozenset(map(str, (LossCode.FILE_LISTED_TWICE, LossCode.FORK_NOT_NATIVE)))
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,19 @@ class RunLoad:
             section["texts"] = texts
         if strings.console_lines:
             section["console"] = strings.console_lines
+        told = [loss_record(loss) for loss in self.losses.losses() if loss.reason in _ONLY_A_LOAD_KNOWS]
+        if told:
+            section["losses"] = [{**loss, "attribute_path": escaped(loss["attribute_path"])} for loss in told]
         return section
+
+
+def told_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Losses that a run's config tells: those that reading the rows again does not show."""
+    found: Any = details.get("config")
+    for key in (SECTION, "losses"):
+        found = found.get(key) if isinstance(found, dict) else None
+    for loss in found or []:
+        yield {**loss, "attribute_path": orjson.loads(f'"{loss["attribute_path"]}"')}
 
 
 def loss_record(loss: Loss) -> dict[str, Any]:

@@ -8,6 +8,7 @@ everything else it offers no way to know.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -52,7 +53,7 @@ class OnceStream:
         self._send = send
         self._total = total
         self._patience = patience
-        self._sent = self._progress.sent.get(kind, 0)
+        self._sent = sys.maxsize if self._progress.reopened else self._progress.sent.get(kind, 0)
         self._passed = 0
         self._held: list[pa.Array] = []
         self._held_bytes = 0

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 from neptune_exporter.contract import (
     Comparison,
@@ -20,12 +23,12 @@ from neptune_exporter.contract import (
 from neptune_exporter_pluto import lifecycle, metrics, verify
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.cachefile import cache_line
-from neptune_exporter_pluto.creation import Creation
+from neptune_exporter_pluto.creation import Creation, Elsewhere
 from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
 from neptune_exporter_pluto.facts import collect, external_id, run_name
 from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.kept import KeptRuns
-from neptune_exporter_pluto.loading import Outcome, RunLoad
+from neptune_exporter_pluto.loading import Outcome, RunLoad, loss_record, told_losses
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import digest
 from neptune_exporter_pluto.once import StartAgainError
@@ -207,20 +210,24 @@ class PlutoSink(Sink):
         """
         if now.proven:
             return True
-        wrong = [
-            c
-            for c in verify.compare(self._session, run, target, now, journal, full=False)
-            if c.verdict in MISMATCH
-        ]
+        wrong = self._damage(run, target, journal, now, LossBook(run.key))
         if not wrong:
             journal.note("proven", equal=True)
             return True
         _log.warning("%s: Pluto does not show all of it; it is sent again: %s", run.key, wrong[0].item)
-        if all(verify.is_repeatable(c) for c in wrong):
+        same_options = not now.elsewhere and now.content == self._content(self._multiplier(run))
+        if same_options and all(verify.is_repeatable(c) for c in wrong):
             journal.note("reopened")
         else:
             self._begin(run, target, journal, f"Pluto does not show it as it is: {wrong[0].item}")
         return False
+
+    def _damage(
+        self, run: ExportedRun, target: Target, journal: Journal, now: Progress, losses: LossBook
+    ) -> list[Comparison]:
+        """What Pluto does not show as it was sent, but for what people change there."""
+        compared = verify.compare(self._session, run, target, now, journal, full=False, losses=losses)
+        return [c for c in compared if c.verdict in MISMATCH and not verify.is_edit(c)]
 
     def _goes_on(self, now: Progress, run: ExportedRun) -> bool:
         """Whether an unfinished load is one of these rows with these options."""
@@ -237,7 +244,8 @@ class PlutoSink(Sink):
 
     def _content(self, multiplier: Multiplier) -> str:
         settings = self._session.settings
-        return digest(str(multiplier), str(settings.log_every), str(settings.max_files_per_run))
+        options = (self._session.options.name_prefix, settings.log_every, settings.max_files_per_run)
+        return digest(str(multiplier), *map(str, options))
 
     def _chunking(self) -> str:
         settings = self._session.settings
@@ -276,11 +284,7 @@ class PlutoSink(Sink):
         creation = Creation(self._session, run, target, journal, facts, multiplier, losses)
         elsewhere = creation.ensure(parent, lambda number: self._note_begin(run, journal, number))
         if elsewhere is not None:
-            found = LoadedRun(str(elsewhere.run_id), elsewhere.url or None, already_loaded=True)
-            record = {"counts": {}, "losses": [], "elsewhere": True}
-            record |= self._told_by(target.project, elsewhere.run_id)
-            self._kept_runs.look_at(record)
-            return Outcome(found, record)
+            return self._loaded_elsewhere(run, target, journal, elsewhere)
         now = journal.current
         assert now is not None and now.run_id is not None  # `ensure` has noted both
         if now.chunking != self._chunking():
@@ -289,11 +293,45 @@ class PlutoSink(Sink):
             self._session, run, target.project, journal, now.run_id, now.url, facts, multiplier, losses
         ).execute()
 
-    def _told_by(self, project: str, run_id: int) -> dict[str, object]:
-        """With what another machine has loaded a run, as its config tells."""
-        details = self._session.api.details(project, run_id)
-        options = ContentOptions.read(details, ContentOptions.of(self._session))
-        return {"options": options.recorded(), "multiplier": str(recorded_multiplier(details))}
+    def _loaded_elsewhere(
+        self, run: ExportedRun, target: Target, journal: Journal, elsewhere: Elsewhere
+    ) -> Outcome:
+        """Take a run for loaded that another machine has loaded, if Pluto shows all of it.
+
+        Raises:
+            StartAgainError: it does not.
+        """
+        details = self._session.api.details(target.project, elsewhere.run_id)
+        told = list(told_losses(details))
+        record: dict[str, Any] = {
+            "counts": {},
+            "elsewhere": True,
+            "at": time.time(),  # it may have ended just now
+            "options": ContentOptions.read(details, ContentOptions.of(self._session)).recorded(),
+            "multiplier": str(recorded_multiplier(details)),
+            "losses": told,
+        }
+        assert journal.current is not None
+        found = LossBook(run.key)
+        wrong = self._damage(run, target, journal, replace(journal.current, loaded=record), found)
+        if wrong:
+            raise StartAgainError(
+                f"another machine has loaded it, but Pluto does not show it: {wrong[0].item}"
+            )
+        known = {(loss["reason"], loss["attribute_path"]) for loss in told}
+        told += [
+            r for r in map(loss_record, found.losses()) if (r["reason"], r["attribute_path"]) not in known
+        ]
+        self._kept_runs.look_at(record)
+        return Outcome(
+            LoadedRun(
+                str(elsewhere.run_id),
+                elsewhere.url or None,
+                already_loaded=True,
+                losses=[Loss(run.key, **loss) for loss in told],
+            ),
+            record,
+        )
 
 
 def _told_before(run: ExportedRun, now: Progress) -> LoadedRun:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,8 @@ class Fork:
 
     parent_run_id: int
     step: int
+    exact: bool = field(default=True, compare=False)
+    """Whether Neptune's step is this one; else it was rounded down."""
 
     @classmethod
     def of(cls, details: Mapping[str, Any]) -> Fork | None:
@@ -86,8 +89,13 @@ class Progress:
     """By file: its upload address, and when it was given, in seconds since 1970."""
     announced: set[int] = field(default_factory=set)
     uploaded: set[int] = field(default_factory=set)
+    announced_again: Counter[int] = field(default_factory=Counter)
+    """By file: how many times more than once it was announced, as its address had expired."""
     reopened: bool = False
-    """It was loaded, but reading back found something missing."""
+    """It was loaded whole, but reading back found something missing that may be sent again.
+
+    All else has arrived, and is not repeated.
+    """
     loaded: Mapping[str, Any] | None = None
     """What was told when the load ended; None while it has not."""
     proven: bool | None = None
@@ -142,10 +150,8 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         self._file.truncate(whole)
         self._file.seek(whole)
-        lines = content[:whole].splitlines()
-        for line in lines[1:]:
-            self._apply(orjson.loads(line))
-        if not lines:
+        self._read(content[:whole])
+        if not whole:
             self._write(self._identity)
         return self
 
@@ -155,9 +161,18 @@ class Journal:
             content = self._path.read_bytes()
         except FileNotFoundError:
             return None
-        for line in content[: content.rfind(b"\n") + 1].splitlines()[1:]:
-            self._apply(orjson.loads(line))
+        self._read(content[: content.rfind(b"\n") + 1])
         return self.current
+
+    def _read(self, content: bytes) -> None:
+        for number, line in enumerate(content.splitlines()[1:], 2):
+            try:
+                self._apply(orjson.loads(line))
+            except (ValueError, KeyError, TypeError):
+                raise SinkError(
+                    f"{self._path} is damaged in line {number}: nobody knows what of the run is in Pluto; "
+                    "move that file away to look for the run there"
+                ) from None
 
     def close(self) -> None:
         if self._file is not None:
@@ -176,7 +191,16 @@ class Journal:
     def _write(self, record: Mapping[str, Any]) -> None:
         if self._file is None:
             raise ValueError("the journal is not open")
-        self._file.write(orjson.dumps(record) + b"\n")
+        line = orjson.dumps(record) + b"\n"
+        end = self._file.tell()
+        try:
+            written = self._file.write(line)
+        except OSError as error:
+            raise SinkError(f"{self._path} cannot be written: {error.strerror}") from None
+        if written != len(line):  # a line that is cut short would spoil the next one
+            self._file.truncate(end)
+            self._file.seek(end)
+            raise SinkError(f"{self._path} cannot be written: the disk is full")
 
     def compact(self) -> None:
         """Forget how a finished load came about: addresses and positions are of no use any more."""
@@ -190,6 +214,9 @@ class Journal:
             | (fork_record(now.fork) if now.fork_noted else {}),
             {"e": "loaded", "result": now.loaded},
         ]
+        if now.announced_again:
+            again = {str(file): count for file, count in now.announced_again.items()}
+            records.append({"e": "announced-again", "files": again})
         if now.proven is not None:
             records.append({"e": "proven", "equal": now.proven})
         fresh = self._path.with_suffix(".new")
@@ -214,7 +241,7 @@ class Journal:
             return
         now = self.current
         if now is None:
-            raise SinkError(f"{self._path.name} in the state folder is damaged: it begins with {event!r}")
+            raise ValueError(f"a journal does not begin with {event!r}")
         if event in ("run", "elsewhere"):
             now.elsewhere = event == "elsewhere"
             now.run_id, now.url = record["run_id"], record["url"]
@@ -239,8 +266,11 @@ class Journal:
         elif event == "signed":
             signed = {int(i): (url, record["at"]) for i, url in record["urls"].items()}
             now.announcing.difference_update(signed)
+            now.announced_again.update(now.announced.intersection(signed))
             now.signed.update(signed)
             now.announced.update(signed)
+        elif event == "announced-again":
+            now.announced_again.update({int(file): count for file, count in record["files"].items()})
         elif event == "uploaded":
             now.uploaded.add(record["file"])
             now.signed.pop(record["file"], None)
@@ -255,7 +285,7 @@ class Journal:
 
 def fork_record(fork: Fork | None) -> dict[str, Any]:
     """For the note of a run: a parent's run and a step, or nothing."""
-    return {"fork": None if fork is None else [fork.parent_run_id, fork.step]}
+    return {"fork": None if fork is None else [fork.parent_run_id, fork.step, fork.exact]}
 
 
 def _begin(progress: Progress) -> Mapping[str, Any]:

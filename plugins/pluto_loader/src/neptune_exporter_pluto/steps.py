@@ -189,13 +189,11 @@ class Multiplier:
                 steps[index] = int(exact)
                 rest[index] = exact.denominator != 1
 
-    def one(self, step: Step | None) -> tuple[int, bool]:
-        """A single step, multiplied and rounded down, and whether that is exact. Not possible: (0, False)."""
-        if step is None:
-            return 0, True
+    def one(self, step: Step) -> tuple[int, bool] | None:
+        """A step, multiplied and rounded down, and whether that is exact; None if Pluto has none such."""
         exact = Fraction(repr(step) if isinstance(step, float) else step) * self.numerator / self.denominator
         if not 0 <= exact <= _MAX_U64:
-            return 0, False
+            return None
         return int(exact), exact.denominator == 1
 
 

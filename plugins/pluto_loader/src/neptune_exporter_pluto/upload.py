@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -52,6 +53,8 @@ class Uploader:
         self._run_id = run_id
         self._journal = journal
         self._losses = losses
+        self._announced_again = Counter(self._progress.announced_again)
+        """By earlier attempts at this load."""
         self.files = 0
         self.bytes = 0
         self._stopped = threading.Event()
@@ -78,8 +81,8 @@ class Uploader:
         first = True
         try:
             for batch in batches:
-                todo = [task for task in batch if task.index not in self._progress.uploaded]
                 self._count(batch)
+                todo = [] if self._progress.reopened else self._not_uploaded(batch)
                 if not todo:
                     continue
                 if not first:
@@ -94,7 +97,12 @@ class Uploader:
         finally:
             pipeline.settle()
 
+    def _not_uploaded(self, batch: list[FileTask]) -> list[FileTask]:
+        return [task for task in batch if task.index not in self._progress.uploaded]
+
     def _count(self, batch: list[FileTask]) -> None:
+        for task in batch:
+            self._losses.add(LossCode.FILE_LISTED_TWICE, self._announced_again[task.index], task.path)
         self.files += len(batch)
         self.bytes += sum(task.to_sign.size for task in batch)
 

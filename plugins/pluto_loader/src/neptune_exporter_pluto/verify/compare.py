@@ -27,7 +27,17 @@ _MOST_GENERATIONS = 100
 
 def is_repeatable(comparison: Comparison) -> bool:
     """Whether sending again repairs it and harms nothing: metrics, and what describes the run."""
-    return comparison.item.startswith((points.ITEM, "parameter")) and comparison.verdict is not Verdict.EXTRA
+    described = comparison.item in ("tags", "status") or comparison.item.startswith(
+        (points.ITEM, "parameter")
+    )
+    return described and comparison.verdict is not Verdict.EXTRA
+
+
+def is_edit(comparison: Comparison) -> bool:
+    """Whether it is what people do in Pluto: another name, tags and parameters beside Neptune's."""
+    if comparison.verdict is Verdict.EXTRA:
+        return comparison.item == "tags" or comparison.item.startswith("parameter")
+    return comparison.item == "name"
 
 
 def compare(
@@ -38,11 +48,13 @@ def compare(
     journal: Journal,
     *,
     full: bool,
+    losses: LossBook | None = None,
 ) -> Iterator[Comparison]:
     """Read a run back and compare.
 
     Args:
         known: What this machine's journal says of it, if anything.
+        losses: Is filled with what cannot be in Pluto, as going through the rows again shows.
     """
     run_id = known.run_id if known is not None else _found_elsewhere(session, run, target)
     details = None if run_id is None else _details(session, target, run_id)
@@ -50,7 +62,7 @@ def compare(
         nothing = f"nothing in Pluto's project {target.project!r}"
         yield Comparison(run.key, "run", Verdict.MISSING, run.key.run_id, nothing)
         return
-    losses = LossBook(run.key)
+    losses = LossBook(run.key) if losses is None else losses
     loaded = known.loaded if known is not None and known.loaded is not None else {}
     options = ContentOptions.read(details, ContentOptions.of(session))
     check = Check(
@@ -69,6 +81,7 @@ def compare(
         list(loaded.get("losses", [])),
     )
     try:
+        yield from _whole(check, known)
         yield from _facts(check)
         yield from forks.compare_fork(check, target, known)
         yield from _parameters(check)
@@ -106,13 +119,26 @@ def _details(session: Session, target: Target, run_id: int) -> dict[str, Any] | 
         raise
 
 
+def _whole(check: Check, known: Progress | None) -> Iterator[Comparison]:
+    """Whether the load came to its end, and was one of this export. Nothing is said where all is well."""
+    found = Found.of(check.details)
+    if found.state == lifecycle.SUPERSEDED:
+        yield check.line("load", Verdict.MISSING, lifecycle.COMPLETE, "given up for another run")
+    elif (known is not None and known.loaded is None) or found.state == lifecycle.LOADING:
+        yield check.line("load", Verdict.MISSING, lifecycle.COMPLETE, "has not come to its end; load again")
+    if found.fingerprint not in ("", check.run.fingerprint):
+        yield check.line("export", Verdict.DIFFERENT, check.run.fingerprint, found.fingerprint)
+
+
 def _facts(check: Check) -> Iterator[Comparison]:
     details, facts = check.details, check.facts
     expected: list[tuple[str, Any, Any]] = [
         ("status", facts.status, details["status"]),
         ("name", facts.name, details["name"]),
-        ("tags", sorted(facts.tags), sorted(details.get("tags") or [])),
     ]
+    tags, held = set(facts.tags), set(details.get("tags") or [])
+    verdict = Verdict.EQUAL if tags == held else Verdict.EXTRA if tags < held else Verdict.DIFFERENT
+    yield check.line("tags", verdict, sorted(tags), sorted(held))
     if facts.created:
         expected.append(("time of creation", facts.created, _milliseconds(details["createdAt"])))
         expected.append(("time of the end", facts.ended, _milliseconds(details.get("statusUpdated"))))
