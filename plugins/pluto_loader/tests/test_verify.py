@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from neptune_exporter.contract import LoadOptions, Verdict
+from neptune_exporter.contract import LoadOptions, SinkError, Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import (
@@ -25,6 +25,7 @@ from neptune_exporter.testing.runs import (
 from neptune_exporter_pluto import api
 from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.rehearsal.files import object_key
+from neptune_exporter_pluto.verify import points
 
 from .conftest import MakeSink
 from .killed_load import KEY, everything
@@ -194,7 +195,7 @@ def test_from_another_machine(server: RehearsalServer, make_sink: MakeSink, tmp_
 def test_series_longer_than_a_page(
     server: RehearsalServer, make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "MAX_RAW_POINTS", 100)
+    monkeypatch.setattr(points, "_PAGE_POINTS", 100)
     values = np.sin(np.arange(1_050)).tolist()
     run = MemoryRun(SampleRun(RunKey("acme/vision", "long"), (float_series("long", enumerate(values)),)))
     sink = make_sink()
@@ -202,6 +203,21 @@ def test_series_longer_than_a_page(
     assert {c.item: c.verdict.value for c in sink.verify(run, full=True)}["points of long"] == "="
     post(server, int(loaded.target_id), "metrics", time=4_102_444_800_000, step=1_049, data={"long": 1e9})
     assert {c.item: c.verdict.value for c in sink.verify(run, full=True)}["points of long"] == "*"
+
+
+def test_more_points_at_a_step_than_a_page_holds(
+    make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points, "_PAGE_POINTS", 5)
+    steps = [0, *[1] * 20, 2, 3]
+    run = MemoryRun(SampleRun(KEY, (float_series("l", zip(steps, map(float, range(23)), strict=True)),)))
+    sink = make_sink()
+    sink.load(run, None)
+    (line,) = [c for c in sink.verify(run, full=True) if c.item == "points of l"]
+    assert (line.verdict, line.expected, line.found) == (Verdict.LOST, "23", "4")
+    monkeypatch.setattr(api, "MAX_RAW_POINTS", 5)
+    with pytest.raises(SinkError, match="more than 5 rows of 'l' at step 1"):
+        list(sink.verify(run))
 
 
 def clashing() -> SampleRun:

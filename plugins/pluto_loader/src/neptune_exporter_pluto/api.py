@@ -193,14 +193,18 @@ class PlutoApi:
         return list(self._read("files", f"files of run {run_id}", params)["files"])
 
     def raw_points(
-        self, project: str, run_id: int, log_name: str, step_min: int, step_max: int | None
+        self, project: str, run_id: int, log_name: str, step_min: int, step_max: int | None, limit: int
     ) -> tuple[list[dict[str, Any]], bool]:
-        """Stored rows of a metric by step, duplicates included, and whether there are more of them."""
+        """Stored rows of a metric by step, duplicates included, and whether there are more of them.
+
+        Args:
+            limit: Of rows, at most `MAX_RAW_POINTS`.
+        """
         params: dict[str, str | int] = {
             "runId": run_id,
             "projectName": project,
             "logName": log_name,
-            "limit": MAX_RAW_POINTS,
+            "limit": limit,
             "stepMin": step_min,
         }
         if step_max is not None:

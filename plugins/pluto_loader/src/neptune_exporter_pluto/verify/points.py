@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from neptune_exporter.contract import Comparison, SinkError, Verdict
-from neptune_exporter_pluto import metrics
+from neptune_exporter_pluto import api, metrics
 from neptune_exporter_pluto.points import Points, PointSorter, SeriesOrder
 from neptune_exporter_pluto.rows import series_rows
 from neptune_exporter_pluto.verify.context import Check
 
 ITEM = "points of "
-_WINDOW_POINTS = 1 << 17
+_WINDOW_POINTS = 10_000
+_PAGE_POINTS = 2 * _WINDOW_POINTS
+"""A window is one page, unless steps repeat. Rows are large until they are numbers, and are read ahead."""
 _FLAGS = {1: np.nan, 2: np.inf, 4: -np.inf}
 
 
@@ -143,13 +145,17 @@ def _newest(points: Points) -> Points:
 def _read(check: Check, name: str, low: int, high: int | None) -> Points:
     """What Pluto shows of a range of steps: of all stored rows the newest of each step."""
     pages: list[Points] = []
+    limit = _PAGE_POINTS
     while True:
-        rows, more = check.api.raw_points(check.project, check.run_id, name, low, high)
+        rows, more = check.api.raw_points(check.project, check.run_id, name, low, high, limit)
         page = _points(rows)
         if not more:
             return _newest(Points.joined([*pages, page]))
         last = page.step[-1]
         whole = page[page.step < last]
+        if not len(whole) and limit < api.MAX_RAW_POINTS:
+            limit = api.MAX_RAW_POINTS
+            continue
         if not len(whole):
             raise SinkError(f"Pluto holds more than {len(page)} rows of {name!r} at step {last}")
         pages.append(_newest(whole))
