@@ -79,6 +79,8 @@ def listed(server: RehearsalServer, loaded: LoadedRun, name: str | None = None) 
         ("empty", b"", "ARTIFACT", ""),
         ("drawing.svg", b"<svg/>", "IMAGE", "svg"),
         ("archive.tar.gz", b"\x1f\x8b\x08", "ARTIFACT", "gz"),
+        ("weights.最终版", b"\1\0\2", "ARTIFACT", ""),
+        ("picture.最终版", PNG, "IMAGE", "png"),
     ],
 )
 def test_types(name: str, head: bytes, log_type: str, extension: str) -> None:
@@ -90,7 +92,7 @@ def test_types(name: str, head: bytes, log_type: str, extension: str) -> None:
 def test_any_file_has_a_type(name: str, head: bytes) -> None:
     kind = kind_of(name, head)
     assert kind.extension == "" or kind.extension.isalnum()
-    assert content_type(kind.extension)
+    assert content_type(kind.extension).isascii()
 
 
 def test_content_types_are_those_that_pluto_signs() -> None:
@@ -119,6 +121,20 @@ def test_types_are_registered(server: RehearsalServer, make_sink: MakeSink) -> N
     }
     names = {row["logName"]: row["fileName"] for row in listed(server, loaded)}
     assert names["photo"].startswith("photo.") and names["weights/model.pt"] == "model.pt"
+
+
+def test_an_extension_that_no_header_can_hold_stays_in_the_name(
+    server: RehearsalServer, make_sink: MakeSink
+) -> None:
+    content = b"\1\0\2"
+    run = MemoryRun(SampleRun(KEY, (file("model/weights.最终版", content),)))
+    sink = make_sink()
+    loaded = sink.load(run, None)
+    (row,) = listed(server, loaded)
+    assert row["fileName"] == "weights.最终版"
+    assert server.file_bytes(int(loaded.target_id), "model/weights.最终版", row["fileName"]) == content
+    verdicts = {c.item: c.verdict.value for c in sink.verify(run, full=True)}
+    assert verdicts["files of model/weights.最终版: bytes"] == "="
 
 
 # Names, steps, numbers.

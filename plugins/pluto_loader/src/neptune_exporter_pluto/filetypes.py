@@ -104,7 +104,9 @@ def kind_of(name: str, head: bytes) -> FileKind:
         head: Its first `HEAD_BYTES` bytes, or all of it.
     """
     stem, dot, extension = name.rpartition(".")
-    extension = extension.lower() if dot and stem and extension.isalnum() and len(extension) <= 12 else ""
+    # An extension can become a header of the upload, which takes ASCII only.
+    known = dot and stem and extension.isascii() and extension.isalnum() and len(extension) <= 12
+    extension = extension.lower() if known else ""
     found = _sniffed(head)
     if found:
         if not any({found, extension} <= same for same in _SAME):
