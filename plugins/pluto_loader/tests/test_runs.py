@@ -175,6 +175,23 @@ def test_the_description_becomes_notes(stored: Any) -> None:
     assert losses_of(loaded) == {("long-description", "sys/description"): 1}
 
 
+@pytest.mark.parametrize(
+    ("description", "notes"),
+    [
+        ("x" * 990 + "😀" * 5, "x" * 990 + "😀" * 5),
+        ("x" * 990 + "😀" * 8, "x" * 990 + "😀" * 5),
+        ("x" * 991 + "😀" * 8, "x" * 991 + "😀" * 4),
+    ],
+    ids=["fits", "too long", "too long by half a pair"],
+)
+def test_notes_are_measured_as_pluto_does(stored: Any, description: str, notes: str) -> None:
+    """In UTF-16 units, of which an emoji has two."""
+    run, loaded = stored(sample(parameter(SysAttribute.DESCRIPTION, description)))
+    assert run.notes == notes and run.config[SysAttribute.DESCRIPTION] == description
+    told = {("long-description", "sys/description"): 1}
+    assert losses_of(loaded) == ({} if notes == description else told)
+
+
 def test_where_it_came_from(stored: Any) -> None:
     run, _ = stored(sample(parameter(SysAttribute.ID, "RUN-1")))
     origin = run.config[SECTION]

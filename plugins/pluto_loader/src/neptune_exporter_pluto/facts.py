@@ -16,6 +16,7 @@ from neptune_exporter_pluto.settings import MAX_NAME
 
 MAX_TAGS = 50
 _MAX_NOTES = 1_000
+"""UTF-16 units, for JavaScript counts them. Names have their limit in PostgreSQL, which counts characters."""
 _EXTERNAL_ID_PREFIX = "neptune"
 """Without it an id such as RUN-12 would be taken for one of Pluto's own display ids."""
 _RUNNING_TIME = "sys/running_time"
@@ -66,7 +67,8 @@ def collect(run: ExportedRun, prefix: str, losses: LossBook) -> RunFacts:
     for path, some in beyond.items():
         losses.add(LossCode.TAGS_BEYOND_LIMIT, len(some), path)
     description = str(readable(_text(parameters.get(SysAttribute.DESCRIPTION)) or "")[0])
-    losses.add(LossCode.LONG_DESCRIPTION, int(len(description) > _MAX_NOTES), SysAttribute.DESCRIPTION)
+    notes = _beginning(description, _MAX_NOTES)
+    losses.add(LossCode.LONG_DESCRIPTION, int(notes != description), SysAttribute.DESCRIPTION)
     config, converted, renamed = parameters_config(parameters)
     origin = _origin(run, parameters)
     origin |= {key: value for key, value in (("converted", converted), ("renamed", renamed)) if value}
@@ -74,9 +76,12 @@ def collect(run: ExportedRun, prefix: str, losses: LossBook) -> RunFacts:
         origin["tags_beyond_limit"] = beyond
     if name != full_name:
         origin["full_name"] = full_name
-    return RunFacts(
-        name, full_name, created, ended, _status(parameters), tags, description[:_MAX_NOTES], config, origin
-    )
+    return RunFacts(name, full_name, created, ended, _status(parameters), tags, notes, config, origin)
+
+
+def _beginning(text: str, units: int) -> str:
+    """As much as fits into so many UTF-16 units, without splitting a character."""
+    return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore")
 
 
 def _times(run: ExportedRun, parameters: Mapping[str, Parameter]) -> tuple[int, int]:

@@ -52,7 +52,7 @@ _MESSAGES = {
     LossCode.LONG_TEXT: "longer than 60,000 bytes: cut in the series, whole in logs/stdout or logs/stderr",
     LossCode.NOT_TEXT: "holds bytes that are no text: they were replaced by the character U+FFFD",
     LossCode.TAGS_BEYOND_LIMIT: "a run has at most 50 tags, one of a group; the rest is in the config",
-    LossCode.LONG_DESCRIPTION: "notes hold 1,000 characters; the whole description is in the config",
+    LossCode.LONG_DESCRIPTION: "notes hold 1,000 UTF-16 units; the whole description is in the config",
     LossCode.LONG_RUN_NAME: "names hold 255 characters; the whole name is in the config",
     LossCode.PROJECT_RENAMED: "Pluto's project names are printable ASCII; the original is in the config",
     LossCode.FILE_MISSING: "the file is not in the files folder",
