@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from pluto.query import Client
 
-from neptune_exporter.contract import LoadedRun, LoadOptions, SinkError, UsageError
+from neptune_exporter.contract import AttributeFailure, LoadedRun, LoadOptions, SinkError, UsageError
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
@@ -198,6 +198,33 @@ def test_where_it_came_from(stored: Any) -> None:
     assert (origin["source"], origin["project"], origin["run_id"]) == ("neptune", "acme/vision", "RUN-1")
     assert origin["sys_id"] == "RUN-1" and "url" not in origin  # no export tells which server it came from
     assert origin["load"]["state"] == "complete"
+
+
+def test_null_characters_from_anywhere_are_no_refusal(server: RehearsalServer, make_sink: MakeSink) -> None:
+    """PostgreSQL holds none: Pluto would answer 500 to each of these, on every load."""
+
+    key = RunKey("acme/vis\0ion", "RUN\0-1")
+
+    class Failed(MemoryRun):
+        failures = (
+            AttributeFailure(key, "bad\0name", None, "it broke\0"),
+            AttributeFailure(key, "", None, "all\0of it"),
+        )
+        notes = ("a note\0",)
+
+    texts = {SysAttribute.NAME: "a\0b", SysAttribute.ID: "i\0d", SysAttribute.FORK_PARENT: "par\0ent"}
+    sink = make_sink(LoadOptions(name_prefix="pre\0"))
+    run = Failed(sample(*(parameter(path, text) for path, text in texts.items()), key=key))
+    stored = server.runs.by_id[int(sink.load(run, None).target_id)]
+    assert stored.name == r"pre\u0000a\u0000b" and r"import_project:acme/vis\u0000ion" in stored.tags
+    origin = stored.config[SECTION]
+    assert (origin["project"], origin["run_id"]) == (r"acme/vis\u0000ion", r"RUN\u0000-1")
+    assert (origin["full_name"], origin["sys_id"]) == (stored.name, r"i\u0000d")
+    assert origin["fork"] == {"parent": r"par\u0000ent", "step": None}
+    assert origin["not_exported"] == {r"bad\u0000name": r"it broke\u0000", "(run)": r"all\u0000of it"}
+    assert origin["notes"] == [r"a note\u0000"]
+    assert {c.verdict.value for c in sink.verify(run, full=True)} <= {"=", "~", "?"}
+    assert make_sink(LoadOptions(name_prefix="pre\0")).load(run, None).already_loaded
 
 
 def test_models_are_runs_with_a_tag(stored: Any) -> None:

@@ -54,6 +54,15 @@ def readable(value: object) -> tuple[Any, str | None]:
     return clean, None if clean == text else "characters that are no text replaced"
 
 
+def storable(value: Any) -> Any:
+    """A JSON document with all its keys and texts `readable`."""
+    if isinstance(value, Mapping):
+        return {str(readable(key)[0]): storable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable(item) for item in value]
+    return None if value is None else readable(value)[0]
+
+
 def parameters_config(
     parameters: Mapping[str, Parameter],
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:

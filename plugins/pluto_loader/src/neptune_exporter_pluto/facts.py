@@ -9,7 +9,7 @@ from typing import Any
 
 from neptune_exporter.contract import ExportedRun, Parameter
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
-from neptune_exporter_pluto.config import parameters_config, readable
+from neptune_exporter_pluto.config import parameters_config, readable, storable
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import digest, printable, shortened
 from neptune_exporter_pluto.settings import MAX_NAME
@@ -36,7 +36,7 @@ class RunFacts:
     notes: str
     config: Mapping[str, Any]
     origin: Mapping[str, Any]
-    """For the loader's section of the config."""
+    """For the loader's section of the config; texts of any kind are in it as Pluto can store them."""
 
 
 def external_id(run: RunKey, generation: int) -> str:
@@ -76,7 +76,9 @@ def collect(run: ExportedRun, prefix: str, losses: LossBook) -> RunFacts:
         origin["tags_beyond_limit"] = beyond
     if name != full_name:
         origin["full_name"] = full_name
-    return RunFacts(name, full_name, created, ended, _status(parameters), tags, notes, config, origin)
+    return RunFacts(
+        name, full_name, created, ended, _status(parameters), tags, notes, config, storable(origin)
+    )
 
 
 def _beginning(text: str, units: int) -> str:
@@ -122,7 +124,7 @@ def _tags(run: RunKey, parameters: Mapping[str, Parameter]) -> tuple[list[str], 
     own = ["import:neptune", f"import_project:{run.project_id}"]
     if run.kind is not RunKind.RUN:
         own.append(f"neptune:{run.kind.value}")
-    tags = [tag for tag in own if len(tag) <= MAX_NAME]
+    tags = [tag for tag in (str(readable(tag)[0]) for tag in own) if len(tag) <= MAX_NAME]
     beyond: dict[str, list[str]] = {}
     grouped = False
     for path in (SysAttribute.TAGS, SysAttribute.GROUP_TAGS):
@@ -145,7 +147,7 @@ def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, 
     origin: dict[str, Any] = {
         "source": "neptune",
         "project": key.project_id,
-        "run_id": str(readable(key.run_id)[0]),
+        "run_id": key.run_id,
         "kind": key.kind.value,
         "fingerprint": run.fingerprint,
     }
@@ -154,7 +156,7 @@ def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, 
         origin["sys_id"] = sys_id
     parent = run.parent()
     if parent is not None:
-        origin["fork"] = {"parent": str(readable(parent.run_id)[0]), "step": _plain(run.fork_step())}
+        origin["fork"] = {"parent": parent.run_id, "step": _plain(run.fork_step())}
     if run.failures:
         origin["not_exported"] = {f.attribute_path or "(run)": f.message for f in run.failures[:1000]}
     if run.notes:
