@@ -360,6 +360,30 @@ def test_downsampling_keeps_the_ends_of_every_series(server: RehearsalServer, ma
     assert losses_of(loaded) == {("downsampled", "sparse"): 1, ("downsampled", "dense"): 116}
 
 
+@pytest.mark.parametrize("every", [1, 2, 3])
+@pytest.mark.parametrize("same_time", [False, True])
+def test_of_several_points_at_one_step_the_newest_stays(
+    server: RehearsalServer, make_sink: MakeSink, every: int, same_time: bool
+) -> None:
+    """Downsampled or not; and what is told to be lost and what is there add up to all points."""
+    points = [(step, 10.0 * step + n) for step in range(6) for n in range(step % 3 + 1)]
+    series = float_series("loss", points)
+    if same_time:
+        series = replace(series, entries=tuple(replace(e, timestamp=CREATED) for e in series.entries))
+    run = MemoryRun(sample(series, float_series("other", enumerate([1.0] * 6))))
+    sink = make_sink(log_every=every)
+    loaded = sink.load(run, None)
+    found = read_run(server, KEY.project_id, int(loaded.target_id)).points["loss"]
+    steps = sorted({*range(0, 6, every), 5})
+    assert [(int(e.step), e.value) for e in found] == [(s, 10.0 * s + s % 3) for s in steps]
+    dropped = {"downsampled": 6 - len(steps), "duplicate-step": 6}
+    assert {reason: n for (reason, path), n in losses_of(loaded).items() if path == "loss"} == {
+        reason: n for reason, n in dropped.items() if n
+    }
+    (line,) = [c for c in sink.verify(run, full=True) if c.item == "points of loss"]
+    assert (line.verdict.value, line.expected, line.found) == ("~", str(len(points)), str(len(steps)))
+
+
 # Text.
 
 

@@ -104,16 +104,17 @@ class MetricStream:
         """The points that are sent, by (step, time)."""
         self._seen = np.zeros(len(self._series.paths), np.int64)
         for window in self._sorter.windows(window_points):
-            points = self._without_ties(window)
+            points = self._without_duplicates(window)
             if self._every > 1:
                 points = self._thinned(points)
             yield points
 
-    def _without_ties(self, points: Points) -> Points:
+    def _without_duplicates(self, points: Points) -> Points:
         """Count what Pluto's charts will not show, and leave out what it could not even order.
 
         Of several points of a series at one step the newest shows. Of those with the
-        same time too only the last can be sent: a line has a name once.
+        same time too only the last can be sent: a line has a name once. Where points
+        are thinned only the newest is left, else thinning might keep another one.
         """
         same_step = points.step[1:] == points.step[:-1]
         if not (same_step & (points.series[1:] <= points.series[:-1])).any():
@@ -126,9 +127,9 @@ class MetricStream:
         counts = np.bincount(series[:-1][again], minlength=len(self._series.paths))
         for number in np.flatnonzero(counts):
             self._losses.add(LossCode.DUPLICATE_STEP, int(counts[number]), self._series.paths[number])
-        tied = np.append(again & (time[1:] == time[:-1]), False)
+        dropped = again if self._every > 1 else again & (time[1:] == time[:-1])
         keep = np.ones(len(points), np.bool_)
-        keep[order[tied]] = False
+        keep[order[:-1][dropped]] = False
         return points[keep]
 
     def _thinned(self, points: Points) -> Points:
