@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +23,7 @@ def drawn(
     return histogram, [json.loads(table) for table in drawing.tables]
 
 
-def test_even_bins_and_whole_counts_are_exact() -> None:
+def test_counts_in_even_bins_are_exact() -> None:
     histogram, tables = drawn("COUNTING", [0, 0.5, 1], [3, 4])
     assert histogram == {
         "freq": [3, 4],
@@ -39,6 +41,36 @@ def test_edges_as_numpy_makes_them_are_even() -> None:
         edges = np.histogram_bin_edges([low, high], 64)
         histogram, tables = drawn("COUNTING", edges.tolist(), [1.0] * 64)
         assert histogram is not None and tables == []
+
+
+def test_edges_that_were_added_up_or_multiplied_are_even() -> None:
+    multiplied = [0.1 + 0.3 * n for n in range(65)]
+    for edges in (multiplied, [n / 10 for n in range(11)], np.arange(-1, 1.05, 0.1).tolist()):
+        assert drawn("COUNTING", edges, [1.0] * (len(edges) - 1))[1] == []
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        [1e12, 1e12 + 0.1, 1e12 + 1],
+        [1.7e12, 1.7e12 + 0.2, 1.7e12 + 2],
+        [1e16, 1e16 + 4, 1e16 + 10, 1e16 + 12],
+        [0, 0.5 + 1e-9, 1],
+    ],
+)
+def test_edges_that_are_nearly_even_are_not_taken_for_even(edges: list[float]) -> None:
+    histogram, (table,) = drawn("COUNTING", edges, [5.0] * (len(edges) - 1))
+    assert histogram is not None
+    assert [row[1:3] for row in table["table"]] == [list(pair) for pair in itertools.pairwise(edges)]
+
+
+@pytest.mark.parametrize("kind", ["DENSITY", ""])
+def test_only_counts_are_exact(kind: str) -> None:
+    """A density of 2 on each of two bins is no two entries."""
+    histogram, (table,) = drawn(kind, [0, 0.25, 0.5], [2, 2])
+    assert histogram is not None
+    assert [row[1:] for row in table["table"]] == [[0, 0.25, 2], [0.25, 0.5, 2]]
+    assert table["col"][3]["name"] == f"value ({kind})"
 
 
 def test_uneven_bins_keep_their_mass() -> None:

@@ -20,7 +20,11 @@ _DRAWN_TOTAL = 10_000
 """What the counts of a redrawn density or fraction add up to, about."""
 _MAX_DRAWN_BINS = 2_048
 _TABLE_ROWS = 600
-_EVEN = 1e-12
+_COUNTS = "COUNTING"
+_EVEN_SPACINGS = 4
+"""So many neighbouring doubles an even edge may be off, by the way in which it was computed."""
+_EVEN_PART = 1e-3
+"""And no more than this part of a bin, where bins are hardly wider than that."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,12 +43,13 @@ def draw(kind: str, edges: Floats, values: Floats) -> Drawing:
     """Draw a histogram.
 
     Args:
-        kind: Neptune's `type`: COUNTING or DENSITY.
+        kind: Neptune's `type`: COUNTING or DENSITY. Pluto draws counts, so nothing else is exact.
         edges: Edges of the bins.
         values: One for each bin.
     """
     consistent = len(edges) == len(values) + 1 and len(values) > 0
-    if consistent and len(values) <= _MAX_DRAWN_BINS and _is_even(edges) and _are_counts(values):
+    exact = consistent and kind == _COUNTS and len(values) <= _MAX_DRAWN_BINS
+    if exact and _is_even(edges) and _are_counts(values):
         return Drawing(_histogram(edges[0], edges[-1], values.astype(np.int64)), [])
     drawn = _nearest(kind, edges, values) if consistent else None
     return Drawing(drawn, list(_tables(kind, edges, values)))
@@ -54,9 +59,13 @@ def _is_even(edges: Floats) -> bool:
     """Whether the edges are those that a reader finds from the first, the last and the number of bins."""
     if not np.isfinite(edges).all() or edges[-1] <= edges[0]:
         return False
-    scale = max(abs(edges[0]), abs(edges[-1]), edges[-1] - edges[0])
+    width = edges[-1] - edges[0]
+    if not np.isfinite(width):
+        return False
+    spacing = np.spacing(max(abs(edges[0]), abs(edges[-1])))
+    allowed = min(_EVEN_SPACINGS * spacing, _EVEN_PART * width / (len(edges) - 1))
     even = np.linspace(edges[0], edges[-1], len(edges))
-    return bool(np.isfinite(scale) and np.all(np.abs(edges - even) <= _EVEN * scale))
+    return bool(np.all(np.abs(edges - even) <= allowed))
 
 
 def _are_counts(values: Floats) -> bool:
