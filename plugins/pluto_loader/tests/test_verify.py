@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from neptune_exporter.contract import LoadOptions, SinkError, Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import (
+    SampleFile,
     SampleHistogram,
     SampleRun,
     file,
+    file_series,
     float_series,
     histogram_series,
     string_series,
@@ -78,6 +81,30 @@ def test_losses_are_no_mismatch(make_sink: MakeSink) -> None:
     sink.load(MemoryRun(run), None)
     (line,) = [c for c in sink.verify(MemoryRun(run), full=True) if c.item == "points of loss"]
     assert (line.verdict, line.expected, line.found) == (Verdict.LOST, "4", "2")
+
+
+def test_what_arrived_at_another_step_is_not_counted_as_dropped(make_sink: MakeSink) -> None:
+    run = SampleRun(
+        KEY,
+        (
+            float_series("loss", [(-1, 1.0), (1 / 3, 2.0), (1, 3.0)]),
+            float_series("whole", [(0, 1.0)]),
+            file_series("plots", [(-1, SampleFile(b"a", ".bin")), (1 / 3, SampleFile(b"b", ".bin"))]),
+        ),
+    )
+    sink = make_sink(LoadOptions(step_multiplier=Decimal(1)))
+    loaded = sink.load(MemoryRun(run), None)
+    assert {(loss.reason, loss.attribute_path, loss.count) for loss in loaded.losses} == {
+        ("negative-step", "loss", 1),
+        ("fractional-step", "loss", 1),
+        ("file-step", "plots", 1),
+        ("fractional-step", "plots", 1),
+    }
+    lines = {c.item: (c.verdict.value, c.expected, c.found) for c in sink.verify(MemoryRun(run), full=True)}
+    assert lines["points of loss"] == ("~", "3", "2")
+    assert lines["points of whole"] == ("=", "1", "1")
+    assert lines["files of plots"] == ("~", "2", "2")
+    assert lines["files of plots: bytes"] == ("=", "2", "2")
 
 
 def changed_point(server: RehearsalServer, run_id: int) -> None:

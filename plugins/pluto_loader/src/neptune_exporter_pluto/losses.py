@@ -68,6 +68,22 @@ _MESSAGES = {
 REQUESTED = frozenset({LossCode.DOWNSAMPLED, LossCode.FILE_CAP})
 """What the user asked for: shown, but no reason for exit code 3."""
 
+DROPPED = frozenset(
+    {
+        LossCode.NEGATIVE_STEP,
+        LossCode.LARGE_STEP,
+        LossCode.NO_STEP,
+        LossCode.DUPLICATE_STEP,
+        LossCode.DOWNSAMPLED,
+        LossCode.FILE_MISSING,
+        LossCode.FILE_DAMAGED,
+        LossCode.FILE_UNSAFE,
+        LossCode.FILE_TOO_LARGE,
+        LossCode.FILE_CAP,
+    }
+)
+"""Points and files that are not in Pluto at all; of other losses something is there, only not as it was."""
+
 
 class LossBook:
     """Counts losses of one run by reason and series."""
@@ -86,11 +102,6 @@ class LossBook:
     def count(self, code: LossCode, path: str | None = None) -> int:
         with self._lock:
             return self._counts[code, path]
-
-    def total(self, path: str) -> int:
-        """All that was lost of an attribute."""
-        with self._lock:
-            return sum(count for (_, lost), count in self._counts.items() if lost == path)
 
     def losses(self) -> tuple[Loss, ...]:
         """All of it, by reason and then series."""

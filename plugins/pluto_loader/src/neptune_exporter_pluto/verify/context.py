@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from neptune_exporter.contract import Comparison, ExportedRun, Verdict
 from neptune_exporter.interruption import pause
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.facts import RunFacts
-from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.losses import DROPPED, LossBook, LossCode
 from neptune_exporter_pluto.names import NameBook
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.steps import Multiplier
@@ -49,10 +49,12 @@ class Check:
     def api(self) -> PlutoApi:
         return self.session.api
 
-    def lost(self, path: str) -> int:
-        """Rows of an attribute that were lost, as the load told or as going through them again shows."""
-        told = sum(int(loss["count"]) for loss in self.declared if loss["attribute_path"] == path)
-        return max(told, self.losses.total(path))
+    def lost(self, path: str, codes: Collection[LossCode]) -> int:
+        """Losses of an attribute, as the load told or as going through its rows again shows."""
+        reasons = {code.value for code in codes}
+        mine = (loss for loss in self.declared if loss["attribute_path"] == path)
+        told = sum(int(loss["count"]) for loss in mine if loss["reason"] in reasons)
+        return max(told, sum(self.losses.count(code, path) for code in codes))
 
     def told(self, code: LossCode, path: str) -> int:
         """What the load told of one kind of loss."""
@@ -76,10 +78,14 @@ class Check:
     def line(self, item: str, verdict: Verdict, expected: object = "", found: object = "") -> Comparison:
         return Comparison(self.run.key, item, verdict, str(expected), str(found))
 
-    def counted(self, item: str, expected: int, found: int, lost: int = 0) -> Comparison:
-        """The comparison of two numbers; equal ones are `~` where something was lost before."""
+    def counted(self, item: str, expected: int, found: int, path: str | None = None) -> Comparison:
+        """The comparison of two numbers; equal ones are `~` where something was lost before.
+
+        Args:
+            path: The attribute whose losses count; what was dropped of it is expected beside the rest.
+        """
         if expected == found:
-            if lost:
-                return self.line(item, Verdict.LOST, expected + lost, found)
+            if path is not None and self.lost(path, LossCode):
+                return self.line(item, Verdict.LOST, expected + self.lost(path, DROPPED), found)
             return self.line(item, Verdict.EQUAL, expected, found)
         return self.line(item, Verdict.MISSING if found < expected else Verdict.EXTRA, expected, found)

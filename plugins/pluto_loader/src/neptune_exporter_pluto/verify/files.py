@@ -87,7 +87,7 @@ def _compare(check: Check, wanted: dict[str, FileTask], rows: list[dict[str, Any
         known = check.told(LossCode.FILE_LISTED_TWICE, path)
         yield check.line(item, Verdict.LOST if twice <= known else Verdict.EXTRA, len(wanted), len(rows))
     else:
-        yield check.counted(item, len(times), len(times), check.lost(path))
+        yield check.counted(item, len(times), len(times), path)
     if hidden:
         left = len(wanted) - len(times)
         yield check.line(

@@ -180,4 +180,4 @@ def _line(check: Check, path: str, tally: _Tally) -> Comparison:
     item = ITEM + path
     if tally.expected == tally.found and tally.different:
         return check.line(item, Verdict.DIFFERENT, tally.expected, "; ".join(tally.different))
-    return check.counted(item, tally.expected, tally.found, check.lost(path))
+    return check.counted(item, tally.expected, tally.found, path)
