@@ -84,6 +84,11 @@ def test_the_end_is_the_last_thing_logged(stored: Any) -> None:
     assert run.status_updated == milliseconds(last)
 
 
+def test_a_run_without_any_time_does_not_end_before_it_begins(stored: Any) -> None:
+    run, _ = stored(SampleRun(KEY, (parameter("lr", 0.1), file("model", b"weights", "m.pt"))))
+    assert 0 <= run.status_updated - run.created_at < 60_000
+
+
 @pytest.mark.parametrize(
     ("attributes", "status"),
     [

@@ -95,7 +95,10 @@ class PlutoApi:
         self._api("runs/resume", f"resuming run {run_id}", {"runId": run_id})
 
     def set_status(self, run_id: int, status: str, at_ms: int) -> None:
-        body = {"runId": run_id, "status": status, "statusUpdated": at_ms}
+        """Set the status as of a moment; 0: none is known, and Pluto takes now, as for the creation."""
+        body = {"runId": run_id, "status": status}
+        if at_ms:
+            body["statusUpdated"] = at_ms
         self._api("runs/status/update", f"the status of run {run_id}", body)
 
     def set_notes(self, run_id: int, notes: str) -> None:

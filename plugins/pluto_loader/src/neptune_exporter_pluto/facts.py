@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Times in ms since 1970."""
+    """Times in ms since 1970; 0 where nothing tells them."""
 
     name: str
     full_name: str
