@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,11 @@ ROUTES = ["/ingest/metrics", "/ingest/data", "/ingest/logs", "^/files", "/storag
 
 
 @pytest.mark.parametrize("path", ROUTES)
-@pytest.mark.parametrize("fault", [faults.commit_then_drop, faults.commit_then_fail], ids=["drop", "504"])
+@pytest.mark.parametrize(
+    "fault",
+    [faults.commit_then_drop, faults.commit_then_fail, partial(faults.commit_then_fail, 503)],
+    ids=["drop", "504", "503"],
+)
 def test_a_lost_answer_duplicates_nothing(
     server: RehearsalServer,
     reference: tuple[RehearsalServer, int],
@@ -183,6 +188,53 @@ def test_a_busy_database_is_no_refusal(
     assert not server.faults, "it never went wrong"
     check(server, int(loaded.target_id), *reference)
     assert len(server.runs.by_id) == 1
+
+
+def test_a_503_of_pluto_itself_is_no_lost_answer(
+    server: RehearsalServer, reference: tuple[RehearsalServer, int], tmp_path: Path
+) -> None:
+    """`/files` answers so before it takes anything."""
+    body = b'{"code":"DATABASE_ERROR","message":"Failed to validate API key"}'
+    server.fail(Fault("^/files$", status=503, body=body, times=2))
+    loaded = load_once(server, tmp_path)
+    assert not server.faults, "it never went wrong"
+    check(server, int(loaded.target_id), *reference)
+    assert len(server.runs.by_id) == 1
+
+
+@pytest.mark.parametrize("status", [502, 503])
+@pytest.mark.parametrize("route", ["^/ingest/data$", "^/ingest/logs$", "^/files$"])
+def test_a_service_that_is_gone_for_a_while_is_waited_for(
+    server: RehearsalServer,
+    reference: tuple[RehearsalServer, int],
+    tmp_path: Path,
+    small_bodies: None,
+    route: str,
+    status: int,
+) -> None:
+    """However often a proxy says so, at most one run is begun anew."""
+    server.fail(faults.unavailable(status, route, times=6, skip=1))
+    loaded = load_once(server, tmp_path)
+    assert not server.faults, "it never went wrong"
+    check(server, int(loaded.target_id), *reference)
+    assert len(server.runs.by_id) == (2 if "data" in route else 1)
+
+
+@pytest.mark.parametrize("route", ["^/ingest/data$", "^/ingest/logs$", "^/files$"])
+def test_a_service_that_stays_away_fails_the_run_and_duplicates_nothing(
+    server: RehearsalServer, reference: tuple[RehearsalServer, int], tmp_path: Path, route: str
+) -> None:
+    server.fail(faults.commit_then_fail(503, route))
+    server.fail(faults.unavailable(503, route, times=1_000))
+    run = MemoryRun(everything())
+    impatient = replace(settings(server.url, server.api_key or "", tmp_path), retry_for=0.5)
+    sink = PlutoSink.connected(impatient, LoadOptions(), local=True)
+    with pytest.raises(SinkError, match="503"):
+        sink.load(run, None)
+    sink.close()
+    assert len(server.runs.by_id) == 1
+    server.faults.clear()
+    check(server, int(load_once(server, tmp_path).target_id), *reference)
 
 
 def test_a_stall_is_waited_for(

@@ -161,6 +161,7 @@ class PlutoApi:
             orjson.dumps(body),
             self._ingest_headers(project, run_id, _JSON),
             repeatable=False,
+            nothing=b'{"files":[]}',
         )
         return {
             (log_name, file_name): url

@@ -28,13 +28,19 @@ def of_response(response: httpx.Response) -> Outcome:
     The ingest answers 422 to everything; only its text tells what happened. Bad
     credentials and database trouble are found before the first line is read
     (pluto-server, the Rust ingest).
+
+    Pluto's own back-pressure is a stall. A 429 is a rate limit in front of it, which
+    turns requests away before it passes them on. A 503 of Pluto itself (`/files`
+    without a database) comes before anything is taken, and has Pluto's error as its
+    body; any other is a proxy's, and some answer so when the connection to the
+    server broke after it had taken the request.
     """
     status = response.status_code
     if response.is_success:
         return Outcome.DONE
     if status in (401, 403):
         return Outcome.UNAUTHORIZED
-    if status in (429, 503):
+    if status == 429 or (status == 503 and _is_own_error(response)):
         return Outcome.BUSY
     if status == 422:
         text = response.text
@@ -44,6 +50,15 @@ def of_response(response: httpx.Response) -> Outcome:
     if status == 408 or status >= 500:
         return Outcome.UNCERTAIN
     return Outcome.REFUSED
+
+
+def _is_own_error(response: httpx.Response) -> bool:
+    """Whether the body is an error as Pluto's ingest writes them, not one of a proxy."""
+    try:
+        body = response.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and isinstance(body.get("code"), str) and "message" in body
 
 
 def of_error(error: httpx.TransportError) -> Outcome:

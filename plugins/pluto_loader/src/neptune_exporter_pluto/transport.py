@@ -97,19 +97,44 @@ class Transport:
         return self.patiently(lambda: self._once("GET", url, what, True, params=dict(params)))
 
     def post(
-        self, url: str, what: str, content: bytes, headers: Mapping[str, str], *, repeatable: bool
+        self,
+        url: str,
+        what: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        *,
+        repeatable: bool,
+        nothing: bytes = b"",
     ) -> bytes:
         """Send; a request that is not `repeatable` is sent again only if it certainly was not taken.
+
+        Args:
+            nothing: Content that is no harm to send, by which to see that the service answers again.
 
         Raises:
             AuthenticationError: the key was refused.
             RefusedError: the request was refused.
             UncertainError: not repeatable, and the connection broke or a proxy gave up.
             OutOfPatienceError: patience is at its end.
+            SinkError: as for UncertainError, and the service does not answer any more.
         """
-        return self.patiently(
-            lambda: self._once("POST", url, what, repeatable, content=content, headers=dict(headers))
-        )
+
+        def send(body: bytes, again: bool) -> bytes:
+            return self.patiently(
+                lambda: self._once("POST", url, what, again, content=body, headers=dict(headers))
+            )
+
+        try:
+            return send(content, repeatable)
+        except UncertainError as error:
+            # Whoever goes on at once, perhaps with a new run, would only meet the same failure again.
+            try:
+                send(nothing, True)
+            except RefusedError:
+                pass  # an answer too
+            except (AuthenticationError, SinkError) as later:  # which would say that nothing was taken
+                raise SinkError(f"{error}; then: {later}") from None
+            raise
 
     def put(self, url: str, what: str, content: Any, headers: Mapping[str, str]) -> httpx.Response:
         """Send bytes to a presigned address, once; the caller judges. The key is not sent."""
