@@ -203,3 +203,14 @@ def test_another_machines_run_that_pluto_does_not_show_is_loaded_anew(
     assert not again.already_loaded and again.target_id != first.target_id
     assert not bad(verify(sink, everything(), full=True))
     assert SUPERSEDED_TAG in server.runs.by_id[int(first.target_id)].tags
+
+
+def test_a_reason_that_names_a_path_with_nul_can_be_kept(
+    server: RehearsalServer, make_sink: MakeSink
+) -> None:
+    run = SampleRun(KEY, (file("a\0b", b"1", "a.bin"),))
+    first = load(make_sink(), run)
+    server.store.files._runs.clear()
+    again = load(make_sink(), run)
+    assert again.target_id != first.target_id
+    assert SUPERSEDED_TAG in server.runs.by_id[int(first.target_id)].tags

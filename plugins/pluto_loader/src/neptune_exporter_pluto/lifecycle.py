@@ -13,7 +13,7 @@ import orjson
 from neptune_exporter.contract import SinkError
 from neptune_exporter.interruption import pause
 from neptune_exporter_pluto.api import CreatedRun, PlutoApi
-from neptune_exporter_pluto.config import SECTION, pieces
+from neptune_exporter_pluto.config import SECTION, escaped, pieces
 from neptune_exporter_pluto.facts import MAX_TAGS, RunFacts
 from neptune_exporter_pluto.state import Fork
 from neptune_exporter_pluto.transport import RefusedError
@@ -143,7 +143,9 @@ def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
         if error.status == 404:
             return  # somebody removed it
         raise
-    api.merge_config(run_id, orjson.dumps({SECTION: {"load": {"state": SUPERSEDED, "reason": reason}}}))
+    api.merge_config(
+        run_id, orjson.dumps({SECTION: {"load": {"state": SUPERSEDED, "reason": escaped(reason)}}})
+    )
     tags = [tag for tag in details.get("tags") or [] if tag != SUPERSEDED_TAG][:49]
     api.set_tags(run_id, [*tags, SUPERSEDED_TAG])
     if details["status"] not in ("COMPLETED", "FAILED", "TERMINATED", "CANCELLED"):
