@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Protocol
 
@@ -13,7 +14,7 @@ class Buffering(Protocol):
     """A writer that holds rows back."""
 
     def flush(self) -> None:
-        """Write what is held back."""
+        """Write what is held back. What fails is raised again to whoever uses the writer next."""
 
 
 class WriteBudget:
@@ -33,11 +34,15 @@ class WriteBudget:
                 self._held.pop(writer, None)
 
     def enforce(self) -> None:
-        """Have the largest writers flush until the rest is within the limit. Call it with no lock held."""
+        """Have the largest writers flush until the rest is within the limit. Call it with no lock held.
+
+        What fails is the failure of that writer, not of who calls this.
+        """
         while True:
             with self._lock:
                 if sum(self._held.values()) <= self._limit:
                     return
                 largest = max(self._held, key=self._held.__getitem__)
                 del self._held[largest]
-            largest.flush()
+            with contextlib.suppress(Exception):
+                largest.flush()

@@ -32,6 +32,8 @@ class RunBuffer:
         """Attribute path and type by code."""
         self._batches: list[Batch] = []
         self._last: tuple[str, str] = ("", "")
+        self.rows = 0
+        """How many ever came in."""
         self.nbytes = 0
         self.rising = 0
         """How many of these bytes came last in the order of a part: what went before is likely whole."""
@@ -70,6 +72,7 @@ class RunBuffer:
         added = grouped(*self._coded(paths, types), columns)
         self._watch_order(added)
         self._batches.append(added)
+        self.rows += added.ends[-1]
         self.nbytes += added.nbytes
 
     def release(self) -> list[Batch]:

@@ -194,7 +194,7 @@ class Output:
         self._storage = storage
         self._stream = stream
         self._digest = hashlib.sha256()
-        self._broken = False
+        self._failure: DatasetError | None = None
 
     @property
     def sha256(self) -> str:
@@ -207,13 +207,13 @@ class Output:
 
     def write(self, data: bytes) -> int:
         """Append. After a failure nothing more: a Parquet writer that ends would fail again, aloud."""
-        if self._broken:
+        if self._failure is not None:
             return len(data)
         try:
             with self._storage._errors(self.path, "written"):
                 self._stream.write(data)
-        except DatasetError:
-            self._broken = True
+        except DatasetError as error:
+            self._failure = error
             raise
         self._digest.update(data)
         self.size += len(data)
@@ -226,8 +226,14 @@ class Output:
         """Nothing to do before the end."""
 
     def close(self) -> None:
-        """Close. The bytes may not have reached the disk yet: see `Storage.sync`."""
+        """Close. The bytes may not have reached the disk yet: see `Storage.sync`.
+
+        Raises:
+            DatasetError: closing failed, or something could not be written before.
+        """
         if not self.closed:
+            if self._failure is not None:
+                raise self._failure
             with self._storage._errors(self.path, "written"):
                 self._stream.close()
 

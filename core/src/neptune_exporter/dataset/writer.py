@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeFailure, AttributeSelection, SourceRun, failpoint, turn
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeSelection,
+    DatasetError,
+    SourceRun,
+    failpoint,
+    turn,
+)
 from neptune_exporter.dataset import cleanup, publication, scan
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RunBuffer, cut
@@ -85,6 +93,8 @@ class RunWriter:
         self._streaming: Future[None] | None = None
         self._streamed_bytes = 0
         self._streams = True
+        self._failure: BaseException | None = None
+        """The first that cost rows, in whichever thread: nothing is published after it."""
         self._parent: str | None = None
         self._fork_step: float | int | None = None
         publication.finish(data, self._place)
@@ -99,15 +109,18 @@ class RunWriter:
         Rows without a value are dropped. `project_id` and `run_id` may be left out.
 
         Raises:
-            DatasetError: the rows are of another run or not as the schema says, or the disk is full.
+            DatasetError: the rows are of another run or not as the schema says, or the disk is full:
+                now, or when other rows of this run were written before.
         """
         for piece in cut(batch):
             with self._lock:
+                self._check()
                 self._buffer.add(piece)
                 if self._streams and self._buffer.rising >= _STREAM_BYTES:
                     self._stream()
                 self._budget.holds(self, self._buffer.nbytes + self._streamed_bytes)
             self._budget.enforce()
+        self._check()
 
     def fail(self, failure: AttributeFailure) -> None:
         """Note what could not be read."""
@@ -115,7 +128,7 @@ class RunWriter:
             self._failures.append(failure)
 
     def flush(self) -> None:
-        """Write what is held back in memory to a part."""
+        """Write what is held back in memory to a part. A failure is raised again by what is called later."""
         with self._lock:
             self._wait()
             batches = self._buffer.release()
@@ -125,22 +138,39 @@ class RunWriter:
     def _stream(self) -> None:
         """Write what is held back while the next rows come."""
         self._wait()
-        batches = self._buffer.release_risen()
-        self._streamed_bytes = sum(batch.nbytes for batch in batches)
-        self._streaming = self._encoder.submit(self._take, batches)
+        with self._noted():
+            batches = self._buffer.release_risen()
+            self._streamed_bytes = sum(batch.nbytes for batch in batches)
+            self._streaming = self._encoder.submit(self._take, batches)
 
     def _wait(self) -> None:
-        """Until nothing is being written. Raises what went wrong there."""
+        """Until nothing is being written. Raises what ever went wrong there."""
         streaming, self._streaming, self._streamed_bytes = self._streaming, None, 0
         if streaming is not None:
-            streaming.result()
+            wait([streaming])
+        self._check()
+
+    def _check(self) -> None:
+        """Raise what cost rows before: whoever met it may have been busy with another run."""
+        if self._failure is not None:
+            raise self._failure
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Remember a failure: the rows have left the buffer."""
+        try:
+            yield
+        except BaseException as error:
+            self._failure = self._failure or error
+            raise
 
     def _take(self, batches: list[Batch]) -> None:
         if batches:
-            rows = self._buffer.sorted(batches)
-            with turn(len(rows)):
-                self._count(rows)
-            self._append(rows)
+            with self._noted():
+                rows = self._buffer.sorted(batches)
+                with turn(len(rows)):
+                    self._count(rows)
+                self._append(rows)
             failpoint("dataset.rows-written")
 
     def publish(
@@ -190,6 +220,7 @@ class RunWriter:
             kept = older.parts
             self.flush()
             self._close_part()
+            self._check_rows()
             numbers = {_number(part.name) for part in kept}
             if not self._written and 0 not in numbers:
                 self._open_part(frozenset())
@@ -201,6 +232,15 @@ class RunWriter:
             stored = cleanup.sync_files(self._files, self._place)
             new = tuple(part.temporary for part in self._written)
             return ReadyRun(self, publication.Publication(self._place, receipt, new), stored)
+
+    def _check_rows(self) -> None:
+        """Whatever it was that lost rows on the way, what is left is not the run."""
+        written = sum(part.rows for part in self._written)
+        if not self._buffer.rows == self._tally.rows == written:
+            raise DatasetError(
+                f"{self.key} is not published: of {self._buffer.rows} rows {written} were written "
+                f"and {self._tally.rows} counted"
+            )
 
     def _published(self, ready: ReadyRun) -> None:
         cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
@@ -258,9 +298,10 @@ class RunWriter:
         return self._part
 
     def _close_part(self) -> None:
-        part, self._part = self._part, None
+        part = self._part
         if part is not None:
             part.close()
+            self._part = None
             output = part.output
             self._written.append(_Written(output.path, part.rows, output.size, output.sha256))
             failpoint("dataset.part-written")

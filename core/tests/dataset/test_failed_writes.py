@@ -1,0 +1,80 @@
+"""What could not be written is never published, whichever thread met the failure."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.contract import DatasetError, SourceRun
+from neptune_exporter.dataset import Dataset, RunWriter, WriteBudget
+from neptune_exporter.dataset.layout import Place, temporary
+from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.model import RunKey
+
+from .writing import ALL, KEY, points, publish, series
+
+OTHER = RunKey(KEY.project_id, "RUN-2")
+
+
+def in_the_way_of(dataset: Dataset, key: RunKey) -> Path:
+    """A folder where the run's first part is to be written."""
+    place = Place.of(key)
+    folder = dataset.data_path / temporary(place.path(place.part_name(0)))
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("rows", [1_000, 400_000])  # held back; so many that they are written while more come
+def test_a_failure_that_another_run_caused_is_raised_by_the_run_it_cost(dataset: Dataset, rows: int) -> None:
+    dataset = Dataset(
+        dataset.data_path, dataset.files_path, budget=WriteBudget(30_000 if rows == 1_000 else 12 << 20)
+    )
+    in_the_way = in_the_way_of(dataset, KEY)
+    broken, other = dataset.writer(KEY), dataset.writer(OTHER)
+    broken.write(series("a", [1.0] * rows))
+    other.write(series("a", [1.0] * rows))  # more than the budget: the other run's rows are written, in vain
+    in_the_way.rmdir()
+    assert_refuses(broken)
+    other.publish(SourceRun(OTHER), "test 1", ALL)
+    assert dataset.run(KEY) is None
+    assert dataset.receipt(OTHER) is not None
+    broken.discard()
+    again = dataset.writer(KEY)
+    again.write(series("a", [1.0] * rows))
+    publish(again)
+    assert len(points(dataset)) == rows
+
+
+def assert_refuses(writer: RunWriter) -> None:
+    for _ in range(2):
+        with pytest.raises(DatasetError, match="cannot be written"):
+            writer.write(series("b", [1.0]))
+        with pytest.raises(DatasetError, match="cannot be written"):
+            writer.flush()
+        with pytest.raises(DatasetError, match="cannot be written"):
+            publish(writer)
+
+
+def test_parts_that_hold_fewer_rows_than_came_are_not_published(dataset: Dataset) -> None:
+    writer = dataset.writer(KEY)
+    writer.write(series("a", [1.0, 2.0]))
+    writer.flush()
+    writer._close_part()
+    writer._written.clear()
+    with pytest.raises(DatasetError, match="not published: of 2 rows 0 were written and 2 counted"):
+        publish(writer)
+    assert dataset.run(KEY) is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_a_file_that_lacks_bytes_cannot_be_closed_well(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").symlink_to("/dev/full")
+    output = Storage(tmp_path).create("folder/file")
+    with contextlib.suppress(DatasetError):
+        output.write(b"lost")
+    with pytest.raises(DatasetError, match="No space left"):
+        output.close()
+    output.discard()
