@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import (
+    AttributeFailure,
     AttributeSelection,
     AuthenticationError,
     DatasetError,
+    FileWriter,
     NoSettings,
+    ReadEvent,
+    RunRequest,
     RunSelection,
     SourceError,
     SourceRun,
@@ -26,7 +30,7 @@ from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_run
 from neptune_exporter.jobs.export_group import ExportUnit
 from neptune_exporter.jobs.planning import Action, plan_run
 from neptune_exporter.jobs.progress import NoProgress
-from neptune_exporter.model import AttributeClass, AttributeType, RunKey, RunKind
+from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.testing.corpus import sample_runs, themed_runs
 from neptune_exporter.testing.facts import difference, facts_of_exported, facts_of_run
 from neptune_exporter.testing.memory_source import MemorySource
@@ -166,6 +170,46 @@ def test_a_failed_attribute_costs_itself_and_only_it_is_asked_for_again(tmp_path
     assert_holds(tmp_path, run)
     healed = dataset_of(tmp_path).receipt(run.key)
     assert healed is not None and not healed.failures
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_failure_is_kept_by_an_export_that_does_not_ask_for_its_class(tmp_path: Path, force: bool) -> None:
+    run = a_run().plus(float_series("train/loss", [(0, 1.0)]))
+    source = MemorySource([run])
+    source.fail_attribute(run.key, "train/loss", times=1)
+    export(source, tmp_path)
+    export(source, tmp_path, attributes=PARAMETERS_ONLY, force=force)
+    receipt = dataset_of(tmp_path).receipt(run.key)
+    assert receipt is not None and [f.attribute_path for f in receipt.failures] == ["train/loss"]
+    assert export(source, tmp_path).complete
+    assert_holds(tmp_path, run)
+
+
+@pytest.mark.parametrize("path", ["", "train/loss"])
+def test_what_failed_without_a_type_is_asked_for_by_whoever_asks_for_as_much(
+    tmp_path: Path, path: str
+) -> None:
+    """The source may not know the type of what it could not read, and of a whole run there is none."""
+
+    class Untyped(MemorySource):
+        def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+            for event in super().read(group, files):
+                yield replace(event, attribute_type=None) if isinstance(event, AttributeFailure) else event
+
+    run = a_run().plus(float_series("train/loss", [(0, 1.0)]))
+    source = Untyped([run])
+    source.fail_attribute(run.key, path, times=1)
+    no_files = AttributeSelection(classes=ALL_CLASSES - {AttributeClass.FILES})
+    export(source, tmp_path, attributes=no_files)
+    export(source, tmp_path, attributes=PARAMETERS_ONLY)
+    receipt = dataset_of(tmp_path).receipt(run.key)
+    assert receipt is not None and [f.attribute_path for f in receipt.failures] == [path]
+    export(source, tmp_path, attributes=no_files)
+    healed = dataset_of(tmp_path).receipt(run.key)
+    assert healed is not None and not healed.failures
+    assert_holds(
+        tmp_path, run.adapted(lambda a: None if a.type.attribute_class is AttributeClass.FILES else a)
+    )
 
 
 def test_a_permanent_failure_is_kept_and_not_asked_for_again(tmp_path: Path) -> None:

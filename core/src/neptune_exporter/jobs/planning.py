@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from neptune_exporter.contract import AttributeRequest, AttributeSelection, RunRequest, SourceRun
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeRequest,
+    AttributeSelection,
+    RunRequest,
+    SourceRun,
+)
 from neptune_exporter.dataset import Dataset, Receipt
 from neptune_exporter.model import RunKey
 
@@ -57,15 +63,15 @@ def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, fo
     receipt = dataset.receipt(run.key)
     if receipt is None:
         return _without_receipt(dataset, run, wanted)
-    failed = frozenset(f.attribute_path for f in receipt.failures)
+    asked = [f for f in receipt.failures if _asked_for(f, wanted, receipt.selections)]
+    failed = frozenset(f.attribute_path for f in asked)
     if force or not _is_same_state(receipt, run):
         keep = not _covers_all(wanted, receipt.selections)
         reason = "asked for anew" if force else _change(receipt, run)
         return _plan(run, wanted, Action.CHANGED, reason, keep, failed)
     if any(not f.attribute_path and not f.permanent for f in receipt.failures):
         return _plan(run, wanted, Action.RETRY, "it failed as a whole", True, failed)
-    passing = {f.attribute_path for f in receipt.failures if not f.permanent}
-    retry = frozenset(path for path in passing if wanted.includes_path(path))
+    retry = frozenset(f.attribute_path for f in asked if not f.permanent)
     request = AttributeRequest(wanted, receipt.selections, retry)
     if not retry and (wanted in receipt.selections or not request.classes):
         planned = PlannedRun(run.key, Action.UP_TO_DATE, "unchanged since its export")
@@ -95,12 +101,26 @@ def _plan(
     action: Action,
     reason: str,
     keep_others: bool = False,
-    failed: frozenset[str] = frozenset(),
+    retried: frozenset[str] = frozenset(),
 ) -> RunPlan:
     """Read everything wanted, as if nothing had been read before."""
     request = RunRequest(run, AttributeRequest(wanted))
-    retried = frozenset(path for path in failed if wanted.includes_path(path))
     return RunPlan(PlannedRun(run.key, action, reason), request, (wanted,), keep_others, retried)
+
+
+def _asked_for(
+    failure: AttributeFailure, wanted: AttributeSelection, earlier: tuple[AttributeSelection, ...]
+) -> bool:
+    """Whether reading what is wanted would meet what failed: only then does it end the failure.
+
+    What is not known to be of a class may be of any that was asked for before.
+    """
+    path = failure.attribute_path
+    if failure.attribute_type is not None:
+        return wanted.includes(path, failure.attribute_type)
+    if not path:
+        return _covers_all(wanted, earlier)
+    return wanted.includes_path(path) and all(e.classes <= wanted.classes for e in earlier)
 
 
 def _is_same_state(receipt: Receipt, run: SourceRun) -> bool:
