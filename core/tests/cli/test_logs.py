@@ -95,6 +95,20 @@ def test_an_internal_error_is_one_line_and_with_v_a_traceback(
     assert "Traceback" in run("projects", "--exporter", "tracker", "-v").stderr
 
 
+def test_an_internal_error_of_one_run_is_one_line_and_with_v_a_traceback(
+    run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(tracker.source, "read", fail)
+    export = ("export", "--exporter", "tracker", "-p", "acme/text")
+    result = run(*export)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "  acme/text:EXP-2: internal error: RuntimeError: two lines\n" in result.stdout
+    assert "Traceback" in run(*export, "-v").stderr
+
+
 def test_a_missing_sdk_is_one_line(run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         import a_client_that_is_nowhere  # noqa: F401

@@ -37,7 +37,8 @@ class _Console(logging.Handler):
     """To whatever stderr is at that moment: a live progress bar replaces it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage() if record.levelno < logging.WARNING else self.format(record)
+        plain = record.levelno < logging.WARNING and not record.exc_info
+        text = record.getMessage() if plain else self.format(record)
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 

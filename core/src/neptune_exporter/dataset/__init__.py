@@ -1,6 +1,7 @@
 """The open dataset on disk: layout, writer, reader, receipts, verification."""
 
 from neptune_exporter.dataset.budget import WriteBudget
+from neptune_exporter.dataset.buffer import RowsError
 from neptune_exporter.dataset.dataset import Dataset, Recovery
 from neptune_exporter.dataset.publication import FAILPOINTS
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
@@ -18,6 +19,7 @@ __all__ = [
     "ReadyRun",
     "Receipt",
     "Recovery",
+    "RowsError",
     "RunChecked",
     "RunWriter",
     "Severity",

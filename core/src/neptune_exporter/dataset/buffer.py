@@ -22,6 +22,10 @@ _CodeOf = Callable[[int], int]
 _TEXT = ("string_value", "string_set_value", "file_value", "histogram_value", "file_sha256")
 
 
+class RowsError(DatasetError):
+    """Rows of one run that cannot be stored: the fault of these rows, and not of the dataset."""
+
+
 class RunBuffer:
     """Collects batches of one run."""
 
@@ -47,7 +51,7 @@ class RunBuffer:
         """Take a batch of at most about `PIECE_BYTES`. Rows without a value are dropped.
 
         Raises:
-            DatasetError: the batch is not of this run, or not what the schema says.
+            RowsError: the batch is not of this run, or not what the schema says.
         """
         with turn(len(batch)):
             self._add(batch)
@@ -111,15 +115,15 @@ class RunBuffer:
         names = batch.schema.names
         unknown = set(names) - set(FULL_SCHEMA.names)
         if unknown:
-            raise DatasetError(f"rows of {self._run} have unknown columns: {', '.join(sorted(unknown))}")
+            raise RowsError(f"rows of {self._run} have unknown columns: {', '.join(sorted(unknown))}")
         for name in _ATTRIBUTE:
             if name not in names:
-                raise DatasetError(f"rows of {self._run} come without {name}")
+                raise RowsError(f"rows of {self._run} come without {name}")
         for name, expected in zip(_IDENTITY, (self._run.project_id, self._run.run_id), strict=True):
             if name in names:
                 found = pc.unique(batch.column(name)).to_pylist()
                 if any(value != expected for value in found):
-                    raise DatasetError(f"rows of {self._run} say {name} {found[0]!r}")
+                    raise RowsError(f"rows of {self._run} say {name} {found[0]!r}")
 
     def _cast(self, name: str, column: pa.Array) -> pa.Array:
         try:
@@ -131,13 +135,13 @@ class RunBuffer:
             if name in _TEXT:
                 column.validate(full=True)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise DatasetError(f"{name} of {self._run} cannot be stored: {error}") from error
+            raise RowsError(f"{name} of {self._run} cannot be stored: {error}") from error
         return column
 
     def _encoded(self, batch: pa.RecordBatch, name: str) -> pa.DictionaryArray:
         column = batch.column(name)
         if column.null_count:
-            raise DatasetError(f"a row of {self._run} has no {name}")
+            raise RowsError(f"a row of {self._run} has no {name}")
         if pa.types.is_dictionary(column.type):
             if len(column.dictionary) <= max(len(column), 16):
                 return column
@@ -166,7 +170,7 @@ class RunBuffer:
         try:
             return AttributeType(name)
         except ValueError:
-            raise DatasetError(f"a row of {self._run} has an unknown attribute_type {name!r}") from None
+            raise RowsError(f"a row of {self._run} has an unknown attribute_type {name!r}") from None
 
     def _coded(self, paths: pa.DictionaryArray, types: pa.DictionaryArray) -> tuple[pa.Array, _CodeOf]:
         """A number for every row's attribute path and type in this batch, and what it is in all batches."""
@@ -184,9 +188,9 @@ class RunBuffer:
             try:
                 key = (path.as_py(), kind)
             except UnicodeDecodeError as error:
-                raise DatasetError(f"an attribute path of {self._run} is not valid text: {error}") from error
+                raise RowsError(f"an attribute path of {self._run} is not valid text: {error}") from error
             if key[0] is None:
-                raise DatasetError(f"a row of {self._run} has no attribute_path")
+                raise RowsError(f"a row of {self._run} has no attribute_path")
             if key not in self._codes_of:
                 self._codes_of[key] = len(self._keys)
                 self._keys.append(key)

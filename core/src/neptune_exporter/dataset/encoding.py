@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -135,7 +136,8 @@ class OpenPart:
 
     def discard(self) -> None:
         """Throw the part away."""
-        self._writer.close()
+        with contextlib.suppress(Exception):  # a row group may have ended in the middle
+            self._writer.close()
         self.output.discard()
 
 

@@ -37,6 +37,8 @@ class Publication:
 
     place: Place
     receipt: Receipt
+    content: bytes
+    """Of the receipt: what cannot be written as one fails before anything is changed."""
     unsynced: tuple[str, ...]
     """Paths of the parts that are new, as they are now."""
 
@@ -44,7 +46,7 @@ class Publication:
 def publish(storage: Storage, several: Sequence[Publication]) -> None:
     """Make these the runs, each by itself; together, as the disk is then waited for only once."""
     for new in several:
-        storage.create_whole(temporary(new.place.pending), new.receipt.to_bytes())
+        storage.create_whole(temporary(new.place.pending), new.content)
     storage.sync(path for new in several for path in (*new.unsynced, temporary(new.place.pending)))
     for new in several:
         storage.move(temporary(new.place.pending), new.place.pending)

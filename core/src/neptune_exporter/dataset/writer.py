@@ -11,17 +11,10 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from neptune_exporter.contract import (
-    AttributeFailure,
-    AttributeSelection,
-    DatasetError,
-    SourceRun,
-    failpoint,
-    turn,
-)
+from neptune_exporter.contract import AttributeFailure, AttributeSelection, SourceRun, failpoint, turn
 from neptune_exporter.dataset import cleanup, publication, scan
 from neptune_exporter.dataset.budget import WriteBudget
-from neptune_exporter.dataset.buffer import RunBuffer, cut
+from neptune_exporter.dataset.buffer import RowsError, RunBuffer, cut
 from neptune_exporter.dataset.encoding import OpenPart, row_groups
 from neptune_exporter.dataset.layout import Place, parse_part, temporary
 from neptune_exporter.dataset.older import Kept, delivered_steps, keep
@@ -109,8 +102,8 @@ class RunWriter:
         Rows without a value are dropped. `project_id` and `run_id` may be left out.
 
         Raises:
-            DatasetError: the rows are of another run or not as the schema says, or the disk is full:
-                now, or when other rows of this run were written before.
+            RowsError: the rows are of another run or not as the schema says.
+            DatasetError: the disk is full: now, or when other rows of this run were written before.
         """
         for piece in cut(batch):
             with self._lock:
@@ -231,13 +224,15 @@ class RunWriter:
             receipt = self._receipt(run, source, selections, tally, kept + self._placed(numbers), retried)
             stored = cleanup.sync_files(self._files, self._place)
             new = tuple(part.temporary for part in self._written)
-            return ReadyRun(self, publication.Publication(self._place, receipt, new), stored)
+            return ReadyRun(
+                self, publication.Publication(self._place, receipt, receipt.to_bytes(), new), stored
+            )
 
     def _check_rows(self) -> None:
         """Whatever it was that lost rows on the way, what is left is not the run."""
         written = sum(part.rows for part in self._written)
         if not self._buffer.rows == self._tally.rows == written:
-            raise DatasetError(
+            raise RowsError(
                 f"{self.key} is not published: of {self._buffer.rows} rows {written} were written "
                 f"and {self._tally.rows} counted"
             )

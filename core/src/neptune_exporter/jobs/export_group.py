@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -11,6 +14,9 @@ from typing import TYPE_CHECKING
 
 from neptune_exporter.contract import (
     AttributeFailure,
+    DatasetError,
+    NeptuneExporterError,
+    ReadEvent,
     RunDone,
     RunRows,
     Source,
@@ -18,7 +24,7 @@ from neptune_exporter.contract import (
     SourceSpec,
     failpoint,
 )
-from neptune_exporter.dataset import Dataset, RunWriter
+from neptune_exporter.dataset import Dataset, RowsError, RunWriter
 from neptune_exporter.jobs.planning import RunPlan
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from neptune_exporter.jobs.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 FAILPOINTS = ("export.rows-written", "export.before-publish", "export.run-published")
 
@@ -52,6 +60,14 @@ class GroupResult:
     files: int = 0
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
+
+    def add(self, other: GroupResult) -> None:
+        self.published += other.published
+        self.unpublished += other.unpublished
+        self.rows += other.rows
+        self.files += other.files
+        self.file_bytes += other.file_bytes
+        self.failures.extend(other.failures)
 
 
 _sources: dict[str, Source] = {}
@@ -96,24 +112,44 @@ def run_unit(
         DatasetError: the dataset cannot be written.
     """
     group = _Group(unit, progress, stop)
+    alone: tuple[RunPlan, ...] = ()
     try:
         group.read(_source_of(unit))
     except _Stopped:
         pass
     except SourceError as error:
         group.give_up(str(error))
+    except (NeptuneExporterError, ImportError):
+        raise
+    except Exception as error:  # noqa: BLE001 - one value that nobody foresaw must not stop all runs behind it
+        message = _internal_error(error)
+        if len(group.unread) > 1:
+            alone = group.unread
+        else:
+            group.give_up(message)
     finally:
         group.close()
+    for plan in alone:  # which of them it is, only reading them one by one tells
+        group.result.add(run_unit(replace(unit, plans=(plan,)), progress, stop))
     return group.result
 
 
-@dataclass(frozen=True)
-class _Publishing:
-    """A run that was read to its end."""
+def _internal_error(error: Exception) -> str:
+    """What a person reads of an error that nobody foresaw, while it is handled; the traceback is for -v."""
+    message = redact(" ".join(f"internal error: {type(error).__name__}: {error}".split()))
+    _log.info("%s", message, exc_info=True)
+    return message
+
+
+@dataclass
+class _Reading:
+    """A run of which something was read."""
 
     writer: RunWriter
-    failures: list[AttributeFailure]
-    visible: Future[None]
+    failures: list[AttributeFailure] = field(default_factory=list)
+    rows: int = 0
+    files: int = 0
+    file_bytes: int = 0
 
 
 class _Group:
@@ -123,11 +159,16 @@ class _Group:
         self.result = GroupResult()
         self._dataset = _dataset(unit.data_path, unit.files_path)
         self._plans = {plan.planned.key: plan for plan in unit.plans}
-        self._writers: dict[RunKey, RunWriter] = {}
-        self._failures: dict[RunKey, list[AttributeFailure]] = {}
-        self._publishing: deque[_Publishing] = deque()
+        self._reading: dict[RunKey, _Reading] = {}
+        self._lost: set[RunKey] = set()
+        self._publishing: deque[tuple[_Reading, Future[None]]] = deque()
         self._progress = progress
         self._stop = stop
+
+    @property
+    def unread(self) -> tuple[RunPlan, ...]:
+        """Runs that were not read to their end."""
+        return tuple(self._plans.values())
 
     def read(self, source: Source) -> None:
         version = source.version
@@ -135,90 +176,125 @@ class _Group:
         for event in source.read([plan.request for plan in self._plans.values()], files):
             if self._stop is not None and self._stop.is_set():
                 raise _Stopped
-            if isinstance(event, RunRows):
-                self._write(event.run, event.batch)
-            elif isinstance(event, AttributeFailure):
-                # A client's message may quote its token, and the receipt is kept for ever.
-                failure = replace(event, message=redact(event.message))
-                self._writer(event.run).fail(failure)
-                self._failures.setdefault(event.run, []).append(failure)
-            else:
-                self._publish(event, version)
+            if event.run not in self._lost:
+                with self._costing_only(event.run):
+                    self._take(event, version)
         for key in list(self._plans):
-            self._publish(RunDone(key), version)
+            with self._costing_only(key):
+                self._publish(RunDone(key), version)
 
-    def _writer(self, key: RunKey) -> RunWriter:
-        writer = self._writers.get(key)
-        if writer is None:
-            plan = self._plans.get(key)
-            if plan is None:
+    def _take(self, event: ReadEvent, version: str) -> None:
+        if isinstance(event, RunRows):
+            self._write(event.run, event.batch)
+        elif isinstance(event, AttributeFailure):
+            # A client's message may quote its token, and the receipt is kept for ever.
+            failure = replace(event, message=redact(event.message))
+            reading = self._read(event.run)
+            reading.writer.fail(failure)
+            reading.failures.append(failure)
+        else:
+            self._publish(event, version)
+
+    @contextlib.contextmanager
+    def _costing_only(self, key: RunKey) -> Iterator[None]:
+        """What is wrong with a run costs that run; what is wrong with the dataset ends the job."""
+        try:
+            yield
+        except RowsError as error:
+            self._lose(key, str(error))
+        except (NeptuneExporterError, ImportError):
+            raise
+        except OSError as error:
+            raise DatasetError(f"{key} cannot be written: {error}") from error
+        except Exception as error:  # noqa: BLE001 - one value that nobody foresaw must not stop all runs behind it
+            self._lose(key, _internal_error(error))
+
+    def _lose(self, key: RunKey, message: str) -> None:
+        """The run stays unpublished and is read again next time."""
+        self._lost.add(key)
+        self._plans.pop(key, None)
+        reading = self._reading.pop(key, None)
+        if reading is not None:
+            self.result.failures.extend(reading.failures)
+            reading.writer.discard()
+        self.result.unpublished += 1
+        self.result.failures.append(AttributeFailure(key, "", None, message))
+
+    def _read(self, key: RunKey) -> _Reading:
+        reading = self._reading.get(key)
+        if reading is None:
+            if key not in self._plans:
                 raise SourceError(f"the source delivered rows of {key}, which is done or was not asked for")
-            writer = self._dataset.writer(key)
-            self._writers[key] = writer
-        return writer
+            reading = self._reading[key] = _Reading(self._dataset.writer(key))
+        return reading
 
     def _write(self, key: RunKey, batch: pa.RecordBatch) -> None:
-        self._writer(key).write(batch)
+        reading = self._read(key)
+        reading.writer.write(batch)
         failpoint("export.rows-written")
         files, file_bytes = _files_of(batch)
-        self.result.rows += batch.num_rows
-        self.result.files += files
-        self.result.file_bytes += file_bytes
+        reading.rows += batch.num_rows
+        reading.files += files
+        reading.file_bytes += file_bytes
         if self._progress is not None:
             self._progress.advance(rows=batch.num_rows, bytes=batch.nbytes + file_bytes)
 
     def _publish(self, done: RunDone, version: str) -> None:
-        writer = self._writer(done.run)
-        plan = self._plans.pop(done.run)
+        reading = self._read(done.run)
+        plan = self._plans[done.run]
         run = replace(plan.request.run, notes=(*plan.request.run.notes, *done.notes))
-        failures = self._failures.pop(done.run, [])
         failpoint("export.before-publish")
         prepare = partial(
-            writer.prepare,
+            reading.writer.prepare,
             run,
             version,
             plan.selections,
             # What failed now may have been read well before: then the old rows are all there is.
-            keep_others=plan.keep_others or bool(failures),
+            keep_others=plan.keep_others or bool(reading.failures),
             retried=plan.retried,
         )
         # What fails from here on is left for the next export to finish, not thrown away.
-        del self._writers[done.run]
-        self._publishing.append(_Publishing(writer, failures, self._dataset.publish(prepare)))
-        while self._publishing and self._publishing[0].visible.done():
-            self._published(self._publishing.popleft())
+        del self._plans[done.run], self._reading[done.run]
+        self._publishing.append((reading, self._dataset.publish(prepare)))
+        while self._publishing and self._publishing[0][1].done():
+            self._published(*self._publishing.popleft())
 
-    def _published(self, run: _Publishing) -> None:
-        try:
-            run.visible.result()
-        except BaseException:
-            run.writer.abandon()
-            raise
+    def _published(self, reading: _Reading, visible: Future[None]) -> None:
+        key = reading.writer.key
+        with self._costing_only(key):
+            try:
+                visible.result()
+            except BaseException:
+                reading.writer.abandon()
+                raise
+        if key in self._lost:
+            return
         failpoint("export.run-published")
         self.result.published += 1
-        self.result.failures.extend(run.failures)
+        self.result.rows += reading.rows
+        self.result.files += reading.files
+        self.result.file_bytes += reading.file_bytes
+        self.result.failures.extend(reading.failures)
         if self._progress is not None:
             self._progress.advance(runs=1)
 
     def give_up(self, message: str) -> None:
-        """The rest of the group cannot be read: its runs stay unpublished and are read again next time."""
-        for key in self._plans:
-            self.result.unpublished += 1
-            self.result.failures.extend(self._failures.pop(key, []))
-            self.result.failures.append(AttributeFailure(key, "", None, message))
+        """The rest of the group cannot be read."""
+        for key in list(self._plans):
+            self._lose(key, message)
 
     def close(self) -> None:
         """Wait for what is being published, and throw away what is not."""
         try:
             while self._publishing:
-                self._published(self._publishing.popleft())
+                self._published(*self._publishing.popleft())
         finally:
-            wait([run.visible for run in self._publishing])
-            for run in self._publishing:
-                run.writer.abandon()
-            for writer in self._writers.values():
-                writer.discard()
-            self._writers.clear()
+            wait([visible for _, visible in self._publishing])
+            for reading, _ in self._publishing:
+                reading.writer.abandon()
+            for reading in self._reading.values():
+                reading.writer.discard()
+            self._reading.clear()
 
 
 def _files_of(batch: pa.RecordBatch) -> tuple[int, int]:

@@ -1,0 +1,116 @@
+"""What nobody foresaw in one run costs that run, and none of those behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from neptune_exporter.contract import (
+    FileWriter,
+    ReadEvent,
+    RunDone,
+    RunRequest,
+    RunRows,
+    RunSelection,
+    SourceRun,
+)
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
+from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.model import RunKey
+from neptune_exporter.redaction import remember
+from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
+from neptune_exporter.testing.runs import SampleRun, float_series, parameter
+
+KEYS = [RunKey("acme/vision", f"RUN-{n}") for n in range(7)]
+BAD = KEYS[1]
+SECRET = "token-of-the-tests"
+RUNS = [
+    SampleRun(
+        key,
+        (parameter("lr", 0.1), float_series("loss", [(n, 1.0) for n in range(10)])),
+        modified_at=datetime(2024, 5, 1, tzinfo=timezone.utc),
+    )
+    for key in KEYS
+]
+
+
+class Odd(MemorySource):
+    """Has a run of which it delivers what no source should."""
+
+    def __init__(self, of_bad: Callable[[], ReadEvent]) -> None:
+        super().__init__(RUNS, group_size=3, batch_rows=4)
+        self._of_bad = of_bad
+
+    def _read_run(self, request: RunRequest, files: FileWriter) -> Iterator[ReadEvent]:
+        for event in super()._read_run(request, files):
+            yield self._of_bad() if event.run == BAD and isinstance(event, RunRows) else event
+
+
+def export(source: MemorySource, folder: Path) -> ExportResult:
+    options = ExportOptions((), folder / "data", folder / "files", workers=2)
+    return export_runs(memory_source_spec(source), None, options, NoProgress())
+
+
+def assert_only_bad_is_missing(source: MemorySource, folder: Path, message: str) -> None:
+    for exported in (6, 0):
+        result = export(source, folder)
+        (project,) = result.projects
+        assert (project.exported, project.failed_runs, project.up_to_date) == (exported, 1, 6 - exported)
+        assert [(f.run, f.attribute_path, f.message) for f in result.failures] == [(BAD, "", message)]
+        assert result.rows == 11 * exported
+        assert not result.complete
+    runs = list(Dataset(folder / "data", folder / "files").runs())
+    assert {run.key for run in runs} == {*KEYS} - {BAD}
+    assert [run.row_count() for run in runs] == [11] * 6
+
+
+def raised() -> ReadEvent:
+    raise KeyError(f"an answer that\nnobody foresaw, for {SECRET}")
+
+
+def no_rows() -> ReadEvent:
+    return RunRows(BAD, None)  # type: ignore[arg-type]
+
+
+def unknown_type() -> ReadEvent:
+    return RunRows(BAD, pa.RecordBatch.from_pydict({"attribute_path": ["a"], "attribute_type": ["complex"]}))
+
+
+@pytest.mark.parametrize(
+    ("of_bad", "message"),
+    [
+        (raised, r"internal error: KeyError: 'an answer that\nnobody foresaw, for ***'"),
+        (no_rows, "internal error: TypeError: object of type 'NoneType' has no len()"),
+        (unknown_type, f"a row of {BAD} has an unknown attribute_type 'complex'"),
+    ],
+)
+def test_while_it_is_read(tmp_path: Path, of_bad: Callable[[], ReadEvent], message: str) -> None:
+    remember(SECRET)
+    assert_only_bad_is_missing(Odd(of_bad), tmp_path, message)
+
+
+def test_while_it_is_published(tmp_path: Path) -> None:
+    class Nameless(MemorySource):
+        def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+            for run in super().runs(project_id, selection):
+                yield replace(run, name=b"bytes") if run.key == BAD else run  # type: ignore[arg-type]
+
+    message = "internal error: TypeError: Object of type bytes is not JSON serializable"
+    assert_only_bad_is_missing(Nameless(RUNS), tmp_path, message)
+
+
+def test_a_module_that_is_not_there_ends_the_export(tmp_path: Path) -> None:
+    class Missing(MemorySource):
+        def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+            import a_client_that_is_nowhere  # noqa: F401
+
+            yield RunDone(BAD)
+
+    with pytest.raises(ModuleNotFoundError):
+        export(Missing(RUNS), tmp_path)
