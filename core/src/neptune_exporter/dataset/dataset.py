@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, FileWriter
-from neptune_exporter.dataset import lock, publication
+from neptune_exporter.dataset import lock, owner, publication
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.files import DatasetFiles
 from neptune_exporter.dataset.finding import Found, found_runs, project_folders
@@ -64,8 +64,13 @@ class Dataset:
 
         Raises:
             DatasetError: another process writes it; says which, and since when.
+            UsageError: the files folder is another dataset's.
         """
-        with lock.held(self.data_path / LOCK, str(self.data_path)):
+        with contextlib.ExitStack() as held:
+            held.enter_context(lock.held(self.data_path / LOCK, str(self.data_path)))
+            if self.files_path.resolve() != self.data_path.resolve():
+                held.enter_context(lock.held(self.files_path / LOCK, str(self.files_path)))
+                owner.claim(self.data, self.file_storage, lambda: next(self.runs(), None) is not None)
             yield
 
     def recover(self) -> Recovery:

@@ -3,7 +3,8 @@
     <data>/<project>/[models/|model_versions/]<run>_part_<N>.parquet
     <data>/<project>/[models/|model_versions/]<run>.receipt.json
     <files>/<project>/[models/|model_versions/]<run>/…
-    <data>/.neptune-exporter/, <files>/.neptune-exporter/     ours alone: the lock, files being written
+    <data>/.neptune-exporter/, <files>/.neptune-exporter/     ours alone: the lock, whose files these are,
+                                                              files being written
 
 The names of projects, runs and parts are those of the public neptune-exporter, so
 that it finds ours and we find its; only ids that its own scheme cannot hold (too
@@ -21,6 +22,7 @@ from neptune_exporter.model import RunKey, RunKind
 
 OWN_FOLDER = ".neptune-exporter"
 LOCK = f"{OWN_FOLDER}/lock"
+OWNER = f"{OWN_FOLDER}/dataset.json"
 UNFINISHED_FILES = f"{OWN_FOLDER}/unfinished"
 
 KIND_FOLDERS = {RunKind.RUN: "", RunKind.MODEL: "models", RunKind.MODEL_VERSION: "model_versions"}
@@ -31,7 +33,7 @@ TEMPORARY = ".tmp"
 
 _MAX_BYTES = 180
 _PART = re.compile(r"(?P<stem>.+)_part_(?P<number>\d+)\.parquet(?P<temporary>\.tmp)?", re.DOTALL)
-_SANITISED = re.compile(r"(?P<name>.*)-[0-9a-f]{16}", re.DOTALL)
+SANITISED = re.compile(r"(?P<name>.*)-[0-9a-f]{16}", re.DOTALL)
 
 
 def sanitised(name: str) -> str:
@@ -50,7 +52,7 @@ def stem(name: str) -> str:
 
 def guessed_id(sanitised_name: str) -> str:
     """The id behind a name, for messages about what cannot be read: right if nothing was replaced."""
-    match = _SANITISED.fullmatch(sanitised_name)
+    match = SANITISED.fullmatch(sanitised_name)
     return match["name"] if match else sanitised_name
 
 
