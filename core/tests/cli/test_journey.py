@@ -130,6 +130,36 @@ def test_a_failed_attribute_is_told_reported_and_asked_for_again(run: Run, track
     assert Path("reports/errors.jsonl").read_text() == ""  # asked for, so it is there: nothing failed
 
 
+def test_what_is_lost_for_good_is_told_by_every_export(run: Run, tracker: ModuleType) -> None:
+    key = tracker.a_run("RUN-1").key
+    tracker.source.touch(key, datetime(2024, 5, 1, tzinfo=timezone.utc))
+    tracker.source.fail_attribute(key, "model", permanent=True)
+    one = (*EXPORT, "-r", "RUN-1")
+    first = run(*one)
+    assert (first.exit_code, "model: HTTP 500 (for good: not asked for again)" in first.stdout) == (3, True)
+    again = run(*one)
+    assert again.exit_code == 3
+    assert again.stdout.endswith(
+        "missing for good, as earlier exports told: 1 attribute: acme/vision:RUN-1 model\n"
+    )
+    assert "run the same command again" not in first.stdout + again.stdout
+    assert run(*one, "-c", "parameters").exit_code == 0
+
+
+def test_ids_that_no_run_has_are_told(run: Run, tracker: ModuleType, folder: Path) -> None:
+    (folder / "ids.txt").write_text("RUN-1\n" + "".join(f"RUN-2{n}\n" for n in range(7)))
+    for options in ((), ("--dry-run",)):
+        result = run(*EXPORT, "-r", "@ids.txt", *options)
+        assert result.exit_code == 3
+        message = (
+            "no run that the options take has the id RUN-20, RUN-21, RUN-22, RUN-23, RUN-24 and 2 more\n"
+        )
+        assert message in result.stdout
+    nothing = run(*EXPORT, "-r", "RUN-2")
+    assert (nothing.exit_code, "has the id RUN-2\n" in nothing.stdout) == (3, True)
+    assert run(*EXPORT, "-r", "RUN-2.*").exit_code == 0
+
+
 def test_errors_are_reported_beside_the_data_if_nobody_said_where(run: Run, tracker: ModuleType) -> None:
     tracker.source.fail_attribute(RUN_1, "lr", times=1)
     told = document(run(*EXPORT, "--json"))

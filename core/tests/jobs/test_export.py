@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -216,10 +216,14 @@ def test_a_permanent_failure_is_kept_and_not_asked_for_again(tmp_path: Path) -> 
     run = a_run()
     source = MemorySource([run])
     source.fail_attribute(run.key, "config/lr", permanent=True)
-    export(source, tmp_path)
+    assert not export(source, tmp_path).complete
     source.reads.clear()
-    export(source, tmp_path)
+    again = export(source, tmp_path)
     assert source.reads == []
+    assert [f.attribute_path for f in again.missing] == ["config/lr"]
+    assert not again.complete
+    only_files = AttributeSelection(classes=frozenset({AttributeClass.FILES}))
+    assert export(source, tmp_path, attributes=only_files).complete
     receipt = dataset_of(tmp_path).receipt(run.key)
     assert receipt is not None and [f.attribute_path for f in receipt.failures] == ["config/lr"]
 
@@ -341,6 +345,19 @@ def test_run_ids_match_whole(tmp_path: Path) -> None:
     source = MemorySource([a_run("RUN-1"), a_run("RUN-10"), a_run("RUN-2")])
     export(source, tmp_path, runs=RunSelection(patterns=("RUN-1",), ids=frozenset({"RUN-2"})))
     assert sorted(r.key.run_id for r in dataset_of(tmp_path).runs()) == ["RUN-1", "RUN-2"]
+
+
+def test_ids_that_were_named_and_that_no_run_has_are_told(tmp_path: Path) -> None:
+    source = MemorySource([a_run("RUN-1"), a_run("RUN-2", "acme/text")])
+    named = RunSelection(patterns=("RUN-1", "RUN-7", "EXP-.*"), ids=frozenset({"RUN-2", "RUN-9"}))
+    for dry_run in (True, False):
+        result = export(source, tmp_path, runs=named, dry_run=dry_run)
+        assert result.unknown_ids == ["RUN-7", "RUN-9"]
+        assert not result.complete and not result.failed
+    since = replace(named, modified_since=datetime(2000, 1, 1, tzinfo=timezone.utc))
+    assert export(source, tmp_path, runs=since).complete, "the time may have left them out"
+    source.fail_project("acme/text")
+    assert export(source, tmp_path, runs=named).unknown_ids == [], "nobody knows what was not listed"
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from neptune_exporter.cli.exit_codes import ExitCode
+from neptune_exporter.cli.exit_codes import ExitCode, one_line
 from neptune_exporter.cli.output import (
     counted,
     echo_list,
@@ -22,6 +22,9 @@ from neptune_exporter.reporters.table import size, table
 
 if TYPE_CHECKING:
     from neptune_exporter.jobs.export import ExportOptions, ExportResult
+
+_NAMED = 5
+"""So many are named in one line."""
 
 
 def report_export(
@@ -46,7 +49,7 @@ def _exit_code(result: ExportResult) -> ExitCode:
     if result.complete:
         return ExitCode.COMPLETE
     something = result.planned or any(p.exported or p.up_to_date for p in result.projects)
-    return ExitCode.PARTIAL if something else ExitCode.FAILURE
+    return ExitCode.PARTIAL if something or not result.failed else ExitCode.FAILURE
 
 
 def _error_records(result: ExportResult) -> Iterator[dict[str, Any]]:
@@ -99,6 +102,7 @@ def _print_plan(result: ExportResult) -> None:
     summary = ", ".join(f"{actions.count(a):,} {a}" for a in dict.fromkeys(actions))
     why = f" ({summary})" if summary else ""
     click.echo(f"would read {len(actions):,} of {counted(len(rows), 'run')}{why}; nothing was written")
+    _print_unknown_ids(result)
     _print_project_errors(result)
 
 
@@ -112,16 +116,33 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
     )
     if not any(p.listed or p.error for p in result.projects):
         click.echo("no run was found that the options take")
+    _print_unknown_ids(result)
+    if result.missing:
+        names = (f"{f.run} {f.attribute_path}".strip() for f in result.missing)
+        what = counted(len(result.missing), "attribute")
+        click.echo(one_line(f"missing for good, as earlier exports told: {what}: {_some(names)}"))
     _print_project_errors(result)
     echo_list("Failed", [_failure_line(f) for f in result.failures])
     if written is not None:
         click.echo(f"\nerror report: {written}")
-    if not result.complete:
+    if any(not f.permanent for f in result.failures) or any(p.error for p in result.projects):
         click.echo("run the same command again: only what failed is asked for")
 
 
 def _print_project_errors(result: ExportResult) -> None:
     echo_list("Projects that failed", [f"{p.project_id}: {p.error}" for p in result.projects if p.error])
+
+
+def _print_unknown_ids(result: ExportResult) -> None:
+    if result.unknown_ids:
+        click.echo(one_line(f"no run that the options take has the id {_some(result.unknown_ids)}"))
+
+
+def _some(names: Iterable[str]) -> str:
+    """All of them if they are few."""
+    names = list(names)
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _failure_line(failure: AttributeFailure) -> str:

@@ -10,6 +10,9 @@ from typing import Any
 
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKind
 
+_SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
+"""What makes a regular expression more than the text itself."""
+
 
 @dataclass(frozen=True)
 class RunSelection:
@@ -27,6 +30,11 @@ class RunSelection:
     query: str | None = None
     """A query in Neptune's own language (NQL), for sources that take one."""
     kinds: frozenset[RunKind] = frozenset({RunKind.RUN})
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Ids that are asked for one by one, also by a pattern that can match nothing else."""
+        return self.ids | {p for p in self.patterns if not _SPECIAL.search(p)}
 
     def matches_id(self, run_id: str) -> bool:
         """Whether the id is asked for: whole ids, so `RUN-1` is not `RUN-10`."""

@@ -76,6 +76,10 @@ class ExportResult:
     files: int = 0
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
+    missing: list[AttributeFailure] = field(default_factory=list)
+    """What earlier exports found to be lost for good, and this one was asked for too."""
+    unknown_ids: list[str] = field(default_factory=list)
+    """Ids that were named and that no run has. Empty where listing failed: then nobody knows."""
     planned: list[PlannedRun] = field(default_factory=list)
     recovered: Recovery = Recovery((), ())
     """What an interrupted export had left and this one put in order first."""
@@ -83,7 +87,18 @@ class ExportResult:
     @property
     def complete(self) -> bool:
         """Whether nothing that was asked for is missing."""
-        return not self.failures and all(p.error is None and not p.failed_runs for p in self.projects)
+        return not self.failed and not self.missing and not self.unknown_ids
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything failed now."""
+        return bool(self.failures) or any(p.error is not None or p.failed_runs for p in self.projects)
+
+    def note_unknown(self, runs: RunSelection, listed: set[str]) -> None:
+        """Note the ids that were named in vain: without other options, which may have left their runs out."""
+        limited = runs.query or runs.modified_since or runs.modified_until
+        if not limited and all(p.error is None for p in self.projects):
+            self.unknown_ids = sorted(runs.named - listed)
 
 
 def export_runs(
@@ -105,14 +120,18 @@ def export_runs(
         if options.dry_run:
             for project_id in projects:
                 _plan_project(source, dataset, project_id, options, result)
+            result.note_unknown(options.runs, {planned.key.run_id for planned in result.planned})
             return result
         with dataset.lock():
             result.recovered = dataset.recover()
             for key in result.recovered.finished:
                 progress.message(f"{key}: finished publishing what an interrupted export had read")
+            listed: set[str] = set()
             for number, project_id in enumerate(projects, 1):
                 stage = f"export {project_id}" + (f" ({number} of {len(projects)})" * (len(projects) > 1))
-                _Project(spec, settings, source, dataset, project_id, options, progress, result).export(stage)
+                project = _Project(spec, settings, source, dataset, project_id, options, progress, result)
+                listed |= project.export(stage)
+        result.note_unknown(options.runs, listed)
         return result
     finally:
         source.close()
@@ -190,7 +209,9 @@ class _Project:
         self._workers = max(1, min(options.workers, spec.capabilities.max_workers or options.workers))
         self._stop = threading.Event()
 
-    def export(self, stage: str) -> None:
+    def export(self, stage: str) -> set[str]:
+        """Returns the ids of the runs that were listed."""
+        runs: list[SourceRun] = []
         self._result.projects.append(self._project)
         self._progress.start(stage)
         try:
@@ -210,6 +231,7 @@ class _Project:
             self._failed(error)
         finally:
             self._progress.finish()
+        return {run.key.run_id for run in runs}
 
     def _list(self) -> list[SourceRun]:
         """All runs at once, and before hours of reading: how many tells how long it will take, and no run
@@ -245,6 +267,7 @@ class _Project:
             for run in runs:
                 plan = plan_run(self._dataset, run, self._options.attributes, force=self._options.force)
                 self._project.listed += 1
+                self._result.missing.extend(plan.missing)
                 if plan.planned.action is Action.UP_TO_DATE:
                     self._project.up_to_date += 1
                     self._progress.advance(runs=1)

@@ -50,6 +50,8 @@ class RunPlan:
     """Rows of attributes that are not delivered now stay as they are."""
     retried: frozenset[str] = frozenset()
     """Paths that had failed and are asked for again."""
+    missing: tuple[AttributeFailure, ...] = ()
+    """What is wanted, failed for good and is not asked for again."""
 
 
 def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, force: bool) -> RunPlan:
@@ -72,10 +74,15 @@ def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, fo
     if any(not f.attribute_path and not f.permanent for f in receipt.failures):
         return _plan(run, wanted, Action.RETRY, "it failed as a whole", True, failed)
     retry = frozenset(f.attribute_path for f in asked if not f.permanent)
+    missing = tuple(
+        f
+        for f in receipt.failures
+        if f.permanent and f.attribute_path not in retry and (f in asked or not f.attribute_path)
+    )
     request = AttributeRequest(wanted, receipt.selections, retry)
     if not retry and (wanted in receipt.selections or not request.classes):
         planned = PlannedRun(run.key, Action.UP_TO_DATE, "unchanged since its export")
-        return RunPlan(planned, RunRequest(run, request))
+        return RunPlan(planned, RunRequest(run, request), missing=missing)
     if (stored := dataset.run(run.key)) is not None and stored.changed_parts():
         # Adding to it sets damaged parts aside: what was in them must not count as covered.
         return _plan(run, wanted, Action.CHANGED, "damaged on disk", True, failed)
@@ -85,7 +92,8 @@ def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, fo
         if retry
         else (Action.ADD, "an earlier export left attributes out")
     )
-    return RunPlan(PlannedRun(run.key, action, reason), RunRequest(run, request), selections, True, retry)
+    planned = PlannedRun(run.key, action, reason)
+    return RunPlan(planned, RunRequest(run, request), selections, True, retry, missing)
 
 
 def _without_receipt(dataset: Dataset, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
