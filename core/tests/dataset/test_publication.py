@@ -9,6 +9,7 @@ import pytest
 
 from neptune_exporter.contract import SourceRun
 from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, verify
+from neptune_exporter.dataset.layout import Place
 
 from .exporting import ALL, KEY, export, killed
 
@@ -92,7 +93,9 @@ def test_killed_anywhere(
     assert content(tmp_path) == new
     assert theirs(tmp_path, their_reader) == states[2]
     assert [f for f in verify(dataset) if not isinstance(f, RunChecked)] == []
-    assert len([p for p in (tmp_path / "files").rglob("*") if p.is_file()]) == 1
+    project = Place.of(KEY).project_folder
+    assert len([p for p in (tmp_path / "files" / project).rglob("*") if p.is_file()]) == 1
+    assert list((tmp_path / "files" / ".neptune-exporter" / "unfinished").iterdir()) == []
 
 
 def test_recover_says_what_it_did(tmp_path: Path) -> None:
