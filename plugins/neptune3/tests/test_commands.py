@@ -88,11 +88,6 @@ def exported() -> dict[str, set[str]]:
     return found
 
 
-def planned(result: Result) -> list[str]:
-    assert result.exit_code == 0, result.stderr
-    return [plan["key"]["run_id"] for plan in json.loads(result.stdout)["planned"]]
-
-
 def count(server: Neptune3Server, path: str) -> int:
     return sum(each.path == path for each in server.requests)
 
@@ -123,7 +118,11 @@ VISION = ("-p", "acme/vision")
 )
 def test_which_runs(run: Run, arguments: tuple[str, ...], expected: list[str]) -> None:
     Path("ids.txt").write_text("RUN-2\n\nRUN-10\nRUN-100\n")
-    assert sorted(planned(run(*EXPORT, *arguments, "--dry-run", "--json"))) == sorted(expected)
+    result = run(*EXPORT, *arguments, "--dry-run", "--json")
+    told = json.loads(result.stdout)
+    assert sorted(plan["key"]["run_id"] for plan in told["planned"]) == sorted(expected)
+    unknown = [{"@ids.txt": "RUN-100"}.get(each, each) for each in arguments if each in ("@ids.txt", "UN-1")]
+    assert (told["unknown_ids"], result.exit_code) == (unknown, 3 if unknown else 0), result.stderr
 
 
 ALL = {"lr", "train/loss", "val/loss", "log", "model"}
