@@ -117,7 +117,7 @@ def test_recover_says_what_it_did(tmp_path: Path) -> None:
 def test_a_pending_receipt_whose_parts_are_gone_is_dropped(tmp_path: Path) -> None:
     export(tmp_path, 1.0, 2)
     assert killed("dataset.pending-written", "export", tmp_path, 2.0, 2)
-    for path in (tmp_path / "data").rglob("*_part_1.parquet.tmp"):
+    for path in (tmp_path / "data").rglob("*_part_1.parquet.neptune-exporter.tmp"):
         path.unlink()
     dataset = Dataset(tmp_path / "data", tmp_path / "files")
     assert dataset.recover().finished == ()

@@ -160,12 +160,13 @@ def test_an_unexpected_part_is_damage(whole: Dataset) -> None:
 def test_leftovers_are_warnings(whole: Dataset) -> None:
     part = a_file(whole, "RUN-1*_part_1.parquet")
     part.with_name(part.name + ".tmp").write_bytes(b"half")
+    part.with_name(part.name + ".neptune-exporter.tmp").write_bytes(b"half")
     (whole.files_path / ".neptune-exporter" / "unfinished" / "abc").write_bytes(b"half")
     stray = whole.files_path / old_layout.san("org/project") / "stray.txt"
     stray.write_text("?")
     found = findings(whole)
     assert {f.severity for f in found} == {Severity.WARNING}
-    assert len(found) == 3 and any("stray.txt" in f.item and "no row names" in f.message for f in found)
+    assert len(found) == 4 and any("stray.txt" in f.item and "no row names" in f.message for f in found)
 
 
 def test_only_the_runs_asked_for(whole: Dataset) -> None:

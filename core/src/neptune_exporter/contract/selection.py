@@ -72,6 +72,10 @@ class AttributeSelection:
             return re.search(self.pattern, path) is not None
         return not self.names or path in self.names
 
+    @property
+    def is_everything(self) -> bool:
+        return self.pattern is None and not self.names and self.classes == ALL_CLASSES
+
     def to_json(self) -> dict[str, Any]:
         return {
             "pattern": self.pattern,

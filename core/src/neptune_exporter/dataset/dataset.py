@@ -15,6 +15,7 @@ from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.files import DatasetFiles
 from neptune_exporter.dataset.finding import Found, found_runs, project_folders
 from neptune_exporter.dataset.layout import LOCK, UNFINISHED_FILES, Place, is_temporary
+from neptune_exporter.dataset.listing import Listing
 from neptune_exporter.dataset.publishing import Publisher
 from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.run import StoredRun
@@ -33,7 +34,7 @@ class Recovery:
     finished: tuple[RunKey, ...]
     """Runs whose publication had been interrupted and is now complete."""
     deleted: tuple[str, ...]
-    """Temporaries that nobody was going to finish."""
+    """Temporaries of ours that nobody was going to finish."""
 
 
 class Dataset:
@@ -52,6 +53,7 @@ class Dataset:
         self.files_path = Path(files_path)
         self.data = Storage(data_path)
         self.file_storage = Storage(files_path)
+        self._listing = Listing(self.data)
         self._budget = budget or WriteBudget()
         self._encoder = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
         self._publisher = Publisher(self._encoder)
@@ -74,7 +76,7 @@ class Dataset:
             yield
 
     def recover(self) -> Recovery:
-        """Finish interrupted publications and delete abandoned temporaries. Call it under `lock`."""
+        """Finish interrupted publications and delete temporaries that we abandoned. Call it under `lock`."""
         finished, deleted = [], []
         for folder in project_folders(self.data):
             entries = [entry for entry in self.data.list(folder) if entry.is_file]
@@ -104,7 +106,13 @@ class Dataset:
             self._open.add(key)
         try:
             return RunWriter(
-                key, self.data, self.file_storage, self._budget, self._encoder, self._open.discard
+                key,
+                self.data,
+                self.file_storage,
+                self._listing,
+                self._budget,
+                self._encoder,
+                self._open.discard,
             )
         except BaseException:
             self._open.discard(key)
@@ -160,7 +168,10 @@ class Dataset:
                     yield run
 
     def holds(self, key: RunKey) -> bool:
-        """Whether anything of the run is where this key has its place. Costs no listing of other runs."""
+        """Whether anything of the run is where this key has its place, also what another tool left unfinished.
+
+        Under `lock` it costs one listing of the project, not one for each run.
+        """
         return self._place(key) is not None
 
     def _place(self, key: RunKey) -> Place | None:
@@ -168,7 +179,8 @@ class Dataset:
             if (
                 self.data.size(place.receipt) is not None
                 or self.data.size(place.pending) is not None
-                or publication.part_names(self.data, place)
+                or self._listing.parts(place)
+                or self._listing.unfinished(place)
             ):
                 return place
         return None
@@ -176,11 +188,11 @@ class Dataset:
     def run(self, key: RunKey) -> StoredRun | None:
         """One run, None if there is nothing of it."""
         for place in Place.candidates(key):
-            names = publication.part_names(self.data, place)
+            names, unfinished = self._listing.parts(place), self._listing.unfinished(place)
             pending = self.data.size(place.pending) is not None
             has_receipt = self.data.size(place.receipt) is not None
-            if names or pending or has_receipt:
-                run = self._stored(Found(place, tuple(names), has_receipt, pending))
+            if names or unfinished or pending or has_receipt:
+                run = self._stored(Found(place, tuple(names), has_receipt, pending, tuple(unfinished)))
                 if run.key == key:
                     return run
         return next((run for run in self.runs(key.project_id) if run.key == key), None)
@@ -196,6 +208,7 @@ class Dataset:
             found.part_names,
             receipt,
             pending=found.pending,
+            unfinished=found.unfinished,
             problems=[*problems, *([problem] if problem else [])],
             damaged_receipt=bool(problems),
         )

@@ -23,6 +23,8 @@ class Found:
     """By number."""
     has_receipt: bool
     pending: bool
+    unfinished: tuple[str, ...] = ()
+    """Parts that another tool did not finish, by number."""
 
     def read_receipt(self, data: Storage) -> tuple[Receipt | None, list[str]]:
         """The receipt, or what is wrong with it."""
@@ -41,7 +43,7 @@ class Found:
             with contextlib.suppress(DatasetError):
                 return Receipt.from_bytes(data.read(self.place.pending), self.place.pending).key, None
         problem = "it has no rows that would tell its id"
-        for name in self.part_names:
+        for name in (*self.part_names, *self.unfinished):
             try:
                 identity = Part(data, self.place.path(name)).identity()
             except DatasetError as error:
@@ -56,6 +58,7 @@ class Found:
 @dataclass
 class _Collected:
     parts: dict[int, str] = field(default_factory=dict)
+    unfinished: dict[int, str] = field(default_factory=dict)
     has_receipt: bool = False
     pending: bool = False
 
@@ -81,12 +84,16 @@ def found_runs(data: Storage, folder: str) -> Iterator[Found]:
         part = parse_part(entry.name)
         if not entry.is_file:
             continue
-        if part and not part.temporary:
-            collected.setdefault(part.stem, _Collected()).parts[part.number] = entry.name
+        if part:
+            if not part.temporary:
+                what = collected.setdefault(part.stem, _Collected())
+                (what.unfinished if part.unfinished else what.parts)[part.number] = entry.name
         elif entry.name.endswith(RECEIPT):
             collected.setdefault(entry.name.removesuffix(RECEIPT), _Collected()).has_receipt = True
         elif entry.name.endswith(PENDING):
             collected.setdefault(entry.name.removesuffix(PENDING), _Collected()).pending = True
     for stem, what in sorted(collected.items()):
-        names = tuple(name for _, name in sorted(what.parts.items()))
-        yield Found(Place(folder, stem), names, what.has_receipt, what.pending)
+        names, unfinished = (
+            tuple(name for _, name in sorted(those.items())) for those in (what.parts, what.unfinished)
+        )
+        yield Found(Place(folder, stem), names, what.has_receipt, what.pending, unfinished)

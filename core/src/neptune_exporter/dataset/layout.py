@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from neptune_exporter.model import RunKey, RunKind
@@ -29,10 +30,18 @@ KIND_FOLDERS = {RunKind.RUN: "", RunKind.MODEL: "models", RunKind.MODEL_VERSION:
 
 RECEIPT = ".receipt.json"
 PENDING = ".pending.json"
-TEMPORARY = ".tmp"
+TEMPORARY = ".neptune-exporter.tmp"
+"""Of what we have not finished."""
+UNFINISHED = ".tmp"
+"""Of parts that other tools have not finished. They may be all that is left of a run, and are never deleted."""
+
+DAMAGED = ".damaged"
+"""Of parts that could not be read when something was added to their run."""
 
 _MAX_BYTES = 180
-_PART = re.compile(r"(?P<stem>.+)_part_(?P<number>\d+)\.parquet(?P<temporary>\.tmp)?", re.DOTALL)
+_PART = re.compile(
+    r"(?P<stem>.+)_part_(?P<number>\d+)\.parquet(?P<end>|\.tmp|\.neptune-exporter\.tmp)", re.DOTALL
+)
 SANITISED = re.compile(r"(?P<name>.*)-[0-9a-f]{16}", re.DOTALL)
 
 
@@ -130,7 +139,10 @@ class PartName:
 
     stem: str
     number: int
-    temporary: bool
+    temporary: bool = False
+    """Ours, and not finished."""
+    unfinished: bool = False
+    """Another tool's, and not finished."""
 
 
 def parse_part(name: str) -> PartName | None:
@@ -138,11 +150,18 @@ def parse_part(name: str) -> PartName | None:
     match = _PART.fullmatch(name)
     if match is None:
         return None
-    return PartName(match["stem"], int(match["number"]), match["temporary"] is not None)
+    end = match["end"]
+    return PartName(match["stem"], int(match["number"]), end == TEMPORARY, end not in ("", TEMPORARY))
+
+
+def missing_parts(place: Place, names: Iterable[str]) -> list[str]:
+    """Names of the parts below the last one that are not among these: parts are numbered without a gap."""
+    numbers = {part.number for name in names if (part := parse_part(name))}
+    return [place.part_name(n) for n in range(max(numbers, default=0)) if n not in numbers]
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file beside the parts is one that was not finished: a part, or a pending receipt."""
+    """Whether a file beside the parts is one that we did not finish: a part, or a pending receipt."""
     part = parse_part(name)
     return part.temporary if part else name.endswith(PENDING + TEMPORARY)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import DatasetError
-from neptune_exporter.dataset.layout import Place
+from neptune_exporter.dataset.layout import DAMAGED, Place
 from neptune_exporter.dataset.parts import Part, Wanted
 from neptune_exporter.dataset.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.storage import Storage
@@ -18,7 +18,6 @@ from neptune_exporter.schema import step_as_float
 
 _ROWS = 65_536
 _STEP_COLUMNS = ("attribute_path", "step", "step_float64")
-DAMAGED = ".damaged"
 
 
 @dataclass
@@ -26,6 +25,8 @@ class Kept:
     """Old parts that stay as they are, and what must be told about others."""
 
     parts: list[PartRecord] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    """Names of those to be set aside: a person might still read them with other tools."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -42,7 +43,7 @@ def keep(
 
     A part without a row of what came in stays. Of any other, the rows worth keeping
     are written anew: those of other attributes, and of attributes that came in only
-    partly those at steps that did not come. A part that cannot be read is set aside.
+    partly those at steps that did not come. A part that cannot be read is to be set aside.
 
     Args:
         data: Where the parts are.
@@ -68,8 +69,7 @@ def keep(
             for batch in _readable(part.batches(wanted, _ROWS)):
                 write(_without_steps(batch, steps))
         except _UnreadableError as error:
-            # Nothing is thrown away that a person might still read with other tools.
-            data.move(part.path, part.path + DAMAGED)
+            kept.damaged.append(name)
             kept.notes.append(f"{name} of an earlier export was damaged and is now {name}{DAMAGED} ({error})")
     return kept
 

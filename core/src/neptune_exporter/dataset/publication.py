@@ -3,8 +3,9 @@
 The parts lie beside their final names and are synced. The receipt-to-be is written
 as *pending*: from then on the run can only go forward. Parts get their names, the
 highest number first and part 0 last, parts that the receipt does not name are
-deleted, and the pending receipt becomes the receipt. Whoever finds a pending
-receipt does the same steps again; whoever finds temporaries without one deletes them.
+deleted (those that it calls damaged are renamed), and the pending receipt becomes the
+receipt. Whoever finds a pending receipt does the same steps again; whoever finds our
+temporaries without one deletes them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neptune_exporter.contract import DatasetError, failpoint
-from neptune_exporter.dataset.layout import Place, parse_part, temporary
+from neptune_exporter.dataset.layout import DAMAGED, Place, parse_part, temporary
 from neptune_exporter.dataset.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.storage import Storage
 
@@ -41,6 +42,8 @@ class Publication:
     """Of the receipt: what cannot be written as one fails before anything is changed."""
     unsynced: tuple[str, ...]
     """Paths of the parts that are new, as they are now."""
+    old: tuple[str, ...]
+    """Names of the parts that lie there so far."""
 
 
 def publish(storage: Storage, several: Sequence[Publication]) -> None:
@@ -52,7 +55,7 @@ def publish(storage: Storage, several: Sequence[Publication]) -> None:
         storage.move(temporary(new.place.pending), new.place.pending)
         failpoint("dataset.pending-written")
     storage.sync_folders(new.place.folder for new in several)
-    _finish(storage, [(new.place, new.receipt) for new in several])
+    _finish(storage, several)
 
 
 def finish(storage: Storage, place: Place) -> Receipt | None:
@@ -71,27 +74,28 @@ def finish(storage: Storage, place: Place) -> Receipt | None:
     if new is None or not all(_is_there(storage, place, part) for part in new.parts):
         storage.delete(place.pending)
         return None
-    _finish(storage, [(place, new)])
+    _finish(storage, [Publication(place, new, new.to_bytes(), (), tuple(_part_names(storage, place)))])
     return new
 
 
-def _finish(storage: Storage, several: Sequence[tuple[Place, Receipt]]) -> None:
-    for place, new in several:
-        _name_parts(storage, place, new)
+def _finish(storage: Storage, several: Sequence[Publication]) -> None:
+    for new in several:
+        _name_parts(storage, new.place, new.receipt, new.old)
         failpoint("dataset.parts-named")
-    storage.sync_folders(place.folder for place, _ in several)
-    for place, _ in several:
+    storage.sync_folders(new.place.folder for new in several)
+    for new in several:
         failpoint("dataset.before-receipt")
         # Not synced: should the name be lost, the pending receipt is there again and means the same.
-        storage.move(place.pending, place.receipt)
+        storage.move(new.place.pending, new.place.receipt)
         failpoint("dataset.published")
 
 
-def _name_parts(storage: Storage, place: Place, new: Receipt) -> None:
-    numbered = sorted(new.parts, key=lambda part: _number(part.name), reverse=True)
+def _name_parts(storage: Storage, place: Place, new: Receipt, there: Sequence[str]) -> None:
+    _set_aside(storage, place, new)
+    numbered = sorted(new.parts, key=lambda part: number_of(part.name), reverse=True)
     moves = [part for part in numbered if storage.size(temporary(place.path(part.name))) == part.bytes]
     named = {part.name for part in new.parts}
-    old = [name for name in part_names(storage, place) if name not in named]
+    old = [name for name in there if name not in named and name not in new.set_aside]
     first = place.part_name(0)
     if storage.size(place.path(first)) is not None and len(moves) + len(old) > 1:
         # A reader that goes by part 0 must see no mixture of the old run and the new one.
@@ -103,26 +107,31 @@ def _name_parts(storage: Storage, place: Place, new: Receipt) -> None:
     for part in moves[:-1]:
         storage.move(temporary(place.path(part.name)), place.path(part.name))
         failpoint("dataset.part-renamed")
-    for name in reversed(old):  # so that what is left can still be found by counting up
+    for name in reversed(old):
         storage.delete(place.path(name))
         failpoint("dataset.part-removed")
     for part in moves[-1:]:
         storage.move(temporary(place.path(part.name)), place.path(part.name))
 
 
-def part_names(storage: Storage, place: Place) -> list[str]:
-    """Of the parts that lie under their final names, by number; without listing the whole folder."""
-    known = receipt(storage, place)
-    numbers = {_number(part.name) for part in known.parts} if known else set()
-    found, number = [], 0
-    while True:
-        name = place.part_name(number)
-        there = storage.size(place.path(name)) is not None
-        if there:
-            found.append(name)
-        elif number >= max(numbers, default=0):
-            return found
-        number += 1
+def _set_aside(storage: Storage, place: Place, new: Receipt) -> None:
+    """Rename the damaged parts, except where their names are those of new ones already."""
+    named = {part.name for part in new.parts}
+    for name in new.set_aside:
+        path = place.path(name)
+        taken = name in named and storage.size(temporary(path)) is None
+        if not taken and storage.size(path) is not None:
+            storage.move(path, path + DAMAGED)
+
+
+def _part_names(storage: Storage, place: Place) -> list[str]:
+    """Of the parts that lie under their final names, by number."""
+    numbers = []
+    for entry in storage.list(place.folder):
+        part = parse_part(entry.name)
+        if part and entry.is_file and part.stem == place.stem and not (part.temporary or part.unfinished):
+            numbers.append(part.number)
+    return [place.part_name(number) for number in sorted(numbers)]
 
 
 def receipt(storage: Storage, place: Place) -> Receipt | None:
@@ -135,7 +144,8 @@ def receipt(storage: Storage, place: Place) -> Receipt | None:
         return None
 
 
-def _number(name: str) -> int:
+def number_of(name: str) -> int:
+    """Of a part that a receipt names."""
     part = parse_part(name)
     if part is None:
         raise DatasetError(f"a receipt names {name!r}, which is not the name of a part")

@@ -68,6 +68,8 @@ class Receipt:
     file_bytes: int
     failures: tuple[AttributeFailure, ...] = ()
     fork: Fork | None = None
+    set_aside: tuple[str, ...] = ()
+    """Parts of an earlier export that could not be read, and that this one renamed."""
     fingerprint: str = field(init=False)
     """Of the rows, by the digests of the parts."""
 
@@ -127,6 +129,7 @@ class Receipt:
             "files": {"count": self.files, "bytes": self.file_bytes},
             "failures": [_failure_to_json(f) for f in self.failures],
             "fork": self.fork and {"parent": self.fork.parent, "step": _step_to_json(self.fork.step)},
+            "set_aside": list(self.set_aside),
             "fingerprint": self.fingerprint,
         }
 
@@ -160,6 +163,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         file_bytes=value["files"]["bytes"],
         failures=tuple(_failure_from_json(key, f) for f in value["failures"]),
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
+        set_aside=tuple(value.get("set_aside", ())),
     )
 
 

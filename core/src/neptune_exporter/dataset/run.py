@@ -21,7 +21,7 @@ from neptune_exporter.contract import (
     TypeCount,
 )
 from neptune_exporter.dataset import scan
-from neptune_exporter.dataset.layout import Place, parse_part
+from neptune_exporter.dataset.layout import UNFINISHED, Place, missing_parts
 from neptune_exporter.dataset.parts import Part, Wanted, recent_part
 from neptune_exporter.dataset.paths import safe_path
 from neptune_exporter.dataset.receipts import Fork, Receipt, fingerprint
@@ -45,6 +45,7 @@ class StoredRun(ExportedRun):
         receipt: Receipt | None,
         *,
         pending: bool = False,
+        unfinished: Sequence[str] = (),
         problems: Sequence[str] = (),
         damaged_receipt: bool = False,
     ) -> None:
@@ -53,6 +54,8 @@ class StoredRun(ExportedRun):
         self._key = key
         self.pending = pending
         """A publication was interrupted: `Dataset.recover` finishes it."""
+        self.unfinished = tuple(unfinished)
+        """Parts that another tool did not finish. They are not read."""
         self.place = place
         self.receipt = receipt
         """None for exports of other tools, and where it cannot be read."""
@@ -76,13 +79,35 @@ class StoredRun(ExportedRun):
     def complete(self) -> bool:
         """Published whole: nothing pending, and every part of the receipt there with its size.
 
-        Without a receipt: part 0 is there, which other tools write last.
+        Without a receipt: there are parts, and nothing tells that there were more.
         """
-        if self.pending or self.problems:
+        if self.pending or self.problems or self.cut_short:
             return False
         if self.receipt is None:
-            return any(_is_first(name) for name in self.part_names)
+            return bool(self.part_names)
         return not self.missing_parts()
+
+    @cached_property
+    def cut_short(self) -> list[tuple[str, str]]:
+        """Without a receipt: what tells that the run was not exported to its end, and in which way."""
+        if self.receipt is not None:
+            return []
+        lost = [(name, "is missing") for name in missing_parts(self.place, self.part_names)]
+        lost += [(name, self._why_unfinished(name)) for name in self.unfinished]
+        return [(self.place.path(name), why) for name, why in lost]
+
+    def what_is_cut_short(self) -> list[str]:
+        """A line for each of `cut_short`."""
+        return [f"{self._data.describe(path)} {why}" for path, why in self.cut_short]
+
+    def _why_unfinished(self, name: str) -> str:
+        try:
+            rows = Part(self._data, self.place.path(name)).rows
+        except DatasetError:
+            return "was not finished by the tool that wrote it, and cannot be read"
+        final = name.removesuffix(UNFINISHED)
+        how = "" if final in self.part_names else f" (name it {final} to have them)"
+        return f"was not finished by the tool that wrote it, but its {rows:,} rows can be read{how}"
 
     def missing_parts(self) -> list[str]:
         """A line for every part of the receipt that is not there, or not with its size."""
@@ -222,8 +247,3 @@ class StoredRun(ExportedRun):
     def _raise_problems(self) -> None:
         if self.problems:
             raise DatasetError(f"{self._key}: {self.problems[0]}")
-
-
-def _is_first(name: str) -> bool:
-    part = parse_part(name)
-    return part is not None and part.number == 0

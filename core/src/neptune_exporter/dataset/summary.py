@@ -45,6 +45,7 @@ def summarise_run(run: StoredRun) -> RunSummary:
     except DatasetError as error:
         problems += [] if str(error) in problems else [str(error)]
     counted = receipt or (None if problems else run.tally)
+    problems += run.what_is_cut_short()
     first, last = (counted.first_time, counted.last_time) if counted else (None, None)
     files, file_bytes = (receipt.files, receipt.file_bytes) if receipt else (0, 0)
     if receipt is None and counted is not None and any(t in FILE_TYPES for t in run.counts()):
@@ -68,7 +69,7 @@ def summarise_run(run: StoredRun) -> RunSummary:
 
 
 def _state(run: StoredRun, problems: list[str]) -> str:
-    if run.pending:
+    if run.pending or run.cut_short:
         return "incomplete"
     if problems:
         return "damaged"

@@ -12,7 +12,7 @@ import pyarrow as pa
 from neptune_exporter.contract import DatasetError, UnsafePathError
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.finding import project_folders
-from neptune_exporter.dataset.layout import UNFINISHED_FILES, is_data, is_temporary, parse_part
+from neptune_exporter.dataset.layout import UNFINISHED_FILES, is_data, is_temporary
 from neptune_exporter.dataset.parts import Part, Wanted
 from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.run import StoredRun
@@ -136,7 +136,7 @@ class _RunCheck:
                 yield from self._files(part)
             except DatasetError as error:
                 yield self._damage(part.path, str(error))
-        self.all_read = len(readable) == len(self._parts) and not run.problems
+        self.all_read = len(readable) == len(self._parts) and not run.problems and not run.cut_short
         yield RunChecked(run.key, self._bytes)
 
     def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
@@ -167,16 +167,17 @@ class _RunCheck:
         for name in run.part_names:
             if name not in expected:
                 yield _damage(run, run.place.path(name), "is not in the receipt: other tools would read it")
+        for name in run.unfinished:
+            message = "was not finished by another tool and is no part of the run, which was exported since"
+            yield _warning(run, run.place.path(name), message)
         rows = sum(count.rows for count in receipt.types.values())
         if rows != sum(part.rows for part in receipt.parts):
             yield _damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
 
     def _without_receipt(self) -> Iterator[Finding]:
         run = self._run
-        numbers = {parsed.number for name in run.part_names if (parsed := parse_part(name))}
-        for number in sorted(set(range(max(numbers, default=0) + 1)) - numbers):
-            name = run.place.path(run.place.part_name(number))
-            yield _damage(run, name, "is missing: the run was not exported to its end")
+        for path, message in run.cut_short:
+            yield _damage(run, path, f"{message}: the run was not exported to its end")
         self._bytes += run.data_bytes
         if not run.damaged_receipt and any(self._is_ours(part) for part in self._parts):
             yield _damage(run, run.place.receipt, "is missing: nothing tells whether the run is whole")

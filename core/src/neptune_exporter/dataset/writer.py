@@ -16,7 +16,8 @@ from neptune_exporter.dataset import cleanup, publication, scan
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RowsError, RunBuffer, cut
 from neptune_exporter.dataset.encoding import OpenPart, row_groups
-from neptune_exporter.dataset.layout import Place, parse_part, temporary
+from neptune_exporter.dataset.layout import Place, missing_parts, parse_part, temporary
+from neptune_exporter.dataset.listing import Listing
 from neptune_exporter.dataset.older import Kept, delivered_steps, keep
 from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
@@ -65,6 +66,7 @@ class RunWriter:
         key: RunKey,
         data: Storage,
         files: Storage,
+        listing: Listing,
         budget: WriteBudget,
         encoder: Executor,
         closed: Callable[[RunKey], None],
@@ -91,7 +93,8 @@ class RunWriter:
         self._parent: str | None = None
         self._fork_step: float | int | None = None
         publication.finish(data, self._place)
-        self._old_parts = publication.part_names(data, self._place)
+        self._old_parts = listing.parts(self._place)
+        self._unfinished = listing.unfinished(self._place)
         self._old = publication.receipt(data, self._place)
         self._first_number = 1 + max(map(_number, self._old_parts), default=-1)
         self._keep_others = False
@@ -220,12 +223,23 @@ class RunWriter:
                 self._close_part()
             tally = scan.tally([Part(self._data, self._place.path(p.name)) for p in kept])
             tally.merge(self._tally)
-            run = replace(run, notes=(*run.notes, *older.notes))
-            receipt = self._receipt(run, source, selections, tally, kept + self._placed(numbers), retried)
+            if any(s.is_everything for s in selections):
+                run = replace(run, notes=(*run.notes, *older.notes))
+            else:  # what was lost may be what is not asked for now
+                self._failures += [
+                    AttributeFailure(self.key, "", None, text, permanent=True) for text in older.notes
+                ]
+            parts = kept + self._placed(numbers)
+            receipt = self._receipt(run, source, selections, tally, parts, retried)
+            receipt = replace(receipt, fork=self._fork(kept), set_aside=tuple(older.damaged))
             stored = cleanup.sync_files(self._files, self._place)
             new = tuple(part.temporary for part in self._written)
             return ReadyRun(
-                self, publication.Publication(self._place, receipt, receipt.to_bytes(), new), stored
+                self,
+                publication.Publication(
+                    self._place, receipt, receipt.to_bytes(), new, tuple(self._old_parts)
+                ),
+                stored,
             )
 
     def _check_rows(self) -> None:
@@ -315,7 +329,13 @@ class RunWriter:
             if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget: it may wait for other writers
                 self.flush()
 
-        return keep(self._data, self._place, self._old_parts, self._old, self._delivered, steps, write)
+        kept = keep(self._data, self._place, self._old_parts, self._old, self._delivered, steps, write)
+        if self._old is None:
+            lost = missing_parts(self._place, self._old_parts)
+            kept.notes += [f"{name} of another tool's export was missing" for name in lost]
+            left = "was not finished: it stays as it is, and is no part of the run"
+            kept.notes += [f"{name} of another tool's export {left}" for name in self._unfinished]
+        return kept
 
     def _placed(self, taken: set[int]) -> list[PartRecord]:
         """The new parts beside their final names, which are the lowest that are free."""
@@ -360,15 +380,13 @@ class RunWriter:
             files=tally.files,
             file_bytes=tally.file_bytes,
             failures=(*failures, *self._failures),
-            fork=self._fork(parts),
         )
 
-    def _fork(self, parts: list[PartRecord]) -> Fork | None:
+    def _fork(self, kept: list[PartRecord]) -> Fork | None:
         if self._parent is None and self._keep_others:
             if self._old:
                 return self._old.fork
-            kept = {part.name for part in parts} & set(self._old_parts)
-            return scan.fork(Part(self._data, self._place.path(name)) for name in sorted(kept))
+            return scan.fork(Part(self._data, self._place.path(part.name)) for part in kept)
         return scan.fork_from(self._parent, self._fork_step)
 
 

@@ -126,6 +126,8 @@ def export_runs(
             result.recovered = dataset.recover()
             for key in result.recovered.finished:
                 progress.message(f"{key}: finished publishing what an interrupted export had read")
+            for path in result.recovered.deleted:
+                progress.message(f"{path}: deleted, an interrupted export had not finished it")
             listed: set[str] = set()
             for number, project_id in enumerate(projects, 1):
                 stage = f"export {project_id}" + (f" ({number} of {len(projects)})" * (len(projects) > 1))

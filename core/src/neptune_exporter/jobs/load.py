@@ -140,8 +140,10 @@ def _names_files(run: StoredRun) -> bool:
 def _why_incomplete(run: StoredRun) -> str:
     if run.pending:
         return "its export was interrupted while publishing: run the export again"
+    if run.cut_short:
+        return f"its export was cut short: {'; '.join(run.what_is_cut_short())}"
     problems = [*run.problems, *run.missing_parts()]
-    return _damaged(problems or ["its first part is missing"])
+    return _damaged(problems or ["it has no parts"])
 
 
 def check_parts(run: StoredRun) -> None:
