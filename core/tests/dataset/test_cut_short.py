@@ -49,7 +49,7 @@ def test_parts_that_another_tool_did_not_finish_are_kept_and_told(dataset: Datas
     assert found == "incomplete"
     assert "3 rows can be read (name it RUN-1-549fcb30a0f06072_part_0.parquet to have them)" in problem[0]
     assert "cannot be read" in problem[2]
-    assert sum("was not exported to its end" in line for line in problems(dataset)) == 3
+    assert sum("was not finished by the tool" in line for line in problems(dataset)) == 3
 
 
 def write_other(dataset: Dataset) -> RunKey:

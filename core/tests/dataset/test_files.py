@@ -17,7 +17,8 @@ from neptune_exporter.contract import (
     StoredFile,
     UnsafePathError,
 )
-from neptune_exporter.dataset import Dataset, StoredRun
+from neptune_exporter.dataset import Dataset, StoredRun, summarise
+from neptune_exporter.dataset.layout import Place
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
 from neptune_exporter.schema import attribute_batch
 from neptune_exporter.testing import old_layout
@@ -180,3 +181,34 @@ def test_the_files_folder_itself_may_be_a_link(dataset: Dataset, tmp_path: Path)
     run = a_run_that_names(dataset, stored.path)
     with run.open_file(stored.path) as file:
         assert file.read() == b"x"
+
+
+def test_what_lies_behind_a_link_is_never_deleted(dataset: Dataset, tmp_path: Path) -> None:
+    stored = store(dataset, "a", b"x")
+    a_run_that_names(dataset, stored.path)
+    outside = tmp_path / "photos"
+    outside.mkdir()
+    (outside / "mine.jpg").write_bytes(b"photo")
+    folder = dataset.files_path / Place.of(KEY).files_folder
+    (folder / "link").symlink_to(outside)
+    (folder / "stray").write_bytes(b"of an earlier export")
+    again = store(dataset, "a", b"y")
+    a_run_that_names(dataset, again.path)
+    assert not (folder / "stray").exists()
+    assert (outside / "mine.jpg").exists() and (folder / "link").is_symlink()
+
+
+def test_a_summary_tells_of_files_behind_a_link(dataset: Dataset, tmp_path: Path) -> None:
+    for name in ("R1", "R2"):
+        cells = [{"path": f"{name}/f.bin"}, {"path": f"{name}/g.bin"}]
+        batch = attribute_batch("f", AttributeType.FILE, {"file_value": pa.array(cells)})
+        old_layout.write_run(dataset.data_path, RunKey("org/project", name), [batch])
+    project = dataset.files_path / old_layout.san("org/project")
+    (project / "R2").mkdir(parents=True)
+    (project / "R2" / "f.bin").write_bytes(b"12")
+    (tmp_path / "disk").mkdir()
+    (project / "R1").symlink_to(tmp_path / "disk")
+    one, other = summarise(dataset).projects[0].runs
+    assert one.state == "damaged" and "is a symbolic link" in one.problems[0]
+    assert "1 more files" in one.problems[0] and len(one.problems) == 1
+    assert (other.state, other.files, other.file_bytes) == ("complete", 2, 2)

@@ -31,3 +31,20 @@ def test_a_process_forked_from_one_that_has_synced_can_sync_too(tmp_path: Path) 
     child.join()
     assert not hangs
     assert child.exitcode == 0
+
+
+def test_what_lies_behind_a_link_is_not_listed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "photo").write_text("mine")
+    storage = Storage(tmp_path / "files")
+    storage.create_whole("run/a/b", b"x")
+    (tmp_path / "files" / "run" / "folder").symlink_to(outside)
+    (tmp_path / "files" / "run" / "file").symlink_to(outside / "photo")
+    (tmp_path / "files" / "other").symlink_to(outside)
+    found = storage.list("run", recursive=True)
+    assert [(entry.path, entry.is_file, entry.size) for entry in found] == [
+        ("run/a", False, 0),
+        ("run/a/b", True, 1),
+    ]
+    assert storage.list("other", recursive=True) == [] == storage.list("nothing", recursive=True)

@@ -168,7 +168,7 @@ class Dataset:
                     yield run
 
     def holds(self, key: RunKey) -> bool:
-        """Whether anything of the run is where this key has its place, also what another tool left unfinished.
+        """Whether anything of the run is where this key has its place, also what was left unfinished.
 
         Under `lock` it costs one listing of the project, not one for each run.
         """

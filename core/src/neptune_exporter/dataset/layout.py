@@ -33,7 +33,7 @@ PENDING = ".pending.json"
 TEMPORARY = ".neptune-exporter.tmp"
 """Of what we have not finished."""
 UNFINISHED = ".tmp"
-"""Of parts that other tools have not finished. They may be all that is left of a run, and are never deleted."""
+"""Of parts that other tools have not finished. Never deleted: they may be all that is left of a run."""
 
 DAMAGED = ".damaged"
 """Of parts that could not be read when something was added to their run."""

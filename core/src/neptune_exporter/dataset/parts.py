@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import array
 import bisect
 import contextlib
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.buffer import cut
+from neptune_exporter.dataset.columns import as_schema, is_in
 from neptune_exporter.dataset.encoding import METADATA_KEY
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.model import AttributeType
@@ -136,8 +136,36 @@ class Part:
             columns = self._columns_to_read(here, doubtful)
             for batch in self.read_group(group, columns, batch_rows, keep_rows=keep_rows):
                 kept = _select(batch, here, doubtful)
-                for piece in cut(kept):
-                    yield _as(piece, schema)
+                for piece in cut(self.identified(kept)):
+                    with self._errors():
+                        converted = as_schema(piece, schema)
+                    yield converted
+
+    def identified(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch, if each row of it names its attribute as far as that was read.
+
+        Raises:
+            DatasetError: one does not.
+        """
+        for name in _KEYS:
+            if name in batch.schema.names and batch.column(name).null_count:
+                raise DatasetError(f"{self.where} is damaged: it has a row without {name}")
+        return batch
+
+    def converted(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+        """The batch with some of its columns in the types of the schema; what holds text may stay encoded.
+
+        Raises:
+            DatasetError: a value is of no such type.
+        """
+        for index, field in enumerate(batch.schema):
+            if field.name not in columns or field.name not in FULL_SCHEMA.names:
+                continue
+            kind = FULL_SCHEMA.field(field.name).type
+            if field.type != kind and not pa.types.is_dictionary(field.type):
+                with self._errors():
+                    batch = batch.set_column(index, field.name, batch.column(index).cast(kind))
+        return batch
 
     def may_hold(self, group: int, wanted: Wanted) -> bool:
         """Whether statistics allow that a row group holds something wanted."""
@@ -157,7 +185,7 @@ class Part:
         for group in range(self.metadata.num_row_groups):
             if self._overlaps(group, "attribute_path", attributes):
                 for batch in self.read_group(group, ["attribute_path"], 1 << 18):
-                    if pc.any(_is_in(batch.column(0), attributes), min_count=0).as_py():
+                    if pc.any(is_in(batch.column(0), attributes), min_count=0).as_py():
                         return True
         return False
 
@@ -345,40 +373,11 @@ def _select(batch: pa.RecordBatch, wanted: Wanted, doubtful: Sequence[str]) -> p
     mask = has_value(batch, doubtful) if doubtful else None
     for name, values in zip(_KEYS, (wanted.attributes, wanted.types), strict=True):
         if values is not None:
-            among = _is_in(batch.column(name), values)
+            among = is_in(batch.column(name), values)
             mask = among if mask is None else pc.and_(mask, among)
     if wanted.without:
-        others = pc.invert(_is_in(batch.column("attribute_path"), wanted.without))
+        others = pc.invert(is_in(batch.column("attribute_path"), wanted.without))
         mask = others if mask is None else pc.and_(mask, others)
     if mask is None or (not mask.null_count and pc.all(mask, min_count=0).as_py()):
         return batch
     return batch.filter(mask)
-
-
-def _is_in(column: pa.Array, values: Collection[str]) -> pa.Array:
-    wanted = _texts(sorted(values))
-    if pa.types.is_dictionary(column.type):
-        return pc.is_in(column.dictionary.cast(pa.string()), wanted).take(column.indices)
-    return pc.is_in(column.cast(pa.string()), wanted)
-
-
-def _texts(values: Sequence[str]) -> pa.StringArray:
-    """An array of strings, without `pa.array`: that imports pandas where there is one, which takes long."""
-    encoded = [value.encode() for value in values]
-    ends = itertools.accumulate(map(len, encoded), initial=0)
-    offsets = array.array("i", ends).tobytes()
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
-
-
-def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch in the columns of the schema."""
-    arrays = []
-    for field in schema:
-        if field.name not in batch.schema.names:
-            arrays.append(pa.nulls(len(batch), field.type))
-            continue
-        column = batch.column(field.name)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        arrays.append(column if column.type == field.type else column.cast(field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)

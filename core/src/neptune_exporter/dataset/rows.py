@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from neptune_exporter.contract import FileEntry, Histogram, Parameter, Point, Row, TextLine
+from neptune_exporter.dataset.times import nearest_times, python_times
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType
 from neptune_exporter.schema import VALUE_COLUMN
 
@@ -16,17 +17,27 @@ def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
     """Each row of batches of `FULL_SCHEMA`. Rows of types that this version does not know are left out."""
     known = {t.value: t for t in AttributeType}
     for batch in batches:
-        columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
+        columns = {name: _cells(name, batch.column(name)) for name in batch.schema.names}
         for index, kind in enumerate(columns["attribute_type"]):
             if kind in known:
                 yield _row(columns, index, known[kind])
+
+
+def _cells(name: str, column: pa.Array) -> list[Any]:
+    if name == "timestamp":
+        column = python_times(column)
+    elif name == "datetime_value":
+        column = nearest_times(column)  # it is a value: left out, the attribute would be
+    return column.to_pylist()  # type: ignore[no-any-return]
 
 
 def _row(columns: dict[str, list[Any]], index: int, kind: AttributeType) -> Row:
     path = columns["attribute_path"][index]
     value = columns[VALUE_COLUMN[kind]][index]
     if kind in PARAMETER_TYPES:
-        return Parameter(path, kind, sorted(value) if kind is AttributeType.STRING_SET else value)
+        if kind is AttributeType.STRING_SET:
+            value = sorted(text for text in value if text is not None)
+        return Parameter(path, kind, value)
     exact = columns["step"][index]
     step = columns["step_float64"][index]
     step = exact if step is None else step

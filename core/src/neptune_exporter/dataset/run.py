@@ -89,12 +89,16 @@ class StoredRun(ExportedRun):
 
     @cached_property
     def cut_short(self) -> list[tuple[str, str]]:
-        """Without a receipt: what tells that the run was not exported to its end, and in which way."""
+        """Without a receipt: what tells that the run may not be whole, and why."""
         if self.receipt is not None:
             return []
-        lost = [(name, "is missing") for name in missing_parts(self.place, self.part_names)]
+        gap = "is missing: the run was not exported to its end"
+        lost = [(name, gap) for name in missing_parts(self.place, self.part_names)]
         lost += [(name, self._why_unfinished(name)) for name in self.unfinished]
-        return [(self.place.path(name), why) for name, why in lost]
+        found = [(self.place.path(name), why) for name, why in lost]
+        if not self.damaged_receipt and not self.pending and any(map(_is_ours, self.parts)):
+            found.append((self.place.receipt, "is missing: nothing tells whether the run is whole"))
+        return found
 
     def what_is_cut_short(self) -> list[str]:
         """A line for each of `cut_short`."""
@@ -247,3 +251,10 @@ class StoredRun(ExportedRun):
     def _raise_problems(self) -> None:
         if self.problems:
             raise DatasetError(f"{self._key}: {self.problems[0]}")
+
+
+def _is_ours(part: Part) -> bool:
+    try:
+        return part.ours
+    except DatasetError:
+        return False  # told when it is read

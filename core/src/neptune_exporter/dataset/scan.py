@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal
 
 import pyarrow as pa
@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 from neptune_exporter.dataset.parts import VALUE_COLUMNS, Part, Wanted, has_value
 from neptune_exporter.dataset.receipts import Fork
 from neptune_exporter.dataset.tally import Tally
+from neptune_exporter.dataset.times import is_python, moment
 from neptune_exporter.model import FILE_TYPES, AttributeType, SysAttribute
 from neptune_exporter.schema import STEP_TYPE
 
 _ROWS = 1 << 18
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+NULL_ROWS = "rows with a step or time and no value (perhaps a NaN) that are left out"
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 
 
@@ -93,6 +94,8 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
         columns.append("step")
     if doubtful or not _time_range(result, part, group):
         columns.append("timestamp")
+    if not part.ours and not is_python(part.unscaled(group, "datetime_value", "milliseconds")):
+        columns.append("datetime_value")
     if single:
         result.add_rows(*single, rows)
     if "file_size" in part.columns and not (single and single[1] not in _FILE_TYPES):
@@ -101,15 +104,28 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
         result.add_files(rows, None)
     if not columns:
         return
-    for batch in _read(part, group, columns, doubtful):
+    for batch in _read(part, group, columns, doubtful, result):
         _tally_batch(result, batch, columns, None if single is None else single[1])
 
 
-def _read(part: Part, group: int, columns: list[str], doubtful: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of a group that have a value."""
+def null_points(batch: pa.RecordBatch, valid: pa.Array) -> int:
+    """How many rows are none of the valid ones and have a step or time, as no row of a parameter has."""
+    placed = pc.or_(pc.is_valid(batch.column("step")), pc.is_valid(batch.column("timestamp")))
+    return int(pc.sum(pc.and_(placed, pc.invert(valid)), min_count=0).as_py())
+
+
+def _read(
+    part: Part, group: int, columns: list[str], doubtful: Sequence[str], counting: Tally | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a group that have a value. Those of series that have none are counted."""
     leaves = {"histogram_value": "histogram_value.type"}
     for batch in part.read_group(group, columns + [leaves.get(name, name) for name in doubtful], _ROWS):
-        yield batch.filter(has_value(batch, doubtful)) if doubtful else batch
+        if doubtful:
+            valid = has_value(batch, doubtful)
+            if counting is not None:
+                counting.nulls += null_points(batch, valid)
+            batch = batch.filter(valid)
+        yield part.converted(part.identified(batch), columns)
 
 
 def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind: str | None) -> None:
@@ -121,6 +137,8 @@ def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind:
     result.add_steps({n: batch.column(n) for n in ("step", "step_float64") if n in columns})
     if "timestamp" in columns:
         result.add_times(batch.column("timestamp"))
+    if "datetime_value" in columns:
+        result.check_times(batch.column("datetime_value"))
     if files:
         result.add_files(files, batch.column("file_size") if "file_size" in columns else None)
 
@@ -156,8 +174,8 @@ def _step_range(result: Tally, part: Part, group: int) -> bool:
 def _time_range(result: Tally, part: Part, group: int) -> bool:
     """Count times from statistics alone, if they tell."""
     count, extent = part.valid_count(group, "timestamp"), part.unscaled(group, "timestamp", "milliseconds")
-    if count is None or (count and extent is None):
+    if count is None or (count and extent is None) or not is_python(extent):
         return False
     if count and extent:
-        result.add_time_range(*(_EPOCH + timedelta(milliseconds=time) for time in extent))
+        result.add_time_range(*map(moment, extent))
     return True

@@ -72,12 +72,34 @@ class Storage:
         return (info.size, info.mtime_ns) if info.type == fs.FileType.File else None
 
     def list(self, folder: str = "", *, recursive: bool = False) -> list[Entry]:
-        """What is in a folder, sorted by path; nothing if there is no such folder."""
-        selector = fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
+        """What is in a folder, sorted by path; nothing if there is no such folder.
+
+        With `recursive` what lies at or behind a symbolic link is left out: it may not be the dataset's.
+        """
+        if recursive:
+            with self._errors(folder, "listed"):
+                return sorted(self._walk(folder), key=lambda entry: entry.path)
+        selector = fs.FileSelector(folder, recursive=False, allow_not_found=True)
         with self._errors(folder, "listed"):
             found = self._fs.get_file_info(selector)
         entries = [Entry(i.path, i.type == fs.FileType.File, i.size or 0) for i in found]
         return sorted(entries, key=lambda entry: entry.path)
+
+    def _walk(self, folder: str) -> Iterator[Entry]:
+        try:
+            self.check_no_links(folder)
+            found = os.scandir(self._at(folder))
+        except (FileNotFoundError, UnsafePathError):
+            return
+        with found:
+            for item in found:
+                if item.is_symlink():
+                    continue
+                path = f"{folder}/{item.name}"
+                is_file = item.is_file(follow_symlinks=False)
+                yield Entry(path, is_file, item.stat(follow_symlinks=False).st_size if is_file else 0)
+                if not is_file and item.is_dir(follow_symlinks=False):
+                    yield from self._walk(path)
 
     def read(self, path: str) -> bytes:
         with self._errors(path, "read"), self._fs.open_input_stream(path) as stream:

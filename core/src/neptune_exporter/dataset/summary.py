@@ -12,7 +12,10 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset.cleanup import named_files
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.paths import is_safe
+from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.run import StoredRun
+from neptune_exporter.dataset.scan import NULL_ROWS
+from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.model import FILE_TYPES
 
 
@@ -49,7 +52,8 @@ def summarise_run(run: StoredRun) -> RunSummary:
     first, last = (counted.first_time, counted.last_time) if counted else (None, None)
     files, file_bytes = (receipt.files, receipt.file_bytes) if receipt else (0, 0)
     if receipt is None and counted is not None and any(t in FILE_TYPES for t in run.counts()):
-        files, file_bytes = _files_on_disk(run)
+        files, file_bytes, unreadable = _files_on_disk(run)
+        problems += unreadable
     return RunSummary(
         key=run.key,
         state=_state(run, problems),
@@ -64,7 +68,7 @@ def summarise_run(run: StoredRun) -> RunSummary:
         source=receipt.source if receipt else None,
         failures=len(run.failures),
         problems=problems,
-        notes=run.notes,
+        notes=(*run.notes, *_notes(run, counted)),
     )
 
 
@@ -78,7 +82,28 @@ def _state(run: StoredRun, problems: list[str]) -> str:
     return "partial" if run.failures else "complete"
 
 
-def _files_on_disk(run: StoredRun) -> tuple[int, int]:
-    """How many files the rows name, and the bytes of those that are there."""
-    names = {name for name in named_files(run.parts) if is_safe(name)}
-    return len(names), sum(run.file_size(name) or 0 for name in names)
+def _notes(run: StoredRun, counted: Receipt | Tally | None) -> list[str]:
+    """What was counted of another tool's export and is not told by numbers."""
+    if not isinstance(counted, Tally):
+        return []
+    lines = [
+        f"{rows:,} rows of the unknown type {kind} are not read" for kind, rows in counted.unknown().items()
+    ]
+    if counted.odd_times:
+        lines.append(f"times outside of the years 1 to 9999 are left out or moved: {counted.odd_times:,}")
+    if counted.nulls:
+        lines.append(f"{NULL_ROWS}: {counted.nulls:,}")
+    return lines
+
+
+def _files_on_disk(run: StoredRun) -> tuple[int, int, list[str]]:
+    """How many files the rows name, the bytes of those that are there, and why others cannot be looked at."""
+    names = sorted({name for name in named_files(run.parts) if is_safe(name)})
+    size, errors = 0, []
+    for name in names:
+        try:
+            size += run.file_size(name) or 0
+        except DatasetError as error:
+            errors.append(str(error))
+    more = f" (and {len(errors) - 1:,} more files)" if len(errors) > 1 else ""
+    return len(names), size, [errors[0] + more] if errors else []

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import StepStatistics, TypeCount
+from neptune_exporter.dataset.times import extent, is_python, moment, python_times
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import step_as_float
 
@@ -22,6 +23,10 @@ class Tally:
         self._steps = StepStatistics()
         self.first_time: datetime | None = None
         self.last_time: datetime | None = None
+        self.odd_times = 0
+        """Times of rows, and values that are times, outside of the years 1 to 9999."""
+        self.nulls = 0
+        """Rows of series that have a step or time and no value; they do not count anywhere else."""
         self.files = 0
         self.file_bytes = 0
 
@@ -44,8 +49,8 @@ class Tally:
         else:
             steps = given["step"]
             count = len(steps) - steps.null_count
-        extent = pc.min_max(steps)
-        self.add_step_range(extent["min"].as_py(), extent["max"].as_py(), count)
+        found = pc.min_max(steps)
+        self.add_step_range(found["min"].as_py(), found["max"].as_py(), count)
 
     def add_step_range(self, minimum: object, maximum: object, count: int) -> None:
         old = self._steps
@@ -56,9 +61,17 @@ class Tally:
         )
 
     def add_times(self, times: pa.Array) -> None:
-        """`timestamp`."""
-        extent = pc.min_max(times)
-        self.add_time_range(extent["min"].as_py(), extent["max"].as_py())
+        """`timestamp`. Those that Python does not have are counted and do not count."""
+        limits = extent(times)
+        if not is_python(limits):
+            self.check_times(times)
+            limits = extent(python_times(times))
+        if limits is not None:
+            self.add_time_range(*map(moment, limits))
+
+    def check_times(self, times: pa.Array) -> None:
+        """Count those that Python does not have, of `timestamp` or `datetime_value`."""
+        self.odd_times += python_times(times).null_count - times.null_count
 
     def add_time_range(self, first: datetime | None, last: datetime | None) -> None:
         self.first_time = min((t for t in (self.first_time, first) if t is not None), default=None)
@@ -77,8 +90,15 @@ class Tally:
             self._rows[kind] = self._rows.get(kind, 0) + other._rows[kind]
         self.add_step_range(other.steps.minimum, other.steps.maximum, other.steps.count)
         self.add_time_range(other.first_time, other.last_time)
+        self.odd_times += other.odd_times
+        self.nulls += other.nulls
         self.files += other.files
         self.file_bytes += other.file_bytes
+
+    def unknown(self) -> dict[str, int]:
+        """Rows by the types that this version does not know."""
+        known = {kind.value for kind in AttributeType}
+        return {kind: rows for kind, rows in sorted(self._rows.items()) if kind not in known}
 
     @property
     def rows(self) -> int:

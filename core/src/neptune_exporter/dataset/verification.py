@@ -13,10 +13,13 @@ from neptune_exporter.contract import DatasetError, UnsafePathError
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.finding import project_folders
 from neptune_exporter.dataset.layout import UNFINISHED_FILES, is_data, is_temporary
-from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.parts import VALUE_COLUMNS, Part, Wanted, has_value
 from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.run import StoredRun
+from neptune_exporter.dataset.scan import NULL_ROWS, null_points
+from neptune_exporter.dataset.times import python_times
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
+from neptune_exporter.schema import FULL_SCHEMA
 
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
@@ -177,21 +180,13 @@ class _RunCheck:
     def _without_receipt(self) -> Iterator[Finding]:
         run = self._run
         for path, message in run.cut_short:
-            yield _damage(run, path, f"{message}: the run was not exported to its end")
+            yield _damage(run, path, message)
         self._bytes += run.data_bytes
-        if not run.damaged_receipt and any(self._is_ours(part) for part in self._parts):
-            yield _damage(run, run.place.receipt, "is missing: nothing tells whether the run is whole")
 
     def _damage(self, item: str, message: str) -> Finding:
         """Damage as an error tells it, which may begin with the item."""
         where = self._dataset.data.describe(item)
         return _damage(self._run, item, message.removeprefix(where).removeprefix(": ").strip())
-
-    def _is_ours(self, part: Part) -> bool:
-        try:
-            return part.ours
-        except DatasetError:
-            return False  # reported when its rows are read
 
     def _rows(self, part: Part) -> Iterator[Finding]:
         """Decode every page, which checks its checksum, and the identity of every row."""
@@ -199,12 +194,21 @@ class _RunCheck:
         for record in run.receipt.parts if run.receipt else ():
             if part.path == run.place.path(record.name) and part.rows != record.rows:
                 yield _damage(run, part.path, f"has {part.rows} rows, its receipt says {record.rows}")
-        total = 0
+        total = odd_times = nulls = 0
         foreign: set[str | None] = set()
         unknown: set[str | None] = set()
         for group in range(part.metadata.num_row_groups):
-            for batch in part.read_group(group, sorted(part.columns), _ROWS):
+            doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
+            for stored in part.read_group(group, sorted(part.columns), _ROWS):
+                batch = part.converted(stored, FULL_SCHEMA.names)
+                if batch.column("attribute_path").null_count or batch.column("attribute_type").null_count:
+                    part.identified(batch.filter(has_value(batch, VALUE_COLUMNS)))
                 total += len(batch)
+                nulls += null_points(batch, has_value(batch, VALUE_COLUMNS)) if doubtful else 0
+                odd_times += sum(
+                    python_times(batch.column(name)).null_count - batch.column(name).null_count
+                    for name in ("timestamp", "datetime_value")
+                )
                 for name, expected in (("project_id", run.key.project_id), ("run_id", run.key.run_id)):
                     foreign.update(v for v in _distinct(batch.column(name)) if v != expected)
                 unknown.update(v for v in _distinct(batch.column("attribute_type")) if v not in _KNOWN_TYPES)
@@ -214,6 +218,11 @@ class _RunCheck:
         if unknown:
             kinds = ", ".join(sorted(map(str, unknown))[:3])
             yield _warning(run, part.path, f"has rows of unknown types, which are not read: {kinds}")
+        if odd_times:
+            message = f"has times outside of the years 1 to 9999, which are left out or moved: {odd_times:,}"
+            yield _warning(run, part.path, message)
+        if nulls:
+            yield _warning(run, part.path, f"has {NULL_ROWS}: {nulls:,}")
         if total != part.rows:
             yield _damage(run, part.path, f"has {total} rows, its footer says {part.rows}")
 

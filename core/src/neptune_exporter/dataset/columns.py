@@ -1,0 +1,40 @@
+"""Single columns and batches, in the types that are wanted."""
+
+from __future__ import annotations
+
+import array
+import itertools
+from collections.abc import Collection, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def is_in(column: pa.Array, values: Collection[str]) -> pa.Array:
+    """Which texts, dictionary-encoded or not, are among some."""
+    wanted = _texts(sorted(values))
+    if pa.types.is_dictionary(column.type):
+        return pc.is_in(column.dictionary.cast(pa.string()), wanted).take(column.indices)
+    return pc.is_in(column.cast(pa.string()), wanted)
+
+
+def _texts(values: Sequence[str]) -> pa.StringArray:
+    """An array of strings, without `pa.array`: that imports pandas where there is one, which takes long."""
+    encoded = [value.encode() for value in values]
+    ends = itertools.accumulate(map(len, encoded), initial=0)
+    offsets = array.array("i", ends).tobytes()
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
+
+
+def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch in the columns of the schema."""
+    arrays = []
+    for field in schema:
+        if field.name not in batch.schema.names:
+            arrays.append(pa.nulls(len(batch), field.type))
+            continue
+        column = batch.column(field.name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        arrays.append(column if column.type == field.type else column.cast(field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
