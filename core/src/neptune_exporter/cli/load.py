@@ -135,7 +135,7 @@ def _exit_code(result: LoadResult) -> ExitCode:
         return ExitCode.MISMATCH
     if result.complete:
         return ExitCode.COMPLETE
-    arrived = result.loaded or result.already_loaded
+    arrived = result.loaded or result.already_loaded or result.planned
     return ExitCode.FAILURE if result.failed and not arrived else ExitCode.PARTIAL
 
 
@@ -154,6 +154,7 @@ def _document(result: LoadResult, job: LoadJobOptions) -> dict[str, Any]:
         "losses": result.losses,
         "comparisons": result.comparisons,
         "export_failures": result.export_failures,
+        "unmatched": result.unmatched,
         "closing_report": result.closing_report,
         "planned": result.planned,
     }
@@ -168,6 +169,18 @@ def _print_plan(result: LoadResult) -> None:
         click.echo(table(("run", *(t.value for t in types)), rows))
         click.echo()
     click.echo(f"would load {counted(len(result.planned), 'run')}; nothing was sent")
+    _print_missing(result)
+
+
+def _print_missing(result: LoadResult) -> None:
+    if result.export_failures:
+        what = counted(result.export_failures, "attribute")
+        click.echo(f"{what} could not be exported and so are not in the dataset: export again to fetch them")
+    echo_list("Asked for, but not in the dataset", result.unmatched)
+    echo_list("Failed", [f"{key}: {message}" for key, message in result.failed])
+    if result.losses:
+        click.echo("\nWhat the target could not hold:")
+        click.echo(_losses(result))
 
 
 def _print_result(result: LoadResult, written: Path | None) -> None:
@@ -179,15 +192,9 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
         click.echo("sent: " + ", ".join(sent))
     for label, value in result.closing_report.items():
         click.echo(f"{label}: {value:,}" if isinstance(value, int) else f"{label}: {one_line(value)}")
-    if result.export_failures:
-        what = counted(result.export_failures, "attribute")
-        click.echo(f"{what} could not be exported and so are not in the dataset: export again to fetch them")
-    echo_list("Failed", [f"{key}: {message}" for key, message in result.failed])
-    if result.losses:
-        click.echo("\nWhat the target could not hold:")
-        click.echo(_losses(result))
-        if written is not None:
-            click.echo(f"\nloss report: {written}")
+    _print_missing(result)
+    if result.losses and written is not None:
+        click.echo(f"\nloss report: {written}")
     if result.comparisons:
         click.echo(f"\ncompared with the target: {verdict_counts(result.comparisons)}")
         echo_list("Differences", comparison_lines(result.mismatches))

@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from neptune_exporter.contract import (
     AuthenticationError,
     Comparison,
-    NeptuneExporterError,
     Sink,
     SinkCapabilities,
 )
@@ -24,7 +23,7 @@ def most_workers(asked: int, capabilities: SinkCapabilities) -> int:
 
 def compare_runs(
     sink: Sink, runs: Sequence[StoredRun], workers: int, compare: Callable[[StoredRun], Sequence[Comparison]]
-) -> Iterator[tuple[StoredRun, Sequence[Comparison] | NeptuneExporterError]]:
+) -> Iterator[tuple[StoredRun, Sequence[Comparison] | Exception]]:
     """What `compare` says of each run, or why it could not be compared, in the order of the runs.
 
     Raises:
@@ -44,7 +43,7 @@ def compare_runs(
                     yield run, future.result()
                 except AuthenticationError:
                     raise
-                except NeptuneExporterError as error:
+                except Exception as error:  # noqa: BLE001 - one run must not cost the others
                     yield run, error
         except BaseException:
             sink.interrupt()

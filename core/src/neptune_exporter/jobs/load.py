@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from neptune_exporter.contract import (
@@ -16,7 +16,6 @@ from neptune_exporter.contract import (
     LoadedRun,
     LoadOptions,
     Loss,
-    NeptuneExporterError,
     RunSelection,
     Sink,
     SinkError,
@@ -27,6 +26,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
+from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import parents_first, select_runs
 from neptune_exporter.jobs.waiting import first_done
@@ -75,6 +75,8 @@ class LoadResult:
     planned: list[PlannedLoad] = field(default_factory=list)
     export_failures: int = 0
     """Attributes that the export could not read and that therefore cannot be loaded."""
+    unmatched: list[str] = field(default_factory=list)
+    """Ids and patterns of runs that were asked for and that no run of the dataset has."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -92,7 +94,8 @@ class LoadResult:
     @property
     def complete(self) -> bool:
         """Whether nothing is missing that the user did not ask to drop."""
-        return not self.failed and all(loss.requested for loss in self.losses)
+        missing = self.failed or self.unmatched or self.export_failures
+        return not missing and all(loss.requested for loss in self.losses)
 
 
 def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progress: Progress) -> LoadResult:
@@ -112,10 +115,10 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             f"there is no folder of files at {options.files_path}, but the runs have files: "
             "name it with --files-path"
         )
+    result.unmatched.extend(_unmatched(options.runs, runs))
     if options.dry_run:
-        result.planned.extend(
-            PlannedLoad(run.key, {t: count.rows for t, count in run.counts().items()}) for run in runs
-        )
+        for run in runs:
+            _plan(run, result)
         return result
     sink = spec.factory(settings, options.load)
     try:
@@ -130,18 +133,57 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     return result
 
 
+def _unmatched(asked: RunSelection, runs: Sequence[StoredRun]) -> list[str]:
+    """Of what was asked for by name, what none of these runs is."""
+    found = {run.key.run_id for run in runs}
+    alone = [replace(asked, patterns=(pattern,), ids=frozenset()) for pattern in asked.patterns]
+    patterns = [each.patterns[0] for each in alone if not any(map(each.matches_id, found))]
+    return [*patterns, *sorted(asked.ids - found)]
+
+
+def _plan(run: StoredRun, result: LoadResult) -> None:
+    try:
+        _check_complete(run)
+        rows = {t: count.rows for t, count in run.counts().items()}
+    except Exception as error:  # noqa: BLE001 - one run must not cost the others
+        result.failed.append((run.key, why_failed(run.key, error)))
+    else:
+        result.planned.append(PlannedLoad(run.key, rows))
+        result.losses.extend(_unreadable(run))
+        result.export_failures += len(run.failures)
+
+
+def _unreadable(run: StoredRun) -> list[Loss]:
+    """What no loader gets of a run that another tool exported."""
+    if run.receipt is not None:
+        return []
+    losses = [
+        Loss(run.key, "unknown-type", f"rows of the unknown type {kind}; they stay in the dataset", count)
+        for kind, count in run.tally.unknown().items()
+    ]
+    if count := run.tally.odd_times:
+        message = "times outside of the years 1 to 9999: left out, or the nearest one where they are a value"
+        losses.append(Loss(run.key, "odd-time", message, count))
+    return losses
+
+
+def _check_complete(run: StoredRun) -> None:
+    if not run.complete:
+        raise DatasetError(_why_incomplete(run))
+
+
 def _names_files(run: StoredRun) -> bool:
     try:
         return run.complete and not FILE_TYPES.isdisjoint(run.counts())
-    except DatasetError:
-        return False  # damaged: told when it is loaded
+    except Exception:  # noqa: BLE001 - told when it is loaded
+        return False
 
 
 def _why_incomplete(run: StoredRun) -> str:
     if run.pending:
         return "its export was interrupted while publishing: run the export again"
     if run.cut_short:
-        return f"its export was cut short: {'; '.join(run.what_is_cut_short())}"
+        return f"it may not be whole: {'; '.join(run.what_is_cut_short())}"
     problems = [*run.problems, *run.missing_parts()]
     return _damaged(problems or ["it has no parts"])
 
@@ -189,37 +231,51 @@ class _Load:
         self._progress.start(f"load {project_id}", len(runs))
         try:
             ready = parents_first([run for run in runs if self._is_loadable(run)])
+            good = {run.key for run in ready}
+            # Their forks would be loaded as if they had none, for good.
+            self._outcome = {key: None for key, _ in self._result.failed if key not in good}
             if ready:
                 self._sink.prepare(project_id, ready)
                 self._load_all(ready)
         except AuthenticationError:
             raise
-        except NeptuneExporterError as error:
+        except Exception as error:  # noqa: BLE001 - one project must not cost the others
             done = self._outcome.keys() | {key for key, _ in self._result.failed}
-            self._result.failed.extend((run.key, str(error)) for run in runs if run.key not in done)
+            left = [run.key for run in runs if run.key not in done]
+            self._result.failed.extend((key, why_failed(key, error)) for key in left)
         finally:
             self._progress.finish()
 
     def _is_loadable(self, run: StoredRun) -> bool:
-        if not run.complete:
-            self._result.failed.append((run.key, _why_incomplete(run)))
+        """Whether it can be tried. Reads what the order of loading takes, so that this cannot fail later."""
+        try:
+            _check_complete(run)
+            run.parent()
+            return self._has_place(run)
+        except Exception as error:  # noqa: BLE001 - one run must not cost the others
+            self._result.failed.append((run.key, why_failed(run.key, error)))
             return False
+
+    def _has_place(self, run: StoredRun) -> bool:
         if run.key.kind is not RunKind.RUN and not self._capabilities.models:
             count = sum(c.rows for c in run.counts().values())
             message = "the target has no place for model registry objects; they stay in the dataset"
             self._result.losses.append(Loss(run.key, "model-object", message, count))
             return False
+        self._result.losses.extend(_unreadable(run))
         self._result.export_failures += len(run.failures)
         return True
 
     def _load_all(self, runs: list[StoredRun]) -> None:
-        selected = {run.key for run in runs}
+        selected = {run.key for run in runs} | self._outcome.keys()
         for run in runs:
             parent = run.parent()
             if parent is None or parent not in selected or parent == run.key:
                 self._ready.append((run, None))
             else:
                 self._blocked.setdefault(parent, []).append(run)
+        for key in list(self._outcome):
+            self._release(key)
         running: dict[Future[LoadedRun], StoredRun] = {}
         with ThreadPoolExecutor(self._workers) as executor:
             try:
@@ -275,9 +331,10 @@ class _Load:
                 loaded = future.result()
             except AuthenticationError:
                 raise
-            except NeptuneExporterError as error:
-                self._result.failed.append((run.key, str(error)))
-                self._progress.message(f"{run.key}: {error}")
+            except Exception as error:  # noqa: BLE001 - one run must not cost the others
+                message = why_failed(run.key, error)
+                self._result.failed.append((run.key, message))
+                self._progress.message(f"{run.key}: {message}")
             else:
                 self._outcome[run.key] = loaded
                 into = self._result.already_loaded if loaded.already_loaded else self._result.loaded
@@ -295,8 +352,9 @@ def _verify_loaded(
     arrived = [run for run in runs if run.key in keys and run.complete]
     progress.start("check what arrived", len(arrived))
     for run, found in compare_runs(sink, arrived, workers, lambda run: list(sink.verify(run))):
-        if isinstance(found, NeptuneExporterError):
-            result.failed.append((run.key, f"loaded, but could not be checked: {found}"))
+        if isinstance(found, Exception):
+            message = why_failed(run.key, found)
+            result.failed.append((run.key, f"loaded, but could not be checked: {message}"))
         else:
             result.comparisons.extend(found)
         progress.advance(runs=1)

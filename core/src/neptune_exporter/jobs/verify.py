@@ -8,13 +8,13 @@ from pathlib import Path
 
 from neptune_exporter.contract import (
     Comparison,
-    NeptuneExporterError,
     RunSelection,
     SinkSpec,
     UsageError,
 )
 from neptune_exporter.dataset import Dataset, Finding, StoredRun, verify
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
+from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions, check_parts
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import select_runs
@@ -105,8 +105,8 @@ def verify_sink(
     try:
         workers = most_workers(options.workers, spec.capabilities)
         for run, found in compare_runs(sink, runs, workers, compare):
-            if isinstance(found, NeptuneExporterError):
-                result.failed.append((run.key, str(found)))
+            if isinstance(found, Exception):
+                result.failed.append((run.key, why_failed(run.key, found)))
             else:
                 result.comparisons.extend(found)
             result.runs_checked += 1

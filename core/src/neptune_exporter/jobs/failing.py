@@ -1,0 +1,20 @@
+"""What is told of a run that failed, also where nobody expected it."""
+
+from __future__ import annotations
+
+import logging
+
+from neptune_exporter.contract import NeptuneExporterError
+from neptune_exporter.model import RunKey
+from neptune_exporter.redaction import redact
+
+_log = logging.getLogger(__name__)
+
+
+def why_failed(run: RunKey, error: Exception) -> str:
+    """One line for a person. The traceback of what is no error of ours goes to the log."""
+    if isinstance(error, NeptuneExporterError):
+        return str(error)
+    _log.info("%s: internal error", run, exc_info=error)
+    text = " ".join(str(error).split())
+    return redact(f"internal error: {type(error).__name__}: {text} (run with -v for the traceback)")

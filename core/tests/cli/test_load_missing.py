@@ -1,0 +1,61 @@
+"""What a load says of what it did not get: on the screen, in JSON, by its exit code, and with -v."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import Result
+
+from neptune_exporter.model import RunKey
+
+Run = Callable[..., Result]
+RUN_1 = RunKey("acme/vision", "RUN-1")
+EXPORT = ("export", "--exporter", "tracker")
+LOAD = ("load", "--loader", "tracker")
+
+
+def test_a_run_that_was_named_and_is_not_there(run: Run, tracker: ModuleType) -> None:
+    run(*EXPORT)
+    Path("ids.txt").write_text("RUN-1\nRUN-7\n")
+    result = run(*LOAD, "-r", "@ids.txt")
+    assert result.exit_code == 3
+    assert "1 run loaded" in result.stdout and "Asked for, but not in the dataset:\n  RUN-7" in result.stdout
+    told = json.loads(run(*LOAD, "-r", "@ids.txt", "--dry-run", "--json").stdout)
+    assert (told["unmatched"], told["exit_code"], told["complete"]) == (["RUN-7"], 3, False)
+
+
+def test_an_attribute_that_was_not_exported(run: Run, tracker: ModuleType) -> None:
+    tracker.source.fail_attribute(RUN_1, "lr", times=1)
+    run(*EXPORT)
+    result = run(*LOAD)
+    assert result.exit_code == 3 and "1 attribute could not be exported" in result.stdout
+    assert json.loads(run(*LOAD, "--json").stdout)["export_failures"] == 1
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_the_traceback_of_an_internal_error_is_shown_with_v(
+    run: Run, tracker: ModuleType, verbose: bool
+) -> None:
+    run(*EXPORT)
+    tracker.sink.fail_run(RUN_1, ValueError("odd"))
+    result = run(*(["-v"] if verbose else []), *LOAD)
+    assert result.exit_code == 3
+    assert "internal error: ValueError: odd (run with -v for the traceback)" in result.stdout
+    assert ("Traceback" in result.stderr) is verbose
+
+
+def test_what_an_interrupted_export_had_left_is_told(run: Run, tracker: ModuleType) -> None:
+    run(*EXPORT)
+    (part,) = Path("exports/data").rglob("RUN-1-*_part_0.parquet")
+    ours, theirs = (part.with_name(part.name + end) for end in (".neptune-exporter.tmp", ".tmp"))
+    ours.write_bytes(b"half")
+    theirs.write_bytes(b"half")
+    result = run(*EXPORT)
+    assert f"{ours.name}: deleted, an interrupted export had not finished it" in result.stderr
+    assert theirs.exists() and not ours.exists()
+    (told,) = json.loads(run("verify", "--json").stdout)["findings"]
+    assert theirs.name in told["item"] and not told["is_damage"]
