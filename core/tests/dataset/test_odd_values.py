@@ -48,6 +48,7 @@ def test_times_beyond_the_years_of_python(dataset: Dataset, statistics: bool) ->
     epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
     assert run.time_span() == (epoch, epoch) and run.tally.odd_times == 1
     assert [row.timestamp for row in run.rows() if isinstance(row, Point)] == [None, epoch]
+    assert [b.column(0).to_pylist() for b in run.batches(columns=["timestamp"])] == [[None, epoch]]
     assert states(dataset) == ["complete", "complete"]
     assert "outside of the years" in summarise(dataset).projects[0].runs[0].notes[0]
     (line,) = problems(dataset)

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 
 from neptune_exporter.contract import FileEntry, Histogram, Parameter, Point, Row, TextLine
-from neptune_exporter.dataset.times import nearest_times, python_times
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType
 from neptune_exporter.schema import VALUE_COLUMN
 
@@ -17,18 +16,10 @@ def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
     """Each row of batches of `FULL_SCHEMA`. Rows of types that this version does not know are left out."""
     known = {t.value: t for t in AttributeType}
     for batch in batches:
-        columns = {name: _cells(name, batch.column(name)) for name in batch.schema.names}
+        columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
         for index, kind in enumerate(columns["attribute_type"]):
             if kind in known:
                 yield _row(columns, index, known[kind])
-
-
-def _cells(name: str, column: pa.Array) -> list[Any]:
-    if name == "timestamp":
-        column = python_times(column)
-    elif name == "datetime_value":
-        column = nearest_times(column)  # it is a value: left out, the attribute would be
-    return column.to_pylist()  # type: ignore[no-any-return]
 
 
 def _row(columns: dict[str, list[Any]], index: int, kind: AttributeType) -> Row:

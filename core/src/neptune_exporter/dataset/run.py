@@ -28,6 +28,7 @@ from neptune_exporter.dataset.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.rows import rows
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.tally import Tally
+from neptune_exporter.dataset.times import within_python
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA
 
@@ -227,7 +228,7 @@ class StoredRun(ExportedRun):
         )
         self._raise_problems()
         for part in self.parts:
-            yield from part.batches(wanted, batch_rows, keep_rows=True)
+            yield from map(within_python, part.batches(wanted, batch_rows, keep_rows=True))
 
     def rows(self, types: Collection[AttributeType] | None = None) -> Iterator[Row]:
         return rows(self.batches(types))

@@ -40,10 +40,17 @@ def python_times(times: pa.Array) -> pa.Array:
     return pc.if_else(known, milliseconds, pa.scalar(None, pa.int64())).cast(TIME_TYPE)
 
 
-def nearest_times(times: pa.Array) -> pa.Array:
-    """The times, the nearest one where Python has none."""
-    if is_python(extent(times)):
-        return times
+def within_python(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with no `timestamp`, and the nearest `datetime_value`, where Python has none."""
+    for name, change in (("timestamp", python_times), ("datetime_value", _nearest_times)):
+        index = batch.schema.get_field_index(name)
+        if index >= 0 and not is_python(extent(batch.column(index))):
+            batch = batch.set_column(index, batch.schema.field(index), change(batch.column(index)))
+    return batch
+
+
+def _nearest_times(times: pa.Array) -> pa.Array:
+    # It is a value: were it null, its attribute would be gone.
     milliseconds = times.cast(TIME_TYPE).cast(pa.int64())
     least = pc.max_element_wise(milliseconds, pa.scalar(FIRST_MS), skip_nulls=False)
     return pc.min_element_wise(least, pa.scalar(LAST_MS), skip_nulls=False).cast(TIME_TYPE)
