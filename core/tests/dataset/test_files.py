@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import (
@@ -212,3 +213,17 @@ def test_a_summary_tells_of_files_behind_a_link(dataset: Dataset, tmp_path: Path
     assert one.state == "damaged" and "is a symbolic link" in one.problems[0]
     assert "1 more files" in one.problems[0] and len(one.problems) == 1
     assert (other.state, other.files, other.file_bytes) == ("complete", 2, 2)
+
+
+def test_a_summary_tells_of_names_of_files_that_cannot_be_read(dataset: Dataset) -> None:
+    cells = [{"path": f"R1/{number}" * 9} for number in range(50)]
+    batch = attribute_batch("f", AttributeType.FILE, {"file_value": pa.array(cells)})
+    (part,) = old_layout.write_run(dataset.data_path, KEY, [batch])
+    data = part.read_bytes()
+    group = pq.read_metadata(part).row_group(0)
+    columns = map(group.column, range(group.num_columns))
+    (path,) = (column for column in columns if column.path_in_schema == "file_value.path")
+    start = path.dictionary_page_offset
+    part.write_bytes(data[:start] + b"\xff" * 20 + data[start + 20 :])
+    (run,) = summarise(dataset).projects[0].runs
+    assert run.state == "damaged" and "is damaged" in run.problems[0]

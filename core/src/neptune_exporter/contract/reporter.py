@@ -28,7 +28,8 @@ class RunSummary:
 
     key: RunKey
     state: str
-    """`complete`, `partial` (some attributes failed), `incomplete` (was being published) or `damaged`."""
+    """`complete`, `partial` (some attributes failed), `damaged`, or `incomplete`: it was being published, or
+    another tool did not carry its export to the end."""
     types: Mapping[AttributeType, TypeCount]
     steps: StepStatistics
     first_time: datetime | None

@@ -98,7 +98,10 @@ def _notes(run: StoredRun, counted: Receipt | Tally | None) -> list[str]:
 
 def _files_on_disk(run: StoredRun) -> tuple[int, int, list[str]]:
     """How many files the rows name, the bytes of those that are there, and why others cannot be looked at."""
-    names = sorted({name for name in named_files(run.parts) if is_safe(name)})
+    try:
+        names = sorted({name for name in named_files(run.parts) if is_safe(name)})
+    except DatasetError as error:
+        return 0, 0, [str(error)]
     size, errors = 0, []
     for name in names:
         try:
