@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from neptune_exporter.contract import LoadOptions, Secret
+from neptune_exporter.contract import LoadedRun, LoadOptions, Secret
 from neptune_exporter.testing.commands import CommandLine, preload
+from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.runs import SampleRun
 from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.rehearsal.runs import Run
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
 
@@ -61,3 +65,14 @@ def command_line(server: RehearsalServer, tmp_path: Path) -> CommandLine:
     quick = {"FILE_CHUNK_SLEEP": "0", "RETRY_FOR": "10", "VISIBLE_WITHIN": "2"}
     variables = {f"NEPTUNE_EXPORTER_PLUTO_{name}": value for name, value in quick.items()}
     return CommandLine(tmp_path, {**server.environment(), **variables})
+
+
+@pytest.fixture
+def stored(server: RehearsalServer, make_sink: MakeSink) -> Any:
+    """Loads one run and gives what Pluto's database holds of it."""
+
+    def load(run: SampleRun, options: LoadOptions | None = None, **changes: object) -> tuple[Run, LoadedRun]:
+        loaded = make_sink(options, **changes).load(MemoryRun(run), None)
+        return server.runs.by_id[int(loaded.target_id)], loaded
+
+    return load

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import DatasetError
-from neptune_exporter.dataset.layout import DAMAGED, Place
+from neptune_exporter.dataset.layout import DAMAGED, Place, missing_parts
 from neptune_exporter.dataset.parts import Part, Wanted
 from neptune_exporter.dataset.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.storage import Storage
@@ -122,3 +122,15 @@ def _without_steps(batch: pa.RecordBatch, steps: dict[str, pa.Array]) -> pa.Reco
         came = pc.is_in(step_as_float(batch), steps[path])
         batch = batch.filter(pc.invert(pc.and_(pc.equal(column, pa.scalar(path)), came)))
     return batch
+
+
+def what_others_left_out(place: Place, parts: Sequence[str], unfinished: Sequence[str]) -> list[str]:
+    """Notes on what another tool's export of a run lacks.
+
+    Args:
+        parts: Names of the parts that are there.
+        unfinished: Names of those that it did not finish.
+    """
+    missing = [f"{name} of another tool's export was missing" for name in missing_parts(place, parts)]
+    left = "was not finished: it stays as it is, and is no part of the run"
+    return [*missing, *(f"{name} of another tool's export {left}" for name in unfinished)]

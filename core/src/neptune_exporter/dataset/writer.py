@@ -16,9 +16,9 @@ from neptune_exporter.dataset import cleanup, publication, scan
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RowsError, RunBuffer, cut
 from neptune_exporter.dataset.encoding import OpenPart, row_groups
-from neptune_exporter.dataset.layout import Place, missing_parts, parse_part, temporary
+from neptune_exporter.dataset.layout import Place, parse_part, temporary
 from neptune_exporter.dataset.listing import Listing
-from neptune_exporter.dataset.older import Kept, delivered_steps, keep
+from neptune_exporter.dataset.older import Kept, delivered_steps, keep, what_others_left_out
 from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.sorting import Batch, SortedRows
@@ -233,14 +233,9 @@ class RunWriter:
             receipt = self._receipt(run, source, selections, tally, parts, retried)
             receipt = replace(receipt, fork=self._fork(kept), set_aside=tuple(older.damaged))
             stored = cleanup.sync_files(self._files, self._place)
-            new = tuple(part.temporary for part in self._written)
-            return ReadyRun(
-                self,
-                publication.Publication(
-                    self._place, receipt, receipt.to_bytes(), new, tuple(self._old_parts)
-                ),
-                stored,
-            )
+            new, old = tuple(part.temporary for part in self._written), tuple(self._old_parts)
+            ready = publication.Publication(self._place, receipt, receipt.to_bytes(), new, old)
+            return ReadyRun(self, ready, stored)
 
     def _check_rows(self) -> None:
         """Whatever it was that lost rows on the way, what is left is not the run."""
@@ -331,10 +326,7 @@ class RunWriter:
 
         kept = keep(self._data, self._place, self._old_parts, self._old, self._delivered, steps, write)
         if self._old is None:
-            lost = missing_parts(self._place, self._old_parts)
-            kept.notes += [f"{name} of another tool's export was missing" for name in lost]
-            left = "was not finished: it stays as it is, and is no part of the run"
-            kept.notes += [f"{name} of another tool's export {left}" for name in self._unfinished]
+            kept.notes += what_others_left_out(self._place, self._old_parts, self._unfinished)
         return kept
 
     def _placed(self, taken: set[int]) -> list[PartRecord]:
