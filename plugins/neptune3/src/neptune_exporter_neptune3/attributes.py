@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neptune_exporter.contract import AttributeFailure, RunRequest, RunRows
-from neptune_exporter.model import ALL_CLASSES, AttributeType, RunKey
+from neptune_exporter.model import ALL_CLASSES, AttributeType, RunKey, SysAttribute
 from neptune_exporter.schema import parameter_batch
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.listing import instant, is_fork, sys_id_of
@@ -101,6 +101,8 @@ class Contents:
     files: list[tuple[str, FileRef]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     attributes: int = 0
+    found: bool = False
+    """The server still knows the run."""
 
     @property
     def run(self) -> RunKey:
@@ -114,8 +116,7 @@ def holder_of(request: RunRequest) -> str:
 def read_attributes(api: Api, contents: Sequence[Contents]) -> Iterator[RunRows | AttributeFailure]:
     """Deliver the parameters of runs of one project, and note in `contents` what else they hold.
 
-    Every type is asked for, so that one which this exporter does not know is told
-    instead of left out.
+    The server passes over runs that it does not know: those stay without `found`.
 
     Raises:
         AuthenticationError, SourceError
@@ -134,7 +135,8 @@ def read_attributes(api: Api, contents: Sequence[Contents]) -> Iterator[RunRows 
         answer = api.attributes(project_id, {**body, "nextPage": page})
         for entry in answer.entries:
             held = by_id.get(entry.experimentShortId)
-            if held is not None:
+            if held is not None and entry.attributes:
+                held.found = True
                 yield from _take(held, entry.attributes)
         token = answer.nextPage.nextPageToken
         if not token:
@@ -142,15 +144,19 @@ def read_attributes(api: Api, contents: Sequence[Contents]) -> Iterator[RunRows 
 
 
 def _filters(contents: Sequence[Contents]) -> dict[str, Any]:
-    """What spares the server from telling what is not asked for; what counts is decided by `includes`."""
+    """What spares the server from telling what is not asked for; what counts is decided by `includes`.
+
+    `sys/id` always passes: every run has it, so that one without an answer is gone and not empty.
+    """
     filters: dict[str, Any] = {}
     classes = frozenset().union(*(each.request.attributes.classes for each in contents))
     if classes != ALL_CLASSES:
-        kinds = sorted(name for kind, name in _WIRE_NAMES.items() if kind.attribute_class in classes)
-        filters["attributeFilter"] = [{"attributeType": kind} for kind in kinds]
+        kinds = {name for kind, name in _WIRE_NAMES.items() if kind.attribute_class in classes}
+        kinds.add(_WIRE_NAMES[AttributeType.STRING])
+        filters["attributeFilter"] = [{"attributeType": kind} for kind in sorted(kinds)]
     wanted = [each.request.attributes.wanted for each in contents]
     if all(w.names and w.pattern is None for w in wanted):
-        names = sorted({name for w in wanted for name in w.names})
+        names = sorted({SysAttribute.ID, *(name for w in wanted for name in w.names)})
         if sum(len(n.encode()) for n in names) + _RUN_BYTES * len(contents) < NAME_BYTES:
             filters["attributeNamesFilter"] = names
     return filters

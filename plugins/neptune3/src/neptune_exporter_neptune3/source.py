@@ -18,6 +18,7 @@ from neptune_exporter.contract import (
     RunRows,
     RunSelection,
     Source,
+    SourceError,
     SourceRun,
 )
 from neptune_exporter.model import AttributeType
@@ -91,12 +92,19 @@ class Neptune3Source(Source):
         contents = [Contents(request) for request in group]
         rows = 0
         yield from read_attributes(self._api, contents)
-        for together in _portions(contents):
+        for together in _portions([each for each in contents if each.found]):
             for event in self._read_portion(together, files):
                 if isinstance(event, RunRows):
                     rows += event.batch.num_rows
                 yield event
         self._size.learn(len(contents), sum(each.attributes for each in contents), rows)
+        if not all(each.found for each in contents):
+            # The others are done. These stay unpublished, so that nothing takes the place of what
+            # earlier exports have of them.
+            raise SourceError(
+                "the server listed the run and does not know it any more: it was deleted meanwhile, or this "
+                "token may not read it any more; what an earlier export has of it stays"
+            )
 
     def close(self) -> None:
         self._api.stop()
