@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from itertools import count
+from typing import Any
 
 import pytest
 
 from neptune_exporter.contract import AttributeSelection
 from neptune_exporter.model import AttributeClass
 from neptune_exporter_neptune3 import listing
+from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.testing import (
+    SEARCH_PATH,
     VALUES_PATH,
     FakeProject,
     FakeRun,
@@ -68,3 +72,86 @@ def test_a_run_of_which_nothing_is_asked_for_is_not_taken_for_deleted(
     result = export(attributes=attributes)
     assert (result.complete, result.rows, result.projects[0].exported) == (True, 0, 1)
     assert sum(each.path == VALUES_PATH for each in export.server.requests) == 1
+
+
+def small_runs(number: int) -> FakeProject:
+    return FakeProject(PROJECT, [FakeRun(f"r{n}", {"n": n}, sys_id=f"RUN-{n}") for n in range(number)])
+
+
+def after_search(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any, int], None]) -> None:
+    """Change each answer of a search, which are counted from 1, or what the server has after it."""
+    search = Api.search
+    answers = count(1)
+
+    def changed(self: Api, project_id: str, body: Mapping[str, Any]) -> Any:
+        answer = search(self, project_id, body)
+        change(answer, next(answers))
+        return answer
+
+    monkeypatch.setattr(Api, "search", changed)
+
+
+@pytest.mark.parametrize("given", [1, 2, 3, 4])
+def test_pages_that_are_shorter_than_asked_for_do_not_end_a_listing(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch, given: int
+) -> None:
+    export = exporting(small_runs(10))
+    after_search(monkeypatch, lambda answer, _: answer.entries.__delitem__(slice(given, None)))
+    result = export()
+    assert (result.complete, exported(export)) == (True, {f"r{n}" for n in range(10)})
+
+
+@pytest.mark.parametrize("deleted", [1, 2, 3, 4])
+def test_runs_that_are_deleted_between_pages_let_no_other_be_skipped(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch, deleted: int
+) -> None:
+    """Up to two move the list within the overlap of its pages; more, and it is listed again."""
+    project = small_runs(12)
+    export = exporting(project)
+    monkeypatch.setattr(listing, "PAGE", 4)
+
+    def change(_: Any, number: int) -> None:
+        if number == 1:
+            del project.runs[:deleted]
+            project.runs.append(FakeRun("new", {"n": 0}, sys_id="RUN-100"))  # the count tells less than that
+
+    after_search(monkeypatch, change)
+    result = export()
+    assert exported(export) == {*(f"r{n}" for n in range(deleted, 12)), "new"}
+    assert {each.run.run_id for each in result.failures} == {f"r{n}" for n in range(deleted)}
+
+
+def test_a_listing_that_the_server_does_not_give_whole_is_told(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = exporting(small_runs(5))
+
+    def withhold(answer: Any, _: int) -> None:
+        kept = [each for each in answer.entries if "RUN-4" not in str(each)]
+        del answer.entries[:]
+        answer.entries.extend(kept)
+
+    after_search(monkeypatch, withhold)
+    result = export()
+    assert "counts 5 runs and listed 4" in str(result.projects[0].error)
+    assert exported(export) == {"r0", "r1", "r2", "r3"}
+
+
+def test_a_list_that_never_stands_still_is_given_up(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = small_runs(40)
+    export = exporting(project)
+    monkeypatch.setattr(listing, "PAGE", 4)
+    after_search(monkeypatch, lambda answer, _: project.runs.__delitem__(slice(4)))
+    result = export()
+    assert "deleted faster than they are listed" in str(result.projects[0].error)
+    assert sum(each.path == SEARCH_PATH for each in export.server.requests) == 10
+
+
+def test_a_server_that_does_not_count_its_runs(exporting: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+    export = exporting(small_runs(10))
+    monkeypatch.setattr(listing, "PAGE", 4)
+    after_search(monkeypatch, lambda answer, _: answer.ClearField("matching_item_count"))
+    assert export().complete
+    assert len(exported(export)) == 10

@@ -15,6 +15,10 @@ _OTHER = "; is this a server of Neptune 2.x? Then use --exporter neptune2"
 """On a 404: a server of 3.x knows the addresses that are asked here."""
 PAGE = 10_000
 """Runs of a page: what the client asks for (NEPTUNE_QUERY_SYS_ATTRS_BATCH_SIZE)."""
+_OVERLAP = 100
+"""Of a page, at most half of it: what the next one begins with. So many runs that were listed may be
+deleted between two pages, and the others move up without one being skipped."""
+_ATTEMPTS = 5
 _COLUMNS = (
     SysAttribute.ID,
     SysAttribute.CUSTOM_RUN_ID,
@@ -84,14 +88,40 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
 
 
 def _entries(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Iterator[Any]:
-    """All pages. The first that is short is the last (`_make_new_sys_attrs_page_params` in the client)."""
-    offset = 0
-    while True:
-        page = ask({**body, "pagination": {"limit": PAGE, "offset": offset}})
-        yield from page.entries
-        if len(page.entries) < PAGE:
-            return
-        offset += PAGE
+    """Every entry, some of them twice, however short the server makes its pages.
+
+    Where it does not count them, the first page that is short is the last
+    (`_make_new_sys_attrs_page_params` in the client).
+
+    Raises SourceError if not as many came as the server counts.
+    """
+    for _ in range(_ATTEMPTS):
+        seen: set[tuple[str, str, str]] = set()
+        offset = overlap = 0
+        while True:
+            page = ask({**body, "pagination": {"limit": PAGE, "offset": offset}})
+            keys = [_identity(entry) for entry in page.entries]
+            if overlap and (not keys or keys[0] not in seen):
+                break  # more was deleted than the pages overlap: list again
+            yield from page.entries
+            known = len(seen)
+            seen.update(keys)
+            end = offset + len(keys)
+            if len(seen) == known or (len(keys) < PAGE and end >= page.matching_item_count):
+                if len(seen) < page.matching_item_count:
+                    raise SourceError(
+                        f"the server counts {page.matching_item_count} runs and listed {len(seen)}; "
+                        "run this again"
+                    )
+                return
+            overlap = min(_OVERLAP, len(keys) // 2)
+            offset = end - overlap
+    raise SourceError("runs are being deleted faster than they are listed; run this again later")
+
+
+def _identity(entry: Any) -> tuple[str, str, str]:
+    ids = (each.string_properties.value for each in entry.attributes if each.name == SysAttribute.ID)
+    return entry.organization_name, entry.project_name, next(ids, "")
 
 
 def _run(project_id: str, entry: Any, named: set[str]) -> SourceRun:
