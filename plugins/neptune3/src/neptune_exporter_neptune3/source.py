@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 
 from neptune_exporter.contract import (
     FileWriter,
@@ -84,9 +84,10 @@ class Neptune3Source(Source):
         return listing.runs(self._api, project_id, selection)
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
-        remaining = iter(requests)
-        while group := list(islice(remaining, self._size.now)):
-            yield group
+        """Of one project each, as `read` asks one project only, whatever the requests are of."""
+        for _, remaining in groupby(requests, lambda request: request.run.key.project_id):
+            while group := list(islice(remaining, self._size.now)):
+                yield group
 
     def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
         contents = [Contents(request) for request in group]
