@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import count
 from typing import Any
@@ -11,14 +12,21 @@ import pytest
 
 from neptune_exporter.contract import AttributeSelection
 from neptune_exporter.model import AttributeClass
-from neptune_exporter_neptune3 import listing
+from neptune_exporter_neptune3 import listing, metrics
 from neptune_exporter_neptune3.api import Api
+from neptune_exporter_neptune3.points import SeriesPoints
 from neptune_exporter_neptune3.testing import (
     SEARCH_PATH,
     VALUES_PATH,
+    FakeFile,
     FakeProject,
     FakeRun,
+    FileSeries,
     FloatSeries,
+    Histogram,
+    HistogramSeries,
+    StringSeries,
+    Value,
 )
 
 from .conftest import PROJECT, Exporting
@@ -155,3 +163,94 @@ def test_a_server_that_does_not_count_its_runs(exporting: Exports, monkeypatch: 
     after_search(monkeypatch, lambda answer, _: answer.ClearField("matching_item_count"))
     assert export().complete
     assert len(exported(export)) == 10
+
+
+def giving(monkeypatch: pytest.MonkeyPatch, most: int, counts: bool) -> None:
+    """Answers hold no more points of a float series than this."""
+    decode = metrics.decode
+
+    def cut(content: bytes) -> list[SeriesPoints]:
+        return [
+            replace(each, points=each.points[:most], total=each.total if counts else 0)
+            for each in decode(content)
+        ]
+
+    monkeypatch.setattr(metrics, "decode", cut)
+
+
+def test_a_page_of_fewer_points_than_the_server_counts_is_not_the_last(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attributes: dict[str, Value | None] = {
+        "m": FloatSeries([0, 1, 2, 2, 2, 3, 4, 5, 6, 7], range(10)),
+        "same": FloatSeries([0] * 3, range(3)),
+    }
+    fork = FakeRun("fork", {"m": FloatSeries(range(4, 20), range(16))}, parent="r", fork_step=3)
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", attributes), fork]), list_inherited=True)
+    giving(monkeypatch, 5, counts=True)
+    assert export().complete
+    assert export.values("r", "m", "float_value") == list(range(10))
+    assert export.values("r", "same", "float_value") == list(range(3))
+    assert export.values("fork", "m", "float_value") == list(range(16))
+
+
+def test_points_that_end_before_the_last_step_are_told_and_kept(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    previews = [False] * 6 + [True] * 4
+    attributes: dict[str, Value | None] = {
+        "m": FloatSeries(range(10), range(10)),
+        "p": FloatSeries(range(10), range(10), previews=previews),
+    }
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", attributes)]))
+    with monkeypatch.context() as patch:
+        giving(patch, 5, counts=False)
+        (failure,) = export().failures
+    assert failure.attribute_path == "m"
+    assert "up to step 9.0 and gives them up to step 4.0 only" in failure.message
+    assert export.values("r", "m", "float_value") == [0, 1, 2, 3, 4]
+    assert export().complete
+    assert export.values("r", "m", "float_value") == list(range(10))
+
+
+@pytest.mark.parametrize(("given", "told"), [(2, "gives them up to step 1.0 only"), (0, "gives none")])
+def test_series_that_the_server_calls_finished_before_their_last_step(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch, given: int, told: str
+) -> None:
+    attributes: dict[str, Value | None] = {
+        "s": StringSeries(range(3), list("abc")),
+        "h": HistogramSeries(range(3), [Histogram([0, 1], [n]) for n in range(3)]),
+        "f": FileSeries(range(3), [FakeFile(b"%d" % n) for n in range(3)]),
+    }
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", attributes)]))
+    read = Api.series
+
+    def cut(self: Api, body: Mapping[str, Any], *, again: bool) -> Any:
+        answer = read(self, body, again=again)
+        for each in answer.series:
+            del each.seriesValues.values[given:]
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Api, "series", cut)
+        failures = export().failures
+    assert {each.attribute_path for each in failures} == {"s", "h", "f"}
+    assert all(told in each.message for each in failures)
+    assert export.values("r", "s", "string_value") == ["a", "b", "c"][:given]
+    assert export().complete
+    assert export.values("r", "s", "string_value") == ["a", "b", "c"]
+
+
+def test_points_without_a_value_are_told_once(exporting: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"s": StringSeries(range(3), list("abc"))})]))
+    read = Api.series
+
+    def emptied(self: Api, body: Mapping[str, Any], *, again: bool) -> Any:
+        answer = read(self, body, again=again)
+        answer.series[0].seriesValues.values[2].ClearField("object")
+        return answer
+
+    monkeypatch.setattr(Api, "series", emptied)
+    (failure,) = export().failures
+    assert "1 points came without a value" in failure.message
+    assert export.values("r", "s", "string_value") == ["a", "b"]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeFailure, RunRows, SourceError, turn
+from neptune_exporter.contract import RunRows, SourceError, turn
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, step_columns
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import NAME_BYTES, Series
-from neptune_exporter_neptune3.paging import Page
+from neptune_exporter_neptune3.paging import Page, failure_of
 from neptune_exporter_neptune3.points import Points, SeriesPoints, decode
 
 POINTS = 100_000
@@ -39,6 +39,7 @@ class Unread:
     skip: int = 0
     """How many points after it were already delivered: those of the step at which the page was cut."""
     last_step: float | None = None
+    """That of the last point that came."""
     received: int = 0
 
     @classmethod
@@ -115,11 +116,12 @@ def _page(request: FloatRequest, found: Mapping[str, SeriesPoints], previews: bo
         try:
             points, goes_on = _advance(unread, found.get(str(number)), request.limit)
         except SourceError as error:
-            series = unread.series
-            page.failures.append(AttributeFailure(series.run, series.path, series.type, str(error)))
+            page.failures.append(failure_of(unread.series, error))
             continue
         if goes_on:
             unfinished.append(unread)
+        elif missing := unread.series.shortfall(unread.last_step):
+            page.failures.append(failure_of(unread.series, SourceError(missing)))
         if points.preview is not None and not previews:
             points = points[~points.preview]
         if len(points):
@@ -138,7 +140,8 @@ def _series_request(number: int, unread: Unread, previews: bool) -> dict[str, An
 
 
 def _advance(unread: Unread, found: SeriesPoints | None, limit: int) -> tuple[Points, bool]:
-    """The new points of an answer, and whether there may be more.
+    """The new points of an answer, and whether there may be more: as many came as were asked for,
+    or fewer than the server counts and not none.
 
     `afterStep` is exclusive and a page may end between points of one step. So the next
     page begins with all points of that step, and those already there are left out.
@@ -147,24 +150,27 @@ def _advance(unread: Unread, found: SeriesPoints | None, limit: int) -> tuple[Po
         SourceError: the series is another than it was when its last page was read.
     """
     points = found.points if found is not None else Points.join(())
+    total = found.total if found is not None else 0
     count, skip = len(points), unread.skip
     if count < skip or (skip and points.steps[skip - 1] != unread.last_step):
         raise SourceError("the series changed while it was read; export the run again")
-    if count == 0 and unread.received == 0 and unread.series.must_have_points:
-        raise SourceError(f"the server tells points up to step {unread.series.last_step} and gives none")
-    if count >= limit:
-        steps = points.steps
-        if (steps[1:] < steps[:-1]).any():
-            raise SourceError("the server gave the points in no order, so that the rest cannot be asked for")
-        last = float(steps[-1])
-        cut = int(np.searchsorted(steps, last, "left"))
-        unread.after, unread.skip = (float(steps[cut - 1]), count - cut) if cut else (unread.after, count)
-        unread.last_step = last
-        unread.received += count - skip
-        unread.expected = unread.skip + _remaining(unread, found.total if found is not None else 0)
-        if unread.skip + _SPARE > _MOST_POINTS:
-            raise SourceError(f"more points have the step {last} than the server gives at once")
-    return points[skip:], count >= limit
+    if count == skip:
+        return points[skip:], False
+    steps = points.steps
+    unread.received += count - skip
+    if count < limit and total <= unread.received:
+        unread.last_step = float(steps.max())
+        return points[skip:], False
+    if (steps[1:] < steps[:-1]).any():
+        raise SourceError("the server gave the points in no order, so that the rest cannot be asked for")
+    last = float(steps[-1])
+    cut = int(np.searchsorted(steps, last, "left"))
+    unread.after, unread.skip = (float(steps[cut - 1]), count - cut) if cut else (unread.after, count)
+    unread.last_step = last
+    unread.expected = unread.skip + _remaining(unread, total)
+    if unread.skip + _SPARE > _MOST_POINTS:
+        raise SourceError(f"more points have the step {last} than the server gives at once")
+    return points[skip:], True
 
 
 def _remaining(unread: Unread, total: int) -> int:

@@ -115,6 +115,8 @@ def fetch(api: Api, request: ObjectRequest) -> Page[ObjectRequest]:
             taken.append(points)
             if part.HasField("searchAfter"):
                 if part.searchAfter.finished:
+                    if missing := unread.series.shortfall(unread.last_step):
+                        _fail(page, unread, missing)
                     continue
                 unread = replace(unread, token=part.searchAfter.token)
             if progress:
@@ -134,13 +136,13 @@ def _take(values: Sequence[Any], unread: Unread, points: _Points, page: Page[Obj
     last, same = unread.last_step, unread.at_last_step
     without = 0
     for point in values:
+        step = point.step
+        same = same + 1 if step == last else 0
+        last = step
         if not point.object.HasField(name):
             without += 1
             continue
         value = getattr(point.object, name)
-        step = point.step
-        same = same + 1 if step == last else 0
-        last = step
         if series.type is AttributeType.FILE_SERIES:
             page.files.append(FileEntry(series, step, point.timestamp_millis, same, FileRef.of(value)))
             continue
