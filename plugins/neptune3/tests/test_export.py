@@ -224,6 +224,17 @@ def test_types_that_are_not_known_are_told(exporting: Exports) -> None:
     assert export.values("r", "n", "int_value") == [1]
 
 
+@pytest.mark.parametrize("left_out", AttributeClass)
+def test_types_that_are_not_known_are_told_after_an_export_that_left_something_out(
+    exporting: Exports, left_out: AttributeClass
+) -> None:
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"weird": OtherValue("complex"), "n": 1})]))
+    assert export(attributes=AttributeSelection(classes=ALL_CLASSES - {left_out})).complete
+    for _ in range(2):
+        (failure,) = export().failures
+        assert failure.attribute_path == "weird"
+
+
 def test_a_run_without_an_id_of_its_own(exporting: Exports) -> None:
     """Its `sys/id` stands for it, also where another run has that as its own."""
     runs = [FakeRun("NEP-2", {"n": 1}), FakeRun(None, {"n": 2})]

@@ -156,10 +156,12 @@ def _filters(contents: Sequence[Contents]) -> dict[str, Any]:
     """What spares the server from telling what is not asked for; what counts is decided by `includes`.
 
     `sys/id` always passes: every run has it, so that one without an answer is gone and not empty.
+    Where every class is wanted, so is what has none: types that this exporter does not know are
+    to be told, whatever an earlier export asked for.
     """
     filters: dict[str, Any] = {}
-    classes = frozenset().union(*(each.request.attributes.classes for each in contents))
-    if classes != ALL_CLASSES:
+    if all(each.request.attributes.wanted.classes != ALL_CLASSES for each in contents):
+        classes = frozenset().union(*(each.request.attributes.classes for each in contents))
         kinds = {name for kind, name in _WIRE_NAMES.items() if kind.attribute_class in classes}
         kinds.add(_WIRE_NAMES[AttributeType.STRING])
         filters["attributeFilter"] = [{"attributeType": kind} for kind in sorted(kinds)]
