@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -205,3 +206,34 @@ def test_a_store_that_is_away_costs_its_files_only(exporting: Exports) -> None:
     export.server.faults.clear()
     assert export().complete
     assert content(export, "f") == [b"x"]
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_a_file_that_is_left_out_of_an_answer_of_urls_costs_itself_only(
+    exporting: Exports, expired: bool
+) -> None:
+    """Without being asked for again; also where its URL had expired and was to be signed anew."""
+    held: dict[str, Value | None] = {f"f{n}": FakeFile(b"%d" % n) for n in range(30)}
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", held)]))
+    objects = export.server.objects
+    sign = objects.sign
+
+    calls: list[int] = []
+
+    def leaving_out(request: Request, url: str) -> Response:
+        calls.append(1)
+        expires = expired and len(calls) == 1
+        objects.url_lifetime = -1.0 if expires else 60.0
+        answer = json.loads(sign(request, url).body)  # type: ignore[arg-type]
+        if not expires:
+            answer["files"] = [each for each in answer["files"] if "/f17/" not in each["path"]]
+        return Response.of_json(answer)
+
+    objects.sign = leaving_out  # type: ignore[method-assign]
+    (failure,) = export(settings={"retry_seconds": 60}).failures
+    assert (failure.attribute_path, failure.attempts) == ("f17", 1)
+    assert failure.message == "the server gives no URL of the file"
+    assert [content(export, path) for path in held if path != "f17"] == [
+        [b"%d" % n] for n in range(30) if n != 17
+    ]
+    assert len(calls) == (31 if expired else 1)

@@ -90,13 +90,13 @@ class Api:
             lambda: self._client.series(body), ProtoSeriesValuesResponseDTO.FromString, again=again
         )
 
-    def sign(self, project_id: str, paths: list[str]) -> list[tuple[str, str]]:
-        """The provider and URL of each file, in order."""
+    def sign(self, project_id: str, paths: list[str]) -> dict[str, tuple[str, str]]:
+        """The provider and URL of each file, by its path, of which the server may leave some out."""
         files = [{"project_identifier": project_id, "path": p, "permission": "read"} for p in paths]
 
-        def parse(content: bytes) -> list[tuple[str, str]]:
-            found = {each["path"]: each for each in json.loads(content)["files"]}
-            return [(str(found[path]["provider"]), str(found[path]["url"])) for path in paths]
+        def parse(content: bytes) -> dict[str, tuple[str, str]]:
+            signed = json.loads(content)["files"]
+            return {each["path"]: (str(each["provider"]), str(each["url"])) for each in signed}
 
         return self._call(lambda: self._client.sign({"files": files}), parse)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -142,7 +142,7 @@ class Downloads:
         project_id = files[0].run.project_id
         try:
             signed = self._api.sign(project_id, [file.ref.path for file in files])
-            return [_Url(*each) for each in signed]
+            return [_url_of(file, signed) for file in files]
         except (AwayError, StoppedError):
             raise
         except SourceError as error:
@@ -196,6 +196,12 @@ class _Url:
     url: str
 
 
+def _url_of(file: FileToFetch, signed: Mapping[str, tuple[str, str]]) -> _Url | SourceError:
+    """To ask again for one that is left out would help no more than for a refused one."""
+    found = signed.get(file.ref.path)
+    return SourceError("the server gives no URL of the file") if found is None else _Url(*found)
+
+
 class _Download:
     """The content of one file, from any byte on; its URL is signed anew when it has expired."""
 
@@ -235,8 +241,10 @@ class _Download:
         """Raises TransientError, or SourceError for what is final."""
         status = answer.status_code
         if status in _EXPIRED and not self._is_fresh:
-            (signed,) = self._api.sign(self.file.run.project_id, [self.file.ref.path])
-            self._url, self._is_fresh = _Url(*signed), True
+            url = _url_of(self.file, self._api.sign(self.file.run.project_id, [self.file.ref.path]))
+            if isinstance(url, SourceError):
+                raise url
+            self._url, self._is_fresh = url, True
             raise TransientError("the URL had expired", 0.0)
         if status in TRANSIENT_STATUSES:
             raise TransientError(f"the object store answers HTTP {status}", retry_after(answer.headers))
