@@ -55,6 +55,8 @@ def projects(api: Api) -> list[str]:
 def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
     """Every run of a project that the selection takes, oldest first, each once.
 
+    Of several with one id, which a dataset cannot hold, the oldest; the others are told in the end.
+
     The server's regular expressions match anywhere in an id and are of another dialect,
     so ids are matched here.
 
@@ -72,6 +74,8 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
         body["query"] = {"query": selection.query}
     seen: set[str] = set()
     named: set[str] = set()
+    taken: set[str] = set()
+    namesakes: list[str] = []
     try:
         for entry in _entries(lambda page: api.search(project_id, page), body):
             run = _run(project_id, entry, named)
@@ -79,12 +83,21 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
                 continue
             seen.add(run.handle)
             named.add(run.key.run_id)
-            if _takes(selection, run):
-                yield run
+            if not _takes(selection, run):
+                continue
+            if run.key.run_id in taken:
+                namesakes.append(f"{sys_id_of(run.handle)} ({run.key.run_id})")
+                continue
+            taken.add(run.key.run_id)
+            yield run
     except RefusedError as error:
         raise SourceError(_why(project_id, selection, error)) from None
     except SourceError as error:
         raise SourceError(f"the runs of project {project_id} cannot be listed: {error}") from None
+    if namesakes:
+        raise SourceError(
+            f"project {project_id}: not exported, as an older run has the same id: {', '.join(namesakes)}"
+        )
 
 
 def _entries(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Iterator[Any]:
