@@ -200,6 +200,32 @@ def test_a_fork_has_its_own_points_its_parent_and_its_step(exporting: Exports) -
         assert (run.parent(), float(run.fork_step() or 0)) == (RunKey(PROJECT, "root"), 3.0)
 
 
+@pytest.mark.parametrize(("step", "told"), [(4.0, "4"), (0.5, "0.5"), (1_000_000.0, "1000000")])
+def test_a_fork_without_its_parent_notes_whose_points_it_lacks(
+    exporting: Exports, step: float, told: str
+) -> None:
+    runs = [
+        FakeRun("parent", {"m": FloatSeries([0, 1], [0, 1])}),
+        FakeRun("child", {"m": FloatSeries([step + 1], [5])}, parent="parent", fork_step=step),
+        FakeRun("grandchild", {"m": FloatSeries([step + 2], [6])}, parent="child", fork_step=step + 1),
+    ]
+    export = exporting(FakeProject(PROJECT, runs))
+
+    def notes() -> dict[str, tuple[str, ...]]:
+        return {run.key.run_id: run.notes for run in export.dataset.runs(PROJECT)}
+
+    assert export(runs=RunSelection(patterns=(".*child",))).complete
+    assert notes() == {
+        "child": (
+            f"a fork of parent: the points that it inherits up to step {told} are that run's, "
+            "which was not exported together with it",
+        ),
+        "grandchild": (),
+    }
+    export(force=True)
+    assert set(notes().values()) == {()}
+
+
 def test_archived_runs_and_previews_on_request(exporting: Exports) -> None:
     series = FloatSeries([0, 1, 2], [1, 2, 3], previews=[False, False, True], completion=[1, 1, 0.5])
     runs = [FakeRun("old", {"n": 1}, archived=True), FakeRun("r", {"m": series})]

@@ -27,6 +27,7 @@ _COLUMNS = (
     SysAttribute.ARCHIVED,
     SysAttribute.TRASHED,
     SysAttribute.FORK_PARENT,
+    SysAttribute.FORK_STEP,
 )
 _FORK = " fork"
 _OLDEST_FIRST = {
@@ -78,7 +79,7 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
     namesakes: list[str] = []
     try:
         for entry in _entries(lambda page: api.search(project_id, page), body):
-            run = _run(project_id, entry, named)
+            run = _run(project_id, entry, named, taken)
             if run.handle in seen:
                 continue
             seen.add(run.handle)
@@ -137,8 +138,11 @@ def _identity(entry: Any) -> tuple[str, str, str]:
     return entry.organization_name, entry.project_name, next(ids, "")
 
 
-def _run(project_id: str, entry: Any, named: set[str]) -> SourceRun:
-    """Raises SourceError for a run without `sys/id`: nothing could ever be asked of it."""
+def _run(project_id: str, entry: Any, named: set[str], taken: set[str]) -> SourceRun:
+    """`named`, `taken`: the ids of the runs that were listed before, and of those that are exported.
+
+    Raises SourceError for a run without `sys/id`: nothing could ever be asked of it.
+    """
     found = {attribute.name: attribute for attribute in entry.attributes}
 
     def text(path: str) -> str | None:
@@ -149,11 +153,18 @@ def _run(project_id: str, entry: Any, named: set[str]) -> SourceRun:
     sys_id = text(SysAttribute.ID)
     if not sys_id:
         raise SourceError(f"the server lists a run without sys/id (experiment {entry.experiment_id})")
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     run_id = text(SysAttribute.CUSTOM_RUN_ID)
     if not run_id:
         run_id = sys_id if sys_id not in named else f"{sys_id} (sys/id)"
-        notes = ("the run has no sys/custom_run_id; its sys/id stands for it",)
+        notes.append("the run has no sys/custom_run_id; its sys/id stands for it")
+    parent = text(SysAttribute.FORK_PARENT)
+    if parent and parent not in taken:  # a parent is older than its forks, so it was listed before
+        until = _fork_step(found.get(SysAttribute.FORK_STEP))
+        notes.append(
+            f"a fork of {parent}: the points that it inherits{until} are that run's, "
+            "which was not exported together with it"
+        )
     modified = found.get(SysAttribute.MODIFICATION_TIME)
     return SourceRun(
         RunKey(project_id, run_id),
@@ -165,8 +176,15 @@ def _run(project_id: str, entry: Any, named: set[str]) -> SourceRun:
             if p in found
         ),
         handle=sys_id + _FORK * (SysAttribute.FORK_PARENT in found),
-        notes=notes,
+        notes=tuple(notes),
     )
+
+
+def _fork_step(attribute: Any) -> str:
+    if attribute is None:
+        return ""
+    properties = attribute.int_properties if attribute.type == "int" else attribute.float_properties
+    return f" up to step {properties.value:.15g}"
 
 
 def sys_id_of(handle: str) -> str:
