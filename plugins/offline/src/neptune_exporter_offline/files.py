@@ -25,6 +25,7 @@ from neptune_exporter.model import RunKey
 from neptune_exporter_offline import oplog
 from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.problems import Unreadable
+from neptune_exporter_offline.text import shown
 
 _CHUNK = 1 << 20
 
@@ -209,8 +210,3 @@ def image_extension(content: bytes) -> str:
 def base_name(path: str) -> str:
     """The last part of a path of any system."""
     return re.split(r"[/\\]", path)[-1]
-
-
-def shown(path: str) -> str:
-    """A path as it may stand in a line for a person."""
-    return path if path.isprintable() else repr(path)

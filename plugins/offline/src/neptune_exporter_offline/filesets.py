@@ -20,8 +20,9 @@ from typing import IO, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from neptune_exporter.contract import OpenFile, StoredFile
-from neptune_exporter_offline.files import FileStore, read_chunks, shown
+from neptune_exporter_offline.files import FileStore, read_chunks
 from neptune_exporter_offline.problems import Unreadable
+from neptune_exporter_offline.text import shown
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,8 @@ def _name(file: Path, root: Path | None) -> str:
 
 
 def _add(archive: zipfile.ZipFile, name: str, source: Path, file: BinaryIO) -> None:
+    # A zip's names are Unicode. Escaped, unlike cleaned, no two of them become one.
+    name = name.encode(errors="backslashreplace").decode()
     info = zipfile.ZipInfo.from_file(source, name, strict_timestamps=False)
     info.compress_type = zipfile.ZIP_DEFLATED
     with archive.open(info, "w", force_zip64=True) as target:

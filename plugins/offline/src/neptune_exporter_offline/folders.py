@@ -21,6 +21,7 @@ from neptune_exporter.model import RunKind, SysAttribute
 from neptune_exporter_offline import oplog, wire
 from neptune_exporter_offline.problems import Problems
 from neptune_exporter_offline.sqlite import database_files, open_database
+from neptune_exporter_offline.text import clean
 from neptune_exporter_offline.times import parse_iso
 
 _PEEKED_RECORDS = 50
@@ -125,7 +126,7 @@ def describe_log(path: Path) -> Folder:
     return Folder(
         path,
         client=2,
-        container_id=str(metadata.get("containerId") or container_id),
+        container_id=clean(str(metadata.get("containerId") or container_id)),
         kind=RunKind(kind_name) if kind_name in set(RunKind) else RunKind.RUN,
         is_project=kind_name == "project",
         name=_peek_name(path),
@@ -154,7 +155,7 @@ def describe_database(path: Path) -> Folder | None:
     folder = Folder(
         path,
         client=3,
-        container_id=named.name,
+        container_id=clean(named.name),
         started_at=datetime.fromtimestamp(int(started[1]) / 1e9, timezone.utc) if started else None,
         modified_ns=max(p.stat().st_mtime_ns for p in database_files(path) if not p.name.endswith("-shm")),
     )
@@ -186,7 +187,7 @@ def _peek_name(path: Path) -> str | None:
     for record in islice(oplog.records(path, Problems()), _PEEKED_RECORDS):
         operation = record.operation
         if operation.get("type") == "AssignString" and operation.get("path") == SysAttribute.NAME.split("/"):
-            return str(operation.get("value"))
+            return clean(str(operation.get("value")))
     return None
 
 

@@ -12,6 +12,7 @@ from neptune_exporter.contract import SourceRun, UsageError
 from neptune_exporter.model import RunKey
 from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.settings import UUID_FIELD, OfflineSettings
+from neptune_exporter_offline.text import clean
 from neptune_exporter_offline.times import from_mtime
 
 
@@ -92,7 +93,7 @@ def _names(folder: Folder) -> tuple[str, str]:
 
 
 def _default_project(folder: Folder) -> str:
-    return f"offline/{folder.working_directory.name or 'runs'}"
+    return f"offline/{clean(folder.working_directory.name) or 'runs'}"
 
 
 def paths_of(handle: str) -> list[Path]:

@@ -12,6 +12,7 @@ from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.oplog import Record
 from neptune_exporter_offline.series import Series
 from neptune_exporter_offline.state import State
+from neptune_exporter_offline.text import clean
 from neptune_exporter_offline.times import from_seconds, to_datetime
 
 Operation = dict[str, Any]
@@ -37,11 +38,14 @@ class Neptune2Replay:
         self._folder = 0
         self._record = Record(0.0, {}, "", 0, 0)
         self._counted_steps = False
+        self._replaced = False
         self._handlers: dict[str, Callable[[str, Operation], None]] = {
             "AssignFloat": lambda path, op: state.assign(path, AttributeType.FLOAT, float(op["value"])),
             "AssignInt": lambda path, op: state.assign(path, AttributeType.INT, int(op["value"])),
             "AssignBool": lambda path, op: state.assign(path, AttributeType.BOOL, bool(op["value"])),
-            "AssignString": lambda path, op: state.assign(path, AttributeType.STRING, _text(op["value"])),
+            "AssignString": lambda path, op: state.assign(
+                path, AttributeType.STRING, self._text(op["value"])
+            ),
             "AssignDatetime": lambda path, op: state.assign(
                 path, AttributeType.DATETIME, to_datetime(op["value"])
             ),
@@ -59,8 +63,10 @@ class Neptune2Replay:
             "ClearStringLog": lambda path, op: state.clear_series(path, AttributeType.STRING_SERIES),
             "ClearImageLog": lambda path, op: state.clear_series(path, AttributeType.FILE_SERIES),
             "ConfigFloatSeries": self._configure,
-            "AddStrings": lambda path, op: state.strings(path).update(map(_text, op["values"])),
-            "RemoveStrings": lambda path, op: state.strings(path).difference_update(op["values"]),
+            "AddStrings": lambda path, op: state.strings(path).update(map(self._text, op["values"])),
+            "RemoveStrings": lambda path, op: state.strings(path).difference_update(
+                map(self._text, op["values"])
+            ),
             "ClearStringSet": lambda path, op: state.strings(path).clear(),
             "DeleteAttribute": lambda path, op: state.delete(path),
             "CopyAttribute": self._copy,
@@ -70,11 +76,11 @@ class Neptune2Replay:
         """Apply one operation; one that cannot be understood is reported and left out."""
         operation = record.operation
         try:
-            path = _joined(operation["path"])
+            path = self._path(operation["path"])
         except _MALFORMED:
             self._state.problems.add("", None, "an operation without a path was not applied")
             return
-        handler = self._handlers.get(operation.get("type", ""))
+        handler = self._handlers.get(str(operation.get("type")))
         if handler is None:
             message = f"operations of the type {operation.get('type')!r} are not known and were not applied"
             self._state.problems.add(path, None, message, permanent=False)
@@ -91,6 +97,10 @@ class Neptune2Replay:
         self._state.set_default(SysAttribute.ID, AttributeType.STRING, run_id)
         if self._counted_steps and any(f.first_operation > 1 for f in self._folders):
             self._state.problems.note("Points logged without a step are counted from 0 in what is left here")
+        if self._replaced:
+            self._state.problems.note(
+                "Text that is no Unicode (names of files, mostly) has U+FFFD where UTF-8 cannot hold it"
+            )
         begun = [f.started_at for f in self._folders if f.started_at is not None]
         if begun and all(f.offline for f in self._folders):
             self._state.set_default(SysAttribute.CREATION_TIME, AttributeType.DATETIME, min(begun))
@@ -107,7 +117,7 @@ class Neptune2Replay:
         series = self._state.series(path, AttributeType.STRING_SERIES)
         if series is not None:
             for entry in operation["values"]:
-                value, time = _text(entry["value"]), from_seconds(entry["ts"])
+                value, time = self._text(entry["value"]), from_seconds(entry["ts"])
                 step = entry.get("step")
                 series.add(self._count(series) if step is None else step, time, value, 60 + 2 * len(value))
 
@@ -131,15 +141,15 @@ class Neptune2Replay:
     def _upload_file(self, path: str, operation: Operation) -> None:
         extension = f".{operation['ext']}" if operation.get("ext") else ""
         if operation.get("file_path"):
-            file_path = _text(operation["file_path"])
+            file_path = _string(operation["file_path"])
             reference = FileReference(self._folder, BY_PATH, file_path, base_name(file_path))
         else:
-            reference = FileReference(self._folder, COPY, _text(operation["tmp_file_name"]), extension)
+            reference = FileReference(self._folder, COPY, _string(operation["tmp_file_name"]), extension)
         self._state.assign(path, AttributeType.FILE, reference)
 
     def _upload_content(self, path: str, operation: Operation) -> None:
         extension = f".{operation['ext']}" if operation.get("ext") else ""
-        _text(operation["file_content"])
+        _string(operation["file_content"])
         self._state.assign(path, AttributeType.FILE, self._inline(extension))
 
     def _inline(self, name: str, index: int = 0) -> FileReference:
@@ -147,7 +157,7 @@ class Neptune2Replay:
         return FileReference(self._folder, INLINE, "", name, at.file, at.offset, at.length, index)
 
     def _upload_file_set(self, path: str, operation: Operation) -> None:
-        upload = Upload(tuple(map(_text, operation["file_globs"])), self._working_directory)
+        upload = Upload(tuple(map(_string, operation["file_globs"])), self._working_directory)
         changes = self._state.changes(path, AttributeType.FILE_SET)
         if operation["reset"] not in (False, "False"):
             changes.clear()
@@ -157,13 +167,27 @@ class Neptune2Replay:
         self._state.changes(path, AttributeType.FILE_SET).append(Removal(frozenset(operation["file_paths"])))
 
     def _assign_artifact(self, path: str, operation: Operation) -> None:
-        self._state.changes(path, AttributeType.ARTIFACT)[:] = [AssignedHash(_text(operation["hash"]))]
+        self._state.changes(path, AttributeType.ARTIFACT)[:] = [AssignedHash(self._text(operation["hash"]))]
 
     def _track_files(self, path: str, operation: Operation) -> None:
         tracked = [
-            Tracked(_text(source), target, self._working_directory) for source, target in operation["entries"]
+            Tracked(_string(source), target, self._working_directory)
+            for source, target in operation["entries"]
         ]
         self._state.changes(path, AttributeType.ARTIFACT).extend(tracked)
+
+    def _path(self, parts: list[str]) -> str:
+        """The path of an attribute."""
+        joined = "/".join(parts) if "" not in parts else "/".join(part for part in parts if part)
+        return self._text(joined)
+
+    def _text(self, value: object) -> str:
+        """A text that the dataset is to hold."""
+        text = _string(value)
+        cleaned = clean(text)
+        if cleaned is not text:
+            self._replaced = True
+        return cleaned
 
     @property
     def _working_directory(self) -> Any:
@@ -176,7 +200,7 @@ class Neptune2Replay:
 
     def _copy(self, path: str, operation: Operation) -> None:
         attribute_type = _COPIED_TYPES[operation["source_attr_name"]]
-        source_path = _joined(operation["source_path"])
+        source_path = self._path(operation["source_path"])
         container = operation["container_id"]
         source = self._state.attributes.get(source_path)
         is_here = container == self._folders[self._folder].container_id
@@ -191,11 +215,8 @@ class Neptune2Replay:
         self._state.assign(path, attribute_type, source.value)
 
 
-def _joined(parts: list[str]) -> str:
-    return "/".join(parts) if "" not in parts else "/".join(part for part in parts if part)
-
-
-def _text(value: object) -> str:
+def _string(value: object) -> str:
+    """As it was logged: what names a file must stay so, or the file is not found."""
     if not isinstance(value, str):
         raise TypeError("not a string")
     return value

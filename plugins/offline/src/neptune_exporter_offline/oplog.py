@@ -107,6 +107,8 @@ def _parse(line: bytes) -> tuple[dict[str, Any], int, float] | None:
         except ValueError:
             return None
     try:
+        if not isinstance(record["obj"], dict):
+            return None
         return record["obj"], record["version"] + 0, (record.get("at") or 0.0) + 0.0
     except (KeyError, TypeError, AttributeError):
         return None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from neptune_exporter.contract import AttributeFailure
 from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter_offline.text import clean
 
 
 class Unreadable(Exception):  # noqa: N818 - turned into an AttributeFailure, never shown as an error
@@ -39,8 +40,8 @@ class Problems:
         failures, self._failures = self._failures, Counter()
         for (path, attribute_type, message, permanent), count in failures.items():
             times = "" if count == 1 else f" ({count:,} times)"
-            yield AttributeFailure(run, path, attribute_type, message + times, permanent=permanent)
+            yield AttributeFailure(run, path, attribute_type, clean(message) + times, permanent=permanent)
 
     def notes(self) -> tuple[str, ...]:
-        counted = self._notes.items()
+        counted = ((clean(message), count) for message, count in self._notes.items())
         return tuple(f"{message} ({count:,})" if count > 1 else message for message, count in counted)

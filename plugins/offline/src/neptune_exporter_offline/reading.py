@@ -5,14 +5,21 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeFailure, AttributeRequest, FileWriter, RunRows, StoredFile
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeRequest,
+    FileWriter,
+    NeptuneExporterError,
+    RunRows,
+    StoredFile,
+)
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import (
     FILE_TYPE,
@@ -35,6 +42,9 @@ _BATCH_ROWS = 65_536
 _PARAMETER_BYTES = 16 * 2**20
 _FILES_PER_BATCH = 256
 _POINT_TYPES = (AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES, AttributeType.HISTOGRAM_SERIES)
+
+_MORE_THAN_ONE = (NeptuneExporterError, OSError, MemoryError)
+"""Errors of the dataset or the machine: no attribute is at fault, and the others would fail as well."""
 
 
 def read_run(
@@ -121,30 +131,67 @@ class _Delivery:
             values.append((path, attribute.type, attribute.value))
             size += len(attribute.value) if isinstance(attribute.value, str) else 8
             if len(values) >= _BATCH_ROWS or size >= _PARAMETER_BYTES:
-                yield self._rows(parameter_batch(values))
+                yield from self._parameters(values)
                 values, size = [], 0
         if values:
-            yield self._rows(parameter_batch(values))
+            yield from self._parameters(values)
 
-    def points(self) -> Iterator[RunRows]:
-        for path, attribute in self._state.ordered(_POINT_TYPES):
-            for batch in _points_of(attribute):
-                columns = {
-                    **step_columns(batch.column("step")),
-                    "timestamp": batch.column("time").cast(TIME_TYPE),
-                    VALUE_COLUMN[attribute.type]: batch.column("value"),
-                }
-                yield self._rows(attribute_batch(path, attribute.type, columns))
+    def _parameters(self, values: list[tuple[str, AttributeType, object]]) -> Iterator[RunRows]:
+        """Rows of these values. One that no batch can hold is found by halving, and costs only itself."""
+        try:
+            rows = self._rows(parameter_batch(values))
+        except _MORE_THAN_ONE:
+            raise
+        except Exception as error:  # noqa: BLE001
+            if len(values) == 1:
+                ((path, attribute_type, _),) = values
+                self._fail(path, attribute_type, error)
+                return
+            middle = len(values) // 2
+            yield from self._parameters(values[:middle])
+            yield from self._parameters(values[middle:])
+        else:
+            yield rows
+
+    def points(self) -> Iterator[RunRows | AttributeFailure]:
+        yield from self._each(_POINT_TYPES, self._points)
 
     def files(self) -> Iterator[RunRows | AttributeFailure]:
-        for path, attribute in self._state.ordered(FILE_TYPES):
-            if attribute.type is AttributeType.FILE_SERIES:
-                yield from self._file_series(path, attribute.value)
-            else:
-                stored = self._single_file(path, attribute)
-                if stored is not None:
-                    yield self._rows(attribute_batch(path, attribute.type, _file_columns([stored])))
+        yield from self._each(FILE_TYPES, self._files)
+
+    def _each(
+        self, types: Iterable[AttributeType], read: Callable[[str, Attribute], Iterator[RunRows]]
+    ) -> Iterator[RunRows | AttributeFailure]:
+        """The rows of all attributes of these types. Whatever fails in one of them costs only itself."""
+        for path, attribute in self._state.ordered(types):
+            try:
+                yield from read(path, attribute)
+            except _MORE_THAN_ONE:
+                raise
+            except Exception as error:  # noqa: BLE001
+                self._fail(path, attribute.type, error)
             yield from self._problems.take_failures(self._key)
+
+    def _fail(self, path: str, attribute_type: AttributeType, error: Exception) -> None:
+        message = f"it cannot be read: {error!r:.200}"
+        self._problems.add(path, attribute_type, message, permanent=False)
+
+    def _points(self, path: str, attribute: Attribute) -> Iterator[RunRows]:
+        for batch in _points_of(attribute):
+            columns = {
+                **step_columns(batch.column("step")),
+                "timestamp": batch.column("time").cast(TIME_TYPE),
+                VALUE_COLUMN[attribute.type]: batch.column("value"),
+            }
+            yield self._rows(attribute_batch(path, attribute.type, columns))
+
+    def _files(self, path: str, attribute: Attribute) -> Iterator[RunRows]:
+        if attribute.type is AttributeType.FILE_SERIES:
+            yield from self._file_series(path, attribute.value)
+            return
+        stored = self._single_file(path, attribute)
+        if stored is not None:
+            yield self._rows(attribute_batch(path, attribute.type, _file_columns([stored])))
 
     def _single_file(self, path: str, attribute: Attribute) -> StoredFile | None:
         def report(problem: Unreadable) -> None:
