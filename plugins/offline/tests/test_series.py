@@ -23,7 +23,7 @@ ACTIONS = st.lists(
         st.sampled_from(["add"] * 12 + ["clear", "forget", "flush"]),
         st.integers(0, 5),
         st.floats(-5, 5, allow_nan=False),
-        st.integers(-(10**12), 10**12),
+        st.none() | st.integers(-(10**12), 10**12),
     ),
     max_size=60,
 )
@@ -40,7 +40,7 @@ def point_of(attribute_type: AttributeType, seed: float) -> tuple[Any, Any]:
     return ("COUNTING", array("d", edges), array("d", values)), back
 
 
-def points(series: Series) -> list[tuple[float, int, Any]]:
+def points(series: Series) -> list[tuple[float, int | None, Any]]:
     return [
         (row["step"], row["time"], row["value"]) for batch in series.batches() for row in batch.to_pylist()
     ]
@@ -48,8 +48,8 @@ def points(series: Series) -> list[tuple[float, int, Any]]:
 
 @settings(deadline=None, max_examples=150)
 @given(ACTIONS, st.sampled_from([0, 100, 10**9]))
-def test_any_history_reads_back(actions: list[tuple[str, int, float, int]], budget: int) -> None:
-    expected: dict[int, list[tuple[float, int, Any]]] = defaultdict(list)
+def test_any_history_reads_back(actions: list[tuple[str, int, float, int | None]], budget: int) -> None:
+    expected: dict[int, list[tuple[float, int | None, Any]]] = defaultdict(list)
     with Spill(budget) as spill:
         live: dict[int, Series] = {}
         for action, number, step, time in actions:
@@ -78,6 +78,18 @@ def test_a_series_out_of_order_beyond_the_limit_stays_as_logged(monkeypatch: pyt
         for step in range(50, 0, -1):
             series.add(step, 0, math.nan)
         assert [step for step, _, _ in points(series)] == list(range(50, 0, -1))
+
+
+def test_a_point_that_cannot_be_kept_leaves_the_columns_of_one_length() -> None:
+    with Spill() as spill:
+        series = spill.new_series(AttributeType.FLOAT_SERIES)
+        series.add(0, 1, 0.5)
+        bad: list[tuple[Any, Any]] = [("one", 1), (None, 1), (10**400, 1), (1, 2**63), (1, "now")]
+        for step, time in bad:
+            with pytest.raises((TypeError, ValueError, OverflowError)):
+                series.add(step, time, 1.5)
+        series.add(2, None, 2.5)
+        assert points(series) == [(0.0, 1, 0.5), (2.0, None, 2.5)]
 
 
 def test_steps_are_counted_on_from_the_highest() -> None:

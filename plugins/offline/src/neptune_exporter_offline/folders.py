@@ -22,7 +22,7 @@ from neptune_exporter_offline import oplog, wire
 from neptune_exporter_offline.problems import Problems
 from neptune_exporter_offline.sqlite import database_files, open_database
 from neptune_exporter_offline.text import clean
-from neptune_exporter_offline.times import parse_iso
+from neptune_exporter_offline.times import from_seconds, parse_iso, to_datetime
 
 _PEEKED_RECORDS = 50
 _BYTES_PER_POINT = 180
@@ -193,7 +193,8 @@ def _peek_name(path: Path) -> str | None:
 
 def _first_time(path: Path) -> datetime | None:
     record = next(oplog.records(path, Problems()), None)
-    return datetime.fromtimestamp(record.at, timezone.utc) if record is not None and record.at else None
+    milliseconds = from_seconds(record.at) if record is not None and record.at else None
+    return None if milliseconds is None else to_datetime(milliseconds)
 
 
 def _sent_before(first: int) -> str:

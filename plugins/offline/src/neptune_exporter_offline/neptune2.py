@@ -13,7 +13,7 @@ from neptune_exporter_offline.oplog import Record
 from neptune_exporter_offline.series import Series
 from neptune_exporter_offline.state import State
 from neptune_exporter_offline.text import clean
-from neptune_exporter_offline.times import from_seconds, to_datetime
+from neptune_exporter_offline.times import NO_TIME, from_seconds, to_datetime
 
 Operation = dict[str, Any]
 
@@ -41,7 +41,7 @@ class Neptune2Replay:
         self._replaced = False
         self._handlers: dict[str, Callable[[str, Operation], None]] = {
             "AssignFloat": lambda path, op: state.assign(path, AttributeType.FLOAT, float(op["value"])),
-            "AssignInt": lambda path, op: state.assign(path, AttributeType.INT, int(op["value"])),
+            "AssignInt": self._assign_int,
             "AssignBool": lambda path, op: state.assign(path, AttributeType.BOOL, bool(op["value"])),
             "AssignString": lambda path, op: state.assign(
                 path, AttributeType.STRING, self._text(op["value"])
@@ -105,19 +105,28 @@ class Neptune2Replay:
         if begun and all(f.offline for f in self._folders):
             self._state.set_default(SysAttribute.CREATION_TIME, AttributeType.DATETIME, min(begun))
 
+    def _assign_int(self, path: str, operation: Operation) -> None:
+        value = operation["value"]
+        # The parser makes a double of what 64 bits cannot hold: -2**63 may have been less.
+        if abs(value) < 2**63 or (value == -(2**63) and isinstance(value, int)):
+            self._state.assign(path, AttributeType.INT, int(value))
+        else:
+            message = f"{value!s:.100} is beyond the integers of 64 bits and was not assigned"
+            self._state.problems.add(path, AttributeType.INT, message)
+
     def _log_floats(self, path: str, operation: Operation) -> None:
         series = self._state.series(path, AttributeType.FLOAT_SERIES)
         if series is not None:
             for entry in operation["values"]:
                 step = entry.get("step")
-                value, time = float(entry["value"]), from_seconds(entry["ts"])
+                value, time = float(entry["value"]), self._time(entry["ts"])
                 series.add(self._count(series) if step is None else step, time, value)
 
     def _log_strings(self, path: str, operation: Operation) -> None:
         series = self._state.series(path, AttributeType.STRING_SERIES)
         if series is not None:
             for entry in operation["values"]:
-                value, time = self._text(entry["value"]), from_seconds(entry["ts"])
+                value, time = self._text(entry["value"]), self._time(entry["ts"])
                 step = entry.get("step")
                 series.add(self._count(series) if step is None else step, time, value, 60 + 2 * len(value))
 
@@ -126,12 +135,19 @@ class Neptune2Replay:
         if series is None:
             return
         for index, entry in enumerate(operation["values"]):
-            value, time = entry["value"], from_seconds(entry["ts"])
+            value, time = entry["value"], self._time(entry["ts"])
             if isinstance(value, dict) and (value.get("name") or value.get("description")):
                 self._state.problems.note("Names and descriptions of images have no place in the dataset")
             reference = self._inline("", index).encode()
             step = entry.get("step")
             series.add(self._count(series) if step is None else step, time, reference, 60 + len(reference))
+
+    def _time(self, seconds: Any) -> int | None:
+        """The time of a point. One that cannot be kept does not cost the point."""
+        time = from_seconds(seconds)
+        if time is None:
+            self._state.problems.note(NO_TIME)
+        return time
 
     def _count(self, series: Series) -> float:
         """The step of a point that was logged without one; the server would have counted it."""

@@ -10,6 +10,7 @@ import math
 import sqlite3
 from array import array
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from neptune_exporter.model import AttributeType, SysAttribute
@@ -18,12 +19,13 @@ from neptune_exporter_offline.files import DESTINATION, FileReference, UploadReq
 from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.problems import Problems
 from neptune_exporter_offline.state import State
-from neptune_exporter_offline.times import from_nanos, to_datetime
+from neptune_exporter_offline.times import NO_TIME, from_nanos, to_datetime
 
 _UPDATE, _CREATE = 0, 1
 _MILLION = 1_000_000
 _STEP_LIMIT = 10**12
 _FAMILY = "sys/family"
+_BEYOND = "its time is beyond the years 1 to 9999"
 
 _APPENDED = {
     "float64": AttributeType.FLOAT_SERIES,
@@ -114,8 +116,7 @@ class Neptune3Replay:
             return
         created = self._runs[0]  # the others opened a run that was there already
         if created.HasField("creation_time"):
-            time = _datetime(created.creation_time)
-            state.set_default(SysAttribute.CREATION_TIME, AttributeType.DATETIME, time)
+            self._set_creation_time(created.creation_time)
         if not created.HasField("fork_point"):
             if created.family:
                 state.set_default(_FAMILY, AttributeType.STRING, created.family)
@@ -127,6 +128,13 @@ class Neptune3Replay:
             state.set_default(SysAttribute.FORK_STEP, AttributeType.FLOAT, step)
         if fork.parent_project not in ("", project_id):
             state.problems.note(f"Forked from a run of another project, {fork.parent_project}")
+
+    def _set_creation_time(self, stamp: Any) -> None:
+        time, path = _datetime(stamp), SysAttribute.CREATION_TIME
+        if time is not None:
+            self._state.set_default(path, AttributeType.DATETIME, time)
+        elif path not in self._state.attributes:
+            self._state.problems.add(path, AttributeType.DATETIME, _BEYOND)
 
     def _update(self, folder: int, update: Any) -> None:
         # Every access of a message or map makes an object: this is what most of the time is spent on.
@@ -142,6 +150,8 @@ class Neptune3Replay:
     def _append(self, folder: int, update: Any) -> None:
         stamp, recorded, points = update.timestamp, update.step, update.append
         time = from_nanos(stamp.seconds, stamp.nanos)
+        if time is None:
+            self._state.problems.note(NO_TIME, len(points))
         # The nearest double, which is what Neptune shows. (The client computes steps in floating
         # point: 999999999999.5 becomes 999999999999 and 500032 millionths.)
         step = (recorded.whole * _MILLION + recorded.micro) / _MILLION
@@ -179,10 +189,9 @@ class Neptune3Replay:
             return
         found: object = getattr(value, kind)
         if kind == "timestamp":
-            try:
-                found = _datetime(value.timestamp)
-            except OverflowError:
-                self._state.problems.add(path, attribute_type, "its time is beyond the years 1 to 9999")
+            found = _datetime(value.timestamp)
+            if found is None:
+                self._state.problems.add(path, attribute_type, _BEYOND)
                 return
         elif kind == "string_set":
             found = set(value.string_set.values)
@@ -228,5 +237,7 @@ def _next_step(series: Any) -> float:
     return 0.0 if last < 0 else math.floor(last) + 1.0
 
 
-def _datetime(stamp: Any) -> Any:
-    return to_datetime(from_nanos(stamp.seconds, stamp.nanos))
+def _datetime(stamp: Any) -> datetime | None:
+    """None beyond the years 1 to 9999."""
+    milliseconds = from_nanos(stamp.seconds, stamp.nanos)
+    return None if milliseconds is None else to_datetime(milliseconds)

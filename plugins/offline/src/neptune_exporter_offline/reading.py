@@ -249,7 +249,7 @@ def _points_of(attribute: Attribute) -> Iterator[pa.RecordBatch]:
 
 def _with_previews(series: Series, previews: Series) -> Iterator[pa.RecordBatch]:
     """A preview counts until another one or a final value of its step replaces it (`Run.log_metrics`)."""
-    last: dict[float, tuple[int, float]] = {}
+    last: dict[float, tuple[int | None, float]] = {}
     for batch in previews.batches():
         points = zip(*(batch.column(name).to_pylist() for name in ("step", "time", "value")), strict=True)
         for step, time, value in points:

@@ -26,6 +26,9 @@ BUDGET = 24 * 2**20
 SORT_LIMIT = 32 * 2**20
 """A series out of order is sorted by step if it takes at most this many bytes; else it stays as logged."""
 
+_NO_TIME = -(2**63)
+"""Stands for None in `times`."""
+
 _BEFORE_ALL = float("-inf")
 
 POINT_BYTES = 24
@@ -42,7 +45,7 @@ _VALUE_TYPES = {
 class Series:
     """Points of one series. `add` them through the method of its type; `steps` and `times` are filled by it.
 
-    Times are milliseconds since 1970, UTC.
+    Times are milliseconds since 1970, UTC, or None.
     """
 
     __slots__ = (
@@ -73,10 +76,15 @@ class Series:
         self._add_time = self.times.append
         self._add_value: Callable[[Any], None] = self.values.append
 
-    def add(self, step: float, time: int, value: object, size: int = 0) -> None:
-        """Append a point. The value must already be of the right type: float, str or `HistogramValue`."""
+    def add(self, step: float, time: int | None, value: object, size: int = 0) -> None:
+        """Append a point. The value must already be of the right type: float, str or `HistogramValue`.
+
+        Raises:
+            TypeError, ValueError, OverflowError: the step or time cannot be kept; nothing was appended.
+        """
+        step = float(step)  # before anything is appended: the columns must stay of one length
+        self._add_time(_NO_TIME if time is None else time)
         self._add_step(step)
-        self._add_time(time)
         self._add_value(value)
         if step < self.last_step:
             self.in_order = False
@@ -101,7 +109,8 @@ class Series:
         """What is in memory, as a batch of `step`, `time` and `value`; the memory is free then."""
         if not self.times:
             return None
-        columns = [_from_array(self.steps, pa.float64()), _from_array(self.times, pa.int64())]
+        times = _from_array(self.times, pa.int64())
+        columns = [_from_array(self.steps, pa.float64()), pc.if_else(pc.equal(times, _NO_TIME), None, times)]
         if isinstance(self.values, HistogramBuffer):
             columns.append(self.values.finish())
         elif isinstance(self.values, array):

@@ -7,21 +7,34 @@ from datetime import datetime, timedelta, timezone
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def from_seconds(seconds: float) -> int:
+_FIRST = (datetime.min.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(milliseconds=1)
+_LAST = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(milliseconds=1)
+
+NO_TIME = "Points have no time where the logged one is not between the years 1 and 9999"
+"""A note. The usual cause is a time in milliseconds or nanoseconds where the client wants seconds."""
+
+
+def from_seconds(seconds: float) -> int | None:
     """Milliseconds from a double of seconds: first rounded to the microsecond that was meant.
 
-    1700000000.123 is stored a little below that; cutting it would give 122 ms.
+    1700000000.123 is stored a little below that; cutting it would give 122 ms. None
+    where it is no time between the years 1 and 9999, beyond which nothing shows it.
     """
-    return round(seconds * 1_000_000) // 1000
+    try:
+        milliseconds = round(seconds * 1_000_000) // 1000
+    except (TypeError, ValueError, OverflowError):  # not a number, or not a finite one
+        return None
+    return milliseconds if _FIRST <= milliseconds <= _LAST else None
 
 
-def from_nanos(seconds: int, nanos: int) -> int:
-    """Milliseconds from a protobuf Timestamp.
+def from_nanos(seconds: int, nanos: int) -> int | None:
+    """Milliseconds from a protobuf Timestamp. None beyond the years 1 to 9999.
 
     neptune-scale computes nanoseconds in floating point (`datetime_to_proto`): 0.123 s
     becomes 122,999,907 ns. So they are rounded to microseconds before they are cut.
     """
-    return (seconds * 1_000_000 + (nanos + 500) // 1000) // 1000
+    milliseconds = (seconds * 1_000_000 + (nanos + 500) // 1000) // 1000
+    return milliseconds if _FIRST <= milliseconds <= _LAST else None
 
 
 def to_datetime(milliseconds: int) -> datetime:
