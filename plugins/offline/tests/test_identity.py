@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +12,7 @@ from neptune_exporter.model import RunKind
 from neptune_exporter_offline.plugin import make_source
 from neptune_exporter_offline.settings import OfflineSettings
 
-Logging = Callable[..., Any]
-
-
-def container(
-    work: Path, kind: str, uuid: str, *, mode: str = "async", process: int = 1, at: float = 1.7e9
-) -> Path:
-    """A folder as the client lays it out (`get_container_dir`), with one value."""
-    folder = work / ".neptune" / mode / f"{kind}__{uuid}__{process}__abcdefgh"
-    (folder / "upload_path").mkdir(parents=True)
-    created = datetime.fromtimestamp(at, timezone.utc).isoformat()
-    metadata = {"mode": mode, "containerId": uuid, "containerType": kind, "createdAt": created}
-    (folder / "metadata.json").write_text(json.dumps(metadata))
-    operation = {"type": "AssignString", "path": ["which"], "value": f"{kind} {uuid} {process}"}
-    (folder / "data-1.log").write_text(json.dumps({"obj": operation, "version": 1, "at": at}) + "\n")
-    (folder / "last_put_version").write_text("1")
-    (folder / "last_ack_version").write_text("")
-    return folder
+from .folders import Logging, container
 
 
 def keys(path: Path, **settings: Any) -> set[tuple[str, str, str]]:

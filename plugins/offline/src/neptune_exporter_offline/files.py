@@ -170,11 +170,11 @@ def _open_regular(
     path: Path, missing: str, *, follow_links: bool = True, permanent: bool = False
 ) -> BinaryIO:
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe must not block
-    if not follow_links:
-        if path.is_symlink():
-            raise Unreadable(f"{shown(str(path))} is a link; not followed", permanent=True)
-        flags |= getattr(os, "O_NOFOLLOW", 0)
     try:
+        if not follow_links:
+            if path.is_symlink():
+                raise Unreadable(f"{shown(str(path))} is a link; not followed", permanent=True)
+            flags |= getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
         raise Unreadable(missing, permanent=permanent) from None

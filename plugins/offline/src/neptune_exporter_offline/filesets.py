@@ -102,7 +102,7 @@ def store_artifact(
             if isinstance(change, AssignedHash):
                 reason = f"only the server knew the files of the artifact with the hash {change.hash}"
                 raise Unreadable(reason, permanent=True)
-            for entry in _tracked_files(change, store):
+            for entry in _tracked_files(change, store, report):
                 listed[entry["filePath"]] = entry
         except Unreadable as problem:
             report(problem)
@@ -125,20 +125,49 @@ def _find(upload: Upload, store: FileStore, report: Report) -> Iterator[tuple[st
             store.check_paths_may_be_read(pattern)
             # Not pathlib: the client's patterns skip hidden files.
             found = {Path(p) for p in glob.iglob(pattern, recursive=True)}  # noqa: PTH207
-            if not found:
+            closed = _closed_folders(pattern)
+            for folder in closed:
+                report(Unreadable(f"{shown(folder)} may not be searched for {shown(pattern)}"))
+            if not found and not closed:
                 raise Unreadable(f"nothing on this machine matches {shown(pattern)}")
             matches |= found
         except Unreadable as problem:
             report(problem)
     root = _root(matches, upload.working_directory)
     for match in sorted(matches):
-        if not match.is_dir():
+        if not _is_folder(match):
             yield _name(match, root), match
             continue
-        for directory, _, files in os.walk(match):  # does not follow links
-            for file in files:
-                source = Path(directory, file)
-                yield _name(source, root), source
+        for source in _files_below(match, report):
+            yield _name(source, root), source
+
+
+def _closed_folders(pattern: str) -> list[str]:
+    """Folders on the way of a pattern that may not be searched: glob passes over them without a word."""
+    found: set[str] = set()
+    parent, name = os.path.split(pattern)
+    while name:
+        is_listed = glob.has_magic(name) or parent.endswith("**")
+        needed = os.X_OK | os.R_OK if is_listed else os.X_OK
+        folders = glob.iglob(f"{parent}{os.sep}", recursive=True)  # noqa: PTH207
+        found.update(folder for folder in folders if not os.access(folder, needed))
+        parent, name = os.path.split(parent)
+    return sorted(found)
+
+
+def _files_below(folder: Path, report: Report) -> Iterator[Path]:
+    """All files of a folder, as the client finds them: links to folders are not followed."""
+
+    def refuse(error: OSError) -> None:
+        report(Unreadable(f"{shown(str(error.filename))} cannot be read: {error.strerror}"))
+
+    for directory, _, files in os.walk(folder, onerror=refuse):
+        yield from (Path(directory, file) for file in files)
+
+
+def _is_folder(path: Path) -> bool:
+    """Also where pathlib raises: what is behind a closed folder. Opening it then says what is wrong."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _root(matches: set[Path], working_directory: Path) -> Path | None:
@@ -147,7 +176,7 @@ def _root(matches: set[Path], working_directory: Path) -> Path | None:
         root = Path(os.path.commonpath(matches))
     except ValueError:  # nothing, or on several Windows drives
         return None
-    if root.is_file():
+    if not _is_folder(root):
         root = root.parent
     return working_directory if working_directory in root.parents else root
 
@@ -180,28 +209,34 @@ class _ZipOutput:
         """Nothing is held back here."""
 
 
-def _tracked_files(tracked: Tracked, store: FileStore) -> Iterator[dict[str, Any]]:
+def _tracked_files(tracked: Tracked, store: FileStore, report: Report) -> Iterator[dict[str, Any]]:
     scheme = urlsplit(tracked.path).scheme
     if scheme not in ("", "file"):
         raise Unreadable(f"{shown(tracked.path)} is not on this machine; the artifact's list cannot be made")
     store.check_paths_may_be_read(tracked.path)
     location = Path(tracked.path.removeprefix("file://")).expanduser()
     location = tracked.working_directory / location  # an absolute path stays as it is
-    files = sorted(location.rglob("*")) if location.is_dir() else [location]
-    for file in files:
-        if file.is_dir():
-            continue
+    for file in _files_below(location, report) if _is_folder(location) else [location]:
         name = file.relative_to(location).as_posix() if file != location else file.name
-        with store.open_path(str(file)) as content:
-            digest = hashlib.sha1(usedforsecurity=False)  # what Neptune identifies files by
-            for chunk in read_chunks(content):
-                digest.update(chunk)
-            status = os.fstat(content.fileno())
-        modified = datetime.fromtimestamp(status.st_mtime).strftime("%Y-%m-%d %H:%M:%S")
-        yield {
-            "filePath": name if tracked.destination is None else f"{tracked.destination.rstrip('/')}/{name}",
-            "fileHash": digest.hexdigest(),
-            "type": "Local",
-            "size": status.st_size,
-            "metadata": {"file_path": f"file://{file.resolve().as_posix()}", "last_modified": modified},
-        }
+        if tracked.destination is not None:
+            name = f"{tracked.destination.rstrip('/')}/{name}"
+        try:
+            yield _listed(name, file, store)
+        except Unreadable as problem:
+            report(problem)
+
+
+def _listed(name: str, file: Path, store: FileStore) -> dict[str, Any]:
+    with store.open_path(str(file)) as content:
+        digest = hashlib.sha1(usedforsecurity=False)  # what Neptune identifies files by
+        for chunk in read_chunks(content):
+            digest.update(chunk)
+        status = os.fstat(content.fileno())
+    modified = datetime.fromtimestamp(status.st_mtime).strftime("%Y-%m-%d %H:%M:%S")
+    return {
+        "filePath": name,
+        "fileHash": digest.hexdigest(),
+        "type": "Local",
+        "size": status.st_size,
+        "metadata": {"file_path": f"file://{file.resolve().as_posix()}", "last_modified": modified},
+    }

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import islice
@@ -112,7 +113,10 @@ def _search(path: Path) -> Iterator[Folder]:
 
 
 def describe_log(path: Path) -> Folder:
-    """A folder of the 2.x client, from its name, `metadata.json` and the start of its log."""
+    """A folder of the 2.x client, from its name, `metadata.json` and the start of its log.
+
+    One that cannot be read is still listed: reading it then says what is wrong.
+    """
     metadata = _metadata(path)
     # Until 0.16 the log lies in `exec-…` below the container's folder.
     named = path.parent if path.name.startswith("exec-") else path
@@ -122,7 +126,7 @@ def describe_log(path: Path) -> Folder:
     mode = metadata.get("mode") or named.parent.name
     files = oplog.log_files(path)
     versions = [path / n for n in ("last_put_version", "last_ack_version", "metadata.json")]
-    stats = [p.stat() for p in (*(p for _, p in files), *versions) if p.exists()]
+    stats = _stats([*(p for _, p in files), *versions]) or _stats([path])
     return Folder(
         path,
         client=2,
@@ -152,12 +156,13 @@ def describe_database(path: Path) -> Folder | None:
     """
     named = path.parent if path.name == _DATABASE else path.with_suffix("")
     started = _TIME_IN_NAME.fullmatch(named.name)
+    stats = _stats(p for p in database_files(path) if not p.name.endswith("-shm")) or _stats([path.parent])
     folder = Folder(
         path,
         client=3,
         container_id=clean(named.name),
         started_at=datetime.fromtimestamp(int(started[1]) / 1e9, timezone.utc) if started else None,
-        modified_ns=max(p.stat().st_mtime_ns for p in database_files(path) if not p.name.endswith("-shm")),
+        modified_ns=max(s.st_mtime_ns for s in stats),
     )
     try:
         with open_database(path) as database:
@@ -170,8 +175,17 @@ def describe_database(path: Path) -> Folder | None:
                 folder = replace(folder, project_id=str(row[0]), container_id=str(row[1]))
             name, first, last = _peek_run(database)
             return replace(folder, name=name, size_hint=last, notes=_database_notes(database, tables, first))
-    except (sqlite3.DatabaseError, SourceError):
+    except (sqlite3.DatabaseError, SourceError, OSError):
         return folder
+
+
+def _stats(paths: Iterable[Path]) -> list[os.stat_result]:
+    """Of those that are there and may be looked at."""
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            found.append(path.stat())
+    return found
 
 
 def _metadata(path: Path) -> dict[str, Any]:

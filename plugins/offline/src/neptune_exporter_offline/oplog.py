@@ -58,40 +58,54 @@ def records(folder: Path, problems: Problems) -> Iterator[Record]:
 
     A record that cannot be read is left out and reported. The usual one is the last:
     the client buffers its log, so a killed process leaves its end cut off, or whole
-    operations unwritten that `last_put_version` counts.
+    operations unwritten that `last_put_version` counts. So is a file that cannot be read.
     """
-    files = log_files(folder)
+    try:
+        files = log_files(folder)
+    except OSError as error:
+        problems.add("", None, f"{folder.name}: {error.strerror}; it was not read", permanent=False)
+        return
     version, at, torn = files[0][0] - 1 if files else 0, 0.0, False
-    for _, path in files:
-        name, offset = path.name, 0
-        with path.open("rb") as file:
-            for line in file:
-                start, length = offset, len(line)
-                offset += length
-                parsed = _parse(line)
-                if parsed is None:
-                    torn = path == files[-1][1] and not line.endswith(b"\n")
-                    if not torn and not line.isspace():
-                        where = f"{folder.name}/{name}, byte {start:,}"
-                        problems.add("", None, f"{where}: no operation can be read there")
-                        version += 1
-                    continue
-                operation, found, logged_at = parsed
-                if logged_at > at:
-                    at = logged_at
-                if found != version + 1 and found > version:
-                    missing = f"operations {version + 1:,} to {found - 1:,} are missing from the log"
-                    problems.add("", None, f"{folder.name}: {missing}")
-                version = found if found > version else version + 1
-                yield Record(at, operation, name, start, length)
+    for number, (_, path) in enumerate(files):
+        name, offset, is_last = path.name, 0, number == len(files) - 1
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    start, length = offset, len(line)
+                    offset += length
+                    parsed = _parse(line)
+                    if parsed is None:
+                        torn = is_last and not line.endswith(b"\n")
+                        if not torn and not line.isspace():
+                            where = f"{folder.name}/{name}, byte {start:,}"
+                            problems.add("", None, f"{where}: no operation can be read there")
+                            version += 1
+                        continue
+                    operation, found, logged_at = parsed
+                    if logged_at > at:
+                        at = logged_at
+                    if found != version + 1 and found > version:
+                        missing = f"operations {version + 1:,} to {found - 1:,} are missing from the log"
+                        problems.add("", None, f"{folder.name}: {missing}")
+                    version = found if found > version else version + 1
+                    yield Record(at, operation, name, start, length)
+        except OSError as error:
+            where = f"{folder.name}/{name}, byte {offset:,}"
+            problems.add("", None, f"{where}: {error.strerror}; the rest was not read", permanent=False)
+            if is_last:
+                return
+            version = files[number + 1][0] - 1  # not missing, only not readable now
     _report_lost_end(folder, version, torn, problems)
 
 
 def read_at(folder: Path, name: str, offset: int, length: int) -> dict[str, Any]:
     """Read one operation again."""
-    with (folder / name).open("rb") as file:
-        file.seek(offset)
-        parsed = _parse(file.read(length))
+    try:
+        with (folder / name).open("rb") as file:
+            file.seek(offset)
+            parsed = _parse(file.read(length))
+    except OSError as error:
+        raise Unreadable(f"{folder.name}/{name}: {error.strerror}") from error
     if parsed is None:
         raise Unreadable(f"{folder.name}/{name} changed while it was read")
     return parsed[0]

@@ -93,7 +93,7 @@ def _replay3(key: RunKey, folders: Sequence[Folder], state: State) -> dict[str, 
             try:
                 database = stack.enter_context(open_database(folder.path))
                 database.execute("SELECT 1 FROM run_operations LIMIT 1")
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, OSError) as error:
                 message = f"{folder.label}: the database cannot be read: {error}"
                 state.problems.add("", None, message, permanent=False)
                 continue

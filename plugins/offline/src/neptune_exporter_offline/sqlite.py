@@ -7,6 +7,7 @@ such a file has content, all of them are copied, and the copy is opened.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -26,6 +27,7 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         SourceError: a client is writing to it.
         sqlite3.DatabaseError: it is damaged, or no database.
+        OSError: it may not be read.
     """
     if not _has_content(_beside(path, "-wal")) and not _has_content(_beside(path, "-journal")):
         # `immutable`: no locks, no recovery, no side files.
@@ -41,7 +43,7 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
 def database_files(path: Path) -> list[Path]:
     """The database and the files that belong to it."""
     beside = [_beside(path, suffix) for suffix in ("-wal", "-shm", "-journal")]
-    return [path, *(p for p in beside if p.exists())]
+    return [path, *(p for p in beside if os.path.exists(p))]  # noqa: PTH110 - pathlib's raises
 
 
 def _copy(path: Path, folder: Path) -> Path:
