@@ -8,17 +8,22 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from neptune_exporter.contract import RunSelection, SourceError, UsageError
+from neptune_exporter_offline.plugin import make_source
+from neptune_exporter_offline.settings import OfflineSettings
 from neptune_exporter_offline.testing.neptune2 import append_operations
 
 from .conftest import ReadRun, read_all
 from .folders import Logging, container, database_of
 
+AsNobody = Callable[[], AbstractContextManager[None]]
 Reading = Callable[..., dict[str, ReadRun]]
 
 
@@ -32,20 +37,32 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def read_as_nobody(tmp_path: Path) -> Reading:
-    """Reads all runs, by run id, as a user whom permissions stop: root is not one."""
+def as_nobody(tmp_path: Path) -> AsNobody:
+    """A context of a user whom permissions stop: root is not one."""
     container(tmp_path, "run", "u-0")
     read_all(tmp_path)  # imports what that user might not
 
-    def read(path: Path, **settings: Any) -> dict[str, ReadRun]:
+    @contextmanager
+    def context() -> Iterator[None]:
         is_root = os.getuid() == 0
         if is_root:
             os.setresuid(65534, 65534, 0)
         try:
-            return {run_id: run for (_, run_id), run in read_all(path, **settings).items()}
+            yield
         finally:
             if is_root:
                 os.setresuid(0, 0, 0)
+
+    return context
+
+
+@pytest.fixture
+def read_as_nobody(as_nobody: AsNobody) -> Reading:
+    """Reads all runs, by run id."""
+
+    def read(path: Path) -> dict[str, ReadRun]:
+        with as_nobody():
+            return {run_id: run for (_, run_id), run in read_all(path).items()}
 
     return read
 
@@ -105,6 +122,32 @@ def test_a_database_that_may_not_be_read_fails_alone(
         assert failure.attribute_path == "" and not failure.permanent
         assert failure.message.startswith(f"{name}: the database cannot be read: ")
         assert "ermission denied" in failure.message
+
+
+def test_a_folder_that_cannot_be_searched_is_an_error_of_the_listing(
+    as_nobody: AsNobody, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was found is exported all the same."""
+    container(place / "mine", "run", "u-1")
+    container(place / "theirs", "run", "u-2")
+    (place / "also").mkdir()
+    close(place / "theirs")
+    close(place / "also")
+    (place / "link").symlink_to(place / "theirs" / ".neptune")
+    settings = OfflineSettings(path=(str(place),))
+    listed: list[Any] = []
+    with as_nobody():
+        source = make_source(settings)
+        assert source.projects() == ["offline/mine"]
+        with pytest.raises(SourceError, match="cannot be searched: Permission denied, nor can 2 other pl"):
+            listed.extend(source.runs("offline/mine", RunSelection()))
+        with pytest.raises(SourceError, match=r"no Neptune run was found .*also cannot be searched"):
+            make_source(OfflineSettings(path=(str(place / "also"),))).projects()
+        with pytest.raises(UsageError, match=r"theirs/\.neptune: Permission denied"):
+            make_source(OfflineSettings(path=(str(place / "theirs" / ".neptune"),))).projects()
+    assert [run.key.run_id for run in listed] == ["u-1"]
+    assert "cannot be searched" in caplog.text
+    close(place / "theirs", 0o755)
 
 
 def test_closed_folders_below_file_sets_and_artifacts(read_as_nobody: Reading, place: Path) -> None:

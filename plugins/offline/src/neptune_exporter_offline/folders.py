@@ -1,4 +1,4 @@
-"""Finds what the clients left on disk, and tells what each folder says of itself.
+"""Tells what each folder that a client left says of itself.
 
 Looking reads only names, small files, the first records of a log and single rows of a database.
 """
@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from neptune_exporter.contract import SourceError, UsageError
+from neptune_exporter.contract import SourceError
 from neptune_exporter.model import RunKind, SysAttribute
 from neptune_exporter_offline import oplog, wire
 from neptune_exporter_offline.problems import Problems
@@ -29,7 +29,7 @@ _PEEKED_RECORDS = 50
 _BYTES_PER_POINT = 180
 _CONTAINER_NAME = re.compile(r"(?:(run|model|model_version|project)__)?([^_].*?)(?:__.*)?")
 _TIME_IN_NAME = re.compile(r".*_(\d{19})")
-_DATABASE = "run_operations.sqlite3"
+DATABASE = "run_operations.sqlite3"
 _TABLES = {"run_operations", "metadata"}
 
 
@@ -72,44 +72,7 @@ class Folder:
     @property
     def label(self) -> str:
         """What messages call it."""
-        return self.path.name if self.path.name != _DATABASE else self.directory.name
-
-
-def find(paths: tuple[str, ...]) -> list[Folder]:
-    """All folders in and below the given paths, each once, in the order in which they were begun.
-
-    Raises:
-        UsageError: a path is not there.
-    """
-    found: dict[Path, Folder] = {}
-    for given in paths:
-        path = Path(given).expanduser()
-        if not path.exists():
-            raise UsageError(
-                f"--offline-path {given}: there is no such folder; name the .neptune folder (or one above it)"
-            )
-        for folder in _search(path.resolve()):
-            found.setdefault(folder.path, folder)
-    epoch = datetime.fromtimestamp(0, timezone.utc)
-    return sorted(found.values(), key=lambda f: (f.started_at or epoch, str(f.path)))
-
-
-def _search(path: Path) -> Iterator[Folder]:
-    if path.is_file():
-        if (folder := describe_database(path)) is not None:
-            yield folder
-        return
-    for directory, subdirectories, names in os.walk(path):  # does not follow links
-        subdirectories.sort()
-        here = Path(directory)
-        if any(oplog.is_log_name(name) for name in names):
-            subdirectories.clear()
-            yield describe_log(here)
-        for name in sorted(names):
-            if not _may_be_database(here / name):
-                continue
-            if (folder := describe_database(here / name)) is not None:
-                yield folder
+        return self.path.name if self.path.name != DATABASE else self.directory.name
 
 
 def describe_log(path: Path) -> Folder:
@@ -137,15 +100,10 @@ def describe_log(path: Path) -> Folder:
         started_at=parse_iso(metadata.get("createdAt")) or _first_time(path),
         first_operation=files[0][0],
         offline=mode == "offline",
-        modified_ns=max(s.st_mtime_ns for s in stats),
+        modified_ns=max((s.st_mtime_ns for s in stats), default=0),
         size_hint=sum(s.st_size for s in stats) // _BYTES_PER_POINT,
         notes=() if mode == "offline" else (_leftover(path, files[0][0]),),
     )
-
-
-def _may_be_database(path: Path) -> bool:
-    """By its name: other programs keep databases too, which are not to be opened."""
-    return path.name == _DATABASE or (path.suffix == ".sqlite3" and ".neptune" in path.parts)
 
 
 def describe_database(path: Path) -> Folder | None:
@@ -154,7 +112,7 @@ def describe_database(path: Path) -> Folder | None:
     One that cannot be read is still listed, by the name of its folder: reading it then
     says what is wrong, and the other runs are not held up.
     """
-    named = path.parent if path.name == _DATABASE else path.with_suffix("")
+    named = path.parent if path.name == DATABASE else path.with_suffix("")
     started = _TIME_IN_NAME.fullmatch(named.name)
     stats = _stats(p for p in database_files(path) if not p.name.endswith("-shm")) or _stats([path.parent])
     folder = Folder(
@@ -162,14 +120,14 @@ def describe_database(path: Path) -> Folder | None:
         client=3,
         container_id=clean(named.name),
         started_at=datetime.fromtimestamp(int(started[1]) / 1e9, timezone.utc) if started else None,
-        modified_ns=max(s.st_mtime_ns for s in stats),
+        modified_ns=max((s.st_mtime_ns for s in stats), default=0),
     )
     try:
         with open_database(path) as database:
             names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             tables = {name for (name,) in names}
             if not tables >= _TABLES:
-                return folder if path.name == _DATABASE else None
+                return folder if path.name == DATABASE else None
             row = database.execute("SELECT project, run_id FROM metadata").fetchone()
             if row is not None:
                 folder = replace(folder, project_id=str(row[0]), container_id=str(row[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -19,10 +20,13 @@ from neptune_exporter.contract import (
     SourceRun,
 )
 from neptune_exporter.model import RunKey
-from neptune_exporter_offline.folders import Folder, find
+from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.identity import FoundRun, identify, paths_of
 from neptune_exporter_offline.reading import read_run
+from neptune_exporter_offline.search import Search
 from neptune_exporter_offline.settings import OfflineSettings
+
+_log = logging.getLogger(__name__)
 
 
 class OfflineSource(Source):
@@ -31,13 +35,17 @@ class OfflineSource(Source):
     def __init__(self, settings: OfflineSettings) -> None:
         self._settings = settings
         self._found: dict[RunKey, FoundRun] | None = None
+        self._closed: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
         return f"neptune-exporter-offline {version('neptune-exporter-offline')}"
 
     def projects(self) -> Sequence[str]:
-        return sorted(self._by_project)
+        projects = sorted(self._by_project)
+        if self._closed:
+            _log.warning("%s", self._not_searched())
+        return projects
 
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
         found = self._by_project.get(project_id)
@@ -55,6 +63,8 @@ class OfflineSource(Source):
                 and selection.matches_modified(listed.modified_at)
             ):
                 yield listed
+        if self._closed:  # at the end: those that were found are exported
+            raise SourceError(self._not_searched())
 
     def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
         for request in group:
@@ -87,15 +97,21 @@ class OfflineSource(Source):
 
     def _search(self) -> dict[RunKey, FoundRun]:
         if self._found is None:
-            folders = find(self._settings.path)
-            if not folders:
+            search = Search(self._settings.path)
+            self._closed = tuple(search.closed)
+            if not search.folders:
                 where = ", ".join(self._settings.path)
                 raise SourceError(
                     f"no Neptune run was found in {where}: neither a log (data-*.log) nor a database "
-                    "(run_operations.sqlite3)"
+                    "(run_operations.sqlite3)" + (f"; {self._not_searched()}" if self._closed else "")
                 )
-            self._found = identify(folders, self._settings)
+            self._found = identify(search.folders, self._settings)
         return self._found
+
+    def _not_searched(self) -> str:
+        others = len(self._closed) - 1
+        more = f", nor can {others:,} other places" if others else ""
+        return f"{self._closed[0]}{more}; runs that lie there were not found"
 
 
 def _concerns(failure: AttributeFailure, request: RunRequest) -> bool:
