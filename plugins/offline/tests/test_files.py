@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from neptune_exporter.model import AttributeType
 from neptune_exporter_offline.testing.neptune2 import append_operations
 
 from .folders import Logging, folder_of
@@ -182,3 +184,71 @@ def test_an_unreadable_member_costs_only_itself(neptune2: Logging, read: Any, tm
         assert archive.namelist() == ["a.txt"]
     (message,) = found.messages("set")
     assert str(data / "dead") in message
+
+
+MODIFIED = "logged by its path and modified since; what was stored may not be what was logged"
+
+
+def modify(path: Path, content: str) -> None:
+    path.write_text(content)
+    os.utime(path, (4e9, 4e9))
+
+
+def test_files_that_were_modified_since_are_kept_with_a_note(
+    neptune2: Logging, read: Any, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("same", "changed", "also"):
+        (data / name).write_text("before")
+    with neptune2() as run:
+        for name in ("same", "changed"):
+            run[name].upload(str(data / name))
+        run["set"].upload_files(str(data))
+        run["artifact"].track_files(str(data))
+    modify(data / "changed", "after")
+    modify(data / "also", "after")
+    found = read(tmp_path / "work")
+    assert (found.value("same"), found.value("changed")) == (b"before", b"after")
+    assert set(found.notes) == {f"changed: {MODIFIED}", f"set: {MODIFIED} (2)", f"artifact: {MODIFIED} (2)"}
+    assert found.failures == []
+
+
+def test_files_of_older_clients_whose_logging_has_no_time(
+    neptune2: Logging, read: Any, tmp_path: Path
+) -> None:
+    modify(tmp_path / "file", "x")
+    with neptune2() as run:
+        run["file"].upload(str(tmp_path / "file"))
+    log = folder_of(tmp_path) / "data-1.log"
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    log.write_text("".join(json.dumps({k: r[k] for k in ("obj", "version")}) + "\n" for r in records))
+    assert read(tmp_path / "work").notes == ()
+
+
+def test_files_of_3_x_that_changed_since_they_were_logged(scale: Logging, read: Any, tmp_path: Path) -> None:
+    model, other = tmp_path / "model.pt", tmp_path / "other.pt"
+    other.write_text("as large")
+    with scale() as run:
+        for step in range(4):
+            model.write_text("w" * step)
+            run.log_files({"checkpoint": str(model)}, step=step)
+        run.assign_files({"file": str(model), "other": str(other), "memory": b"bytes"})
+    modify(other, "AS LARGE")
+    found = read(tmp_path / "work")
+    assert found.points("checkpoint") == [(Decimal(step), b"www") for step in range(4)]
+    assert (found.value("file"), found.value("other"), found.value("memory")) == (
+        b"www",
+        b"AS LARGE",
+        b"bytes",
+    )
+    (failure,) = found.failures
+    assert (failure.attribute_path, failure.attribute_type, failure.permanent) == (
+        "checkpoint",
+        AttributeType.FILE_SERIES,
+        False,
+    )
+    assert failure.message == (
+        f"{model} has another size than when it was logged; it was stored as it is now (3 times)"
+    )
+    assert found.notes == (f"other: {MODIFIED}",)

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -24,10 +24,15 @@ from neptune_exporter.contract import FileWriter, StoredFile
 from neptune_exporter.model import RunKey
 from neptune_exporter_offline import oplog
 from neptune_exporter_offline.folders import Folder
-from neptune_exporter_offline.problems import Unreadable
+from neptune_exporter_offline.problems import Problems, Unreadable
 from neptune_exporter_offline.text import shown
 
 _CHUNK = 1 << 20
+_CLOCK_SECONDS = 1.0
+"""By so much the clocks of a machine and of its file server may differ."""
+
+Report = Callable[[Unreadable], None]
+"""Takes what is missing while the rest is stored."""
 
 BY_PATH, COPY, INLINE, DESTINATION = "path", "copy", "inline", "destination"
 
@@ -50,6 +55,10 @@ class FileReference:
     """`inline`: the record in the log."""
     index: int = 0
     """`inline`: which of the record's values."""
+    at: float = 0.0
+    """By path: when it was logged, seconds since 1970; 0 where that is not known."""
+    size: int | None = None
+    """`destination`: its bytes when it was logged."""
 
     def encode(self) -> str:
         return json.dumps(astuple(self))
@@ -78,6 +87,7 @@ class FileStore:
         writer: FileWriter,
         folders: Sequence[Folder],
         requests: Mapping[str, UploadRequest],
+        problems: Problems,
         *,
         read_paths: bool,
     ) -> None:
@@ -85,45 +95,58 @@ class FileStore:
         self.writer = writer
         self.folders = folders
         self._requests = requests
+        self._problems = problems
         self._read_paths = read_paths
 
     def store(
-        self, path: str, reference: FileReference, step: Decimal | float | None = None, ordinal: int = 0
+        self,
+        path: str,
+        reference: FileReference,
+        report: Report,
+        step: Decimal | float | None = None,
+        ordinal: int = 0,
     ) -> StoredFile:
-        """Copy the bytes of one file, streaming.
+        """Copy the bytes of one file, streaming. What is no longer as it was logged is kept, and reported.
 
         Raises:
             Unreadable: it is gone, or is not to be read.
         """
-        name, source = self._open(reference)
+        name, source = self._open(path, reference)
         with source, self.writer.create(self.run, path, name=name, step=step, ordinal=ordinal) as target:
             for chunk in read_chunks(source):
                 target.write(chunk)
+        if reference.size not in (None, target.stored.size):
+            file = shown(str(source.name))
+            report(Unreadable(f"{file} has another size than when it was logged; it was stored as it is now"))
         return target.stored
 
-    def open_path(self, path: str) -> BinaryIO:
-        """Open a file that was logged by path.
+    def open_path(self, path: str, attribute_path: str, at: float) -> BinaryIO:
+        """Open a file that was logged by path at a time, for an attribute.
 
         Raises:
             Unreadable: it is gone, or is not to be read.
         """
         self.check_paths_may_be_read(path)
-        return _open_regular(Path(path), f"{shown(path)} was logged by its path and is not on this machine")
+        file = _open_regular(Path(path), f"{shown(path)} was logged by its path and is not on this machine")
+        if at and os.fstat(file.fileno()).st_mtime > at + _CLOCK_SECONDS:
+            what = "logged by its path and modified since; what was stored may not be what was logged"
+            self._problems.note(f"{attribute_path}: {what}")
+        return file
 
     def check_paths_may_be_read(self, path: str) -> None:
         """Raises Unreadable if the user said that files logged by path are not to be read."""
         if not self._read_paths:
             raise Unreadable(f"{shown(path)} was logged by its path, and --no-offline-read-files was given")
 
-    def _open(self, reference: FileReference) -> tuple[str, BinaryIO]:
+    def _open(self, path: str, reference: FileReference) -> tuple[str, BinaryIO]:
         if reference.kind == BY_PATH:
-            return reference.name, self.open_path(reference.text)
+            return reference.name, self.open_path(reference.text, path, reference.at)
         if reference.kind == COPY:
             return reference.name, self._open_copy(reference.folder, oplog.UPLOADS, reference.text)
         if reference.kind == INLINE:
             content = self._inline(reference)
             return reference.name or image_extension(content), io.BytesIO(content)
-        return self._open_destination(reference.text)
+        return self._open_destination(path, reference.text, reference.at)
 
     def _open_copy(self, folder: int, subfolder: str, name: str) -> BinaryIO:
         if name in ("", "..") or Path(name).name != name:
@@ -151,7 +174,7 @@ class FileStore:
             )
         return decoded
 
-    def _open_destination(self, destination: str) -> tuple[str, BinaryIO]:
+    def _open_destination(self, path: str, destination: str, at: float) -> tuple[str, BinaryIO]:
         request = self._requests.get(destination)
         if request is None:
             raise Unreadable(
@@ -160,7 +183,7 @@ class FileStore:
             )
         source_name, name = base_name(request.source_path), base_name(destination)
         if not request.is_temporary:
-            return name, self.open_path(request.source_path)
+            return name, self.open_path(request.source_path, path, at)
         # The client names such a file by a uuid: only its extension says something.
         shown_name = Path(name).suffix if name == source_name else name
         return shown_name, self._open_copy(request.folder, "", source_name)
@@ -184,7 +207,8 @@ def _open_regular(
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Unreadable(f"{shown(str(path))} is not a file")
-    return os.fdopen(descriptor, "rb")
+    # Not fdopen: messages name the file.
+    return open(str(path), "rb", opener=lambda *_: descriptor)
 
 
 def read_chunks(source: BinaryIO) -> Iterator[bytes]:

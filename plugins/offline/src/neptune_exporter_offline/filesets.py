@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from neptune_exporter.contract import OpenFile, StoredFile
-from neptune_exporter_offline.files import FileStore, read_chunks
+from neptune_exporter_offline.files import FileStore, Report, read_chunks
 from neptune_exporter_offline.problems import Unreadable
 from neptune_exporter_offline.text import shown
 
@@ -31,6 +31,8 @@ class Upload:
 
     patterns: tuple[str, ...]
     working_directory: Path
+    at: float
+    """When it was logged, seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Tracked:
     path: str
     destination: str | None
     working_directory: Path
+    at: float
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,6 @@ class AssignedHash:
     """An artifact that was assigned by the hash of another one."""
 
     hash: str
-
-
-Report = Callable[[Unreadable], None]
-"""Takes what is missing while the rest is stored."""
 
 
 def store_file_set(
@@ -68,20 +67,20 @@ def store_file_set(
     Raises:
         Unreadable: not one can be read, or a medium fails.
     """
-    entries: dict[str, Path] = {}
+    entries: dict[str, tuple[Path, float]] = {}
     for change in changes:
         if isinstance(change, Upload):
-            entries.update(_find(change, store, report))
+            entries.update((name, (file, change.at)) for name, file in _find(change, store, report))
         else:
-            entries = {n: source for n, source in entries.items() if not _is_in(n, change.names)}
+            entries = {n: found for n, found in entries.items() if not _is_in(n, change.names)}
     if not entries:
         return None
     with store.writer.create(store.run, path, name="files.zip") as target:
         output = cast("IO[bytes]", _ZipOutput(target))
         with zipfile.ZipFile(output, "w", strict_timestamps=False) as archive:
-            for name, source in sorted(entries.items()):
+            for name, (source, at) in sorted(entries.items()):
                 try:
-                    file = store.open_path(str(source))
+                    file = store.open_path(str(source), path, at)
                 except Unreadable as problem:
                     report(problem)
                     continue
@@ -102,7 +101,7 @@ def store_artifact(
             if isinstance(change, AssignedHash):
                 reason = f"only the server knew the files of the artifact with the hash {change.hash}"
                 raise Unreadable(reason, permanent=True)
-            for entry in _tracked_files(change, store, report):
+            for entry in _tracked_files(path, change, store, report):
                 listed[entry["filePath"]] = entry
         except Unreadable as problem:
             report(problem)
@@ -209,7 +208,7 @@ class _ZipOutput:
         """Nothing is held back here."""
 
 
-def _tracked_files(tracked: Tracked, store: FileStore, report: Report) -> Iterator[dict[str, Any]]:
+def _tracked_files(path: str, tracked: Tracked, store: FileStore, report: Report) -> Iterator[dict[str, Any]]:
     scheme = urlsplit(tracked.path).scheme
     if scheme not in ("", "file"):
         raise Unreadable(f"{shown(tracked.path)} is not on this machine; the artifact's list cannot be made")
@@ -221,17 +220,17 @@ def _tracked_files(tracked: Tracked, store: FileStore, report: Report) -> Iterat
         if tracked.destination is not None:
             name = f"{tracked.destination.rstrip('/')}/{name}"
         try:
-            yield _listed(name, file, store)
+            with store.open_path(str(file), path, tracked.at) as content:
+                yield _listed(name, file, content)
         except Unreadable as problem:
             report(problem)
 
 
-def _listed(name: str, file: Path, store: FileStore) -> dict[str, Any]:
-    with store.open_path(str(file)) as content:
-        digest = hashlib.sha1(usedforsecurity=False)  # what Neptune identifies files by
-        for chunk in read_chunks(content):
-            digest.update(chunk)
-        status = os.fstat(content.fileno())
+def _listed(name: str, file: Path, content: BinaryIO) -> dict[str, Any]:
+    digest = hashlib.sha1(usedforsecurity=False)  # what Neptune identifies files by
+    for chunk in read_chunks(content):
+        digest.update(chunk)
+    status = os.fstat(content.fileno())
     modified = datetime.fromtimestamp(status.st_mtime).strftime("%Y-%m-%d %H:%M:%S")
     return {
         "filePath": name,

@@ -158,7 +158,8 @@ class Neptune2Replay:
         extension = f".{operation['ext']}" if operation.get("ext") else ""
         if operation.get("file_path"):
             file_path = _string(operation["file_path"])
-            reference = FileReference(self._folder, BY_PATH, file_path, base_name(file_path))
+            name, at = base_name(file_path), self._record.at
+            reference = FileReference(self._folder, BY_PATH, file_path, name, at=at)
         else:
             reference = FileReference(self._folder, COPY, _string(operation["tmp_file_name"]), extension)
         self._state.assign(path, AttributeType.FILE, reference)
@@ -173,7 +174,8 @@ class Neptune2Replay:
         return FileReference(self._folder, INLINE, "", name, at.file, at.offset, at.length, index)
 
     def _upload_file_set(self, path: str, operation: Operation) -> None:
-        upload = Upload(tuple(map(_string, operation["file_globs"])), self._working_directory)
+        patterns = tuple(map(_string, operation["file_globs"]))
+        upload = Upload(patterns, self._working_directory, self._record.at)
         changes = self._state.changes(path, AttributeType.FILE_SET)
         if operation["reset"] not in (False, "False"):
             changes.clear()
@@ -186,10 +188,8 @@ class Neptune2Replay:
         self._state.changes(path, AttributeType.ARTIFACT)[:] = [AssignedHash(self._text(operation["hash"]))]
 
     def _track_files(self, path: str, operation: Operation) -> None:
-        tracked = [
-            Tracked(_string(source), target, self._working_directory)
-            for source, target in operation["entries"]
-        ]
+        where, at = self._working_directory, self._record.at
+        tracked = [Tracked(_string(source), target, where, at) for source, target in operation["entries"]]
         self._state.changes(path, AttributeType.ARTIFACT).extend(tracked)
 
     def _path(self, parts: list[str]) -> str:

@@ -91,12 +91,14 @@ class Neptune3Replay:
     def __init__(self, state: State) -> None:
         self._state = state
         self._runs: list[Any] = []
+        self._folder, self._at = 0, 0.0
 
     def apply(self, folder: int, row: Row) -> None:
         """Apply one operation; what cannot be understood of it is reported and left out."""
+        self._folder, self._at = folder, row.at / 1000
         try:
             if row.operation_type == _UPDATE:
-                self._update(folder, wire.UpdateRunSnapshot.FromString(row.operation))
+                self._update(wire.UpdateRunSnapshot.FromString(row.operation))
             elif row.operation_type == _CREATE:
                 self._runs.append(wire.Run.FromString(row.operation))
             else:
@@ -136,18 +138,18 @@ class Neptune3Replay:
         elif path not in self._state.attributes:
             self._state.problems.add(path, AttributeType.DATETIME, _BEYOND)
 
-    def _update(self, folder: int, update: Any) -> None:
+    def _update(self, update: Any) -> None:
         # Every access of a message or map makes an object: this is what most of the time is spent on.
         if update.append:
-            self._append(folder, update)
+            self._append(update)
         if update.assign:
             for path, value in update.assign.items():
-                self._assign(folder, path, value)
+                self._assign(path, value)
         if update.modify_sets:
             for path, change in update.modify_sets.items():
                 self._modify_set(path, change)
 
-    def _append(self, folder: int, update: Any) -> None:
+    def _append(self, update: Any) -> None:
         stamp, recorded, points = update.timestamp, update.step, update.append
         time = from_nanos(stamp.seconds, stamp.nanos)
         if time is None:
@@ -178,10 +180,10 @@ class Neptune3Replay:
                 continue
             series = state.series(path, attribute_type)
             if series is not None:
-                point, size = _point(folder, kind, value)
+                point, size = self._point(kind, value)
                 series.add(_next_step(series) if step is None else step, time, point, size)
 
-    def _assign(self, folder: int, path: str, value: Any) -> None:
+    def _assign(self, path: str, value: Any) -> None:
         kind = value.WhichOneof("kind")
         attribute_type = _ASSIGNED.get(kind)
         if attribute_type is None:
@@ -196,7 +198,7 @@ class Neptune3Replay:
         elif kind == "string_set":
             found = set(value.string_set.values)
         elif kind == "file_ref":
-            found = FileReference(folder, DESTINATION, value.file_ref.path)
+            found = self._file(value.file_ref)
         self._state.assign(path, attribute_type, found)
 
     def _modify_set(self, path: str, change: Any) -> None:
@@ -210,25 +212,28 @@ class Neptune3Replay:
             elif what == wire.REMOVE:
                 strings.discard(value)
 
+    def _point(self, kind: str, value: Any) -> tuple[object, int]:
+        """The value as `Series.add` takes it, and the bytes that it keeps."""
+        if kind == "string":
+            return value.string, 60 + 2 * len(value.string)
+        if kind == "file_ref":
+            reference = self._file(value.file_ref).encode()
+            return reference, 60 + len(reference)
+        histogram = value.histogram
+        edges = array("d", histogram.bin_edges)
+        if histogram.WhichOneof("kind") == "densities":
+            values, kind = array("d", histogram.densities.values), "DENSITY"
+        else:
+            values, kind = array("d", map(float, histogram.counts.values)), "COUNTING"
+        return (kind, edges, values), 8 * (len(edges) + len(values))
+
+    def _file(self, logged: Any) -> FileReference:
+        at, size = self._at, logged.size_bytes
+        return FileReference(self._folder, DESTINATION, logged.path, at=at, size=size)
+
     def _report_kind(self, path: str, kind: str | None, how: str) -> None:
         what = "of an unknown kind" if kind is None else f"of the kind {kind}"
         self._state.problems.add(path, None, f"values {what} were {how} and not read", permanent=False)
-
-
-def _point(folder: int, kind: str, value: Any) -> tuple[object, int]:
-    """The value as `Series.add` takes it, and the bytes that it keeps."""
-    if kind == "string":
-        return value.string, 60 + 2 * len(value.string)
-    if kind == "file_ref":
-        reference = FileReference(folder, DESTINATION, value.file_ref.path).encode()
-        return reference, 60 + len(reference)
-    histogram = value.histogram
-    edges = array("d", histogram.bin_edges)
-    if histogram.WhichOneof("kind") == "densities":
-        values, kind = array("d", histogram.densities.values), "DENSITY"
-    else:
-        values, kind = array("d", map(float, histogram.counts.values)), "COUNTING"
-    return (kind, edges, values), 8 * (len(edges) + len(values))
 
 
 def _next_step(series: Any) -> float:

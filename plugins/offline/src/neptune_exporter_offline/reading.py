@@ -65,7 +65,7 @@ def read_run(
         state = State(request, spill, problems)
         replay = _replay2 if folders[0].client == 2 else _replay3
         requests = replay(key, folders, state)
-        store = FileStore(key, files, folders, requests, read_paths=read_paths)
+        store = FileStore(key, files, folders, requests, problems, read_paths=read_paths)
         delivery = _Delivery(key, state, store, problems)
         yield from problems.take_failures(key)
         yield from delivery.parameters()
@@ -202,12 +202,15 @@ class _Delivery:
                 return store_file_set(path, attribute.value, self._store, report)
             if attribute.type is AttributeType.ARTIFACT:
                 return store_artifact(path, attribute.value, self._store, report)
-            return self._store.store(path, attribute.value)
+            return self._store.store(path, attribute.value, report)
         except Unreadable as problem:
             report(problem)
             return None
 
     def _file_series(self, path: str, series: Series) -> Iterator[RunRows]:
+        def report(problem: Unreadable) -> None:
+            self._problems.add(path, series.type, str(problem), permanent=problem.permanent)
+
         seen: Counter[Decimal | float] = Counter()
         for batch in series.batches():
             for start in range(0, batch.num_rows, _FILES_PER_BATCH):
@@ -219,7 +222,8 @@ class _Delivery:
                 for row, reference in enumerate(piece.column("value").to_pylist()):
                     step = steps[row]
                     try:
-                        file = self._store.store(path, FileReference.decode(reference), step, seen[step])
+                        found = FileReference.decode(reference)
+                        file = self._store.store(path, found, report, step, seen[step])
                     except Unreadable as problem:
                         message = f"step {step:f}".rstrip("0").rstrip(".") + f": {problem}"
                         self._problems.add(path, series.type, message, permanent=problem.permanent)
