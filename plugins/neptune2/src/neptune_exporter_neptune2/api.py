@@ -34,7 +34,7 @@ Params = Mapping[str, "str | int"]
 _T = TypeVar("_T")
 _CHUNK = 1 << 18
 _INTERNAL_ERRORS = 5
-"""So many answers with 500 to one request are final."""
+"""So many answers with 500, or of an unknown form, to one request are final."""
 _EXPIRED = "AUTHORIZATION_TOKEN_EXPIRED"
 """`errorType` of a 401 that a new access token cures (neptune.internal.backends.swagger_client_wrapper)."""
 
@@ -54,6 +54,14 @@ class StoppedError(SourceError):
 
 class InternalError(TransientError):
     """HTTP 500: passes seldom, and often is about damaged data."""
+
+    status = 500
+
+
+class FormError(InternalError):
+    """JSON of another form than was expected: mostly what this server always answers."""
+
+    status = 200
 
 
 class Api:
@@ -86,7 +94,7 @@ class Api:
 
         Args:
             read: Takes from the JSON what is wanted. Whatever it cannot read (KeyError, TypeError,
-                ValueError, AttributeError) is asked for again.
+                ValueError, AttributeError) is asked for again, a few times.
 
         Raises:
             AuthenticationError: the token was refused.
@@ -114,7 +122,7 @@ class Api:
             except InternalError as error:
                 faults += 1
                 if faults >= _INTERNAL_ERRORS:
-                    raise RefusedError(f"{error}, {faults} times", 500, faults) from None
+                    raise RefusedError(f"{error}, {faults} times", error.status, faults) from None
                 raise
 
         try:
@@ -133,7 +141,7 @@ class Api:
             return read(parsed(content))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             place = path.removeprefix("/api/")
-            raise TransientError(f"the server's answer to {place} cannot be read: {error!r:.100}") from None
+            raise FormError(f"the server's answer to {place} cannot be read: {error!r:.100}") from None
 
     def open(self, url: str, params: Params | None = None, *, offset: int = 0) -> Opened:
         """A content to download from a byte on, once: `receive` tries again."""

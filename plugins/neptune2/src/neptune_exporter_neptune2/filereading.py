@@ -135,14 +135,19 @@ class FileReader:
         self._captions += captions.flush()
 
     def _listed_images(self, attribute: Attribute) -> Iterator[Image]:
-        api = self.downloads.api
+        api, without_step = self.downloads.api, 0
         try:
-            yield from images.told(api, attribute)
+            for image in images.told(api, attribute):
+                without_step += not image.has_step
+                yield image
         except images.Untold:
             self.notes.append(
                 f"{attribute.path}: the server does not tell its steps and times; the step is the index"
             )
             yield from images.counted(api, attribute, self.downloads.of(attribute))
+        if without_step:
+            what = f"the server does not tell the step of {without_step:,} images; it is the index"
+            self.notes.append(f"{attribute.path}: {what}")
 
     def _image(self, attribute: Attribute, image: Image) -> Rows:
         try:

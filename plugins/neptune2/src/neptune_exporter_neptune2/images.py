@@ -24,6 +24,8 @@ class Image:
     """Milliseconds since 1970."""
     name: str = ""
     description: str = ""
+    has_step: bool = True
+    """False: the server does not tell it, and the index stands for it."""
 
 
 class Untold(Exception):  # noqa: N818 - not an error
@@ -84,4 +86,13 @@ def _page(start: int, answer: Any) -> tuple[list[Image], int]:
 def _image(index: int, point: Any) -> Image:
     time, value = point.get("timestampMillis"), (point.get("y") or {}).get("imageValue") or {}
     name, description = (clean(str(value.get(field) or "")) for field in ("name", "description"))
-    return Image(index, float(point["x"]), None if time is None else int(time), name, description)
+    step = point.get("x")  # the API does not promise it
+    has_step = step is not None
+    return Image(
+        index,
+        float(step if has_step else index),
+        None if time is None else int(time),
+        name,
+        description,
+        has_step,
+    )

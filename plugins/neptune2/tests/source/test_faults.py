@@ -102,6 +102,17 @@ def test_one_attribute_that_fails_for_good_costs_itself(
     assert len(export.rows("SAN-2", "m1")) == 2
 
 
+def test_an_answer_of_another_form_is_asked_for_just_a_few_times(
+    serve: Serve, export: Exporter, project: FakeProject
+) -> None:
+    server = serve(project)
+    server.fail(Fault(SERIES, status=200, body=b"{}", times=10**6, where=on_attribute("m1")))
+    failures = export(server, settings={"retry_seconds": 300}).failures
+    assert {f.attribute_path for f in failures} == {"m1"}
+    assert [f.attempts for f in failures] == [5, 5]
+    assert failures[0].message.endswith("cannot be read: KeyError('values'), 5 times")
+
+
 def test_a_page_that_lacks_points_is_a_failure(serve: Serve, export: Exporter, project: FakeProject) -> None:
     server = serve(project)
     body = b'{"totalItemCount": 5, "values": [{"timestampMillis": 1, "step": 0, "value": 1}]}'

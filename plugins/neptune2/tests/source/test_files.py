@@ -227,6 +227,26 @@ def test_without_channels_the_index_is_the_step_and_that_is_noted(
     assert any("the step is the index" in note for note in export.notes("SAN-1"))
 
 
+def test_images_without_a_step_have_their_index(serve: Serve, export: Exporter, project: FakeProject) -> None:
+    """The API promises only `timestampMillis` and `y` of a point."""
+    project.add_run({"i": ImageSeries(tuple(Image(b"%d" % n, 5.0 + n) for n in range(3)))})
+    server = serve(project)
+    points: list[dict[str, object]] = [{"timestampMillis": 1000 + n, "y": {}} for n in range(3)]
+    points[1]["x"] = 6.5
+    points[2]["x"] = None
+    body = json.dumps({"totalItemCount": 3, "values": points}).encode()
+    server.fail(Fault("/channels/", status=200, body=body, times=99))
+    assert export(server).complete
+    rows = export.rows("SAN-1", "i")
+    assert [(float(row["step"]), export.content("SAN-1", row)) for row in rows] == [
+        (0.0, b"0"),
+        (2.0, b"2"),
+        (6.5, b"1"),
+    ]
+    assert all("timestamp" in row for row in rows)
+    assert export.notes("SAN-1") == ("i: the server does not tell the step of 2 images; it is the index",)
+
+
 def test_one_image_that_fails_is_named(serve: Serve, export: Exporter, project: FakeProject) -> None:
     project.add_run({"i": ImageSeries(tuple(Image(b"%d" % n, float(n)) for n in range(4)))})
     server = serve(project)
