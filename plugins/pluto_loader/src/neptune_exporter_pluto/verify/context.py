@@ -84,7 +84,7 @@ class Check:
             path: The attribute whose losses count; what was dropped of it is expected beside the rest.
         """
         if expected == found:
-            if path is not None and self.lost(path, LossCode):
+            if path is not None and self.lost(path, tuple(LossCode)):
                 return self.line(item, Verdict.LOST, expected + self.lost(path, DROPPED), found)
             return self.line(item, Verdict.EQUAL, expected, found)
         return self.line(item, Verdict.MISSING if found < expected else Verdict.EXTRA, expected, found)
