@@ -133,7 +133,7 @@ def test_verify_tells_that_another_export_was_loaded(make_sink: MakeSink) -> Non
 def test_a_changed_prefix_begins_an_unfinished_load_anew(
     server: RehearsalServer, make_sink: MakeSink
 ) -> None:
-    server.fail(Fault("/ingest/data", status=422, body=b"refused"))
+    server.fail(Fault("/logName/add", status=400))
     with pytest.raises(SinkError):
         load(make_sink(LoadOptions(name_prefix="old-")), everything())
     loaded = load(make_sink(LoadOptions(name_prefix="new-")), everything())
