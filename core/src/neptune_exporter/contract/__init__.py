@@ -63,6 +63,7 @@ from neptune_exporter.contract.specs import (
     SourceCapabilities,
     SourceSpec,
 )
+from neptune_exporter.contract.text import clean
 from neptune_exporter.contract.transfer import Body, WrongSizeError, receive
 from neptune_exporter.contract.turn import turn
 from neptune_exporter.hookspecs import hookimpl
@@ -129,6 +130,7 @@ __all__ = [
     "Verdict",
     "WrongSizeError",
     "chunked",
+    "clean",
     "failpoint",
     "hookimpl",
     "pause",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from neptune_exporter.contract import SourceError
+from neptune_exporter.contract import SourceError, clean
 from neptune_exporter_neptune2.api import LEADERBOARD, Api, RefusedError
-from neptune_exporter_neptune2.values import Attribute, clean
+from neptune_exporter_neptune2.values import Attribute
 
 _PAGE = 1000
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from neptune_exporter.contract import clean
 from neptune_exporter.model import AttributeType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -86,15 +87,6 @@ def number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError(f"{value!r} is no number")
     return float(value)
-
-
-def clean(text: str) -> str:
-    """The text with U+FFFD in place of each half of a surrogate pair, which UTF-8 cannot hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def milliseconds(text: str) -> int:

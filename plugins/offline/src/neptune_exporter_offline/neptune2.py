@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from neptune_exporter.contract import clean
 from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter_offline.files import BY_PATH, COPY, INLINE, FileReference, base_name
 from neptune_exporter_offline.filesets import AssignedHash, Removal, Tracked, Upload
@@ -12,7 +13,6 @@ from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.oplog import Record
 from neptune_exporter_offline.series import Series
 from neptune_exporter_offline.state import State
-from neptune_exporter_offline.text import clean
 from neptune_exporter_offline.times import NO_TIME, from_seconds, to_datetime
 
 Operation = dict[str, Any]

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from neptune_exporter.contract import UsageError
+from neptune_exporter.contract import UsageError, clean
 from neptune_exporter_offline import oplog
 from neptune_exporter_offline.folders import DATABASE, Folder, describe_database, describe_log
-from neptune_exporter_offline.text import clean, shown
+from neptune_exporter_offline.text import shown
 
 _DATA = ".neptune"
 """What a client calls its own folder."""
