@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from neptune_exporter.contract import (
     failpoint,
 )
 from neptune_exporter.dataset import Dataset, RowsError, RunWriter
+from neptune_exporter.jobs.failing import internal_error
 from neptune_exporter.jobs.planning import RunPlan
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from neptune_exporter.jobs.progress import Progress
-
-_log = logging.getLogger(__name__)
 
 FAILPOINTS = ("export.rows-written", "export.before-publish", "export.run-published")
 
@@ -122,7 +120,7 @@ def run_unit(
     except (NeptuneExporterError, ImportError):
         raise
     except Exception as error:  # noqa: BLE001 - one value that nobody foresaw must not stop all runs behind it
-        message = _internal_error(error)
+        message = internal_error(unit.source, error)
         if len(group.unread) > 1:
             alone = group.unread
         else:
@@ -132,13 +130,6 @@ def run_unit(
     for plan in alone:  # which of them it is, only reading them one by one tells
         group.result.add(run_unit(replace(unit, plans=(plan,)), progress, stop))
     return group.result
-
-
-def _internal_error(error: Exception) -> str:
-    """What a person reads of an error that nobody foresaw, while it is handled; the traceback is for -v."""
-    message = redact(" ".join(f"internal error: {type(error).__name__}: {error}".split()))
-    _log.info("%s", message, exc_info=True)
-    return message
 
 
 @dataclass
@@ -207,7 +198,7 @@ class _Group:
         except OSError as error:
             raise DatasetError(f"{key} cannot be written: {error}") from error
         except Exception as error:  # noqa: BLE001 - one value that nobody foresaw must not stop all runs behind it
-            self._lose(key, _internal_error(error))
+            self._lose(key, internal_error(key, error))
 
     def _lose(self, key: RunKey, message: str) -> None:
         """The run stays unpublished and is read again next time."""

@@ -15,6 +15,10 @@ def why_failed(run: RunKey, error: Exception) -> str:
     """One line for a person. The traceback of what is no error of ours goes to the log."""
     if isinstance(error, NeptuneExporterError):
         return str(error)
-    _log.info("%s: internal error", run, exc_info=error)
-    text = " ".join(str(error).split())
-    return redact(f"internal error: {type(error).__name__}: {text} (run with -v for the traceback)")
+    return f"{internal_error(run, error)} (run with -v for the traceback)"
+
+
+def internal_error(what: object, error: Exception) -> str:
+    """One line for an error that nobody foresaw. Its traceback goes to the log, with what it is about."""
+    _log.info("%s: internal error", what, exc_info=error)
+    return redact(" ".join(f"internal error: {type(error).__name__}: {error}".split()))
