@@ -25,6 +25,13 @@ _PIECE_BYTES = 1 << 20
 _RESERVED_KEYS = frozenset({SECTION, "__proto__", "constructor", "prototype", ""})
 
 
+def section_of(details: Mapping[str, Any]) -> dict[str, Any]:
+    """The loader's section of a run's config, from the run's details; empty if it has none."""
+    config = details.get("config")
+    section = config.get(SECTION) if isinstance(config, dict) else None
+    return section if isinstance(section, dict) else {}
+
+
 def escaped(text: str) -> str:
     """A text as between the quotes of a JSON string: any text so written can be stored, and read back."""
     return orjson.dumps(text.encode("utf-8", "replace").decode())[1:-1].decode()

@@ -74,9 +74,8 @@ class Creation:
                 # ended ones.
                 api.set_status(created.run_id, self.facts.status, self.facts.ended)
                 lifecycle.describe(api, created.run_id, self.facts, self._section(now))
-                if (
-                    "forkedFromRunId" in details
-                ):  # it was created before a kill, and this request forked nothing
+                # Created before a kill: this request forked nothing.
+                if "forkedFromRunId" in details:
                     made = Fork.of(details)
                     sent = made and (sent or made)
                 self.journal.note("run", run_id=created.run_id, url=created.url, **fork_record(sent))

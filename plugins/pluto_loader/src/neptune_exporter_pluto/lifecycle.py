@@ -12,7 +12,7 @@ import orjson
 
 from neptune_exporter.contract import SinkError, pause
 from neptune_exporter_pluto.api import CreatedRun, PlutoApi
-from neptune_exporter_pluto.config import SECTION, escaped, pieces
+from neptune_exporter_pluto.config import SECTION, escaped, pieces, section_of
 from neptune_exporter_pluto.facts import MAX_TAGS, RunFacts
 from neptune_exporter_pluto.state import Fork
 from neptune_exporter_pluto.transport import RefusedError
@@ -36,7 +36,7 @@ class Found:
 
     @classmethod
     def of(cls, details: Mapping[str, Any]) -> Found:
-        section = _section(details)
+        section = section_of(details)
         load = section.get("load")
         load = load if isinstance(load, dict) else {}
         return cls(
@@ -149,9 +149,3 @@ def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
     api.set_tags(run_id, [*tags, SUPERSEDED_TAG])
     if details["status"] not in ("COMPLETED", "FAILED", "TERMINATED", "CANCELLED"):
         api.set_status(run_id, "CANCELLED", int(time.time() * 1000))
-
-
-def _section(details: Mapping[str, Any]) -> dict[str, Any]:
-    config = details.get("config")
-    section = config.get(SECTION) if isinstance(config, dict) else None
-    return section if isinstance(section, dict) else {}

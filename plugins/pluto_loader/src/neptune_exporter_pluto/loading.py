@@ -19,7 +19,7 @@ import orjson
 
 from neptune_exporter.contract import ExportedRun, LoadedRun, Loss, failpoint
 from neptune_exporter_pluto import lifecycle, metrics
-from neptune_exporter_pluto.config import SECTION, escaped
+from neptune_exporter_pluto.config import SECTION, escaped, section_of
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
@@ -234,10 +234,7 @@ class RunLoad:
 
 def told_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Losses that a run's config tells: those that reading the rows again does not show."""
-    found: Any = details.get("config")
-    for key in (SECTION, "losses"):
-        found = found.get(key) if isinstance(found, dict) else None
-    for loss in found or []:
+    for loss in section_of(details).get("losses", []):
         yield {**loss, "attribute_path": orjson.loads(f'"{loss["attribute_path"]}"')}
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from neptune_exporter.contract import DatasetError, ExportedRun
 from neptune_exporter.model import SERIES_TYPES, RunKey
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.config import section_of
 from neptune_exporter_pluto.names import digest
 from neptune_exporter_pluto.session import Session
 from neptune_exporter_pluto.steps import STEP_COLUMNS, Multiplier, StepSurvey
@@ -22,10 +22,7 @@ _log = logging.getLogger(__name__)
 
 def recorded_multiplier(details: Mapping[str, Any]) -> Multiplier:
     """The multiplier that a run's config in Pluto tells."""
-    config = details.get("config")
-    section = config.get(SECTION) if isinstance(config, dict) else None
-    text = section.get("step_multiplier", "1") if isinstance(section, dict) else "1"
-    return Multiplier.of(Decimal(str(text)))
+    return Multiplier.of(Decimal(str(section_of(details).get("step_multiplier", "1"))))
 
 
 def find_multipliers(

@@ -14,7 +14,7 @@ from neptune_exporter.contract import LoadOptions
 from neptune_exporter.model import RunKey
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.cachefile import DEFAULT_NAME, OWNERS_NAME, LineOwners, LoadedCache
-from neptune_exporter_pluto.config import SECTION, escaped
+from neptune_exporter_pluto.config import escaped, section_of
 from neptune_exporter_pluto.names import digest, printable, shortened
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.settings import MAX_NAME, PlutoSettings
@@ -70,9 +70,8 @@ class ContentOptions:
     @classmethod
     def read(cls, details: Mapping[str, Any], otherwise: ContentOptions) -> ContentOptions:
         """What a run's config tells; `otherwise` where it tells nothing."""
-        found = details.get("config")
-        for key in (SECTION, "load", "options"):
-            found = found.get(key) if isinstance(found, dict) else None
+        load = section_of(details).get("load")
+        found = load.get("options") if isinstance(load, dict) else None
         return cls.of_record(found) if isinstance(found, dict) else otherwise
 
     @classmethod
