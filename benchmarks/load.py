@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ class Compared:
     shape: old_layout.Shape = old_layout.STANDARD
     latency: float = 0.0
     """Seconds that the server waits with every answer."""
+    processes: Sequence[int] = (1,)
+    """How many the loader is run with, in turn. Together they use as many connections as one."""
 
 
 _LONG = old_layout.Shape(steps=80_000, lines=8_000, histograms=400, files=200)
@@ -73,7 +76,7 @@ COMPARED = {
     "standard": Compared("standard, 4 runs"),
     "latency": Compared("standard, 50 ms latency", latency=0.05),
     "one": Compared("as much in one run", 1, _LONG),
-    "many": Compared("as much in 1,000 runs", 1_000, _SMALL),
+    "many": Compared("as much in 1,000 runs", 1_000, _SMALL, processes=(1, 2)),
 }
 
 
@@ -111,7 +114,7 @@ def counting_server() -> Iterator[Server]:
         process.stdin.close()
 
 
-def load(server: Server, folder: Path, workers: int = 2) -> tuple[float, LoadResult]:
+def load(server: Server, folder: Path, processes: int = 1) -> tuple[float, LoadResult]:
     """Seconds and result of a whole load, from making the sink to closing it.
 
     Each goes into a project of its own: in one where the runs are, the loader would find
@@ -131,7 +134,7 @@ def load(server: Server, folder: Path, workers: int = 2) -> tuple[float, LoadRes
             file_chunk_sleep=0.0,
         )
         options = LoadJobOptions(
-            folder / "data", folder / "files", load=LoadOptions(), workers=workers, verify=False
+            folder / "data", folder / "files", load=LoadOptions(), processes=processes, verify=False
         )
         started = time.perf_counter()
         result = load_runs(SPEC, settings, options, NoProgress())
@@ -217,10 +220,10 @@ class Cost:
 
 
 def cost_of(server: Server, work: Callable[[], object]) -> Cost:
-    wall, client, of_server = time.perf_counter(), time.process_time(), server.processor_seconds()
+    wall, client, of_server = time.perf_counter(), sum(os.times()[:4]), server.processor_seconds()
     work()
     return Cost(
-        time.perf_counter() - wall, time.process_time() - client, server.processor_seconds() - of_server
+        time.perf_counter() - wall, sum(os.times()[:4]) - client, server.processor_seconds() - of_server
     )
 
 
@@ -240,8 +243,10 @@ def compare(compared: Compared, folder: Path, rounds: int) -> None:
         work: dict[str, Callable[[], object]] = {
             "ingest": lambda: send_all(ingest),
             "all": lambda: send_all(sent),
-            "loader": lambda: load(server, folder),
         }
+        loaders = {f"loader, {n} process{'es' * (n > 1)}": n for n in compared.processes}
+        for name, processes in loaders.items():
+            work[name] = partial(load, server, folder, processes)
         costs: dict[str, list[Cost]] = {name: [] for name in work}
         for _ in range(rounds):
             for name, each in work.items():
@@ -249,15 +254,18 @@ def compare(compared: Compared, folder: Path, rounds: int) -> None:
     median_of = {name: median(of_name) for name, of_name in costs.items()}
     size = sum(len(each.content) for each in ingest)
     print(f"{compared.label}: {points:,} points, {size / points:.1f} bytes each, {len(sent):,} requests")
-    labels = {"ingest": "limit, points and rows only", "all": "limit, every request", "loader": "loader"}
+    labels = {"ingest": "limit, points and rows only", "all": "limit, every request"}
     for name, cost in median_of.items():
         print(
-            f"  {labels[name]:28} {cost.wall:7.2f} s {points / cost.wall:>11,.0f} points/s   "
+            f"  {labels.get(name, name):28} {cost.wall:7.2f} s {points / cost.wall:>11,.0f} points/s   "
             f"processor: client {cost.client:6.2f} s, server {cost.server:6.2f} s"
         )
-    loader = median_of["loader"].wall
-    ratios = [f"{median_of[name].wall / loader:.2f} of {labels[name]}" for name in ("ingest", "all")]
-    print(f"  the loader reaches {', '.join(ratios)}")
+    for loader in loaders:
+        ratios = [
+            f"{median_of[name].wall / median_of[loader].wall:.2f} of {limit}"
+            for name, limit in labels.items()
+        ]
+        print(f"  the {loader}: {', '.join(ratios)}")
 
 
 def growth(longest: int) -> None:

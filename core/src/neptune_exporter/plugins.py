@@ -36,9 +36,10 @@ RESERVED_FLAGS = frozenset(
         *("--exporter", "--loader", "--reporter", "--project-ids", "--data-path", "--files-path", "--runs"),
         *("--models", "--runs-query", "--models-query", "--attributes", "--classes", "--exclude"),
         *("--include-archived-runs", "--include-archived-models", "--include-metric-previews"),
-        *("--modified-since", "--modified-until", "--force", "--workers", "--dry-run", "--json"),
-        *("--workspace", "--project-pattern", "--project-exclude-pattern", "--error-report-file"),
-        *("--name-prefix", "--step-multiplier", "--no-verify", "--loss-report", "--full", "--output"),
+        *("--modified-since", "--modified-until", "--force", "--workers", "--processes"),
+        *("--dry-run", "--json", "--workspace", "--project-pattern", "--project-exclude-pattern"),
+        *("--error-report-file", "--name-prefix", "--step-multiplier", "--no-verify", "--loss-report"),
+        *("--full", "--output"),
     }
 )
 """Options of the commands themselves: a setting of a plugin cannot have one of them for its flag."""

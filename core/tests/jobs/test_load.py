@@ -237,3 +237,12 @@ def test_verify_against_a_sink_that_cannot_read_back_is_a_usage_error(tmp_path: 
     options = LoadJobOptions(tmp_path / "data", tmp_path / "files")
     with pytest.raises(UsageError, match="cannot read back"):
         verify_sink(spec, NoSettings(), options, full=True, progress=NoProgress())
+
+
+def test_a_loader_that_does_not_say_how_loads_in_one_process_only(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a"), run_of("b")])
+    sink = MemorySink()
+    with pytest.raises(UsageError, match="the loader memory loads in one process only"):
+        load(sink, tmp_path, processes=2)
+    assert sink.closed and not sink.loads
+    assert len(load(MemorySink(), tmp_path, processes=1).loaded) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
+from neptune_exporter_pluto import cachefile
 from neptune_exporter_pluto.cachefile import LineOwners, LoadedCache
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.rehearsal import RehearsalServer
@@ -241,20 +243,58 @@ def test_a_list_that_others_change_is_read_anew(tmp_path: Path) -> None:
     assert "c::d" not in cache
 
 
+class _Counted:
+    """A file of which it is counted how many bytes are read."""
+
+    def __init__(self, file: Any, reads: list[int]) -> None:
+        self._file, self._reads = file, reads
+
+    def __enter__(self) -> _Counted:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._file.read(size)
+        self._reads.append(len(data))
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
 def test_many_runs_do_not_read_the_list_again_and_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    reads = []
-    original = Path.read_text
+    reads: list[int] = []
+    original = Path.open
 
-    def counted(self: Path, *args: object, **options: object) -> str:
-        reads.append(self)
-        return original(self, *args, **options)  # type: ignore[arg-type]
+    def counted(self: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
+        file = original(self, mode, *args, **options)
+        return _Counted(file, reads) if mode == "rb" else file
 
-    monkeypatch.setattr(Path, "read_text", counted)
-    cache, owners = LoadedCache(tmp_path / "list"), LineOwners(tmp_path / "owners")
-    for number in range(50):
+    monkeypatch.setattr(Path, "open", counted)
+    monkeypatch.setattr(cachefile, "_COMPARED", 64)
+    made = [
+        (LoadedCache(tmp_path / "list"), LineOwners(tmp_path / "owners")) for _ in range(processes)
+    ]  # as each process has its own
+    for number in range(300):
+        cache, owners = made[number % processes]
         assert f"a::{number}" not in cache
         assert owners.claim(f"a::{number}", TARGET, str(number))
         cache.add(f"a::{number}")
-    assert len(reads) <= 2
+    written = (tmp_path / "list").stat().st_size + (tmp_path / "owners").stat().st_size
+    assert sum(reads) <= 3 * written + 600 * 64
+    for cache, owners in made:
+        assert all(f"a::{number}" in cache for number in range(300))
+        assert not owners.claim("a::7", TARGET, "8")
+
+
+def test_a_list_that_was_changed_and_has_grown_is_read_anew(tmp_path: Path) -> None:
+    cache = LoadedCache(tmp_path / "list")
+    write(cache.path, "a::b", "c::d")
+    assert "a::b" in cache
+    write(cache.path, "c::d", "e::f", "g::h")
+    assert "a::b" not in cache and "g::h" in cache

@@ -47,6 +47,13 @@ if TYPE_CHECKING:
     help="For targets that take whole steps only: multiply by this, exactly. Default: the loader finds one.",
 )
 @opt.workers(2, "runs")
+@opt.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Spread the workers over so many processes: for many small runs, with several cores.",
+)
 @opt.option("--no-verify", is_flag=True, help="Do not compare counts with the target at the end.")
 @opt.dry_run
 @opt.report_file(
@@ -66,6 +73,7 @@ def load(
     name_prefix: str,
     step_multiplier: Decimal | None,
     workers: int,
+    processes: int,
     no_verify: bool,
     dry_run: bool,
     loss_report: Path | None,
@@ -93,6 +101,7 @@ def load(
         runs=RunSelection(patterns=patterns, ids=ids),
         load=LoadOptions(name_prefix, step_multiplier, state.verbose > 0),
         workers=workers,
+        processes=processes,
         dry_run=dry_run,
         verify=not no_verify,
     )

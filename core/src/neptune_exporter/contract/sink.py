@@ -79,6 +79,16 @@ class Sink(ABC):
             SinkError: the project cannot be loaded. Nothing has been sent.
         """
 
+    def hand_over(self, run: RunKey) -> str:
+        """What `prepare` found for a run, for `take_over` of the sink in the process that loads it.
+
+        Asked for only where `SinkSpec.divided` allows several processes.
+        """
+        return ""
+
+    def take_over(self, run: RunKey, found: str) -> None:  # noqa: B027 - optional
+        """Load a run as if `prepare` had found this for it, before `load` is called with it."""
+
     @abstractmethod
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         """Bring one run into the target, once: what an interrupted load left is completed, not repeated.

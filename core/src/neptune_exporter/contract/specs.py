@@ -92,6 +92,10 @@ class SinkSpec:
     settings: type = NoSettings
     capabilities: SinkCapabilities = SinkCapabilities()
     api_version: int = API_VERSION
+    divided: Callable[[Any, int], Any] | None = None
+    """The settings for each of so many processes that load side by side, so that together they ask no
+    more of the target than one alone; raises UsageError where that cannot be. None: one process only.
+    """
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,6 +196,10 @@ class Dataset:
                 if run.key == key:
                     return run
         return next((run for run in self.runs(key.project_id) if run.key == key), None)
+
+    def run_at(self, place: Place, part_names: Sequence[str]) -> StoredRun:
+        """A complete run of which it is known where it lies: one that `runs` gave to another process."""
+        return self._stored(Found(place, tuple(part_names), self.data.size(place.receipt) is not None, False))
 
     def _stored(self, found: Found) -> StoredRun:
         receipt, problems = found.read_receipt(self.data)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 
 from neptune_exporter.contract import NeptuneExporterError
-from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
 
 _log = logging.getLogger(__name__)
 
 
-def why_failed(run: RunKey, error: Exception) -> str:
+def why_failed(what: object, error: Exception) -> str:
     """One line for a person. The traceback of what is no error of ours goes to the log."""
     if isinstance(error, NeptuneExporterError):
         return str(error)
-    return f"{internal_error(run, error)} (run with -v for the traceback)"
+    return f"{internal_error(what, error)} (run with -v for the traceback)"
 
 
 def internal_error(what: object, error: Exception) -> str:

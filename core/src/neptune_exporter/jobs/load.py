@@ -27,6 +27,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.failing import why_failed
+from neptune_exporter.jobs.processes import in_processes
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import parents_first, select_runs
 from neptune_exporter.jobs.waiting import first_done
@@ -49,6 +50,8 @@ class LoadJobOptions:
     runs: RunSelection = RunSelection()
     load: LoadOptions = LoadOptions()
     workers: int = 2
+    processes: int = 1
+    """How many processes the workers are spread over."""
     dry_run: bool = False
     verify: bool = True
     """End with a comparison of counts, where the sink can read back."""
@@ -122,6 +125,10 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
         return result
     sink = spec.factory(settings, options.load)
     try:
+        processes = min(options.processes, len(runs))
+        if processes > 1:
+            options = replace(options, workers=max(options.workers, processes))
+            sink = in_processes(sink, spec, settings, options.load, dataset, processes, options.workers)
         for project_id, project_runs in _by_project(runs).items():
             _Load(spec, sink, options, progress, result).load(project_id, project_runs)
         if options.verify and spec.capabilities.verifies:

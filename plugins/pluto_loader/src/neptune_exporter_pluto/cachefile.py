@@ -23,32 +23,37 @@ DEFAULT_NAME = ".pluto_upload_cache.txt"
 OWNERS_NAME = "cache-lines.jsonl"
 
 
+_COMPARED = 4096
+
+
 class _Appended:
-    """A text file that is appended to and, whenever somebody else has changed it, read anew."""
+    """A text file that is appended to. What others append is read too; after any other change, all of it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = threading.RLock()
         self._seen: tuple[int, int, int] | None = None
         self._lines: dict[str, None] = {}
+        self._size = 0
+        """Bytes that `_lines` are of."""
+        self._end = b""
+        """The last of them. Where a file that has grown still has them, it was only appended to."""
 
     def lines(self) -> dict[str, None]:
         """All lines, in order, as the file holds them now. A missing file is an empty one."""
         with self.lock:
             now = self._signature()
             if now is None:
-                self._lines = {}
+                self._forget()
             elif now != self._seen:
-                text = self.path.read_text("utf-8", "replace")
-                self._lines = dict.fromkeys(line.strip() for line in text.split("\n") if line.strip())
+                self._read(now[0])
             self._seen = now
             return self._lines
 
     def append(self, line: str) -> None:
         """Add a line, on disk when this returns."""
         with self.lock:
-            known = self.lines()
-            expected = self._seen[0] if self._seen is not None else 0
+            self.lines()
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
                 data = line.encode() + b"\n"
@@ -57,10 +62,32 @@ class _Appended:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            known[line] = None
             now = self._signature()
-            # Whoever else has appended meanwhile must be read, so the file does not count as seen then.
-            self._seen = now if now is not None and now[0] == expected + len(data) else None
+            if now is not None and now[0] == self._size + len(data):
+                self._seen = now
+                self._take(data)
+                self._lines[line] = None
+            else:
+                self._seen = None  # whoever else has appended meanwhile must be read, and may have been first
+
+    def _read(self, size: int) -> None:
+        with self.path.open("rb") as file:
+            file.seek(self._size - len(self._end))
+            grown = size > self._size and self._end.endswith(b"\n")
+            if not grown or file.read(len(self._end)) != self._end:
+                self._forget()
+                file.seek(0)
+            data = file.read(size - self._size)
+        text = data.decode("utf-8", "replace")
+        self._lines |= dict.fromkeys(line.strip() for line in text.split("\n") if line.strip())
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        self._size += len(data)
+        self._end = (self._end + data)[-_COMPARED:]
+
+    def _forget(self) -> None:
+        self._lines, self._size, self._end = {}, 0, b""
 
     def _signature(self) -> tuple[int, int, int] | None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from neptune_exporter.contract import LoadOptions, Sink, SinkCapabilities, SinkSpec, hookimpl
-from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_pluto.settings import PlutoSettings, divided
 
 CAPABILITIES = SinkCapabilities(
     negative_steps=False,
@@ -41,5 +41,6 @@ def neptune_exporter_sinks() -> Iterable[SinkSpec]:
             factory=make_sink,
             settings=PlutoSettings,
             capabilities=CAPABILITIES,
+            divided=divided,
         )
     ]

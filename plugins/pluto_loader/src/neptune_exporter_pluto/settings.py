@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neptune_exporter.contract import Secret, UsageError, setting
@@ -103,6 +103,26 @@ class PlutoSettings:
             raise UsageError(
                 f"a Pluto of your own needs both PLUTO_URL_API and PLUTO_URL_INGEST: {missing} is missing"
             )
+
+
+def divided(settings: PlutoSettings, processes: int) -> PlutoSettings:
+    """The settings for each of several processes, which share the connections.
+
+    Raises:
+        UsageError: there are fewer connections than processes, or it is a rehearsal.
+    """
+    if settings.rehearse:
+        raise UsageError("--processes: a rehearsal loads in one process only")
+    if settings.connections < processes:
+        raise UsageError(
+            f"--processes {processes}: each takes a connection at least, and --pluto-connections is "
+            f"{settings.connections}"
+        )
+    return replace(
+        settings,
+        connections=settings.connections // processes,
+        file_connections=max(1, settings.file_connections // processes),
+    )
 
 
 def check_project_name(name: str) -> None:

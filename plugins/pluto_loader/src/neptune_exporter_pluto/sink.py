@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from neptune_exporter.contract import (
@@ -20,6 +21,7 @@ from neptune_exporter.contract import (
     SinkError,
     failpoint,
 )
+from neptune_exporter.model import RunKey
 from neptune_exporter_pluto import lifecycle, metrics, verify
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.cachefile import cache_line
@@ -124,6 +126,14 @@ class PlutoSink(Sink):
 
     def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:
         self._session.multipliers |= find_multipliers(self._session, project_id, runs)
+
+    def hand_over(self, run: RunKey) -> str:
+        multiplier = self._session.multipliers.get(run)
+        return "" if multiplier is None else str(multiplier)
+
+    def take_over(self, run: RunKey, found: str) -> None:
+        if found:
+            self._session.multipliers[run] = Multiplier.of(Decimal(found))
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         target = self._session.target(run.key.project_id)

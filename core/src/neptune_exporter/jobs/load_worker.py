@@ -1,0 +1,154 @@
+"""A process that loads runs for another one, which tells it on standard input which. See `messages`.
+
+It ends with that other process, however that ends: at the end of its input. Whatever
+is under way then is left as a kill would leave it, for the next load to go on with.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+from neptune_exporter.contract import LoadedRun, NeptuneExporterError, Sink, SinkError
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset.layout import Place
+from neptune_exporter.interruption import end_waits
+from neptune_exporter.jobs.failing import why_failed
+from neptune_exporter.jobs.messages import (
+    Message,
+    error_message,
+    key_of,
+    loaded_message,
+    loaded_of,
+    options_of,
+    settings_of,
+)
+from neptune_exporter.plugins import PluginRegistry
+from neptune_exporter.redaction import redact
+
+
+class _Answers:
+    """The way back. Lines of several threads do not mix."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        with self._lock:
+            self._out.write(json.dumps(message) + "\n")
+            self._out.flush()
+
+
+class _LogToParent(logging.Handler):
+    def __init__(self, answers: _Answers) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._answers.send({"log": [record.levelno, record.name, redact(self.format(record))]})
+
+
+class _Worker:
+    def __init__(self, answers: _Answers, setup: Message) -> None:
+        spec = PluginRegistry.discover().sink(setup["sink"])
+        settings = settings_of(spec.name, spec.settings, setup["settings"])
+        self._sink: Sink = spec.factory(settings, options_of(setup["options"]))
+        self._dataset = Dataset(Path(setup["data_path"]), Path(setup["files_path"]))
+        self._answers = answers
+        self._executor = ThreadPoolExecutor(setup["threads"])
+        self._under_way = 0
+        self._counting = threading.Lock()
+
+    @property
+    def is_idle(self) -> bool:
+        with self._counting:
+            return not self._under_way
+
+    def take(self, message: Message) -> None:
+        """Do what a message asks for."""
+        if "interrupt" in message:
+            self._sink.interrupt()
+            end_waits()
+        elif "report" in message:
+            self._answers.send({"id": message["id"], "report": dict(self._sink.closing_report())})
+        else:
+            with self._counting:
+                self._under_way += 1
+            self._executor.submit(self._load, message)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._sink.close()
+
+    def _load(self, message: Message) -> None:
+        key = key_of(message["run"])
+        try:
+            answer: Message = {"loaded": loaded_message(self._loaded(message))}
+        except NeptuneExporterError as error:
+            answer = error_message(error)
+        except Exception as error:  # noqa: BLE001 - one run must not cost the others
+            answer = error_message(SinkError(why_failed(key, error)))
+        except KeyboardInterrupt:
+            answer = error_message(SinkError("not loaded: the job was interrupted"))
+        with self._counting:
+            self._under_way -= 1
+        self._answers.send({"id": message["id"], **answer})
+
+    def _loaded(self, message: Message) -> LoadedRun:
+        key, (folder, stem) = key_of(message["run"]), message["place"]
+        run = self._dataset.run_at(Place(folder, stem), message["parts"])
+        if run.key != key or not run.complete:
+            raise SinkError("its parts have changed since the load began: load again")
+        self._sink.take_over(key, message["found"])
+        parent = message["parent"]
+        return self._sink.load(run, parent and loaded_of(parent))
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    # Signals of a terminal reach all processes of a job: whoever started this one tells what they mean.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    answers = _Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)  # what libraries print is no answer
+    lines = sys.stdin
+    first = lines.readline()
+    if not first:
+        return
+    setup: Message = json.loads(first)
+    logging.basicConfig(level=setup["level"], handlers=[_LogToParent(answers)], format="%(message)s")
+    logging.captureWarnings(True)
+    worker = _started(lambda: _Worker(answers, setup), setup["sink"], answers)
+    if worker is None:
+        return
+    answers.send({"id": 0, "ready": True})
+    for line in lines:
+        worker.take(json.loads(line))
+    if not worker.is_idle:
+        os._exit(1)  # nobody waits for what is under way: as if killed
+    worker.close()
+
+
+def _started(make: Callable[[], Any], name: str, answers: _Answers) -> _Worker | None:
+    try:
+        worker: _Worker = make()
+    except NeptuneExporterError as error:
+        answers.send({"id": 0, **error_message(error)})
+    except Exception as error:  # noqa: BLE001 - told by whoever started this process
+        answers.send({"id": 0, **error_message(SinkError(why_failed(name, error)))})
+    else:
+        return worker
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""`--processes`: several load what one would, and whichever of them ends, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.contract import LoadedRun, LoadOptions, Loss, Secret, UsageError
+from neptune_exporter.jobs import messages
+from neptune_exporter.model import RunKey, SysAttribute
+from neptune_exporter.testing.commands import CommandLine
+from neptune_exporter.testing.runs import SampleRun, float_series, parameter
+from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.settings import PlutoSettings, divided
+
+from .datasets import export
+from .test_commands import LOAD, VERIFY, loaded, standard
+
+TWO = ("--processes", "2")
+PROJECT = "acme/forks"
+
+
+def family(folder: Path) -> None:
+    """Eight runs: every other one is a fork of the one before it, one has fractional and negative steps."""
+    runs = []
+    for number in range(8):
+        run = SampleRun(
+            RunKey(PROJECT, f"RUN-{number}"),
+            (float_series("loss", [(step, step / 7) for step in range(20)]),),
+        )
+        if number % 2:
+            fork = (
+                parameter(SysAttribute.FORK_PARENT, f"RUN-{number - 1}"),
+                parameter(SysAttribute.FORK_STEP, 9),
+            )
+            run = dataclasses.replace(run, attributes=(*run.attributes, *fork))
+        runs.append(run)
+    odd = SampleRun(RunKey(PROJECT, "RUN-8"), (float_series("loss", [(-1, 1.0), (0.5, 2.0), (1, 3.0)]),))
+    export(folder, *runs, odd)
+
+
+def test_several_processes_load_what_one_would(command_line: CommandLine, server: RehearsalServer) -> None:
+    family(command_line.folder)
+    done = command_line.run(*LOAD, *TWO, "-j", "4", "--json", expect=3)
+    told = json.loads(done.output)
+    assert sorted(each["run"]["run_id"] for each in told["loaded"]) == [f"RUN-{n}" for n in range(9)]
+    assert told["counts"]["points"] == 8 * 20 + 2
+    assert [(loss["reason"], loss["run"]["run_id"], loss["count"]) for loss in told["losses"]] == [
+        ("negative-step", "RUN-8", 1)
+    ]
+    runs = {run.config[SECTION]["run_id"]: run for run in loaded(server)}
+    # A process sees only some of the runs; the multiplier is that of all of them.
+    assert {run.config[SECTION]["step_multiplier"] for run in runs.values()} == {"10"}
+    for number in range(0, 8, 2):
+        child, parent = runs[f"RUN-{number + 1}"], runs[f"RUN-{number}"]
+        assert (child.parent, child.fork_step) == (parent, 90)
+    command_line.run(*VERIFY)
+    again = command_line.run(*LOAD, *TWO, expect=3)
+    assert again.output.splitlines()[0] == "0 runs loaded, 9 were there already"
+    assert len(server.runs.by_id) == 9
+
+
+@pytest.mark.parametrize("point", ["pluto.run-created", "pluto.data-sent", "pluto.run-listed"])
+def test_a_process_that_is_killed_costs_its_runs_until_the_next_load(
+    command_line: CommandLine, server: RehearsalServer, point: str
+) -> None:
+    standard(command_line.folder, runs=3)
+    done = command_line.run(*LOAD, *TWO, expect=1, NEPTUNE_EXPORTER_FAILPOINT=point)
+    ends = re.findall(r"  \S+(RUN-\d): the process that loaded it ended by signal 9: load again", done.output)
+    assert sorted(ends) == ["RUN-1", "RUN-2", "RUN-3"]
+    command_line.run(*LOAD, *TWO, "--pluto-visible-within", "0.5")
+    assert len(loaded(server)) == 3
+    command_line.run(*VERIFY)
+
+
+def test_processes_end_with_the_one_that_started_them(
+    command_line: CommandLine, server: RehearsalServer
+) -> None:
+    standard(command_line.folder, runs=4)
+    command_line.run_until_killed("load.run-loaded", *LOAD, *TWO)
+    for _ in range(100):  # the moment that it takes them to notice
+        done = command_line.run(*LOAD, *TWO, "--pluto-visible-within", "0.5", expect=None)
+        if "another process" not in done.output:
+            break
+    assert done.exit_code == 0, done.output
+    assert len(loaded(server)) == 4
+    command_line.run(*VERIFY)
+
+
+def test_ctrl_c_ends_all_processes_soon(command_line: CommandLine, server: RehearsalServer) -> None:
+    standard(command_line.folder, runs=4)
+    server.latency = 0.5
+    done = command_line.run_until_interrupted(
+        lambda: any(r.path.startswith("/ingest/") for r in server.requests), *LOAD, *TWO
+    )
+    made = len(server.requests)
+    server.latency = 0.0
+    assert done.exit_code == 130
+    assert "interrupted; run the same command again to go on" in done.output.splitlines()
+    assert "Traceback" not in done.output
+    assert made < 30, "they went on with their runs"
+    command_line.run(*LOAD, *TWO)
+    assert len(loaded(server)) == len(server.runs.by_id) == 4
+    command_line.run(*VERIFY)
+
+
+def test_a_key_that_expires_half_way_ends_the_load_with_one_line(
+    command_line: CommandLine, server: RehearsalServer
+) -> None:
+    standard(command_line.folder, runs=4)
+    server.settings.key_requests = 9
+    done = command_line.run(*LOAD, *TWO, expect=1)
+    (line,) = done.output.splitlines()
+    assert line.startswith("error: ") and "Is the API key right" in line
+    server.settings.key_requests = None
+    command_line.run(*LOAD, *TWO)
+    command_line.run(*VERIFY)
+
+
+def test_what_other_processes_say_is_said_once_and_here(
+    command_line: CommandLine, server: RehearsalServer
+) -> None:
+    standard(command_line.folder, runs=2)
+    command_line.run(*LOAD)
+    done = command_line.run(*LOAD, *TWO, "--name-prefix", "old ")
+    assert done.output.count("1 run stays as loaded then, with --name-prefix '' instead of 'old '") == 2
+    (command_line.folder / ".pluto_upload_cache.txt").write_text("")
+    done = command_line.run(*LOAD, *TWO)
+    assert "2 runs loaded" in done.output.splitlines()
+    assert len(loaded(server)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--processes", "3", "--pluto-connections", "2"), "--pluto-connections is 2"),
+        ((*TWO, "--pluto-rehearse"), "a rehearsal loads in one process only"),
+    ],
+)
+def test_what_cannot_be_divided_is_a_usage_error(
+    command_line: CommandLine, options: tuple[str, ...], why: str
+) -> None:
+    standard(command_line.folder, runs=3)
+    assert why in command_line.run(*LOAD, *options, expect=2).output
+
+
+def test_processes_share_the_connections_of_one() -> None:
+    each = divided(PlutoSettings(connections=5, file_connections=8), 2)
+    assert (each.connections, each.file_connections) == (2, 4)
+    with pytest.raises(UsageError):
+        divided(PlutoSettings(connections=1), 2)
+
+
+def test_what_processes_tell_each_other_says_the_same_at_the_other_end() -> None:
+    def sent(message: messages.Message) -> messages.Message:
+        received: messages.Message = json.loads(json.dumps(message))
+        return received
+
+    settings = PlutoSettings(
+        api_key=Secret("mlps_secret"), base_dir=Path("state"), file_chunk_sleep=0.25, rehearse=True
+    )
+    message = sent(messages.settings_message("pluto", settings))
+    assert messages.settings_of("pluto", PlutoSettings, message) == settings
+    options = LoadOptions("näme \udc80", Decimal("0.10"), True)
+    assert messages.options_of(sent(messages.options_message(options))) == options
+    key = RunKey("acme/x", "a\udc80b")
+    run = LoadedRun("7", None, False, {"points": 3}, (Loss(key, "r", "m", 2, "path", True),))
+    assert messages.loaded_of(sent(messages.loaded_message(run))) == run
