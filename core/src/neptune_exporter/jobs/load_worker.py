@@ -15,13 +15,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from neptune_exporter.contract import LoadedRun, NeptuneExporterError, Sink, SinkError
+from neptune_exporter.contract import LoadedRun, Sink, SinkError
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.dataset.layout import Place
 from neptune_exporter.interruption import end_waits
-from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.messages import (
     Message,
     error_message,
@@ -29,6 +28,7 @@ from neptune_exporter.jobs.messages import (
     loaded_message,
     loaded_of,
     options_of,
+    report_message,
     settings_of,
 )
 from neptune_exporter.plugins import PluginRegistry
@@ -78,26 +78,26 @@ class _Worker:
         if "interrupt" in message:
             self._sink.interrupt()
             end_waits()
-        elif "report" in message:
-            self._answers.send({"id": message["id"], "report": dict(self._sink.closing_report())})
-        else:
-            with self._counting:
-                self._under_way += 1
-            self._executor.submit(self._load, message)
+            return
+        with self._counting:
+            self._under_way += 1
+        self._executor.submit(self._answer, message)
 
     def close(self) -> None:
         self._executor.shutdown()
         self._sink.close()
 
-    def _load(self, message: Message) -> None:
-        key = key_of(message["run"])
+    def _answer(self, message: Message) -> None:
+        """Always: who asked waits for it."""
+        answer: Message
         try:
-            answer: Message = {"loaded": loaded_message(self._loaded(message))}
-        except NeptuneExporterError as error:
-            answer = error_message(error)
+            if "report" in message:
+                answer = {"report": report_message(self._sink.closing_report())}
+            else:
+                answer = {"loaded": loaded_message(self._loaded(message))}
         except Exception as error:  # noqa: BLE001 - one run must not cost the others
-            answer = error_message(SinkError(why_failed(key, error)))
-        except KeyboardInterrupt:
+            answer = error_message(error, key_of(message["run"]) if "run" in message else "the report")
+        except (KeyboardInterrupt, SystemExit):
             answer = error_message(SinkError("not loaded: the job was interrupted"))
         with self._counting:
             self._under_way -= 1
@@ -120,8 +120,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     answers = _Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # what libraries print is no answer
-    lines = sys.stdin
-    first = lines.readline()
+    first = sys.stdin.readline()
     if not first:
         return
     setup: Message = json.loads(first)
@@ -131,23 +130,19 @@ def main() -> None:
     if worker is None:
         return
     answers.send({"id": 0, "ready": True})
-    for line in lines:
+    for line in sys.stdin:
         worker.take(json.loads(line))
     if not worker.is_idle:
         os._exit(1)  # nobody waits for what is under way: as if killed
     worker.close()
 
 
-def _started(make: Callable[[], Any], name: str, answers: _Answers) -> _Worker | None:
+def _started(make: Callable[[], _Worker], name: str, answers: _Answers) -> _Worker | None:
     try:
-        worker: _Worker = make()
-    except NeptuneExporterError as error:
-        answers.send({"id": 0, **error_message(error)})
+        return make()
     except Exception as error:  # noqa: BLE001 - told by whoever started this process
-        answers.send({"id": 0, **error_message(SinkError(why_failed(name, error)))})
-    else:
-        return worker
-    return None
+        answers.send({"id": 0, **error_message(error, name)})
+        return None
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     to a worker                               its answer
     {sink, settings, options, …}              {id: 0, ready: true}
-    {id, load: {run, place, parts}, …}        {id, loaded: {…}}
+    {id, run, place, parts, found, parent}    {id, loaded: {…}}
     {id, report: true}                        {id, report: {…}}
     {interrupt: true}                         none
 
@@ -32,6 +32,7 @@ from neptune_exporter.contract import (
     UnsafePathError,
     UsageError,
 )
+from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.model import RunKey, RunKind
 
 Message: TypeAlias = "Mapping[str, Any]"
@@ -96,8 +97,10 @@ def key_of(message: Message) -> RunKey:
 
 
 def loaded_message(loaded: LoadedRun) -> Message:
-    losses = [{**asdict(loss), "run": key_message(loss.run)} for loss in loaded.losses]
-    return {**vars(loaded), "counts": dict(loaded.counts), "losses": losses}
+    losses = [
+        {**vars(loss), "run": key_message(loss.run), "count": int(loss.count)} for loss in loaded.losses
+    ]
+    return {**vars(loaded), "counts": report_message(loaded.counts), "losses": losses}
 
 
 def loaded_of(message: Message) -> LoadedRun:
@@ -106,10 +109,15 @@ def loaded_of(message: Message) -> LoadedRun:
     return LoadedRun(**{**message, "losses": losses})
 
 
-def error_message(error: NeptuneExporterError) -> Message:
-    """An error by the nearest kind that the contract names."""
+def report_message(report: Mapping[str, str | int]) -> Message:
+    """Numbers may be those of a library, which are none of JSON's."""
+    return {label: value if isinstance(value, str) else int(value) for label, value in report.items()}
+
+
+def error_message(error: Exception, what: object = "") -> Message:
+    """An error, by the nearest kind that the contract names; one that nobody foresaw is a `SinkError`."""
     kind = next((k.__name__ for k in type(error).__mro__ if k.__name__ in _ERRORS), SinkError.__name__)
-    return {"error": kind, "message": str(error)}
+    return {"error": kind, "message": why_failed(what, error)}
 
 
 def error_of(message: Message) -> NeptuneExporterError:

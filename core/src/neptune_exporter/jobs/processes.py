@@ -127,6 +127,8 @@ class _ProcessSink(Sink):
         asked = [worker.ask({"report": True}) for worker in self._workers if not worker.ended]
         for answer in asked:
             first_done([answer])
+            if isinstance(answer.exception(), SinkError):
+                continue  # it has ended, and what was loaded is loaded
             for label, value in answer.result()["report"].items():
                 report[label] = _joined(report[label], value) if label in report else value
         return report
@@ -151,14 +153,7 @@ class _Worker:
     """One process. Its answers are read by a thread, as they come."""
 
     def __init__(self, setup: Message) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", _MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # A module in the folder that a person happens to be in must not take the place of another.
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
-            encoding="utf-8",
-        )
+        self._process = _started()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._started: Future[Message] = Future()
@@ -243,6 +238,20 @@ class _Worker:
             self._waiting.clear()
         for answer in waiting:
             answer.set_exception(self._end)
+
+
+def _started() -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", _MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # A module in the folder that a person happens to be in must not take the place of another.
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+            encoding="utf-8",
+        )
+    except OSError as error:
+        raise SinkError(f"no process to load in can be started: {error.strerror}") from error
 
 
 def _ended(code: int) -> SinkError:
