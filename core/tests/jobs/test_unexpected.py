@@ -114,3 +114,31 @@ def test_a_module_that_is_not_there_ends_the_export(tmp_path: Path) -> None:
 
     with pytest.raises(ModuleNotFoundError):
         export(Missing(RUNS), tmp_path)
+
+
+class OddListing(MemorySource):
+    """Has a project whose runs cannot be listed to the end, in a way that nobody foresaw."""
+
+    def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        for number, run in enumerate(super().runs(project_id, selection)):
+            if project_id == "acme/odd" and number == 1:
+                raise KeyError(f"nobody foresaw {SECRET}")
+            yield run
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_project_that_cannot_be_listed_costs_that_project(tmp_path: Path, dry_run: bool) -> None:
+    remember(SECRET)
+    projects = ("acme/first", "acme/odd", "acme/last")
+    runs = [SampleRun(RunKey(p, f"RUN-{n}"), (parameter("lr", 0.1),)) for p in projects for n in range(2)]
+    options = ExportOptions(projects, tmp_path / "data", tmp_path / "files", dry_run=dry_run)
+    result = export_runs(memory_source_spec(OddListing(runs)), None, options, NoProgress())
+    assert result.failed and not result.complete
+    errors = {project.project_id: project.error for project in result.projects}
+    told = "internal error: KeyError: 'nobody foresaw ***' (run with -v for the traceback)"
+    assert errors == {"acme/first": None, "acme/odd": told, "acme/last": None}
+    exported = [str(planned.key) for planned in result.planned] or [
+        str(run.key) for run in Dataset(tmp_path / "data", tmp_path / "files").runs()
+    ]
+    wanted = ["acme/first:RUN-0", "acme/first:RUN-1", "acme/last:RUN-0", "acme/last:RUN-1", "acme/odd:RUN-0"]
+    assert sorted(exported) == wanted

@@ -13,7 +13,6 @@ from pathlib import Path
 from neptune_exporter.contract import (
     AttributeFailure,
     AttributeSelection,
-    AuthenticationError,
     NeptuneExporterError,
     RunSelection,
     Source,
@@ -24,6 +23,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset, Recovery
 from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, open_source, run_unit
+from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.waiting import first_done
@@ -62,9 +62,19 @@ class ProjectResult:
     failed_at: datetime | None = None
     """When `error` happened."""
 
-    def fail(self, error: SourceError) -> None:
-        """Its runs cannot be listed or read any further."""
-        self.error, self.failed_at = str(error), datetime.now(timezone.utc)
+    def fail(self, error: Exception) -> str:
+        """Its runs cannot be listed or read any further. One project must not cost the others.
+
+        Returns:
+            What is told of it.
+
+        Raises:
+            NeptuneExporterError, ImportError: the error, where it is one that ends the job.
+        """
+        if isinstance(error, (NeptuneExporterError, ImportError)) and not isinstance(error, SourceError):
+            raise error
+        self.error, self.failed_at = why_failed(self.project_id, error), datetime.now(timezone.utc)
+        return self.error
 
 
 @dataclass
@@ -181,7 +191,7 @@ def _plan_project(
             project.listed += 1
             project.up_to_date += plan.planned.action is Action.UP_TO_DATE
             result.planned.append(plan.planned)
-    except SourceError as error:
+    except Exception as error:  # noqa: BLE001 - judged there
         project.fail(error)
 
 
@@ -227,9 +237,7 @@ class _Project:
                     self._stop.set()
                     executor.shutdown(wait=True, cancel_futures=True)
                     raise
-        except AuthenticationError:
-            raise
-        except SourceError as error:
+        except Exception as error:  # noqa: BLE001 - judged there
             self._failed(error)
         finally:
             self._progress.finish()
@@ -241,13 +249,12 @@ class _Project:
         runs: list[SourceRun] = []
         try:
             runs.extend(self._source.runs(self._project_id, self._options.runs))
-        except SourceError as error:
+        except Exception as error:  # noqa: BLE001 - judged there
             self._failed(error)
         return runs
 
-    def _failed(self, error: SourceError) -> None:
-        self._project.fail(error)
-        self._progress.message(f"{self._project_id}: {error}")
+    def _failed(self, error: Exception) -> None:
+        self._progress.message(f"{self._project_id}: {self._project.fail(error)}")
 
     def _run_units(self, executor: Executor, runs: Sequence[SourceRun]) -> None:
         running: set[Future[GroupResult]] = set()
