@@ -43,8 +43,11 @@ def assert_whole(data: Path, files: Path) -> None:
 
 
 def assert_refused(data: Path, files: Path, message: str) -> None:
+    def look(data: Path, files: Path) -> None:
+        Dataset(data, files).check_files_folder()
+
     before = contents(files)
-    for attempt in (export, export_parameters):
+    for attempt in (look, export, export_parameters):
         with pytest.raises(UsageError, match=message):
             attempt(data, files)
     assert contents(files) == before

@@ -70,10 +70,22 @@ class Dataset:
         """
         with contextlib.ExitStack() as held:
             held.enter_context(lock.held(self.data_path / LOCK, str(self.data_path)))
-            if self.files_path.resolve() != self.data_path.resolve():
+            if self._has_folder_for_files:
                 held.enter_context(lock.held(self.files_path / LOCK, str(self.files_path)))
-                owner.claim(self.data, self.file_storage, lambda: next(self.runs(), None) is not None)
+                owner.claim(self.data, self.file_storage, self._holds_runs)
             yield
+
+    def check_files_folder(self) -> None:
+        """Raise UsageError if `lock` would because of whose the files are. Writes nothing."""
+        if self._has_folder_for_files:
+            owner.check(self.data, self.file_storage, self._holds_runs)
+
+    @property
+    def _has_folder_for_files(self) -> bool:
+        return self.files_path.resolve() != self.data_path.resolve()
+
+    def _holds_runs(self) -> bool:
+        return next(self.runs(), None) is not None
 
     def recover(self) -> Recovery:
         """Finish interrupted publications and delete temporaries that we abandoned. Call it under `lock`."""

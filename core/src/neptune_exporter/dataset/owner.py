@@ -31,12 +31,22 @@ class _Mark:
 
 
 def claim(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> None:
-    """Note that the files are those of this data folder. Call it with both locked.
+    """Note that the files are those of this data folder. Call it with both locked; raises as `check` does."""
+    own = check(data, files, holds_runs)
+    _write(data, own)
+    _write(files, _Mark(own.id, _way(files.root.resolve(), data.root.resolve())))
+
+
+def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mark:
+    """See whether the files can be those of this data folder. Writes nothing.
 
     Args:
         data: The data folder.
         files: The files folder.
         holds_runs: Whether there is any run in the data folder, whoever exported it.
+
+    Returns:
+        What the data folder says of itself, or should.
 
     Raises:
         UsageError: they are, or may be, another dataset's.
@@ -58,9 +68,7 @@ def claim(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> None
         if not mine:
             text, marker = _NOBODYS if owner == here else _ANOTHERS, files.describe(OWNER)
             raise UsageError(text.format(files=files.root, data=data.root, owner=owner, marker=marker))
-    own = own or _Mark(mark.id if mark else uuid.uuid4().hex)
-    _write(data, own)
-    _write(files, _Mark(own.id, _way(there, here)))
+    return own or _Mark(mark.id if mark else uuid.uuid4().hex)
 
 
 _ANOTHERS = (

@@ -128,6 +128,7 @@ def export_runs(
         dataset = Dataset(options.data_path, options.files_path)
         result = ExportResult()
         if options.dry_run:
+            dataset.check_files_folder()
             for project_id in projects:
                 _plan_project(source, dataset, project_id, options, result)
             result.note_unknown(options.runs, {planned.key.run_id for planned in result.planned})
