@@ -75,6 +75,7 @@ class ExportedRun(ABC):
         attributes: Collection[str] | None = None,
         columns: Collection[str] | None = None,
         batch_rows: int = 65_536,
+        encoded: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         """Rows as record batches of `FULL_SCHEMA` (or the named columns of it).
 
@@ -89,6 +90,8 @@ class ExportedRun(ABC):
             attributes: Only these attribute paths.
             columns: Only these columns, in the order of the schema.
             batch_rows: At most this many rows a batch.
+            encoded: `attribute_path` comes as a dictionary array, which spares decoding it. Its
+                dictionary may hold more than this batch has.
 
         Raises:
             DatasetError: a part is damaged or missing; names it.

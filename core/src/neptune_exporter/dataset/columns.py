@@ -9,6 +9,9 @@ from collections.abc import Collection, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+ENCODED = pa.dictionary(pa.int32(), pa.string())
+"""What Parquet gives for texts that are asked for as a dictionary."""
+
 
 def is_in(column: pa.Array, values: Collection[str]) -> pa.Array:
     """Which texts, dictionary-encoded or not, are among some."""
@@ -34,7 +37,11 @@ def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             arrays.append(pa.nulls(len(batch), field.type))
             continue
         column = batch.column(field.name)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        arrays.append(column if column.type == field.type else column.cast(field.type))
+        if column.type != field.type:
+            if pa.types.is_dictionary(column.type):
+                column = column.cast(column.type.value_type)
+            if field.type == ENCODED:
+                column = column.cast(ENCODED.value_type).dictionary_encode()
+            column = column if column.type == field.type else column.cast(field.type)
+        arrays.append(column)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

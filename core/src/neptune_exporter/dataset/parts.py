@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.buffer import cut
-from neptune_exporter.dataset.columns import as_schema, is_in
+from neptune_exporter.dataset.columns import ENCODED, as_schema, is_in
 from neptune_exporter.dataset.encoding import METADATA_KEY
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.model import AttributeType
@@ -46,6 +46,8 @@ class Wanted:
     attributes: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
     """Attribute paths that are not wanted."""
+    encoded: bool = False
+    """Attribute paths as a dictionary array."""
 
     @property
     def value_columns(self) -> Sequence[str]:
@@ -127,7 +129,7 @@ class Part:
         Raises:
             DatasetError: the part is missing or damaged.
         """
-        schema = _schema_of(tuple(wanted.columns))
+        schema = _schema_of(tuple(wanted.columns), wanted.encoded)
         for group in range(self.metadata.num_row_groups):
             if not self.may_hold(group, wanted):
                 continue
@@ -354,8 +356,11 @@ def _part_of(storage: Storage, path: str, stamp: tuple[int, int] | None) -> Part
 
 
 @lru_cache(maxsize=64)
-def _schema_of(names: tuple[str, ...]) -> pa.Schema:
-    return pa.schema([FULL_SCHEMA.field(name) for name in names])
+def _schema_of(names: tuple[str, ...], encoded: bool) -> pa.Schema:
+    fields = {name: FULL_SCHEMA.field(name) for name in names}
+    if encoded and "attribute_path" in fields:
+        fields["attribute_path"] = pa.field("attribute_path", ENCODED)
+    return pa.schema(fields.values())
 
 
 def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:

@@ -214,6 +214,7 @@ class StoredRun(ExportedRun):
         attributes: Collection[str] | None = None,
         columns: Collection[str] | None = None,
         batch_rows: int = 65_536,
+        encoded: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         names = FULL_SCHEMA.names
         if columns is not None:
@@ -225,6 +226,7 @@ class StoredRun(ExportedRun):
             names,
             None if types is None else frozenset(AttributeType(t).value for t in types),
             None if attributes is None else frozenset(attributes),
+            encoded=encoded,
         )
         self._raise_problems()
         for part in self.parts:

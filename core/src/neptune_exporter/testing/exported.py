@@ -156,6 +156,7 @@ class MemoryRun(ExportedRun):
         attributes: Collection[str] | None = None,
         columns: Collection[str] | None = None,
         batch_rows: int = 65_536,
+        encoded: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         table = self._table
         if types is not None:
@@ -166,6 +167,10 @@ class MemoryRun(ExportedRun):
         if columns is not None:
             table = table.select([name for name in FULL_SCHEMA.names if name in columns])
         whole = table.num_rows
+        if encoded and "attribute_path" in table.column_names:
+            index = table.column_names.index("attribute_path")
+            paths = table.column(index).combine_chunks().dictionary_encode()
+            table = table.set_column(index, "attribute_path", paths)
         if self._break_after is not None:
             table = table.slice(0, self._break_after)
         yield from table.combine_chunks().to_batches(max_chunksize=batch_rows)

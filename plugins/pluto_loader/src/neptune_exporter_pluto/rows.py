@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from neptune_exporter.contract import ExportedRun
 from neptune_exporter.model import AttributeType
@@ -77,19 +76,23 @@ def series_rows(
         no_time: The time, in ms since 1970, of rows that have none.
     """
     columns = (*_COMMON, *value_columns)
-    for batch in run.batches(types, columns=columns, batch_rows=batch_rows):
+    for batch in run.batches(types, columns=columns, batch_rows=batch_rows, encoded=True):
         if batch.num_rows == 0:
             continue
-        dictionary = batch.column("attribute_path")
-        if not pa.types.is_dictionary(dictionary.type):
-            dictionary = pc.dictionary_encode(dictionary)
         yield SeriesRows(
             batch,
-            dictionary.dictionary.to_pylist(),
-            np.asarray(dictionary.indices.to_numpy(zero_copy_only=False), np.int32),
+            *_series(batch.column("attribute_path")),
             _times(batch.column("timestamp"), no_time),
             multiplier.whole(batch),
         )
+
+
+def _series(column: pa.DictionaryArray) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """The paths that occur, in the order in which they do, and for each row which of them it is."""
+    occurring = column.indices.unique()
+    numbers = np.empty(len(column.dictionary), np.int32)
+    numbers[occurring.to_numpy()] = np.arange(len(occurring), dtype=np.int32)
+    return column.dictionary.take(occurring).to_pylist(), numbers[column.indices.to_numpy()]
 
 
 def _times(column: pa.Array, no_time: int) -> npt.NDArray[np.int64]:

@@ -204,7 +204,8 @@ def _scaled(values: Int64s, numerator: int, denominator: int) -> tuple[Uint64s, 
     unsigned = values.astype(np.uint64)
     rest = np.zeros(len(values), np.bool_)
     if denominator != 1:
-        whole, left = np.divmod(unsigned, np.uint64(denominator))
+        whole = unsigned // np.uint64(denominator)  # by far faster than divmod, as is a product
+        left = unsigned - whole * np.uint64(denominator)
         # (whole * denominator + left) * numerator // denominator, without leaving 64 bits
         if numerator != 1:
             product = left * np.uint64(numerator)  # below denominator * numerator
