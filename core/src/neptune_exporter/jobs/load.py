@@ -27,7 +27,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.failing import why_failed
-from neptune_exporter.jobs.processes import in_processes
+from neptune_exporter.jobs.processes import divided, in_processes
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import parents_first, select_runs
 from neptune_exporter.jobs.waiting import first_done
@@ -106,7 +106,8 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
 
     Raises:
         AuthenticationError: the credentials were refused.
-        UsageError: a project that was named is not in the dataset, or the folder of files is not there.
+        UsageError: a project that was named is not in the dataset, the folder of files is not there, or
+            this loader does not load in several processes.
         KeyboardInterrupt: the next load goes on with what is not finished.
     """
     dataset = Dataset(options.data_path, options.files_path)
@@ -119,16 +120,17 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             "name it with --files-path"
         )
     result.unmatched.extend(_unmatched(options.runs, runs))
+    processes = max(1, min(options.processes, len(runs)))
+    for_each = divided(spec, settings, processes)
     if options.dry_run:
         for run in runs:
             _plan(run, result)
         return result
     sink = spec.factory(settings, options.load)
     try:
-        processes = min(options.processes, len(runs))
         if processes > 1:
             options = replace(options, workers=max(options.workers, processes))
-            sink = in_processes(sink, spec, settings, options.load, dataset, processes, options.workers)
+            sink = in_processes(sink, spec, for_each, options.load, dataset, processes, options.workers)
         for project_id, project_runs in _by_project(runs).items():
             _Load(spec, sink, options, progress, result).load(project_id, project_runs)
         if options.verify and spec.capabilities.verifies:

@@ -89,19 +89,21 @@ class _Worker:
 
     def _answer(self, message: Message) -> None:
         """Always: who asked waits for it."""
-        answer: Message
         try:
             if "report" in message:
-                answer = {"report": report_message(self._sink.closing_report())}
+                answer = json.dumps({"report": report_message(self._sink.closing_report())})
             else:
-                answer = {"loaded": loaded_message(self._loaded(message))}
+                answer = json.dumps({"loaded": loaded_message(self._loaded(message))})
         except Exception as error:  # noqa: BLE001 - one run must not cost the others
-            answer = error_message(error, key_of(message["run"]) if "run" in message else "the report")
-        except (KeyboardInterrupt, SystemExit):
-            answer = error_message(SinkError("not loaded: the job was interrupted"))
+            what = key_of(message["run"]) if "run" in message else "the report"
+            answer = json.dumps(error_message(error, what))
+        except BaseException as error:  # noqa: BLE001 - of `pause`, and what other languages throw
+            interrupted = isinstance(error, KeyboardInterrupt)
+            why = "the job was interrupted" if interrupted else f"internal error: {type(error).__name__}"
+            answer = json.dumps(error_message(SinkError(f"not loaded: {why}")))
         with self._counting:
             self._under_way -= 1
-        self._answers.send({"id": message["id"], **answer})
+        self._answers.send({"id": message["id"], **json.loads(answer)})
 
     def _loaded(self, message: Message) -> LoadedRun:
         key, (folder, stem) = key_of(message["run"]), message["place"]

@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import json
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -43,6 +42,12 @@ from neptune_exporter.jobs.waiting import first_done
 
 _END_WITHIN = 30.0
 _MODULE = "neptune_exporter.jobs.load_worker"
+# A module in the folder that a person happens to be in must not take the place of another.
+if sys.version_info >= (3, 11):
+    _PROGRAM = ["-P", "-m", _MODULE]
+else:
+    _PROGRAM = ["-c", f"import sys; del sys.path[0]; from {_MODULE} import main; main()"]
+_log = logging.getLogger(__name__)
 
 
 def in_processes(
@@ -56,14 +61,12 @@ def in_processes(
 ) -> Sink:
     """A sink that has `load` done in so many processes, with as many workers in all.
 
-    Raises:
-        UsageError: this loader, or with these settings, loads in one process only.
+    Args:
+        settings: For each of them: see `divided`.
     """
-    if spec.divided is None:
-        raise UsageError(f"--processes: the loader {spec.name} loads in one process only")
     setup = {
         "sink": spec.name,
-        "settings": settings_message(spec.name, spec.divided(settings, processes)),
+        "settings": settings_message(spec.name, settings),
         "options": options_message(options),
         "data_path": str(dataset.data_path),
         "files_path": str(dataset.files_path),
@@ -71,6 +74,19 @@ def in_processes(
         "level": logging.getLogger().getEffectiveLevel(),
     }
     return _ProcessSink(sink, setup, processes)
+
+
+def divided(spec: SinkSpec, settings: object, processes: int) -> object:
+    """The settings for each of several processes.
+
+    Raises:
+        UsageError: this loader, or with these settings, loads in one process only.
+    """
+    if processes == 1:
+        return settings
+    if spec.divided is None:
+        raise UsageError(f"--processes: the loader {spec.name} loads in one process only")
+    return spec.divided(settings, processes)
 
 
 class _ProcessSink(Sink):
@@ -91,6 +107,9 @@ class _ProcessSink(Sink):
 
     def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:
         self._sink.prepare(project_id, runs)
+        for worker in self._workers:  # they have started meanwhile
+            first_done([worker.started])
+            worker.started.result()
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         assert isinstance(run, StoredRun)  # the job loads from a dataset on disk
@@ -117,18 +136,18 @@ class _ProcessSink(Sink):
             workers = list(self._workers)
         self._sink.interrupt()
         for worker in workers:
-            worker.tell({"interrupt": True})
+            worker.interrupt()
 
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
         return self._sink.verify(run, full=full)
 
     def closing_report(self) -> Mapping[str, str | int]:
         report = dict(self._sink.closing_report())
-        asked = [worker.ask({"report": True}) for worker in self._workers if not worker.ended]
+        asked = [worker.ask({"report": True}) for worker in self._workers if worker.is_ready]
         for answer in asked:
             first_done([answer])
-            if isinstance(answer.exception(), SinkError):
-                continue  # it has ended, and what was loaded is loaded
+            if isinstance(answer.exception(), NeptuneExporterError):
+                continue  # what was loaded is loaded
             for label, value in answer.result()["report"].items():
                 report[label] = _joined(report[label], value) if label in report else value
         return report
@@ -138,6 +157,8 @@ class _ProcessSink(Sink):
         self._sink.close()
 
     def _end(self) -> None:
+        for worker in self._workers:
+            worker.close_input()
         for worker in self._workers:
             worker.end()
 
@@ -156,8 +177,9 @@ class _Worker:
         self._process = _started()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._started: Future[Message] = Future()
-        self._waiting: dict[int, Future[Message]] = {0: self._started}
+        self.started: Future[Message] = Future()
+        """Done once it is ready, or cannot start."""
+        self._waiting: dict[int, Future[Message]] = {0: self.started}
         self._end: NeptuneExporterError | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -167,6 +189,10 @@ class _Worker:
     def ended(self) -> bool:
         """Whether it has ended, which nobody asked it to."""
         return self._end is not None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.started.done() and self.started.exception() is None and not self.ended
 
     @property
     def under_way(self) -> int:
@@ -194,12 +220,27 @@ class _Worker:
             stdin.write(json.dumps(message) + "\n")
             stdin.flush()
 
-    def end(self) -> None:
-        """Have it end, and wait for that. What is under way is broken off. Harmless to repeat."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
+    def interrupt(self) -> None:
+        """Let it break off what is under way. One that is starting does not listen, and holds nothing."""
+        if self.started.done():
+            self.tell({"interrupt": True})
+        else:
+            self._process.kill()
+
+    def close_input(self) -> None:
+        """Have it end; what is under way is broken off."""
+        stdin = self._process.stdin
+        assert stdin is not None
         with self._lock, contextlib.suppress(OSError):
             stdin.close()
+        if not self.started.done():
+            self._process.kill()
+
+    def end(self) -> None:
+        """Have it end, and wait for that. Harmless to repeat."""
+        stdout = self._process.stdout
+        assert stdout is not None
+        self.close_input()
         try:
             self._process.wait(_END_WITHIN)
         except subprocess.TimeoutExpired:
@@ -213,6 +254,8 @@ class _Worker:
         try:
             for line in stdout:
                 self._take(json.loads(line))
+        except (ValueError, KeyError) as error:  # it was killed in the middle of a line
+            _log.debug("process %s: %s", self._process.pid, error)
         finally:
             self._process.kill()  # one that is not understood is of no more use
             self._give_up(self._process.wait())
@@ -231,7 +274,7 @@ class _Worker:
 
     def _give_up(self, code: int) -> None:
         """It has ended: nothing that waits for it gets an answer."""
-        refused = self._started.exception() if self._started.done() else None
+        refused = self.started.exception() if self.started.done() else None
         with self._lock:
             self._end = refused if isinstance(refused, NeptuneExporterError) else _ended(code)
             waiting = list(self._waiting.values())
@@ -243,12 +286,12 @@ class _Worker:
 def _started() -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", _MODULE],
+            [sys.executable, *_PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # A module in the folder that a person happens to be in must not take the place of another.
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
             encoding="utf-8",
+            # A terminal's Ctrl-C is for the job: it tells its processes what that means.
+            start_new_session=True,
         )
     except OSError as error:
         raise SinkError(f"no process to load in can be started: {error.strerror}") from error

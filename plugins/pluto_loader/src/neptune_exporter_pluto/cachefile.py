@@ -13,9 +13,11 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import orjson
 
+from neptune_exporter.contract import pause
 from neptune_exporter_pluto.names import digest
 from neptune_exporter_pluto.state import Target
 
@@ -24,18 +26,31 @@ OWNERS_NAME = "cache-lines.jsonl"
 
 
 _COMPARED = 4096
+_WRITTEN_WITHIN = 0.01
+"""Seconds. Who writes a line writes it at once, but on disk it may grow for a moment."""
+
+
+_Signature: TypeAlias = "tuple[int, int, int]"
+"""Size, time of the last change, and inode of a file."""
 
 
 class _Appended:
-    """A text file that is appended to. What others append is read too; after any other change, all of it."""
+    """A text file that is appended to. What others append is read too; after any other change, all of it.
+
+    Not noticed while the file grows: a change of equal length, in the same file, before its last 4,096 bytes.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = threading.RLock()
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: _Signature | None = None
         self._lines: dict[str, None] = {}
+        self.generation = 0
+        """Rises whenever all is read anew: lines may then be others, or in another order."""
+        self._file = 0
+        """The inode that `_lines` were read from."""
         self._size = 0
-        """Bytes that `_lines` are of."""
+        """Bytes that they are of."""
         self._end = b""
         """The last of them. Where a file that has grown still has them, it was only appended to."""
 
@@ -46,7 +61,7 @@ class _Appended:
             if now is None:
                 self._forget()
             elif now != self._seen:
-                self._read(now[0])
+                now = self._read(now)
             self._seen = now
             return self._lines
 
@@ -64,22 +79,36 @@ class _Appended:
                 os.fsync(file.fileno())
             now = self._signature()
             if now is not None and now[0] == self._size + len(data):
-                self._seen = now
+                self._seen, self._file = now, now[2]
                 self._take(data)
                 self._lines[line] = None
             else:
                 self._seen = None  # whoever else has appended meanwhile must be read, and may have been first
 
-    def _read(self, size: int) -> None:
+    def _read(self, now: _Signature) -> _Signature | None:
+        """Read what is new, or all, and whole lines only, as long as the last one may still be written."""
+        while True:
+            self._read_up_to(now)
+            if self._end.endswith(b"\n"):
+                return now
+            pause(_WRITTEN_WITHIN)
+            before, later = now, self._signature()
+            if later is None or later == before:  # edited by hand, and without a line break at its end
+                return later
+            now = later
+
+    def _read_up_to(self, now: _Signature) -> None:
+        size, _, inode = now
         with self.path.open("rb") as file:
             file.seek(self._size - len(self._end))
-            grown = size > self._size and self._end.endswith(b"\n")
+            grown = size > self._size and inode == self._file and self._end.endswith(b"\n")
             if not grown or file.read(len(self._end)) != self._end:
                 self._forget()
                 file.seek(0)
             data = file.read(size - self._size)
         text = data.decode("utf-8", "replace")
         self._lines |= dict.fromkeys(line.strip() for line in text.split("\n") if line.strip())
+        self._file = inode
         self._take(data)
 
     def _take(self, data: bytes) -> None:
@@ -88,8 +117,9 @@ class _Appended:
 
     def _forget(self) -> None:
         self._lines, self._size, self._end = {}, 0, b""
+        self.generation += 1
 
-    def _signature(self) -> tuple[int, int, int] | None:
+    def _signature(self) -> _Signature | None:
         try:
             stat = self.path.stat()
         except FileNotFoundError:
@@ -134,7 +164,7 @@ class LineOwners:
     def __init__(self, path: Path) -> None:
         self._file = _Appended(path)
         self._owners: dict[str, str] = {}
-        self._read = 0
+        self._generation = self._read = 0
 
     def claim(self, line: str, target: Target, run: str) -> bool:
         """Whether the line stands for this run of this target. From now on it does, if it stood for none."""
@@ -146,8 +176,8 @@ class LineOwners:
 
     def _known(self) -> dict[str, str]:
         lines = self._file.lines()
-        if len(lines) < self._read:  # somebody has removed some
-            self._owners, self._read = {}, 0
+        if self._file.generation != self._generation:
+            self._owners, self._read, self._generation = {}, 0, self._file.generation
         new = list(itertools.islice(reversed(lines), len(lines) - self._read))
         for text in reversed(new):
             with suppress(ValueError, KeyError, TypeError):  # cut short by a full disk: it claims nothing

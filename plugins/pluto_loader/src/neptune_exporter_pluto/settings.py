@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,19 +110,25 @@ def divided(settings: PlutoSettings, processes: int) -> PlutoSettings:
     """The settings for each of several processes, which share the connections.
 
     Raises:
-        UsageError: there are fewer connections than processes, or it is a rehearsal.
+        UsageError: there are fewer connections than processes, it is a rehearsal, or this is Windows,
+            where two processes cannot append to one file without losing lines.
     """
+    if os.name == "nt":
+        raise UsageError("--processes: on Windows this loader loads in one process only")
     if settings.rehearse:
         raise UsageError("--processes: a rehearsal loads in one process only")
-    if settings.connections < processes:
-        raise UsageError(
-            f"--processes {processes}: each takes a connection at least, and --pluto-connections is "
-            f"{settings.connections}"
-        )
+    for flag, connections in (
+        ("--pluto-connections", settings.connections),
+        ("--pluto-file-connections", settings.file_connections),
+    ):
+        if connections < processes:
+            raise UsageError(
+                f"--processes {processes}: each takes a connection at least, and {flag} is {connections}"
+            )
     return replace(
         settings,
         connections=settings.connections // processes,
-        file_connections=max(1, settings.file_connections // processes),
+        file_connections=settings.file_connections // processes,
     )
 
 

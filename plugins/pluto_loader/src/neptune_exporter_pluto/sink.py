@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from neptune_exporter.contract import (
@@ -129,11 +128,11 @@ class PlutoSink(Sink):
 
     def hand_over(self, run: RunKey) -> str:
         multiplier = self._session.multipliers.get(run)
-        return "" if multiplier is None else str(multiplier)
+        return "" if multiplier is None else f"{multiplier.numerator}/{multiplier.denominator}"
 
     def take_over(self, run: RunKey, found: str) -> None:
         if found:
-            self._session.multipliers[run] = Multiplier.of(Decimal(found))
+            self._session.multipliers[run] = Multiplier(*map(int, found.split("/")))
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         target = self._session.target(run.key.project_id)
