@@ -228,6 +228,26 @@ def test_of_two_claims_at_once_the_first_in_the_file_counts(
     assert theirs.claim("line", TARGET, "theirs")
 
 
+def test_a_claim_that_is_being_written_is_read_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "owners"
+    assert LineOwners(path).claim("first", TARGET, "mine")
+    owners = LineOwners(path)
+    assert owners.claim("first", TARGET, "mine")
+    record = b'{"line":"second","run":"000000000000"}\n'
+    with path.open("ab") as file:
+        file.write(record[:20])
+
+    def written(seconds: float) -> None:
+        with path.open("ab") as file:
+            file.write(record[20:])
+
+    monkeypatch.setattr(cachefile, "pause", written)
+    assert not owners.claim("second", TARGET, "mine")
+    assert path.read_bytes().count(b"\n") == 2
+
+
 def test_a_list_that_others_change_is_read_anew(tmp_path: Path) -> None:
     cache = LoadedCache(tmp_path / "folder" / "list")
     assert "a::b" not in cache

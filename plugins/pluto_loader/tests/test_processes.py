@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
 from neptune_exporter_pluto.config import SECTION
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.settings import PlutoSettings, divided
 
 from .datasets import export
@@ -108,6 +109,17 @@ def test_ctrl_c_ends_all_processes_soon(command_line: CommandLine, server: Rehea
     command_line.run(*LOAD, *TWO)
     assert len(loaded(server)) == len(server.runs.by_id) == 4
     command_line.run(*VERIFY)
+
+
+def test_ctrl_c_does_not_wait_for_processes_that_are_starting(
+    command_line: CommandLine, server: RehearsalServer
+) -> None:
+    standard(command_line.folder, runs=4)
+    server.fail(faults.stalled(10.0, "slug", times=2, skip=1))  # the first is of the job itself
+    started = time.monotonic()
+    done = command_line.run_until_interrupted(lambda: not server.faults, *LOAD, *TWO)
+    assert done.exit_code == 130 and "Traceback" not in done.output
+    assert time.monotonic() - started < 8, "it waited for them"
 
 
 def test_a_key_that_expires_half_way_ends_the_load_with_one_line(
