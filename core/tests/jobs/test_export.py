@@ -23,7 +23,6 @@ from neptune_exporter.contract import (
     SourceError,
     SourceRun,
     SourceSpec,
-    UsageError,
 )
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.dataset.layout import Place
@@ -34,8 +33,8 @@ from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.testing.corpus import sample_runs, themed_runs
 from neptune_exporter.testing.facts import difference, facts_of_exported, facts_of_run
-from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
-from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter
+from neptune_exporter.testing.memory_source import MemorySource
+from neptune_exporter.testing.runs import SampleRun, float_series, parameter
 
 PARAMETERS_ONLY = AttributeSelection(classes=frozenset({AttributeClass.PARAMETERS}))
 ALL_KINDS = RunSelection(include_archived=True, kinds=frozenset(RunKind))
@@ -340,15 +339,6 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     ]
     assert list(tmp_path.iterdir()) == []
     assert source.reads == []
-
-
-def test_a_dry_run_tells_that_the_files_folder_is_another_datasets(tmp_path: Path) -> None:
-    source = MemorySource([a_run().plus(file("model", b"weights"))])
-    export(source, tmp_path)
-    options = ExportOptions((), tmp_path / "other", tmp_path / "files", dry_run=True)
-    with pytest.raises(UsageError, match="holds the files of the dataset"):
-        export_runs(memory_source_spec(source), None, options, NoProgress())
-    assert not (tmp_path / "other").exists()
 
 
 def test_run_ids_match_whole(tmp_path: Path) -> None:
