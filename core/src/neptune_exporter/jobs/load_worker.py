@@ -43,8 +43,11 @@ class _Answers:
         self._lock = threading.Lock()
 
     def send(self, message: Message) -> None:
+        self.write(json.dumps(message))
+
+    def write(self, line: str) -> None:
         with self._lock:
-            self._out.write(json.dumps(message) + "\n")
+            self._out.write(line + "\n")
             self._out.flush()
 
 
@@ -89,21 +92,24 @@ class _Worker:
 
     def _answer(self, message: Message) -> None:
         """Always: who asked waits for it."""
+        number = {"id": message["id"]}
         try:
-            if "report" in message:
-                answer = json.dumps({"report": report_message(self._sink.closing_report())})
-            else:
-                answer = json.dumps({"loaded": loaded_message(self._loaded(message))})
+            line = json.dumps({**number, **self._done(message)})
         except Exception as error:  # noqa: BLE001 - one run must not cost the others
             what = key_of(message["run"]) if "run" in message else "the report"
-            answer = json.dumps(error_message(error, what))
+            line = json.dumps({**number, **error_message(error, what)})
         except BaseException as error:  # noqa: BLE001 - of `pause`, and what other languages throw
             interrupted = isinstance(error, KeyboardInterrupt)
             why = "the job was interrupted" if interrupted else f"internal error: {type(error).__name__}"
-            answer = json.dumps(error_message(SinkError(f"not loaded: {why}")))
+            line = json.dumps({**number, **error_message(SinkError(f"not loaded: {why}"))})
         with self._counting:
             self._under_way -= 1
-        self._answers.send({"id": message["id"], **json.loads(answer)})
+        self._answers.write(line)
+
+    def _done(self, message: Message) -> Message:
+        if "report" in message:
+            return {"report": report_message(self._sink.closing_report())}
+        return {"loaded": loaded_message(self._loaded(message))}
 
     def _loaded(self, message: Message) -> LoadedRun:
         key, (folder, stem) = key_of(message["run"]), message["place"]

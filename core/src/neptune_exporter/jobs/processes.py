@@ -175,12 +175,14 @@ class _Worker:
 
     def __init__(self, setup: Message) -> None:
         self._process = _started()
+        assert self._process.stdin is not None and self._process.stdout is not None  # they are pipes
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self.started: Future[Message] = Future()
         """Done once it is ready, or cannot start."""
         self._waiting: dict[int, Future[Message]] = {0: self.started}
-        self._end: NeptuneExporterError | None = None
+        self._why_ended: NeptuneExporterError | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.tell(setup)
@@ -188,7 +190,7 @@ class _Worker:
     @property
     def ended(self) -> bool:
         """Whether it has ended, which nobody asked it to."""
-        return self._end is not None
+        return self._why_ended is not None
 
     @property
     def is_ready(self) -> bool:
@@ -205,20 +207,18 @@ class _Worker:
         answer: Future[Message] = Future()
         with self._lock:
             number = next(self._numbers)
-            if self._end is None:
+            if self._why_ended is None:
                 self._waiting[number] = answer
             else:
-                answer.set_exception(self._end)
+                answer.set_exception(self._why_ended)
         self.tell({"id": number, **request})
         return answer
 
     def tell(self, message: Message) -> None:
         """Send what has no answer."""
-        stdin = self._process.stdin
-        assert stdin is not None  # it is a pipe
         with self._lock, contextlib.suppress(OSError, ValueError):  # it has ended: the reader tells that
-            stdin.write(json.dumps(message) + "\n")
-            stdin.flush()
+            self._stdin.write(json.dumps(message) + "\n")
+            self._stdin.flush()
 
     def interrupt(self) -> None:
         """Let it break off what is under way. One that is starting does not listen, and holds nothing."""
@@ -229,30 +229,24 @@ class _Worker:
 
     def close_input(self) -> None:
         """Have it end; what is under way is broken off."""
-        stdin = self._process.stdin
-        assert stdin is not None
         with self._lock, contextlib.suppress(OSError):
-            stdin.close()
+            self._stdin.close()
         if not self.started.done():
             self._process.kill()
 
     def end(self) -> None:
         """Have it end, and wait for that. Harmless to repeat."""
-        stdout = self._process.stdout
-        assert stdout is not None
         self.close_input()
         try:
             self._process.wait(_END_WITHIN)
         except subprocess.TimeoutExpired:
             self._process.kill()
         self._reader.join()
-        stdout.close()
+        self._stdout.close()
 
     def _read(self) -> None:
-        stdout = self._process.stdout
-        assert stdout is not None
         try:
-            for line in stdout:
+            for line in self._stdout:
                 self._take(json.loads(line))
         except (ValueError, KeyError) as error:  # it was killed in the middle of a line
             _log.debug("process %s: %s", self._process.pid, error)
@@ -276,11 +270,11 @@ class _Worker:
         """It has ended: nothing that waits for it gets an answer."""
         refused = self.started.exception() if self.started.done() else None
         with self._lock:
-            self._end = refused if isinstance(refused, NeptuneExporterError) else _ended(code)
+            self._why_ended = refused if isinstance(refused, NeptuneExporterError) else _ended(code)
             waiting = list(self._waiting.values())
             self._waiting.clear()
         for answer in waiting:
-            answer.set_exception(self._end)
+            answer.set_exception(self._why_ended)
 
 
 def _started() -> subprocess.Popen[str]:

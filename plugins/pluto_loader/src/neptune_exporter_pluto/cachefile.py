@@ -24,11 +24,9 @@ from neptune_exporter_pluto.state import Target
 DEFAULT_NAME = ".pluto_upload_cache.txt"
 OWNERS_NAME = "cache-lines.jsonl"
 
-
 _COMPARED = 4096
 _WRITTEN_WITHIN = 0.01
 """Seconds. Who writes a line writes it at once, but on disk it may grow for a moment."""
-
 
 _Signature: TypeAlias = "tuple[int, int, int]"
 """Size, time of the last change, and inode of a file."""
