@@ -127,11 +127,17 @@ class Storage:
             output.write(data)
 
     def move(self, source: str, target: str) -> None:
-        """Rename; what was at the target is replaced."""
+        """Rename; what was at the target is replaced. Folders are made as needed."""
         with self._errors(source, "renamed"):
-            self._fs.create_dir(target.rpartition("/")[0], recursive=True)
-            # pyarrow cannot move onto something that exists on Windows.
-            os.replace(self._at(source), self._at(target))  # noqa: PTH105 - a path object costs more
+            try:
+                self._replace(source, target)
+            except FileNotFoundError:
+                self._fs.create_dir(target.rpartition("/")[0], recursive=True)
+                self._replace(source, target)
+
+    def _replace(self, source: str, target: str) -> None:
+        # pyarrow cannot move onto something that exists on Windows.
+        os.replace(self._at(source), self._at(target))  # noqa: PTH105 - a path object costs more
 
     def delete(self, path: str) -> None:
         with self._errors(path, "deleted"):
@@ -161,11 +167,10 @@ class Storage:
             DatasetError: one of them did not.
         """
         files = list(paths)
-        if len(files) < 2:
-            for path in files:
-                self._sync(path)
-            return
-        list(_syncing().map(self._sync, files))
+        others = _syncing().map(self._sync, files[1:])
+        for path in files[:1]:  # here: waking a thread for it would cost more
+            self._sync(path)
+        list(others)
 
     def sync_folders(self, folders: Iterable[str]) -> None:
         """Have the names in folders reach the disk, where the system knows such a thing."""
