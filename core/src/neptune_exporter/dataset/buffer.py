@@ -150,21 +150,26 @@ class RunBuffer:
 
     def _with_value(self, types: pa.DictionaryArray, columns: dict[str, pa.Array]) -> pa.Array | None:
         """Which rows have a value, None if all have."""
-        result = None
-        single = len(types.dictionary) == 1
-        for code in [0] if single else pc.unique(types.indices).to_pylist():
-            attribute_type = self._attribute_type(types.dictionary[code].as_py())
-            column = columns.get(VALUE_COLUMN[attribute_type])
-            if column is None:
-                valid = pa.repeat(pa.scalar(False), len(types))
-            elif column.null_count or attribute_type.attribute_class.value == "files":
-                valid = pc.is_valid(_naming(column))
-            else:
-                continue
-            other = pc.not_equal(types.indices, pa.scalar(code, types.indices.type))
-            has_value = pc.or_(valid, other)
-            result = has_value if result is None else pc.and_(result, has_value)
-        return result
+        kinds = types.dictionary
+        used = [0] if len(kinds) == 1 else pc.unique(types.indices).to_pylist()
+        by_code: list[pa.Array | bool] = [False] * len(kinds)
+        for code in used:
+            by_code[code] = self._have_value(self._attribute_type(kinds[code].as_py()), columns)
+        if all(by_code[code] is True for code in used):
+            return None
+        valid = pc.choose(types.indices, *by_code) if len(kinds) > 1 else by_code[0]
+        if isinstance(valid, bool):
+            return pa.repeat(pa.scalar(valid), len(types))
+        return None if valid.true_count == len(valid) else valid
+
+    def _have_value(self, kind: AttributeType, columns: dict[str, pa.Array]) -> pa.Array | bool:
+        """Which rows have a value if they are all of this type, or whether all or none have."""
+        column = columns.get(VALUE_COLUMN[kind])
+        if column is None:
+            return False
+        if column.null_count or kind.attribute_class.value == "files":
+            return pc.is_valid(_naming(column))
+        return True
 
     def _attribute_type(self, name: str) -> AttributeType:
         try:

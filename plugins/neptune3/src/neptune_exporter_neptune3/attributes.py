@@ -205,6 +205,7 @@ def _take(held: Contents, attributes: Sequence[Any]) -> Iterator[RunRows | Attri
                 continue
             values.append((attribute.name, kind, value))
     if values:
+        values.sort(key=lambda value: value[0])  # what comes in order is cheaper to write
         yield RunRows(held.run, parameter_batch(values))
 
 
