@@ -129,15 +129,16 @@ class RunWriter:
             self._wait()
             batches = self._buffer.release()
             self._budget.holds(self, 0)
-            self._take(batches)
+            if batches:
+                self._append(self._sorted(batches))
 
     def _stream(self) -> None:
-        """Write what is held back while the next rows come."""
+        """Write what is held back while the next rows come, and sort it while those before are written."""
+        rows = self._sorted(self._buffer.release_risen())
         self._wait()
         with self._noted():
-            batches = self._buffer.release_risen()
-            self._streamed_bytes = sum(batch.nbytes for batch in batches)
-            self._streaming = self._encoder.submit(self._take, batches)
+            self._streamed_bytes = sum(column.nbytes for column in rows.columns.values())
+            self._streaming = self._encoder.submit(self._append, rows)
 
     def _wait(self) -> None:
         """Until nothing is being written. Raises what ever went wrong there."""
@@ -160,14 +161,13 @@ class RunWriter:
             self._failure = self._failure or error
             raise
 
-    def _take(self, batches: list[Batch]) -> None:
-        if batches:
-            with self._noted():
-                rows = self._buffer.sorted(batches)
-                with turn(len(rows)):
-                    self._count(rows)
-                self._append(rows)
-            failpoint("dataset.rows-written")
+    def _sorted(self, batches: list[Batch]) -> SortedRows:
+        """What was released, sorted and counted."""
+        with self._noted():
+            rows = self._buffer.sorted(batches)
+            with turn(len(rows)):
+                self._count(rows)
+            return rows
 
     def publish(
         self,
@@ -286,14 +286,16 @@ class RunWriter:
             self._tally.add_times(rows.columns["timestamp"])
 
     def _append(self, rows: SortedRows) -> None:
-        if self._part is not None and not self._part.accepts(rows):
-            self._close_part()
-            self._streams = False  # what was written came again: larger pieces make fewer parts
-        for start, stop, keys in row_groups(rows):
-            part = self._part or self._open_part(rows.extras)
-            part.write(rows, start, stop, keys)
-            if part.full:
+        with self._noted():
+            if self._part is not None and not self._part.accepts(rows):
                 self._close_part()
+                self._streams = False  # what was written came again: larger pieces make fewer parts
+            for start, stop, keys in row_groups(rows):
+                part = self._part or self._open_part(rows.extras)
+                part.write(rows, start, stop, keys)
+                if part.full:
+                    self._close_part()
+        failpoint("dataset.rows-written")
 
     def _open_part(self, extras: frozenset[str]) -> OpenPart:
         name = self._place.part_name(self._first_number + len(self._written))
