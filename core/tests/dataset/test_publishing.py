@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, TimeoutError, wait
+from functools import partial
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from neptune_exporter.contract import AttributeSelection, DatasetError, SourceRun
 from neptune_exporter.dataset import Dataset, RunChecked, verify
 from neptune_exporter.dataset.layout import Place
-from neptune_exporter.model import RunKey
+from neptune_exporter.dataset.writer import ReadyRun
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.schema import attribute_batch
 
 from .exporting import KEY, export_together, killed
 
@@ -123,3 +130,53 @@ def test_a_run_whose_publication_failed_can_be_written_again(tmp_path: Path) -> 
     run = dataset.run(KEY)
     assert run is not None
     assert run.complete
+
+
+class _Held:
+    """A dataset in which one run, `slow`, is being written until it is let go."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self.go_on = threading.Event()
+        self.fails = False
+        self.slow = dataset.publish(partial(self._prepare, "slow"))
+
+    def publish(self, run_id: str, values: int = 1) -> Future[None]:
+        return self._dataset.publish(partial(self._prepare, run_id, values))
+
+    def _prepare(self, run_id: str, values: int = 1) -> ReadyRun:
+        if run_id == "slow":
+            assert self.go_on.wait(60)
+            if self.fails:
+                raise DatasetError("it fails")
+        writer = self._dataset.writer(key(run_id))
+        column = {"float_value": pc.random(values, initializer=1)}
+        writer.write(attribute_batch("x", AttributeType.FLOAT_SERIES, column))
+        return writer.prepare(SourceRun(writer.key), "test 1", [AttributeSelection()])
+
+
+@pytest.fixture
+def held(dataset: Dataset) -> Iterator[_Held]:
+    held = _Held(dataset)
+    yield held
+    held.go_on.set()
+    wait([held.slow], 60)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_small_run_waits_for_the_one_that_is_being_written(held: _Held, fails: bool) -> None:
+    """And is published all the same if that one comes to nothing."""
+    held.fails = fails
+    small = held.publish("small")
+    with pytest.raises(TimeoutError):
+        small.result(0.3)
+    held.go_on.set()
+    small.result(60)
+    assert isinstance(held.slow.exception(60), DatasetError) == fails
+
+
+def test_enough_runs_or_a_large_one_do_not_wait_for_a_slow_one(held: _Held) -> None:
+    for visible in [held.publish(f"small-{n}") for n in range(8)]:
+        visible.result(60)
+    held.publish("large", 1_000_000).result(60)
+    assert not held.slow.done()
