@@ -9,11 +9,14 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from neptune_exporter.contract import LoadedRun, LoadOptions, Loss, Secret, UsageError
 from neptune_exporter.jobs import messages
-from neptune_exporter.model import RunKey, SysAttribute
+from neptune_exporter.model import AttributeType, RunKey, SysAttribute
+from neptune_exporter.schema import attribute_batch, step_columns
+from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
 from neptune_exporter_pluto.config import SECTION
@@ -65,6 +68,30 @@ def test_several_processes_load_what_one_would(command_line: CommandLine, server
     again = command_line.run(*LOAD, *TWO, expect=3)
     assert again.output.splitlines()[0] == "0 runs loaded, 9 were there already"
     assert len(server.runs.by_id) == 9
+
+
+def test_what_no_loader_gets_and_what_is_damaged_is_told_once(
+    command_line: CommandLine, server: RehearsalServer
+) -> None:
+    family(command_line.folder)
+    data = command_line.folder / "exports/data"
+    damaged = next(data.rglob("RUN-6*.parquet"))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    columns = {**step_columns(pa.array([0.0])), "float_value": pa.array([1.0])}
+    point = attribute_batch("gpu", AttributeType.FLOAT_SERIES, columns)
+    unknown = point.set_column(1, "attribute_type", pa.array(["gpu_series"]))
+    old_layout.write_run(data, RunKey(PROJECT, "OTHER"), [unknown])
+
+    output = command_line.run(*LOAD, *TWO, "--json", expect=3).output
+    told = json.loads(output[output.index("{\n") :])
+    losses = [(loss["run"]["run_id"], loss["reason"]) for loss in told["losses"]]
+    assert sorted(losses) == [("OTHER", "unknown-type"), ("RUN-8", "negative-step")]
+    failed = {each["run"]["run_id"]: each["message"] for each in told["failed"]}
+    assert sorted(failed) == ["RUN-6", "RUN-7"]
+    assert "changed since it was written" in failed["RUN-6"]
+    assert failed["RUN-7"] == "its parent RUN-6 was not loaded"
 
 
 @pytest.mark.parametrize("point", ["pluto.run-created", "pluto.data-sent", "pluto.run-listed"])

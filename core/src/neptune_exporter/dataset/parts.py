@@ -249,7 +249,9 @@ class Part:
         Names and types of attributes come dictionary-encoded, and so may strings.
         """
         there = [name for name in columns if name.partition(".")[0] in self.columns]
-        if "_groups" in self.__dict__ or (keep_rows and self._is_small):
+        if keep_rows:
+            self.keep_if_small()
+        if "_groups" in self.__dict__:
             names = list(dict.fromkeys(name.partition(".")[0] for name in there))
             for batch in self._groups[group]:
                 some = batch.select(names)
@@ -271,6 +273,11 @@ class Part:
                 if batch is None:
                     return
                 yield batch
+
+    def keep_if_small(self) -> None:
+        """Decode it now, once for all that is asked of it, if it is small."""
+        if self._is_small:
+            self._groups  # noqa: B018 - it is kept
 
     @cached_property
     def _is_small(self) -> bool:

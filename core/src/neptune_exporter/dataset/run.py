@@ -156,6 +156,15 @@ class StoredRun(ExportedRun):
         """The run's parts as they are now, by number."""
         return [recent_part(self._data, path) for path in self.part_paths]
 
+    def keep_small_parts(self) -> None:
+        """Decode the parts that are small enough to be kept, for all that is asked of the run next.
+
+        Raises:
+            DatasetError: one is missing or damaged.
+        """
+        for part in self.parts:
+            part.keep_if_small()
+
     @property
     def data_bytes(self) -> int:
         """Bytes of the parts on disk."""

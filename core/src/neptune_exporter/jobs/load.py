@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from neptune_exporter.contract import (
     AuthenticationError,
     Comparison,
-    DatasetError,
     LoadedRun,
     LoadOptions,
     Loss,
@@ -27,6 +28,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.failing import why_failed
+from neptune_exporter.jobs.load_run import check_complete, load_run, unreadable
 from neptune_exporter.jobs.processes import divided, in_processes
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import parents_first, select_runs
@@ -34,6 +36,8 @@ from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
 
 FAILPOINTS = ("load.run-loaded",)
+
+_LoadRun: TypeAlias = "Callable[[StoredRun, LoadedRun | None], LoadedRun]"
 
 MISMATCHES = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
 """Verdicts that say that the target does not hold what the dataset holds."""
@@ -127,12 +131,14 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             _plan(run, result)
         return result
     sink = spec.factory(settings, options.load)
+    load: _LoadRun = partial(load_run, sink)
     try:
         if processes > 1:
             options = replace(options, workers=max(options.workers, processes))
             sink = in_processes(sink, spec, for_each, options.load, dataset, processes, options.workers)
+            load = sink.load
         for project_id, project_runs in _by_project(runs).items():
-            _Load(spec, sink, options, progress, result).load(project_id, project_runs)
+            _Load(spec, sink, load, options, progress, result).load(project_id, project_runs)
         if options.verify and spec.capabilities.verifies:
             workers = most_workers(options.workers, spec.capabilities)
             _verify_loaded(sink, runs, workers, result, progress)
@@ -152,33 +158,14 @@ def _unmatched(asked: RunSelection, runs: Sequence[StoredRun]) -> list[str]:
 
 def _plan(run: StoredRun, result: LoadResult) -> None:
     try:
-        _check_complete(run)
+        check_complete(run)
         rows = {t: count.rows for t, count in run.counts().items()}
     except Exception as error:  # noqa: BLE001 - one run must not cost the others
         result.failed.append((run.key, why_failed(run.key, error)))
     else:
         result.planned.append(PlannedLoad(run.key, rows))
-        result.losses.extend(_unreadable(run))
+        result.losses.extend(unreadable(run))
         result.export_failures += len(run.failures)
-
-
-def _unreadable(run: StoredRun) -> list[Loss]:
-    """What no loader gets of a run that another tool exported."""
-    if run.receipt is not None:
-        return []
-    losses = [
-        Loss(run.key, "unknown-type", f"rows of the unknown type {kind}; they stay in the dataset", count)
-        for kind, count in run.tally.unknown().items()
-    ]
-    if count := run.tally.odd_times:
-        message = "times outside of the years 1 to 9999: left out, or the nearest one where they are a value"
-        losses.append(Loss(run.key, "odd-time", message, count))
-    return losses
-
-
-def _check_complete(run: StoredRun) -> None:
-    if not run.complete:
-        raise DatasetError(_why_incomplete(run))
 
 
 def _names_files(run: StoredRun) -> bool:
@@ -186,29 +173,6 @@ def _names_files(run: StoredRun) -> bool:
         return run.complete and not FILE_TYPES.isdisjoint(run.counts())
     except Exception:  # noqa: BLE001 - told when it is loaded
         return False
-
-
-def _why_incomplete(run: StoredRun) -> str:
-    if run.pending:
-        return "its export was interrupted while publishing: run the export again"
-    if run.cut_short:
-        return f"it may not be whole: {'; '.join(run.what_is_cut_short())}"
-    problems = [*run.problems, *run.missing_parts()]
-    return _damaged(problems or ["it has no parts"])
-
-
-def check_parts(run: StoredRun) -> None:
-    """Read every part once, before its rows count as what the export wrote.
-
-    Raises:
-        DatasetError: one changed since it was written.
-    """
-    if changed := run.changed_parts():
-        raise DatasetError(_damaged(changed))
-
-
-def _damaged(problems: Sequence[str]) -> str:
-    return f"it is damaged: {'; '.join(problems)}; `neptune-exporter verify` tells more"
 
 
 def _by_project(runs: list[StoredRun]) -> dict[str, list[StoredRun]]:
@@ -222,10 +186,17 @@ class _Load:
     """The load of one project: a run is submitted as soon as its parent has been loaded."""
 
     def __init__(
-        self, spec: SinkSpec, sink: Sink, options: LoadJobOptions, progress: Progress, result: LoadResult
+        self,
+        spec: SinkSpec,
+        sink: Sink,
+        load: _LoadRun,
+        options: LoadJobOptions,
+        progress: Progress,
+        result: LoadResult,
     ) -> None:
         self._capabilities = spec.capabilities
         self._sink = sink
+        self._load_run = load
         self._workers = most_workers(options.workers, spec.capabilities)
         self._progress = progress
         self._result = result
@@ -258,7 +229,7 @@ class _Load:
     def _is_loadable(self, run: StoredRun) -> bool:
         """Whether it can be tried. Reads what the order of loading takes, so that this cannot fail later."""
         try:
-            _check_complete(run)
+            check_complete(run)
             run.parent()
             return self._has_place(run)
         except Exception as error:  # noqa: BLE001 - one run must not cost the others
@@ -271,7 +242,6 @@ class _Load:
             message = "the target has no place for model registry objects; they stay in the dataset"
             self._result.losses.append(Loss(run.key, "model-object", message, count))
             return False
-        self._result.losses.extend(_unreadable(run))
         self._result.export_failures += len(run.failures)
         return True
 
@@ -326,8 +296,7 @@ class _Load:
     def _load_one(self, run: StoredRun, parent: LoadedRun | None) -> LoadedRun:
         if self._stop.is_set():
             raise SinkError("not loaded: the job was interrupted")
-        check_parts(run)
-        loaded = self._sink.load(run, parent)
+        loaded = self._load_run(run, parent)
         failpoint("load.run-loaded")
         return loaded
 

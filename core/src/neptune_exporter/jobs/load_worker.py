@@ -21,6 +21,7 @@ from neptune_exporter.contract import LoadedRun, Sink, SinkError
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.dataset.layout import Place
 from neptune_exporter.interruption import end_waits
+from neptune_exporter.jobs.load_run import load_run
 from neptune_exporter.jobs.messages import (
     Message,
     error_message,
@@ -118,7 +119,7 @@ class _Worker:
             raise SinkError("its parts have changed since the load began: load again")
         self._sink.take_over(key, message["found"])
         parent = message["parent"]
-        return self._sink.load(run, parent and loaded_of(parent))
+        return load_run(self._sink, run, parent and loaded_of(parent))
 
 
 def main() -> None:

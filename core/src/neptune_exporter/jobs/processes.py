@@ -90,7 +90,7 @@ def divided(spec: SinkSpec, settings: object, processes: int) -> object:
 
 
 class _ProcessSink(Sink):
-    """Everything but `load` is the sink's own."""
+    """Everything but `load` is the sink's own. `load` is what `load_run` does, in another process."""
 
     def __init__(self, sink: Sink, setup: Message, processes: int) -> None:
         self._sink = sink

@@ -15,7 +15,8 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import Dataset, Finding, StoredRun, verify
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.failing import why_failed
-from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions, check_parts
+from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
+from neptune_exporter.jobs.load_run import check_parts
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import select_runs
 from neptune_exporter.model import RunKey

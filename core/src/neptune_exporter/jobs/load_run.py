@@ -1,0 +1,66 @@
+"""Loading one run, here or in another process: what is checked before it, and what is told beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from neptune_exporter.contract import DatasetError, LoadedRun, Loss, Sink
+from neptune_exporter.dataset import StoredRun
+
+
+def load_run(sink: Sink, run: StoredRun, parent: LoadedRun | None) -> LoadedRun:
+    """Load a run whose parts are what the export wrote, and tell also what no loader gets of it.
+
+    Raises:
+        DatasetError: a part is damaged or changed since it was written.
+    """
+    check_parts(run)
+    if run.receipt is None:
+        run.keep_small_parts()  # its rows are counted first
+    losses = unreadable(run)
+    loaded = sink.load(run, parent)
+    return replace(loaded, losses=(*losses, *loaded.losses))
+
+
+def unreadable(run: StoredRun) -> list[Loss]:
+    """What no loader gets of a run that another tool exported."""
+    if run.receipt is not None:
+        return []
+    losses = [
+        Loss(run.key, "unknown-type", f"rows of the unknown type {kind}; they stay in the dataset", count)
+        for kind, count in run.tally.unknown().items()
+    ]
+    if count := run.tally.odd_times:
+        message = "times outside of the years 1 to 9999: left out, or the nearest one where they are a value"
+        losses.append(Loss(run.key, "odd-time", message, count))
+    return losses
+
+
+def check_complete(run: StoredRun) -> None:
+    """Raises DatasetError if the run is not whole."""
+    if not run.complete:
+        raise DatasetError(_why_incomplete(run))
+
+
+def check_parts(run: StoredRun) -> None:
+    """Read every part once, before its rows count as what the export wrote.
+
+    Raises:
+        DatasetError: one changed since it was written.
+    """
+    if changed := run.changed_parts():
+        raise DatasetError(_damaged(changed))
+
+
+def _why_incomplete(run: StoredRun) -> str:
+    if run.pending:
+        return "its export was interrupted while publishing: run the export again"
+    if run.cut_short:
+        return f"it may not be whole: {'; '.join(run.what_is_cut_short())}"
+    problems = [*run.problems, *run.missing_parts()]
+    return _damaged(problems or ["it has no parts"])
+
+
+def _damaged(problems: Sequence[str]) -> str:
+    return f"it is damaged: {'; '.join(problems)}; `neptune-exporter verify` tells more"
