@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 MEMORY_POINTS = 1 << 20
 """So many points are sorted in memory; more go to disk in pieces of this size."""
-_SMALLEST_READ = 1 << 12
+SMALLEST_READ = 1 << 12
 
 Bound: TypeAlias = "tuple[int, ...]"
 Side: TypeAlias = 'Literal["left", "right"]'
@@ -128,7 +128,7 @@ class PointSorter:
         self._held, self._held_points = [], 0
 
     def _merged(self, window_points: int) -> Iterator[Points]:
-        rows = max(_SMALLEST_READ, self._memory_points // len(self._pieces))
+        rows = max(SMALLEST_READ, self._memory_points // len(self._pieces))
         while True:
             for piece in self._pieces:
                 piece.fill(rows)
