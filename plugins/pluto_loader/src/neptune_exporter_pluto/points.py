@@ -8,7 +8,7 @@ the cost grows linearly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
@@ -36,6 +36,10 @@ class Points:
     def __len__(self) -> int:
         return len(self.step)
 
+    @property
+    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+        return self.series, self.step, self.time, self.value
+
     def __getitem__(self, where: slice | npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Points:
         return Points(self.series[where], self.step[where], self.time[where], self.value[where])
 
@@ -54,8 +58,12 @@ class Points:
 class Order:
     """By step and then time; points of one step and time keep their order. Windows end between two steps."""
 
+    def indices(self, points: Points) -> npt.NDArray[np.intp]:
+        """Where each point of the order is."""
+        return np.lexsort((points.time, points.step))
+
     def sorted(self, points: Points) -> Points:
-        return points[np.lexsort((points.time, points.step))]
+        return points[self.indices(points)]
 
     def bound(self, points: Points, row: int) -> Bound:
         """The place of a row in the order, as far as windows know it."""
@@ -69,8 +77,8 @@ class Order:
 class SeriesOrder(Order):
     """By series, step and time. Windows end between two steps of a series."""
 
-    def sorted(self, points: Points) -> Points:
-        return points[np.lexsort((points.time, points.step, points.series))]
+    def indices(self, points: Points) -> npt.NDArray[np.intp]:
+        return np.lexsort((points.time, points.step, points.series))
 
     def bound(self, points: Points, row: int) -> Bound:
         return int(points.series[row]), int(points.step[row])
@@ -95,24 +103,33 @@ class PointSorter:
         self._folder = folder
         self._order = order or Order()
         self._memory_points = memory_points
-        self._held: list[Points] = []
-        self._held_points = 0
+        self._columns: list[npt.NDArray[Any]] = []
+        """Filled up to `_held`, and again after that went to disk: only one of them is ever there twice."""
+        self._held = 0
         self._pieces: list[_Piece] = []
 
     def add(self, points: Points) -> None:
-        self._held.append(points)
-        self._held_points += len(points)
-        if self._held_points >= self._memory_points:
-            self._spill()
+        if not self._columns:
+            self._columns = [np.empty(self._memory_points, column.dtype) for column in points.columns]
+        while len(points):
+            if self._held == self._memory_points:
+                self._spill()
+            fitting = points[: self._memory_points - self._held]
+            for held, column in zip(self._columns, fitting.columns, strict=True):
+                held[self._held : self._held + len(column)] = column
+            self._held += len(fitting)
+            points = points[len(fitting) :]
 
     def windows(self, window_points: int) -> Iterator[Points]:
         """All points, once, in windows of about so many."""
-        if not self._pieces:
-            yield from self._cut(Points.joined(self._held), window_points)
-            self._held = []
-            return
-        self._spill()
-        yield from self._merged(window_points)
+        if self._pieces:
+            self._spill()
+            self._columns = []
+            yield from self._merged(window_points)
+        elif self._held:
+            points = Points(*self._sorted_columns())
+            self._columns, self._held = [], 0
+            yield from self._cut(points, window_points)
 
     def close(self) -> None:
         for piece in self._pieces:
@@ -120,12 +137,16 @@ class PointSorter:
         self._pieces = []
 
     def _spill(self) -> None:
-        if not self._held_points:
-            return
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"points-{len(self._pieces)}"
-        self._pieces.append(_Piece(path, self._order.sorted(Points.joined(self._held))))
-        self._held, self._held_points = [], 0
+        self._pieces.append(_Piece(path, self._held, self._sorted_columns()))
+        self._held = 0
+
+    def _sorted_columns(self) -> Iterator[npt.NDArray[Any]]:
+        """What is held, a column after the other."""
+        columns = [column[: self._held] for column in self._columns]
+        order = self._order.indices(Points(*columns))
+        return (column[order] for column in columns)
 
     def _merged(self, window_points: int) -> Iterator[Points]:
         rows = max(SMALLEST_READ, self._memory_points // len(self._pieces))
@@ -137,7 +158,7 @@ class PointSorter:
             taken = [self._taken(piece, min(ends) if ends else None) for piece in self._pieces]
             window = Points.joined([t for t in taken if len(t)] or taken[:1])
             if len(window):
-                yield from self._cut(window, window_points)
+                yield from self._cut(self._order.sorted(window), window_points)
             if not ends:
                 return
             if not len(window):
@@ -149,7 +170,6 @@ class PointSorter:
         return piece.take(self._order.position(piece.held, below, "left"))
 
     def _cut(self, points: Points, window_points: int) -> Iterator[Points]:
-        points = self._order.sorted(points)
         start = 0
         while start < len(points):
             end = start + window_points
@@ -162,14 +182,14 @@ class PointSorter:
 class _Piece:
     """Sorted points in a file, read forward."""
 
-    def __init__(self, path: Path, points: Points) -> None:
+    def __init__(self, path: Path, rows: int, columns: Iterable[npt.NDArray[Any]]) -> None:
         self._path = path
-        self._rows = len(points)
+        self._rows = rows
         self._read = 0
-        columns = (points.series, points.step, points.time, points.value)
-        self._types = [c.dtype for c in columns]
+        self._types: list[np.dtype[Any]] = []
         with path.open("wb") as file:
             for column in columns:
+                self._types.append(column.dtype)
                 column.tofile(file)
         self._file: BinaryIO | None = None
         self.held = Points.joined([])
