@@ -2,11 +2,12 @@
 
     python benchmarks/neptune3.py [--only speed|memory]
 
-Four numbers for each shape, in points a second, from one process:
+Five numbers for each shape, in points a second, from one process:
 - export: `export_runs` into a dataset, listing, parquet and receipts included
 - limit: the same requests made directly, one after the other, the points decoded into Arrow by the
   exporter's own decoder, and the answers thrown away
 - library: as `limit`, the points decoded by the protobuf library
+- export by library: as `export`, the points decoded by the protobuf library: what all but decoding costs
 - public: `neptune_query.runs.fetch_metrics` with times, melted into rows and thrown away
 """
 
@@ -86,13 +87,16 @@ def compare(
     from neptune_exporter_neptune3 import points as points_module
     from neptune_exporter_neptune3.points import decode
 
+    library = points_module._with_protobuf
+
     requests = requests_of(token)
     kept = tempfile.TemporaryDirectory()  # deleting takes time, and makes ext4 search long for new inodes
     folders = (Path(kept.name, str(n)) for n in itertools.count())
     ways: dict[str, Callable[[], None]] = {
         "export": lambda: export(token, next(folders), workers),
         "limit": lambda: replay(token, requests, decode),
-        "library": lambda: replay(token, requests, points_module._with_protobuf),
+        "library": lambda: replay(token, requests, library),
+        "export by library": lambda: export_decoding(library, token, next(folders), workers),
         "public": lambda: public(token, shape),
     }
     best: dict[str, float] = {}
@@ -107,9 +111,10 @@ def compare(
     speed = {name: points / seconds for name, seconds in best.items()}
     print(f"{label}, {len(requests)} requests:")
     for name, value in speed.items():
-        print(f"  {name:7} {value:12,.0f} points/s")
-    for name in list(ways)[1:]:
+        print(f"  {name:17} {value:12,.0f} points/s")
+    for name in ("limit", "library", "public"):
         print(f"  export / {name:7} {speed['export'] / speed[name]:.2f}")
+    print(f"  export by library / library {speed['export by library'] / speed['library']:.2f}")
 
 
 def export(token: str, folder: Path, workers: int) -> None:
@@ -123,6 +128,17 @@ def export(token: str, folder: Path, workers: int) -> None:
     options = ExportOptions((PROJECT,), folder / "data", folder / "files", workers=workers)
     result = export_runs(spec, Neptune3Settings(Secret(token)), options, NoProgress())
     assert result.complete, result
+
+
+def export_decoding(decode: Callable[[bytes], Any], token: str, folder: Path, workers: int) -> None:
+    from neptune_exporter_neptune3 import metrics
+
+    usual = metrics.decode
+    metrics.decode = decode
+    try:
+        export(token, folder, workers)
+    finally:
+        metrics.decode = usual
 
 
 Request = tuple[str, tuple[Any, ...]]
