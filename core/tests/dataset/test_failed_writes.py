@@ -33,7 +33,8 @@ def test_a_failure_that_another_run_caused_is_raised_by_the_run_it_cost(dataset:
     )
     in_the_way = in_the_way_of(dataset, KEY)
     broken, other = dataset.writer(KEY), dataset.writer(OTHER)
-    with contextlib.suppress(DatasetError):  # so early where rows are written while more come
+    # Where rows are written while more come, the failure may be known this early.
+    with contextlib.nullcontext() if rows == 1_000 else contextlib.suppress(DatasetError):
         broken.write(series("a", [1.0] * rows))
     other.write(series("a", [1.0] * rows))  # more than the budget: the other run's rows are written, in vain
     in_the_way.rmdir()
