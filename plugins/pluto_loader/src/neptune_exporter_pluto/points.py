@@ -41,18 +41,17 @@ class Points:
         return self.series, self.step, self.time, self.value
 
     def __getitem__(self, where: slice | npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Points:
-        return Points(self.series[where], self.step[where], self.time[where], self.value[where])
+        return Points(*(column[where] for column in self.columns))
 
     @staticmethod
     def joined(parts: list[Points]) -> Points:
         if len(parts) == 1:
             return parts[0]
-        return Points(
-            np.concatenate([p.series for p in parts]) if parts else np.empty(0, np.int32),
-            np.concatenate([p.step for p in parts]) if parts else np.empty(0, np.uint64),
-            np.concatenate([p.time for p in parts]) if parts else np.empty(0, np.int64),
-            np.concatenate([p.value for p in parts]) if parts else np.empty(0, np.float64),
-        )
+        if not parts:
+            return Points(
+                np.empty(0, np.int32), np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.float64)
+            )
+        return Points(*map(np.concatenate, zip(*(part.columns for part in parts), strict=True)))
 
 
 class Order:
