@@ -66,8 +66,9 @@ class Compared:
     shape: old_layout.Shape = old_layout.STANDARD
     latency: float = 0.0
     """Seconds that the server waits with every answer."""
-    processes: Sequence[int] = (1,)
-    """How many the loader is run with, in turn. Together they use as many connections as one."""
+    processes: Sequence[int | None] = (None,)
+    """How many the loader is run with, in turn; None: as many as it takes by itself. Together they use as
+    many connections as one."""
 
 
 _LONG = old_layout.Shape(steps=80_000, lines=8_000, histograms=400, files=200)
@@ -76,7 +77,7 @@ COMPARED = {
     "standard": Compared("standard, 4 runs"),
     "latency": Compared("standard, 50 ms latency", latency=0.05),
     "one": Compared("as much in one run", 1, _LONG),
-    "many": Compared("as much in 1,000 runs", 1_000, _SMALL, processes=(1, 2)),
+    "many": Compared("as much in 1,000 runs", 1_000, _SMALL, processes=(None, 1)),
 }
 
 
@@ -114,7 +115,7 @@ def counting_server() -> Iterator[Server]:
         process.stdin.close()
 
 
-def load(server: Server, folder: Path, processes: int = 1) -> tuple[float, LoadResult]:
+def load(server: Server, folder: Path, processes: int | None = None) -> tuple[float, LoadResult]:
     """Seconds and result of a whole load, from making the sink to closing it.
 
     Each goes into a project of its own: in one where the runs are, the loader would find
@@ -236,7 +237,7 @@ def median(costs: Sequence[Cost]) -> Cost:
 def compare(compared: Compared, folder: Path, rounds: int) -> None:
     with counting_server() as server:
         with recorded() as sent:
-            _, result = load(server, folder)
+            _, result = load(server, folder, processes=1)
         points = result.counts["points"]
         ingest = [each for each in sent if each.is_ingest]
         server.set(latency=compared.latency)
@@ -244,7 +245,7 @@ def compare(compared: Compared, folder: Path, rounds: int) -> None:
             "ingest": lambda: send_all(ingest),
             "all": lambda: send_all(sent),
         }
-        loaders = {f"loader, {n} process{'es' * (n > 1)}": n for n in compared.processes}
+        loaders = {"loader" if n is None else f"loader, {n} process": n for n in compared.processes}
         for name, processes in loaders.items():
             work[name] = partial(load, server, folder, processes)
         costs: dict[str, list[Cost]] = {name: [] for name in work}

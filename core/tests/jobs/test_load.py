@@ -24,6 +24,7 @@ from neptune_exporter.contract import (
     UsageError,
     Verdict,
 )
+from neptune_exporter.jobs import processes
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
 from neptune_exporter.jobs.progress import NoProgress
@@ -246,3 +247,31 @@ def test_a_loader_that_does_not_say_how_loads_in_one_process_only(tmp_path: Path
         load(sink, tmp_path, processes=2)
     assert not sink.loads
     assert len(load(MemorySink(), tmp_path, processes=1).loaded) == 2
+
+
+@pytest.mark.parametrize(
+    ("runs", "workers", "cores", "most", "expected"),
+    [
+        (199, 4, 4, 4, 1),  # not worth a start
+        (250, 4, 4, 4, 2),
+        (1_000, 4, 4, 4, 4),
+        (1_000, 2, 4, 4, 2),  # not more than were asked to work
+        (1_000, 4, 1, 4, 1),
+        (1_000, 4, 4, 3, 3),  # as the loader's settings allow
+        (1_000, 4, 4, 1, 1),
+    ],
+)
+def test_hundreds_of_runs_are_spread_over_the_cores(
+    monkeypatch: pytest.MonkeyPatch, runs: int, workers: int, cores: int, most: int, expected: int
+) -> None:
+    def divide(settings: object, processes: int) -> object:
+        if processes > most:
+            raise UsageError("too many")
+        return processes
+
+    monkeypatch.setattr(processes, "_cores", lambda: cores)
+    spec = SinkSpec("memory", "in memory", lambda s, o: Recording(), divided=divide)
+    found, settings = processes.divided(spec, "whole", None, runs=runs, workers=workers)
+    assert (found, settings) == (expected, "whole" if expected == 1 else expected)
+    alone = SinkSpec("memory", "in memory", lambda s, o: Recording())
+    assert processes.divided(alone, "whole", None, runs=runs, workers=workers) == (1, "whole")

@@ -50,9 +50,8 @@ if TYPE_CHECKING:
 @opt.option(
     "--processes",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Spread the workers over so many processes: for many small runs, with several cores.",
+    help="Spread the workers over so many processes. Default: as many as there are cores and workers, "
+    "for hundreds of runs; else one.",
 )
 @opt.option("--no-verify", is_flag=True, help="Do not compare counts with the target at the end.")
 @opt.dry_run
@@ -73,7 +72,7 @@ def load(
     name_prefix: str,
     step_multiplier: Decimal | None,
     workers: int,
-    processes: int,
+    processes: int | None,
     no_verify: bool,
     dry_run: bool,
     loss_report: Path | None,

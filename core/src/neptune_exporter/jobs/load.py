@@ -54,8 +54,8 @@ class LoadJobOptions:
     runs: RunSelection = RunSelection()
     load: LoadOptions = LoadOptions()
     workers: int = 2
-    processes: int = 1
-    """How many processes the workers are spread over."""
+    processes: int | None = None
+    """How many processes the workers are spread over; None: what suits the runs and the machine."""
     dry_run: bool = False
     verify: bool = True
     """End with a comparison of counts, where the sink can read back."""
@@ -124,8 +124,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             "name it with --files-path"
         )
     result.unmatched.extend(_unmatched(options.runs, runs))
-    processes = max(1, min(options.processes, len(runs)))
-    for_each = divided(spec, settings, processes)
+    processes, for_each = divided(spec, settings, options.processes, runs=len(runs), workers=options.workers)
     if options.dry_run:
         for run in runs:
             _plan(run, result)

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -41,6 +42,8 @@ from neptune_exporter.jobs.messages import (
 from neptune_exporter.jobs.waiting import first_done
 
 _END_WITHIN = 30.0
+_RUNS_WORTH_A_PROCESS = 100
+"""It takes a second to start, and some 150 MB."""
 _MODULE = "neptune_exporter.jobs.load_worker"
 # A module in the folder that a person happens to be in must not take the place of another.
 if sys.version_info >= (3, 11):
@@ -76,17 +79,34 @@ def in_processes(
     return _ProcessSink(sink, setup, processes)
 
 
-def divided(spec: SinkSpec, settings: object, processes: int) -> object:
-    """The settings for each of several processes.
+def divided(
+    spec: SinkSpec, settings: object, asked: int | None, *, runs: int, workers: int
+) -> tuple[int, object]:
+    """How many processes a load is done in, and the settings for each of them.
+
+    Args:
+        asked: Not more than there are runs. None: as many as there are cores and workers, if the loader
+            can and each gets so many runs that it is worth its start.
 
     Raises:
-        UsageError: this loader, or with these settings, loads in one process only.
+        UsageError: this loader, or with these settings, does not load in so many processes as were asked for.
     """
+    if asked is None:
+        for processes in range(min(_cores(), workers, runs // _RUNS_WORTH_A_PROCESS), 1, -1):
+            with contextlib.suppress(UsageError):
+                return divided(spec, settings, processes, runs=runs, workers=workers)
+        return 1, settings
+    processes = max(1, min(asked, runs))
     if processes == 1:
-        return settings
+        return 1, settings
     if spec.divided is None:
         raise UsageError(f"--processes: the loader {spec.name} loads in one process only")
-    return spec.divided(settings, processes)
+    return processes, spec.divided(settings, processes)
+
+
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _ProcessSink(Sink):
