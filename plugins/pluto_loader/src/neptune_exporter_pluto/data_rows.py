@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -16,6 +17,8 @@ from neptune_exporter_pluto.strings import StringStreams
 
 ROW_TYPES = (AttributeType.STRING_SERIES, AttributeType.HISTOGRAM_SERIES)
 ROW_COLUMNS = ("string_value", "histogram_value")
+ORDER = 2
+"""Rows are sent as the dataset has them. In the first order a batch's histograms went before its strings."""
 
 
 def take_rows(
@@ -24,7 +27,9 @@ def take_rows(
     texts: StringStreams,
     histograms: HistogramStream | None,
 ) -> None:
-    """Hand all rows on to their streams. Names are given in the order of the rows, however they are cut.
+    """Hand all rows on to their streams, and names too in the order of the rows, however they are cut.
+
+    A load that goes on passes over as many lines as Pluto has: their order must not hang on the batches.
 
     Args:
         histograms: None: only their names are wanted.
@@ -32,13 +37,13 @@ def take_rows(
     for batch in batches:
         is_string = np.asarray(batch.batch.column("string_value").is_valid())
         _reserve_names(batch, is_string, names)
-        if is_string.all():
-            texts.take(batch)
-            continue
-        if histograms is not None:
-            histograms.take(batch.where(~is_string))
-        if is_string.any():
-            texts.take(batch.where(is_string))
+        changes = np.flatnonzero(is_string[1:] != is_string[:-1]) + 1
+        for start, stop in itertools.pairwise([0, *changes.tolist(), len(is_string)]):
+            stretch = batch.slice(start, stop)
+            if is_string[start]:
+                texts.take(stretch)
+            elif histograms is not None:
+                histograms.take(stretch)
 
 
 def _reserve_names(batch: SeriesRows, is_string: npt.NDArray[np.bool_], names: NameBook) -> None:

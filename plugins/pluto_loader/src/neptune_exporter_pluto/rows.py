@@ -29,18 +29,19 @@ class SeriesRows:
     times: npt.NDArray[np.int64]
     steps: WholeSteps
 
-    def where(self, mask: Bools) -> SeriesRows:
-        """Only some rows."""
-        steps = self.steps
+    def slice(self, start: int, stop: int) -> SeriesRows:
+        """Only some rows, which stand together."""
+        if start == 0 and stop == len(self.series):
+            return self
+        here, steps = slice(start, stop), self.steps
         some = WholeSteps(
             *(
-                getattr(steps, f)[mask]
+                getattr(steps, f)[here]
                 for f in ("steps", "usable", "negative", "beyond", "missing", "rounded")
             )
         )
-        return SeriesRows(
-            self.batch.filter(pa.array(mask)), self.paths, self.series[mask], self.times[mask], some
-        )
+        batch = self.batch.slice(start, stop - start)
+        return SeriesRows(batch, self.paths, self.series[here], self.times[here], some)
 
     def count(self, where: Bools, code: LossCode, losses: LossBook) -> None:
         """Count rows as lost, by series."""

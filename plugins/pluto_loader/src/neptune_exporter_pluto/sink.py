@@ -26,6 +26,7 @@ from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.cachefile import cache_line
 from neptune_exporter_pluto.creation import Creation, Elsewhere
 from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
+from neptune_exporter_pluto.data_rows import ORDER
 from neptune_exporter_pluto.facts import collect, external_id, run_name
 from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.kept import KeptRuns
@@ -240,6 +241,9 @@ class PlutoSink(Sink):
 
     def _goes_on(self, now: Progress, run: ExportedRun) -> bool:
         """Whether an unfinished load is one of these rows with these options."""
+        begun = now.sent.get("data") or "data" in now.sending
+        if begun and now.order != ORDER:
+            return False  # what Pluto has of them is known by their number alone
         return now.fingerprint == run.fingerprint and now.content == self._content(self._multiplier(run))
 
     def _parent_replaced(
@@ -279,6 +283,7 @@ class PlutoSink(Sink):
             content=self._content(self._multiplier(run)),
             chunking=self._chunking(),
             mark=secrets.token_hex(8),
+            order=ORDER,
         )
 
     def _into_pluto(

@@ -70,6 +70,8 @@ class Progress:
     """Digest of the options that decide how metrics are cut into requests."""
     mark: str
     """A random text that the run in Pluto carries too: this journal made it."""
+    order: int = 1
+    """In which order its rows are sent: see `data_rows.ORDER`."""
     run_id: int | None = None
     url: str = ""
     fork: Fork | None = None
@@ -237,6 +239,7 @@ class Journal:
                 record["content"],
                 record["chunking"],
                 record["mark"],
+                record.get("order", 1),
             )
             return
         now = self.current
@@ -297,6 +300,7 @@ def _begin(progress: Progress) -> Mapping[str, Any]:
         "content": progress.content,
         "chunking": progress.chunking,
         "mark": progress.mark,
+        "order": progress.order,
     }
 
 
