@@ -267,11 +267,13 @@ class Part:
         with self._opened(_ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
             # Without threads: those that read are several, and more of them only get in one another's way.
             batches = file.iter_batches(batch_rows, row_groups=[group], columns=there, use_threads=False)
-            while True:
+            left = meta.num_rows
+            while left > 0:
                 with self._errors():
                     batch = next(batches, None)
-                if batch is None:
-                    return
+                if not batch:  # pyarrow is silent about a page that gives fewer values than it should
+                    raise DatasetError(f"{self.where} is damaged: {left:,} of its rows cannot be read")
+                left -= len(batch)
                 yield batch
 
     def keep_if_small(self) -> None:
@@ -298,6 +300,8 @@ class Part:
         """All rows, by row group."""
         with self._opened(_ALL_AS_DICTIONARY) as file, self._errors():
             table = file.read(use_threads=False)  # in one go: each call costs as much as thousands of rows
+        if len(table) != self.rows:
+            raise DatasetError(f"{self.where} is damaged: {len(table):,} of {self.rows:,} rows can be read")
         meta = self.metadata
         lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
         starts = itertools.accumulate(lengths, initial=0)

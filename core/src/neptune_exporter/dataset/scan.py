@@ -94,8 +94,10 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
         columns.append("step")
     if doubtful or not _time_range(result, part, group):
         columns.append("timestamp")
-    if not part.ours and not is_python(part.unscaled(group, "datetime_value", "milliseconds")):
-        columns.append("datetime_value")
+    if not part.ours and part.valid_count(group, "datetime_value") != 0:
+        extent = part.unscaled(group, "datetime_value", "milliseconds")
+        if extent is None or not is_python(extent):
+            columns.append("datetime_value")
     if single:
         result.add_rows(*single, rows)
     if "file_size" in part.columns and not (single and single[1] not in _FILE_TYPES):

@@ -194,7 +194,7 @@ class _RunCheck:
         for record in run.receipt.parts if run.receipt else ():
             if part.path == run.place.path(record.name) and part.rows != record.rows:
                 yield _damage(run, part.path, f"has {part.rows} rows, its receipt says {record.rows}")
-        total = odd_times = nulls = 0
+        odd_times = nulls = 0
         foreign: set[str | None] = set()
         unknown: set[str | None] = set()
         for group in range(part.metadata.num_row_groups):
@@ -203,7 +203,6 @@ class _RunCheck:
                 batch = part.converted(stored, FULL_SCHEMA.names)
                 if batch.column("attribute_path").null_count or batch.column("attribute_type").null_count:
                     part.identified(batch.filter(has_value(batch, VALUE_COLUMNS)))
-                total += len(batch)
                 nulls += null_points(batch, has_value(batch, VALUE_COLUMNS)) if doubtful else 0
                 odd_times += sum(
                     python_times(batch.column(name)).null_count - batch.column(name).null_count
@@ -223,8 +222,6 @@ class _RunCheck:
             yield _warning(run, part.path, message)
         if nulls:
             yield _warning(run, part.path, f"has {NULL_ROWS}: {nulls:,}")
-        if total != part.rows:
-            yield _damage(run, part.path, f"has {total} rows, its footer says {part.rows}")
 
     def _files(self, part: Part) -> Iterator[Finding]:
         columns = ("attribute_path", "file_value", "file_size", "file_sha256")

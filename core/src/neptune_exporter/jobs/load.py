@@ -54,7 +54,7 @@ class LoadJobOptions:
     runs: RunSelection = RunSelection()
     load: LoadOptions = LoadOptions()
     workers: int = 2
-    processes: int | None = None
+    processes: int | None = 1
     """How many processes the workers are spread over; None: what suits the runs and the machine."""
     dry_run: bool = False
     verify: bool = True
@@ -124,7 +124,8 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             "name it with --files-path"
         )
     result.unmatched.extend(_unmatched(options.runs, runs))
-    processes, for_each = divided(spec, settings, options.processes, runs=len(runs), workers=options.workers)
+    workers = most_workers(options.workers, spec.capabilities)
+    processes, for_each = divided(spec, settings, options.processes, runs=len(runs), workers=workers)
     if options.dry_run:
         for run in runs:
             _plan(run, result)
