@@ -45,6 +45,7 @@ class Comparing(MemorySink):
 
     def interrupt(self) -> None:
         self.interrupted = True
+        self._together.abort()
 
 
 def compare(
