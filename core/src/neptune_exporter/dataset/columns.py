@@ -29,6 +29,17 @@ def _texts(values: Sequence[str]) -> pa.StringArray:
     return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
 
 
+def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:
+    """Which rows have a value in one of these columns; one of them must be there."""
+    result = None
+    for name in columns:
+        if name in batch.schema.names:
+            column = batch.column(name)
+            valid = pc.is_valid(pc.struct_field(column, "path") if name == "file_value" else column)
+            result = valid if result is None else pc.or_(result, valid)
+    return result
+
+
 def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The batch in the columns of the schema."""
     arrays = []

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.buffer import cut
-from neptune_exporter.dataset.columns import ENCODED, as_schema, is_in
+from neptune_exporter.dataset.columns import ENCODED, as_schema, has_value, is_in
 from neptune_exporter.dataset.encoding import METADATA_KEY
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.model import AttributeType
@@ -267,14 +267,20 @@ class Part:
         with self._opened(_ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
             # Without threads: those that read are several, and more of them only get in one another's way.
             batches = file.iter_batches(batch_rows, row_groups=[group], columns=there, use_threads=False)
-            left = meta.num_rows
-            while left > 0:
+            rows = 0
+            while True:
                 with self._errors():
                     batch = next(batches, None)
-                if not batch:  # pyarrow is silent about a page that gives fewer values than it should
-                    raise DatasetError(f"{self.where} is damaged: {left:,} of its rows cannot be read")
-                left -= len(batch)
+                if batch is None:
+                    break
+                rows += len(batch)
                 yield batch
+        self._check_rows(rows, meta.num_rows)
+
+    def _check_rows(self, found: int, told: int) -> None:
+        """pyarrow is silent about pages that give other numbers of values than the footer tells."""
+        if found != told:
+            raise DatasetError(f"{self.where} is damaged: of {told:,} rows {found:,} can be read")
 
     def keep_if_small(self) -> None:
         """Decode it now, once for all that is asked of it, if it is small."""
@@ -300,8 +306,7 @@ class Part:
         """All rows, by row group."""
         with self._opened(_ALL_AS_DICTIONARY) as file, self._errors():
             table = file.read(use_threads=False)  # in one go: each call costs as much as thousands of rows
-        if len(table) != self.rows:
-            raise DatasetError(f"{self.where} is damaged: {len(table):,} of {self.rows:,} rows can be read")
+        self._check_rows(len(table), self.rows)
         meta = self.metadata
         lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
         starts = itertools.accumulate(lengths, initial=0)
@@ -372,17 +377,6 @@ def _schema_of(names: tuple[str, ...], encoded: bool) -> pa.Schema:
     if encoded and "attribute_path" in fields:
         fields["attribute_path"] = pa.field("attribute_path", ENCODED)
     return pa.schema(fields.values())
-
-
-def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:
-    """Which rows have a value in one of these columns; one of them must be there."""
-    result = None
-    for name in columns:
-        if name in batch.schema.names:
-            column = batch.column(name)
-            valid = pc.is_valid(pc.struct_field(column, "path") if name == "file_value" else column)
-            result = valid if result is None else pc.or_(result, valid)
-    return result
 
 
 def _select(batch: pa.RecordBatch, wanted: Wanted, doubtful: Sequence[str]) -> pa.RecordBatch:

@@ -9,7 +9,8 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter.dataset.parts import VALUE_COLUMNS, Part, Wanted, has_value
+from neptune_exporter.dataset.columns import has_value
+from neptune_exporter.dataset.parts import VALUE_COLUMNS, Part, Wanted
 from neptune_exporter.dataset.receipts import Fork
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.dataset.times import is_python, moment

@@ -10,10 +10,11 @@ from functools import lru_cache
 import pyarrow as pa
 
 from neptune_exporter.contract import DatasetError, UnsafePathError
+from neptune_exporter.dataset.columns import has_value
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.finding import project_folders
 from neptune_exporter.dataset.layout import UNFINISHED_FILES, is_data, is_temporary
-from neptune_exporter.dataset.parts import VALUE_COLUMNS, Part, Wanted, has_value
+from neptune_exporter.dataset.parts import VALUE_COLUMNS, Part, Wanted
 from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.run import StoredRun
 from neptune_exporter.dataset.scan import NULL_ROWS, null_points
