@@ -63,3 +63,16 @@ def test_times_are_looked_at_where_no_statistics_tell_of_them(tmp_path: Path) ->
     )
     pq.write_table(old_layout.complete(KEY, row), tmp_path / "part.parquet", write_statistics=False)
     assert scan.tally([Part(Storage(tmp_path), "part.parquet")]).odd_times == 1
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_only_row_groups_that_may_hold_what_is_left_out_are_counted(tmp_path: Path, statistics: bool) -> None:
+    odd = pa.record_batch({"attribute_path": ["a", "b"], "attribute_type": ["float_series", "odd"]})
+    odd = odd.append_column("float_value", pa.array([1.0, 2.0]))
+    path = tmp_path / "part.parquet"
+    with pq.ParquetWriter(path, SCHEMA, write_statistics=statistics) as writer:
+        for batch in (points(0), odd, points(1)):
+            writer.write_table(old_layout.complete(KEY, batch))
+    left_out = scan.left_out([Part(Storage(tmp_path), path.name)])
+    assert left_out.unknown() == {"odd": 1}
+    assert left_out.rows == (2 if statistics else 2 + 2 * ROWS)

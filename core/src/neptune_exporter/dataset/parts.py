@@ -133,7 +133,7 @@ class Part:
         for group in range(self.metadata.num_row_groups):
             if not self.may_hold(group, wanted):
                 continue
-            here = replace(wanted, types=None) if self._is_all_of(group, wanted.types) else wanted
+            here = replace(wanted, types=None) if self.is_all_of(group, wanted.types) else wanted
             doubtful = self.columns_with_doubt(group, wanted.value_columns)
             columns = self._columns_to_read(here, doubtful)
             for batch in self.read_group(group, columns, batch_rows, keep_rows=keep_rows):
@@ -175,7 +175,7 @@ class Part:
             group, "attribute_path", wanted.attributes
         )
 
-    def _is_all_of(self, group: int, types: frozenset[str] | None) -> bool:
+    def is_all_of(self, group: int, types: frozenset[str] | None) -> bool:
         """Whether statistics prove that every row of a group is of one wanted type."""
         extent = self.extent(group, "attribute_type") if types is not None else None
         if types is None or extent is None or extent[0] != extent[1] or extent[0] not in types:

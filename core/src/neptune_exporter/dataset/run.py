@@ -197,6 +197,15 @@ class StoredRun(ExportedRun):
         """
         return scan.tally(self.parts)
 
+    @cached_property
+    def left_out(self) -> Tally:
+        """What no loader gets, counted: rows of unknown types, and odd times. Kept.
+
+        Raises:
+            DatasetError: a part is missing or damaged.
+        """
+        return scan.left_out(self.parts)
+
     def parameters(self) -> Mapping[str, Parameter]:
         return self._parameters
 

@@ -20,6 +20,7 @@ from neptune_exporter.schema import STEP_TYPE
 _ROWS = 1 << 18
 NULL_ROWS = "rows with a step or time and no value (perhaps a NaN) that are left out"
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+_KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 
 
 def tally(parts: Iterable[Part]) -> Tally:
@@ -32,6 +33,22 @@ def tally(parts: Iterable[Part]) -> Tally:
     for part in parts:
         for group in range(part.metadata.num_row_groups):
             _tally_group(result, part, group)
+    return result
+
+
+def left_out(parts: Iterable[Part]) -> Tally:
+    """Count what no reader of rows gets: rows of unknown types, and times that Python does not have.
+
+    Row groups whose statistics prove that they have none of these are not counted, nor read.
+
+    Raises:
+        DatasetError: a part is missing or damaged.
+    """
+    result = Tally()
+    for part in parts:
+        for group in range(part.metadata.num_row_groups):
+            if not _is_plain(part, group):
+                _tally_group(result, part, group)
     return result
 
 
@@ -95,10 +112,8 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
         columns.append("step")
     if doubtful or not _time_range(result, part, group):
         columns.append("timestamp")
-    if not part.ours and part.valid_count(group, "datetime_value") != 0:
-        extent = part.unscaled(group, "datetime_value", "milliseconds")
-        if extent is None or not is_python(extent):
-            columns.append("datetime_value")
+    if not part.ours and not _has_python_times(part, group, "datetime_value"):
+        columns.append("datetime_value")
     if single:
         result.add_rows(*single, rows)
     if "file_size" in part.columns and not (single and single[1] not in _FILE_TYPES):
@@ -109,6 +124,18 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
         return
     for batch in _read(part, group, columns, doubtful, result):
         _tally_batch(result, batch, columns, None if single is None else single[1])
+
+
+def _is_plain(part: Part, group: int) -> bool:
+    """Whether statistics prove that all rows are of one known type, and that their times are Python's."""
+    times = ("timestamp", "datetime_value")
+    return part.is_all_of(group, _KNOWN_TYPES) and all(_has_python_times(part, group, c) for c in times)
+
+
+def _has_python_times(part: Part, group: int, column: str) -> bool:
+    """Whether statistics prove that all times of a column are in the years 1 to 9999."""
+    extent = part.unscaled(group, column, "milliseconds")
+    return part.valid_count(group, column) == 0 or (extent is not None and is_python(extent))
 
 
 def null_points(batch: pa.RecordBatch, valid: pa.Array) -> int:

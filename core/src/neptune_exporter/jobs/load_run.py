@@ -29,9 +29,9 @@ def unreadable(run: StoredRun) -> list[Loss]:
         return []
     losses = [
         Loss(run.key, "unknown-type", f"rows of the unknown type {kind}; they stay in the dataset", count)
-        for kind, count in run.tally.unknown().items()
+        for kind, count in run.left_out.unknown().items()
     ]
-    if count := run.tally.odd_times:
+    if count := run.left_out.odd_times:
         message = "times outside of the years 1 to 9999: left out, or the nearest one where they are a value"
         losses.append(Loss(run.key, "odd-time", message, count))
     return losses
