@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -69,6 +70,7 @@ class Part:
         self.path = path
         self._storage = storage
         self._known_statistics: dict[tuple[int, str], pq.Statistics | None] = {}
+        self._keeping = threading.Lock()
 
     @property
     def where(self) -> str:
@@ -284,8 +286,9 @@ class Part:
 
     def keep_if_small(self) -> None:
         """Decode it now, once for all that is asked of it, if it is small."""
-        if self._is_small:
-            self._groups  # noqa: B018 - it is kept
+        with self._keeping:
+            if self._is_small:
+                self._groups  # noqa: B018 - it is kept
 
     @cached_property
     def _is_small(self) -> bool:

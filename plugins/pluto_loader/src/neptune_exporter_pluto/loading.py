@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +67,7 @@ class RunLoad:
         self._rows: dict[str, int] = {}
         self._files: dict[str, int] = {}
         self._last_step: int | None = None
+        self._given_up = threading.Event()
 
     def execute(self) -> Outcome:
         """Send everything, then read the status back.
@@ -76,15 +78,17 @@ class RunLoad:
         """
         api, folder = self.session.api, self.journal.work_folder
         shutil.rmtree(folder, ignore_errors=True)
+        points = metrics.MetricStream(PointSorter(folder), self.losses, self.session.settings.log_every)
         try:
-            texts = self._send_rows()
-            self._send_metrics_and_files(texts)
+            texts = self._send_rows_and_read_metrics(points)
+            self._send_metrics_and_files(points, texts)
             texts.close()
             failpoint("pluto.data-complete")
             self._register_names()
             api.merge_config(self.run_id, orjson.dumps({SECTION: self._closing_section(texts)}))
             lifecycle.finish(api, self.project, self.run_id, self.facts.status, self.facts.ended)
         finally:
+            points.close()
             shutil.rmtree(folder, ignore_errors=True)
         losses = self.losses.losses()
         counts = self._metrics | self._rows | self._files
@@ -100,6 +104,22 @@ class RunLoad:
         return Outcome(
             LoadedRun(str(self.run_id), self.url or None, counts=dict(counts), losses=losses), result
         )
+
+    def _send_rows_and_read_metrics(self, points: metrics.MetricStream) -> StringStreams:
+        """Sending rows mostly waits for answers: if no other run is loaded, metrics are read meanwhile."""
+        if not self.session.has_one_load:
+            texts = self._send_rows()
+            self._read_metrics(points)
+            return texts
+        with ThreadPoolExecutor(1, "pluto-read") as side:
+            reading = side.submit(self._read_metrics, points)
+            try:
+                texts = self._send_rows()
+            except BaseException:
+                self._given_up.set()
+                raise
+            reading.result()
+        return texts
 
     # --- string series, console lines, histograms
 
@@ -145,43 +165,42 @@ class RunLoad:
 
     # --- metrics and files
 
-    def _send_metrics_and_files(self, strings: StringStreams) -> None:
+    def _read_metrics(self, points: metrics.MetricStream) -> None:
+        for rows in series_rows(
+            self.run,
+            metrics.TYPES,
+            metrics.VALUE_COLUMNS,
+            self.multiplier,
+            self.session.settings.batch_rows,
+            self.facts.created,
+        ):
+            if self._given_up.is_set():
+                return
+            points.take(rows)
+
+    def _send_metrics_and_files(self, points: metrics.MetricStream, strings: StringStreams) -> None:
         """Metrics mostly wait for the processor, uploads for the network: they go side by side.
 
-        All metrics have got their names before, so that the names of files depend on no race.
+        All metrics get their names before, so that the names of files depend on no race.
         """
-        settings = self.session.settings
-        stream = metrics.MetricStream(PointSorter(self.journal.work_folder), self.losses, settings.log_every)
         uploader = Uploader(self.session, self.project, self.run_id, self.journal, self.losses)
-        try:
-            for rows in series_rows(
-                self.run,
-                metrics.TYPES,
-                metrics.VALUE_COLUMNS,
-                self.multiplier,
-                settings.batch_rows,
-                self.facts.created,
-            ):
-                stream.take(rows)
-            names = stream.names(self.names)
-            texts = text_tasks(strings, self.names, self.facts.ended)
-            with ThreadPoolExecutor(1, "pluto-files") as side:
-                files = side.submit(self._send_files, uploader, texts)
-                try:
-                    self._send_metrics(stream, names)
-                except BaseException:
-                    uploader.stop()
-                    raise
-                files.result()
-        finally:
-            stream.close()
-        self._last_step = stream.last_step
-        self._metrics = {"points": stream.points, "metrics": len(names)}
+        names = points.names(self.names)
+        texts = text_tasks(strings, self.names, self.facts.ended)
+        with ThreadPoolExecutor(1, "pluto-files") as side:
+            files = side.submit(self._send_files, uploader, texts)
+            try:
+                self._send_metrics(points, names)
+            except BaseException:
+                uploader.stop()
+                raise
+            files.result()
+        self._last_step = points.last_step
+        self._metrics = {"points": points.points, "metrics": len(names)}
 
-    def _send_metrics(self, stream: metrics.MetricStream, names: Sequence[str]) -> None:
+    def _send_metrics(self, points: metrics.MetricStream, names: Sequence[str]) -> None:
         settings = self.session.settings
         metrics.send_bodies(
-            stream.bodies(names, settings.flush_every),
+            points.bodies(names, settings.flush_every),
             self.journal,
             Pipeline(self.session.senders, settings.connections + 1),
             lambda body: self._ingest("metrics", body, True),

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 MEMORY_POINTS = 1 << 20
 """So many points are sorted in memory; more go to disk in pieces of this size."""
-SMALLEST_READ = 1 << 12
+LEAST_READ, MOST_READ = 1 << 12, 1 << 16
+"""So many points are read of each piece at once: the first window waits for no more than it takes."""
 
 Bound: TypeAlias = "tuple[int, ...]"
 Side: TypeAlias = 'Literal["left", "right"]'
@@ -148,7 +149,7 @@ class PointSorter:
         return (column[order] for column in columns)
 
     def _merged(self, window_points: int) -> Iterator[Points]:
-        rows = max(SMALLEST_READ, self._memory_points // len(self._pieces))
+        rows = max(LEAST_READ, min(self._memory_points // len(self._pieces), MOST_READ))
         while True:
             for piece in self._pieces:
                 piece.fill(rows)

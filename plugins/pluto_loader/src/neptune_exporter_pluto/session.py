@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -38,9 +39,28 @@ class Session:
     """Of each run, as `prepare` found them."""
 
     def __post_init__(self) -> None:
+        self._loads = 0
+        self._counting = threading.Lock()
         base = self.settings.base_dir
         self.cache = LoadedCache(self.settings.loaded_cache or base / DEFAULT_NAME)
         self.owners = LineOwners(base / FOLDER / OWNERS_NAME)
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[None]:
+        """Count a run as being loaded."""
+        with self._counting:
+            self._loads += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._loads -= 1
+
+    @property
+    def has_one_load(self) -> bool:
+        """Whether just one run is being loaded."""
+        with self._counting:
+            return self._loads == 1
 
     def target(self, source_project: str) -> Target:
         return Target(self.account, self.api.endpoints.host, self.target_project(source_project))

@@ -139,7 +139,8 @@ class PlutoSink(Sink):
         target = self._session.target(run.key.project_id)
         journal = Journal.of(self._session.settings.base_dir, target, run.key).open()
         try:
-            return self._load(run, parent, target, journal)
+            with self._session.loading():
+                return self._load(run, parent, target, journal)
         finally:
             journal.close()
 
