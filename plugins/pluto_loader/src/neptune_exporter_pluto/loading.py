@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +66,6 @@ class RunLoad:
         self._rows: dict[str, int] = {}
         self._files: dict[str, int] = {}
         self._last_step: int | None = None
-        self._given_up = threading.Event()
 
     def execute(self) -> Outcome:
         """Send everything, then read the status back.
@@ -111,15 +109,10 @@ class RunLoad:
             texts = self._send_rows()
             self._read_metrics(points)
             return texts
-        with ThreadPoolExecutor(1, "pluto-read") as side:
-            reading = side.submit(self._read_metrics, points)
-            try:
-                texts = self._send_rows()
-            except BaseException:
-                self._given_up.set()
-                raise
-            reading.result()
-        return texts
+        with ThreadPoolExecutor(1, "pluto-rows") as side:
+            sending = side.submit(self._send_rows)
+            self._read_metrics(points, sending)
+            return sending.result()
 
     # --- string series, console lines, histograms
 
@@ -165,7 +158,8 @@ class RunLoad:
 
     # --- metrics and files
 
-    def _read_metrics(self, points: metrics.MetricStream) -> None:
+    def _read_metrics(self, points: metrics.MetricStream, beside: Future[Any] | None = None) -> None:
+        """Have them all taken, unless what is done beside it fails."""
         for rows in series_rows(
             self.run,
             metrics.TYPES,
@@ -174,7 +168,7 @@ class RunLoad:
             self.session.settings.batch_rows,
             self.facts.created,
         ):
-            if self._given_up.is_set():
+            if beside is not None and beside.done() and beside.exception() is not None:
                 return
             points.take(rows)
 
