@@ -44,6 +44,19 @@ def test_in_order_and_complete(tmp_path: Path, memory: int, order: Order, steps:
     assert not list(tmp_path.glob("work/*"))
 
 
+@pytest.mark.parametrize("order", [Order(), SeriesOrder()])
+@pytest.mark.parametrize("steps", [1, 30, 5_000])
+def test_windows_are_the_same_whatever_fits_into_memory(tmp_path: Path, order: Order, steps: int) -> None:
+    """A load that goes on with more memory, or less, knows by their number which requests Pluto has."""
+    points, found = some(5_000, steps), []
+    for memory in (100, 333, 1_000, 10**6):
+        sorter = PointSorter(tmp_path / "work", order, memory)
+        for start in range(0, 5_000, 333):
+            sorter.add(points[start : start + 333])
+        found.append([w.value.tolist() for w in gathered(sorter, 150)])
+    assert all(windows == found[0] for windows in found[1:])
+
+
 def test_windows_end_between_steps(tmp_path: Path) -> None:
     sorter = PointSorter(tmp_path, memory_points=400)
     sorter.add(some(3_000, 100))

@@ -26,8 +26,6 @@ VALUE_COLUMNS = tuple(dict.fromkeys(VALUE_COLUMN.values()))
 """The columns of which a row has one set, or it is no row at all."""
 
 _BATCH_BYTES = 16 << 20
-_RECENT = 8
-"""Parts that are remembered, and with them what small ones hold."""
 _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
 """A part of so many rows and bytes, uncompressed, is decoded once for all that is asked of it."""
 _EXPANDED_BYTES = 64 << 20
@@ -95,6 +93,16 @@ class Part:
     @property
     def rows(self) -> int:
         return int(self.metadata.num_rows)
+
+    @property
+    def footer_bytes(self) -> int:
+        """What is known of its footer, as it is stored."""
+        return int(self.metadata.serialized_size) if "metadata" in self.__dict__ else 0
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether its rows are in memory."""
+        return "_groups" in self.__dict__
 
     @property
     def ours(self) -> bool:
@@ -253,7 +261,7 @@ class Part:
         there = [name for name in columns if name.partition(".")[0] in self.columns]
         if keep_rows:
             self.keep_if_small()
-        if "_groups" in self.__dict__:
+        if self.holds_rows:
             names = list(dict.fromkeys(name.partition(".")[0] for name in there))
             for batch in self._groups[group]:
                 some = batch.select(names)
@@ -362,16 +370,6 @@ class Part:
             yield
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DatasetError(f"{self.where} is damaged: {str(error).splitlines()[0]}") from error
-
-
-def recent_part(storage: Storage, path: str) -> Part:
-    """The part, with all that is known of it if it was asked for a moment ago and has not changed since."""
-    return _part_of(storage, path, storage.stamp(path))
-
-
-@lru_cache(maxsize=_RECENT)
-def _part_of(storage: Storage, path: str, stamp: tuple[int, int] | None) -> Part:
-    return Part(storage, path)
 
 
 @lru_cache(maxsize=64)

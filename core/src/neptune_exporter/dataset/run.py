@@ -22,15 +22,18 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import scan
 from neptune_exporter.dataset.layout import UNFINISHED, Place, missing_parts
-from neptune_exporter.dataset.parts import Part, Wanted, recent_part
+from neptune_exporter.dataset.parts import Part, Wanted
 from neptune_exporter.dataset.paths import safe_path
 from neptune_exporter.dataset.receipts import Fork, Receipt, fingerprint
+from neptune_exporter.dataset.recent import RecentParts
 from neptune_exporter.dataset.rows import rows
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.dataset.times import within_python
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA
+
+_RECENT = RecentParts()
 
 
 class StoredRun(ExportedRun):
@@ -154,7 +157,7 @@ class StoredRun(ExportedRun):
     @property
     def parts(self) -> list[Part]:
         """The run's parts as they are now, by number."""
-        return [recent_part(self._data, path) for path in self.part_paths]
+        return [_RECENT.part(self._data, path) for path in self.part_paths]
 
     def keep_small_parts(self) -> None:
         """Decode the parts that are small enough to be kept, for all that is asked of the run next.

@@ -27,7 +27,7 @@ from neptune_exporter_pluto.histogram_rows import HistogramStream
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import NameBook
 from neptune_exporter_pluto.once import OnceStream, StartAgainError, settled
-from neptune_exporter_pluto.points import PointSorter
+from neptune_exporter_pluto.points import MEMORY_POINTS, MEMORY_POINTS_ALONE, PointSorter
 from neptune_exporter_pluto.rows import series_rows
 from neptune_exporter_pluto.session import ContentOptions, Pipeline, Session
 from neptune_exporter_pluto.state import Journal
@@ -76,9 +76,11 @@ class RunLoad:
         """
         api, folder = self.session.api, self.journal.work_folder
         shutil.rmtree(folder, ignore_errors=True)
-        points = metrics.MetricStream(PointSorter(folder), self.losses, self.session.settings.log_every)
+        alone = self.session.has_one_load
+        sorter = PointSorter(folder, memory_points=MEMORY_POINTS_ALONE if alone else MEMORY_POINTS)
+        points = metrics.MetricStream(sorter, self.losses, self.session.settings.log_every)
         try:
-            texts = self._send_rows_and_read_metrics(points)
+            texts = self._send_rows_and_read_metrics(points, alone)
             self._send_metrics_and_files(points, texts)
             texts.close()
             failpoint("pluto.data-complete")
@@ -103,9 +105,9 @@ class RunLoad:
             LoadedRun(str(self.run_id), self.url or None, counts=dict(counts), losses=losses), result
         )
 
-    def _send_rows_and_read_metrics(self, points: metrics.MetricStream) -> StringStreams:
+    def _send_rows_and_read_metrics(self, points: metrics.MetricStream, alone: bool) -> StringStreams:
         """Sending rows mostly waits for answers: if no other run is loaded, metrics are read meanwhile."""
-        if not self.session.has_one_load:
+        if not alone:
             texts = self._send_rows()
             self._read_metrics(points)
             return texts

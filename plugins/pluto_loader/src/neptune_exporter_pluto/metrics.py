@@ -12,7 +12,7 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter_pluto.encode.metrics import LINE_BYTES, MetricEncoder
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import NameBook
-from neptune_exporter_pluto.points import LEAST_READ, MEMORY_POINTS, MOST_READ, Points, PointSorter
+from neptune_exporter_pluto.points import Points, PointSorter
 from neptune_exporter_pluto.rows import SeriesRows
 from neptune_exporter_pluto.session import Pipeline
 from neptune_exporter_pluto.state import Journal
@@ -27,7 +27,7 @@ BODY_BYTES = 1 << 20
 
 def cutting() -> tuple[int, ...]:
     """The constants that decide where one request ends and the next begins."""
-    return MEMORY_POINTS, LEAST_READ, MOST_READ, _WINDOW_POINTS, _WINDOW_MEMORY, BODY_BYTES, LINE_BYTES
+    return _WINDOW_POINTS, _WINDOW_MEMORY, BODY_BYTES, LINE_BYTES
 
 
 class Series:

@@ -16,10 +16,11 @@ from typing import Any, BinaryIO, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-MEMORY_POINTS = 1 << 20
-"""So many points are sorted in memory; more go to disk in pieces of this size."""
-LEAST_READ, MOST_READ = 1 << 12, 1 << 16
-"""So many points are read of each piece at once: the first window waits for no more than it takes."""
+MEMORY_POINTS, MEMORY_POINTS_ALONE = 1 << 20, 1 << 21
+"""So many points are sorted in memory, of a run that is loaded beside others or alone; more go to disk in
+pieces of this size."""
+_MERGED_POINTS, _LEAST_READ = 1 << 18, 1 << 12
+"""So many points of all pieces are read at once, and at least so many of each."""
 
 Bound: TypeAlias = "tuple[int, ...]"
 Side: TypeAlias = 'Literal["left", "right"]'
@@ -121,15 +122,34 @@ class PointSorter:
             points = points[len(fitting) :]
 
     def windows(self, window_points: int) -> Iterator[Points]:
-        """All points, once, in windows of about so many."""
+        """All points, once, in windows of about so many: the same ones, however many were in memory."""
+        waiting: list[Points] = []
+        for stretch in self._sorted():
+            waiting.append(stretch)
+            if sum(map(len, waiting)) < window_points:
+                continue
+            points, start = Points.joined(waiting), 0
+            waiting.clear()
+            while len(points) - start >= window_points:
+                bound = self._order.bound(points, start + window_points - 1)
+                end = self._order.position(points, bound, "right")
+                yield points[start:end]
+                start = end
+            waiting.append(points[start:])
+        rest = Points.joined(waiting)
+        if len(rest):
+            yield rest
+
+    def _sorted(self) -> Iterator[Points]:
+        """All points, in stretches that end between two steps."""
         if self._pieces:
             self._spill()
             self._columns = []
-            yield from self._merged(window_points)
+            yield from self._merged()
         elif self._held:
             points = Points(*self._sorted_columns())
             self._columns, self._held = [], 0
-            yield from self._cut(points, window_points)
+            yield points
 
     def close(self) -> None:
         for piece in self._pieces:
@@ -148,8 +168,8 @@ class PointSorter:
         order = self._order.indices(Points(*columns))
         return (column[order] for column in columns)
 
-    def _merged(self, window_points: int) -> Iterator[Points]:
-        rows = max(LEAST_READ, min(self._memory_points // len(self._pieces), MOST_READ))
+    def _merged(self) -> Iterator[Points]:
+        rows = max(_LEAST_READ, _MERGED_POINTS // len(self._pieces))
         while True:
             for piece in self._pieces:
                 piece.fill(rows)
@@ -158,7 +178,7 @@ class PointSorter:
             taken = [self._taken(piece, min(ends) if ends else None) for piece in self._pieces]
             window = Points.joined([t for t in taken if len(t)] or taken[:1])
             if len(window):
-                yield from self._cut(self._order.sorted(window), window_points)
+                yield self._order.sorted(window)
             if not ends:
                 return
             if not len(window):
@@ -168,15 +188,6 @@ class PointSorter:
         if below is None:
             return piece.take(len(piece.held))
         return piece.take(self._order.position(piece.held, below, "left"))
-
-    def _cut(self, points: Points, window_points: int) -> Iterator[Points]:
-        start = 0
-        while start < len(points):
-            end = start + window_points
-            if end < len(points):
-                end = self._order.position(points, self._order.bound(points, end - 1), "right")
-            yield points[start:end]
-            start = end
 
 
 class _Piece:
