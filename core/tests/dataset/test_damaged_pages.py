@@ -10,8 +10,9 @@ import pytest
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import parts, scan
-from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.wanted import Wanted
 from neptune_exporter.model import RunKey
 from neptune_exporter.schema import SCHEMA, TIME_TYPE
 from neptune_exporter.testing import old_layout

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from neptune_exporter.contract import AuthenticationError, LoadedRun, LoadOptions, SinkError
@@ -28,6 +29,8 @@ from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import FAILPOINTS, PlutoSink
+from neptune_exporter_pluto.state import Journal, Target
+from neptune_exporter_pluto.transport import UncertainError
 
 from .conftest import MakeSink
 from .killed_load import KEY, everything, settings
@@ -342,3 +345,25 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_that_a_position_was_found_is_known_to_the_next_load(tmp_path: Path) -> None:
+    """It checks the end of the log, whenever the load before it ended."""
+
+    def send(body: object) -> None:
+        raise UncertainError("the connection broke")
+
+    target = Target("account", "host", "project")
+    journal = Journal.of(tmp_path, target, KEY).open()
+    begun = {"external_id": "x", "fingerprint": "f", "content": "c", "chunking": "k", "mark": "m"}
+    journal.note("begin", generation=1, **begun)
+    stream = once.OnceStream("logs", journal, send, lambda: 2, 0)
+    assert not stream.resolved
+    stream.add(pa.array([b"first\n", b"second\n"]))
+    stream.flush()
+    assert stream.resolved
+    journal.close()
+    journal = Journal.of(tmp_path, target, KEY).open()
+    assert once.OnceStream("logs", journal, send, lambda: 2, 0).resolved
+    assert not once.OnceStream("data", journal, send, None, 0).resolved
+    journal.close()

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from neptune_exporter.contract import DatasetError, SinkError
+from neptune_exporter.contract import AuthenticationError, DatasetError, SinkError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
@@ -88,6 +88,15 @@ def test_what_cannot_be_read_ends_the_load_also_when_it_is_read_beside(make_sink
     with pytest.raises(DatasetError, match="a part is damaged"):
         make_sink().load(WatchedRun(mixed(), broken=True), None)
     assert not make_sink().load(WatchedRun(mixed()), None).already_loaded
+
+
+def test_what_sending_raises_goes_before_what_reading_does(
+    make_sink: MakeSink, server: RehearsalServer
+) -> None:
+    """It may say that the key is refused, or that the run has to be loaded anew."""
+    server.fail(Fault("/ingest/data", status=401, times=10))
+    with pytest.raises(AuthenticationError):
+        make_sink().load(WatchedRun(mixed(), broken=True), None)
 
 
 def test_nothing_more_is_read_once_rows_were_refused(make_sink: MakeSink, server: RehearsalServer) -> None:

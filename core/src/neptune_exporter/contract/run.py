@@ -83,7 +83,7 @@ class ExportedRun(ABC):
         part rows are ordered by attribute and step; an attribute may go on in a later
         part, and in exports of other tools rows come in any order.
         Times are of the years 1 to 9999: where a file holds others, `timestamp` is null
-        and `datetime_value` the nearest one. Several threads may read at once.
+        and `datetime_value` the nearest one. Sinks may read in several threads at once.
 
         Args:
             types: Only these attribute types; reads nothing else where the file allows.

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 import pyarrow.compute as pc
 
 from neptune_exporter.dataset.layout import Place
-from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.storage import Entry, Storage
+from neptune_exporter.dataset.wanted import Wanted
 from neptune_exporter.model import FILE_TYPES
 
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)

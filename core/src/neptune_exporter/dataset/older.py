@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.layout import DAMAGED, Place, missing_parts
-from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.wanted import Wanted
 from neptune_exporter.schema import step_as_float
 
 _ROWS = 65_536

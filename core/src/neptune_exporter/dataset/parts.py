@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 
 import pyarrow as pa
@@ -16,44 +16,22 @@ import pyarrow.parquet as pq
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.buffer import cut
-from neptune_exporter.dataset.columns import ENCODED, as_schema, has_value, is_in
+from neptune_exporter.dataset.columns import ENCODED, as_schema, is_in
 from neptune_exporter.dataset.encoding import METADATA_KEY
 from neptune_exporter.dataset.storage import Storage
-from neptune_exporter.model import AttributeType
-from neptune_exporter.schema import FULL_SCHEMA, SCHEMA, VALUE_COLUMN
-
-VALUE_COLUMNS = tuple(dict.fromkeys(VALUE_COLUMN.values()))
-"""The columns of which a row has one set, or it is no row at all."""
+from neptune_exporter.dataset.wanted import VALUE_COLUMNS, Wanted
+from neptune_exporter.schema import FULL_SCHEMA, SCHEMA
 
 _BATCH_BYTES = 16 << 20
 _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
 """A part of so many rows and bytes, uncompressed, is decoded once for all that is asked of it."""
 _EXPANDED_BYTES = 64 << 20
+_FEW_GROUPS = 16
 _KEYS = ("attribute_path", "attribute_type")
 _AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
 _ALL_AS_DICTIONARY = [*_AS_DICTIONARY, "string_value"]
 # A leaf whose nulls are the nulls of the whole column. What lists hold does not tell whether there is a list.
 _LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which rows and columns of a part are to be read."""
-
-    columns: Sequence[str] = tuple(FULL_SCHEMA.names)
-    types: frozenset[str] | None = None
-    attributes: frozenset[str] | None = None
-    without: frozenset[str] = frozenset()
-    """Attribute paths that are not wanted."""
-    encoded: bool = False
-    """Attribute paths as a dictionary array."""
-
-    @property
-    def value_columns(self) -> Sequence[str]:
-        """The columns that can hold the value of a wanted row."""
-        if self.types is None:
-            return VALUE_COLUMNS
-        return tuple({VALUE_COLUMN[AttributeType(t)]: None for t in self.types})
 
 
 class Part:
@@ -104,6 +82,10 @@ class Part:
         """Whether its rows are in memory."""
         return "_groups" in self.__dict__
 
+    def forget_rows(self) -> None:
+        """Have them read again when they are asked for."""
+        self.__dict__.pop("_groups", None)
+
     @property
     def ours(self) -> bool:
         """Written by this package: sorted, and no row without a value."""
@@ -147,7 +129,7 @@ class Part:
             doubtful = self.columns_with_doubt(group, wanted.value_columns)
             columns = self._columns_to_read(here, doubtful)
             for batch in self.read_group(group, columns, batch_rows, keep_rows=keep_rows):
-                kept = _select(batch, here, doubtful)
+                kept = here.among(batch, doubtful)
                 for piece in cut(self.identified(kept)):
                     with self._errors():
                         converted = as_schema(piece, schema)
@@ -261,9 +243,10 @@ class Part:
         there = [name for name in columns if name.partition(".")[0] in self.columns]
         if keep_rows:
             self.keep_if_small()
-        if self.holds_rows:
+        groups = self.__dict__.get("_groups")
+        if groups is not None:
             names = list(dict.fromkeys(name.partition(".")[0] for name in there))
-            for batch in self._groups[group]:
+            for batch in groups[group]:
                 some = batch.select(names)
                 for start in range(0, len(some), batch_rows):
                     yield some.slice(start, batch_rows)
@@ -348,11 +331,13 @@ class Part:
         return nearest < len(ordered) and ordered[nearest] <= extent[1]
 
     def _statistics(self, group: int, leaf: str) -> pq.Statistics | None:
-        if (group, leaf) not in self._known_statistics:
-            index = self._leaves.get(leaf)
-            found = None if index is None else self.metadata.row_group(group).column(index).statistics
+        if (group, leaf) in self._known_statistics:
+            return self._known_statistics[group, leaf]
+        index = self._leaves.get(leaf)
+        found = None if index is None else self.metadata.row_group(group).column(index).statistics
+        if self.metadata.num_row_groups <= _FEW_GROUPS:  # they take as much again as the footer
             self._known_statistics[group, leaf] = found
-        return self._known_statistics[group, leaf]
+        return found
 
     @contextlib.contextmanager
     def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:
@@ -378,17 +363,3 @@ def _schema_of(names: tuple[str, ...], encoded: bool) -> pa.Schema:
     if encoded and "attribute_path" in fields:
         fields["attribute_path"] = pa.field("attribute_path", ENCODED)
     return pa.schema(fields.values())
-
-
-def _select(batch: pa.RecordBatch, wanted: Wanted, doubtful: Sequence[str]) -> pa.RecordBatch:
-    mask = has_value(batch, doubtful) if doubtful else None
-    for name, values in zip(_KEYS, (wanted.attributes, wanted.types), strict=True):
-        if values is not None:
-            among = is_in(batch.column(name), values)
-            mask = among if mask is None else pc.and_(mask, among)
-    if wanted.without:
-        others = pc.invert(is_in(batch.column("attribute_path"), wanted.without))
-        mask = others if mask is None else pc.and_(mask, others)
-    if mask is None or (not mask.null_count and pc.all(mask, min_count=0).as_py()):
-        return batch
-    return batch.filter(mask)

@@ -11,7 +11,7 @@ _PARTS = 64
 _WITH_ROWS = 8
 """Small parts whose rows are kept."""
 _FOOTER_BYTES = 8 << 20
-"""Of all footers, as they are stored; in memory they take some eight times as much."""
+"""Of all footers, as they are stored; in memory they take some nine times as much."""
 
 _Key = tuple[Storage, str, "tuple[int, int] | None"]
 
@@ -29,14 +29,14 @@ class RecentParts:
         with self._lock:
             part = self._parts.pop(key) if key in self._parts else Part(storage, path)
             self._parts[key] = part
-            while len(self._parts) > 1 and self._are_too_many():
-                del self._parts[next(iter(self._parts))]
+            self._forget()
             return part
 
-    def _are_too_many(self) -> bool:
-        parts = self._parts.values()
-        return (
-            len(parts) > _PARTS
-            or sum(part.holds_rows for part in parts) > _WITH_ROWS
-            or sum(part.footer_bytes for part in parts) > _FOOTER_BYTES
-        )
+    def _forget(self) -> None:
+        """The rows of all but some parts, and the oldest parts if footers are too much."""
+        for part in [each for each in self._parts.values() if each.holds_rows][:-_WITH_ROWS]:
+            part.forget_rows()
+        while len(self._parts) > _PARTS or (
+            len(self._parts) > 1 and sum(part.footer_bytes for part in self._parts.values()) > _FOOTER_BYTES
+        ):
+            del self._parts[next(iter(self._parts))]

@@ -22,7 +22,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import scan
 from neptune_exporter.dataset.layout import UNFINISHED, Place, missing_parts
-from neptune_exporter.dataset.parts import Part, Wanted
+from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.paths import safe_path
 from neptune_exporter.dataset.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.recent import RecentParts
@@ -30,6 +30,7 @@ from neptune_exporter.dataset.rows import rows
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.dataset.times import within_python
+from neptune_exporter.dataset.wanted import Wanted
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA
 
@@ -207,7 +208,7 @@ class StoredRun(ExportedRun):
         Raises:
             DatasetError: a part is missing or damaged.
         """
-        return scan.left_out(self.parts)
+        return self.tally if "tally" in self.__dict__ else scan.left_out(self.parts)
 
     def parameters(self) -> Mapping[str, Parameter]:
         return self._parameters

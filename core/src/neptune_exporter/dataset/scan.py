@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.dataset.columns import has_value
-from neptune_exporter.dataset.parts import VALUE_COLUMNS, Part, Wanted
+from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import Fork
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.dataset.times import is_python, moment
+from neptune_exporter.dataset.wanted import VALUE_COLUMNS, Wanted
 from neptune_exporter.model import FILE_TYPES, AttributeType, SysAttribute
 from neptune_exporter.schema import STEP_TYPE
 

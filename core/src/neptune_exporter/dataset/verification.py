@@ -14,11 +14,12 @@ from neptune_exporter.dataset.columns import has_value
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.finding import project_folders
 from neptune_exporter.dataset.layout import UNFINISHED_FILES, is_data, is_temporary
-from neptune_exporter.dataset.parts import VALUE_COLUMNS, Part, Wanted
+from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import Receipt
 from neptune_exporter.dataset.run import StoredRun
 from neptune_exporter.dataset.scan import NULL_ROWS, null_points
 from neptune_exporter.dataset.times import python_times
+from neptune_exporter.dataset.wanted import VALUE_COLUMNS, Wanted
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA
 

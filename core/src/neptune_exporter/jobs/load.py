@@ -160,11 +160,12 @@ def _plan(run: StoredRun, result: LoadResult) -> None:
     try:
         check_complete(run)
         rows = {t: count.rows for t, count in run.counts().items()}
+        losses = unreadable(run)
     except Exception as error:  # noqa: BLE001 - one run must not cost the others
         result.failed.append((run.key, why_failed(run.key, error)))
     else:
         result.planned.append(PlannedLoad(run.key, rows))
-        result.losses.extend(unreadable(run))
+        result.losses.extend(losses)
         result.export_failures += len(run.failures)
 
 

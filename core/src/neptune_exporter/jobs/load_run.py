@@ -17,7 +17,7 @@ def load_run(sink: Sink, run: StoredRun, parent: LoadedRun | None) -> LoadedRun:
     """
     check_parts(run)
     if run.receipt is None:
-        run.keep_small_parts()  # its rows are counted first
+        run.keep_small_parts()  # some of its rows are counted first
     losses = unreadable(run)
     loaded = sink.load(run, parent)
     return replace(loaded, losses=(*losses, *loaded.losses))

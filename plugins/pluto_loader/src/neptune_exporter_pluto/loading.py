@@ -106,15 +106,18 @@ class RunLoad:
         )
 
     def _send_rows_and_read_metrics(self, points: metrics.MetricStream, alone: bool) -> StringStreams:
-        """Sending rows mostly waits for answers: if no other run is loaded, metrics are read meanwhile."""
+        """Sending rows mostly waits for answers: of a run that is alone, metrics are read meanwhile."""
         if not alone:
             texts = self._send_rows()
             self._read_metrics(points)
             return texts
         with ThreadPoolExecutor(1, "pluto-rows") as side:
             sending = side.submit(self._send_rows)
-            self._read_metrics(points, sending)
-            return sending.result()
+            try:
+                self._read_metrics(points, sending)
+            finally:
+                texts = sending.result()  # what sending raises goes first, as where it is done first
+        return texts
 
     # --- string series, console lines, histograms
 

@@ -56,8 +56,6 @@ class OnceStream:
         self._passed = 0
         self._held: list[pa.Array] = []
         self._held_bytes = 0
-        self.resolved = False
-        """Whether the position had to be found by reading back."""
         if kind in self._progress.sending:
             self._find_position()
 
@@ -65,6 +63,11 @@ class OnceStream:
     def _progress(self) -> Progress:
         assert self._journal.current is not None  # a journal is opened before anything is sent
         return self._journal.current
+
+    @property
+    def resolved(self) -> bool:
+        """Whether a position had to be found by reading back, by this load or an earlier one."""
+        return self._kind in self._progress.found
 
     @property
     def lines(self) -> int:
@@ -110,20 +113,19 @@ class OnceStream:
             self._held = [rest] if len(rest) else []
             self._held_bytes = rest.nbytes if len(rest) else 0
 
-    def _arrived(self, upto: int) -> None:
-        self._journal.note("sent", stream=self._kind, upto=upto)
+    def _arrived(self, upto: int, **how: bool) -> None:
+        self._journal.note("sent", stream=self._kind, upto=upto, **how)
         self._sent = upto
 
     def _find_position(self) -> None:
         """Find out how much of the last request Pluto has."""
         if self._total is None:
             raise StartAgainError(f"nobody knows whether Pluto took the last {self._kind} rows")
-        self.resolved = True
         low, high = self._sent, self._progress.sending[self._kind]
         found = settled(self._total, high, self._patience)
         if not low <= found <= high:
             raise StartAgainError(f"Pluto shows {found} log lines, where {low} to {high} were sent")
-        self._arrived(found)
+        self._arrived(found, found=True)
 
 
 def settled(read: Callable[[], int], wanted: int, patience: float) -> int:

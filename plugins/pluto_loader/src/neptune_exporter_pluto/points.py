@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 MEMORY_POINTS, MEMORY_POINTS_ALONE = 1 << 20, 1 << 21
-"""So many points are sorted in memory, of a run that is loaded beside others or alone; more go to disk in
-pieces of this size."""
+"""So many points are sorted in memory, of a run that a process loads beside others or alone; more go to disk
+in pieces of this size."""
 _MERGED_POINTS, _LEAST_READ = 1 << 18, 1 << 12
 """So many points of all pieces are read at once, and at least so many of each."""
 

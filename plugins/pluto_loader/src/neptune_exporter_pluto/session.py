@@ -58,7 +58,7 @@ class Session:
 
     @property
     def has_one_load(self) -> bool:
-        """Whether just one run is being loaded."""
+        """Whether just one run is being loaded by this process."""
         with self._counting:
             return self._loads == 1
 

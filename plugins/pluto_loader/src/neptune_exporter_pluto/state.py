@@ -84,6 +84,8 @@ class Progress:
     """Lines of a stream that Pluto has acknowledged."""
     sending: dict[str, int] = field(default_factory=dict)
     """Lines after a request that may or may not have arrived."""
+    found: set[str] = field(default_factory=set)
+    """Streams of which Pluto once had to tell how much it has."""
     metric_bodies: set[int] = field(default_factory=set)
     announcing: set[int] = field(default_factory=set)
     """Files whose announcement may or may not have arrived."""
@@ -255,6 +257,8 @@ class Journal:
         elif event == "sent":
             now.sent[record["stream"]] = record["upto"]
             now.sending.pop(record["stream"], None)
+            if record.get("found"):
+                now.found.add(record["stream"])
         elif event == "unsent":
             now.sending.pop(record["stream"], None)
         elif event == "chunking":
