@@ -96,6 +96,15 @@ def test_everything_of_the_corpus_arrives_and_is_found_equal(tmp_path: Path) -> 
         assert difference(facts_of_run(without_previews), target.runs[run.key].facts()) == ""
 
 
+def test_a_sink_looks_at_the_whole_project_whatever_is_selected(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a"), run_of("b"), run_of("c", project="acme/other")])
+    sink = MemorySink(target=MemoryTarget())
+    result = load(sink, tmp_path, runs=RunSelection(patterns=("b",)))
+    assert [key.run_id for key, _ in result.loaded] == ["b"]
+    ((project, prepared),) = sink.prepared
+    assert project == "acme/vision" and [key.run_id for key in prepared] == ["b", "a"]
+
+
 def test_parents_come_first_and_children_get_them(tmp_path: Path) -> None:
     dataset(tmp_path, [run_of("a", "b"), run_of("b", "c"), run_of("c"), run_of("d", "missing")])
     sink = Recording()

@@ -72,6 +72,21 @@ def test_what_was_sent_is_told_in_numbers_and_words(command_line: CommandLine) -
     ]
 
 
+def test_runs_that_are_loaded_one_by_one_have_comparable_steps(
+    server: RehearsalServer, command_line: CommandLine
+) -> None:
+    coarse, fine = (RunKey("acme/steps", name) for name in ("coarse", "fine"))
+    export(
+        command_line.folder,
+        SampleRun(coarse, (float_series("a", [(1, 1.0), (2, 2.0)]),)),
+        SampleRun(fine, (float_series("a", [(0.25, 1.0), (2, 2.0)]),)),
+    )
+    command_line.run(*LOAD, "-r", "coarse")
+    done = command_line.run(*LOAD)
+    assert done.output.splitlines()[0] == "1 run loaded, 1 was there already"
+    assert [steps(server, run, "a") for run in loaded(server)] == [[100, 200], [25, 200]]
+
+
 def test_losses_are_a_table_a_file_and_exit_code_3(command_line: CommandLine) -> None:
     run = SampleRun(
         RunKey("acme/lossy", "RUN-1"),

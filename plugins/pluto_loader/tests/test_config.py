@@ -31,6 +31,7 @@ def config_of(**values: Any) -> tuple[dict[str, Any], dict[str, str], dict[str, 
         ('q"\\', 'q"\\', None),
         (datetime(2024, 1, 1, 2, 3, 4, 5000, timezone.utc), "2024-01-01T02:03:04.005Z", None),
         (["b", "a"], ["b", "a"], None),
+        (["C:\\new", "a\0"], ["C:\\\\new", "a\\u0000"], "text with JSON escapes"),
         ([], [], None),
     ],
 )

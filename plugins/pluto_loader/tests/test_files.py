@@ -29,6 +29,7 @@ from neptune_exporter.testing.runs import (
     parameter,
 )
 from neptune_exporter_pluto.filetypes import content_type, kind_of
+from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.rehearsal.files import MIME_TYPES
@@ -181,6 +182,21 @@ def test_what_cannot_be_opened_is_told(server: RehearsalServer, make_sink: MakeS
     assert [row["logName"] for row in listed(server, loaded)] == ["good"]
     reason = "file-missing" if path == "gone.bin" else "file-unsafe"
     assert losses_of(loaded) == {(reason, "bad"): 1}
+
+
+def test_a_file_that_was_missing_is_loaded_once_it_is_there(
+    server: RehearsalServer, make_sink: MakeSink
+) -> None:
+    run = SampleRun(KEY, (file("bad", b"x", ".bin"), file("good", b"y", ".bin")))
+    without = MemoryRun(run, renamed_files={"bad": "gone.bin"})
+    sink = make_sink()
+    first = sink.load(without, None)
+    assert {c.verdict.value for c in sink.verify(without)} <= {"=", "~", "?"}
+    assert sink.load(without, None).already_loaded
+    again = make_sink().load(MemoryRun(run), None)
+    assert not again.already_loaded and not again.losses and again.target_id != first.target_id
+    assert sorted(row["logName"] for row in listed(server, again)) == ["bad", "good"]
+    assert SUPERSEDED_TAG in server.runs.by_id[int(first.target_id)].tags
 
 
 @pytest.mark.parametrize("size", [5, 3_000_000])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from neptune_exporter.contract import AttributeFailure, LoadOptions, SinkError, 
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
-from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter
+from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter, string_series
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.facts import external_id
 from neptune_exporter_pluto.rehearsal import RehearsalServer
@@ -60,6 +60,12 @@ def test_the_end_is_the_last_thing_logged(stored: Any) -> None:
 def test_a_run_without_any_time_does_not_end_before_it_begins(stored: Any) -> None:
     run, _ = stored(SampleRun(KEY, (parameter("lr", 0.1), file("model", b"weights", "m.pt"))))
     assert 0 <= run.status_updated - run.created_at < 60_000
+
+
+def test_a_creation_before_1970_is_as_early_as_pluto_takes(stored: Any) -> None:
+    created = datetime(1969, 7, 20, tzinfo=timezone.utc)
+    run, _ = stored(SampleRun(KEY, (parameter(SysAttribute.CREATION_TIME, created),)))
+    assert (run.created_at, run.status_updated) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +198,8 @@ def test_null_characters_from_anywhere_are_no_refusal(server: RehearsalServer, m
 
     texts = {SysAttribute.NAME: "a\0b", SysAttribute.ID: "i\0d", SysAttribute.FORK_PARENT: "par\0ent"}
     sink = make_sink(LoadOptions(name_prefix="pre\0"))
-    run = Failed(sample(*(parameter(path, text) for path, text in texts.items()), key=key))
+    console = string_series("monitoring/a\0b/stdout", [(0, "line")])
+    run = Failed(sample(*(parameter(path, text) for path, text in texts.items()), console, key=key))
     stored = server.runs.by_id[int(sink.load(run, None).target_id)]
     assert stored.name == r"pre\u0000a\u0000b" and r"import_project:acme/vis\u0000ion" in stored.tags
     origin = stored.config[SECTION]
@@ -201,6 +208,7 @@ def test_null_characters_from_anywhere_are_no_refusal(server: RehearsalServer, m
     assert origin["fork"] == {"parent": r"par\u0000ent", "step": None}
     assert origin["not_exported"] == {r"bad\u0000name": r"it broke\u0000", "(run)": r"all\u0000of it"}
     assert origin["notes"] == [r"a note\u0000"]
+    assert origin["console"] == {r"monitoring/a\u0000b/stdout": 1}
     assert {c.verdict.value for c in sink.verify(run, full=True)} <= {"=", "~", "?"}
     assert make_sink(LoadOptions(name_prefix="pre\0")).load(run, None).already_loaded
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +24,7 @@ from neptune_exporter_pluto.rehearsal import RehearsalServer
 from .conftest import MakeSink
 from .reading import read_run
 from .samples import CREATED, KEY, losses_of, sample
+from .test_state import files_no_longer_than
 
 # Forks.
 
@@ -65,6 +68,9 @@ def test_a_fork_step_beyond_the_parent_is_no_refusal(server: RehearsalServer, ma
     loaded = sink.load(MemoryRun(far), sink.load(MemoryRun(parent), None))
     run = server.runs.by_id[int(loaded.target_id)]
     assert run.parent is not None and run.config[SECTION]["fork"]["step"] == 1_000_000
+    assert losses_of(loaded) == {("fork-step", "sys/forking/step"): 1}
+    (line,) = [c for c in sink.verify(MemoryRun(far), full=True) if c.item == "fork"]
+    assert line.verdict.value == "~"
 
 
 def test_a_missing_parent_is_told(stored: Any) -> None:
@@ -92,6 +98,42 @@ def test_one_power_of_ten_for_the_project(server: RehearsalServer, make_sink: Ma
     assert (
         server.runs.by_id[int(other.load(later, None).target_id)].config[SECTION]["step_multiplier"] == "10"
     )
+
+
+def test_a_step_that_no_multiplier_makes_room_for_does_not_cost_the_others_theirs(
+    server: RehearsalServer, make_sink: MakeSink
+) -> None:
+    run = sample(float_series("a", [(0.1, 1.0), (0.2, 2.0)]), float_series("huge", [(1e20, 3.0)]))
+    other = sample(float_series("a", [(0.25, 1.0)]), key=replace(KEY, run_id="RUN-2"))
+    sink = make_sink()
+    sink.prepare(KEY.project_id, [MemoryRun(run), MemoryRun(other)])
+    loaded = [sink.load(MemoryRun(each), None) for each in (run, other)]
+    assert [losses_of(each) for each in loaded] == [{("large-step", "huge"): 1}, {}]
+    series = [server.store.points.series(server.key(int(each.target_id)), "a", 0, None) for each in loaded]
+    assert [[int(point["step"]) for point in points] for points in series] == [[10, 20], [25]]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"multiplier":', b"{}"])
+def test_a_damaged_record_of_the_multiplier_blocks_no_project(
+    make_sink: MakeSink, tmp_path: Path, content: bytes
+) -> None:
+    run = MemoryRun(sample(float_series("a", [(0.1, 1.0)])))
+    make_sink().prepare(KEY.project_id, [run])
+    (record,) = (tmp_path / "state").glob("**/multiplier-*.json")
+    whole = record.read_bytes()
+    record.write_bytes(content)
+    make_sink().prepare(KEY.project_id, [run])
+    assert record.read_bytes() == whole
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of file sizes")
+def test_a_full_disk_leaves_the_record_of_the_multiplier_whole(make_sink: MakeSink, tmp_path: Path) -> None:
+    make_sink().prepare(KEY.project_id, [MemoryRun(sample(float_series("a", [(0.1, 1.0)])))])
+    (record,) = (tmp_path / "state").glob("**/multiplier-*.json")
+    whole = record.read_bytes()
+    with files_no_longer_than(5), pytest.raises(OSError, match="too large"):
+        make_sink().prepare(KEY.project_id, [MemoryRun(sample(float_series("a", [(0.25, 1.0)])))])
+    assert record.read_bytes() == whole
 
 
 def test_an_asked_multiplier_is_exact(server: RehearsalServer, make_sink: MakeSink) -> None:

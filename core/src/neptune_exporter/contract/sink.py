@@ -73,7 +73,12 @@ class Sink(ABC):
     """
 
     def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:  # noqa: B027 - optional
-        """Look at all selected runs of a project before the first is loaded.
+        """Look at a project before its first run is loaded.
+
+        Args:
+            project_id: The project.
+            runs: Those that will be loaded, then those of the dataset that were not selected, of which
+                some may be damaged: what is decided for a project should not depend on the selection.
 
         Raises:
             SinkError: the project cannot be loaded. Nothing has been sent.

@@ -31,7 +31,7 @@ from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import check_complete, load_run, unreadable
 from neptune_exporter.jobs.processes import divided, in_processes
 from neptune_exporter.jobs.progress import Progress
-from neptune_exporter.jobs.selecting import parents_first, select_runs
+from neptune_exporter.jobs.selecting import parents_first, runs_of_projects
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
 
@@ -116,7 +116,8 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     """
     dataset = Dataset(options.data_path, options.files_path)
     result = LoadResult()
-    runs = select_runs(dataset, options.project_ids, options.runs)
+    present = runs_of_projects(dataset, options.project_ids)
+    runs = [run for run in present if options.runs.matches_id(run.key.run_id)]
     if not options.files_path.is_dir() and any(map(_names_files, runs)):
         # Loaded without them, the runs would count as loaded.
         raise UsageError(
@@ -137,8 +138,10 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             options = replace(options, workers=max(options.workers, processes))
             sink = in_processes(sink, spec, for_each, options.load, dataset, processes, options.workers)
             load = sink.load
+        left_out = _by_project([run for run in present if not options.runs.matches_id(run.key.run_id)])
         for project_id, project_runs in _by_project(runs).items():
-            _Load(spec, sink, load, options, progress, result).load(project_id, project_runs)
+            job = _Load(spec, sink, load, options, progress, result)
+            job.load(project_id, project_runs, left_out.get(project_id, []))
         if options.verify and spec.capabilities.verifies:
             workers = most_workers(options.workers, spec.capabilities)
             _verify_loaded(sink, runs, workers, result, progress)
@@ -208,7 +211,7 @@ class _Load:
         """By the parent that has to be loaded first."""
         self._stop = threading.Event()
 
-    def load(self, project_id: str, runs: list[StoredRun]) -> None:
+    def load(self, project_id: str, runs: list[StoredRun], left_out: list[StoredRun]) -> None:
         self._progress.start(f"load {project_id}", len(runs))
         try:
             ready = parents_first([run for run in runs if self._is_loadable(run)])
@@ -216,7 +219,7 @@ class _Load:
             # Their forks would be loaded as if they had none, for good.
             self._outcome = {key: None for key, _ in self._result.failed if key not in good}
             if ready:
-                self._sink.prepare(project_id, ready)
+                self._sink.prepare(project_id, [*ready, *left_out])
                 self._load_all(ready)
         except AuthenticationError:
             raise

@@ -18,6 +18,15 @@ def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection
     Raises:
         UsageError: a project that was named is not in the dataset.
     """
+    return [run for run in runs_of_projects(dataset, project_ids) if runs.matches_id(run.key.run_id)]
+
+
+def runs_of_projects(dataset: Dataset, project_ids: Sequence[str]) -> list[StoredRun]:
+    """All runs of some projects, or of all if none is named, project by project. Looks at each run once.
+
+    Raises:
+        UsageError: a project that was named is not in the dataset.
+    """
     of_project: dict[str, list[StoredRun]] = {}
     for run in dataset.runs():
         of_project.setdefault(run.key.project_id, []).append(run)
@@ -28,7 +37,7 @@ def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection
             f"the dataset has no project {', '.join(unknown)}; it has {', '.join(present) or 'none'}"
         )
     chosen = dict.fromkeys(project_ids or present)
-    return [run for p in chosen for run in of_project[p] if runs.matches_id(run.key.run_id)]
+    return [run for p in chosen for run in of_project[p]]
 
 
 def parents_first(runs: Sequence[_Run]) -> list[_Run]:

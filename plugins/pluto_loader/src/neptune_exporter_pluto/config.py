@@ -52,6 +52,8 @@ def readable(value: object) -> tuple[Any, str | None]:
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z"), None
     if isinstance(value, (list, tuple)):
+        if any(isinstance(item, str) and "\0" in item for item in value):  # one way of writing for all
+            return [escaped(str(item)) for item in value], "text with JSON escapes"
         items = [readable(item) for item in value]
         return [item for item, _ in items], next((how for _, how in items if how), None)
     text = str(value)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from neptune_exporter.contract import ExportedRun, LoadedRun, SinkError, failpoint
+from neptune_exporter.contract import ExportedRun, LoadedRun, SinkError, failpoint, pause
 from neptune_exporter.model import SysAttribute
 from neptune_exporter_pluto import lifecycle
+from neptune_exporter_pluto.api import CreatedRun
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.forks import native_fork
 from neptune_exporter_pluto.lifecycle import Found
@@ -17,6 +20,10 @@ from neptune_exporter_pluto.state import Fork, Journal, Progress, Target, fork_r
 from neptune_exporter_pluto.steps import Multiplier
 
 _MOST_GENERATIONS = 100
+_MARKED_WITHIN = 10.0
+"""Seconds in which a machine that has just made a run marks it: its next request does."""
+_OVERTAKEN_WITHIN = 1.0
+_POLL = 0.25
 
 
 @dataclass(frozen=True)
@@ -67,13 +74,12 @@ class Creation:
                 self.session.settings.visible_within,
             )
             failpoint("pluto.run-created")
-            details = api.details(self.target.project, created.run_id) if created.resumed else {}
+            details = self._marked(created, now)
             found = Found.of(details) if created.resumed else None
-            if found is None or found.mark in ("", now.mark):
+            if found is None or found.mark == now.mark:
                 # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at
                 # ended ones.
                 api.set_status(created.run_id, self.facts.status, self.facts.ended)
-                lifecycle.describe(api, created.run_id, self.facts, self._section(now))
                 # Created before a kill: this request forked nothing.
                 if "forkedFromRunId" in details:
                     made = Fork.of(details)
@@ -88,9 +94,37 @@ class Creation:
             begin(now.number + 1)
         raise SinkError(f"{self.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
 
+    def _marked(self, created: CreatedRun, now: Progress) -> dict[str, Any]:
+        """Describe the run, and so mark it as this journal's, unless another machine has marked it.
+
+        One that was there already and has no mark is of a request of ours of which no answer came, or
+        another machine has made it a moment ago: that would mark it in a moment.
+
+        Returns:
+            What Pluto tells of a run that was there already.
+        """
+        api = self.session.api
+        if not created.resumed:
+            lifecycle.describe(api, created.run_id, self.facts, self._section(now))
+            return {}
+        patience = self.session.settings.visible_within
+        deadline = time.monotonic() + min(_MARKED_WITHIN, patience)
+        details = api.details(self.target.project, created.run_id)
+        while not (mark := Found.of(details).mark) and time.monotonic() < deadline:
+            pause(_POLL)
+            details = api.details(self.target.project, created.run_id)
+        if mark in ("", now.mark):
+            lifecycle.describe(api, created.run_id, self.facts, self._section(now))
+        if not mark:
+            pause(min(_OVERTAKEN_WITHIN, patience))
+            details = api.details(self.target.project, created.run_id)
+        return details
+
     def _tell_fork(self, sent: Fork | None) -> None:
         if sent is None and self.run.parent() is not None:
             self.losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
+        elif sent is not None and sent.is_last:
+            self.losses.add(LossCode.FORK_STEP, 1, SysAttribute.FORK_STEP)
         elif sent is not None and not sent.exact:
             self.losses.add(LossCode.FRACTIONAL_STEP, 1, SysAttribute.FORK_STEP)
 
@@ -117,6 +151,7 @@ class Creation:
         load = {
             "state": lifecycle.LOADING,
             "mark": now.mark,
+            "marks": {now.mark: True},
             "generation": now.number,
             "status": self.facts.status,
             "ended": self.facts.ended,

@@ -98,7 +98,7 @@ def _times(run: ExportedRun, parameters: Mapping[str, Parameter]) -> tuple[int, 
     created = _moment(parameters.get(SysAttribute.CREATION_TIME)) or first or modified
     if created is None:
         return 0, 0
-    start = milliseconds(created)
+    start = max(1, milliseconds(created))  # 0 would say that nothing tells
     ends = [milliseconds(last)] if last is not None else []
     running = parameters.get(_RUNNING_TIME)
     if running is not None and isinstance(running.value, (int, float)) and 0 < running.value < 1e10:

@@ -45,5 +45,5 @@ def native_fork(
         return None
     step, exact = scaled
     if last is not None and step > int(last):  # it shares all that the parent has
-        return Fork(run_id, int(last))
+        return Fork(run_id, int(last), is_last=True)
     return Fork(run_id, step, exact)

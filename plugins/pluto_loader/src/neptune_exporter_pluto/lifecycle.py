@@ -33,6 +33,8 @@ class Found:
     fingerprint: str
     status: str
     ended: int
+    marks: frozenset[str]
+    """Of all that ever took it for theirs: merging removes nothing."""
 
     @classmethod
     def of(cls, details: Mapping[str, Any]) -> Found:
@@ -45,6 +47,7 @@ class Found:
             str(section.get("fingerprint", "")),
             str(load.get("status", "")),
             int(load.get("ended", 0)),
+            frozenset(load.get("marks", ())),
         )
 
 
@@ -114,24 +117,29 @@ def restore_tags(api: PlutoApi, project: str, run_id: int, tags: Sequence[str]) 
         api.set_tags(run_id, [*tags, *others][:MAX_TAGS])
 
 
-def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int) -> None:
+def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int) -> dict[str, Any]:
     """Give the run its final status, and make sure that it has it.
 
     Pluto fails runs that look abandoned, which every historical run does, and then
     ignores a status; resuming first makes it listen again.
 
+    Returns:
+        What Pluto tells of the run then.
+
     Raises:
         SinkError: Pluto shows another status all the same.
     """
-    shown = api.details(project, run_id)["status"]
+    details = api.details(project, run_id)
     for _ in range(_MOST_TRIES):
-        if shown == status:
-            return
+        if details["status"] == status:
+            return details
         api.resume_run(run_id)
         api.set_status(run_id, status, ended)
-        shown = api.details(project, run_id)["status"]
-    if shown != status:
+        details = api.details(project, run_id)
+    if details["status"] != status:
+        shown = details["status"]
         raise SinkError(f"run {run_id} should be {status} but Pluto shows {shown}; load again to set it")
+    return details
 
 
 def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:

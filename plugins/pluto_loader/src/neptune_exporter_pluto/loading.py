@@ -35,7 +35,9 @@ from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.upload import Uploader
 
-_ONLY_A_LOAD_KNOWS = frozenset(map(str, (LossCode.FILE_LISTED_TWICE, LossCode.FORK_NOT_NATIVE)))
+_ONLY_A_LOAD_KNOWS = frozenset(
+    map(str, (LossCode.FILE_LISTED_TWICE, LossCode.FORK_NOT_NATIVE, LossCode.FORK_STEP))
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class RunLoad:
             failpoint("pluto.data-complete")
             self._register_names()
             api.merge_config(self.run_id, orjson.dumps({SECTION: self._closing_section(texts)}))
-            lifecycle.finish(api, self.project, self.run_id, self.facts.status, self.facts.ended)
+            shown = lifecycle.finish(api, self.project, self.run_id, self.facts.status, self.facts.ended)
+            self._check_alone(lifecycle.Found.of(shown))
         finally:
             points.close()
             shutil.rmtree(folder, ignore_errors=True)
@@ -104,6 +107,12 @@ class RunLoad:
         return Outcome(
             LoadedRun(str(self.run_id), self.url or None, counts=dict(counts), losses=losses), result
         )
+
+    def _check_alone(self, found: lifecycle.Found) -> None:
+        """Of two machines that took the run for theirs at the same moment, the later finds both marks."""
+        assert self.journal.current is not None  # it is open
+        if not found.marks <= {self.journal.current.mark} or found.mark != self.journal.current.mark:
+            raise StartAgainError("another machine has loaded into it at the same time")
 
     def _send_rows_and_read_metrics(self, points: metrics.MetricStream, alone: bool) -> StringStreams:
         """Sending rows mostly waits for answers: of a run that is alone, metrics are read meanwhile."""
@@ -243,7 +252,7 @@ class RunLoad:
         if texts:
             section["texts"] = texts
         if strings.console_lines:
-            section["console"] = strings.console_lines
+            section["console"] = {escaped(path): lines for path, lines in strings.console_lines.items()}
         told = [loss_record(loss) for loss in self.losses.losses() if loss.reason in _ONLY_A_LOAD_KNOWS]
         if told:
             section["losses"] = [{**loss, "attribute_path": escaped(loss["attribute_path"])} for loss in told]

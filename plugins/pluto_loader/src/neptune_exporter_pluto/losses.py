@@ -35,6 +35,7 @@ class LossCode(str, Enum):
     FILE_LISTED_TWICE = "file-listed-twice"
     FILE_STEP = "file-step"
     FORK_NOT_NATIVE = "fork-not-native"
+    FORK_STEP = "fork-step"
 
     def __str__(self) -> str:
         return self.value
@@ -57,16 +58,20 @@ _MESSAGES = {
     LossCode.PROJECT_RENAMED: "Pluto's project names are printable ASCII; the original is in the config",
     LossCode.FILE_MISSING: "the file is not in the files folder",
     LossCode.FILE_DAMAGED: "the file is not the one that was exported: `verify` names it, export it again",
-    LossCode.FILE_UNSAFE: "the row names a path outside of the files folder: it was not opened",
+    LossCode.FILE_UNSAFE: "the row names a path outside of the files folder, or behind a link: not opened",
     LossCode.FILE_TOO_LARGE: "Pluto takes files of up to 5 GiB; this one is only in the dataset",
     LossCode.FILE_CAP: "left out because a cap was asked for (MAX_FILES_PER_RUN)",
     LossCode.FILE_LISTED_TWICE: "its upload address expired and was asked for again: it is listed twice",
     LossCode.FILE_STEP: "Pluto cannot hold its step: it is listed at step 0, the step is in its name",
     LossCode.FORK_NOT_NATIVE: "Pluto lacks its parent up to that step: the fork is told in the config only",
+    LossCode.FORK_STEP: "the parent has no point as late: it forks off at the parent's last, see the config",
 }
 
 REQUESTED = frozenset({LossCode.DOWNSAMPLED, LossCode.FILE_CAP})
 """What the user asked for: shown, but no reason for exit code 3."""
+
+RESTORABLE = frozenset(map(str, (LossCode.FILE_MISSING, LossCode.FILE_DAMAGED)))
+"""Of which somebody may bring back what is lost."""
 
 DROPPED = frozenset(
     {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -81,10 +82,7 @@ def _kept(session: Session, project_id: str, survey: StepSurvey) -> int:
     folder = session.target(project_id).folder(session.settings.base_dir)
     path = folder / f"multiplier-{digest(project_id)}.json"
     needed = survey.multiplier
-    try:
-        before = int(orjson.loads(path.read_bytes())["multiplier"])
-    except FileNotFoundError:
-        before = 0
+    before = _before(path)
     if before >= needed and survey.fits(before):
         return before
     if before:
@@ -96,5 +94,18 @@ def _kept(session: Session, project_id: str, survey: StepSurvey) -> int:
             needed,
         )
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(orjson.dumps({"project": project_id, "multiplier": needed}))
+    fresh = path.with_suffix(".new")  # all of it or nothing: a kill must not leave half a file
+    fresh.write_bytes(orjson.dumps({"project": project_id, "multiplier": needed}))
+    fresh.replace(path)
     return needed
+
+
+def _before(path: Path) -> int:
+    """The multiplier of earlier loads; 0 if there were none."""
+    try:
+        return int(orjson.loads(path.read_bytes())["multiplier"])
+    except FileNotFoundError:
+        return 0
+    except (ValueError, KeyError, TypeError):
+        _log.warning("%s is damaged: the multiplier of the steps is looked for anew", path)
+        return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import secrets
 import time
@@ -28,11 +29,12 @@ from neptune_exporter_pluto.creation import Creation, Elsewhere
 from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
 from neptune_exporter_pluto.data_rows import ORDER
 from neptune_exporter_pluto.facts import collect, external_id, run_name
+from neptune_exporter_pluto.files import file_tasks
 from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.kept import KeptRuns
 from neptune_exporter_pluto.loading import Outcome, RunLoad, loss_record, told_losses
-from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.names import digest
+from neptune_exporter_pluto.losses import RESTORABLE, LossBook, LossCode
+from neptune_exporter_pluto.names import NameBook, digest
 from neptune_exporter_pluto.once import StartAgainError
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.project import find_multipliers, look_at_steps, recorded_multiplier
@@ -219,7 +221,7 @@ class PlutoSink(Sink):
         If only metrics are missing, they are sent again, which is harmless; for anything
         else the run is begun anew.
         """
-        if now.proven:
+        if now.proven and not self._has_files_again(run, now):
             return True
         wrong = self._damage(run, target, journal, now, LossBook(run.key))
         if not wrong:
@@ -232,6 +234,19 @@ class PlutoSink(Sink):
         else:
             self._begin(run, target, journal, f"Pluto does not show it as it is: {wrong[0].item}")
         return False
+
+    def _has_files_again(self, run: ExportedRun, now: Progress) -> bool:
+        """Whether files that were missing or damaged when the run was loaded are there now."""
+        assert now.loaded is not None
+        losses = now.loaded.get("losses", [])
+        told = sum(int(loss["count"]) for loss in losses if loss["reason"] in RESTORABLE)
+        if not told:
+            return False
+        found = LossBook(run.key)
+        settings = self._session.settings
+        tasks = file_tasks(run, NameBook(), found, Multiplier(1, 1), 0, settings.batch_rows)
+        collections.deque(tasks, maxlen=0)
+        return sum(loss.count for loss in found.losses() if loss.reason in RESTORABLE) < told
 
     def _damage(
         self, run: ExportedRun, target: Target, journal: Journal, now: Progress, losses: LossBook

@@ -49,6 +49,8 @@ class Fork:
     step: int
     exact: bool = field(default=True, compare=False)
     """Whether Neptune's step is this one; else it was rounded down."""
+    is_last: bool = field(default=False, compare=False)
+    """Whether it is the parent's last step, as Neptune's is beyond it."""
 
     @classmethod
     def of(cls, details: Mapping[str, Any]) -> Fork | None:
@@ -292,7 +294,7 @@ class Journal:
 
 def fork_record(fork: Fork | None) -> dict[str, Any]:
     """For the note of a run: a parent's run and a step, or nothing."""
-    return {"fork": None if fork is None else [fork.parent_run_id, fork.step, fork.exact]}
+    return {"fork": None if fork is None else [fork.parent_run_id, fork.step, fork.exact, fork.is_last]}
 
 
 def _begin(progress: Progress) -> Mapping[str, Any]:

@@ -72,13 +72,13 @@ class StepSurvey:
     def look_at_one(self, step: Step) -> None:
         """Take a single step into account."""
         exact = Decimal(repr(step)) if isinstance(step, float) else step
-        if exact.is_finite() and exact >= 0:
+        if exact.is_finite() and 0 <= exact <= _MAX_U64:  # no multiplier makes room for a larger one
             self.largest = max(self.largest, float(exact))
             exponent = exact.normalize().as_tuple().exponent
             self.digits = max(self.digits, min(_MOST_DIGITS, -exponent if isinstance(exponent, int) else 0))
 
     def _look_at_doubles(self, doubles: Floats) -> None:
-        doubles = doubles[doubles >= 0]
+        doubles = doubles[(doubles >= 0) & (doubles < 2.0**64)]
         if not len(doubles):
             return
         self.largest = max(self.largest, float(doubles.max()))
@@ -98,7 +98,7 @@ class StepSurvey:
         self.largest = max(self.largest, other.largest)
 
     def fits(self, power: int) -> bool:
-        """Whether all steps stay within 64 bits."""
+        """Whether all steps stay within 64 bits, but for those that are beyond them at any multiplier."""
         return self.largest * power <= _MAX_U64
 
     @property

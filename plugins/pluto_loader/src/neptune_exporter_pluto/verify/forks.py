@@ -38,7 +38,8 @@ def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterat
         if found.parent_run_id != wanted.parent_run_id:
             wanted = _resolved(check, wanted)
         verdict = Verdict.EQUAL if found == wanted else Verdict.DIFFERENT
-        if found == wanted and check.told(LossCode.FRACTIONAL_STEP, SysAttribute.FORK_STEP):
+        told = (check.told(c, SysAttribute.FORK_STEP) for c in (LossCode.FRACTIONAL_STEP, LossCode.FORK_STEP))
+        if found == wanted and any(told):
             verdict = Verdict.LOST
         yield check.line("fork", verdict, _text(wanted), _text(found))
 
