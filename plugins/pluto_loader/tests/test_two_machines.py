@@ -32,17 +32,17 @@ RUN = SampleRun(
         histogram_series("weights", [(step, SampleHistogram((0.0, 1.0), (3.0,))) for step in range(20)]),
     ),
 )
-CREATE, DESCRIBE = "/api/runs/create", "/api/runs/config/update"
+DESCRIBE = "/api/runs/config/update"
 
 
 def load(make_sink: MakeSink, base: Path, visible_within: float) -> LoadedRun:
     return make_sink(base_dir=base, visible_within=visible_within).load(MemoryRun(RUN), None)
 
 
-def wait_for(server: RehearsalServer, path: str) -> None:
+def wait_for_a_run(server: RehearsalServer) -> None:
     deadline = time.monotonic() + 10
-    while not any(request.path == path for request in server.requests):
-        assert time.monotonic() < deadline, f"nobody asked for {path}"
+    while not server.runs.by_id:
+        assert time.monotonic() < deadline, "nobody makes a run"
         time.sleep(0.01)
 
 
@@ -56,9 +56,10 @@ def test_a_run_that_another_machine_is_just_making_is_left_to_it(
     server: RehearsalServer, make_sink: MakeSink, tmp_path: Path
 ) -> None:
     server.fail(faults.stalled(0.6, DESCRIBE))
+    server.fail(faults.stalled(2.0, "/ingest/data"))
     with ThreadPoolExecutor(1) as other:
         first = other.submit(load, make_sink, tmp_path / "one", 5.0)
-        wait_for(server, CREATE)
+        wait_for_a_run(server)
         with pytest.raises(SinkError, match="another machine has begun to load it"):
             load(make_sink, tmp_path / "two", 5.0)
         run_id = int(first.result(20).target_id)
@@ -72,7 +73,7 @@ def test_a_run_that_was_taken_from_a_machine_that_stalled_is_loaded_anew_by_it(
     server.fail(faults.stalled(3.0, DESCRIBE))
     with ThreadPoolExecutor(1) as other:
         first = other.submit(load, make_sink, tmp_path / "one", 0.2)
-        wait_for(server, CREATE)
+        wait_for_a_run(server)
         second = load(make_sink, tmp_path / "two", 0.2)
         loaded = first.result(30)
     assert loaded.target_id != second.target_id

@@ -128,7 +128,7 @@ def test_a_parent_that_got_further_changes_nothing(make_sink: MakeSink) -> None:
     ids = load(sink, [ROOT, beyond])
     note_last_step(sink, ROOT, 50)
     text = f"run {ids['root']} at step 9"
-    assert fork_lines(sink, beyond) == [("=", text, text)]
+    assert fork_lines(sink, beyond) == [("~", text, text)]
 
 
 def note_last_step(sink: PlutoSink, run: SampleRun, step: int) -> None:
