@@ -57,7 +57,11 @@ class ExportedRun(ABC):
 
     @abstractmethod
     def parameters(self) -> Mapping[str, Parameter]:
-        """All single values by attribute path. Read once and kept."""
+        """All single values by attribute path. Read once and kept.
+
+        No value is left out: where a path has several, all but the first get names of their own
+        (`parameters_by_path`).
+        """
 
     @abstractmethod
     def parent(self) -> RunKey | None:
