@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from neptune_exporter.contract import AttributeSelection, Point, SourceRun, TypeCount
+from neptune_exporter.contract import AttributeSelection, DatasetError, Point, SourceRun, TypeCount
 from neptune_exporter.dataset import Dataset, StoredRun, parts, summarise
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, SCHEMA
@@ -155,14 +155,22 @@ def test_numbers_of_another_type_are_read_too(dataset: Dataset) -> None:
         assert run.counts()[AttributeType.FLOAT_SERIES].rows == 4
 
 
-def test_a_row_without_a_type_is_no_point(dataset: Dataset) -> None:
+@pytest.mark.parametrize("untyped", [0, 1], ids=["a value", "no value"])
+def test_a_row_without_a_type_is_no_point(dataset: Dataset, untyped: int) -> None:
+    """With a value it is damage, as ever."""
     rows = pa.RecordBatch.from_pylist(POINTS, schema=SCHEMA)
     (path,) = old_layout.write_run(dataset.data_path, KEY, [rows])
-    kinds = pa.array(["float_series", None, "float_series", "float_series", "float_series"])
+    kinds = pa.array([None if n == untyped else "float_series" for n in range(len(POINTS))])
     index = SCHEMA.get_field_index("attribute_type")
     pq.write_table(old_layout.complete(KEY, rows).set_column(index, "attribute_type", kinds), path)
     run = dataset.run(KEY)
-    assert run is not None and list(nans(run)) == [("acc", None)]
+    assert run is not None
+    if untyped == 0:
+        for use in (lambda: list(nans(run)), run.counts):
+            with pytest.raises(DatasetError, match="a row without attribute_type"):
+                use()
+    else:
+        assert list(nans(run)) == [("acc", None)]
 
 
 def test_a_null_of_ours_stays_out_of_the_parts(dataset: Dataset) -> None:
