@@ -99,11 +99,11 @@ def test_rows_without_a_value_need_no_name(dataset: Dataset) -> None:
     assert states(dataset) == ["complete", "complete"]
 
 
-def test_points_that_lost_their_value_are_told(dataset: Dataset) -> None:
+def test_points_that_lost_value_and_time_are_told(dataset: Dataset) -> None:
     values = {**step_columns(pa.array([1.0, 2.0])), "float_value": pa.array([1.0, None])}
     run = written(dataset, attribute_batch("a", AttributeType.FLOAT_SERIES, values))
     assert len(list(run.rows())) == 1
     (line,) = problems(dataset)
-    assert "no value (perhaps a NaN) that are left out: 1" in line
+    assert "no value that are left out: 1" in line
     (note,) = summarise(dataset).projects[0].runs[0].notes
-    assert "no value (perhaps a NaN) that are left out: 1" in note
+    assert "no value that are left out: 1" in note

@@ -41,6 +41,7 @@ from neptune_exporter.contract.rows import (
     Row,
     Step,
     TextLine,
+    parameters_by_path,
 )
 from neptune_exporter.contract.run import ExportedRun, TypeCount
 from neptune_exporter.contract.selection import AttributeRequest, AttributeSelection, RunSelection
@@ -133,6 +134,7 @@ __all__ = [
     "clean",
     "failpoint",
     "hookimpl",
+    "parameters_by_path",
     "pause",
     "receive",
     "retry_after",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
@@ -74,3 +76,32 @@ class FileEntry:
 
 
 Row: TypeAlias = "Parameter | Point | TextLine | Histogram | FileEntry"
+
+
+def parameters_by_path(rows: Iterable[Row]) -> dict[str, Parameter]:
+    """The parameters among some rows, by attribute path, sorted.
+
+    In exports of other tools a path may have several values, of one type or of several. The first one
+    has the path, each other one is called `path (type)`, or `path (type 2)` and so on where that is
+    taken, so that none replaces another. The same value again is nothing new.
+    """
+    result: dict[str, Parameter] = {}
+    further: dict[tuple[str, AttributeType, str], Parameter] = {}
+    for row in rows:
+        if isinstance(row, Parameter) and result.setdefault(row.path, row) is not row:
+            further.setdefault(_identity(row), row)
+    numbers: dict[str, Iterator[int]] = {}
+    for identity, row in further.items():
+        if identity == _identity(result[row.path]):
+            continue
+        name = f"{row.path} ({row.type.value})"
+        count = numbers.setdefault(name, itertools.count(2))
+        key = name
+        while key in result:
+            key = f"{row.path} ({row.type.value} {next(count)})"
+        result[key] = replace(row, path=key)
+    return dict(sorted(result.items()))
+
+
+def _identity(parameter: Parameter) -> tuple[str, AttributeType, str]:
+    return parameter.path, parameter.type, repr(parameter.value)  # NaN is no other value than NaN

@@ -57,7 +57,11 @@ class ExportedRun(ABC):
 
     @abstractmethod
     def parameters(self) -> Mapping[str, Parameter]:
-        """All single values by attribute path. Read once and kept."""
+        """All single values by attribute path. Read once and kept.
+
+        No value is left out: where a path has several, all but the first get names of their own
+        (`parameters_by_path`).
+        """
 
     @abstractmethod
     def parent(self) -> RunKey | None:
@@ -79,8 +83,9 @@ class ExportedRun(ABC):
     ) -> Iterator[pa.RecordBatch]:
         """Rows as record batches of `FULL_SCHEMA` (or the named columns of it).
 
-        Rows without any value (which other exporters write) are left out. Within a
-        part rows are ordered by attribute and step; an attribute may go on in a later
+        Rows without any value (which other exporters write) are left out, except rows of
+        float series that have a time: so they write a NaN, and NaN is the value here.
+        Within a part rows are ordered by attribute and step; an attribute may go on in a later
         part, and in exports of other tools rows come in any order.
         Times are of the years 1 to 9999: where a file holds others, `timestamp` is null
         and `datetime_value` the nearest one. Sinks may read in several threads at once.

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import array
 import itertools
+import math
 from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from neptune_exporter.model import AttributeType
+
 ENCODED = pa.dictionary(pa.int32(), pa.string())
 """What Parquet gives for texts that are asked for as a dictionary."""
+_POINTS = frozenset({AttributeType.FLOAT_SERIES.value})
+# No scalar is made of a Python value: that has pyarrow import pandas where it is installed.
+_NAN = pa.Array.from_buffers(pa.float64(), 1, [None, pa.py_buffer(array.array("d", [math.nan]).tobytes())])[0]
 
 
 def is_in(column: pa.Array, values: Collection[str]) -> pa.Array:
@@ -38,6 +44,21 @@ def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:
             valid = pc.is_valid(pc.struct_field(column, "path") if name == "file_value" else column)
             result = valid if result is None else pc.or_(result, valid)
     return result
+
+
+def with_nan(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with the value NaN for each point that has a time and no `float_value`.
+
+    That is how the public exporter stores a NaN of Neptune 3. What has no time either is no point.
+    """
+    values = batch.column("float_value")
+    if not values.null_count:
+        return batch
+    values = values.cast(pa.float64())
+    timed = pc.and_(pc.is_null(values), pc.is_valid(batch.column("timestamp")))
+    lost = pc.and_kleene(timed, is_in(batch.column("attribute_type"), _POINTS))
+    index = batch.schema.get_field_index("float_value")
+    return batch.set_column(index, "float_value", pc.if_else(lost, _NAN, values))
 
 
 def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.buffer import cut
-from neptune_exporter.dataset.columns import ENCODED, as_schema, is_in
+from neptune_exporter.dataset.columns import ENCODED, as_schema, is_in, with_nan
 from neptune_exporter.dataset.encoding import METADATA_KEY
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.wanted import VALUE_COLUMNS, Wanted
@@ -111,7 +111,7 @@ class Part:
     def batches(
         self, wanted: Wanted, batch_rows: int, *, keep_rows: bool = False
     ) -> Iterator[pa.RecordBatch]:
-        """Rows that have a value, in the columns of `FULL_SCHEMA` that are wanted.
+        """Rows that have a value, in the columns of `FULL_SCHEMA` that are wanted; NaN is one (`with_nan`).
 
         Args:
             wanted: Which rows and columns.
@@ -129,11 +129,22 @@ class Part:
             doubtful = self.columns_with_doubt(group, wanted.value_columns)
             columns = self._columns_to_read(here, doubtful)
             for batch in self.read_group(group, columns, batch_rows, keep_rows=keep_rows):
-                kept = here.among(batch, doubtful)
+                kept = here.among(self.with_nan(batch, doubtful), doubtful)
                 for piece in cut(self.identified(kept)):
                     with self._errors():
                         converted = as_schema(piece, schema)
                     yield converted
+
+    def with_nan(self, batch: pa.RecordBatch, doubtful: Sequence[str]) -> pa.RecordBatch:
+        """The batch, which has what `columns_to_decide` names, with NaN where another tool stored it as null.
+
+        Raises:
+            DatasetError: a value is no number.
+        """
+        if "float_value" not in doubtful:
+            return batch
+        with self._errors():
+            return with_nan(batch)
 
     def identified(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch, if each row of it names its attribute as far as that was read.
@@ -229,9 +240,17 @@ class Part:
             leaf = _LEAF.get(name, name)
             valid = None if leaf is None else self.valid_count(group, leaf)
             total += valid or 0
-            if valid != 0 and name in self.columns and name in value_columns:
+            # Where every number is null, some of them may be NaN.
+            may_be_set = valid != 0 or name == "float_value"
+            if may_be_set and name in self.columns and name in value_columns:
                 maybe.append(name)
         return [] if total == self.metadata.row_group(group).num_rows else maybe or ["float_value"]
+
+    @staticmethod
+    def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
+        """What to read of the columns in doubt, and of those that tell whether a null is a NaN."""
+        columns = [_LEAF.get(name) or name for name in doubtful]
+        return [*columns, "attribute_type", "timestamp"] if "float_value" in doubtful else columns
 
     def read_group(
         self, group: int, columns: Sequence[str], batch_rows: int, *, keep_rows: bool = False
@@ -315,9 +334,9 @@ class Part:
             columns["attribute_type"] = None
         if wanted.attributes is not None or wanted.without:
             columns["attribute_path"] = None
-        for name in doubtful:
-            if name not in columns:
-                columns[_LEAF.get(name) or name] = None
+        for name in self.columns_to_decide(doubtful):
+            if name.partition(".")[0] not in columns:
+                columns[name] = None
         if not any(name.partition(".")[0] in self.columns for name in columns):
             columns["attribute_type"] = None  # something must tell how many rows there are
         return list(columns)

@@ -19,6 +19,7 @@ from neptune_exporter.contract import (
     Step,
     StepStatistics,
     TypeCount,
+    parameters_by_path,
 )
 from neptune_exporter.dataset import scan
 from neptune_exporter.dataset.layout import UNFINISHED, Place, missing_parts
@@ -215,8 +216,7 @@ class StoredRun(ExportedRun):
 
     @cached_property
     def _parameters(self) -> dict[str, Parameter]:
-        found = (row for row in self.rows(PARAMETER_TYPES) if isinstance(row, Parameter))
-        return {row.path: row for row in sorted(found, key=lambda row: row.path)}
+        return parameters_by_path(self.rows(PARAMETER_TYPES))
 
     def parent(self) -> RunKey | None:
         fork = self._fork

@@ -19,7 +19,7 @@ from neptune_exporter.model import FILE_TYPES, AttributeType, SysAttribute
 from neptune_exporter.schema import STEP_TYPE
 
 _ROWS = 1 << 18
-NULL_ROWS = "rows with a step or time and no value (perhaps a NaN) that are left out"
+NULL_ROWS = "rows with a step or time and no value that are left out"
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 
@@ -149,14 +149,21 @@ def _read(
     part: Part, group: int, columns: list[str], doubtful: Sequence[str], counting: Tally | None = None
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a group that have a value. Those of series that have none are counted."""
-    leaves = {"histogram_value": "histogram_value.type"}
-    for batch in part.read_group(group, columns + [leaves.get(name, name) for name in doubtful], _ROWS):
+    wanted = list(dict.fromkeys([*columns, *part.columns_to_decide(doubtful)]))
+    for stored in part.read_group(group, wanted, _ROWS):
+        batch = stored
         if doubtful:
+            batch = part.with_nan(stored, doubtful)
             valid = has_value(batch, doubtful)
             if counting is not None:
                 counting.nulls += null_points(batch, valid)
+                counting.null_nans += _null_numbers(stored) - _null_numbers(batch)
             batch = batch.filter(valid)
         yield part.converted(part.identified(batch), columns)
+
+
+def _null_numbers(batch: pa.RecordBatch) -> int:
+    return int(batch.column("float_value").null_count) if "float_value" in batch.schema.names else 0
 
 
 def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind: str | None) -> None:

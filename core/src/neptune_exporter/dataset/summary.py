@@ -91,6 +91,10 @@ def _notes(run: StoredRun, counted: Receipt | Tally | None) -> list[str]:
     ]
     if counted.odd_times:
         lines.append(f"times outside of the years 1 to 9999 are left out or moved: {counted.odd_times:,}")
+    if counted.null_nans:
+        lines.append(
+            f"points with a time and no value are read as the NaN that they were: {counted.null_nans:,}"
+        )
     if counted.nulls:
         lines.append(f"{NULL_ROWS}: {counted.nulls:,}")
     return lines

@@ -27,6 +27,8 @@ class Tally:
         """Times of rows, and values that are times, outside of the years 1 to 9999."""
         self.nulls = 0
         """Rows of series that have a step or time and no value; they do not count anywhere else."""
+        self.null_nans = 0
+        """Points whose value is NaN and stored as null."""
         self.files = 0
         self.file_bytes = 0
 
@@ -92,6 +94,7 @@ class Tally:
         self.add_time_range(other.first_time, other.last_time)
         self.odd_times += other.odd_times
         self.nulls += other.nulls
+        self.null_nans += other.null_nans
         self.files += other.files
         self.file_bytes += other.file_bytes
 

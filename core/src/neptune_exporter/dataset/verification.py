@@ -202,7 +202,7 @@ class _RunCheck:
         for group in range(part.metadata.num_row_groups):
             doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
             for stored in part.read_group(group, sorted(part.columns), _ROWS):
-                batch = part.converted(stored, FULL_SCHEMA.names)
+                batch = part.with_nan(part.converted(stored, FULL_SCHEMA.names), doubtful)
                 if batch.column("attribute_path").null_count or batch.column("attribute_type").null_count:
                     part.identified(batch.filter(has_value(batch, VALUE_COLUMNS)))
                 nulls += null_points(batch, has_value(batch, VALUE_COLUMNS)) if doubtful else 0

@@ -17,7 +17,16 @@ import pyarrow.compute as pc
 from neptune_exporter.contract.errors import DatasetError, MissingFileError, UnsafePathError
 from neptune_exporter.contract.failures import AttributeFailure
 from neptune_exporter.contract.files import StoredFile
-from neptune_exporter.contract.rows import FileEntry, Histogram, Parameter, Point, Row, Step, TextLine
+from neptune_exporter.contract.rows import (
+    FileEntry,
+    Histogram,
+    Parameter,
+    Point,
+    Row,
+    Step,
+    TextLine,
+    parameters_by_path,
+)
 from neptune_exporter.contract.run import ExportedRun, TypeCount
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, MAX_STEP, VALUE_COLUMN
@@ -136,8 +145,7 @@ class MemoryRun(ExportedRun):
         }
 
     def parameters(self) -> Mapping[str, Parameter]:
-        rows = (row for row in self._rows(PARAMETER_TYPES) if isinstance(row, Parameter))
-        return {row.path: row for row in rows}
+        return parameters_by_path(self._rows(PARAMETER_TYPES))
 
     def parent(self) -> RunKey | None:
         return self.sample.parent

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from neptune_exporter.contract.errors import NeptuneExporterError, SinkError
-from neptune_exporter.contract.rows import FileEntry, Histogram, Parameter, Row
+from neptune_exporter.contract.rows import FileEntry, Histogram, Parameter, Row, parameters_by_path
 from neptune_exporter.contract.run import ExportedRun
 from neptune_exporter.contract.sink import Comparison, LoadedRun, LoadOptions, Sink, Verdict
 from neptune_exporter.contract.specs import SinkCapabilities, SinkSpec
@@ -117,7 +117,7 @@ class MemorySink(Sink):
         """What the target holds of a run, for tests."""
         stored = self.target.runs[key]
         series: dict[str, dict[str, list[LoadedEntry]]] = defaultdict(lambda: defaultdict(list))
-        parameters = {row.path: row.value for row in stored.rows if isinstance(row, Parameter)}
+        parameters = {path: row.value for path, row in parameters_by_path(stored.rows).items()}
         for row in stored.rows:
             if isinstance(row, Parameter):
                 continue
