@@ -139,6 +139,7 @@ def test_what_is_added_to_the_run_keeps_them(dataset: Dataset, run: StoredRun, p
     assert added is not None and added.receipt is not None
     assert sorted(map(repr, nans(added))) == sorted(map(repr, NANS))
     assert added.counts()[AttributeType.FLOAT_SERIES].rows == 10
+    assert all("no value that are left out" in line for line in problems(dataset))
 
 
 def test_numbers_of_another_type_are_read_too(dataset: Dataset) -> None:
