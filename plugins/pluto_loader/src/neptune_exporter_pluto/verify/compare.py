@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,6 +19,7 @@ from neptune_exporter_pluto.state import Journal, Progress, Target
 from neptune_exporter_pluto.transport import RefusedError
 from neptune_exporter_pluto.verify import console, files, forks, points
 from neptune_exporter_pluto.verify.context import Check
+from neptune_exporter_pluto.verify.values import is_same, short
 
 MISMATCH = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
 _MOST_GENERATIONS = 100
@@ -154,30 +154,16 @@ def _parameters(check: Check) -> Iterator[Comparison]:
     same = 0
     for key, value in check.facts.config.items():
         if key not in held:
-            yield check.line(f"parameter {key}", Verdict.MISSING, _short(value))
-        elif not _is_same(value, held[key]):
-            yield check.line(f"parameter {key}", Verdict.DIFFERENT, _short(value), _short(held[key]))
+            yield check.line(f"parameter {key}", Verdict.MISSING, short(value))
+        elif not is_same(value, held[key]):
+            yield check.line(f"parameter {key}", Verdict.DIFFERENT, short(value), short(held[key]))
         else:
             same += 1
     extra = [key for key in held if key not in check.facts.config and key != SECTION]
     for key in extra:
-        yield check.line(f"parameter {key}", Verdict.EXTRA, "", _short(held[key]))
+        yield check.line(f"parameter {key}", Verdict.EXTRA, "", short(held[key]))
     if same:
         yield check.line("parameters", Verdict.EQUAL, same, same)
-
-
-def _is_same(wanted: Any, found: Any) -> bool:
-    """Equal after a way through JSON and JavaScript, where 1.0 becomes 1."""
-    if isinstance(wanted, bool) or isinstance(found, bool):
-        return wanted is found
-    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
-        return wanted == found or math.isclose(wanted, found, rel_tol=1e-15)
-    return bool(wanted == found)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
 
 
 def _milliseconds(text: str | None) -> int | None:

@@ -15,6 +15,7 @@ from neptune_exporter_pluto.data_rows import ROW_TYPES, take_rows
 from neptune_exporter_pluto.rows import series_rows
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
+from neptune_exporter_pluto.verify.values import times_of
 
 _BITS = (1 << 64) - 1
 
@@ -69,15 +70,12 @@ def compare_console(check: Check, expected: _Sum) -> Iterator[Comparison]:
 
 
 def _read(check: Check) -> _Sum:
-    import numpy as np
-
     found = _Sum()
     while True:
         page = check.api.log_page(check.project, check.run_id, found.lines)["logs"]
         if not page:
             return found
-        times = np.array([row["time"].removesuffix("Z") for row in page], "datetime64[ms]").astype(np.int64)
-        for row, time in zip(page, times.tolist(), strict=True):
+        for row, time in zip(page, times_of(page).tolist(), strict=True):
             found.add(time, int(row["lineNumber"]), row["logType"], row["message"])
 
 
