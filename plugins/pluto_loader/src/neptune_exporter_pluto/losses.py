@@ -68,13 +68,8 @@ _MESSAGES = {
 REQUESTED = frozenset({LossCode.DOWNSAMPLED, LossCode.FILE_CAP})
 """What the user asked for: shown, but no reason for exit code 3."""
 
-DROPPED = frozenset(
+FILES_NOT_SENT = frozenset(
     {
-        LossCode.NEGATIVE_STEP,
-        LossCode.LARGE_STEP,
-        LossCode.NO_STEP,
-        LossCode.DUPLICATE_STEP,
-        LossCode.DOWNSAMPLED,
         LossCode.FILE_MISSING,
         LossCode.FILE_DAMAGED,
         LossCode.FILE_UNSAFE,
@@ -82,6 +77,14 @@ DROPPED = frozenset(
         LossCode.FILE_CAP,
     }
 )
+
+DROPPED = FILES_NOT_SENT | {
+    LossCode.NEGATIVE_STEP,
+    LossCode.LARGE_STEP,
+    LossCode.NO_STEP,
+    LossCode.DUPLICATE_STEP,
+    LossCode.DOWNSAMPLED,
+}
 """Points and files that are not in Pluto at all; of other losses something is there, only not as it was."""
 
 
