@@ -17,7 +17,7 @@ from neptune_exporter_pluto.project import recorded_multiplier
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.state import Journal, Progress, Target
 from neptune_exporter_pluto.transport import RefusedError
-from neptune_exporter_pluto.verify import console, files, forks, points
+from neptune_exporter_pluto.verify import console, files, forks, names, points
 from neptune_exporter_pluto.verify.context import Check
 from neptune_exporter_pluto.verify.values import is_same, short
 
@@ -26,7 +26,12 @@ _MOST_GENERATIONS = 100
 
 
 def is_repeatable(comparison: Comparison) -> bool:
-    """Whether sending again repairs it and harms nothing: metrics, and what describes the run."""
+    """Whether sending again repairs it and harms nothing: metrics, and what describes the run.
+
+    A name keeps the type with which it was registered first.
+    """
+    if comparison.item.startswith(names.ITEM):
+        return comparison.verdict is Verdict.MISSING
     described = comparison.item in ("tags", "status") or comparison.item.startswith(
         (points.ITEM, "parameter")
     )
@@ -34,9 +39,9 @@ def is_repeatable(comparison: Comparison) -> bool:
 
 
 def is_edit(comparison: Comparison) -> bool:
-    """Whether it is what people do in Pluto: another name, tags and parameters beside Neptune's."""
+    """Whether it is what people do in Pluto: another name, tags, parameters and series beside Neptune's."""
     if comparison.verdict is Verdict.EXTRA:
-        return comparison.item == "tags" or comparison.item.startswith("parameter")
+        return comparison.item == "tags" or comparison.item.startswith(("parameter", names.ITEM))
     return comparison.item == "name"
 
 
@@ -85,11 +90,12 @@ def compare(
         yield from _facts(check)
         yield from forks.compare_fork(check, target, known)
         yield from _parameters(check)
-        strings, lines = console.read_strings(check)
+        strings, lines = console.read_rows(check)
         try:
             yield from points.compare_points(check)
             yield from console.compare_console(check, lines)
             yield from files.compare_files(check, strings)
+            yield from names.compare_names(check)
             yield from console.untold(check, dict(loaded.get("counts", {})), strings)
         finally:
             strings.close()
