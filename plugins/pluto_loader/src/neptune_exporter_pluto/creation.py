@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from neptune_exporter.contract import ExportedRun, LoadedRun, SinkError, failpoint
 from neptune_exporter.model import SysAttribute
@@ -114,12 +115,12 @@ class Creation:
 
     def _section(self, now: Progress) -> Mapping[str, object]:
         """The loader's part of the config, from the first moment on."""
-        load = {
-            "state": lifecycle.LOADING,
-            "mark": now.mark,
-            "generation": now.number,
-            "status": self.facts.status,
-            "ended": self.facts.ended,
-            "options": ContentOptions.of(self.session).recorded(),
-        }
-        return {**self.facts.origin, "step_multiplier": str(self.multiplier), "load": load}
+        section = opening_section(self.facts, self.multiplier, ContentOptions.of(self.session))
+        load = {"state": lifecycle.LOADING, "mark": now.mark, "generation": now.number, **section["load"]}
+        return {**section, "load": load}
+
+
+def opening_section(facts: RunFacts, multiplier: Multiplier, options: ContentOptions) -> dict[str, Any]:
+    """What there is to know of a run before it is loaded; the same in every load with the same options."""
+    load = {"status": facts.status, "ended": facts.ended, "options": options.recorded()}
+    return {**facts.origin, "step_multiplier": str(multiplier), "load": load}
