@@ -215,7 +215,7 @@ def test_a_file_that_changed_since_it_was_exported_is_not_uploaded(
     assert [row["logName"] for row in listed(server, loaded)] == ["good"]
     assert losses_of(loaded) == {("file-damaged", "bad"): 1}
     verdicts = {c.item: c.verdict.value for c in sink.verify(Damaged(run), full=True) if "files" in c.item}
-    assert verdicts == {"files of good": "=", "files of good: bytes": "="}
+    assert verdicts == {"files of bad": "~", "files of good": "=", "files of good: bytes": "="}
 
 
 def test_more_files_than_pluto_lists(server: RehearsalServer, make_sink: MakeSink) -> None:

@@ -23,6 +23,7 @@ from neptune_exporter.testing.runs import (
     file_series,
     float_series,
     histogram_series,
+    parameter,
     string_series,
 )
 from neptune_exporter_pluto import api
@@ -290,3 +291,17 @@ def test_what_was_asked_of_the_load_is_remembered(make_sink: MakeSink) -> None:
     found = verdicts(make_sink(), everything())
     assert set(found.values()) <= {"=", "~", "?"}, found
     assert (found["name"], found["points of loss"], found["files of images"]) == ("=", "~", "~")
+
+
+NUMBERS = [0.1 + 0.2, 1.0, -0.0, 1e20, 2.0**60, 1e22, 5e-324, 1.7976931348623157e308, -(2**53), 1e-7]
+
+
+def test_numbers_are_equal_to_the_last_digit(server: RehearsalServer, make_sink: MakeSink) -> None:
+    """As doubles: JavaScript writes 1.0 as 1, and 2.0**60 with other digits."""
+    run = SampleRun(KEY, tuple(parameter(f"p{i}", number) for i, number in enumerate(NUMBERS)))
+    sink = make_sink()
+    loaded = sink.load(MemoryRun(run), None)
+    assert set(verdicts(sink, run).values()) <= {"=", "?"}
+    server.runs.by_id[int(loaded.target_id)].config["p0"] = 0.3
+    found = {c.item: (c.verdict.value, c.expected, c.found) for c in sink.verify(MemoryRun(run))}
+    assert found["parameter p0"] == ("*", "0.30000000000000004", "0.3")

@@ -18,6 +18,7 @@ _JSON = {"Content-Type": "application/json"}
 _NDJSON = {"Content-Type": "application/x-ndjson"}
 _NAMES_A_CALL = 500
 MAX_FILES_LISTED = 1_000
+MAX_NAMES_LISTED = 1_000
 MAX_FILE_BYTES = 5 * 1024**3
 """The largest upload in one piece that S3 takes, and Pluto signs no other."""
 MAX_RAW_POINTS = 50_000

@@ -148,13 +148,13 @@ class Creation:
 
     def _section(self, now: Progress) -> Mapping[str, object]:
         """The loader's part of the config, from the first moment on."""
-        load = {
-            "state": lifecycle.LOADING,
-            "mark": now.mark,
-            "marks": {now.mark: True},
-            "generation": now.number,
-            "status": self.facts.status,
-            "ended": self.facts.ended,
-            "options": ContentOptions.of(self.session).recorded(),
-        }
-        return {**self.facts.origin, "step_multiplier": str(self.multiplier), "load": load}
+        section = opening_section(self.facts, self.multiplier, ContentOptions.of(self.session))
+        own = {"mark": now.mark, "marks": {now.mark: True}, "generation": now.number}
+        load = {"state": lifecycle.LOADING, **own, **section["load"]}
+        return {**section, "load": load}
+
+
+def opening_section(facts: RunFacts, multiplier: Multiplier, options: ContentOptions) -> dict[str, Any]:
+    """What there is to know of a run before it is loaded; the same in every load with the same options."""
+    load = {"status": facts.status, "ended": facts.ended, "options": options.recorded()}
+    return {**facts.origin, "step_multiplier": str(multiplier), "load": load}

@@ -25,14 +25,11 @@ def take_rows(
     batches: Iterable[SeriesRows],
     names: NameBook,
     texts: StringStreams,
-    histograms: HistogramStream | None,
+    histograms: HistogramStream,
 ) -> None:
     """Hand all rows on to their streams, and names too in the order of the rows, however they are cut.
 
     A load that goes on passes over as many lines as Pluto has: their order must not hang on the batches.
-
-    Args:
-        histograms: None: only their names are wanted.
     """
     for batch in batches:
         is_string = np.asarray(batch.batch.column("string_value").is_valid())
@@ -42,7 +39,7 @@ def take_rows(
             stretch = batch.slice(start, stop)
             if is_string[start]:
                 texts.take(stretch)
-            elif histograms is not None:
+            else:
                 histograms.take(stretch)
 
 

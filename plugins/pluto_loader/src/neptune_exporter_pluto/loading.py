@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +87,9 @@ class RunLoad:
             texts.close()
             failpoint("pluto.data-complete")
             self._register_names()
-            api.merge_config(self.run_id, orjson.dumps({SECTION: self._closing_section(texts)}))
+            told = map(loss_record, self.losses.losses())
+            section = closing_section(self.names, texts, told)
+            api.merge_config(self.run_id, orjson.dumps({SECTION: section}))
             shown = lifecycle.finish(api, self.project, self.run_id, self.facts.status, self.facts.ended)
             self._check_alone(lifecycle.Found.of(shown))
         finally:
@@ -241,22 +243,25 @@ class RunLoad:
     def _ingest(self, kind: str, body: memoryview | bytes, repeatable: bool) -> None:
         self.session.api.ingest(kind, self.project, self.run_id, bytes(body), repeatable=repeatable)
 
-    def _closing_section(self, strings: StringStreams) -> Mapping[str, Any]:
-        """What only loading showed."""
-        section: dict[str, Any] = {"load": {"state": lifecycle.COMPLETE}}
-        changed = {name: escaped(path) for name, path in self.names.changed()}
-        if changed:
-            section["names"] = changed
-        gathered = [text.name for text in strings.texts.values() if text.size]
-        texts = {name: self.names.name(name, "TEXT") for name in gathered}
-        if texts:
-            section["texts"] = texts
-        if strings.console_lines:
-            section["console"] = {escaped(path): lines for path, lines in strings.console_lines.items()}
-        told = [loss_record(loss) for loss in self.losses.losses() if loss.reason in _ONLY_A_LOAD_KNOWS]
-        if told:
-            section["losses"] = [{**loss, "attribute_path": escaped(loss["attribute_path"])} for loss in told]
-        return section
+
+def closing_section(
+    names: NameBook, strings: StringStreams, losses: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What only loading showed."""
+    section: dict[str, Any] = {"load": {"state": lifecycle.COMPLETE}}
+    changed = {name: escaped(path) for name, path in names.changed()}
+    if changed:
+        section["names"] = changed
+    gathered = [text.name for text in strings.texts.values() if text.size]
+    texts = {name: names.name(name, "TEXT") for name in gathered}
+    if texts:
+        section["texts"] = texts
+    if strings.console_lines:
+        section["console"] = {escaped(path): lines for path, lines in strings.console_lines.items()}
+    told = [loss for loss in losses if loss["reason"] in _ONLY_A_LOAD_KNOWS]
+    if told:
+        section["losses"] = [{**loss, "attribute_path": escaped(loss["attribute_path"])} for loss in told]
+    return section
 
 
 def told_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

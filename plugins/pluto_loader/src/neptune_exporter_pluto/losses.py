@@ -73,13 +73,8 @@ REQUESTED = frozenset({LossCode.DOWNSAMPLED, LossCode.FILE_CAP})
 RESTORABLE = frozenset(map(str, (LossCode.FILE_MISSING, LossCode.FILE_DAMAGED)))
 """Of which somebody may bring back what is lost."""
 
-DROPPED = frozenset(
+FILES_NOT_SENT = frozenset(
     {
-        LossCode.NEGATIVE_STEP,
-        LossCode.LARGE_STEP,
-        LossCode.NO_STEP,
-        LossCode.DUPLICATE_STEP,
-        LossCode.DOWNSAMPLED,
         LossCode.FILE_MISSING,
         LossCode.FILE_DAMAGED,
         LossCode.FILE_UNSAFE,
@@ -87,6 +82,14 @@ DROPPED = frozenset(
         LossCode.FILE_CAP,
     }
 )
+
+DROPPED = FILES_NOT_SENT | {
+    LossCode.NEGATIVE_STEP,
+    LossCode.LARGE_STEP,
+    LossCode.NO_STEP,
+    LossCode.DUPLICATE_STEP,
+    LossCode.DOWNSAMPLED,
+}
 """Points and files that are not in Pluto at all; of other losses something is there, only not as it was."""
 
 

@@ -251,9 +251,18 @@ class PlutoSink(Sink):
     def _damage(
         self, run: ExportedRun, target: Target, journal: Journal, now: Progress, losses: LossBook
     ) -> list[Comparison]:
-        """What Pluto does not show as it was sent, but for what people change there."""
+        """What Pluto does not show as it was sent, but for what people change there.
+
+        What another machine wrote of its load it wrote in its own way: nothing is sent anew for that.
+        """
         compared = verify.compare(self._session, run, target, now, journal, full=False, losses=losses)
-        return [c for c in compared if c.verdict in MISMATCH and not verify.is_edit(c)]
+        return [
+            c
+            for c in compared
+            if c.verdict in MISMATCH
+            and not verify.is_edit(c)
+            and not (now.elsewhere and verify.is_said_of_load(c))
+        ]
 
     def _goes_on(self, now: Progress, run: ExportedRun) -> bool:
         """Whether an unfinished load is one of these rows with these options."""

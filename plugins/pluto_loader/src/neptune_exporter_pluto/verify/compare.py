@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from neptune_exporter.contract import Comparison, ExportedRun, Verdict
@@ -13,31 +13,44 @@ from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.facts import collect, external_id, milliseconds
 from neptune_exporter_pluto.lifecycle import Found
+from neptune_exporter_pluto.loading import told_losses
 from neptune_exporter_pluto.losses import LossBook
 from neptune_exporter_pluto.project import recorded_multiplier
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.state import Journal, Progress, Target
+from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.transport import RefusedError
-from neptune_exporter_pluto.verify import console, files, forks, points
+from neptune_exporter_pluto.verify import console, files, forks, names, points, section
 from neptune_exporter_pluto.verify.context import Check
+from neptune_exporter_pluto.verify.values import is_same, short
 
 MISMATCH = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
 _MOST_GENERATIONS = 100
 
 
 def is_repeatable(comparison: Comparison) -> bool:
-    """Whether sending again repairs it and harms nothing: metrics, and what describes the run."""
+    """Whether sending again repairs it and harms nothing: metrics, and what describes the run.
+
+    A name keeps the type with which it was registered first.
+    """
+    if comparison.item.startswith(names.ITEM):
+        return comparison.verdict is Verdict.MISSING
     described = comparison.item in ("tags", "status") or comparison.item.startswith(
-        (points.ITEM, "parameter")
+        (points.ITEM, "parameter", SECTION)
     )
     return described and comparison.verdict is not Verdict.EXTRA
 
 
 def is_edit(comparison: Comparison) -> bool:
-    """Whether it is what people do in Pluto: another name, tags and parameters beside Neptune's."""
+    """Whether it is what people do in Pluto: another name, tags, parameters and series beside Neptune's."""
     if comparison.verdict is Verdict.EXTRA:
-        return comparison.item == "tags" or comparison.item.startswith("parameter")
+        return comparison.item == "tags" or comparison.item.startswith(("parameter", names.ITEM, SECTION))
     return comparison.item == "name"
+
+
+def is_said_of_load(comparison: Comparison) -> bool:
+    """Whether it is what the load wrote of itself, in the loader's own section of the config."""
+    return comparison.item.startswith(SECTION)
 
 
 def compare(
@@ -64,7 +77,7 @@ def compare(
         return
     losses = LossBook(run.key) if losses is None else losses
     loaded = known.loaded if known is not None and known.loaded is not None else {}
-    options = ContentOptions.read(details, ContentOptions.of(session))
+    options, multiplier = _asked_for(session, details, loaded)
     check = Check(
         session,
         run,
@@ -73,28 +86,39 @@ def compare(
         details,
         options,
         collect(run, options.name_prefix, losses),
-        recorded_multiplier(details),
+        multiplier,
         journal.work_folder,
         float(loaded.get("at", 0.0)) + session.settings.visible_within,
         full,
         losses,
-        list(loaded.get("losses", [])),
+        list(loaded["losses"] if "losses" in loaded else told_losses(details)),
     )
     try:
         yield from _whole(check, known)
         yield from _facts(check)
         yield from forks.compare_fork(check, target, known)
         yield from _parameters(check)
-        strings, lines = console.read_strings(check)
+        strings, lines = console.read_rows(check)
         try:
             yield from points.compare_points(check)
             yield from console.compare_console(check, lines)
             yield from files.compare_files(check, strings)
+            yield from names.compare_names(check)
+            yield from section.compare_section(check, strings)
             yield from console.untold(check, dict(loaded.get("counts", {})), strings)
         finally:
             strings.close()
     finally:
         shutil.rmtree(journal.work_folder, ignore_errors=True)
+
+
+def _asked_for(
+    session: Session, details: Mapping[str, Any], loaded: Mapping[str, Any]
+) -> tuple[ContentOptions, Multiplier]:
+    """With what the run was loaded. The journal knows what was sent; the config may have been edited."""
+    if "options" in loaded:
+        return ContentOptions.of_record(loaded["options"]), Multiplier.of(Decimal(loaded["multiplier"]))
+    return ContentOptions.read(details, ContentOptions.of(session)), recorded_multiplier(details)
 
 
 def _found_elsewhere(session: Session, run: ExportedRun, target: Target) -> int | None:
@@ -154,30 +178,16 @@ def _parameters(check: Check) -> Iterator[Comparison]:
     same = 0
     for key, value in check.facts.config.items():
         if key not in held:
-            yield check.line(f"parameter {key}", Verdict.MISSING, _short(value))
-        elif not _is_same(value, held[key]):
-            yield check.line(f"parameter {key}", Verdict.DIFFERENT, _short(value), _short(held[key]))
+            yield check.line(f"parameter {key}", Verdict.MISSING, short(value))
+        elif not is_same(value, held[key]):
+            yield check.line(f"parameter {key}", Verdict.DIFFERENT, short(value), short(held[key]))
         else:
             same += 1
     extra = [key for key in held if key not in check.facts.config and key != SECTION]
     for key in extra:
-        yield check.line(f"parameter {key}", Verdict.EXTRA, "", _short(held[key]))
+        yield check.line(f"parameter {key}", Verdict.EXTRA, "", short(held[key]))
     if same:
         yield check.line("parameters", Verdict.EQUAL, same, same)
-
-
-def _is_same(wanted: Any, found: Any) -> bool:
-    """Equal after a way through JSON and JavaScript, where 1.0 becomes 1."""
-    if isinstance(wanted, bool) or isinstance(found, bool):
-        return wanted is found
-    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
-        return wanted == found or math.isclose(wanted, found, rel_tol=1e-15)
-    return bool(wanted == found)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
 
 
 def _milliseconds(text: str | None) -> int | None:

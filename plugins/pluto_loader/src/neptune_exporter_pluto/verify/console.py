@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.model import AttributeType
-from neptune_exporter_pluto.data_rows import ROW_TYPES, take_rows
+from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
+from neptune_exporter_pluto.histogram_rows import HistogramStream
 from neptune_exporter_pluto.rows import series_rows
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
+from neptune_exporter_pluto.verify.values import times_of
 
 _BITS = (1 << 64) - 1
 
@@ -33,8 +35,8 @@ class _Sum:
         self.digest = (self.digest + value) & _BITS
 
 
-def read_strings(check: Check) -> tuple[StringStreams, _Sum]:
-    """Make of the string series what the load made of them, without sending it.
+def read_rows(check: Check) -> tuple[StringStreams, _Sum]:
+    """Make of string series and histograms what the load made of them, without sending it.
 
     The two texts are in the check's folder afterwards.
     """
@@ -50,10 +52,8 @@ def read_strings(check: Check) -> tuple[StringStreams, _Sum]:
 
     streams = StringStreams(check.names, check.losses, check.folder, lambda lines: None, take)
     batch_rows = check.session.settings.batch_rows
-    rows = series_rows(
-        check.run, ROW_TYPES, ("string_value",), check.multiplier, batch_rows, check.facts.created
-    )
-    take_rows(rows, check.names, streams, None)
+    rows = series_rows(check.run, ROW_TYPES, ROW_COLUMNS, check.multiplier, batch_rows, check.facts.created)
+    take_rows(rows, check.names, streams, HistogramStream(check.names, check.losses, lambda lines: None))
     return streams, expected
 
 
@@ -69,15 +69,12 @@ def compare_console(check: Check, expected: _Sum) -> Iterator[Comparison]:
 
 
 def _read(check: Check) -> _Sum:
-    import numpy as np
-
     found = _Sum()
     while True:
         page = check.api.log_page(check.project, check.run_id, found.lines)["logs"]
         if not page:
             return found
-        times = np.array([row["time"].removesuffix("Z") for row in page], "datetime64[ms]").astype(np.int64)
-        for row, time in zip(page, times.tolist(), strict=True):
+        for row, time in zip(page, times_of(page).tolist(), strict=True):
             found.add(time, int(row["lineNumber"]), row["logType"], row["message"])
 
 

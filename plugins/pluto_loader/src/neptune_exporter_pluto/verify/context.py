@@ -41,7 +41,7 @@ class Check:
     losses: LossBook
     """Filled by going through the rows again."""
     declared: list[dict[str, Any]]
-    """Losses as the load told them."""
+    """Losses as the load told them, to this machine or in the config."""
     names: NameBook = field(default_factory=NameBook)
 
     @property

@@ -1,10 +1,10 @@
-"""Files: names and sizes as Pluto lists them, and with `full` the bytes."""
+"""Files: names, sizes, steps and times as Pluto lists them, and with `full` the bytes."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, BinaryIO
 
 import httpx
@@ -12,13 +12,17 @@ import httpx
 from neptune_exporter.contract import Comparison, SinkError, TransientError, Verdict
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
-from neptune_exporter_pluto.losses import LossCode
+from neptune_exporter_pluto.losses import FILES_NOT_SENT, LossCode
 from neptune_exporter_pluto.outcome import of_error, of_response
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
+from neptune_exporter_pluto.verify.values import times_of
 
 ITEM = "files of "
 _PIECE = 1 << 20
+_LAST_TIME = 10_413_791_999_999
+"""ms since 1970: Pluto's database holds no time after 2299."""
+_NOT_SENT = frozenset(map(str, FILES_NOT_SENT))
 
 Listed = dict[str, list[dict[str, Any]]]
 
@@ -48,6 +52,23 @@ def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
         yield from _compare(check, wanted, listed.pop(name, []))
     for name, rows in listed.items():
         yield check.line(ITEM + name, Verdict.EXTRA, 0, len(rows))
+    arrived = {task.path for wanted in by_name.values() for task in wanted.values()}
+    yield from _compare_lost(check, arrived.union(listed))
+
+
+def _compare_lost(check: Check, told: Collection[str]) -> Iterator[Comparison]:
+    """Attributes of whose files none could be sent.
+
+    Args:
+        told: Attributes of which a line has been given.
+    """
+    lost: Counter[str] = Counter()
+    for loss in check.losses.losses():
+        if loss.reason in _NOT_SENT and loss.attribute_path is not None:
+            lost[loss.attribute_path] += loss.count
+    for path, count in lost.items():
+        if path not in told:
+            yield check.line(ITEM + path, Verdict.LOST, count, 0)
 
 
 def _listing(check: Check, names: Iterable[str], total: int) -> Listed:
@@ -69,8 +90,7 @@ def _compare(check: Check, wanted: dict[str, FileTask], rows: list[dict[str, Any
     item = ITEM + path
     times = Counter(row["fileName"] for row in rows)
     twice = sum(times.values()) - len(times)
-    sizes = {row["fileName"]: int(row["fileSize"]) for row in rows}
-    wrong = [n for n, task in wanted.items() if n in sizes and sizes[n] != task.to_sign.size]
+    wrong = next(_differences(wanted, rows), None)
     hidden = len(rows) >= MAX_FILES_LISTED and len(wanted) > len(times)
     missing = [] if hidden else [n for n in wanted if n not in times]
     extra = [n for n in times if n not in wanted]
@@ -78,11 +98,8 @@ def _compare(check: Check, wanted: dict[str, FileTask], rows: list[dict[str, Any
         yield check.line(item, Verdict.MISSING, len(wanted), f"{len(times)}; {missing[0]!r} is not there")
     elif extra:
         yield check.line(item, Verdict.EXTRA, len(wanted), f"{len(times)}; {extra[0]!r} is too much")
-    elif wrong:
-        name = wrong[0]
-        yield check.line(
-            item, Verdict.DIFFERENT, wanted[name].to_sign.size, f"{name!r} has {sizes[name]} bytes"
-        )
+    elif wrong is not None:
+        yield check.line(item, Verdict.DIFFERENT, *wrong)
     elif twice:
         known = check.told(LossCode.FILE_LISTED_TWICE, path)
         yield check.line(item, Verdict.LOST if twice <= known else Verdict.EXTRA, len(wanted), len(rows))
@@ -95,6 +112,22 @@ def _compare(check: Check, wanted: dict[str, FileTask], rows: list[dict[str, Any
         )
     if check.full:
         yield from _compare_bytes(check, wanted, rows, item)
+
+
+def _differences(wanted: dict[str, FileTask], rows: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What is told of a file, and what Pluto lists. Steps are compared as the doubles of JavaScript."""
+    for row, time in zip(rows, times_of(rows).tolist(), strict=True):
+        task = wanted.get(row["fileName"])
+        if task is None:
+            continue
+        told, size, step = task.to_sign, int(row["fileSize"]), int(row["step"])
+        where = f"of {told.file_name!r}"
+        if size != told.size:
+            yield f"{told.size} bytes", f"{size} bytes {where}"
+        if float(step) != float(told.step):
+            yield f"step {told.step}", f"step {step} {where}"
+        if time != min(told.time, _LAST_TIME):
+            yield f"time {told.time}", f"time {time} {where}"
 
 
 def _compare_bytes(

@@ -15,6 +15,7 @@ from neptune_exporter_pluto import api, metrics
 from neptune_exporter_pluto.points import Points, PointSorter, SeriesOrder
 from neptune_exporter_pluto.rows import series_rows
 from neptune_exporter_pluto.verify.context import Check
+from neptune_exporter_pluto.verify.values import times_of
 
 ITEM = "points of "
 _WINDOW_POINTS = 10_000
@@ -171,7 +172,7 @@ def _points(rows: list[dict[str, Any]]) -> Points:
     return Points(
         np.zeros(len(rows), np.int32),
         np.array([int(row["step"]) for row in rows], np.uint64),
-        np.array([row["time"].removesuffix("Z") for row in rows], "datetime64[ms]").astype(np.int64),
+        times_of(rows),
         values,
     )
 

@@ -1,0 +1,78 @@
+"""The loader's own section of the config: what the run was in Neptune, and what was changed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from neptune_exporter.contract import Comparison, Verdict
+from neptune_exporter_pluto import lifecycle
+from neptune_exporter_pluto.config import SECTION, section_of
+from neptune_exporter_pluto.creation import opening_section
+from neptune_exporter_pluto.lifecycle import Found
+from neptune_exporter_pluto.loading import closing_section
+from neptune_exporter_pluto.strings import StringStreams
+from neptune_exporter_pluto.verify.context import Check
+from neptune_exporter_pluto.verify.values import is_same, short
+
+_LOAD = "load/"
+_NOT_WRITTEN_AT_FIRST = frozenset({"load/options", "losses"})
+"""Keys that earlier versions of the loader did not write."""
+_NOT_TO_BE_KNOWN = frozenset({"losses", "url"})
+"""Keys that may be there unasked: what only the load knew, and what earlier versions wrote."""
+
+
+def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison]:
+    """To be asked for when everything has its name. One line for all that is right, one for each other key.
+
+    What tells one load from another (mark, generation) is not compared.
+    """
+    held = _flat(section_of(check.details))
+    if not held:
+        yield check.line(SECTION, Verdict.MISSING, "the loader's section of the config")
+        return
+    wanted = _flat(opening_section(check.facts, check.multiplier, check.options))
+    is_whole = Found.of(check.details).state not in (lifecycle.LOADING, lifecycle.SUPERSEDED)
+    if is_whole:
+        wanted |= _flat(closing_section(check.names, strings, check.declared))
+    if held.get("fingerprint"):  # it is compared as the export
+        del wanted["fingerprint"], held["fingerprint"]
+    same = 0
+    for key, value in wanted.items():
+        wrong = _difference(value, held.get(key))
+        item = f"{SECTION}: {key}"
+        if wrong is None:
+            same += 1
+        elif key in held:
+            yield check.line(item, *wrong)
+        elif key not in _NOT_WRITTEN_AT_FIRST:
+            yield check.line(item, Verdict.MISSING, short(value))
+    for key in held:
+        if is_whole and key not in wanted and not key.startswith(_LOAD) and key not in _NOT_TO_BE_KNOWN:
+            yield check.line(f"{SECTION}: {key}", Verdict.EXTRA, "", short(held[key]))
+    if same:
+        yield check.line(SECTION, Verdict.EQUAL, same, same)
+
+
+def _flat(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The section with what it says of the load as keys of their own.
+
+    Of what was not exported only the paths: the next export of the same rows may fail in other words.
+    """
+    flat = {key: value for key, value in section.items() if key != "load"}
+    if isinstance(flat.get("not_exported"), Mapping):
+        flat["not_exported"] = dict.fromkeys(flat["not_exported"], "")
+    load = section.get("load")
+    return flat | {_LOAD + key: value for key, value in (load if isinstance(load, dict) else {}).items()}
+
+
+def _difference(wanted: Any, held: Any) -> tuple[Verdict, str, str] | None:
+    """Of long maps only the first member that is not the same."""
+    if not isinstance(wanted, Mapping) or not isinstance(held, Mapping):
+        return None if is_same(wanted, held) else (Verdict.DIFFERENT, short(wanted), short(held))
+    for key, value in wanted.items():
+        if key not in held or not is_same(value, held[key]):
+            found = short({key: held[key]}) if key in held else f"no {short(key)}"
+            return Verdict.DIFFERENT, short({key: value}), found
+    extra = next((key for key in held if key not in wanted), None)
+    return None if extra is None else (Verdict.EXTRA, "", short({extra: held[extra]}))

@@ -1,0 +1,39 @@
+"""Values on their way through Pluto: when they are the same, and how they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_SHOWN = 80
+
+
+def is_same(wanted: Any, found: Any) -> bool:
+    """Equal after a way through JSON and JavaScript.
+
+    There 1.0 becomes 1, and an integer beyond 2**53 gets the shortest digits that name its double, which
+    are not its own: numbers are compared as doubles.
+    """
+    if isinstance(wanted, bool) or isinstance(found, bool):
+        return wanted is found
+    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
+        return float(wanted) == float(found)
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return wanted.keys() == found.keys() and all(is_same(v, found[k]) for k, v in wanted.items())
+    if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
+        return len(wanted) == len(found) and all(map(is_same, wanted, found))
+    return bool(wanted == found)
+
+
+def short(value: Any) -> str:
+    """A value for a line of the comparison."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "…"
+
+
+def times_of(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.int64]:
+    """Of rows that Pluto gives, in ms since 1970."""
+    return np.array([row["time"].removesuffix("Z") for row in rows], "datetime64[ms]").astype(np.int64)
