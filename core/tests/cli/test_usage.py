@@ -249,6 +249,10 @@ WRONG: dict[str, tuple[list[str], str]] = {
         ["load", "--loader", "tracker", "--step-multiplier", "inf"],
         "Invalid value for '--step-multiplier': inf is not a decimal number above 0",
     ),
+    "address": (
+        ["export", "--exporter", "plain", "-p", "a/b", "-d", "s3://bucket/x"],
+        "Invalid value for '-d' / '--data-path': s3://bucket/x is an address, not a folder",
+    ),
     "full": (["verify", "--full"], "--full compares with a tracker: it needs --loader"),
     "loader-option": (
         ["verify", "--tracker-rehearse"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.shell_completion import CompletionItem
 from neptune_exporter.cli.command import Option
 from neptune_exporter.cli.state import state_of
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _F = TypeVar("_F", bound=Callable[..., Any])
 Decorator = Callable[[_F], _F]
 
@@ -45,6 +47,18 @@ class PositiveDecimal(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
+class Folder(click.Path):
+    """A folder of this machine."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if _ADDRESS.match(str(value)):  # as a relative path it would be a folder of that name
+            self.fail(f"{value} is an address, not a folder: mount it, or copy the dataset from and to it")
+        return super().convert(value, param, ctx)
+
+
 def option(*declarations: str, **attributes: Any) -> Decorator[_F]:
     """`click.option` of our class."""
     return click.option(*declarations, cls=Option, **attributes)
@@ -61,14 +75,13 @@ def together(*options: Decorator[Any]) -> Decorator[_F]:
     return decorate
 
 
-_PATH = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 dataset_options: Decorator[Any] = together(
     option(
         "-d",
         "--data-path",
-        type=_PATH,
+        type=Folder(),
         default="./exports/data",
         show_default=True,
         help="Folder of parquet files.",
@@ -76,7 +89,7 @@ dataset_options: Decorator[Any] = together(
     option(
         "-f",
         "--files-path",
-        type=_PATH,
+        type=Folder(),
         default="./exports/files",
         show_default=True,
         help="Folder of files.",

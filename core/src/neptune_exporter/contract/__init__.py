@@ -64,7 +64,7 @@ from neptune_exporter.contract.specs import (
     SourceCapabilities,
     SourceSpec,
 )
-from neptune_exporter.contract.text import clean
+from neptune_exporter.contract.text import clean, one_line
 from neptune_exporter.contract.transfer import Body, WrongSizeError, receive
 from neptune_exporter.contract.turn import turn
 from neptune_exporter.hookspecs import hookimpl
@@ -134,6 +134,7 @@ __all__ = [
     "clean",
     "failpoint",
     "hookimpl",
+    "one_line",
     "parameters_by_path",
     "pause",
     "receive",

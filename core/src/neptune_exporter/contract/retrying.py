@@ -46,6 +46,12 @@ class TransientError(SourceError):
 class AwayError(TransientError):
     """No answer at all, or that of a proxy: the server or the way to it is down, for other requests too."""
 
+    def of_one_request(self) -> TransientError:
+        """The same where it has turned out that others are answered."""
+        error = TransientError(str(self), self.wait)
+        error.attempts = self.attempts
+        return error
+
 
 @dataclass(frozen=True)
 class Patience:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from neptune_exporter.contract import (
     AttributeFailure,
+    AwayError,
     DatasetError,
     NeptuneExporterError,
     ReadEvent,
@@ -21,6 +22,7 @@ from neptune_exporter.contract import (
     Source,
     SourceError,
     SourceSpec,
+    TransientError,
     failpoint,
 )
 from neptune_exporter.dataset import Dataset, RowsError, RunWriter
@@ -116,7 +118,10 @@ def run_unit(
     except _Stopped:
         pass
     except SourceError as error:
-        group.give_up(str(error))
+        if len(group.unread) > 1 and not isinstance(error, AwayError):
+            alone = group.unread
+        else:
+            group.give_up(str(error), error.attempts if isinstance(error, TransientError) else 1)
     except (NeptuneExporterError, ImportError):
         raise
     except Exception as error:  # noqa: BLE001 - one value that nobody foresaw must not stop all runs behind it
@@ -127,7 +132,7 @@ def run_unit(
             group.give_up(message)
     finally:
         group.close()
-    for plan in alone:  # which of them it is, only reading them one by one tells
+    for plan in alone:  # which of them it is, only reading them one by one tells; not while nothing answers
         group.result.add(run_unit(replace(unit, plans=(plan,)), progress, stop))
     return group.result
 
@@ -200,7 +205,7 @@ class _Group:
         except Exception as error:  # noqa: BLE001 - one value that nobody foresaw must not stop all runs behind it
             self._lose(key, internal_error(key, error))
 
-    def _lose(self, key: RunKey, message: str) -> None:
+    def _lose(self, key: RunKey, message: str, attempts: int = 1) -> None:
         """The run stays unpublished and is read again next time."""
         self._lost.add(key)
         self._plans.pop(key, None)
@@ -209,7 +214,7 @@ class _Group:
             self.result.failures.extend(reading.failures)
             reading.writer.discard()
         self.result.unpublished += 1
-        self.result.failures.append(AttributeFailure(key, "", None, message))
+        self.result.failures.append(AttributeFailure(key, "", None, message, attempts))
 
     def _read(self, key: RunKey) -> _Reading:
         reading = self._reading.get(key)
@@ -269,10 +274,10 @@ class _Group:
         if self._progress is not None:
             self._progress.advance(runs=1)
 
-    def give_up(self, message: str) -> None:
+    def give_up(self, message: str, attempts: int = 1) -> None:
         """The rest of the group cannot be read."""
         for key in list(self._plans):
-            self._lose(key, message)
+            self._lose(key, message, attempts)
 
     def close(self) -> None:
         """Wait for what is being published, and throw away what is not."""

@@ -22,6 +22,7 @@ from neptune_exporter.contract import (
     Patience,
     SourceError,
     TransientError,
+    one_line,
     retry_after,
 )
 from neptune_exporter_neptune2.client import Connection
@@ -280,5 +281,5 @@ def _said(response: requests.Response) -> str:
     body = _error_body(response)
     for name in ("message", "title", "errorType"):
         if isinstance(body.get(name), str) and body[name].strip():
-            return ", " + " ".join(body[name].split())[:200]
+            return ", " + one_line(body[name], 200)
     return ""

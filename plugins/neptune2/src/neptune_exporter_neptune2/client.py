@@ -30,7 +30,13 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from neptune_exporter.contract import AuthenticationError, MissingDependencyError, Secret, SourceError
+from neptune_exporter.contract import (
+    AuthenticationError,
+    MissingDependencyError,
+    Secret,
+    SourceError,
+    one_line,
+)
 
 LOWEST, BELOW = "1.14", "2"
 """The versions of the client that this module was written for."""
@@ -68,6 +74,7 @@ class Connection:
             self._authenticator: Any = self._http.authenticator
             self._auth: Any = self._authenticator.auth
             _ = self._auth.token_expires_at, self._auth.session.token
+            self._hide_token()
             self._api_url = str(backend._client_config.api_url).rstrip("/") + "/"
         except AttributeError as error:
             raise MissingDependencyError(
@@ -127,7 +134,13 @@ class Connection:
             applied: requests.Request = _translated(
                 lambda: self._authenticator.apply(request), "renewing the access token"
             )
+            self._hide_token()
         return applied
+
+    def _hide_token(self) -> None:
+        """Keep the access token out of every text: a server may quote it."""
+        for name in ("access_token", "refresh_token"):
+            Secret(str((self._auth.session.token or {}).get(name) or ""))
 
     def _environment(self, server: str) -> dict[str, Any]:
         """Proxies and CAs of the environment for a server. `Session.send` ignores them.
@@ -240,18 +253,15 @@ def _translated(call: Callable[[], _T], what: str) -> _T:
             "or is for another server. Give a valid one with --api-token or NEPTUNE_API_TOKEN"
         ) from None
     except NeptuneClientUpgradeRequiredError as error:
-        raise MissingDependencyError(_line(f"{what}: the server wants another client: {error}")) from None
+        raise MissingDependencyError(
+            one_line(f"{what}: the server wants another client: {error}", 500)
+        ) from None
     except NeptuneConnectionLostException as error:
-        raise SourceError(_line(f"{what}: the server cannot be reached: {error.cause}")) from None
+        raise SourceError(one_line(f"{what}: the server cannot be reached: {error.cause}", 500)) from None
     except ClientHttpError as error:
         hint = "; is this a server of Neptune 2.x?" if error.status == 404 else ""
         raise SourceError(f"{what} failed: the server answered HTTP {error.status}{hint}") from None
     except NeptuneException as error:  # its text is a page with banners
         raise SourceError(f"{what} failed: {type(error).__name__}") from None
     except (HTTPError, requests.RequestException) as error:
-        raise SourceError(_line(f"{what} failed: {type(error).__name__}: {error}")) from None
-
-
-def _line(text: str) -> str:
-    """One line of limited length."""
-    return " ".join(text.split())[:500]
+        raise SourceError(one_line(f"{what} failed: {type(error).__name__}: {error}", 500)) from None

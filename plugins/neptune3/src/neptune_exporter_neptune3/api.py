@@ -14,6 +14,7 @@ from neptune_exporter.contract import (
     Patience,
     SourceError,
     TransientError,
+    one_line,
     retry_after,
 )
 from neptune_exporter_neptune3.client import (
@@ -54,7 +55,15 @@ class Api:
             min(patience.seconds, _ON_PARTS), patience.first_wait, patience.longest_wait
         )
         self._is_away = threading.Event()
+        self._failing: set[str] = set()
+        """Kinds of requests of which the last one failed to the end of patience."""
+        self._project_id: str | None = None
+        """One that was asked for, to see whether the server answers at all."""
         self._stopped = threading.Event()
+
+    @property
+    def verifies_certificates(self) -> bool:
+        return self._client.verifies_certificates
 
     def search(self, project_id: str, body: Mapping[str, Any]) -> Any:
         """A page of runs of a project.
@@ -62,32 +71,40 @@ class Api:
         Raises, as every method here:
             AuthenticationError: the token was refused.
             RefusedError: the request was refused, with the status.
-            TransientError: patience is at its end.
+            TransientError: patience is at its end; an AwayError if the server answers nothing else either.
         """
+        self._project_id = project_id
         return self._call(
-            lambda: self._client.search(project_id, body), ProtoLeaderboardEntriesSearchResultDTO.FromString
+            "search",
+            lambda: self._client.search(project_id, body),
+            ProtoLeaderboardEntriesSearchResultDTO.FromString,
         )
 
     def search_everywhere(self, body: Mapping[str, Any]) -> Any:
         """A page of runs of all projects."""
         return self._call(
-            lambda: self._client.search_everywhere(body), ProtoLeaderboardEntriesSearchResultDTO.FromString
+            "search everywhere",
+            lambda: self._client.search_everywhere(body),
+            ProtoLeaderboardEntriesSearchResultDTO.FromString,
         )
 
     def attributes(self, project_id: str, body: Mapping[str, Any]) -> Any:
         """A page of attributes of runs with their values."""
+        self._project_id = project_id
         return self._call(
-            lambda: self._client.attributes(project_id, body), ProtoQueryAttributesResultDTO.FromString
+            "attributes",
+            lambda: self._client.attributes(project_id, body),
+            ProtoQueryAttributesResultDTO.FromString,
         )
 
     def floats(self, body: Mapping[str, Any], decode: Callable[[bytes], _T], *, again: bool) -> _T:
         """Points of float series. `again`: part of a request that failed as a whole."""
-        return self._call(lambda: self._client.floats(body), decode, again=again)
+        return self._call("floats", lambda: self._client.floats(body), decode, again=again)
 
     def series(self, body: Mapping[str, Any], *, again: bool) -> Any:
         """Points of string, histogram and file series."""
         return self._call(
-            lambda: self._client.series(body), ProtoSeriesValuesResponseDTO.FromString, again=again
+            "series", lambda: self._client.series(body), ProtoSeriesValuesResponseDTO.FromString, again=again
         )
 
     def sign(self, project_id: str, paths: list[str]) -> dict[str, tuple[str, str]]:
@@ -98,7 +115,7 @@ class Api:
             signed = json.loads(content)["files"]
             return {each["path"]: (str(each["provider"]), str(each["url"])) for each in signed}
 
-        return self._call(lambda: self._client.sign({"files": files}), parse)
+        return self._call("sign", lambda: self._client.sign({"files": files}), parse)
 
     def stop(self) -> None:
         """Let everything under way end with an error at its next attempt."""
@@ -113,16 +130,44 @@ class Api:
         self.stop()
         self._client.close()
 
-    def _call(self, send: Callable[[], Answer], parse: Callable[[bytes], _T], *, again: bool = False) -> _T:
-        """While nothing answers each request is tried once: thousands do not wait in vain one by one."""
-        patience = self._on_parts if again else self.patience
+    def _call(
+        self, kind: str, send: Callable[[], Answer], parse: Callable[[bytes], _T], *, again: bool = False
+    ) -> _T:
+        """While nothing answers each request is tried once, and while none of its kind is answered only for
+        a short time: thousands do not wait in vain one by one."""
+        patience = self._on_parts if again or kind in self._failing else self.patience
+        if self._is_away.is_set():
+            patience = Patience(0)
         try:
-            return (Patience(0) if self._is_away.is_set() else patience).call(
-                lambda: self._attempt(send, parse)
+            result = patience.call(lambda: self._attempt(send, parse))
+        except TransientError as error:
+            self._failing.add(kind)
+            if not isinstance(error, AwayError):
+                raise
+            if not self._answers():
+                self._is_away.set()
+                raise
+            raise error.of_one_request() from None
+        self._failing.discard(kind)
+        return result
+
+    def _answers(self) -> bool:
+        """Whether the server answers a small request: then another fails for what it asks for, such as a
+        series that a gateway does not wait for."""
+        project_id = self._project_id
+        if project_id is None:
+            return False
+        body = {"experimentLeader": False, "pagination": {"limit": 1, "offset": 0}}
+        try:
+            self._attempt(
+                lambda: self._client.search(project_id, body),
+                ProtoLeaderboardEntriesSearchResultDTO.FromString,
             )
-        except AwayError:
-            self._is_away.set()
-            raise
+        except RefusedError:
+            return True
+        except (StoppedError, TransientError):
+            return False
+        return True
 
     def _attempt(self, send: Callable[[], Answer], parse: Callable[[bytes], _T]) -> _T:
         self.check_running()
@@ -160,5 +205,5 @@ def _said(content: bytes) -> str:
     for name in ("message", "title", "errorType"):
         text = body.get(name) if isinstance(body, dict) else None
         if isinstance(text, str) and text.strip():
-            return ", " + " ".join(text.split())[:200]
+            return ", " + one_line(text, 200)
     return ""

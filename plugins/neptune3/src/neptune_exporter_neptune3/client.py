@@ -7,13 +7,15 @@ instead, all of it in neptune-query 1.14 (tests/test_client.py checks each):
 - `neptune_query.internal.api_utils.create_auth_api_client(credentials=)`
 - `neptune_query.generated.neptune_api.credentials.Credentials.from_api_key(api_key)`
 - `neptune_query.generated.neptune_api.client.AuthenticatedClient`:
-  `.get_httpx_client()`, whose `.auth._token` set to None makes it exchange the API token
-  anew; `.get_token_refreshing_client().get_httpx_client()`, which does that
+  `.get_httpx_client()`, whose `.auth._token` (with `.access_token` and `.refresh_token`) set to
+  None makes it exchange the API token anew; `.get_token_refreshing_client().get_httpx_client()`,
+  which does that
 - `sync_detailed(client=, body=, …)` of the operations in `_Operations`: one request, never
   repeated, whatever the status
 - of the bodies of those operations, that they are asked for `to_dict()` and nothing else
 - the messages of `leaderboard_entries_pb2`, `attributes_pb2`, `series_values_pb2`
 - exceptions of `neptune_query.generated.neptune_api.errors`
+- `neptune_query.internal.env.NEPTUNE_VERIFY_SSL.get()`
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from neptune_exporter.contract import (
     Secret,
     SourceError,
     TransientError,
+    one_line,
 )
 
 try:
@@ -60,6 +63,7 @@ try:
         ProtoSeriesValuesResponseDTO,
     )
     from neptune_query.internal.api_utils import create_auth_api_client
+    from neptune_query.internal.env import NEPTUNE_VERIFY_SSL
 except ImportError as _error:
     raise MissingDependencyError(
         f"the client of Neptune 3.x cannot be imported ({_error}): install neptune-query>=1.14,<2"
@@ -129,6 +133,9 @@ class Client:
             )
         for http in (self._http, self._refreshing):
             http.timeout = httpx.Timeout(timeout, connect=min(30.0, timeout))
+        self.verifies_certificates = bool(NEPTUNE_VERIFY_SSL.get())
+        self._hidden: object = None
+        """The access token that is kept out of every text."""
 
     def search(self, project_id: str, body: Mapping[str, Any]) -> Answer:
         """Runs of a project: a `ProtoLeaderboardEntriesSearchResultDTO`."""
@@ -199,7 +206,10 @@ class Client:
             SourceError: no request can be made.
         """
         try:
-            answer = operation(client=self._client, body=_Body(body), **arguments)
+            try:
+                answer = operation(client=self._client, body=_Body(body), **arguments)
+            finally:
+                self._hide_token()
         except errors.ApiKeyRejectedError:
             raise refused_token("the server rejects it") from None
         except errors.UnableToExchangeApiKeyError as error:
@@ -211,8 +221,16 @@ class Client:
         except httpx.HTTPError as error:
             raise transport_error(error) from None
         except ValueError as error:  # a status that Python has no name for, such as a proxy's 520
-            raise AwayError(f"the server gave an odd answer: {_line(str(error))}") from None
+            raise AwayError(f"the server gave an odd answer: {one_line(str(error), 200)}") from None
         return Answer(int(answer.status_code), _headers(answer.headers), answer.content)
+
+    def _hide_token(self) -> None:
+        """Keep a new access token out of every text: a server may quote it."""
+        token = self.token
+        if token is not self._hidden:
+            Secret(str(getattr(token, "access_token", "")))
+            Secret(str(getattr(token, "refresh_token", "")))
+            self._hidden = token
 
 
 def checked_version() -> str:
@@ -276,8 +294,3 @@ def _not_exchanged(message: str) -> NeptuneExporterError:
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _line(text: str) -> str:
-    """One line of limited length."""
-    return " ".join(text.split())[:200]

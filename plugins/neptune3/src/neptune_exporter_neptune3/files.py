@@ -91,7 +91,8 @@ class Downloads:
                     timeout=self._timeout,
                     limits=self._limits,
                     follow_redirects=True,
-                    verify=httpx.create_ssl_context(),  # else one for each proxy, 30 ms each
+                    # Made here: else one for each proxy, 30 ms each.
+                    verify=httpx.create_ssl_context(verify=self._api.verifies_certificates),
                 )
             return self._opened
 

@@ -6,6 +6,8 @@ from enum import Enum
 
 import httpx
 
+from neptune_exporter.contract import one_line
+
 _LONGEST_EXCERPT = 300
 
 
@@ -71,6 +73,5 @@ def of_error(error: httpx.TransportError) -> Outcome:
 
 
 def excerpt(response: httpx.Response) -> str:
-    """What the server said, on one line, else what the status means. Pluto repeats no credentials."""
-    text = " ".join(response.text.split()) or response.reason_phrase
-    return text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "…"
+    """What the server said, on one line, else what the status means."""
+    return one_line(response.text, _LONGEST_EXCERPT) or response.reason_phrase

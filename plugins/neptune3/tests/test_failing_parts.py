@@ -1,0 +1,127 @@
+"""A server that answers, but for one thing that fails for good: that costs this thing, and no more."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from neptune_exporter.jobs.export import ExportResult
+from neptune_exporter.testing.loopback import Fault, Request, Response
+from neptune_exporter_neptune3.testing import (
+    FLOATS_PATH,
+    SERIES_PATH,
+    SIGN_PATH,
+    VALUES_PATH,
+    FakeFile,
+    FakeProject,
+    FakeRun,
+    FloatSeries,
+    Neptune3Server,
+    StringSeries,
+)
+
+from .conftest import PROJECT, Exporting
+
+RUNS = [f"r{n}" for n in range(6)]
+IMPATIENT = {"retry_seconds": 0.05}
+
+
+def project() -> FakeProject:
+    return FakeProject(
+        PROJECT,
+        [
+            FakeRun(
+                run_id,
+                {
+                    "lr": 0.1,
+                    "m": FloatSeries([0, 1], [1, 2]),
+                    "bad" if run_id == "r3" else "ok": FloatSeries([0, 1], [3, 4]),
+                    "s": StringSeries([0], ["x"]),
+                    "f": FakeFile(b"abc"),
+                },
+            )
+            for run_id in RUNS
+        ],
+    )
+
+
+def refuse(server: Neptune3Server, path: str, text: bytes, status: int) -> None:
+    """Have the server answer with this status to each request of a path whose body holds the text."""
+    handle = server.handle
+
+    def answer(request: Request) -> Response:
+        if request.path != path:
+            return handle(request)
+        body = request.body()
+        if text in body:
+            return Response.of_json({"message": "no"}, status)
+        return handle(dataclasses.replace(request, stream=io.BytesIO(body), _consumed=False))  # type: ignore[arg-type]
+
+    server.handle = answer  # type: ignore[method-assign]
+
+
+def failed(result: ExportResult) -> set[tuple[str, str]]:
+    return {(failure.run.run_id, failure.attribute_path) for failure in result.failures}
+
+
+def exported(export: Exporting) -> list[str]:
+    return sorted(run.key.run_id for run in export.dataset.runs())
+
+
+@pytest.mark.parametrize("status", [400, 500, 502, 504])
+def test_one_metric_costs_itself(exporting: Callable[..., Exporting], status: int) -> None:
+    export = exporting(project())
+    refuse(export.server, FLOATS_PATH, b'"bad"', status)
+    result = export(settings=IMPATIENT)
+    assert failed(result) == {("r3", "bad")} and f"HTTP {status}" in result.failures[0].message
+    assert exported(export) == RUNS
+    assert export.values("r3", "m", "float_value") == [1, 2]
+    again = export(settings=IMPATIENT)
+    assert failed(again) == {("r3", "bad")} and again.projects[0].up_to_date == 5
+
+
+@pytest.mark.parametrize(("path", "attribute"), [(SERIES_PATH, "s"), (SIGN_PATH, "f")])
+def test_a_service_that_is_down_costs_what_it_serves(
+    exporting: Callable[..., Exporting], path: str, attribute: str
+) -> None:
+    export = exporting(project())
+    export.server.fail(Fault(path=f"^{path}$", status=503, times=10_000))
+    result = export(settings=IMPATIENT)
+    assert failed(result) == {(run_id, attribute) for run_id in RUNS}
+    assert exported(export) == RUNS and export.values("r0", "m", "float_value") == [1, 2]
+
+
+@pytest.mark.parametrize("status", [400, 500, 503])
+def test_a_run_whose_attributes_are_refused_costs_itself(
+    exporting: Callable[..., Exporting], status: int
+) -> None:
+    export = exporting(project())
+    refuse(export.server, VALUES_PATH, b"RUN-4", status)
+    result = export(settings=IMPATIENT)
+    assert failed(result) == {("r3", "")} and result.projects[0].failed_runs == 1
+    assert exported(export) == [run_id for run_id in RUNS if run_id != "r3"]
+    (failure,) = result.failures
+    assert (failure.attempts > 1) == (status != 400)
+
+
+def test_a_server_that_is_away_is_not_asked_for_each_thing(exporting: Callable[..., Exporting]) -> None:
+    export = exporting(project())
+    export.server.fail(
+        Fault(path=f"^({FLOATS_PATH}|{VALUES_PATH}|{SIGN_PATH}|{SERIES_PATH})$", status=503, times=9_999)
+    )
+    searched: list[Any] = []
+    handle = export.server.handle
+
+    def answer(request: Request) -> Response:
+        """The listing is answered, and then nothing."""
+        searched.append(request.path)
+        return handle(request) if len(searched) < 4 else Response.of_json({"message": "away"}, 503)
+
+    export.server.handle = answer  # type: ignore[method-assign]
+    result = export(settings=IMPATIENT)
+    assert failed(result) == {(run_id, "") for run_id in RUNS} and exported(export) == []
+    assert len(export.server.requests) < 30
