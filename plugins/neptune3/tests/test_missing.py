@@ -165,25 +165,6 @@ def test_a_server_that_does_not_count_its_runs(exporting: Exports, monkeypatch: 
     assert len(exported(export)) == 10
 
 
-def test_of_runs_with_one_id_the_oldest_is_exported_and_the_others_are_told(exporting: Exports) -> None:
-    runs = [
-        FakeRun("a", {"n": 1}),
-        FakeRun("a", {"n": 2}),
-        FakeRun(None, {"n": 3}, sys_id="RUN-9"),
-        FakeRun("RUN-9", {"n": 4}),
-        FakeRun("z", {"n": 5}),
-        FakeRun("archived", {"n": 6}, archived=True),
-        FakeRun("archived", {"n": 7}),
-    ]
-    export = exporting(FakeProject(PROJECT, runs))
-    for dry_run in (True, False):
-        (project,) = export(dry_run=dry_run).projects
-        assert project.listed == 4
-        assert str(project.error).endswith("an older run has the same id: RUN-2 (a), RUN-4 (RUN-9)")
-    values = {run: export.values(run, "n", "int_value") for run in exported(export)}
-    assert values == {"a": [1], "RUN-9": [3], "z": [5], "archived": [7]}
-
-
 def giving(monkeypatch: pytest.MonkeyPatch, most: int, counts: bool) -> None:
     """Answers hold no more points of a float series than this."""
     decode = metrics.decode

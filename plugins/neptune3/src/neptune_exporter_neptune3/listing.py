@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -54,9 +55,10 @@ def projects(api: Api) -> list[str]:
 
 
 def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
-    """Every run of a project that the selection takes, oldest first, each once.
+    """Every run of a project that the selection takes, each once.
 
-    Of several with one id, which a dataset cannot hold, the oldest; the others are told in the end.
+    Of several with one id, which a dataset cannot hold, always the same one, whatever else is selected:
+    a wider selection must not put another run in its place. The others are told in the end.
 
     The server's regular expressions match anywhere in an id and are of another dialect,
     so ids are matched here.
@@ -73,32 +75,118 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
     }
     if selection.query is not None and selection.query.strip():
         body["query"] = {"query": selection.query}
-    seen: set[str] = set()
-    named: set[str] = set()
-    taken: set[str] = set()
-    namesakes: list[str] = []
+    listed: dict[str, _Listed] = {}
+    broken: Exception | None = None
     try:
         for entry in _entries(lambda page: api.search(project_id, page), body):
-            run = _run(project_id, entry, named, taken)
-            if run.handle in seen:
-                continue
-            seen.add(run.handle)
-            named.add(run.key.run_id)
-            if not _takes(selection, run):
-                continue
-            if run.key.run_id in taken:
-                namesakes.append(f"{sys_id_of(run.handle)} ({run.key.run_id})")
-                continue
-            taken.add(run.key.run_id)
-            yield run
+            run = _Listed.of(entry)
+            listed.setdefault(run.sys_id, run)
     except RefusedError as error:
-        raise SourceError(_why(project_id, selection, error)) from None
+        broken = SourceError(_why(project_id, selection, error))
     except SourceError as error:
-        raise SourceError(f"the runs of project {project_id} cannot be listed: {error}") from None
-    if namesakes:
+        broken = SourceError(f"the runs of project {project_id} cannot be listed: {error}")
+    except Exception as error:  # noqa: BLE001 - raised below, after the runs that were listed
+        broken = error
+    by_id = _by_id(listed.values())
+    first = {run_id: min(namesakes, key=_precedence) for run_id, namesakes in by_id.items()}
+    passed_over: list[str] = []
+    taken: list[tuple[SourceRun, _Listed]] = []
+    for run_id, run in ((run_id, run) for run_id, namesakes in by_id.items() for run in namesakes):
+        source_run = run.as_source_run(RunKey(project_id, run_id))
+        if not _takes(selection, source_run):
+            continue
+        if run is first[run_id]:
+            taken.append((source_run, run))
+        else:
+            passed_over.append(f"{run.sys_id} ({run_id}: {first[run_id].sys_id} goes before it)")
+    taken_ids = {source_run.key.run_id for source_run, _ in taken}
+    for source_run, run in taken:
+        yield replace(source_run, notes=run.notes(taken_ids))
+    if broken is not None:
+        raise broken from None
+    if passed_over:
         raise SourceError(
-            f"project {project_id}: not exported, as an older run has the same id: {', '.join(namesakes)}"
+            f"project {project_id}: not exported, as of runs with one id only one is, the active before an "
+            f"archived one, then the last modified: {', '.join(passed_over)}. To get another one, name it "
+            "(--query '`sys/id`:string = \"...\"') and give folders of its own (--data-path, --files-path)"
         )
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What the server lists of a run."""
+
+    sys_id: str
+    custom_id: str | None
+    name: str | None
+    modified_at: datetime | None
+    archived: bool
+    is_fork: bool
+    parent: str | None
+    fork_step: float | None
+
+    @classmethod
+    def of(cls, entry: Any) -> _Listed:
+        """Raises SourceError for a run without `sys/id`: nothing could ever be asked of it."""
+        found = {attribute.name: attribute for attribute in entry.attributes}
+
+        def text(path: str) -> str | None:
+            attribute = found.get(path)
+            has = attribute is not None and attribute.HasField("string_properties")
+            return attribute.string_properties.value if attribute is not None and has else None
+
+        sys_id = text(SysAttribute.ID)
+        if not sys_id:
+            raise SourceError(f"the server lists a run without sys/id (experiment {entry.experiment_id})")
+        modified = found.get(SysAttribute.MODIFICATION_TIME)
+        return cls(
+            sys_id,
+            text(SysAttribute.CUSTOM_RUN_ID) or None,
+            text(SysAttribute.NAME),
+            instant(modified.datetime_properties.value) if modified is not None else None,
+            any(
+                found[p].bool_properties.value
+                for p in (SysAttribute.ARCHIVED, SysAttribute.TRASHED)
+                if p in found
+            ),
+            SysAttribute.FORK_PARENT in found,
+            text(SysAttribute.FORK_PARENT),
+            _fork_step(found.get(SysAttribute.FORK_STEP)),
+        )
+
+    def as_source_run(self, key: RunKey) -> SourceRun:
+        """Without its notes."""
+        handle = self.sys_id + _FORK * self.is_fork
+        return SourceRun(key, self.modified_at, self.name, self.archived, handle)
+
+    def notes(self, taken: set[str]) -> tuple[str, ...]:
+        """`taken`: the ids of the runs that are exported."""
+        notes: list[str] = []
+        if self.custom_id is None:
+            notes.append("the run has no sys/custom_run_id; its sys/id stands for it")
+        if self.parent and self.parent not in taken:
+            until = "" if self.fork_step is None else f" up to step {self.fork_step:.15g}"
+            notes.append(
+                f"a fork of {self.parent}: the points that it inherits{until} are that run's, "
+                "which was not exported together with it"
+            )
+        return tuple(notes)
+
+
+def _by_id(listed: Iterable[_Listed]) -> dict[str, list[_Listed]]:
+    """By `sys/custom_run_id`; `sys/id` stands for it where a run has none."""
+    listed = list(listed)
+    custom = {run.custom_id for run in listed}
+    found: dict[str, list[_Listed]] = {}
+    for run in listed:
+        own = run.sys_id if run.sys_id not in custom else f"{run.sys_id} (sys/id)"
+        found.setdefault(run.custom_id or own, []).append(run)
+    return found
+
+
+def _precedence(run: _Listed) -> tuple[bool, timedelta, int, str]:
+    """Of runs with one id the lowest is exported: active, last modified, lowest `sys/id`."""
+    return run.archived, EPOCH - (run.modified_at or EPOCH), len(run.sys_id), run.sys_id
 
 
 def _entries(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Iterator[Any]:
@@ -138,53 +226,11 @@ def _identity(entry: Any) -> tuple[str, str, str]:
     return entry.organization_name, entry.project_name, next(ids, "")
 
 
-def _run(project_id: str, entry: Any, named: set[str], taken: set[str]) -> SourceRun:
-    """`named`, `taken`: the ids of the runs that were listed before, and of those that are exported.
-
-    Raises SourceError for a run without `sys/id`: nothing could ever be asked of it.
-    """
-    found = {attribute.name: attribute for attribute in entry.attributes}
-
-    def text(path: str) -> str | None:
-        attribute = found.get(path)
-        has = attribute is not None and attribute.HasField("string_properties")
-        return attribute.string_properties.value if attribute is not None and has else None
-
-    sys_id = text(SysAttribute.ID)
-    if not sys_id:
-        raise SourceError(f"the server lists a run without sys/id (experiment {entry.experiment_id})")
-    notes: list[str] = []
-    run_id = text(SysAttribute.CUSTOM_RUN_ID)
-    if not run_id:
-        run_id = sys_id if sys_id not in named else f"{sys_id} (sys/id)"
-        notes.append("the run has no sys/custom_run_id; its sys/id stands for it")
-    parent = text(SysAttribute.FORK_PARENT)
-    if parent and parent not in taken:  # a parent is older than its forks, so it was listed before
-        until = _fork_step(found.get(SysAttribute.FORK_STEP))
-        notes.append(
-            f"a fork of {parent}: the points that it inherits{until} are that run's, "
-            "which was not exported together with it"
-        )
-    modified = found.get(SysAttribute.MODIFICATION_TIME)
-    return SourceRun(
-        RunKey(project_id, run_id),
-        instant(modified.datetime_properties.value) if modified is not None else None,
-        text(SysAttribute.NAME),
-        any(
-            found[p].bool_properties.value
-            for p in (SysAttribute.ARCHIVED, SysAttribute.TRASHED)
-            if p in found
-        ),
-        handle=sys_id + _FORK * (SysAttribute.FORK_PARENT in found),
-        notes=tuple(notes),
-    )
-
-
-def _fork_step(attribute: Any) -> str:
+def _fork_step(attribute: Any) -> float | None:
     if attribute is None:
-        return ""
+        return None
     properties = attribute.int_properties if attribute.type == "int" else attribute.float_properties
-    return f" up to step {properties.value:.15g}"
+    return float(properties.value)
 
 
 def sys_id_of(handle: str) -> str:
