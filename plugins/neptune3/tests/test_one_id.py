@@ -99,7 +99,7 @@ def test_those_that_are_not_asked_for_are_not_told(exporting: Exports) -> None:
 def test_what_the_message_says_to_do_gets_the_other_one(exporting: Exports) -> None:
     export = exporting(FakeProject(PROJECT, [a_run(1), a_run(2, 1)]))
     (project,) = export(dry_run=True).projects
-    assert "--query '`sys/id`:string = \"...\"'" in str(project.error)
+    assert "--runs-query '`sys/id`:string = \"...\"'" in str(project.error)
     assert export(runs=RunSelection(query='`sys/id`:string = "RUN-1"')).complete
     assert numbers(export) == {"a": [1]}
 
@@ -129,3 +129,31 @@ def test_what_was_listed_before_a_listing_broke_off_is_exported(
     (project,) = export().projects
     assert project.error is not None
     assert numbers(export) == {"r1": [1]}
+
+
+def test_another_run_does_not_take_the_place_of_the_one_that_the_dataset_holds(exporting: Exports) -> None:
+    """The first may be gone from the server, and what the dataset has of it all there is."""
+    project = FakeProject(PROJECT, [a_run(1), a_run(5, custom_id="b")])
+    export = exporting(project)
+    assert export().complete
+    before = export.rows("a")
+    project.runs[0] = a_run(7)
+    for runs in (RunSelection(), RunSelection(query='`sys/id`:string = "RUN-7"')):
+        result = export(runs=runs)
+        (failure,) = result.failures
+        assert (result.projects[0].exported, result.projects[0].failed_runs) == (0, 1)
+        assert "the dataset holds another run with this id, RUN-1: not RUN-7" in failure.message
+        assert "--force" in failure.message
+        assert export.rows("a") == before
+    assert export(force=True).complete
+    assert export().complete
+    assert numbers(export) == {"a": [7], "b": [5]}
+
+
+def test_an_archived_run_that_becomes_active_does_not_take_the_place_of_the_other(exporting: Exports) -> None:
+    runs = [a_run(1, archived=True), a_run(2)]
+    export = exporting(FakeProject(PROJECT, runs))
+    assert export().complete
+    runs[0].archived, runs[1].archived = False, True
+    assert not export().complete
+    assert numbers(export) == {"a": [2]}

@@ -98,12 +98,14 @@ def _print_plan(result: ExportResult) -> None:
     if rows:
         click.echo(table(("run", "action", "why"), rows))
         click.echo()
-    actions = [action for _, action, _ in rows if action != Action.UP_TO_DATE.value]
+    not_read = (Action.UP_TO_DATE.value, Action.REFUSE.value)
+    actions = [action for _, action, _ in rows if action not in not_read]
     summary = ", ".join(f"{actions.count(a):,} {a}" for a in dict.fromkeys(actions))
     why = f" ({summary})" if summary else ""
     click.echo(f"would read {len(actions):,} of {counted(len(rows), 'run')}{why}; nothing was written")
     _print_unknown_ids(result)
     _print_project_errors(result)
+    _print_failures(result)
 
 
 def _print_result(result: ExportResult, written: Path | None) -> None:
@@ -122,11 +124,15 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
         what = counted(len(result.missing), "attribute")
         click.echo(one_line(f"missing for good, as earlier exports told: {what}: {_some(names)}"))
     _print_project_errors(result)
-    echo_list("Failed", [_failure_line(f) for f in result.failures])
+    _print_failures(result)
     if written is not None:
         click.echo(f"\nerror report: {written}")
     if any(not f.permanent for f in result.failures) or any(p.error for p in result.projects):
         click.echo("run the same command again: only what failed is asked for")
+
+
+def _print_failures(result: ExportResult) -> None:
+    echo_list("Failed", [_failure_line(f) for f in result.failures])
 
 
 def _print_project_errors(result: ExportResult) -> None:

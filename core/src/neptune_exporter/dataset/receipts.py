@@ -14,6 +14,7 @@ from neptune_exporter.contract import (
     AttributeFailure,
     AttributeSelection,
     DatasetError,
+    SourceRun,
     Step,
     StepStatistics,
     TypeCount,
@@ -70,11 +71,17 @@ class Receipt:
     fork: Fork | None = None
     set_aside: tuple[str, ...] = ()
     """Parts of an earlier export that could not be read, and that this one renamed."""
+    identity: str = ""
+    """What tells the run from another one with the same key, as the source told."""
     fingerprint: str = field(init=False)
     """Of the rows, by the digests of the parts."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fingerprint", fingerprint([part.sha256 for part in self.parts]))
+
+    def is_of_another(self, run: SourceRun) -> bool:
+        """Whether the source now has another run under the key, as far as both are told apart."""
+        return bool(self.identity and run.identity) and self.identity != run.identity
 
     def to_bytes(self) -> bytes:
         """As JSON with a digest of itself."""
@@ -130,6 +137,7 @@ class Receipt:
             "failures": [_failure_to_json(f) for f in self.failures],
             "fork": self.fork and {"parent": self.fork.parent, "step": _step_to_json(self.fork.step)},
             "set_aside": list(self.set_aside),
+            "identity": self.identity,
             "fingerprint": self.fingerprint,
         }
 
@@ -164,6 +172,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         failures=tuple(_failure_from_json(key, f) for f in value["failures"]),
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
         set_aside=tuple(value.get("set_aside", ())),
+        identity=value.get("identity", ""),
     )
 
 

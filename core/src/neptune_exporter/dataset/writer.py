@@ -202,17 +202,17 @@ class RunWriter:
             keep_others: What was there stays, except attributes of which rows came in
                 now: those replace the old ones (of one that also failed now, only those
                 of the same steps). Old failures stay too, except those of attributes that
-                came in or failed again, or that are named as `retried`. Otherwise
-                everything that was there goes.
+                came in or failed again, or that are named as `retried`. Otherwise, and if
+                it is of another run (`Receipt.is_of_another`), everything that was there goes.
             retried: Paths that had failed and were asked for again.
         """
         if run.key != self.key:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
-            self._keep_others = keep_others
+            self._keep_others = keep_others and not (self._old and self._old.is_of_another(run))
             self._wait()
             self._delivered = self._buffer.paths
-            older = self._older() if keep_others else Kept()
+            older = self._older() if self._keep_others else Kept()
             kept = older.parts
             self.flush()
             self._close_part()
@@ -374,6 +374,7 @@ class RunWriter:
             files=tally.files,
             file_bytes=tally.file_bytes,
             failures=(*failures, *self._failures),
+            identity=run.identity,
         )
 
     def _fork(self, kept: list[PartRecord]) -> Fork | None:
@@ -396,5 +397,4 @@ def publish(ready: Sequence[ReadyRun]) -> None:
 
 
 def _number(name: str) -> int:
-    part = parse_part(name)
-    return part.number if part else -1
+    return part.number if (part := parse_part(name)) else -1

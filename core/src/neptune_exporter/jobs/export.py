@@ -104,6 +104,11 @@ class ExportResult:
         """Whether anything failed now."""
         return bool(self.failures) or any(p.error is not None or p.failed_runs for p in self.projects)
 
+    def refuse(self, project: ProjectResult, why: AttributeFailure) -> None:
+        """Note a run of which nothing is read."""
+        project.failed_runs += 1
+        self.failures.append(why)
+
     def note_unknown(self, runs: RunSelection, listed: set[str]) -> None:
         """Note the ids that were named in vain: without other options, which may have left their runs out."""
         limited = runs.query or runs.modified_since or runs.modified_until
@@ -192,6 +197,8 @@ def _plan_project(
             project.listed += 1
             project.up_to_date += plan.planned.action is Action.UP_TO_DATE
             result.planned.append(plan.planned)
+            if plan.refusal is not None:
+                result.refuse(project, plan.refusal)
     except Exception as error:  # noqa: BLE001 - judged there
         project.fail(error)
 
@@ -278,6 +285,10 @@ class _Project:
                 plan = plan_run(self._dataset, run, self._options.attributes, force=self._options.force)
                 self._project.listed += 1
                 self._result.missing.extend(plan.missing)
+                if plan.refusal is not None:
+                    self._result.refuse(self._project, plan.refusal)
+                    self._progress.advance(runs=1)
+                    continue
                 if plan.planned.action is Action.UP_TO_DATE:
                     self._project.up_to_date += 1
                     self._progress.advance(runs=1)

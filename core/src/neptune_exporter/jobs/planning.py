@@ -24,6 +24,7 @@ class Action(str, Enum):
     ADD = "add"
     RETRY = "retry"
     UP_TO_DATE = "up-to-date"
+    REFUSE = "refuse"
 
     def __str__(self) -> str:
         return self.value
@@ -52,6 +53,8 @@ class RunPlan:
     """Paths that had failed and are asked for again."""
     missing: tuple[AttributeFailure, ...] = ()
     """What is wanted, failed for good and is not asked for again."""
+    refusal: AttributeFailure | None = None
+    """Why nothing is read of the run."""
 
 
 def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, force: bool) -> RunPlan:
@@ -61,10 +64,14 @@ def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, fo
     wanted was asked for then, and nothing failed that may succeed now. What an
     earlier export left out is added; what failed is asked for again; a run that
     changed is read anew. Rows that this export does not ask for are never thrown away.
+    Another run does not take the place of the one that is there, unless by force: that
+    one may be gone from the source.
     """
     receipt = dataset.receipt(run.key)
     if receipt is None:
         return _without_receipt(dataset, run, wanted)
+    if receipt.is_of_another(run) and not force:
+        return _refused(receipt, run, wanted)
     asked = [f for f in receipt.failures if _asked_for(f, wanted, receipt.selections)]
     failed = frozenset(f.attribute_path for f in asked)
     if force or not _is_same_state(receipt, run):
@@ -101,6 +108,14 @@ def _without_receipt(dataset: Dataset, run: SourceRun, wanted: AttributeSelectio
     if not dataset.holds(run.key):
         return _plan(run, wanted, Action.NEW, "not in the dataset")
     return _plan(run, wanted, Action.CHANGED, "exported by another tool, without a receipt", keep_others=True)
+
+
+def _refused(receipt: Receipt, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
+    reason = f"the dataset holds another run with this id, {receipt.identity}: not {run.identity}"
+    message = f"{reason}, which was not exported; give it folders of its own, or replace the other by --force"
+    planned = PlannedRun(run.key, Action.REFUSE, reason)
+    failure = AttributeFailure(run.key, "", None, message)
+    return RunPlan(planned, RunRequest(run, AttributeRequest(wanted)), refusal=failure)
 
 
 def _plan(

@@ -107,8 +107,8 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
     if passed_over:
         raise SourceError(
             f"project {project_id}: not exported, as of runs with one id only one is, the active before an "
-            f"archived one, then the last modified: {', '.join(passed_over)}. To get another one, name it "
-            "(--query '`sys/id`:string = \"...\"') and give folders of its own (--data-path, --files-path)"
+            f"archived one, then the last modified: {', '.join(passed_over)}. For another one, name it "
+            "(--runs-query '`sys/id`:string = \"...\"') and give it folders of its own (-d, -f)"
         )
 
 
@@ -157,7 +157,7 @@ class _Listed:
     def as_source_run(self, key: RunKey) -> SourceRun:
         """Without its notes."""
         handle = self.sys_id + _FORK * self.is_fork
-        return SourceRun(key, self.modified_at, self.name, self.archived, handle)
+        return SourceRun(key, self.modified_at, self.name, self.archived, handle, identity=self.sys_id)
 
     def notes(self, taken: set[str]) -> tuple[str, ...]:
         """`taken`: the ids of the runs that are exported."""
