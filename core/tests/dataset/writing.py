@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeSelection, Point, SourceRun
+from neptune_exporter.contract import AttributeRequest, AttributeSelection, Point, SourceRun
 from neptune_exporter.dataset import Dataset, Receipt, RunWriter, verify
 from neptune_exporter.dataset.verification import RunChecked
 from neptune_exporter.model import AttributeType, RunKey
@@ -12,6 +12,8 @@ from neptune_exporter.schema import attribute_batch, step_columns
 
 KEY = RunKey("org/project", "RUN-1")
 ALL = [AttributeSelection()]
+NOTHING = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
+"""Asks for nothing: what comes in is added to what is there."""
 
 
 def series(path: str, values: list[float], first: int = 0) -> pa.RecordBatch:

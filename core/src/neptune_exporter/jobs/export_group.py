@@ -240,8 +240,7 @@ class _Group:
             run,
             version,
             plan.selections,
-            # What failed now may have been read well before: then the old rows are all there is.
-            keep_others=plan.keep_others or bool(reading.failures),
+            asked=plan.request.attributes,
             retried=plan.retried,
         )
         # What fails from here on is left for the next export to finish, not thrown away.
