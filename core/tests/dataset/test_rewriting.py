@@ -16,7 +16,7 @@ from neptune_exporter.contract import (
     TypeCount,
 )
 from neptune_exporter.dataset import Dataset, WriteBudget
-from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
+from neptune_exporter.model import FILE_TYPES, AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA, attribute_batch, parameter_batch
 
 from .writing import ALL, KEY, NOTHING, points, problems, publish, series, write
@@ -145,6 +145,18 @@ def test_what_was_asked_for_and_did_not_come_goes(dataset: Dataset) -> None:
     assert points(dataset) == [("d", 0, 1.0)]
     assert write(dataset, series("c", [1.0])).failures == ()
     assert points(dataset) == [("c", 0, 1.0)]
+
+
+def test_what_came_with_a_file_that_failed_stays_until_the_file_is_read(dataset: Dataset) -> None:
+    writer = dataset.writer(KEY)
+    writer.write(series("image/name", [1.0]))
+    writer.fail(AttributeFailure(KEY, "image", AttributeType.FILE, "the server gave up"))
+    publish(writer)
+    metrics = AttributeRequest(AttributeSelection(classes=frozenset({AttributeClass.METRICS})))
+    write(dataset, series("a", [1.0]), asked=metrics)
+    assert points(dataset) == [("a", 0, 1.0), ("image/name", 0, 1.0)]
+    write(dataset, series("a", [1.0]), asked=metrics, retried={"image"})
+    assert points(dataset) == [("a", 0, 1.0)]
 
 
 def test_a_fork_goes_with_its_rows(dataset: Dataset) -> None:
