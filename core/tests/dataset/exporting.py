@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter.contract import AttributeSelection, SourceRun
+from neptune_exporter.contract import AttributeRequest, AttributeSelection, SourceRun
 from neptune_exporter.contract.failpoints import arm
 from neptune_exporter.dataset import Dataset, RunWriter, WriteBudget
 from neptune_exporter.model import AttributeType, RunKey
@@ -23,6 +23,7 @@ from neptune_exporter.testing.commands import fork
 
 KEY = RunKey("org/project", "RUN-1")
 ALL = [AttributeSelection()]
+NOTHING = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
 STREAMED = 4
 """Series of a long run that come in order, together more than is held back."""
 LENGTH = 180_000
@@ -35,7 +36,7 @@ def export(folder: Path, value: float, count: int, keep: bool = False) -> None:
         dataset.recover()
         writer = dataset.writer(KEY)
         write(dataset, writer, value, count)
-        writer.publish(SourceRun(KEY), "test 1", ALL, keep_others=keep)
+        writer.publish(SourceRun(KEY), "test 1", ALL, asked=NOTHING if keep else AttributeRequest())
 
 
 def write(dataset: Dataset, writer: RunWriter, value: float, count: int) -> None:

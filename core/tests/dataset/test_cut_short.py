@@ -13,7 +13,7 @@ from neptune_exporter.model import AttributeClass, RunKey
 from neptune_exporter.testing import old_layout
 
 from .exporting import killed
-from .writing import ALL, KEY, points, problems, publish, series, write
+from .writing import ALL, KEY, NOTHING, points, problems, publish, series, write
 
 PATHS = ("a", "b", "c")
 
@@ -74,7 +74,7 @@ def test_a_run_with_an_unfinished_part_is_not_whole(dataset: Dataset) -> None:
 
 def test_what_was_unfinished_is_a_warning_once_the_run_was_exported_again(dataset: Dataset) -> None:
     part = unfinished(their_parts(dataset)[1])
-    write(dataset, series("d", [1.0]), keep_others=True)
+    write(dataset, series("d", [1.0]), asked=NOTHING)
     assert part.exists() and paths(dataset) == ["a", "c", "d"]
     run = dataset.run(KEY)
     assert run is not None and run.complete
@@ -98,9 +98,9 @@ def test_parts_behind_a_gap_stay_when_something_is_added(dataset: Dataset, locke
     their_parts(dataset)[1].unlink()
     if locked:
         with dataset.lock():
-            write(dataset, series("d", [1.0]), keep_others=True)
+            write(dataset, series("d", [1.0]), asked=NOTHING)
     else:
-        write(dataset, series("d", [1.0]), keep_others=True)
+        write(dataset, series("d", [1.0]), asked=NOTHING)
     assert paths(dataset) == ["a", "c", "d"] and problems(dataset) == []
     run = dataset.run(KEY)
     assert run is not None and any("_part_1.parquet" in note and "missing" in note for note in run.notes)
@@ -140,7 +140,7 @@ def test_a_project_is_listed_once_for_all_its_runs(dataset: Dataset, monkeypatch
         for number in range(5):
             key = RunKey(KEY.project_id, f"RUN-{number}")
             dataset.holds(key)
-            dataset.writer(key).publish(SourceRun(key), "test 1", ALL, keep_others=True)
+            dataset.writer(key).publish(SourceRun(key), "test 1", ALL, asked=NOTHING)
     assert len(listed) == 1
 
 
@@ -149,7 +149,7 @@ def test_a_damaged_part_is_set_aside_with_the_publication(dataset: Dataset, tmp_
     parts[1].write_bytes(parts[1].read_bytes()[:300])
     writer = dataset.writer(KEY)
     writer.write(series("d", [1.0]))
-    writer.prepare(SourceRun(KEY), "test 1", ALL, keep_others=True)
+    writer.prepare(SourceRun(KEY), "test 1", ALL, asked=NOTHING)
     assert parts[1].exists(), "nothing may change before the publication"
     writer.discard()
 
@@ -159,14 +159,14 @@ def test_a_damaged_part_is_set_aside_with_the_publication(dataset: Dataset, tmp_
     assert run is not None and any("was damaged and is now" in note for note in run.notes)
     assert paths(dataset) == ["a", "c"] and {"p/0", "p/1"} <= run.parameters().keys()
     assert [p.name for p in dataset.data_path.rglob("*.damaged")] == [parts[1].name + ".damaged"]
-    publish(dataset.writer(KEY), keep_others=True)
+    publish(dataset.writer(KEY), asked=NOTHING)
     assert paths(dataset) == ["a", "c"] and len(list(dataset.data_path.rglob("*.damaged"))) == 1
 
 
 def test_what_is_lost_makes_a_run_partial_unless_everything_was_read_anew(dataset: Dataset) -> None:
     their_parts(dataset)[1].unlink()
     only = AttributeSelection(classes=frozenset({AttributeClass.PARAMETERS}))
-    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", [only], keep_others=True)
+    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", [only], asked=NOTHING)
     (run,) = dataset.runs()
     assert [(f.attribute_path, f.permanent) for f in run.failures] == [("", True)] and not run.notes
     assert "_part_1.parquet of another tool's export was missing" in run.failures[0].message

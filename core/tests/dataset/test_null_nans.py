@@ -18,7 +18,7 @@ from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, SCHEMA
 from neptune_exporter.testing import old_layout
 
-from .writing import KEY, problems, series, write
+from .writing import KEY, NOTHING, problems, series, write
 
 SECOND = datetime(2025, 3, 1, 0, 0, 1, tzinfo=timezone.utc)
 Row = dict[str, Any]
@@ -134,7 +134,7 @@ def test_it_is_told_as_information_and_only_what_is_left_out_is_a_warning(
 @pytest.mark.parametrize("path", ["lr", "new"])
 def test_what_is_added_to_the_run_keeps_them(dataset: Dataset, run: StoredRun, path: str) -> None:
     """Whether the part stays as it is or is written anew."""
-    write(dataset, series(path, [1.0]), keep_others=True)
+    write(dataset, series(path, [1.0]), asked=NOTHING)
     added = dataset.run(KEY)
     assert added is not None and added.receipt is not None
     assert sorted(map(repr, nans(added))) == sorted(map(repr, NANS))

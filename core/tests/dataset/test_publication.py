@@ -11,7 +11,7 @@ from neptune_exporter.contract import SourceRun
 from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, verify
 from neptune_exporter.dataset.layout import Place
 
-from .exporting import ALL, KEY, export, killed
+from .exporting import ALL, KEY, NOTHING, export, killed
 
 
 def content(folder: Path) -> dict[str, Any] | None:
@@ -127,5 +127,5 @@ def test_a_pending_receipt_whose_parts_are_gone_is_dropped(tmp_path: Path) -> No
 def test_a_writer_finishes_what_was_pending(tmp_path: Path) -> None:
     assert killed("dataset.pending-written", "export", tmp_path, 1.0, 3)
     dataset = Dataset(tmp_path / "data", tmp_path / "files")
-    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", ALL, keep_others=True)
+    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", ALL, asked=NOTHING)
     assert content(tmp_path) == expected(1.0, 3)

@@ -6,12 +6,20 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeFailure, FileEntry, Point, SourceRun, TypeCount
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeRequest,
+    AttributeSelection,
+    FileEntry,
+    Point,
+    SourceRun,
+    TypeCount,
+)
 from neptune_exporter.dataset import Dataset, WriteBudget
-from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
+from neptune_exporter.model import FILE_TYPES, AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA, attribute_batch, parameter_batch
 
-from .writing import ALL, KEY, points, problems, publish, series, write
+from .writing import ALL, KEY, NOTHING, points, problems, publish, series, write
 
 
 def test_discard_leaves_what_was_there(dataset: Dataset) -> None:
@@ -41,7 +49,7 @@ def test_replacing_leaves_nothing_of_the_old(dataset: Dataset) -> None:
 def test_adding_replaces_only_what_came_in(dataset: Dataset) -> None:
     dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(0))
     first = write(dataset, series("z", [1.0]), series("m", [1.0, 2.0]), series("a", [1.0]))
-    second = write(dataset, series("m", [7.0]), series("n", [8.0]), keep_others=True)
+    second = write(dataset, series("m", [7.0]), series("n", [8.0]), asked=NOTHING)
     assert points(dataset) == [("a", 0, 1.0), ("m", 0, 7.0), ("n", 0, 8.0), ("z", 0, 1.0)]
     assert second.types == {AttributeType.FLOAT_SERIES: TypeCount(4, 4)}
     untouched = {part.sha256 for part in first.parts} & {part.sha256 for part in second.parts}
@@ -52,7 +60,7 @@ def test_adding_replaces_only_what_came_in(dataset: Dataset) -> None:
 
 def test_adding_when_every_old_row_is_replaced(dataset: Dataset) -> None:
     write(dataset, series("a", [1.0]))
-    write(dataset, series("a", [2.0]), keep_others=True)
+    write(dataset, series("a", [2.0]), asked=NOTHING)
     assert points(dataset) == [("a", 0, 2.0)]
     assert problems(dataset) == []
 
@@ -66,7 +74,7 @@ def test_other_rows_of_a_part_survive_the_replacement_of_one_attribute(dataset: 
         attribute_batch("odd", AttributeType.FLOAT_SERIES, odd),
         parameter_batch([("n", AttributeType.INT, 2**63 - 1), ("t", AttributeType.STRING_SET, ["b", "a"])]),
     )
-    receipt = write(dataset, series("a", [2.0]), keep_others=True)
+    receipt = write(dataset, series("a", [2.0]), asked=NOTHING)
     run = dataset.run(KEY)
     assert run is not None
     assert {path: p.value for path, p in run.parameters().items()} == {"n": 2**63 - 1, "t": ["a", "b"]}
@@ -77,7 +85,7 @@ def test_other_rows_of_a_part_survive_the_replacement_of_one_attribute(dataset: 
 
 def test_an_attribute_that_changed_its_type_is_there_once(dataset: Dataset) -> None:
     write(dataset, parameter_batch([("a", AttributeType.INT, 1)]))
-    write(dataset, parameter_batch([("a", AttributeType.STRING, "x")]), keep_others=True)
+    write(dataset, parameter_batch([("a", AttributeType.STRING, "x")]), asked=NOTHING)
     run = dataset.run(KEY)
     assert run is not None
     assert dict(run.counts()) == {AttributeType.STRING: TypeCount(1, 1)}
@@ -89,7 +97,7 @@ def test_what_came_only_partly_replaces_only_those_steps(dataset: Dataset) -> No
     writer.write(series("a", [10.0, 20.0]))
     writer.write(series("b", [10.0, 20.0]))
     writer.fail(AttributeFailure(KEY, "a", AttributeType.FLOAT_SERIES, "the server gave up"))
-    publish(writer, keep_others=True)
+    publish(writer, asked=NOTHING)
     assert points(dataset, "a") == [("a", 0, 10.0), ("a", 1, 20.0), ("a", 2, 3.0)]
     assert points(dataset, "b") == [("b", 0, 10.0), ("b", 1, 20.0)]
 
@@ -105,17 +113,57 @@ def test_failures_live_until_they_are_retried_or_replaced(dataset: Dataset) -> N
     writer = dataset.writer(KEY)
     writer.write(series("delivered", [1.0]))
     writer.fail(failure("again", "second"))
-    receipt = publish(writer, keep_others=True, retried={"retried"})
+    receipt = publish(writer, asked=NOTHING, retried={"retried"})
     assert [(f.attribute_path, f.message) for f in receipt.failures] == [
         ("other", "first"),
         ("", "first"),
         ("again", "second"),
     ]
-    assert publish(dataset.writer(KEY), keep_others=True, retried={""}).failures == (
+    assert publish(dataset.writer(KEY), asked=NOTHING, retried={""}).failures == (
         failure("other", "first"),
         failure("again", "second"),
     )
     assert publish(dataset.writer(KEY)).failures == ()
+
+
+def test_what_was_asked_for_and_did_not_come_goes(dataset: Dataset) -> None:
+    for path in ("a", "b"):
+        write(dataset, series(path, [1.0]), asked=NOTHING)
+    write(dataset, series("c", [1.0]), series("d", [1.0]), asked=NOTHING)
+    b_and_c = AttributeRequest(AttributeSelection(names=("b", "c", "n")))
+    receipt = write(dataset, series("n", [1.0]), asked=b_and_c)
+    assert points(dataset) == [(path, 0, 1.0) for path in "adn"]
+    assert receipt.types == {AttributeType.FLOAT_SERIES: TypeCount(3, 3)}
+    assert problems(dataset) == []
+    writer = dataset.writer(KEY)
+    writer.fail(AttributeFailure(KEY, "d", None, "the server gave up"))
+    publish(writer)
+    assert points(dataset) == [("d", 0, 1.0)]
+    writer = dataset.writer(KEY)
+    writer.fail(AttributeFailure(KEY, "", None, "the server gave up"))
+    publish(writer)
+    assert points(dataset) == [("d", 0, 1.0)]
+    assert write(dataset, series("c", [1.0])).failures == ()
+    assert points(dataset) == [("c", 0, 1.0)]
+
+
+def test_what_came_with_a_file_that_failed_stays_until_the_file_is_read(dataset: Dataset) -> None:
+    writer = dataset.writer(KEY)
+    writer.write(series("image/name", [1.0]))
+    writer.fail(AttributeFailure(KEY, "image", AttributeType.FILE, "the server gave up"))
+    publish(writer)
+    metrics = AttributeRequest(AttributeSelection(classes=frozenset({AttributeClass.METRICS})))
+    write(dataset, series("a", [1.0]), asked=metrics)
+    assert points(dataset) == [("a", 0, 1.0), ("image/name", 0, 1.0)]
+    write(dataset, series("a", [1.0]), asked=metrics, retried={"image"})
+    assert points(dataset) == [("a", 0, 1.0)]
+
+
+def test_a_fork_goes_with_its_rows(dataset: Dataset) -> None:
+    write(dataset, parameter_batch([("sys/forking/parent", AttributeType.STRING, "RUN-0")]))
+    writer = dataset.writer(KEY)
+    writer.fail(AttributeFailure(KEY, "a", None, "the server gave up"))
+    assert publish(writer).fork is None
 
 
 def test_adding_to_what_another_tool_exported(existing: Dataset) -> None:
@@ -125,7 +173,7 @@ def test_adding_to_what_another_tool_exported(existing: Dataset) -> None:
     before = {kind: count.rows for kind, count in run.counts().items()}
     writer = existing.writer(key)
     writer.write(series("train/loss", [1.0]))
-    receipt = writer.publish(SourceRun(key), "test 1", ALL, keep_others=True)
+    receipt = writer.publish(SourceRun(key), "test 1", ALL, asked=NOTHING)
     after = {kind: count.rows for kind, count in receipt.types.items()}
     assert after.pop(AttributeType.FLOAT_SERIES) < before.pop(AttributeType.FLOAT_SERIES)
     assert after == before
@@ -138,7 +186,7 @@ def test_a_damaged_part_is_set_aside_when_the_run_is_added_to(dataset: Dataset) 
     part = next(dataset.data_path.rglob("*_part_1.parquet"))
     part.write_bytes(part.read_bytes()[:-50])
     assert dataset.receipt(KEY) is None, "a run with a damaged part is not up to date"
-    receipt = write(dataset, series("c", [1.0]), keep_others=True)
+    receipt = write(dataset, series("c", [1.0]), asked=NOTHING)
     assert points(dataset) == [("b", 0, 1.0), ("c", 0, 1.0)]
     assert "part_1.parquet.damaged" in receipt.notes[0]
     assert len(list(dataset.data_path.rglob("*.damaged"))) == 1
@@ -166,7 +214,7 @@ def test_files_that_no_row_names_any_more_go(dataset: Dataset) -> None:
         return {row.path: run.open_file(row.file).read() for row in rows}
 
     export({"a": b"1", "b": b"2"})
-    export({"b": b"3", "c": b"4"}, keep_others=True)
+    export({"b": b"3", "c": b"4"}, asked=NOTHING)
     assert stored() == {"a": b"1", "b": b"3", "c": b"4"}
     export({"c": b"5"})
     assert stored() == {"c": b"5"}

@@ -16,7 +16,7 @@ from neptune_exporter.dataset import Dataset, WriteBudget
 from neptune_exporter.model import AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA, STEP_TYPE, attribute_batch, parameter_batch, step_columns
 
-from .writing import ALL, KEY, points, problems, publish, series, write
+from .writing import ALL, KEY, NOTHING, points, problems, publish, series, write
 
 
 def test_a_receipt_says_what_there_is(dataset: Dataset) -> None:
@@ -128,7 +128,7 @@ def test_a_fork_is_remembered_by_the_receipt(dataset: Dataset) -> None:
         ("sys/forking/step", AttributeType.FLOAT, 0.5),
     ]
     write(dataset, parameter_batch(fork))
-    write(dataset, series("a", [1.0]), keep_others=True)
+    write(dataset, series("a", [1.0]), asked=NOTHING)
     run = dataset.run(KEY)
     assert run is not None
     assert run.parent() == RunKey("org/project", "RUN-0")
@@ -184,7 +184,7 @@ def test_many_threads_write_many_runs(dataset: Dataset) -> None:
             writer = dataset.writer(key)
             for n in range(5):
                 writer.write(series(f"m/{n}", [float(round_number)] * 1000))
-            writer.publish(SourceRun(key), "test 1", ALL, keep_others=True)
+            writer.publish(SourceRun(key), "test 1", ALL, asked=NOTHING)
 
     threads = [threading.Thread(target=export, args=(key,)) for key in keys]
     for thread in threads:

@@ -250,15 +250,43 @@ def test_types_that_are_not_known_are_told(exporting: Exports) -> None:
     assert export.values("r", "n", "int_value") == [1]
 
 
+def _with_an_unknown_type(exporting: Exports) -> Exporting:
+    return exporting(FakeProject(PROJECT, [FakeRun("r", {"weird": OtherValue("complex"), "n": 1})]))
+
+
 @pytest.mark.parametrize("left_out", AttributeClass)
-def test_types_that_are_not_known_are_told_after_an_export_that_left_something_out(
+def test_types_that_are_not_known_are_told_although_a_class_is_left_out(
     exporting: Exports, left_out: AttributeClass
 ) -> None:
-    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"weird": OtherValue("complex"), "n": 1})]))
-    assert export(attributes=AttributeSelection(classes=ALL_CLASSES - {left_out})).complete
+    export = _with_an_unknown_type(exporting)
+    without = AttributeSelection(classes=ALL_CLASSES - {left_out})
+    for wanted in (without, AttributeSelection(), without):
+        (failure,) = export(attributes=wanted).failures
+        assert failure.attribute_path == "weird"
+
+
+@pytest.mark.parametrize(("pattern", "told"), [("we", ["weird"]), ("n", [])])
+def test_a_pattern_decides_on_types_that_are_not_known(
+    exporting: Exports, pattern: str, told: list[str]
+) -> None:
+    export = _with_an_unknown_type(exporting)
+    result = export(attributes=AttributeSelection(pattern))
+    assert [failure.attribute_path for failure in result.failures] == told
+
+
+@pytest.mark.parametrize("pattern", [None, "we"])
+def test_types_that_are_not_known_are_told_after_exports_of_classes_that_were_named(
+    exporting: Exports, pattern: str | None
+) -> None:
+    export = _with_an_unknown_type(exporting)
+    for attribute_class in AttributeClass:
+        named = AttributeSelection(pattern, classes=frozenset({attribute_class}), others=False)
+        assert export(attributes=named).complete
     for _ in range(2):
         (failure,) = export().failures
         assert failure.attribute_path == "weird"
+    assert export(attributes=named).complete
+    assert export.values("r", "n", "int_value") == [1]
 
 
 def test_a_run_without_an_id_of_its_own(exporting: Exports) -> None:

@@ -92,11 +92,13 @@ def attributes(
     left = frozenset(wanted - _classes(exclude, "--exclude"))
     if not left:
         raise UsageError("-c and --exclude together leave nothing to export")
-    if len(given) == 1:
-        pattern = regular_expression(given[0], "-a")
-        return AttributeSelection(pattern=pattern, classes=left, metric_previews=metric_previews)
+    one = len(given) == 1
     return AttributeSelection(
-        names=tuple(dict.fromkeys(given)), classes=left, metric_previews=metric_previews
+        pattern=regular_expression(given[0], "-a") if one else None,
+        names=() if one else tuple(dict.fromkeys(given)),
+        classes=left,
+        metric_previews=metric_previews,
+        others=wanted == ALL_CLASSES,
     )
 
 

@@ -62,10 +62,14 @@ class AttributeSelection:
     classes: frozenset[AttributeClass] = ALL_CLASSES
     metric_previews: bool = False
     """Neptune 3.x: take preview points of metrics too."""
+    others: bool = True
+    """Also what is of no class, as this version does not know its type: a source can only tell of it.
+    Excluding classes leaves it in, naming those that are wanted leaves it out."""
 
-    def includes(self, path: str, attribute_type: AttributeType) -> bool:
-        """Whether an attribute is asked for."""
-        return attribute_type.attribute_class in self.classes and self.includes_path(path)
+    def includes(self, path: str, attribute_type: AttributeType | None) -> bool:
+        """Whether an attribute is asked for; without a type, one of a type that is not known."""
+        of_class = self.others if attribute_type is None else attribute_type.attribute_class in self.classes
+        return of_class and self.includes_path(path)
 
     def includes_path(self, path: str) -> bool:
         if self.pattern is not None:
@@ -74,7 +78,11 @@ class AttributeSelection:
 
     @property
     def is_everything(self) -> bool:
-        return self.pattern is None and not self.names and self.classes == ALL_CLASSES
+        return self.is_of_all_paths and self.classes == ALL_CLASSES and self.others
+
+    @property
+    def is_of_all_paths(self) -> bool:
+        return self.pattern is None and not self.names
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,16 +90,15 @@ class AttributeSelection:
             "names": list(self.names),
             "classes": sorted(c.value for c in self.classes),
             "metric_previews": self.metric_previews,
+            "others": self.others,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> AttributeSelection:
-        return cls(
-            value["pattern"],
-            tuple(value["names"]),
-            frozenset(AttributeClass(c) for c in value["classes"]),
-            bool(value["metric_previews"]),
-        )
+        classes = frozenset(AttributeClass(c) for c in value["classes"])
+        # Before it was written here, what is of no class was told where all classes were wanted.
+        others = bool(value.get("others", classes == ALL_CLASSES))
+        return cls(value["pattern"], tuple(value["names"]), classes, bool(value["metric_previews"]), others)
 
 
 @dataclass(frozen=True)
@@ -108,8 +115,8 @@ class AttributeRequest:
     retry: frozenset[str] = frozenset()
     """Paths that failed then: read again although covered."""
 
-    def includes(self, path: str, attribute_type: AttributeType) -> bool:
-        """Whether the attribute is to be read now."""
+    def includes(self, path: str, attribute_type: AttributeType | None) -> bool:
+        """Whether the attribute is to be read now; without a type, to be told as one that cannot be read."""
         if not self.wanted.includes(path, attribute_type):
             return False
         return path in self.retry or not self._is_covered(path, attribute_type)
@@ -119,17 +126,20 @@ class AttributeRequest:
         """Classes of which anything may be wanted: a source need not look at others."""
         if self.retry:
             return self.wanted.classes
-        whole = [c for c in self.covered if c.pattern is None and not c.names]
-        done = {k for c in whole for k in c.classes if self._has_previews(c, k)}
+        done = {k for c in self.covered if c.is_of_all_paths for k in c.classes if self._has_previews(c, k)}
         return self.wanted.classes - done
 
-    def _is_covered(self, path: str, attribute_type: AttributeType) -> bool:
-        return any(
-            c.includes(path, attribute_type) and self._has_previews(c, attribute_type.attribute_class)
-            for c in self.covered
-        )
+    @property
+    def others(self) -> bool:
+        """Whether attributes of types that are not known may be wanted."""
+        covered = any(c.is_of_all_paths and c.others for c in self.covered)
+        return self.wanted.others and (bool(self.retry) or not covered)
 
-    def _has_previews(self, covered: AttributeSelection, attribute_class: AttributeClass) -> bool:
+    def _is_covered(self, path: str, attribute_type: AttributeType | None) -> bool:
+        kind = None if attribute_type is None else attribute_type.attribute_class
+        return any(c.includes(path, attribute_type) and self._has_previews(c, kind) for c in self.covered)
+
+    def _has_previews(self, covered: AttributeSelection, attribute_class: AttributeClass | None) -> bool:
         """Metrics exported without previews do not cover a wish for previews."""
         return (
             attribute_class is not AttributeClass.METRICS

@@ -11,12 +11,11 @@ from dataclasses import replace
 from functools import cached_property, lru_cache
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.buffer import cut
-from neptune_exporter.dataset.columns import ENCODED, as_schema, is_in, with_nan
+from neptune_exporter.dataset.columns import ENCODED, as_schema, with_nan
 from neptune_exporter.dataset.encoding import METADATA_KEY
 from neptune_exporter.dataset.storage import Storage
 from neptune_exporter.dataset.wanted import VALUE_COLUMNS, Wanted
@@ -185,15 +184,6 @@ class Part:
             return False
         return self.valid_count(group, "attribute_type") == int(self.metadata.row_group(group).num_rows)
 
-    def holds_any(self, attributes: frozenset[str]) -> bool:
-        """Whether any row is of one of these attribute paths."""
-        for group in range(self.metadata.num_row_groups):
-            if self._overlaps(group, "attribute_path", attributes):
-                for batch in self.read_group(group, ["attribute_path"], 1 << 18):
-                    if pc.any(is_in(batch.column(0), attributes), min_count=0).as_py():
-                        return True
-        return False
-
     def single(self, group: int) -> tuple[str, str] | None:
         """Attribute path and type of all rows of a group, where its statistics prove that there is one."""
         path, kind = self.extent(group, "attribute_path"), self.extent(group, "attribute_type")
@@ -332,7 +322,7 @@ class Part:
         columns = dict.fromkeys(wanted.columns)
         if wanted.types is not None:
             columns["attribute_type"] = None
-        if wanted.attributes is not None or wanted.without:
+        if wanted.attributes is not None:
             columns["attribute_path"] = None
         for name in self.columns_to_decide(doubtful):
             if name.partition(".")[0] not in columns:

@@ -98,6 +98,11 @@ class Tally:
         self.files += other.files
         self.file_bytes += other.file_bytes
 
+    @property
+    def attributes(self) -> Mapping[str, set[str]]:
+        """Their paths by type."""
+        return self._attributes
+
     def unknown(self) -> dict[str, int]:
         """Rows by the types that this version does not know."""
         known = {kind.value for kind in AttributeType}

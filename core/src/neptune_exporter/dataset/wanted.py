@@ -23,8 +23,6 @@ class Wanted:
     columns: Sequence[str] = tuple(FULL_SCHEMA.names)
     types: frozenset[str] | None = None
     attributes: frozenset[str] | None = None
-    without: frozenset[str] = frozenset()
-    """Attribute paths that are not wanted."""
     encoded: bool = False
     """Attribute paths as a dictionary array."""
 
@@ -47,9 +45,6 @@ class Wanted:
             if values is not None:
                 chosen = is_in(batch.column(name), values)
                 mask = chosen if mask is None else pc.and_(mask, chosen)
-        if self.without:
-            others = pc.invert(is_in(batch.column("attribute_path"), self.without))
-            mask = others if mask is None else pc.and_(mask, others)
         if mask is None or (not mask.null_count and pc.all(mask, min_count=0).as_py()):
             return batch
         return batch.filter(mask)

@@ -11,14 +11,21 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeFailure, AttributeSelection, SourceRun, failpoint, turn
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeRequest,
+    AttributeSelection,
+    SourceRun,
+    failpoint,
+    turn,
+)
 from neptune_exporter.dataset import cleanup, publication, scan
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RowsError, RunBuffer, cut
 from neptune_exporter.dataset.encoding import OpenPart, row_groups
 from neptune_exporter.dataset.layout import Place, parse_part, temporary
 from neptune_exporter.dataset.listing import Listing
-from neptune_exporter.dataset.older import Kept, delivered_steps, keep, what_others_left_out
+from neptune_exporter.dataset.older import Kept, Update, delivered_steps, keep, what_others_left_out
 from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.sorting import Batch, SortedRows
@@ -30,6 +37,7 @@ _OLDER_BYTES = 16 << 20
 _STREAM_BYTES = 8 << 20
 """So much of rows that come in order is written while the next ones come."""
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+_ALL = AttributeRequest()
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class RunWriter:
         self._buffer = RunBuffer(key)
         self._tally = Tally()
         self._failures: list[AttributeFailure] = []
-        self._delivered: frozenset[str] = frozenset()
+        self._update = Update(_ALL)
         self._part: OpenPart | None = None
         self._written: list[_Written] = []
         self._streaming: Future[None] | None = None
@@ -97,7 +105,6 @@ class RunWriter:
         self._unfinished = listing.unfinished(self._place)
         self._old = publication.receipt(data, self._place)
         self._first_number = 1 + max(map(_number, self._old_parts), default=-1)
-        self._keep_others = False
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows: any columns of `FULL_SCHEMA`, strings also dictionary-encoded, missing ones null.
@@ -175,11 +182,11 @@ class RunWriter:
         source: str,
         selections: Sequence[AttributeSelection],
         *,
-        keep_others: bool = False,
+        asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
     ) -> Receipt:
         """Make everything visible at once, with its receipt: `prepare` and publish."""
-        ready = self.prepare(run, source, selections, keep_others=keep_others, retried=retried)
+        ready = self.prepare(run, source, selections, asked=asked, retried=retried)
         publish([ready])
         return ready.receipt
 
@@ -189,7 +196,7 @@ class RunWriter:
         source: str,
         selections: Sequence[AttributeSelection],
         *,
-        keep_others: bool = False,
+        asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
     ) -> ReadyRun:
         """Write everything, so that only the publication is left. `discard` still throws it away.
@@ -199,20 +206,20 @@ class RunWriter:
             source: Name and version of what did the reading.
             selections: What the run is now covered by: what was asked for this time, and
                 by earlier exports of the same state of the run.
-            keep_others: What was there stays, except attributes of which rows came in
-                now: those replace the old ones (of one that also failed now, only those
-                of the same steps). Old failures stay too, except those of attributes that
-                came in or failed again, or that are named as `retried`. Otherwise, and if
-                it is of another run (`Receipt.is_of_another`), everything that was there goes.
+            asked: What was to be read now. Of that only what came in is left; what was not asked for
+                or failed stays (`Update.keeps`). Old failures stay, except those that rows, failures
+                or `retried` end; they and old notes go if everything was read anew. Of another
+                run (`Receipt.is_of_another`) nothing stays.
             retried: Paths that had failed and were asked for again.
         """
         if run.key != self.key:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
-            self._keep_others = keep_others and not (self._old and self._old.is_of_another(run))
+            another = self._old is not None and self._old.is_of_another(run)
+            self._old = None if another else self._old
             self._wait()
-            self._delivered = self._buffer.paths
-            older = self._older() if self._keep_others else Kept()
+            self._update = Update.of(asked, self._buffer.paths, self._failures, self._old, retried)
+            older = Kept() if another else self._older()
             kept = older.parts
             self.flush()
             self._close_part()
@@ -221,16 +228,14 @@ class RunWriter:
             if not self._written and 0 not in numbers:
                 self._open_part(frozenset())
                 self._close_part()
-            tally = scan.tally([Part(self._data, self._place.path(p.name)) for p in kept])
-            tally.merge(self._tally)
+            older.tally.merge(self._tally)
             if any(s.is_everything for s in selections):
                 run = replace(run, notes=(*run.notes, *older.notes))
             else:  # what was lost may be what is not asked for now
                 self._failures += [
                     AttributeFailure(self.key, "", None, text, permanent=True) for text in older.notes
                 ]
-            parts = kept + self._placed(numbers)
-            receipt = self._receipt(run, source, selections, tally, parts, retried)
+            receipt = self._receipt(run, source, selections, older.tally, kept + self._placed(numbers))
             receipt = replace(receipt, fork=self._fork(kept), set_aside=tuple(older.damaged))
             stored = cleanup.sync_files(self._files, self._place)
             new, old = tuple(part.temporary for part in self._written), tuple(self._old_parts)
@@ -314,11 +319,12 @@ class RunWriter:
 
     def _older(self) -> Kept:
         """What stays of the parts that are there already; rows that stay but must move come in again."""
-        partly = {f.attribute_path for f in self._failures} & self._delivered
-        if partly:
+        if self._old and self._update.replaces_all and not self._update.failed:
+            return Kept()  # spares reading what goes
+        if self._update.partly:
             self.flush()
             self._close_part()
-        steps = delivered_steps((Part(self._data, part.temporary) for part in self._written), partly)
+        steps = delivered_steps((Part(self._data, p.temporary) for p in self._written), self._update.partly)
 
         def write(batch: pa.RecordBatch) -> None:
             for piece in cut(batch):
@@ -326,7 +332,7 @@ class RunWriter:
             if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget: it may wait for other writers
                 self.flush()
 
-        kept = keep(self._data, self._place, self._old_parts, self._old, self._delivered, steps, write)
+        kept = keep(self._data, self._place, self._old_parts, self._old, self._update, steps, write)
         if self._old is None:
             kept.notes += what_others_left_out(self._place, self._old_parts, self._unfinished)
         return kept
@@ -351,13 +357,7 @@ class RunWriter:
         selections: Sequence[AttributeSelection],
         tally: Tally,
         parts: list[PartRecord],
-        retried: Collection[str],
     ) -> Receipt:
-        old = self._old if self._keep_others else None
-        failed = {f.attribute_path for f in self._failures if f.attribute_path}
-        again = {*retried, *self._delivered, *failed}
-        failures = [f for f in old.failures if f.attribute_path not in again] if old else []
-        notes = dict.fromkeys([*(old.notes if old else ()), *run.notes])
         return Receipt(
             key=self.key,
             source=source,
@@ -365,7 +365,7 @@ class RunWriter:
             name=run.name,
             exported_at=datetime.now(timezone.utc),
             selections=tuple(selections),
-            notes=tuple(notes),
+            notes=tuple(dict.fromkeys([*self._update.notes, *run.notes])),
             types=tally.types(),
             steps=tally.steps,
             first_time=tally.first_time,
@@ -373,12 +373,12 @@ class RunWriter:
             parts=tuple(sorted(parts, key=lambda part: _number(part.name))),
             files=tally.files,
             file_bytes=tally.file_bytes,
-            failures=(*failures, *self._failures),
+            failures=(*self._update.still_failed, *self._failures),
             identity=run.identity,
         )
 
     def _fork(self, kept: list[PartRecord]) -> Fork | None:
-        if self._parent is None and self._keep_others:
+        if self._parent is None and self._update.keeps(SysAttribute.FORK_PARENT, AttributeType.STRING):
             if self._old:
                 return self._old.fork
             return scan.fork(Part(self._data, self._place.path(part.name)) for part in kept)

@@ -27,7 +27,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset, RowsError, RunWriter
 from neptune_exporter.jobs.failing import internal_error
-from neptune_exporter.jobs.planning import RunPlan
+from neptune_exporter.jobs.planning import NOTHING, RunPlan
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
 
@@ -245,8 +245,7 @@ class _Group:
             run,
             version,
             plan.selections,
-            # What failed now may have been read well before: then the old rows are all there is.
-            keep_others=plan.keep_others or bool(reading.failures),
+            asked=NOTHING if plan.adds else plan.request.attributes,
             retried=plan.retried,
         )
         # What fails from here on is left for the next export to finish, not thrown away.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from neptune_exporter.contract import (
@@ -13,7 +13,10 @@ from neptune_exporter.contract import (
     SourceRun,
 )
 from neptune_exporter.dataset import Dataset, Receipt
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import AttributeType, RunKey
+
+NOTHING = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
+"""For `RunWriter.prepare`: what comes in is added to what is there."""
 
 
 class Action(str, Enum):
@@ -47,12 +50,12 @@ class RunPlan:
     request: RunRequest
     selections: tuple[AttributeSelection, ...] = ()
     """What the receipt will say is covered once the request was read."""
-    keep_others: bool = False
-    """Rows of attributes that are not delivered now stay as they are."""
     retried: frozenset[str] = frozenset()
-    """Paths that had failed and are asked for again."""
+    """Paths that had failed and that will be read now, or fail again."""
     missing: tuple[AttributeFailure, ...] = ()
     """What is wanted, failed for good and is not asked for again."""
+    adds: bool = False
+    """Nothing of what is there goes, but for attributes of which rows come in."""
     refusal: AttributeFailure | None = None
     """Why nothing is read of the run."""
 
@@ -63,51 +66,55 @@ def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, fo
     A run is up to date if its receipt names the same modification time, everything
     wanted was asked for then, and nothing failed that may succeed now. What an
     earlier export left out is added; what failed is asked for again; a run that
-    changed is read anew. Rows that this export does not ask for are never thrown away.
-    Another run does not take the place of the one that is there, unless by force: that
-    one may be gone from the source.
+    changed is read anew. Rows that this export does not ask for are never thrown away
+    (`RunWriter.prepare`). Another run does not take the place of the one that is there,
+    unless by force: that one may be gone from the source.
     """
     receipt = dataset.receipt(run.key)
     if receipt is None:
         return _without_receipt(dataset, run, wanted)
     if receipt.is_of_another(run) and not force:
         return _refused(receipt, run, wanted)
-    asked = [f for f in receipt.failures if _asked_for(f, wanted, receipt.selections)]
-    failed = frozenset(f.attribute_path for f in asked)
+    failures, earlier = receipt.failures, receipt.selections
+    ended = frozenset(f.attribute_path for f in failures if _ends(f, wanted, earlier))
     if force or not _is_same_state(receipt, run):
-        keep = not _covers_all(wanted, receipt.selections)
         reason = "asked for anew" if force else _change(receipt, run)
-        return _plan(run, wanted, Action.CHANGED, reason, keep, failed)
-    if any(not f.attribute_path and not f.permanent for f in receipt.failures):
-        return _plan(run, wanted, Action.RETRY, "it failed as a whole", True, failed)
+        return _plan(run, wanted, Action.CHANGED, reason, ended)
+    if any(not f.attribute_path and not f.permanent for f in failures):
+        return _plan(run, wanted, Action.RETRY, "it failed as a whole", ended)
+    asked = [f for f in failures if f.attribute_path in ended or _asks_for(wanted, f)]
     retry = frozenset(f.attribute_path for f in asked if not f.permanent)
+    request = AttributeRequest(wanted, earlier, retry)
+    # What failed in an earlier state of the run and was not asked for since, for good or not.
+    anew = {f.attribute_path for f in asked if f.attribute_type and request.includes(*_named(f))}
     missing = tuple(
         f
-        for f in receipt.failures
-        if f.permanent and f.attribute_path not in retry and (f in asked or not f.attribute_path)
+        for f in failures
+        if f.permanent and f.attribute_path not in retry | anew and (f in asked or not f.attribute_path)
     )
-    request = AttributeRequest(wanted, receipt.selections, retry)
-    if not retry and (wanted in receipt.selections or not request.classes):
+    if not retry and (wanted in earlier or not (request.classes or request.others)):
         planned = PlannedRun(run.key, Action.UP_TO_DATE, "unchanged since its export")
         return RunPlan(planned, RunRequest(run, request), missing=missing)
     if (stored := dataset.run(run.key)) is not None and stored.changed_parts():
         # Adding to it sets damaged parts aside: what was in them must not count as covered.
-        return _plan(run, wanted, Action.CHANGED, "damaged on disk", True, failed)
-    selections = (*receipt.selections, *(() if wanted in receipt.selections else (wanted,)))
+        return _plan(run, wanted, Action.CHANGED, "damaged on disk", ended)
+    selections = (*earlier, *(() if wanted in earlier else (wanted,)))
     action, reason = (
         (Action.RETRY, f"{len(retry)} attributes failed before")
         if retry
         else (Action.ADD, "an earlier export left attributes out")
     )
     planned = PlannedRun(run.key, action, reason)
-    return RunPlan(planned, RunRequest(run, request), selections, True, retry, missing)
+    return RunPlan(planned, RunRequest(run, request), selections, (retry & ended) | anew, missing)
 
 
 def _without_receipt(dataset: Dataset, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
-    """New, or exported by another tool: what that one has and this one does not ask for is kept."""
+    """New, or exported by another tool: from where, nobody knows, so all that it has and that does not
+    come in anew is kept."""
     if not dataset.holds(run.key):
         return _plan(run, wanted, Action.NEW, "not in the dataset")
-    return _plan(run, wanted, Action.CHANGED, "exported by another tool, without a receipt", keep_others=True)
+    plan = _plan(run, wanted, Action.CHANGED, "exported by another tool, without a receipt")
+    return replace(plan, adds=True)
 
 
 def _refused(receipt: Receipt, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
@@ -123,18 +130,26 @@ def _plan(
     wanted: AttributeSelection,
     action: Action,
     reason: str,
-    keep_others: bool = False,
     retried: frozenset[str] = frozenset(),
 ) -> RunPlan:
     """Read everything wanted, as if nothing had been read before."""
     request = RunRequest(run, AttributeRequest(wanted))
-    return RunPlan(PlannedRun(run.key, action, reason), request, (wanted,), keep_others, retried)
+    return RunPlan(PlannedRun(run.key, action, reason), request, (wanted,), retried)
 
 
-def _asked_for(
+def _named(failure: AttributeFailure) -> tuple[str, AttributeType | None]:
+    return failure.attribute_path, failure.attribute_type
+
+
+def _asks_for(wanted: AttributeSelection, failure: AttributeFailure) -> bool:
+    """Whether what failed may be wanted. Without a type it is of one that is not known, or any."""
+    return bool(failure.attribute_path) and wanted.includes(*_named(failure))
+
+
+def _ends(
     failure: AttributeFailure, wanted: AttributeSelection, earlier: tuple[AttributeSelection, ...]
 ) -> bool:
-    """Whether reading what is wanted would meet what failed: only then does it end the failure.
+    """Whether reading what is wanted meets what failed for certain: only then does it end the failure.
 
     What is not known to be of a class may be of any that was asked for before.
     """
@@ -143,7 +158,7 @@ def _asked_for(
         return wanted.includes(path, failure.attribute_type)
     if not path:
         return _covers_all(wanted, earlier)
-    return wanted.includes_path(path) and all(e.classes <= wanted.classes for e in earlier)
+    return wanted.includes_path(path) and _has_classes_of(wanted, earlier)
 
 
 def _is_same_state(receipt: Receipt, run: SourceRun) -> bool:
@@ -158,6 +173,10 @@ def _change(receipt: Receipt, run: SourceRun) -> str:
 
 def _covers_all(wanted: AttributeSelection, earlier: tuple[AttributeSelection, ...]) -> bool:
     """Whether everything that earlier selections took is asked for again."""
-    if wanted.pattern is None and not wanted.names:
-        return all(e.classes <= wanted.classes for e in earlier)
+    if wanted.is_of_all_paths:
+        return _has_classes_of(wanted, earlier)
     return all(e == wanted for e in earlier)
+
+
+def _has_classes_of(wanted: AttributeSelection, earlier: tuple[AttributeSelection, ...]) -> bool:
+    return all(e.classes <= wanted.classes and e.others <= wanted.others for e in earlier)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neptune_exporter.contract import AttributeFailure, RunRequest, RunRows
-from neptune_exporter.model import ALL_CLASSES, AttributeType, RunKey, SysAttribute
+from neptune_exporter.model import AttributeType, RunKey, SysAttribute
 from neptune_exporter.schema import parameter_batch
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.listing import instant, is_fork, sys_id_of
@@ -156,11 +156,10 @@ def _filters(contents: Sequence[Contents]) -> dict[str, Any]:
     """What spares the server from telling what is not asked for; what counts is decided by `includes`.
 
     `sys/id` always passes: every run has it, so that one without an answer is gone and not empty.
-    Where every class is wanted, so is what has none: types that this exporter does not know are
-    to be told, whatever an earlier export asked for.
+    Where types that this exporter does not know are to be told, every type must come.
     """
     filters: dict[str, Any] = {}
-    if all(each.request.attributes.wanted.classes != ALL_CLASSES for each in contents):
+    if not any(each.request.attributes.others for each in contents):
         classes = frozenset().union(*(each.request.attributes.classes for each in contents))
         kinds = {name for kind, name in _WIRE_NAMES.items() if kind.attribute_class in classes}
         kinds.add(_WIRE_NAMES[AttributeType.STRING])
@@ -210,8 +209,7 @@ def _take(held: Contents, attributes: Sequence[Any]) -> Iterator[RunRows | Attri
 
 
 def _unknown(held: Contents, attribute: Any) -> Iterator[AttributeFailure]:
-    wanted = held.request.attributes.wanted
-    if wanted.classes != ALL_CLASSES or not wanted.includes_path(attribute.name):
+    if not held.request.attributes.includes(attribute.name, None):
         return
     if attribute.type == _WITHOUT_VALUE:
         held.notes.append(f"{attribute.name}: Neptune hands out no value of the type {attribute.type}")
