@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -69,6 +70,21 @@ def test_signs_anew_what_has_expired(exporting: Exports, provider: str) -> None:
     export.server.objects.sign = signing  # type: ignore[method-assign]
     assert export().complete
     assert content(export, "f") == [b"%d" % n for n in range(5)]
+
+
+def test_a_store_may_send_to_another_place(exporting: Exports) -> None:
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": FakeFile(b"moved")})]))
+    handle = export.server.handle
+
+    def moving(request: Any) -> Any:
+        if not request.path.startswith(STORAGE_PATH) or request.param("moved"):
+            return handle(request)
+        query = urlencode({**{name: values[0] for name, values in request.query.items()}, "moved": "1"})
+        return Response(307, headers={"Location": f"{quote(request.path)}?{query}"})
+
+    export.server.handle = moving  # type: ignore[method-assign]
+    assert export().complete
+    assert content(export, "f") == [b"moved"]
 
 
 def test_a_url_that_is_never_good_is_given_up(exporting: Exports) -> None:
