@@ -1,4 +1,5 @@
-"""A run whose key the dataset has of another run: it does not take that one's place unless by force."""
+"""A run whose key the dataset has of another run, or that may be a part only: it does not take the place of
+what is there unless by force."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.planning import Action
 from neptune_exporter.jobs.progress import NoProgress
-from neptune_exporter.model import AttributeClass, RunKey
+from neptune_exporter.model import AttributeClass, AttributeType, RunKey
+from neptune_exporter.schema import parameter_batch
+from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
 
@@ -75,3 +78,38 @@ def test_what_cannot_be_told_apart_or_is_the_same_is_read(tmp_path: Path, before
     assert export(Identified(FIRST, before), tmp_path).complete
     assert export(Identified(SECOND, now), tmp_path).complete
     assert paths(tmp_path) == {"lr", "depth"}
+
+
+class Partly(MemorySource):
+    """Has only what was not yet sent of its runs."""
+
+    version = "leftovers 1"
+
+    def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        for run in super().runs(project_id, selection):
+            yield replace(run, partial=True)
+
+
+@pytest.mark.parametrize("first", ["the whole", "a part"])
+def test_a_part_of_a_run_and_what_another_source_has_of_it_do_not_replace_each_other(
+    tmp_path: Path, first: str
+) -> None:
+    sources = [MemorySource([FIRST]), Partly([SECOND])]
+    if first == "a part":
+        sources.reverse()
+    assert export(sources[0], tmp_path).complete
+    before = paths(tmp_path)
+    (failure,) = export(sources[1], tmp_path).failures
+    assert f"what {sources[0].version} exported" in failure.message and "--force" in failure.message
+    assert sources[1].reads == [] and paths(tmp_path) == before
+    assert export(sources[0], tmp_path).complete, "the same source goes on"
+    assert export(sources[1], tmp_path, force=True).complete
+    assert paths(tmp_path) != before
+
+
+def test_a_part_of_a_run_does_not_replace_what_another_tool_exported(tmp_path: Path) -> None:
+    old_layout.write_run(tmp_path / "data", KEY, [parameter_batch([("old", AttributeType.INT, 1)])])
+    source = Partly([FIRST])
+    (failure,) = export(source, tmp_path).failures
+    assert "what another tool exported" in failure.message
+    assert source.reads == [] and paths(tmp_path) == {"old"}

@@ -386,6 +386,6 @@ def test_force_reads_all_of_an_unchanged_run(tmp_path: Path) -> None:
 def test_a_unit_of_work_can_be_pickled(tmp_path: Path) -> None:
     run = a_run()
     (listed,) = MemorySource([run]).runs(run.key.project_id, RunSelection())
-    plan = plan_run(dataset_of(tmp_path), listed, AttributeSelection(), force=False)
+    plan = plan_run(dataset_of(tmp_path), listed, AttributeSelection(), "memory 1", force=False)
     unit = ExportUnit("memory", NoSettings(), (plan,), "data", "files")
     assert pickle.loads(pickle.dumps(unit)) == unit  # noqa: S301 - our own value

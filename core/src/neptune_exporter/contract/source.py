@@ -36,6 +36,9 @@ class SourceRun:
     identity: str = ""
     """What tells it from another run that has or had the same key, kept in the receipt (`sys/id` in
     Neptune 3.x). Empty where the key alone does that."""
+    partial: bool = False
+    """It may be only a part of the run, as what was not yet sent is: it and what another source has
+    exported of the run never take each other's place."""
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ class Receipt:
     """Parts of an earlier export that could not be read, and that this one renamed."""
     identity: str = ""
     """What tells the run from another one with the same key, as the source told."""
+    partial: bool = False
+    """The source may have had only a part of the run."""
     fingerprint: str = field(init=False)
     """Of the rows, by the digests of the parts."""
 
@@ -138,6 +140,7 @@ class Receipt:
             "fork": self.fork and {"parent": self.fork.parent, "step": _step_to_json(self.fork.step)},
             "set_aside": list(self.set_aside),
             "identity": self.identity,
+            "partial": self.partial,
             "fingerprint": self.fingerprint,
         }
 
@@ -173,6 +176,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
         set_aside=tuple(value.get("set_aside", ())),
         identity=value.get("identity", ""),
+        partial=bool(value.get("partial", False)),
     )
 
 

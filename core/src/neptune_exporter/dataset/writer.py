@@ -204,8 +204,7 @@ class RunWriter:
         Args:
             run: As the source listed it.
             source: Name and version of what did the reading.
-            selections: What the run is now covered by: what was asked for this time, and
-                by earlier exports of the same state of the run.
+            selections: What was asked for of this state of the run, now and by earlier exports.
             asked: What was to be read now. Of that only what came in is left; what was not asked for
                 or failed stays (`Update.keeps`). Old failures stay, except those that rows, failures
                 or `retried` end; they and old notes go if everything was read anew. Of another
@@ -375,6 +374,7 @@ class RunWriter:
             file_bytes=tally.file_bytes,
             failures=(*self._update.still_failed, *self._failures),
             identity=run.identity,
+            partial=run.partial,
         )
 
     def _fork(self, kept: list[PartRecord]) -> Fork | None:

@@ -193,7 +193,7 @@ def _plan_project(
     result.projects.append(project)
     try:
         for run in source.runs(project_id, options.runs):
-            plan = plan_run(dataset, run, options.attributes, force=options.force)
+            plan = plan_run(dataset, run, options.attributes, source.version, force=options.force)
             project.listed += 1
             project.up_to_date += plan.planned.action is Action.UP_TO_DATE
             result.planned.append(plan.planned)
@@ -282,7 +282,8 @@ class _Project:
 
         def requests() -> Iterator[RunPlan]:
             for run in runs:
-                plan = plan_run(self._dataset, run, self._options.attributes, force=self._options.force)
+                options, version = self._options, self._source.version
+                plan = plan_run(self._dataset, run, options.attributes, version, force=options.force)
                 self._project.listed += 1
                 self._result.missing.extend(plan.missing)
                 if plan.refusal is not None:

@@ -60,7 +60,9 @@ class RunPlan:
     """Why nothing is read of the run."""
 
 
-def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, force: bool) -> RunPlan:
+def plan_run(
+    dataset: Dataset, run: SourceRun, wanted: AttributeSelection, source: str, *, force: bool
+) -> RunPlan:
     """Decide what to read of a run.
 
     A run is up to date if its receipt names the same modification time, everything
@@ -68,13 +70,17 @@ def plan_run(dataset: Dataset, run: SourceRun, wanted: AttributeSelection, *, fo
     earlier export left out is added; what failed is asked for again; a run that
     changed is read anew. Rows that this export does not ask for are never thrown away
     (`RunWriter.prepare`). Another run does not take the place of the one that is there,
-    unless by force: that one may be gone from the source.
+    unless by force: that one may be gone from the source. Nor do what one source and what
+    another has of a run, if either may be only a part of it.
+
+    Args:
+        source: Name and version of what does the reading.
     """
     receipt = dataset.receipt(run.key)
+    if why := None if force else _in_the_way(dataset, receipt, run, source):
+        return _refused(run, wanted, why)
     if receipt is None:
         return _without_receipt(dataset, run, wanted)
-    if receipt.is_of_another(run) and not force:
-        return _refused(receipt, run, wanted)
     failures, earlier = receipt.failures, receipt.selections
     ended = frozenset(f.attribute_path for f in failures if _ends(f, wanted, earlier))
     if force or not _is_same_state(receipt, run):
@@ -117,9 +123,22 @@ def _without_receipt(dataset: Dataset, run: SourceRun, wanted: AttributeSelectio
     return replace(plan, adds=True)
 
 
-def _refused(receipt: Receipt, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
-    reason = f"the dataset holds another run with this id, {receipt.identity}: not {run.identity}"
-    message = f"{reason}, which was not exported; give it folders of its own, or replace the other by --force"
+def _in_the_way(dataset: Dataset, receipt: Receipt | None, run: SourceRun, source: str) -> str | None:
+    """What the dataset holds that this run must not take the place of."""
+    if receipt is None:
+        other = "another tool" if run.partial and dataset.holds(run.key) else None
+    elif receipt.is_of_another(run):
+        return f"the dataset holds another run with this id, {receipt.identity}: not {run.identity}"
+    else:
+        is_other = receipt.source.rpartition(" ")[0] != source.rpartition(" ")[0]
+        other = receipt.source if is_other and (run.partial or receipt.partial) else None
+    return other and f"the dataset holds what {other} exported of it, and one of both may be a part only"
+
+
+def _refused(run: SourceRun, wanted: AttributeSelection, reason: str) -> RunPlan:
+    message = (
+        f"not exported: {reason}; give it folders of its own (-d, -f), or replace what is there by --force"
+    )
     planned = PlannedRun(run.key, Action.REFUSE, reason)
     failure = AttributeFailure(run.key, "", None, message)
     return RunPlan(planned, RunRequest(run, AttributeRequest(wanted)), refusal=failure)

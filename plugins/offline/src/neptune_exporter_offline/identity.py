@@ -31,6 +31,7 @@ class FoundRun:
             handle=json.dumps([str(f.path) for f in self.folders]),
             size_hint=sum(f.size_hint for f in self.folders),
             notes=tuple(notes),
+            partial=True,  # what had been sent is not there
         )
 
     @property
