@@ -295,7 +295,7 @@ def test_a_token_that_expires_beyond_renewal_ends_the_export_at_once(
 def test_another_run_under_the_id_of_one_that_is_there_is_told(run: Run, vision: FakeProject) -> None:
     assert run(*EXPORT, *VISION, "-r", "RUN-.*").exit_code == 0
     vision.runs[0] = replace(make_run("RUN-1"), attributes={"other": 1}, sys_id="VIS-9")
-    told = "RUN-1: the dataset holds another run with this id, VIS-1: not VIS-9, which was not exported;"
+    told = "RUN-1: not exported: the dataset holds another run with this id, VIS-1: not VIS-9; give it"
     for arguments in (("--dry-run",), ()):
         result = run(*EXPORT, *VISION, "-r", "RUN-.*", *arguments)
         assert result.exit_code == 3
