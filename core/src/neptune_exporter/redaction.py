@@ -51,3 +51,12 @@ def redact(text: str) -> str:
     for secret in _known:
         text = text.replace(secret, _MASK)
     return text
+
+
+def one_line(text: str, most: int | None = None) -> str:
+    """A message of whatever origin as a single line without credentials, of at most so many characters.
+
+    Credentials go first: of one that was cut nobody knows any more what it is.
+    """
+    line = redact(" ".join(text.split()))
+    return line if most is None or len(line) <= most else line[:most] + "…"

@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 from neptune_exporter.contract import AttributeRequest, AttributeSelection, SourceRun
 from neptune_exporter.contract.failpoints import arm
 from neptune_exporter.dataset import Dataset, RunWriter, WriteBudget
+from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch, step_columns
 from neptune_exporter.testing.commands import fork
 
 KEY = RunKey("org/project", "RUN-1")
 ALL = [AttributeSelection()]
-NOTHING = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
 STREAMED = 4
 """Series of a long run that come in order, together more than is held back."""
 LENGTH = 180_000

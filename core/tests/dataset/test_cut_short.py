@@ -9,11 +9,12 @@ import pytest
 from neptune_exporter.contract import AttributeSelection, SourceRun
 from neptune_exporter.dataset import Dataset, summarise
 from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeClass, RunKey
 from neptune_exporter.testing import old_layout
 
 from .exporting import killed
-from .writing import ALL, KEY, NOTHING, points, problems, publish, series, write
+from .writing import ALL, KEY, points, problems, publish, series, write
 
 PATHS = ("a", "b", "c")
 

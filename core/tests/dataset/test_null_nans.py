@@ -14,11 +14,12 @@ import pytest
 
 from neptune_exporter.contract import AttributeSelection, DatasetError, Point, SourceRun, TypeCount
 from neptune_exporter.dataset import Dataset, StoredRun, parts, summarise
+from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, SCHEMA
 from neptune_exporter.testing import old_layout
 
-from .writing import KEY, NOTHING, problems, series, write
+from .writing import KEY, problems, series, write
 
 SECOND = datetime(2025, 3, 1, 0, 0, 1, tzinfo=timezone.utc)
 Row = dict[str, Any]

@@ -10,8 +10,9 @@ import pytest
 from neptune_exporter.contract import SourceRun
 from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, verify
 from neptune_exporter.dataset.layout import Place
+from neptune_exporter.jobs.planning import NOTHING
 
-from .exporting import ALL, KEY, NOTHING, export, killed
+from .exporting import ALL, KEY, export, killed
 
 
 def content(folder: Path) -> dict[str, Any] | None:

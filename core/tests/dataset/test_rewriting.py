@@ -16,10 +16,11 @@ from neptune_exporter.contract import (
     TypeCount,
 )
 from neptune_exporter.dataset import Dataset, WriteBudget
+from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import FILE_TYPES, AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA, attribute_batch, parameter_batch
 
-from .writing import ALL, KEY, NOTHING, points, problems, publish, series, write
+from .writing import ALL, KEY, points, problems, publish, series, write
 
 
 def test_discard_leaves_what_was_there(dataset: Dataset) -> None:

@@ -13,10 +13,11 @@ import pytest
 
 from neptune_exporter.contract import AttributeFailure, AttributeSelection, DatasetError, SourceRun, TypeCount
 from neptune_exporter.dataset import Dataset, WriteBudget
+from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA, STEP_TYPE, attribute_batch, parameter_batch, step_columns
 
-from .writing import ALL, KEY, NOTHING, points, problems, publish, series, write
+from .writing import ALL, KEY, points, problems, publish, series, write
 
 
 def test_a_receipt_says_what_there_is(dataset: Dataset) -> None:

@@ -7,13 +7,11 @@ import pyarrow as pa
 from neptune_exporter.contract import AttributeSelection, Point, SourceRun
 from neptune_exporter.dataset import Dataset, Receipt, RunWriter, verify
 from neptune_exporter.dataset.verification import RunChecked
-from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch, step_columns
 
 KEY = RunKey("org/project", "RUN-1")
 ALL = [AttributeSelection()]
-__all__ = ["ALL", "KEY", "NOTHING", "points", "problems", "publish", "series", "write"]
 
 
 def series(path: str, values: list[float], first: int = 0) -> pa.RecordBatch:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import click
 
-from neptune_exporter.redaction import redact
+from neptune_exporter.redaction import one_line, redact
 
 
 class ExitCode(IntEnum):
@@ -20,11 +20,6 @@ class ExitCode(IntEnum):
     MISMATCH = 4
     """A verification found a difference."""
     INTERRUPTED = 130
-
-
-def one_line(text: str) -> str:
-    """A message of whatever origin as a single line without credentials."""
-    return redact(" ".join(text.split()))
 
 
 def report_error(error: BaseException, *, verbose: bool) -> ExitCode:

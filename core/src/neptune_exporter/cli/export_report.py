@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neptune_exporter.cli.exit_codes import ExitCode, one_line
+from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import (
     counted,
     echo_list,
@@ -18,6 +18,7 @@ from neptune_exporter.cli.output import (
     write_report,
 )
 from neptune_exporter.contract import AttributeFailure
+from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.table import size, table
 
 if TYPE_CHECKING:

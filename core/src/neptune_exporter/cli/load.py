@@ -12,7 +12,7 @@ import click
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
-from neptune_exporter.cli.exit_codes import ExitCode, one_line
+from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import (
     counted,
     counted_of,
@@ -29,6 +29,7 @@ from neptune_exporter.cli.summary import existing_dataset
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts
 from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
+from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.table import Cell, table
 
 if TYPE_CHECKING:

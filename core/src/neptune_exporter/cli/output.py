@@ -15,8 +15,8 @@ from typing import Any
 
 import click
 
-from neptune_exporter.cli.exit_codes import one_line
 from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.redaction import one_line
 
 SHOWN = 20
 """Of a list of what went wrong, so many are shown; all are in the report."""

@@ -11,13 +11,14 @@ import click
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
-from neptune_exporter.cli.exit_codes import ExitCode, one_line
+from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import counted, echo_list, plain, print_json
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset
 from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
+from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:

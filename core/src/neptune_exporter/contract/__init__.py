@@ -64,11 +64,12 @@ from neptune_exporter.contract.specs import (
     SourceCapabilities,
     SourceSpec,
 )
-from neptune_exporter.contract.text import clean, one_line
+from neptune_exporter.contract.text import clean
 from neptune_exporter.contract.transfer import Body, WrongSizeError, receive
 from neptune_exporter.contract.turn import turn
 from neptune_exporter.hookspecs import hookimpl
 from neptune_exporter.interruption import pause
+from neptune_exporter.redaction import one_line
 
 __all__ = [
     "API_VERSION",

@@ -146,11 +146,12 @@ def keep(
         part = Part(data, place.path(name))
         try:
             with _reading():
-                counted[name] = part, _record(data, name, part, known.get(name)), scan.tally([part])
+                record, tally = _record(data, name, part, known.get(name)), scan.tally([part])
         except _UnreadableError as error:
             damaged(name, error)
             continue
-        for kind, paths in counted[name][2].attributes.items():
+        counted[name] = part, record, tally
+        for kind, paths in tally.attributes.items():
             for path in paths:
                 held.setdefault(path, set()).add(_TYPES.get(kind))
     staying = update.staying(held)

@@ -90,6 +90,14 @@ class Part:
         """Written by this package: sorted, and no row without a value."""
         return METADATA_KEY in (self.metadata.metadata or {})
 
+    @property
+    def known_ours(self) -> bool | None:
+        """Whether it is ours; None if it cannot be read, which is told when it is."""
+        try:
+            return self.ours
+        except DatasetError:
+            return None
+
     @cached_property
     def _leaves(self) -> dict[str, int]:
         schema = self.metadata.schema

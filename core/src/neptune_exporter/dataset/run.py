@@ -102,7 +102,7 @@ class StoredRun(ExportedRun):
         lost = [(name, gap) for name in missing_parts(self.place, self.part_names)]
         lost += [(name, self._why_unfinished(name)) for name in self.unfinished]
         found = [(self.place.path(name), why) for name, why in lost]
-        if not self.damaged_receipt and not self.pending and any(map(_is_ours, self.parts)):
+        if not self.damaged_receipt and not self.pending and any(part.known_ours for part in self.parts):
             found.append((self.place.receipt, "is missing: nothing tells whether the run is whole"))
         return found
 
@@ -276,10 +276,3 @@ class StoredRun(ExportedRun):
     def _raise_problems(self) -> None:
         if self.problems:
             raise DatasetError(f"{self._key}: {self.problems[0]}")
-
-
-def _is_ours(part: Part) -> bool:
-    try:
-        return part.ours
-    except DatasetError:
-        return False  # told when it is read

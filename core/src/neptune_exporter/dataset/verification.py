@@ -178,7 +178,7 @@ class _RunCheck:
         rows = sum(count.rows for count in receipt.types.values())
         stored = sum(part.rows for part in receipt.parts)
         # What an older tool's part holds without a value is no row of the run.
-        if rows != stored and not (rows < stored and any(map(_is_foreign, self._parts))):
+        if rows != stored and not (rows < stored and any(part.known_ours is False for part in self._parts)):
             yield _damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
 
     def _without_receipt(self) -> Iterator[Finding]:
@@ -288,13 +288,6 @@ def _distinct(column: pa.Array) -> list[str | None]:
         return column.unique().to_pylist()  # type: ignore[no-any-return]
     used = column.indices.unique().to_pylist()
     return [None if code is None else column.dictionary[code].as_py() for code in used]
-
-
-def _is_foreign(part: Part) -> bool:
-    try:
-        return not part.ours
-    except DatasetError:
-        return False  # told when it is read
 
 
 def _damage(run: StoredRun, item: str, message: str) -> Finding:

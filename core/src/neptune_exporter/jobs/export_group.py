@@ -27,7 +27,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset, RowsError, RunWriter
 from neptune_exporter.jobs.failing import internal_error
-from neptune_exporter.jobs.planning import NOTHING, RunPlan
+from neptune_exporter.jobs.planning import RunPlan
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
 
@@ -245,7 +245,7 @@ class _Group:
             run,
             version,
             plan.selections,
-            asked=NOTHING if plan.adds else plan.request.attributes,
+            asked=plan.asked,
             retried=plan.retried,
         )
         # What fails from here on is left for the next export to finish, not thrown away.

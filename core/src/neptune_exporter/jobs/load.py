@@ -31,7 +31,7 @@ from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import check_complete, load_run, unreadable
 from neptune_exporter.jobs.processes import divided, in_processes
 from neptune_exporter.jobs.progress import Progress
-from neptune_exporter.jobs.selecting import parents_first, runs_of_projects
+from neptune_exporter.jobs.selecting import divide_runs, parents_first
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
 
@@ -116,8 +116,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     """
     dataset = Dataset(options.data_path, options.files_path)
     result = LoadResult()
-    present = runs_of_projects(dataset, options.project_ids)
-    runs = [run for run in present if options.runs.matches_id(run.key.run_id)]
+    runs, left_out = divide_runs(dataset, options.project_ids, options.runs)
     if not options.files_path.is_dir() and any(map(_names_files, runs)):
         # Loaded without them, the runs would count as loaded.
         raise UsageError(
@@ -138,10 +137,10 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             options = replace(options, workers=max(options.workers, processes))
             sink = in_processes(sink, spec, for_each, options.load, dataset, processes, options.workers)
             load = sink.load
-        left_out = _by_project([run for run in present if not options.runs.matches_id(run.key.run_id)])
+        others = _by_project(left_out)
         for project_id, project_runs in _by_project(runs).items():
             job = _Load(spec, sink, load, options, progress, result)
-            job.load(project_id, project_runs, left_out.get(project_id, []))
+            job.load(project_id, project_runs, others.get(project_id, []))
         if options.verify and spec.capabilities.verifies:
             workers = most_workers(options.workers, spec.capabilities)
             _verify_loaded(sink, runs, workers, result, progress)

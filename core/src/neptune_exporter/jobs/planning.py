@@ -16,7 +16,7 @@ from neptune_exporter.dataset import Dataset, Receipt
 from neptune_exporter.model import AttributeType, RunKey
 
 NOTHING = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
-"""For `RunWriter.prepare`: what comes in is added to what is there."""
+"""What comes in is added to what is there."""
 
 
 class Action(str, Enum):
@@ -58,6 +58,11 @@ class RunPlan:
     """Nothing of what is there goes, but for attributes of which rows come in."""
     refusal: AttributeFailure | None = None
     """Why nothing is read of the run."""
+
+    @property
+    def asked(self) -> AttributeRequest:
+        """For `RunWriter.prepare`."""
+        return NOTHING if self.adds else self.request.attributes
 
 
 def plan_run(

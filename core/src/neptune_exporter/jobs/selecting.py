@@ -18,11 +18,13 @@ def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection
     Raises:
         UsageError: a project that was named is not in the dataset.
     """
-    return [run for run in runs_of_projects(dataset, project_ids) if runs.matches_id(run.key.run_id)]
+    return divide_runs(dataset, project_ids, runs)[0]
 
 
-def runs_of_projects(dataset: Dataset, project_ids: Sequence[str]) -> list[StoredRun]:
-    """All runs of some projects, or of all if none is named, project by project. Looks at each run once.
+def divide_runs(
+    dataset: Dataset, project_ids: Sequence[str], runs: RunSelection
+) -> tuple[list[StoredRun], list[StoredRun]]:
+    """Those of `select_runs`, and the others of the same projects.
 
     Raises:
         UsageError: a project that was named is not in the dataset.
@@ -37,7 +39,11 @@ def runs_of_projects(dataset: Dataset, project_ids: Sequence[str]) -> list[Store
             f"the dataset has no project {', '.join(unknown)}; it has {', '.join(present) or 'none'}"
         )
     chosen = dict.fromkeys(project_ids or present)
-    return [run for p in chosen for run in of_project[p]]
+    selected: list[StoredRun] = []
+    left_out: list[StoredRun] = []
+    for run in (run for p in chosen for run in of_project[p]):
+        (selected if runs.matches_id(run.key.run_id) else left_out).append(run)
+    return selected, left_out
 
 
 def parents_first(runs: Sequence[_Run]) -> list[_Run]:

@@ -87,18 +87,18 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
         broken = SourceError(f"the runs of project {project_id} cannot be listed: {error}")
     except Exception as error:  # noqa: BLE001 - raised below, after the runs that were listed
         broken = error
-    by_id = _by_id(listed.values())
-    first = {run_id: min(namesakes, key=_precedence) for run_id, namesakes in by_id.items()}
     passed_over: list[str] = []
     taken: list[tuple[SourceRun, _Listed]] = []
-    for run_id, run in ((run_id, run) for run_id, namesakes in by_id.items() for run in namesakes):
-        source_run = run.as_source_run(RunKey(project_id, run_id))
-        if not _takes(selection, source_run):
-            continue
-        if run is first[run_id]:
-            taken.append((source_run, run))
-        else:
-            passed_over.append(f"{run.sys_id} ({run_id}: {first[run_id].sys_id} goes before it)")
+    for run_id, namesakes in _by_id(listed.values()).items():
+        first = min(namesakes, key=_precedence)
+        for run in namesakes:
+            source_run = run.as_source_run(RunKey(project_id, run_id))
+            if not _takes(selection, source_run):
+                continue
+            if run is first:
+                taken.append((source_run, run))
+            else:
+                passed_over.append(f"{run.sys_id} ({run_id}: {first.sys_id} goes before it)")
     taken_ids = {source_run.key.run_id for source_run, _ in taken}
     for source_run, run in taken:
         yield replace(source_run, notes=run.notes(taken_ids))

@@ -35,9 +35,7 @@ from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.upload import Uploader
 
-_ONLY_A_LOAD_KNOWS = frozenset(
-    map(str, (LossCode.FILE_LISTED_TWICE, LossCode.FORK_NOT_NATIVE, LossCode.FORK_STEP))
-)
+_ONLY_A_LOAD_KNOWS = frozenset({LossCode.FILE_LISTED_TWICE, LossCode.FORK_NOT_NATIVE, LossCode.FORK_STEP})
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,8 @@ class RunLoad:
             texts.close()
             failpoint("pluto.data-complete")
             self._register_names()
-            told = map(loss_record, self.losses.losses())
+            losses = self.losses.losses()
+            told = [loss_record(loss) for loss in losses]
             section = closing_section(self.names, texts, told)
             api.merge_config(self.run_id, orjson.dumps({SECTION: section}))
             shown = lifecycle.finish(api, self.project, self.run_id, self.facts.status, self.facts.ended)
@@ -95,11 +94,10 @@ class RunLoad:
         finally:
             points.close()
             shutil.rmtree(folder, ignore_errors=True)
-        losses = self.losses.losses()
         counts = self._metrics | self._rows | self._files
         result = {
             "counts": counts,
-            "losses": [loss_record(loss) for loss in losses],
+            "losses": told,
             "last_step": self._last_step,
             "at": time.time(),
             "multiplier": str(self.multiplier),

@@ -37,6 +37,8 @@ class LossCode(str, Enum):
     FORK_NOT_NATIVE = "fork-not-native"
     FORK_STEP = "fork-step"
 
+    __hash__ = str.__hash__  # a text that equals a code is found among codes, as in journals
+
     def __str__(self) -> str:
         return self.value
 
@@ -70,7 +72,7 @@ _MESSAGES = {
 REQUESTED = frozenset({LossCode.DOWNSAMPLED, LossCode.FILE_CAP})
 """What the user asked for: shown, but no reason for exit code 3."""
 
-RESTORABLE = frozenset(map(str, (LossCode.FILE_MISSING, LossCode.FILE_DAMAGED)))
+RESTORABLE = frozenset({LossCode.FILE_MISSING, LossCode.FILE_DAMAGED})
 """Of which somebody may bring back what is lost."""
 
 FILES_NOT_SENT = frozenset(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import collections
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -245,7 +245,7 @@ class PlutoSink(Sink):
         found = LossBook(run.key)
         settings = self._session.settings
         tasks = file_tasks(run, NameBook(), found, Multiplier(1, 1), 0, settings.batch_rows)
-        collections.deque(tasks, maxlen=0)
+        deque(tasks, maxlen=0)
         return sum(loss.count for loss in found.losses() if loss.reason in RESTORABLE) < told
 
     def _damage(

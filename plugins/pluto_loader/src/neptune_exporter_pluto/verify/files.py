@@ -22,7 +22,6 @@ ITEM = "files of "
 _PIECE = 1 << 20
 _LAST_TIME = 10_413_791_999_999
 """ms since 1970: Pluto's database holds no time after 2299."""
-_NOT_SENT = frozenset(map(str, FILES_NOT_SENT))
 
 Listed = dict[str, list[dict[str, Any]]]
 
@@ -64,7 +63,7 @@ def _compare_lost(check: Check, told: Collection[str]) -> Iterator[Comparison]:
     """
     lost: Counter[str] = Counter()
     for loss in check.losses.losses():
-        if loss.reason in _NOT_SENT and loss.attribute_path is not None:
+        if loss.reason in FILES_NOT_SENT and loss.attribute_path is not None:
             lost[loss.attribute_path] += loss.count
     for path, count in lost.items():
         if path not in told:
