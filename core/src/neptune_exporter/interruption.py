@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
+
+LISTENING = 0.2
+"""Seconds that a wait may take at once. Python handles signals in the main thread, and only a signal that the
+system gives to that very thread while it waits ends its wait; on Windows none does."""
 
 # Held until then. Not an Event: a signal handler that sets one can wait for ever for the thread it stopped.
 _going_on = threading.Lock()
@@ -21,6 +26,9 @@ def pause(seconds: float) -> None:
     Raises:
         KeyboardInterrupt: the process is to end. In every thread, so that none takes it for a failure.
     """
-    if _going_on.acquire(timeout=min(seconds, threading.TIMEOUT_MAX)):
-        _going_on.release()
-        raise KeyboardInterrupt
+    end = time.monotonic() + seconds
+    while not _going_on.acquire(timeout=max(0.0, min(end - time.monotonic(), LISTENING))):
+        if time.monotonic() >= end:
+            return
+    _going_on.release()
+    raise KeyboardInterrupt

@@ -6,10 +6,9 @@ from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TypeVar
 
+from neptune_exporter.interruption import LISTENING
+
 _T = TypeVar("_T")
-_LISTENING = 0.2
-"""Seconds. Python handles signals in the main thread, and only a signal that the system gives to that very
-thread ends a wait of it; on Windows none does."""
 
 
 def first_done(running: Collection[Future[_T]]) -> tuple[set[Future[_T]], set[Future[_T]]]:
@@ -19,6 +18,6 @@ def first_done(running: Collection[Future[_T]]) -> tuple[set[Future[_T]], set[Fu
         Those that are done, and the others.
     """
     while True:
-        done, left = wait(running, _LISTENING, FIRST_COMPLETED)
+        done, left = wait(running, LISTENING, FIRST_COMPLETED)
         if done or not left:
             return done, left

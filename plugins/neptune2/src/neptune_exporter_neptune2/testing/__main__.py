@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import sys
-import threading
 
+from neptune_exporter.testing.ending import Ending
 from neptune_exporter_neptune2.testing.server import Neptune2Server
 from neptune_exporter_neptune2.testing.synthetic import prepare, synthetic_project
 
@@ -22,15 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="0 lets the system choose (default)")
     chosen = parser.parse_args(arguments)
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-
-    def wait_for_end_of_input() -> None:
-        while os.read(sys.stdin.fileno(), 1 << 16):  # not the buffer: its lock would outlive this thread
-            pass
-        stop.set()
-
+    ending = Ending()
     project = synthetic_project(chosen.runs, chosen.series, chosen.points, chosen.parameters)
     server = Neptune2Server([project], port=chosen.port)
     prepare(project, server.options.page_limit)
@@ -38,8 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         ready = {"url": server.url, "api_token": server.tokens.api_token, "project": project.qualified_name}
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
-        threading.Thread(target=wait_for_end_of_input, daemon=True).start()
-        stop.wait()
+        ending.follow_input()
+        ending.wait()
     return 0
 
 

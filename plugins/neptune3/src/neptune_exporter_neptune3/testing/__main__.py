@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import sys
-import threading
+
+from neptune_exporter.testing.ending import Ending
 
 from .server import Neptune3Server
 from .synthetic import synthetic_project
@@ -47,11 +46,9 @@ def main() -> int:
         name=args.project,
         seed=args.seed,
     )
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ending = Ending()
     if not args.ignore_stdin:
-        threading.Thread(target=_wait_for_eof, args=(ended,), daemon=True).start()
+        ending.follow_input()
     server = Neptune3Server([project], port=args.port)
     server.latency = args.latency
     with server:
@@ -64,15 +61,8 @@ def main() -> int:
         }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
-        while not ended.wait(1.0):  # a timeout lets signals in on every platform
-            pass
+        ending.wait()
     return 0
-
-
-def _wait_for_eof(ended: threading.Event) -> None:
-    while os.read(0, 4096):  # not sys.stdin: its lock, held while waiting, would break the exit
-        pass
-    ended.set()
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 
+from neptune_exporter.testing.ending import Ending
 from neptune_exporter_pluto.rehearsal import DEFAULT_KEY, RehearsalServer, Settings
 
 KEY_VARIABLE = "NEPTUNE_EXPORTER_PLUTO_REHEARSAL_KEY"
@@ -26,9 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         visibility_delay=options.visibility_delay,
         presign_seconds=options.presign_seconds,
     )
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    ending = Ending()
     server = RehearsalServer(
         options.port,
         api_key=key or DEFAULT_KEY,
@@ -44,17 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(json.dumps(urls) + "\n")
         sys.stdout.flush()
         if options.until_stdin_closes:
-            threading.Thread(target=_wait_for_end_of_input, args=(ended,), daemon=True).start()
-        while not ended.wait(0.5):  # a bounded wait: signals are handled between two
-            pass
+            ending.follow_input()
+        ending.wait()
         sys.stderr.write(json.dumps(server.stats()) + "\n")
     return 0
-
-
-def _wait_for_end_of_input(ended: threading.Event) -> None:
-    while sys.stdin.buffer.read(4096):
-        pass
-    ended.set()
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
