@@ -168,7 +168,10 @@ def test_what_other_processes_say_is_said_once_and_here(
     standard(command_line.folder, runs=2)
     command_line.run(*LOAD)
     done = command_line.run(*LOAD, *TWO, "--name-prefix", "old ")
-    assert done.output.count("1 run stays as loaded then, with --name-prefix '' instead of 'old '") == 2
+    kept = re.findall(
+        r"(\d) runs? stays? as loaded then, with --name-prefix '' instead of 'old '", done.output
+    )
+    assert sum(map(int, kept)) == 2  # two lines, or one where one process was there before the other
     (command_line.folder / ".pluto_upload_cache.txt").write_text("")
     done = command_line.run(*LOAD, *TWO)
     assert "2 runs loaded" in done.output.splitlines()
