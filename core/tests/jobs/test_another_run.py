@@ -57,6 +57,7 @@ def test_it_is_told_and_not_read(tmp_path: Path, wanted: AttributeSelection) -> 
         assert result.failed
         assert [f.run for f in result.failures] == [KEY]
         assert "RUN-1: not RUN-2" in result.failures[0].message
+        assert not result.mendable, "the next export refuses it too"
         assert (result.projects[0].listed, result.projects[0].failed_runs) == (1, 1)
         assert [p.action for p in result.planned] == [Action.REFUSE] * dry_run
     assert source.reads == []
@@ -68,7 +69,7 @@ def test_by_force_it_replaces_the_other_as_a_whole(tmp_path: Path) -> None:
     assert export(Identified(FIRST, "RUN-1"), tmp_path).complete
     source = Identified(SECOND, "RUN-2")
     source.fail_attribute(KEY, "depth")
-    export(source, tmp_path, attributes=PARAMETERS_ONLY, force=True)
+    assert export(source, tmp_path, attributes=PARAMETERS_ONLY, force=True).mendable
     assert paths(tmp_path) == {"lr"}
     assert not export(Identified(FIRST, "RUN-1"), tmp_path).complete
 

@@ -128,7 +128,7 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
     _print_failures(result)
     if written is not None:
         click.echo(f"\nerror report: {written}")
-    if any(not f.permanent for f in result.failures) or any(p.error for p in result.projects):
+    if result.mendable:
         click.echo("run the same command again: only what failed is asked for")
 
 

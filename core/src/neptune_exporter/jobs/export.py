@@ -86,6 +86,8 @@ class ExportResult:
     files: int = 0
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
+    refused: int = 0
+    """How many of the failures are runs of which nothing is read: the next export would refuse them too."""
     missing: list[AttributeFailure] = field(default_factory=list)
     """What earlier exports found to be lost for good, and this one was asked for too."""
     unknown_ids: list[str] = field(default_factory=list)
@@ -104,10 +106,17 @@ class ExportResult:
         """Whether anything failed now."""
         return bool(self.failures) or any(p.error is not None or p.failed_runs for p in self.projects)
 
+    @property
+    def mendable(self) -> bool:
+        """Whether the same export, run again, asks for anything that failed now."""
+        failures = sum(not failure.permanent for failure in self.failures)
+        return failures > self.refused or any(p.error is not None for p in self.projects)
+
     def refuse(self, project: ProjectResult, why: AttributeFailure) -> None:
         """Note a run of which nothing is read."""
         project.failed_runs += 1
         self.failures.append(why)
+        self.refused += 1
 
     def note_unknown(self, runs: RunSelection, listed: set[str]) -> None:
         """Note the ids that were named in vain: without other options, which may have left their runs out."""
