@@ -69,8 +69,8 @@ def test_an_attribute_that_a_cap_left_nothing_of_is_told(make_sink: MakeSink) ->
     assert (found["files of model"], found["files of plots"]) == (("=", "1", "1"), ("~", "3", "0"))
 
 
-def test_a_file_that_is_gone_since_the_load_is_no_loss_but_too_much(make_sink: MakeSink) -> None:
+def test_a_file_that_is_gone_since_the_load_is_no_loss_but_cannot_be_compared(make_sink: MakeSink) -> None:
     sink = make_sink()
     sink.load(MemoryRun(RUN), None)
     found = lines(sink, MemoryRun(RUN, renamed_files={"model": "gone.pt"}))
-    assert found["files of model"] == ("+", "0", "1")
+    assert found["files of model"] == ("?", "0", "1, which this dataset lacks")

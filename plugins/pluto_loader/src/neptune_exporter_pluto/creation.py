@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,15 +16,18 @@ from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.forks import native_fork
 from neptune_exporter_pluto.lifecycle import Found
 from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.once import StartAgainError
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.state import Fork, Journal, Progress, Target, fork_record
 from neptune_exporter_pluto.steps import Multiplier
+from neptune_exporter_pluto.transport import RefusedError
 
 _MOST_GENERATIONS = 100
 _MARKED_WITHIN = 10.0
 """Seconds in which a machine that has just made a run marks it: its next request does."""
 _OVERTAKEN_WITHIN = 1.0
 _POLL = 0.25
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Creation:
 
         Args:
             begin: Notes the beginning of a generation.
+
+        Raises:
+            StartAgainError: the run that there is is not this journal's alone.
         """
         api = self.session.api
         fork = native_fork(self.session, self.run, self.target, self.multiplier, parent)
@@ -58,13 +65,15 @@ class Creation:
             now = self.journal.current
             assert now is not None
             if now.run_id is not None:
-                if now.reopened:
-                    lifecycle.describe(api, now.run_id, self.facts, self._section(now))
-                    lifecycle.restore_tags(api, self.target.project, now.run_id, self.facts.tags)
                 if now.elsewhere:
                     return Elsewhere(now.run_id, now.url)
+                self._check_ours(now.run_id, now)
+                lifecycle.describe(api, now.run_id, self.facts, self._section(now))
+                if now.reopened:
+                    lifecycle.restore_tags(api, self.target.project, now.run_id, self.facts.tags)
                 self._tell_fork(now.fork if now.fork_noted else fork)
                 return None
+            asked = time.monotonic()
             created, sent = lifecycle.create(
                 api,
                 self.target.project,
@@ -74,7 +83,7 @@ class Creation:
                 self.session.settings.visible_within,
             )
             failpoint("pluto.run-created")
-            details = self._marked(created, now)
+            details = self._marked(created, now, asked)
             found = Found.of(details) if created.resumed else None
             if found is None or found.mark == now.mark:
                 # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at
@@ -94,21 +103,42 @@ class Creation:
             begin(now.number + 1)
         raise SinkError(f"{self.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
 
-    def _marked(self, created: CreatedRun, now: Progress) -> dict[str, Any]:
+    def _check_ours(self, run_id: int, now: Progress) -> None:
+        """Nobody has given up the run, nor taken it for theirs, nor removed it."""
+        try:
+            details = self.session.api.details(self.target.project, run_id)
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+            raise StartAgainError("somebody has removed what there was of it in Pluto") from None
+        if Found.of(details).is_of_others(now.mark):
+            raise StartAgainError("another machine has given up what there was of it, or loads into it")
+
+    def _marked(self, created: CreatedRun, now: Progress, asked: float) -> dict[str, Any]:
         """Describe the run, and so mark it as this journal's, unless another machine has marked it.
 
         One that was there already and has no mark is of a request of ours of which no answer came, or
         another machine has made it a moment ago: that would mark it in a moment.
 
+        Args:
+            asked: When the run was asked for, by the monotonic clock.
+
         Returns:
             What Pluto tells of a run that was there already.
         """
         api = self.session.api
+        patience = self.session.settings.visible_within
+        marked_within = min(_MARKED_WITHIN, patience)
         if not created.resumed:
             lifecycle.describe(api, created.run_id, self.facts, self._section(now))
+            if time.monotonic() - asked > marked_within / 2:  # so slow that another may have taken it
+                try:
+                    self._check_ours(created.run_id, now)
+                except StartAgainError:
+                    self.journal.note("run", run_id=created.run_id, url=created.url)  # to be given up
+                    raise
             return {}
-        patience = self.session.settings.visible_within
-        deadline = time.monotonic() + min(_MARKED_WITHIN, patience)
+        deadline = time.monotonic() + marked_within
         details = api.details(self.target.project, created.run_id)
         while not (mark := Found.of(details).mark) and time.monotonic() < deadline:
             pause(_POLL)
@@ -133,7 +163,15 @@ class Creation:
         api = self.session.api
         if found.state == lifecycle.COMPLETE:
             lifecycle.finish(api, self.target.project, run_id, found.status, found.ended)
-            return found.fingerprint == self.run.fingerprint
+            if found.fingerprint == self.run.fingerprint:
+                return True
+            lifecycle.supersede(api, self.target.project, run_id, "another export of it is loaded")
+            _log.warning(
+                "%s: another machine has loaded another export of it, as run %s, which is given up for this",
+                self.run.key,
+                run_id,
+            )
+            return False
         if found.state == lifecycle.SUPERSEDED:
             lifecycle.finish(api, self.target.project, run_id, "CANCELLED", found.ended)
             return False

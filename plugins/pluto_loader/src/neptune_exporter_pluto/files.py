@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -47,6 +47,9 @@ def file_tasks(
     created: int,
     batch_rows: int,
     most: int = 0,
+    *,
+    others: Iterable[FileTask] = (),
+    only: Collection[str] | None = None,
 ) -> Iterator[FileTask]:
     """All files of a run that can be opened.
 
@@ -56,9 +59,13 @@ def file_tasks(
     Args:
         created: Time of rows that have none, in ms since 1970.
         most: Give at most so many; the others are counted as asked for. 0: all.
+        others: Of which no file may have the names.
+        only: Attributes to look at; None: at all.
     """
-    index = 0
+    index, count = 0, 0
     given: set[bytes] = set()
+    for other in others:
+        _unlike(given, other.to_sign.log_name, other.to_sign.file_name)
     for rows in series_rows(run, FILE_TYPES, _VALUE_COLUMNS, multiplier, batch_rows, created):
         batch = rows.batch
         paths = batch.column("file_value").field("path").to_pylist()
@@ -68,7 +75,9 @@ def file_tasks(
         for row, stored in enumerate(paths):
             path = rows.paths[rows.series[row]]
             index += 1
-            if most and len(given) >= most:
+            if only is not None and path not in only:
+                continue
+            if most and count >= most:
                 losses.add(LossCode.FILE_CAP, 1, path)
                 continue
             opened = _look(run, stored, hashes[row], path, losses)
@@ -80,6 +89,7 @@ def file_tasks(
             name, kind = _names(path, stored, head[:HEAD_BYTES], steps[row] if series else None)
             log_name = names.name(path, kind.log_type, in_storage_key=True)
             name = _unlike(given, log_name, name)
+            count += 1
             if series and not rows.steps.usable[row]:
                 losses.add(LossCode.FILE_STEP, 1, path)
             if series and rows.steps.rounded[row]:

@@ -34,20 +34,25 @@ class Found:
     status: str
     ended: int
     marks: frozenset[str]
-    """Of all that ever took it for theirs: merging removes nothing."""
+    """Of all that ever took it for theirs, or gave it up: merging removes nothing."""
+
+    def is_of_others(self, mark: str) -> bool:
+        """Whether anybody but the journal of this mark took it for theirs, or gave it up."""
+        return self.state == SUPERSEDED or not self.marks | {self.mark} <= {mark, ""}
 
     @classmethod
     def of(cls, details: Mapping[str, Any]) -> Found:
         section = section_of(details)
         load = section.get("load")
         load = load if isinstance(load, dict) else {}
+        marks = frozenset(load.get("marks", ()))
         return cls(
             str(load.get("mark", "")),
-            str(load.get("state", "")),
+            SUPERSEDED if SUPERSEDED in marks else str(load.get("state", "")),
             str(section.get("fingerprint", "")),
             str(load.get("status", "")),
             int(load.get("ended", 0)),
-            frozenset(load.get("marks", ())),
+            marks,
         )
 
 
@@ -143,16 +148,16 @@ def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int) ->
 
 
 def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
-    """Mark a run whose content cannot be known, so that nobody takes it for the whole."""
+    """Mark a run for good, so that nobody takes it for the whole: not even who is still loading it, and will
+    then say that it is complete."""
     try:
         details = api.details(project, run_id)
     except RefusedError as error:
         if error.status == 404:
             return  # somebody removed it
         raise
-    api.merge_config(
-        run_id, orjson.dumps({SECTION: {"load": {"state": SUPERSEDED, "reason": escaped(reason)}}})
-    )
+    load = {"state": SUPERSEDED, "reason": escaped(reason), "marks": {SUPERSEDED: True}}
+    api.merge_config(run_id, orjson.dumps({SECTION: {"load": load}}))
     tags = [tag for tag in details.get("tags") or [] if tag != SUPERSEDED_TAG][:49]
     api.set_tags(run_id, [*tags, SUPERSEDED_TAG])
     if details["status"] not in ("COMPLETED", "FAILED", "TERMINATED", "CANCELLED"):

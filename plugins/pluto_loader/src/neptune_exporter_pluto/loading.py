@@ -88,6 +88,8 @@ class RunLoad:
             losses = self.losses.losses()
             told = [loss_record(loss) for loss in losses]
             section = closing_section(self.names, texts, told)
+            if self._last_step is not None:
+                section["load"]["last_step"] = str(self._last_step)  # for forks of it by other machines
             api.merge_config(self.run_id, orjson.dumps({SECTION: section}))
             shown = lifecycle.finish(api, self.project, self.run_id, self.facts.status, self.facts.ended)
             self._check_alone(lifecycle.Found.of(shown))
@@ -111,8 +113,8 @@ class RunLoad:
     def _check_alone(self, found: lifecycle.Found) -> None:
         """Of two machines that took the run for theirs at the same moment, the later finds both marks."""
         assert self.journal.current is not None  # it is open
-        if not found.marks <= {self.journal.current.mark} or found.mark != self.journal.current.mark:
-            raise StartAgainError("another machine has loaded into it at the same time")
+        if found.is_of_others(self.journal.current.mark):
+            raise StartAgainError("another machine has loaded into it at the same time, or given it up")
 
     def _send_rows_and_read_metrics(self, points: metrics.MetricStream, alone: bool) -> StringStreams:
         """Sending rows mostly waits for answers: of a run that is alone, metrics are read meanwhile."""
@@ -224,6 +226,7 @@ class RunLoad:
             self.facts.created,
             settings.batch_rows,
             settings.max_files_per_run,
+            others=texts,
         )
         uploader.upload(itertools.chain(texts, files))
         self._files = {
@@ -260,6 +263,12 @@ def closing_section(
     if told:
         section["losses"] = [{**loss, "attribute_path": escaped(loss["attribute_path"])} for loss in told]
     return section
+
+
+def last_step_of(details: Mapping[str, Any]) -> int | None:
+    """The last step of all metrics that a run's config tells; None where it tells none."""
+    told = (section_of(details).get("load") or {}).get("last_step")
+    return None if told is None else int(told)
 
 
 def told_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -94,9 +96,11 @@ def _kept(session: Session, project_id: str, survey: StepSurvey) -> int:
             needed,
         )
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")  # all of it or nothing: a kill must not leave half a file
-    fresh.write_bytes(orjson.dumps({"project": project_id, "multiplier": needed}))
-    fresh.replace(path)
+    # All of it or nothing: a kill must not leave half a file, and another load may write it at this moment.
+    descriptor, fresh = tempfile.mkstemp(dir=folder, prefix=path.stem)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(orjson.dumps({"project": project_id, "multiplier": needed}))
+    Path(fresh).replace(path)
     return needed
 
 

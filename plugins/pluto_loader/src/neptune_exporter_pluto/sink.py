@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,7 +32,7 @@ from neptune_exporter_pluto.facts import collect, external_id, run_name
 from neptune_exporter_pluto.files import file_tasks
 from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.kept import KeptRuns
-from neptune_exporter_pluto.loading import Outcome, RunLoad, loss_record, told_losses
+from neptune_exporter_pluto.loading import Outcome, RunLoad, last_step_of, loss_record, told_losses
 from neptune_exporter_pluto.losses import RESTORABLE, LossBook, LossCode
 from neptune_exporter_pluto.names import NameBook, digest
 from neptune_exporter_pluto.once import StartAgainError
@@ -40,7 +40,7 @@ from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.project import find_multipliers, look_at_steps, recorded_multiplier
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.settings import PlutoSettings
-from neptune_exporter_pluto.state import Journal, Progress, Target
+from neptune_exporter_pluto.state import READING, Journal, Progress, Target
 from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.transport import Transport
 from neptune_exporter_pluto.verify import MISMATCH
@@ -158,7 +158,7 @@ class PlutoSink(Sink):
                 equal = equal and comparison.verdict not in MISMATCH
                 yield comparison
             if journal.current is not None and journal.current.loaded is not None:
-                journal.note("proven", equal=equal)
+                journal.note_proven(equal)
                 if equal:
                     journal.compact()
         finally:
@@ -225,7 +225,7 @@ class PlutoSink(Sink):
             return True
         wrong = self._damage(run, target, journal, now, LossBook(run.key))
         if not wrong:
-            journal.note("proven", equal=True)
+            journal.note_proven(True)
             return True
         _log.warning("%s: Pluto does not show all of it; it is sent again: %s", run.key, wrong[0].item)
         same_options = not now.elsewhere and now.content == self._content(self._multiplier(run))
@@ -238,15 +238,18 @@ class PlutoSink(Sink):
     def _has_files_again(self, run: ExportedRun, now: Progress) -> bool:
         """Whether files that were missing or damaged when the run was loaded are there now."""
         assert now.loaded is not None
-        losses = now.loaded.get("losses", [])
-        told = sum(int(loss["count"]) for loss in losses if loss["reason"] in RESTORABLE)
+        told: Counter[tuple[str, str]] = Counter()
+        for loss in now.loaded.get("losses", []):
+            if loss["reason"] in RESTORABLE:
+                told[loss["reason"], loss["attribute_path"]] += int(loss["count"])
         if not told:
             return False
         found = LossBook(run.key)
-        settings = self._session.settings
-        tasks = file_tasks(run, NameBook(), found, Multiplier(1, 1), 0, settings.batch_rows)
-        deque(tasks, maxlen=0)
-        return sum(loss.count for loss in found.losses() if loss.reason in RESTORABLE) < told
+        most = ContentOptions.of_record(now.loaded["options"]).max_files_per_run
+        only = None if most else {path for _, path in told}  # the cap counts files of all attributes
+        batch_rows = self._session.settings.batch_rows
+        deque(file_tasks(run, NameBook(), found, Multiplier(1, 1), 0, batch_rows, most, only=only), maxlen=0)
+        return any(found.count(LossCode(reason), path) < count for (reason, path), count in told.items())
 
     def _damage(
         self, run: ExportedRun, target: Target, journal: Journal, now: Progress, losses: LossBook
@@ -287,7 +290,7 @@ class PlutoSink(Sink):
 
     def _chunking(self) -> str:
         settings = self._session.settings
-        return digest(*map(str, (*metrics.cutting(), settings.flush_every, settings.batch_rows)))
+        return digest(*map(str, (*metrics.cutting(), settings.flush_every, settings.batch_rows, READING)))
 
     def _begin(self, run: ExportedRun, target: Target, journal: Journal, reason: str) -> None:
         """Begin a generation: a new run in Pluto. One that an earlier generation made is marked."""
@@ -344,6 +347,7 @@ class PlutoSink(Sink):
         told = list(told_losses(details))
         record: dict[str, Any] = {
             "counts": {},
+            "last_step": last_step_of(details),
             "elsewhere": True,
             "at": time.time(),  # it may have ended just now
             "options": ContentOptions.read(details, ContentOptions.of(self._session)).recorded(),

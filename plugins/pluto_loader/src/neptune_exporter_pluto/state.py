@@ -27,6 +27,9 @@ from neptune_exporter_pluto.names import digest, printable
 
 FOLDER = ".neptune-exporter-pluto"
 _MOST_READABLE = 60
+READING = 2
+"""Number of the way in which rows are read. In the first, points that are null were passed over, and of
+several values of one path all but one."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Progress:
     loaded: Mapping[str, Any] | None = None
     """What was told when the load ended; None while it has not."""
     proven: bool | None = None
-    """Whether reading back agreed; None if it was not asked."""
+    """Whether reading back agreed; None if it was not asked, or for rows as they were read then."""
 
 
 class Journal:
@@ -185,9 +188,15 @@ class Journal:
             self._file.close()
             self._file = None
 
+    def note_proven(self, equal: bool) -> None:
+        """Write down whether reading back agreed."""
+        self._note(_proven(equal))
+
     def note(self, event: str, durable: bool = False, **values: Any) -> None:
         """Write down an event and apply it. `durable` also survives a loss of power."""
-        record = {"e": event, **values}
+        self._note({"e": event, **values}, durable)
+
+    def _note(self, record: Mapping[str, Any], durable: bool = False) -> None:
         with self._lock:
             self._write(record)
             if durable and self._file is not None:
@@ -224,7 +233,7 @@ class Journal:
             again = {str(file): count for file, count in now.announced_again.items()}
             records.append({"e": "announced-again", "files": again})
         if now.proven is not None:
-            records.append({"e": "proven", "equal": now.proven})
+            records.append(_proven(now.proven))
         fresh = self._path.with_suffix(".new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(b"".join(orjson.dumps(record) + b"\n" for record in records))
@@ -289,12 +298,16 @@ class Journal:
             now.loaded, now.proven, now.reopened = None, None, True
             now.metric_bodies.clear()
         elif event == "proven":
-            now.proven = record["equal"]
+            now.proven = record["equal"] if record.get("reading") == READING else None
 
 
 def fork_record(fork: Fork | None) -> dict[str, Any]:
     """For the note of a run: a parent's run and a step, or nothing."""
     return {"fork": None if fork is None else [fork.parent_run_id, fork.step, fork.exact, fork.is_last]}
+
+
+def _proven(equal: bool) -> Mapping[str, Any]:
+    return {"e": "proven", "equal": equal, "reading": READING}
 
 
 def _begin(progress: Progress) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ import httpx
 from neptune_exporter.contract import Comparison, SinkError, TransientError, Verdict
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
-from neptune_exporter_pluto.losses import FILES_NOT_SENT, LossCode
+from neptune_exporter_pluto.losses import FILES_NOT_SENT, RESTORABLE, LossCode
 from neptune_exporter_pluto.outcome import of_error, of_response
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
@@ -30,6 +30,7 @@ def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
     """One line for each attribute with files."""
     settings = check.session.settings
     by_name: dict[str, dict[str, FileTask]] = defaultdict(dict)
+    texts = text_tasks(strings, check.names, check.facts.ended)
     tasks = file_tasks(
         check.run,
         check.names,
@@ -38,8 +39,8 @@ def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
         check.facts.created,
         settings.batch_rows,
         check.options.max_files_per_run,
+        others=texts,
     )
-    texts = text_tasks(strings, check.names, check.facts.ended)
     for task in [*texts, *tasks]:
         by_name[task.to_sign.log_name][task.to_sign.file_name] = task
     total = sum(map(len, by_name.values()))
@@ -50,9 +51,17 @@ def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
     for name, wanted in by_name.items():
         yield from _compare(check, wanted, listed.pop(name, []))
     for name, rows in listed.items():
-        yield check.line(ITEM + name, Verdict.EXTRA, 0, len(rows))
+        if len({row["fileName"] for row in rows}) <= _not_here(check, name):
+            yield check.line(ITEM + name, Verdict.UNKNOWN, 0, f"{len(rows)}, which this dataset lacks")
+        else:
+            yield check.line(ITEM + name, Verdict.EXTRA, 0, len(rows))
     arrived = {task.path for wanted in by_name.values() for task in wanted.values()}
     yield from _compare_lost(check, arrived.union(listed))
+
+
+def _not_here(check: Check, path: str) -> int:
+    """How many files of an attribute are missing or damaged here: another machine may have had them."""
+    return sum(check.losses.count(code, path) for code in RESTORABLE)
 
 
 def _compare_lost(check: Check, told: Collection[str]) -> Iterator[Comparison]:
@@ -93,15 +102,19 @@ def _compare(check: Check, wanted: dict[str, FileTask], rows: list[dict[str, Any
     hidden = len(rows) >= MAX_FILES_LISTED and len(wanted) > len(times)
     missing = [] if hidden else [n for n in wanted if n not in times]
     extra = [n for n in times if n not in wanted]
+    lacking = 0 < len(extra) <= _not_here(check, path)
     if missing:
         yield check.line(item, Verdict.MISSING, len(wanted), f"{len(times)}; {missing[0]!r} is not there")
-    elif extra:
+    elif extra and not lacking:
         yield check.line(item, Verdict.EXTRA, len(wanted), f"{len(times)}; {extra[0]!r} is too much")
     elif wrong is not None:
         yield check.line(item, Verdict.DIFFERENT, *wrong)
     elif twice:
         known = check.told(LossCode.FILE_LISTED_TWICE, path)
         yield check.line(item, Verdict.LOST if twice <= known else Verdict.EXTRA, len(wanted), len(rows))
+    elif lacking:
+        found = f"{len(times)}; {extra[0]!r} is one that this dataset lacks"
+        yield check.line(item, Verdict.UNKNOWN, len(wanted), found)
     else:
         yield check.counted(item, len(times), len(times), path)
     if hidden:

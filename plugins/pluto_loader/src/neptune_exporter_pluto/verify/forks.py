@@ -25,7 +25,7 @@ def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterat
         if found is not None:
             yield check.line("fork", Verdict.EXTRA, "", _text(found))
         return
-    wanted = native_fork(check.session, check.run, target, check.multiplier, None)
+    wanted = computed = native_fork(check.session, check.run, target, check.multiplier, None)
     if known is not None and known.fork is not None and not parent_replaced(known.fork, wanted):
         wanted = known.fork  # the parent may have got further since
     if check.told(LossCode.FORK_NOT_NATIVE, SysAttribute.FORK_PARENT) and found is None:
@@ -37,11 +37,19 @@ def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterat
     else:
         if found.parent_run_id != wanted.parent_run_id:
             wanted = _resolved(check, wanted)
-        verdict = Verdict.EQUAL if found == wanted else Verdict.DIFFERENT
-        told = (check.told(c, SysAttribute.FORK_STEP) for c in (LossCode.FRACTIONAL_STEP, LossCode.FORK_STEP))
-        if found == wanted and any(told):
-            verdict = Verdict.LOST
-        yield check.line("fork", verdict, _text(wanted), _text(found))
+        yield check.line("fork", _verdict(check, found, wanted, computed), _text(wanted), _text(found))
+
+
+def _verdict(check: Check, found: Fork, wanted: Fork, computed: Fork | None) -> Verdict:
+    is_early = check.told(LossCode.FORK_STEP, SysAttribute.FORK_STEP) > 0
+    if found != wanted:
+        # This machine may not know how far the parent had got for the one that loaded the fork.
+        is_explained = is_early and not wanted.is_last and found.parent_run_id == wanted.parent_run_id
+        return Verdict.LOST if is_explained and found.step < wanted.step else Verdict.DIFFERENT
+    is_rounded = check.told(LossCode.FRACTIONAL_STEP, SysAttribute.FORK_STEP) > 0
+    # Also where it was loaded by a version that did not tell.
+    is_other = any(f == found and (f.is_last or not f.exact) for f in (wanted, computed))
+    return Verdict.LOST if is_early or is_rounded or is_other else Verdict.EQUAL
 
 
 def _resolved(check: Check, fork: Fork) -> Fork:
