@@ -67,10 +67,10 @@ class SettingField:
         kind = _EXPECTED[self.type]
         low, high = self.info.minimum, self.info.maximum
         if low is not None and high is not None:
-            return f"{kind} from {low:g} to {high:g}"
+            return f"{kind} from {low:.15g} to {high:.15g}"
         if low is not None:
-            return f"{kind}, at least {low:g}"
-        return kind if high is None else f"{kind}, at most {high:g}"
+            return f"{kind}, at least {low:.15g}"
+        return kind if high is None else f"{kind}, at most {high:.15g}"
 
 
 @lru_cache

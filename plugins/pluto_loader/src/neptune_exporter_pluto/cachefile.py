@@ -17,9 +17,9 @@ from typing import TypeAlias
 
 import orjson
 
-from neptune_exporter.contract import pause
+from neptune_exporter.contract import UsageError, pause
 from neptune_exporter_pluto.names import digest
-from neptune_exporter_pluto.state import Target
+from neptune_exporter_pluto.state import Target, check_writable
 
 DEFAULT_NAME = ".pluto_upload_cache.txt"
 OWNERS_NAME = "cache-lines.jsonl"
@@ -128,6 +128,17 @@ class _Appended:
         with self.path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
+
+
+def check_list(path: Path) -> None:
+    """Raise UsageError if lines cannot be added to the list of loaded runs."""
+    try:
+        if path.exists():
+            with path.open("ab"):
+                return
+        check_writable("--pluto-loaded-cache", path.parent)
+    except OSError as error:
+        raise UsageError(f"--pluto-loaded-cache: {path} cannot be written: {error.strerror}") from None
 
 
 class LoadedCache:

@@ -41,28 +41,39 @@ def find_endpoints(settings: PlutoSettings) -> Endpoints:
     base = _HOSTED if settings.host is None else _of_host(settings.host)
     api, ingest = settings.url_api or base.api, settings.url_ingest or base.ingest
     app = settings.url_app or (base.app if settings.url_api is None else api)
-    return Endpoints(*(_checked(url) for url in (app, api, ingest)))
+    urls = (("PLUTO_URL_APP", app), ("PLUTO_URL_API", api), ("PLUTO_URL_INGEST", ingest))
+    return Endpoints(*(_checked(variable, url) for variable, url in urls))
 
 
 def _of_host(host: str) -> Endpoints:
     if "://" not in host:
         if any(c in host for c in "/?#@ ") or not host:
             raise UsageError(f"--pluto-host takes a host name such as pluto.example.org, not {host!r}")
+        if ":" in host.removesuffix("]") and not host.startswith("["):
+            raise UsageError(
+                f"--pluto-host takes a host name without a port, not {host!r}: where the ports are not 3000, "
+                "3001 and 3003, set PLUTO_URL_APP, PLUTO_URL_API and PLUTO_URL_INGEST"
+            )
         return Endpoints(f"http://{host}:3000", f"http://{host}:3001", f"http://{host}:3003")
     if urlsplit(host).netloc == urlsplit(_HOSTED.app).netloc:
         return _HOSTED
     return Endpoints(host, host, host)
 
 
-def _checked(url: str) -> str:
-    parts = urlsplit(url)
+def _checked(variable: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # an impossible port or IPv6 address
+        raise UsageError(f"{variable}: this is not the address of a Pluto service") from None
     if parts.username or parts.password:
         raise UsageError(
             f"the address of {parts.hostname} holds a user name or password: leave it out, "
             "the key of Pluto goes into PLUTO_API_KEY"
         )
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
-        raise UsageError(f"{parts.scheme}://{parts.hostname or ''} is not the address of a Pluto service")
+    if not is_address or parts.query:
+        shown = parts._replace(query="", fragment="").geturl()
+        raise UsageError(f"{variable}: {shown!r} is not the address of a Pluto service")
     return url.rstrip("/")
 
 

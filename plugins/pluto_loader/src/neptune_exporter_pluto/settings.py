@@ -8,6 +8,8 @@ from pathlib import Path
 
 from neptune_exporter.contract import Secret, UsageError, setting
 
+_DAY = 86_400
+_MOST = 2**31 - 1
 MAX_NAME = 255
 """Characters of run names, project names and external ids; Pluto answers 500 above."""
 
@@ -48,22 +50,29 @@ class PlutoSettings:
         help="File that lists the loaded runs; default: .pluto_upload_cache.txt in the base folder.",
     )
     batch_rows: int = setting(
-        default=10_000, minimum=1_000, help="Rows read at a time: more take more memory and are faster."
+        default=10_000,
+        minimum=1_000,
+        maximum=_MOST,
+        help="Rows read at a time: more take more memory and are faster.",
     )
     log_every: int = setting(
         default=1,
         minimum=1,
+        maximum=_MOST,
         help="Keep only every N-th point of each metric, and its first and last; 1 keeps all.",
     )
     flush_every: int = setting(
-        default=1_000, minimum=100, help="Metric steps that a request holds at least: more take more memory."
+        default=1_000,
+        minimum=100,
+        maximum=_MOST,
+        help="Metric steps that a request holds at least: more take more memory.",
     )
-    file_chunk_size: int = setting(default=100, minimum=1, help="Files in one upload batch.")
+    file_chunk_size: int = setting(default=100, minimum=1, maximum=_MOST, help="Files in one upload batch.")
     file_chunk_sleep: float = setting(
-        default=0.5, minimum=0, help="Seconds between two upload batches of a run."
+        default=0.5, minimum=0, maximum=_DAY, help="Seconds between two upload batches of a run."
     )
     max_files_per_run: int = setting(
-        default=0, minimum=0, help="Upload at most so many files of a run; 0: all."
+        default=0, minimum=0, maximum=_MOST, help="Upload at most so many files of a run; 0: all."
     )
     connections: int = setting(
         default=4,
@@ -75,6 +84,7 @@ class PlutoSettings:
     timeout: float = setting(
         default=300,
         minimum=1,
+        maximum=_DAY,
         help="Seconds to wait for an answer; Pluto stalls when it is busy, so be patient.",
     )
     retry_for: float = setting(
@@ -83,7 +93,10 @@ class PlutoSettings:
         help="Seconds for which a request that failed for a passing reason is tried again.",
     )
     visible_within: float = setting(
-        default=60, minimum=0, help="Seconds to wait until what was sent can be read back (normally 6)."
+        default=60,
+        minimum=0,
+        maximum=_DAY,
+        help="Seconds to wait until what was sent can be read back (normally 6).",
     )
     restart_unfinished: bool = setting(
         default=False, help="Begin anew runs that another machine has left half loaded."

@@ -8,6 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.model import RunKey
 from neptune_exporter_pluto import lifecycle, metrics, verify
 from neptune_exporter_pluto.api import PlutoApi
-from neptune_exporter_pluto.cachefile import cache_line
+from neptune_exporter_pluto.cachefile import DEFAULT_NAME, cache_line, check_list
 from neptune_exporter_pluto.creation import Creation, Elsewhere
 from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
 from neptune_exporter_pluto.data_rows import ORDER
@@ -40,7 +41,15 @@ from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.project import find_multipliers, look_at_steps, recorded_multiplier
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.settings import PlutoSettings
-from neptune_exporter_pluto.state import READING, Journal, Progress, Target
+from neptune_exporter_pluto.state import (
+    FOLDER,
+    READING,
+    Journal,
+    Progress,
+    Target,
+    check_writable,
+    disk_errors,
+)
 from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.transport import Transport
 from neptune_exporter_pluto.verify import MISMATCH
@@ -83,11 +92,13 @@ class PlutoSink(Sink):
             local: The server is on this machine: no proxy is used.
 
         Raises:
-            UsageError: no key, or wrong addresses.
+            UsageError: no key, wrong addresses, or a folder for the state in which nothing can be written.
             AuthenticationError: Pluto refused the key.
             SinkError: Pluto cannot be reached.
         """
         endpoints = find_endpoints(settings)
+        check_writable("--pluto-base-dir", settings.base_dir / FOLDER)
+        check_list(settings.loaded_cache or settings.base_dir / DEFAULT_NAME)
         transport = Transport(
             find_api_key(settings),
             connections=settings.connections,
@@ -139,20 +150,17 @@ class PlutoSink(Sink):
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         target = self._session.target(run.key.project_id)
-        journal = Journal.of(self._session.settings.base_dir, target, run.key).open()
-        try:
-            with self._session.loading():
-                return self._load(run, parent, target, journal)
-        finally:
-            journal.close()
+        journal = Journal.of(self._session.settings.base_dir, target, run.key)
+        with disk_errors(run.key), closing(journal.open()), self._session.loading():
+            return self._load(run, parent, target, journal)
 
     def interrupt(self) -> None:
         self._session.api.transport.interrupt()
 
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
         target = self._session.target(run.key.project_id)
-        journal = Journal.of(self._session.settings.base_dir, target, run.key).open()
-        try:
+        journal = Journal.of(self._session.settings.base_dir, target, run.key)
+        with disk_errors(run.key), closing(journal.open()):
             equal = True
             for comparison in verify.compare(self._session, run, target, journal.current, journal, full=full):
                 equal = equal and comparison.verdict not in MISMATCH
@@ -161,8 +169,6 @@ class PlutoSink(Sink):
                 journal.note_proven(equal)
                 if equal:
                     journal.compact()
-        finally:
-            journal.close()
 
     # --- whether to load
 

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
-from neptune_exporter.contract import SinkError
+from neptune_exporter.contract import SinkError, UsageError
 from neptune_exporter.model import RunKey
 from neptune_exporter_pluto.names import digest, printable
 
@@ -30,6 +32,33 @@ _MOST_READABLE = 60
 READING = 2
 """Number of the way in which rows are read. In the first, points that are null were passed over, and of
 several values of one path all but one."""
+
+
+def check_writable(option: str, folder: Path) -> None:
+    """Make a folder, and a file in it for a moment.
+
+    Raises:
+        UsageError: that cannot be done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{option}: nothing can be written in {folder}: {error.strerror}") from None
+
+
+@contextmanager
+def disk_errors(run: RunKey) -> Iterator[None]:
+    """Tell an error of the disk as one of the run.
+
+    Raises:
+        SinkError: with the file, and what is wrong.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SinkError(f"{run}: {error.filename or 'its state'}: {error.strerror or error}") from error
 
 
 @dataclass(frozen=True)
