@@ -1,0 +1,122 @@
+"""Memory follows from settings, not from what a run holds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.schema import FILE_TYPE
+from neptune_exporter.testing import old_layout
+from neptune_exporter.testing.commands import clean_environment
+from neptune_exporter_pluto.rehearsal import RehearsalServer
+
+STATUS = Path("/proc/self/status")
+KEY = RunKey("acme/vision", "RUN-1")
+MOST = 400
+"""MB that a load of any run may take."""
+
+LOADS = f"""
+import os, sys
+from pathlib import Path
+from neptune_exporter.cli import main
+
+for folder in ("less", "more"):
+    os.chdir(folder)
+    sys.argv = ["neptune-exporter", "load", "--loader=pluto", "--no-verify"]
+    assert main() == 0
+    (line,) = [each for each in Path("{STATUS}").open() if each.startswith("VmHWM")]
+    print(int(line.split()[1]) // 1024, file=sys.stderr)
+    os.chdir("..")
+"""
+
+
+def points(files: Path, count: int) -> Iterator[pa.RecordBatch]:
+    shape = old_layout.Shape(metrics=10, steps=count // 10, parameters=5, lines=0, histograms=0, files=0)
+    yield from old_layout.run_batches(KEY, shape=shape)
+
+
+def lines(files: Path, count: int) -> Iterator[pa.RecordBatch]:
+    for start in range(0, count, 50_000):
+        number = pa.array(range(start, start + 50_000), pa.int64())
+        path = "monitoring/4f2a/stdout" if start % 100_000 else "notes/text"
+        yield pa.RecordBatch.from_pydict(
+            {
+                "attribute_path": pa.repeat(path, len(number)),
+                "attribute_type": pa.repeat(AttributeType.STRING_SERIES.value, len(number)),
+                "step": number.cast(pa.float64()),
+                "string_value": pc.binary_join_element_wise("line", number.cast(pa.string()), "x" * 80, " "),
+            }
+        )
+
+
+def one_file(files: Path, count: int) -> Iterator[pa.RecordBatch]:
+    files.mkdir(parents=True)
+    with (files / "model.bin").open("wb") as file:
+        file.truncate(count)
+    yield pa.RecordBatch.from_pydict(
+        {
+            "attribute_path": ["model"],
+            "attribute_type": [AttributeType.FILE.value],
+            "file_value": pa.array([{"path": "model.bin"}], FILE_TYPE),
+        }
+    )
+
+
+def many_files(files: Path, count: int) -> Iterator[pa.RecordBatch]:
+    files.mkdir(parents=True)
+    for number in range(count):
+        (files / f"{number}.bin").write_bytes(b"%d" % number)
+    yield pa.RecordBatch.from_pydict(
+        {
+            "attribute_path": pa.repeat("samples", count),
+            "attribute_type": pa.repeat(AttributeType.FILE_SERIES.value, count),
+            "step": pa.array(range(count), pa.float64()),
+            "file_value": pa.array([{"path": f"{number}.bin"} for number in range(count)], FILE_TYPE),
+        }
+    )
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="the system tells no peak of memory")
+@pytest.mark.parametrize(
+    ("write", "less", "more"),
+    [
+        (points, 3_000_000, 12_000_000),
+        (lines, 200_000, 1_000_000),
+        (one_file, 10**7, 10**9),
+        (many_files, 1_000, 5_000),
+    ],
+)
+def test_a_large_run_needs_no_more_than_a_smaller_one(
+    write: Callable[[Path, int], Iterator[pa.RecordBatch]], less: int, more: int, tmp_path: Path
+) -> None:
+    """One after the other in one process: its peak never sinks."""
+    for folder, count in (("less", less), ("more", more)):
+        exports = tmp_path / folder / "exports"
+        files = exports / "files" / old_layout.san(KEY.project_id)
+        (exports / "files").mkdir(parents=True)
+        key = RunKey(KEY.project_id, folder)
+        old_layout.write_run(exports / "data", key, write(files, count))
+    with RehearsalServer(reaper_interval=None, count_only=True) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", LOADS],
+            env={
+                **clean_environment(),
+                **server.environment(),
+                "NEPTUNE_EXPORTER_PLUTO_FILE_CHUNK_SLEEP": "0",
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    small, large = (int(line) for line in done.stderr.splitlines() if line.isdigit())
+    assert large < MOST
+    assert large - small < 100, f"{small} MB for {less:,}, {large} MB for {more:,}"
