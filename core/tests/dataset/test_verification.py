@@ -113,7 +113,12 @@ DAMAGE: list[tuple[str, Callable[[Dataset], object], str, str]] = [
         "damaged",
     ),
     ("cut receipt", lambda d: truncate(a_file(d, "RUN-1*.receipt.json")), ".receipt.json", "damaged"),
-    ("deleted file", lambda d: a_file(d, "file_1-*").unlink(), "/file_1-", "file/1 is missing"),
+    (
+        "deleted file",
+        lambda d: a_file(d, "file_1-*").unlink(),
+        "/file_1-",
+        "file/1 is missing: export the run with --force",
+    ),
     ("flipped byte of file", lambda d: flip(a_file(d, "file_1-*"), 0.5), "/file_1-", "changed"),
     ("longer file", lambda d: a_file(d, "file_1-*").open("ab").write(b"x"), "/file_1-", "bytes instead of"),
 ]

@@ -26,6 +26,8 @@ from neptune_exporter.schema import FULL_SCHEMA
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 _ROWS = 65_536
+_ANEW = ": export the run with --force"
+"""What does not show in the size of a part, an export does not look for."""
 
 
 class Severity(str, Enum):
@@ -164,10 +166,8 @@ class _RunCheck:
                 message = f"has {size} bytes, its receipt says {part.bytes}: export the run again"
                 yield _damage(run, path, message)
             else:
-                message = (
-                    "its content changed since it was written (SHA-256 differs): export the run with --force"
-                )
-                yield _damage(run, path, message)
+                message = "its content changed since it was written (SHA-256 differs)"
+                yield _damage(run, path, message + _ANEW)
         expected = {part.name for part in receipt.parts}
         for name in run.part_names:
             if name not in expected:
@@ -245,14 +245,15 @@ class _RunCheck:
             yield _warning(run, file, f"of {attribute} is named by another row too: one overwrote the other")
         self._named.add(file)
         if found is None:
-            yield _damage(run, file, f"of {attribute} is missing")
+            yield _damage(run, file, f"of {attribute} is missing{_ANEW}")
         elif size is not None and found != size:
-            yield _damage(run, file, f"of {attribute} has {found} bytes instead of {size}")
+            yield _damage(run, file, f"of {attribute} has {found} bytes instead of {size}{_ANEW}")
         elif digest is not None:
             self._bytes += found
             path = f"{run.place.project_folder}/{file}"
             if self._dataset.file_storage.sha256(path) != digest:
-                yield _damage(run, file, f"of {attribute} changed since it was written (SHA-256 differs)")
+                what = f"of {attribute} changed since it was written (SHA-256 differs)"
+                yield _damage(run, file, what + _ANEW)
 
 
 def _digests(dataset: Dataset) -> dict[str, str]:

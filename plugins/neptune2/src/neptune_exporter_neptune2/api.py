@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import orjson
 import requests
@@ -246,7 +247,10 @@ def _broken(error: requests.RequestException) -> SourceError:
     if isinstance(error, requests.exceptions.ReadTimeout):
         return TransientError("the server did not answer in time")
     if isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)):
-        return AwayError("the server cannot be reached")
+        # The token hides which server it is for; of an address only the host is told.
+        url = None if error.request is None else error.request.url
+        host = urlsplit(str(url or "")).hostname
+        return AwayError(f"the server {host} cannot be reached" if host else "the server cannot be reached")
     return SourceError(f"the request cannot be made: {type(error).__name__}")
 
 

@@ -265,7 +265,15 @@ def transport_error(error: httpx.HTTPError) -> SourceError:
         return TransientError("the server's answer cannot be decompressed")
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.TooManyRedirects)):
         return SourceError(f"the request cannot be made: {type(error).__name__}")
-    return AwayError("the server cannot be reached")
+    return AwayError(f"the server{_named(error)} cannot be reached")
+
+
+def _named(error: httpx.HTTPError) -> str:
+    """The token hides which server it is for; of an address only the host is told."""
+    try:
+        return f" {error.request.url.host}"
+    except RuntimeError:  # of no request
+        return ""
 
 
 def refused_token(why: str) -> AuthenticationError:
