@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from decimal import Decimal
 
 import pyarrow as pa
+import pytest
 
 from neptune_exporter.contract import (
     AttributeFailure,
@@ -15,7 +17,7 @@ from neptune_exporter.contract import (
     SourceRun,
     TypeCount,
 )
-from neptune_exporter.dataset import Dataset, WriteBudget
+from neptune_exporter.dataset import Dataset, Fork, WriteBudget
 from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import FILE_TYPES, AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA, attribute_batch, parameter_batch
@@ -158,6 +160,18 @@ def test_what_came_with_a_file_that_failed_stays_until_the_file_is_read(dataset:
     assert points(dataset) == [("a", 0, 1.0), ("image/name", 0, 1.0)]
     write(dataset, series("a", [1.0]), asked=metrics, retried={"image"})
     assert points(dataset) == [("a", 0, 1.0)]
+
+
+@pytest.mark.parametrize("first", ["parent", "step"])
+def test_a_fork_is_told_by_rows_that_came_one_after_another(dataset: Dataset, first: str) -> None:
+    rows = {
+        "parent": parameter_batch([("sys/forking/parent", AttributeType.STRING, "RUN-0")]),
+        "step": parameter_batch([("sys/forking/step", AttributeType.FLOAT, 4.0)]),
+    }
+    write(dataset, rows.pop(first), parameter_batch([("a", AttributeType.INT, 1)]))
+    write(dataset, *rows.values(), asked=NOTHING)
+    later = write(dataset, parameter_batch([("a", AttributeType.INT, 2)]), asked=NOTHING)
+    assert later.fork == Fork("RUN-0", Decimal(4))
 
 
 def test_a_fork_goes_with_its_rows(dataset: Dataset) -> None:

@@ -19,35 +19,26 @@ from neptune_exporter.contract import (
     failpoint,
     turn,
 )
-from neptune_exporter.dataset import cleanup, publication, scan
+from neptune_exporter.dataset import cleanup, publication
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RowsError, RunBuffer, cut
-from neptune_exporter.dataset.encoding import OpenPart, row_groups
-from neptune_exporter.dataset.layout import Place, parse_part, temporary
+from neptune_exporter.dataset.forking import FORK_PATHS, Forking
+from neptune_exporter.dataset.layout import Place, parse_part
 from neptune_exporter.dataset.listing import Listing
+from neptune_exporter.dataset.newparts import NewParts
 from neptune_exporter.dataset.older import Kept, Update, delivered_steps, keep, what_others_left_out
 from neptune_exporter.dataset.parts import Part
-from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
+from neptune_exporter.dataset.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.sorting import Batch, SortedRows
 from neptune_exporter.dataset.storage import Entry, Storage
 from neptune_exporter.dataset.tally import Tally
-from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, SysAttribute
+from neptune_exporter.model import FILE_TYPES, RunKey
 
 _OLDER_BYTES = 16 << 20
 _STREAM_BYTES = 8 << 20
 """So much of rows that come in order is written while the next ones come."""
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _ALL = AttributeRequest()
-
-
-@dataclass(frozen=True)
-class _Written:
-    """A part that lies closed beside its name."""
-
-    temporary: str
-    rows: int
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -91,20 +82,17 @@ class RunWriter:
         self._tally = Tally()
         self._failures: list[AttributeFailure] = []
         self._update = Update(_ALL)
-        self._part: OpenPart | None = None
-        self._written: list[_Written] = []
         self._streaming: Future[None] | None = None
         self._streamed_bytes = 0
-        self._streams = True
         self._failure: BaseException | None = None
         """The first that cost rows, in whichever thread: nothing is published after it."""
-        self._parent: str | None = None
-        self._fork_step: float | int | None = None
+        self._forking = Forking()
         publication.finish(data, self._place)
         self._old_parts = listing.parts(self._place)
         self._unfinished = listing.unfinished(self._place)
         self._old = publication.receipt(data, self._place)
-        self._first_number = 1 + max(map(_number, self._old_parts), default=-1)
+        first_number = 1 + max(map(_number, self._old_parts), default=-1)
+        self._parts = NewParts(key, data, self._place, first_number)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows: any columns of `FULL_SCHEMA`, strings also dictionary-encoded, missing ones null.
@@ -119,7 +107,7 @@ class RunWriter:
             with self._lock:
                 self._check()
                 self._buffer.add(piece)
-                if self._streams and self._buffer.rising >= _STREAM_BYTES:
+                if self._parts.in_order and self._buffer.rising >= _STREAM_BYTES:
                     self._stream()
                 self._budget.holds(self, self._buffer.nbytes + self._streamed_bytes)
             self._budget.enforce()
@@ -221,12 +209,13 @@ class RunWriter:
             older = Kept() if another else self._older()
             kept = older.parts
             self.flush()
-            self._close_part()
+            self._parts.close()
             self._check_rows()
             numbers = {_number(part.name) for part in kept}
-            if not self._written and 0 not in numbers:
-                self._open_part(frozenset())
-                self._close_part()
+            if not self._parts.paths and 0 not in numbers:
+                self._parts.add_empty()
+            if any(not FORK_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
+                self._forking.read(Part(self._data, self._place.path(part.name)) for part in kept)
             older.tally.merge(self._tally)
             if any(s.is_everything for s in selections):
                 run = replace(run, notes=(*run.notes, *older.notes))
@@ -234,16 +223,16 @@ class RunWriter:
                 self._failures += [
                     AttributeFailure(self.key, "", None, text, permanent=True) for text in older.notes
                 ]
-            receipt = self._receipt(run, source, selections, older.tally, kept + self._placed(numbers))
-            receipt = replace(receipt, fork=self._fork(kept), set_aside=tuple(older.damaged))
+            receipt = self._receipt(run, source, selections, older.tally, kept + self._parts.placed(numbers))
+            receipt = replace(receipt, fork=self._forking.fork, set_aside=tuple(older.damaged))
             stored = cleanup.sync_files(self._files, self._place)
-            new, old = tuple(part.temporary for part in self._written), tuple(self._old_parts)
+            new, old = self._parts.paths, tuple(self._old_parts)
             ready = publication.Publication(self._place, receipt, receipt.to_bytes(), new, old)
             return ReadyRun(self, ready, stored)
 
     def _check_rows(self) -> None:
         """Whatever it was that lost rows on the way, what is left is not the run."""
-        written = sum(part.rows for part in self._written)
+        written = self._parts.rows
         if not self._buffer.rows == self._tally.rows == written:
             raise RowsError(
                 f"{self.key} is not published: of {self._buffer.rows} rows {written} were written "
@@ -267,12 +256,7 @@ class RunWriter:
                 self._streaming = None
             self._budget.holds(self, 0)
             self._buffer = RunBuffer(self.key)
-            if self._part is not None:
-                self._part.discard()
-                self._part = None
-            for part in self._written:
-                self._data.delete(part.temporary)
-            self._written = []
+            self._parts.discard()
             self._closed(self.key)
 
     def _count(self, rows: SortedRows) -> None:
@@ -281,40 +265,15 @@ class RunWriter:
             if kind in _FILE_TYPES:
                 sizes = rows.columns.get("file_size")
                 self._tally.add_files(end - start, None if sizes is None else sizes.slice(start, end - start))
-            if path == SysAttribute.FORK_PARENT and kind == AttributeType.STRING.value:
-                self._parent = rows.columns["string_value"][start].as_py()
-            elif path == SysAttribute.FORK_STEP and kind in ("int", "float"):
-                self._fork_step = rows.columns[f"{kind}_value"][start].as_py()
+            self._forking.meet(rows, path, kind, start)
         self._tally.add_steps(rows.columns)
         if "timestamp" in rows.columns:
             self._tally.add_times(rows.columns["timestamp"])
 
     def _append(self, rows: SortedRows) -> None:
         with self._noted():
-            if self._part is not None and not self._part.accepts(rows):
-                self._close_part()
-                self._streams = False  # what was written came again: larger pieces make fewer parts
-            for start, stop, keys in row_groups(rows):
-                part = self._part or self._open_part(rows.extras)
-                part.write(rows, start, stop, keys)
-                if part.full:
-                    self._close_part()
+            self._parts.append(rows)
         failpoint("dataset.rows-written")
-
-    def _open_part(self, extras: frozenset[str]) -> OpenPart:
-        name = self._place.part_name(self._first_number + len(self._written))
-        output = self._data.create(temporary(self._place.path(name)))
-        self._part = OpenPart(output, self.key, extras)
-        return self._part
-
-    def _close_part(self) -> None:
-        part = self._part
-        if part is not None:
-            part.close()
-            self._part = None
-            output = part.output
-            self._written.append(_Written(output.path, part.rows, output.size, output.sha256))
-            failpoint("dataset.part-written")
 
     def _older(self) -> Kept:
         """What stays of the parts that are there already; rows that stay but must move come in again."""
@@ -322,8 +281,8 @@ class RunWriter:
             return Kept()  # spares reading what goes
         if self._update.partly:
             self.flush()
-            self._close_part()
-        steps = delivered_steps((Part(self._data, p.temporary) for p in self._written), self._update.partly)
+            self._parts.close()
+        steps = delivered_steps(self._parts.closed, self._update.partly)
 
         def write(batch: pa.RecordBatch) -> None:
             for piece in cut(batch):
@@ -335,19 +294,6 @@ class RunWriter:
         if self._old is None:
             kept.notes += what_others_left_out(self._place, self._old_parts, self._unfinished)
         return kept
-
-    def _placed(self, taken: set[int]) -> list[PartRecord]:
-        """The new parts beside their final names, which are the lowest that are free."""
-        numbers = iter(n for n in range(len(taken) + len(self._written)) if n not in taken)
-        records = []
-        for index, (part, number) in enumerate(zip(self._written, numbers, strict=False)):
-            name = self._place.part_name(number)
-            beside = temporary(self._place.path(name))
-            if beside != part.temporary:
-                self._data.move(part.temporary, beside)
-                self._written[index] = replace(part, temporary=beside)
-            records.append(PartRecord(name, part.rows, part.bytes, part.sha256))
-        return records
 
     def _receipt(
         self,
@@ -376,13 +322,6 @@ class RunWriter:
             identity=run.identity,
             partial=run.partial,
         )
-
-    def _fork(self, kept: list[PartRecord]) -> Fork | None:
-        if self._parent is None and self._update.keeps(SysAttribute.FORK_PARENT, AttributeType.STRING):
-            if self._old:
-                return self._old.fork
-            return scan.fork(Part(self._data, self._place.path(part.name)) for part in kept)
-        return scan.fork_from(self._parent, self._fork_step)
 
 
 def publish(ready: Sequence[ReadyRun]) -> None:
