@@ -14,7 +14,6 @@ from neptune_exporter.contract import (
     AttributeFailure,
     AttributeSelection,
     DatasetError,
-    SourceRun,
     Step,
     StepStatistics,
     TypeCount,
@@ -73,17 +72,15 @@ class Receipt:
     """Parts of an earlier export that could not be read, and that this one renamed."""
     identity: str = ""
     """What tells the run from another one with the same key, as the source told."""
-    partial: bool = False
-    """The source may have had only a part of the run."""
+    partial: bool | None = False
+    """The source may have had only a part of the run. None in receipts that were written before this was."""
+    foreign: bool | None = False
+    """It has rows of which no receipt told where they came from. None as above."""
     fingerprint: str = field(init=False)
     """Of the rows, by the digests of the parts."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fingerprint", fingerprint([part.sha256 for part in self.parts]))
-
-    def is_of_another(self, run: SourceRun) -> bool:
-        """Whether the source now has another run under the key, as far as both are told apart."""
-        return bool(self.identity and run.identity) and self.identity != run.identity
 
     def to_bytes(self) -> bytes:
         """As JSON with a digest of itself."""
@@ -141,6 +138,7 @@ class Receipt:
             "set_aside": list(self.set_aside),
             "identity": self.identity,
             "partial": self.partial,
+            "foreign": self.foreign,
             "fingerprint": self.fingerprint,
         }
 
@@ -176,7 +174,8 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
         set_aside=tuple(value.get("set_aside", ())),
         identity=value.get("identity", ""),
-        partial=bool(value.get("partial", False)),
+        partial=value.get("partial"),
+        foreign=value.get("foreign"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -22,11 +22,12 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import cleanup, publication
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RowsError, RunBuffer, cut
+from neptune_exporter.dataset.earlier import Earlier
 from neptune_exporter.dataset.forking import FORK_PATHS, Forking
 from neptune_exporter.dataset.layout import Place, parse_part
 from neptune_exporter.dataset.listing import Listing
 from neptune_exporter.dataset.newparts import NewParts
-from neptune_exporter.dataset.older import Kept, Update, delivered_steps, keep, what_others_left_out
+from neptune_exporter.dataset.older import NOTHING, Kept, Update, keep, points_of
 from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.sorting import Batch, SortedRows
@@ -39,6 +40,9 @@ _STREAM_BYTES = 8 << 20
 """So much of rows that come in order is written while the next ones come."""
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _ALL = AttributeRequest()
+_READ_AGAIN = "export everything of the run to have what it held"
+_FOREIGN = "nobody knows whether the source has all that it held"
+_IN_ANOTHER_PART = "export all that is left of the run at once, with --force, to have what it held"
 
 
 @dataclass(frozen=True)
@@ -82,16 +86,17 @@ class RunWriter:
         self._tally = Tally()
         self._failures: list[AttributeFailure] = []
         self._update = Update(_ALL)
+        self.lost: list[AttributeFailure] = []
+        """Once it is prepared: what of earlier exports turned out to be lost, and may not be read again."""
         self._streaming: Future[None] | None = None
         self._streamed_bytes = 0
         self._failure: BaseException | None = None
         """The first that cost rows, in whichever thread: nothing is published after it."""
         self._forking = Forking()
         publication.finish(data, self._place)
-        self._old_parts = listing.parts(self._place)
-        self._unfinished = listing.unfinished(self._place)
-        self._old = publication.receipt(data, self._place)
-        first_number = 1 + max(map(_number, self._old_parts), default=-1)
+        self._earlier = Earlier(data, self._place, listing)
+        self._keeps_files = listing.has_set_aside(self._place)
+        first_number = 1 + max(map(_number, self._earlier.parts), default=-1)
         self._parts = NewParts(key, data, self._place, first_number)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -172,9 +177,10 @@ class RunWriter:
         *,
         asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
+        replaces: bool = False,
     ) -> Receipt:
         """Make everything visible at once, with its receipt: `prepare` and publish."""
-        ready = self.prepare(run, source, selections, asked=asked, retried=retried)
+        ready = self.prepare(run, source, selections, asked=asked, retried=retried, replaces=replaces)
         publish([ready])
         return ready.receipt
 
@@ -186,6 +192,7 @@ class RunWriter:
         *,
         asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
+        replaces: bool = False,
     ) -> ReadyRun:
         """Write everything, so that only the publication is left. `discard` still throws it away.
 
@@ -195,18 +202,27 @@ class RunWriter:
             selections: What was asked for of this state of the run, now and by earlier exports.
             asked: What was to be read now. Of that only what came in is left; what was not asked for
                 or failed stays (`Update.keeps`). Old failures stay, except those that rows, failures
-                or `retried` end; they and old notes go if everything was read anew. Of another
-                run (`Receipt.is_of_another`) nothing stays.
+                or `retried` end; they and old notes go if everything was read anew.
             retried: Paths that had failed and were asked for again.
+            replaces: Nothing stays of what is there, whatever it is of.
+
+        Raises:
+            RowsError: another run is there (`Earlier.another`), and this does not replace it.
         """
         if run.key != self.key:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
-            another = self._old is not None and self._old.is_of_another(run)
-            self._old = None if another else self._old
+            if not replaces and (other := self._earlier.another(run)):
+                raise RowsError(f"{self.key} is not published: the dataset holds another run, {other}")
             self._wait()
-            self._update = Update.of(asked, self._buffer.paths, self._failures, self._old, retried)
-            older = Kept() if another else self._older()
+            joins = bool(run.partial) and asked == NOTHING
+            read_again = not joins and any(s.is_everything for s in selections)
+            read_again = read_again and all(f.attribute_path for f in self._failures)
+            old, paths = None if replaces else self._earlier.receipt, self._buffer.paths
+            self._update = Update.of(
+                asked, paths, self._failures, old, retried, joins=joins, read_again=read_again
+            )
+            older = Kept() if replaces else self._older()
             kept = older.parts
             self.flush()
             self._parts.close()
@@ -217,18 +233,26 @@ class RunWriter:
             if any(not FORK_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
                 self._forking.read(Part(self._data, self._place.path(part.name)) for part in kept)
             older.tally.merge(self._tally)
-            if any(s.is_everything for s in selections):
-                run = replace(run, notes=(*run.notes, *older.notes))
+            parts = kept + self._parts.placed(numbers)
+            receipt = self._receipt(run, source, selections, older, parts)
+            notes = [*older.left_out, *older.damaged.values()]
+            if read_again:
+                receipt = replace(receipt, notes=tuple(dict.fromkeys([*receipt.notes, *notes])))
+                told = older.damaged.values() if older.damaged and self._earlier.foreign else ()
+                self.lost = self._lost(told, _FOREIGN)
             else:  # what was lost may be what is not asked for now
-                self._failures += [
-                    AttributeFailure(self.key, "", None, text, permanent=True) for text in older.notes
-                ]
-            receipt = self._receipt(run, source, selections, older.tally, kept + self._parts.placed(numbers))
-            receipt = replace(receipt, fork=self._forking.fork, set_aside=tuple(older.damaged))
+                self.lost = self._lost(notes, _IN_ANOTHER_PART if joins else _READ_AGAIN)
+                receipt = replace(receipt, failures=(*receipt.failures, *self.lost))
             stored = cleanup.sync_files(self._files, self._place)
-            new, old = self._parts.paths, tuple(self._old_parts)
-            ready = publication.Publication(self._place, receipt, receipt.to_bytes(), new, old)
+            new, there = self._parts.paths, tuple(self._earlier.parts)
+            ready = publication.Publication(self._place, receipt, receipt.to_bytes(), new, there)
             return ReadyRun(self, ready, stored)
+
+    def _lost(self, notes: Iterable[str], hint: str) -> list[AttributeFailure]:
+        return [
+            AttributeFailure(self.key, "", None, f"{note}; {hint}", attempts=0, permanent=True)
+            for note in notes
+        ]
 
     def _check_rows(self) -> None:
         """Whatever it was that lost rows on the way, what is left is not the run."""
@@ -240,7 +264,8 @@ class RunWriter:
             )
 
     def _published(self, ready: ReadyRun) -> None:
-        cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
+        if not (self._keeps_files or ready.receipt.set_aside):  # which rows of damaged parts may name
+            cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
         self._closed(self.key)
 
     def abandon(self) -> None:
@@ -277,12 +302,15 @@ class RunWriter:
 
     def _older(self) -> Kept:
         """What stays of the parts that are there already; rows that stay but must move come in again."""
-        if self._old and self._update.replaces_all and not self._update.failed:
+        if self._earlier.receipt and self._update.replaces_all and not self._update.failed:
             return Kept()  # spares reading what goes
         if self._update.partly:
             self.flush()
             self._parts.close()
-        steps = delivered_steps(self._parts.closed, self._update.partly)
+        new = self._parts.closed
+
+        def came(paths: frozenset[str]) -> dict[str, pa.Array]:
+            return points_of(new, paths, timed=self._update.joins)
 
         def write(batch: pa.RecordBatch) -> None:
             for piece in cut(batch):
@@ -290,19 +318,17 @@ class RunWriter:
             if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget: it may wait for other writers
                 self.flush()
 
-        kept = keep(self._data, self._place, self._old_parts, self._old, self._update, steps, write)
-        if self._old is None:
-            kept.notes += what_others_left_out(self._place, self._old_parts, self._unfinished)
-        return kept
+        return keep(self._earlier, self._update, came, write)
 
     def _receipt(
         self,
         run: SourceRun,
         source: str,
         selections: Sequence[AttributeSelection],
-        tally: Tally,
+        older: Kept,
         parts: list[PartRecord],
     ) -> Receipt:
+        tally = older.tally
         return Receipt(
             key=self.key,
             source=source,
@@ -319,8 +345,11 @@ class RunWriter:
             files=tally.files,
             file_bytes=tally.file_bytes,
             failures=(*self._update.still_failed, *self._failures),
+            fork=self._forking.fork,
+            set_aside=tuple(older.damaged),
             identity=run.identity,
             partial=run.partial,
+            foreign=older.any_rows and self._earlier.foreign,
         )
 
 
