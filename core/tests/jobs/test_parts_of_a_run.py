@@ -3,13 +3,14 @@ what another has."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from neptune_exporter.contract import Point, TextLine
+from neptune_exporter.contract import Point, RunSelection, SourceRun, TextLine
 from neptune_exporter.dataset import Dataset, verify
 from neptune_exporter.dataset.verification import RunChecked
 from neptune_exporter.model import AttributeType, RunKey
@@ -105,6 +106,27 @@ def test_what_was_lost_of_one_is_told_although_all_of_the_other_was_read(tmp_pat
     assert [f.lost for f in export(SECOND, tmp_path).missing] == [True]
     assert export(SECOND, tmp_path, force=True).complete
     assert export(SECOND, tmp_path).complete
+
+
+class Left(Partly):
+    """What is left in some folders, which changed at the same time."""
+
+    def __init__(self, folders: str) -> None:
+        super().__init__(
+            [SampleRun(KEY, tuple(parameter(name, 1) for name in folders), modified_at=FIRST_TIME)]
+        )
+        self.folders = folders
+
+    def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        return (replace(run, handle=self.folders) for run in super().runs(project_id, selection))
+
+
+def test_an_older_folder_that_is_given_later_is_read(tmp_path: Path) -> None:
+    """Although the run was changed last when the newer one was."""
+    assert export(Left("b"), tmp_path).complete
+    assert export(Left("b"), tmp_path).projects[0].up_to_date == 1
+    assert export(Left("ab"), tmp_path).complete
+    assert paths(tmp_path) == {"a", "b"}
 
 
 def test_by_force_one_replaces_the_other(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from neptune_exporter.contract import (
     AttributeFailure,
     AttributeSelection,
     DatasetError,
+    SourceRun,
     Step,
     StepStatistics,
     TypeCount,
@@ -76,6 +77,8 @@ class Receipt:
     """The source may have had only a part of the run. None in receipts that were written before this was."""
     foreign: bool | None = False
     """It has rows of which no receipt told where they came from. None as above."""
+    handle: str = ""
+    """Of what may be a part only: a digest of what the source found it by. Else, and in old ones, empty."""
     fingerprint: str = field(init=False)
     """Of the rows, by the digests of the parts."""
 
@@ -87,6 +90,11 @@ class Receipt:
         value = self._to_json()
         value["sha256"] = _digest(value)
         return json.dumps(value, allow_nan=False).encode()
+
+    def is_of_state(self, run: SourceRun) -> bool:
+        """Whether the run is as it was then. Two parts of it may have been changed last at the same time."""
+        same = run.modified_at is not None and self.modified_at == run.modified_at
+        return same and (not run.partial or self.handle == handle_of(run))
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Receipt:
@@ -139,8 +147,14 @@ class Receipt:
             "identity": self.identity,
             "partial": self.partial,
             "foreign": self.foreign,
+            "handle": self.handle,
             "fingerprint": self.fingerprint,
         }
+
+
+def handle_of(run: SourceRun) -> str:
+    """What a receipt keeps of a run's handle, which may tell where on this machine it lies."""
+    return hashlib.sha256(run.handle.encode()).hexdigest()[:32] if run.partial else ""
 
 
 def fingerprint(part_digests: list[str]) -> str:
@@ -176,6 +190,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         identity=value.get("identity", ""),
         partial=value.get("partial"),
         foreign=value.get("foreign"),
+        handle=value.get("handle", ""),
     )
 
 

@@ -29,7 +29,7 @@ from neptune_exporter.dataset.listing import Listing
 from neptune_exporter.dataset.newparts import NewParts
 from neptune_exporter.dataset.older import NOTHING, Kept, Update, keep, points_of
 from neptune_exporter.dataset.parts import Part
-from neptune_exporter.dataset.receipts import PartRecord, Receipt
+from neptune_exporter.dataset.receipts import PartRecord, Receipt, handle_of
 from neptune_exporter.dataset.sorting import Batch, SortedRows
 from neptune_exporter.dataset.storage import Entry, Storage
 from neptune_exporter.dataset.tally import Tally
@@ -349,6 +349,7 @@ class RunWriter:
             set_aside=tuple(older.damaged),
             identity=run.identity,
             partial=run.partial,
+            handle=handle_of(run),
             foreign=older.any_rows and self._earlier.foreign,
         )
 

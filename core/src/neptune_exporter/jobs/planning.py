@@ -107,7 +107,7 @@ def _against(dataset: Dataset, earlier: Earlier, run: SourceRun, wanted: Attribu
     receipt, trouble = earlier.receipt, earlier.trouble
     if receipt is None or trouble is not None:
         return _anew(receipt, run, wanted, trouble or "")
-    if not _is_same_state(receipt, run):
+    if not receipt.is_of_state(run):
         return _anew(receipt, run, wanted, _change(receipt, run))
     failures = _unread(receipt)
     # Also if nothing is left to be read: what was lost has been read again since, in pieces.
@@ -189,7 +189,7 @@ def _unread(receipt: Receipt) -> tuple[AttributeFailure, ...]:
 
 def _ended(receipt: Receipt, run: SourceRun, wanted: AttributeSelection) -> frozenset[str]:
     """Paths of failures to which reading what is wanted puts an end, or meets them again."""
-    if run.partial and not _is_same_state(receipt, run):
+    if run.partial and not receipt.is_of_state(run):
         return frozenset()  # they may be of another part
     return frozenset(f.attribute_path for f in _unread(receipt) if _ends(f, wanted, receipt.selections))
 
@@ -218,13 +218,11 @@ def _ends(
     return wanted.includes_path(path) and _has_classes_of(wanted, earlier)
 
 
-def _is_same_state(receipt: Receipt, run: SourceRun) -> bool:
-    return run.modified_at is not None and receipt.modified_at == run.modified_at
-
-
 def _change(receipt: Receipt, run: SourceRun) -> str:
     if run.modified_at is None or receipt.modified_at is None:
         return "the source cannot tell whether it changed"
+    if run.modified_at == receipt.modified_at:
+        return "not read from there before"
     return f"changed at {run.modified_at.isoformat(timespec='seconds')}"
 
 
