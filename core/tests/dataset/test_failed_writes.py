@@ -63,8 +63,8 @@ def test_parts_that_hold_fewer_rows_than_came_are_not_published(dataset: Dataset
     writer = dataset.writer(KEY)
     writer.write(series("a", [1.0, 2.0]))
     writer.flush()
-    writer._close_part()
-    writer._written.clear()
+    writer._parts.close()
+    writer._parts._written.clear()
     with pytest.raises(DatasetError, match="not published: of 2 rows 0 were written and 2 counted"):
         publish(writer)
     assert dataset.run(KEY) is None

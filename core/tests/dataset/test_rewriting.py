@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from neptune_exporter.contract import (
     AttributeFailure,
@@ -15,7 +17,7 @@ from neptune_exporter.contract import (
     SourceRun,
     TypeCount,
 )
-from neptune_exporter.dataset import Dataset, WriteBudget
+from neptune_exporter.dataset import Dataset, Fork, RowsError, WriteBudget
 from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import FILE_TYPES, AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA, attribute_batch, parameter_batch
@@ -160,11 +162,37 @@ def test_what_came_with_a_file_that_failed_stays_until_the_file_is_read(dataset:
     assert points(dataset) == [("a", 0, 1.0)]
 
 
+@pytest.mark.parametrize("first", ["parent", "step"])
+def test_a_fork_is_told_by_rows_that_came_one_after_another(dataset: Dataset, first: str) -> None:
+    rows = {
+        "parent": parameter_batch([("sys/forking/parent", AttributeType.STRING, "RUN-0")]),
+        "step": parameter_batch([("sys/forking/step", AttributeType.FLOAT, 4.0)]),
+    }
+    write(dataset, rows.pop(first), parameter_batch([("a", AttributeType.INT, 1)]))
+    write(dataset, *rows.values(), asked=NOTHING)
+    assert write(dataset, parameter_batch([("a", AttributeType.INT, 2)]), asked=NOTHING).fork == Fork(
+        "RUN-0", 4
+    )
+
+
 def test_a_fork_goes_with_its_rows(dataset: Dataset) -> None:
     write(dataset, parameter_batch([("sys/forking/parent", AttributeType.STRING, "RUN-0")]))
     writer = dataset.writer(KEY)
     writer.fail(AttributeFailure(KEY, "a", None, "the server gave up"))
     assert publish(writer).fork is None
+
+
+def test_another_run_is_replaced_only_if_that_is_what_is_wanted(dataset: Dataset) -> None:
+    write(dataset, series("a", [1.0]), run=SourceRun(KEY, identity="RUN-1"))
+    for asked in (AttributeRequest(), NOTHING):
+        writer = dataset.writer(KEY)
+        writer.write(series("b", [1.0]))
+        with pytest.raises(RowsError, match="RUN-1"):
+            publish(writer, run=SourceRun(KEY, identity="RUN-2"), asked=asked)
+        writer.discard()
+    assert points(dataset) == [("a", 0, 1.0)]
+    write(dataset, series("b", [1.0]), run=SourceRun(KEY, identity="RUN-2"), asked=NOTHING, replaces=True)
+    assert points(dataset) == [("b", 0, 1.0)]
 
 
 def test_adding_to_what_another_tool_exported(existing: Dataset) -> None:
@@ -219,5 +247,25 @@ def test_files_that_no_row_names_any_more_go(dataset: Dataset) -> None:
     assert stored() == {"a": b"1", "b": b"3", "c": b"4"}
     export({"c": b"5"})
     assert stored() == {"c": b"5"}
-    assert len([p for p in dataset.files_path.rglob("*") if p.is_file()]) == 1
+    assert len(files_of(dataset)) == 1
     assert problems(dataset) == []
+
+
+def test_files_of_a_part_that_was_set_aside_stay_with_it(dataset: Dataset) -> None:
+    dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(0))
+    with dataset.files().create(KEY, "f", name=".bin") as file:
+        file.write(b"1")
+    columns = {"file_value": pa.array([{"path": file.stored.path}]), "file_size": pa.array([1])}
+    write(dataset, series("b", [1.0]), attribute_batch("f", AttributeType.FILE, columns))
+    part = next(dataset.data_path.rglob("*_part_1.parquet"))
+    part.write_bytes(part.read_bytes()[:-50])
+    for value in (2.0, 3.0):
+        write(dataset, series("b", [value]), asked=NOTHING)
+        assert len(files_of(dataset)) == 1
+    next(dataset.data_path.rglob("*.damaged")).unlink()
+    write(dataset, series("b", [4.0]), asked=NOTHING)
+    assert files_of(dataset) == []
+
+
+def files_of(dataset: Dataset) -> list[Path]:
+    return [path for path in dataset.files_path.rglob("*") if path.is_file()]

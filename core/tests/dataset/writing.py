@@ -28,7 +28,8 @@ def write(dataset: Dataset, *batches: pa.RecordBatch, **options: object) -> Rece
 
 
 def publish(writer: RunWriter, **options: object) -> Receipt:
-    return writer.publish(SourceRun(KEY), "test 1", ALL, **options)  # type: ignore[arg-type]
+    run = options.pop("run", SourceRun(KEY))
+    return writer.publish(run, "test 1", ALL, **options)  # type: ignore[arg-type]
 
 
 def points(dataset: Dataset, path: str | None = None) -> list[tuple[str, float, float]]:

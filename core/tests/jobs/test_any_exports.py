@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -82,6 +82,41 @@ def test_what_is_asked_for_is_as_it_is_and_all_else_as_it_was(
                 else:
                     now = [state[path]] * (1 if path.startswith("p") else 2) if path in state else None
                     assert after.get(path) == now, path
+        source = MemorySource([run_of(state, changes)])
+        assert export(source, folder).complete and export(source, folder).projects[0].up_to_date == 1
+        assert {path: values[0] for path, values in held(folder).items()} == dict(state)
+
+
+harms = st.sampled_from([None, None, Path.unlink, lambda part: part.write_bytes(part.read_bytes()[:-9])])
+
+
+@settings(max_examples=60, deadline=None)
+@given(states, st.lists(st.tuples(exports, harms, st.integers(0, 3)), min_size=1, max_size=5))
+def test_what_is_lost_on_disk_is_told_until_it_is_read_again(
+    first: State,
+    steps: list[
+        tuple[tuple[State | None, AttributeSelection, frozenset[str], bool], Callable[[Path], object], int]
+    ],
+) -> None:
+    state, changes = first, 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        export(MemorySource([run_of(state, changes)]), folder)
+        owed: set[str] = set()
+        for (change, selection, failing, force), harm, which in steps:
+            if change is not None:
+                state, changes = change, changes + 1
+            before = held(folder).keys() | owed
+            parts = sorted(folder.rglob("*.parquet"))
+            if harm is not None:
+                harm(parts[which % len(parts)])
+            source = MemorySource([run_of(state, changes)])
+            for path in failing & state.keys():
+                source.fail_attribute(KEY, path, times=1)
+            result = export(source, folder, attributes=selection, force=force)
+            unread = {path for path in before if not selection.includes(path, kind_of(path))}
+            owed = unread - held(folder).keys()
+            assert not owed or not result.complete
         source = MemorySource([run_of(state, changes)])
         assert export(source, folder).complete and export(source, folder).projects[0].up_to_date == 1
         assert {path: values[0] for path, values in held(folder).items()} == dict(state)

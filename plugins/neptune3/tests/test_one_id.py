@@ -57,11 +57,11 @@ def test_a_wider_selection_does_not_replace_an_active_run_by_an_archived_one(
 @pytest.mark.parametrize(
     ("runs", "expected"),
     [
-        ([a_run(1, 9, archived=True), a_run(2, 1), a_run(3, 2)], 3),
-        ([a_run(1, 1, archived=True), a_run(2, 5, archived=True), a_run(3, 3, archived=True)], 2),
+        ([a_run(1, 9, archived=True), a_run(2, 1), a_run(3, 2)], 2),
+        ([a_run(1, 1, archived=True), a_run(2, 5, archived=True), a_run(3, 3, archived=True)], 1),
         ([a_run(20), a_run(10), a_run(3)], 3),
     ],
-    ids=["active first", "then the last modified", "then the lowest sys/id"],
+    ids=["active first", "whichever was modified last", "then the lowest sys/id"],
 )
 def test_which_of_them_is_exported_does_not_depend_on_the_order_of_the_list(
     exporting: Exports, monkeypatch: pytest.MonkeyPatch, runs: list[FakeRun], expected: int, page: int
@@ -82,26 +82,26 @@ def test_one_that_the_selection_takes_does_not_stand_in_for_one_that_it_leaves_o
     exporting: Exports,
 ) -> None:
     """Else the next export without `--modified-until` would replace it."""
-    export = exporting(FakeProject(PROJECT, [a_run(1, 0), a_run(2, 9)]))
+    export = exporting(FakeProject(PROJECT, [a_run(1, 9), a_run(2, 0)]))
     result = export(runs=RunSelection(modified_until=DAY + timedelta(days=5)))
-    assert "RUN-1 (a: RUN-2 goes before it)" in str(result.projects[0].error)
+    assert "RUN-2 (a: RUN-1 goes before it)" in str(result.projects[0].error)
     assert numbers(export) == {}
 
 
 def test_those_that_are_not_asked_for_are_not_told(exporting: Exports) -> None:
-    runs = [a_run(1, archived=True), a_run(2), a_run(3, custom_id="b"), a_run(4, 1, custom_id="b")]
+    runs = [a_run(1, archived=True), a_run(2), a_run(3, 1, custom_id="b"), a_run(4, custom_id="b")]
     export = exporting(FakeProject(PROJECT, runs))
     assert export(runs=RunSelection(patterns=("a",))).complete
     assert export(runs=RunSelection(modified_since=DAY + timedelta(hours=1))).complete
-    assert numbers(export) == {"a": [2], "b": [4]}
+    assert numbers(export) == {"a": [2], "b": [3]}
 
 
 def test_what_the_message_says_to_do_gets_the_other_one(exporting: Exports) -> None:
     export = exporting(FakeProject(PROJECT, [a_run(1), a_run(2, 1)]))
     (project,) = export(dry_run=True).projects
     assert "--runs-query '`sys/id`:string = \"...\"'" in str(project.error)
-    assert export(runs=RunSelection(query='`sys/id`:string = "RUN-1"')).complete
-    assert numbers(export) == {"a": [1]}
+    assert export(runs=RunSelection(query='`sys/id`:string = "RUN-2"')).complete
+    assert numbers(export) == {"a": [2]}
 
 
 def test_a_run_without_an_id_of_its_own_leaves_its_sys_id_to_the_run_that_has_it(exporting: Exports) -> None:
@@ -157,3 +157,12 @@ def test_an_archived_run_that_becomes_active_does_not_take_the_place_of_the_othe
     runs[0].archived, runs[1].archived = False, True
     assert not export().complete
     assert numbers(export) == {"a": [2]}
+
+
+def test_that_one_of_them_is_written_to_does_not_change_which_is_exported(exporting: Exports) -> None:
+    project = FakeProject(PROJECT, [a_run(1, 1), a_run(2, 2)])
+    export = exporting(project)
+    for days in ((3, 2), (3, 4)):
+        assert export().projects[0].failed_runs == 0
+        assert numbers(export) == {"a": [1]}
+        project.runs[:] = [a_run(1, days[0]), a_run(2, days[1])]

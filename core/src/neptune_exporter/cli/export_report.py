@@ -154,5 +154,5 @@ def _some(names: Iterable[str]) -> str:
 
 def _failure_line(failure: AttributeFailure) -> str:
     what = f" {failure.attribute_path}" if failure.attribute_path else ""
-    for_good = " (for good: not asked for again)" if failure.permanent else ""
+    for_good = " (for good: not asked for again)" if failure.permanent and not failure.lost else ""
     return f"{failure.run}{what}: {failure.message}{for_good}"

@@ -38,7 +38,7 @@ class SourceRun:
     Neptune 3.x). Empty where the key alone does that."""
     partial: bool = False
     """It may be only a part of the run, as what was not yet sent is: it and what another source has
-    exported of the run never take each other's place."""
+    exported of the run never take each other's place, and to what this source has exported of it, it adds."""
 
 
 @dataclass(frozen=True)

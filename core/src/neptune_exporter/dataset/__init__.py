@@ -3,6 +3,8 @@
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RowsError
 from neptune_exporter.dataset.dataset import Dataset, Recovery
+from neptune_exporter.dataset.earlier import Earlier
+from neptune_exporter.dataset.older import NOTHING
 from neptune_exporter.dataset.publication import FAILPOINTS
 from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.run import StoredRun
@@ -12,7 +14,9 @@ from neptune_exporter.dataset.writer import ReadyRun, RunWriter
 
 __all__ = [
     "FAILPOINTS",
+    "NOTHING",
     "Dataset",
+    "Earlier",
     "Finding",
     "Fork",
     "PartRecord",

@@ -12,6 +12,7 @@ from pathlib import Path
 from neptune_exporter.contract import DatasetError, FileWriter
 from neptune_exporter.dataset import lock, owner, publication
 from neptune_exporter.dataset.budget import WriteBudget
+from neptune_exporter.dataset.earlier import Earlier
 from neptune_exporter.dataset.files import DatasetFiles
 from neptune_exporter.dataset.finding import Found, found_runs, project_folders
 from neptune_exporter.dataset.layout import LOCK, UNFINISHED_FILES, Place, is_temporary
@@ -150,13 +151,13 @@ class Dataset:
 
         None if there is none: never published, damaged, or to be finished by `recover` first.
         """
-        place = Place.of(key)
-        if self.data.size(place.pending) is not None:
-            return None
-        receipt = publication.receipt(self.data, place)
-        if receipt is None or any(self.data.size(place.path(p.name)) != p.bytes for p in receipt.parts):
-            return None
-        return receipt
+        earlier = self.earlier(key)
+        return None if earlier.trouble else earlier.receipt
+
+    def earlier(self, key: RunKey) -> Earlier:
+        """What lies where this key has its place."""
+        places = [Earlier(self.data, place, self._listing) for place in Place.candidates(key)]
+        return next((earlier for earlier in places if earlier.exists), places[0])
 
     def projects(self) -> list[str]:
         """Project ids, sorted."""
@@ -173,7 +174,8 @@ class Dataset:
             for found in found_runs(self.data, folder):
                 run = self._stored(found)
                 if not run.problems and run.place != Place.of(run.key):
-                    place = self._place(run.key) or places.setdefault(run.key, run.place)
+                    earlier = self.earlier(run.key)
+                    place = earlier.place if earlier.exists else places.setdefault(run.key, run.place)
                     if place != run.place:
                         run.problems = (f"is the same run as {place.files_folder}: remove one",)
                 if project_id is None or run.key.project_id == project_id:
@@ -184,18 +186,7 @@ class Dataset:
 
         Under `lock` it costs one listing of the project, not one for each run.
         """
-        return self._place(key) is not None
-
-    def _place(self, key: RunKey) -> Place | None:
-        for place in Place.candidates(key):
-            if (
-                self.data.size(place.receipt) is not None
-                or self.data.size(place.pending) is not None
-                or self._listing.parts(place)
-                or self._listing.unfinished(place)
-            ):
-                return place
-        return None
+        return self.earlier(key).exists
 
     def run(self, key: RunKey) -> StoredRun | None:
         """One run, None if there is nothing of it."""

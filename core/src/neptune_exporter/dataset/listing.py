@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from neptune_exporter.dataset import publication
-from neptune_exporter.dataset.layout import LOCK, Place, parse_part
+from neptune_exporter.dataset.layout import DAMAGED, LOCK, Place, parse_part
 from neptune_exporter.dataset.storage import Storage
 
 
@@ -15,6 +15,7 @@ from neptune_exporter.dataset.storage import Storage
 class _Numbers:
     parts: set[int] = field(default_factory=set)
     unfinished: dict[int, str] = field(default_factory=dict)
+    set_aside: bool = False
 
 
 _Stems = dict[str, _Numbers]
@@ -32,7 +33,7 @@ class Listing:
 
     def parts(self, place: Place) -> list[str]:
         """Names of the parts that are there, by number, whether or not one is missing between them."""
-        receipt = publication.receipt(self._data, place)
+        receipt = publication.receipt(self._data, place.receipt)
         numbers = {publication.number_of(part.name) for part in receipt.parts} if receipt else set()
         names = map(place.part_name, sorted(numbers | self._listed(place).parts))
         return [name for name in names if self._data.size(place.path(name)) is not None]
@@ -41,6 +42,10 @@ class Listing:
         """Names of the parts that another tool did not finish, by number."""
         names = (name for _, name in sorted(self._listed(place).unfinished.items()))
         return [name for name in names if self._data.size(place.path(name)) is not None]
+
+    def has_set_aside(self, place: Place) -> bool:
+        """Whether damaged parts of the run lie there that were set aside."""
+        return self._listed(place).set_aside
 
     def _listed(self, place: Place) -> _Numbers:
         with self._guard:
@@ -54,10 +59,12 @@ class Listing:
     def _list(self, folder: str) -> _Stems:
         found: _Stems = defaultdict(_Numbers)
         for entry in self._data.list(folder):
-            part = parse_part(entry.name)
+            part = parse_part(entry.name.removesuffix(DAMAGED))
             if part is None or part.temporary or not entry.is_file:
                 continue
-            if part.unfinished:
+            if entry.name.endswith(DAMAGED):
+                found[part.stem].set_aside = True
+            elif part.unfinished:
                 found[part.stem].unfinished[part.number] = entry.name
             else:
                 found[part.stem].parts.add(part.number)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter.contract import AttributeFailure, AttributeRequest, DatasetError
+from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, DatasetError
 from neptune_exporter.dataset import scan
-from neptune_exporter.dataset.layout import DAMAGED, Place, missing_parts
+from neptune_exporter.dataset.earlier import Earlier
+from neptune_exporter.dataset.layout import DAMAGED
 from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.storage import Storage
@@ -21,8 +22,10 @@ from neptune_exporter.dataset.wanted import Wanted
 from neptune_exporter.model import FILE_TYPES, AttributeType
 from neptune_exporter.schema import step_as_float
 
+NOTHING = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
+"""As what was asked for: all that is there stays, but for attributes of which rows come in."""
 _ROWS = 65_536
-_STEP_COLUMNS = ("attribute_path", "step", "step_float64")
+_POINT_COLUMNS = ("attribute_path", "step", "step_float64", "timestamp")
 _TYPES = {kind.value: kind for kind in AttributeType}
 
 
@@ -39,6 +42,8 @@ class Update:
     """Failures of earlier exports that this one neither ended nor met again."""
     notes: tuple[str, ...] = ()
     """Of earlier exports. They do not tell what they are of, so they stay until all is read anew."""
+    joins: bool = False
+    """Both are parts of the run: of an attribute that both have, those points stay that did not come in."""
 
     @classmethod
     def of(
@@ -48,14 +53,24 @@ class Update:
         failures: Iterable[AttributeFailure],
         old: Receipt | None,
         retried: Collection[str],
+        *,
+        joins: bool = False,
+        read_again: bool = False,
     ) -> Update:
-        """With those failures of the old receipt that no row, failure or path in `retried` puts an end to."""
-        update = cls(asked, delivered, frozenset(f.attribute_path for f in failures))
+        """With those failures of the old receipt that no row, failure or path in `retried` puts an end to.
+
+        `read_again`: all that the source has was read since something of it was lost on disk.
+        """
+        update = cls(asked, delivered, frozenset(f.attribute_path for f in failures), joins=joins)
         if old is None or update.replaces_all:
             return update
         ended = {*retried, *delivered, *(update.failed - {""})}
-        still_failed = tuple(f for f in old.failures if f.attribute_path not in ended)
-        return replace(update, still_failed=still_failed, notes=old.notes)
+        still_failed = tuple(
+            f for f in old.failures if not (read_again if f.lost else f.attribute_path in ended)
+        )
+        # What another tool had exported may have been all there was.
+        lost = [f.message for f in old.failures if f.lost and read_again and old.foreign]
+        return replace(update, still_failed=still_failed, notes=(*old.notes, *lost))
 
     @property
     def replaces_all(self) -> bool:
@@ -64,8 +79,8 @@ class Update:
 
     @property
     def partly(self) -> frozenset[str]:
-        """Paths of which some rows came in and others failed."""
-        return self.delivered & self.failed
+        """Paths of which rows came in, and others are to be had from what is there only."""
+        return self.delivered if self.joins else self.delivered & self.failed
 
     @cached_property
     def _unread(self) -> frozenset[str]:
@@ -104,45 +119,43 @@ class Kept:
     parts: list[PartRecord] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     """Of their rows."""
-    damaged: list[str] = field(default_factory=list)
-    """Names of those to be set aside: a person might still read them with other tools."""
-    notes: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Those to be set aside, with what is to be told of each: a person might still read them with other
+    tools."""
+    left_out: list[str] = field(default_factory=list)
+    """What is to be told of those that should be there and are not."""
+    any_rows: bool = False
+    """Whether rows stay, in these parts or written anew."""
 
 
 def keep(
-    data: Storage,
-    place: Place,
-    names: Iterable[str],
-    receipt: Receipt | None,
+    earlier: Earlier,
     update: Update,
-    steps: dict[str, pa.Array],
+    came: Callable[[frozenset[str]], dict[str, pa.Array]],
     write: Callable[[pa.RecordBatch], None],
 ) -> Kept:
     """Sort out the old parts of a run.
 
     A part of which all rows stay is left alone. Of any other, the rows worth keeping
     are written anew: those of attributes that stay, and of attributes that came in only
-    partly those at steps that did not come. A part that cannot be read is to be set aside.
+    partly those at points that did not come. A part that cannot be read is to be set aside.
 
     Args:
-        data: Where the parts are.
-        place: Of the run.
-        names: Of the old parts.
-        receipt: Of the earlier export, if it has one.
+        earlier: What is there.
         update: Decides what stays.
-        steps: For attributes that came in and failed, the steps that came in (`delivered_steps`).
+        came: Gives the points of attributes that came in (`points_of`).
         write: Takes the rows that are worth keeping.
     """
+    data, place, receipt = earlier.data, earlier.place, earlier.receipt
     known = {part.name: part for part in receipt.parts} if receipt else {}
-    kept = Kept()
+    kept = Kept(left_out=earlier.left_out())
 
     def damaged(name: str, error: _UnreadableError) -> None:
-        kept.damaged.append(name)
-        kept.notes.append(f"{name} of an earlier export was damaged and is now {name}{DAMAGED} ({error})")
+        kept.damaged[name] = f"{name} of an earlier export was damaged and is now {name}{DAMAGED} ({error})"
 
     counted: dict[str, tuple[Part, PartRecord, Tally]] = {}
     held: dict[str, set[AttributeType | None]] = {}
-    for name in names:
+    for name in earlier.parts:
         part = Part(data, place.path(name))
         try:
             with _reading():
@@ -155,16 +168,18 @@ def keep(
             for path in paths:
                 held.setdefault(path, set()).add(_TYPES.get(kind))
     staying = update.staying(held)
+    kept.any_rows = bool(staying)
     for name, (part, record, tally) in counted.items():
         here = frozenset[str]().union(*tally.attributes.values())
         stay = here & staying
-        if stay == here and stay.isdisjoint(steps):
+        points = came(here & update.partly)
+        if stay == here and not points:
             kept.parts.append(record)
             kept.tally.merge(tally)
             continue
         try:
             for batch in _readable(part.batches(Wanted(attributes=stay), _ROWS)) if stay else ():
-                write(_without_steps(batch, steps))
+                write(_without(batch, points, update.joins))
         except _UnreadableError as error:
             damaged(name, error)
     return kept
@@ -198,35 +213,37 @@ def _record(data: Storage, name: str, part: Part, known: PartRecord | None) -> P
     return known
 
 
-def delivered_steps(parts: Iterable[Part], paths: Collection[str]) -> dict[str, pa.Array]:
-    """The steps of each of these attributes, as float64."""
+def points_of(parts: Iterable[Part], paths: Collection[str], *, timed: bool) -> dict[str, pa.Array]:
+    """The points of each of these attributes (`_points`)."""
     found: dict[str, list[pa.Array]] = {path: [] for path in paths}
     if found:
         for part in parts:
-            for batch in part.batches(Wanted(_STEP_COLUMNS, attributes=frozenset(paths)), _ROWS):
+            for batch in part.batches(Wanted(_POINT_COLUMNS, attributes=frozenset(paths)), _ROWS):
                 for path in pc.unique(batch.column(0)).to_pylist():
                     rows = batch.filter(pc.equal(batch.column(0), pa.scalar(path)))
-                    found[path].append(step_as_float(rows).unique())
-    return {path: pa.concat_arrays([pa.nulls(0, pa.float64()), *steps]) for path, steps in found.items()}
+                    found[path].append(_points(rows, timed).unique())
+    return {path: pa.chunked_array(points).combine_chunks() for path, points in found.items() if points}
 
 
-def _without_steps(batch: pa.RecordBatch, steps: dict[str, pa.Array]) -> pa.RecordBatch:
-    """The rows except those of an attribute at one of its steps."""
-    column = batch.column("attribute_path")
-    for path in set(pc.unique(column).to_pylist()) & steps.keys() if steps else ():
-        column = batch.column("attribute_path")
-        came = pc.is_in(step_as_float(batch), steps[path])
-        batch = batch.filter(pc.invert(pc.and_(pc.equal(column, pa.scalar(path)), came)))
-    return batch
+def _points(rows: pa.RecordBatch, timed: bool) -> pa.Array:
+    """What tells the points of an attribute apart: the step and, if `timed`, the time.
 
-
-def what_others_left_out(place: Place, parts: Sequence[str], unfinished: Sequence[str]) -> list[str]:
-    """Notes on what another tool's export of a run lacks.
-
-    Args:
-        parts: Names of the parts that are there.
-        unfinished: Names of those that it did not finish.
+    What one process logged a point again for has its step. Two processes of one run may have counted the
+    same steps, each for points of its own.
     """
-    missing = [f"{name} of another tool's export was missing" for name in missing_parts(place, parts)]
-    left = "was not finished: it stays as it is, and is no part of the run"
-    return [*missing, *(f"{name} of another tool's export {left}" for name in unfinished)]
+    steps = step_as_float(rows)
+    if not timed:
+        return steps
+    times = rows.column("timestamp").cast(pa.int64())
+    as_bytes = (column.view(pa.binary(8)).cast(pa.binary()) for column in (steps, times))
+    return pc.binary_join_element_wise(*as_bytes, b"", null_handling="replace", null_replacement=b"-")
+
+
+def _without(batch: pa.RecordBatch, points: dict[str, pa.Array], timed: bool) -> pa.RecordBatch:
+    """The rows except those of an attribute at one of its points."""
+    for path in set(pc.unique(batch.column("attribute_path")).to_pylist()) & points.keys():
+        came = pc.is_in(_points(batch, timed), points[path])
+        batch = batch.filter(
+            pc.invert(pc.and_(pc.equal(batch.column("attribute_path"), pa.scalar(path)), came))
+        )
+    return batch

@@ -134,12 +134,12 @@ def _part_names(storage: Storage, place: Place) -> list[str]:
     return [place.part_name(number) for number in sorted(numbers)]
 
 
-def receipt(storage: Storage, place: Place) -> Receipt | None:
-    """The receipt of a run, None if there is none that can be read."""
-    if storage.size(place.receipt) is None:
+def receipt(storage: Storage, path: str) -> Receipt | None:
+    """The receipt that lies there, None if there is none that can be read."""
+    if storage.size(path) is None:
         return None
     try:
-        return Receipt.from_bytes(storage.read(place.receipt), storage.describe(place.receipt))
+        return Receipt.from_bytes(storage.read(path), storage.describe(path))
     except DatasetError:
         return None
 

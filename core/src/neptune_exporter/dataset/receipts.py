@@ -73,23 +73,28 @@ class Receipt:
     """Parts of an earlier export that could not be read, and that this one renamed."""
     identity: str = ""
     """What tells the run from another one with the same key, as the source told."""
-    partial: bool = False
-    """The source may have had only a part of the run."""
+    partial: bool | None = False
+    """The source may have had only a part of the run. None in receipts that were written before this was."""
+    foreign: bool | None = False
+    """It has rows of which no receipt told where they came from. None as above."""
+    handle: str = ""
+    """Of what may be a part only: a digest of what the source found it by. Else, and in old ones, empty."""
     fingerprint: str = field(init=False)
     """Of the rows, by the digests of the parts."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fingerprint", fingerprint([part.sha256 for part in self.parts]))
 
-    def is_of_another(self, run: SourceRun) -> bool:
-        """Whether the source now has another run under the key, as far as both are told apart."""
-        return bool(self.identity and run.identity) and self.identity != run.identity
-
     def to_bytes(self) -> bytes:
         """As JSON with a digest of itself."""
         value = self._to_json()
         value["sha256"] = _digest(value)
         return json.dumps(value, allow_nan=False).encode()
+
+    def is_of_state(self, run: SourceRun) -> bool:
+        """Whether the run is as it was then. Two parts of it may have been changed last at the same time."""
+        same = run.modified_at is not None and self.modified_at == run.modified_at
+        return same and (not run.partial or self.handle == handle_of(run))
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Receipt:
@@ -141,8 +146,15 @@ class Receipt:
             "set_aside": list(self.set_aside),
             "identity": self.identity,
             "partial": self.partial,
+            "foreign": self.foreign,
+            "handle": self.handle,
             "fingerprint": self.fingerprint,
         }
+
+
+def handle_of(run: SourceRun) -> str:
+    """What a receipt keeps of a run's handle, which may tell where on this machine it lies."""
+    return hashlib.sha256(run.handle.encode()).hexdigest()[:32] if run.partial else ""
 
 
 def fingerprint(part_digests: list[str]) -> str:
@@ -176,7 +188,9 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
         set_aside=tuple(value.get("set_aside", ())),
         identity=value.get("identity", ""),
-        partial=bool(value.get("partial", False)),
+        partial=value.get("partial"),
+        foreign=value.get("foreign"),
+        handle=value.get("handle", ""),
     )
 
 

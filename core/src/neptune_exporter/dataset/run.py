@@ -21,7 +21,7 @@ from neptune_exporter.contract import (
     TypeCount,
     parameters_by_path,
 )
-from neptune_exporter.dataset import scan
+from neptune_exporter.dataset import forking, scan
 from neptune_exporter.dataset.layout import UNFINISHED, Place, missing_parts
 from neptune_exporter.dataset.parts import Part
 from neptune_exporter.dataset.paths import safe_path
@@ -227,7 +227,7 @@ class StoredRun(ExportedRun):
 
     @cached_property
     def _fork(self) -> Fork | None:
-        return self.receipt.fork if self.receipt else scan.fork(self.parts)
+        return self.receipt.fork if self.receipt else forking.fork(self.parts)
 
     def batches(
         self,

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.dataset.columns import has_value
 from neptune_exporter.dataset.parts import Part
-from neptune_exporter.dataset.receipts import Fork
 from neptune_exporter.dataset.tally import Tally
 from neptune_exporter.dataset.times import is_python, moment
-from neptune_exporter.dataset.wanted import VALUE_COLUMNS, Wanted
-from neptune_exporter.model import FILE_TYPES, AttributeType, SysAttribute
-from neptune_exporter.schema import STEP_TYPE
+from neptune_exporter.dataset.wanted import VALUE_COLUMNS
+from neptune_exporter.model import FILE_TYPES, AttributeType
 
 _ROWS = 1 << 18
 NULL_ROWS = "rows with a step or time and no value that are left out"
@@ -67,39 +64,6 @@ def time_span(parts: Iterable[Part]) -> tuple[datetime | None, datetime | None]:
                 for batch in _read(part, group, ["timestamp"], doubtful):
                     result.add_times(batch.column("timestamp"))
     return result.first_time, result.last_time
-
-
-def fork(parts: Iterable[Part]) -> Fork | None:
-    """Where the run was forked off, as its rows tell."""
-    names = frozenset({SysAttribute.FORK_PARENT, SysAttribute.FORK_STEP})
-    wanted = Wanted(
-        ("attribute_path", "int_value", "float_value", "string_value"),
-        frozenset({AttributeType.STRING.value, AttributeType.INT.value, AttributeType.FLOAT.value}),
-        names,
-    )
-    parent, step = None, None
-    for part in parts:
-        for batch in part.batches(wanted, _ROWS):
-            for path, whole, real, text in zip(
-                *(column.to_pylist() for column in batch.columns), strict=True
-            ):
-                if path == SysAttribute.FORK_PARENT:
-                    parent = text
-                else:
-                    step = whole if whole is not None else real
-    return fork_from(parent, step)
-
-
-def fork_from(parent: str | None, step: float | int | None) -> Fork | None:
-    """The fork that two parameters tell of. A step that decimals hold is one."""
-    if not parent:
-        return None
-    if step is None:
-        return Fork(parent, None)
-    try:
-        return Fork(parent, pa.scalar(Decimal(repr(step)), STEP_TYPE).as_py())
-    except (pa.ArrowInvalid, ArithmeticError):
-        return Fork(parent, float(step))
 
 
 def _tally_group(result: Tally, part: Part, group: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -19,35 +19,30 @@ from neptune_exporter.contract import (
     failpoint,
     turn,
 )
-from neptune_exporter.dataset import cleanup, publication, scan
+from neptune_exporter.dataset import cleanup, publication
 from neptune_exporter.dataset.budget import WriteBudget
 from neptune_exporter.dataset.buffer import RowsError, RunBuffer, cut
-from neptune_exporter.dataset.encoding import OpenPart, row_groups
-from neptune_exporter.dataset.layout import Place, parse_part, temporary
+from neptune_exporter.dataset.earlier import Earlier
+from neptune_exporter.dataset.forking import FORK_PATHS, Forking
+from neptune_exporter.dataset.layout import Place, parse_part
 from neptune_exporter.dataset.listing import Listing
-from neptune_exporter.dataset.older import Kept, Update, delivered_steps, keep, what_others_left_out
+from neptune_exporter.dataset.newparts import NewParts
+from neptune_exporter.dataset.older import NOTHING, Kept, Update, keep, points_of
 from neptune_exporter.dataset.parts import Part
-from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
+from neptune_exporter.dataset.receipts import PartRecord, Receipt, handle_of
 from neptune_exporter.dataset.sorting import Batch, SortedRows
 from neptune_exporter.dataset.storage import Entry, Storage
 from neptune_exporter.dataset.tally import Tally
-from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, SysAttribute
+from neptune_exporter.model import FILE_TYPES, RunKey
 
 _OLDER_BYTES = 16 << 20
 _STREAM_BYTES = 8 << 20
 """So much of rows that come in order is written while the next ones come."""
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _ALL = AttributeRequest()
-
-
-@dataclass(frozen=True)
-class _Written:
-    """A part that lies closed beside its name."""
-
-    temporary: str
-    rows: int
-    bytes: int
-    sha256: str
+_READ_AGAIN = "export everything of the run to have what it held"
+_FOREIGN = "nobody knows whether the source has all that it held"
+_IN_ANOTHER_PART = "export all that is left of the run at once, with --force, to have what it held"
 
 
 @dataclass(frozen=True)
@@ -91,20 +86,18 @@ class RunWriter:
         self._tally = Tally()
         self._failures: list[AttributeFailure] = []
         self._update = Update(_ALL)
-        self._part: OpenPart | None = None
-        self._written: list[_Written] = []
+        self.lost: list[AttributeFailure] = []
+        """Once it is prepared: what of earlier exports turned out to be lost, and may not be read again."""
         self._streaming: Future[None] | None = None
         self._streamed_bytes = 0
-        self._streams = True
         self._failure: BaseException | None = None
         """The first that cost rows, in whichever thread: nothing is published after it."""
-        self._parent: str | None = None
-        self._fork_step: float | int | None = None
+        self._forking = Forking()
         publication.finish(data, self._place)
-        self._old_parts = listing.parts(self._place)
-        self._unfinished = listing.unfinished(self._place)
-        self._old = publication.receipt(data, self._place)
-        self._first_number = 1 + max(map(_number, self._old_parts), default=-1)
+        self._earlier = Earlier(data, self._place, listing)
+        self._keeps_files = listing.has_set_aside(self._place)
+        first_number = 1 + max(map(_number, self._earlier.parts), default=-1)
+        self._parts = NewParts(key, data, self._place, first_number)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows: any columns of `FULL_SCHEMA`, strings also dictionary-encoded, missing ones null.
@@ -119,7 +112,7 @@ class RunWriter:
             with self._lock:
                 self._check()
                 self._buffer.add(piece)
-                if self._streams and self._buffer.rising >= _STREAM_BYTES:
+                if self._parts.in_order and self._buffer.rising >= _STREAM_BYTES:
                     self._stream()
                 self._budget.holds(self, self._buffer.nbytes + self._streamed_bytes)
             self._budget.enforce()
@@ -184,9 +177,10 @@ class RunWriter:
         *,
         asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
+        replaces: bool = False,
     ) -> Receipt:
         """Make everything visible at once, with its receipt: `prepare` and publish."""
-        ready = self.prepare(run, source, selections, asked=asked, retried=retried)
+        ready = self.prepare(run, source, selections, asked=asked, retried=retried, replaces=replaces)
         publish([ready])
         return ready.receipt
 
@@ -198,6 +192,7 @@ class RunWriter:
         *,
         asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
+        replaces: bool = False,
     ) -> ReadyRun:
         """Write everything, so that only the publication is left. `discard` still throws it away.
 
@@ -207,43 +202,61 @@ class RunWriter:
             selections: What was asked for of this state of the run, now and by earlier exports.
             asked: What was to be read now. Of that only what came in is left; what was not asked for
                 or failed stays (`Update.keeps`). Old failures stay, except those that rows, failures
-                or `retried` end; they and old notes go if everything was read anew. Of another
-                run (`Receipt.is_of_another`) nothing stays.
+                or `retried` end; they and old notes go if everything was read anew.
             retried: Paths that had failed and were asked for again.
+            replaces: Nothing stays of what is there, whatever it is of.
+
+        Raises:
+            RowsError: another run is there (`Earlier.another`), and this does not replace it.
         """
         if run.key != self.key:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
-            another = self._old is not None and self._old.is_of_another(run)
-            self._old = None if another else self._old
+            if not replaces and (other := self._earlier.another(run)):
+                raise RowsError(f"{self.key} is not published: the dataset holds another run, {other}")
             self._wait()
-            self._update = Update.of(asked, self._buffer.paths, self._failures, self._old, retried)
-            older = Kept() if another else self._older()
+            joins = bool(run.partial) and asked == NOTHING
+            read_again = not joins and any(s.is_everything for s in selections)
+            read_again = read_again and all(f.attribute_path for f in self._failures)
+            old, paths = None if replaces else self._earlier.receipt, self._buffer.paths
+            self._update = Update.of(
+                asked, paths, self._failures, old, retried, joins=joins, read_again=read_again
+            )
+            older = Kept() if replaces else self._older()
             kept = older.parts
             self.flush()
-            self._close_part()
+            self._parts.close()
             self._check_rows()
             numbers = {_number(part.name) for part in kept}
-            if not self._written and 0 not in numbers:
-                self._open_part(frozenset())
-                self._close_part()
+            if not self._parts.paths and 0 not in numbers:
+                self._parts.add_empty()
+            if any(not FORK_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
+                self._forking.read(Part(self._data, self._place.path(part.name)) for part in kept)
             older.tally.merge(self._tally)
-            if any(s.is_everything for s in selections):
-                run = replace(run, notes=(*run.notes, *older.notes))
+            parts = kept + self._parts.placed(numbers)
+            receipt = self._receipt(run, source, selections, older, parts)
+            notes = [*older.left_out, *older.damaged.values()]
+            if read_again:
+                receipt = replace(receipt, notes=tuple(dict.fromkeys([*receipt.notes, *notes])))
+                told = older.damaged.values() if older.damaged and self._earlier.foreign else ()
+                self.lost = self._lost(told, _FOREIGN)
             else:  # what was lost may be what is not asked for now
-                self._failures += [
-                    AttributeFailure(self.key, "", None, text, permanent=True) for text in older.notes
-                ]
-            receipt = self._receipt(run, source, selections, older.tally, kept + self._placed(numbers))
-            receipt = replace(receipt, fork=self._fork(kept), set_aside=tuple(older.damaged))
+                self.lost = self._lost(notes, _IN_ANOTHER_PART if joins else _READ_AGAIN)
+                receipt = replace(receipt, failures=(*receipt.failures, *self.lost))
             stored = cleanup.sync_files(self._files, self._place)
-            new, old = tuple(part.temporary for part in self._written), tuple(self._old_parts)
-            ready = publication.Publication(self._place, receipt, receipt.to_bytes(), new, old)
+            new, there = self._parts.paths, tuple(self._earlier.parts)
+            ready = publication.Publication(self._place, receipt, receipt.to_bytes(), new, there)
             return ReadyRun(self, ready, stored)
+
+    def _lost(self, notes: Iterable[str], hint: str) -> list[AttributeFailure]:
+        return [
+            AttributeFailure(self.key, "", None, f"{note}; {hint}", attempts=0, permanent=True)
+            for note in notes
+        ]
 
     def _check_rows(self) -> None:
         """Whatever it was that lost rows on the way, what is left is not the run."""
-        written = sum(part.rows for part in self._written)
+        written = self._parts.rows
         if not self._buffer.rows == self._tally.rows == written:
             raise RowsError(
                 f"{self.key} is not published: of {self._buffer.rows} rows {written} were written "
@@ -251,7 +264,8 @@ class RunWriter:
             )
 
     def _published(self, ready: ReadyRun) -> None:
-        cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
+        if not (self._keeps_files or ready.receipt.set_aside):  # which rows of damaged parts may name
+            cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
         self._closed(self.key)
 
     def abandon(self) -> None:
@@ -267,12 +281,7 @@ class RunWriter:
                 self._streaming = None
             self._budget.holds(self, 0)
             self._buffer = RunBuffer(self.key)
-            if self._part is not None:
-                self._part.discard()
-                self._part = None
-            for part in self._written:
-                self._data.delete(part.temporary)
-            self._written = []
+            self._parts.discard()
             self._closed(self.key)
 
     def _count(self, rows: SortedRows) -> None:
@@ -281,49 +290,27 @@ class RunWriter:
             if kind in _FILE_TYPES:
                 sizes = rows.columns.get("file_size")
                 self._tally.add_files(end - start, None if sizes is None else sizes.slice(start, end - start))
-            if path == SysAttribute.FORK_PARENT and kind == AttributeType.STRING.value:
-                self._parent = rows.columns["string_value"][start].as_py()
-            elif path == SysAttribute.FORK_STEP and kind in ("int", "float"):
-                self._fork_step = rows.columns[f"{kind}_value"][start].as_py()
+            self._forking.meet(rows, path, kind, start)
         self._tally.add_steps(rows.columns)
         if "timestamp" in rows.columns:
             self._tally.add_times(rows.columns["timestamp"])
 
     def _append(self, rows: SortedRows) -> None:
         with self._noted():
-            if self._part is not None and not self._part.accepts(rows):
-                self._close_part()
-                self._streams = False  # what was written came again: larger pieces make fewer parts
-            for start, stop, keys in row_groups(rows):
-                part = self._part or self._open_part(rows.extras)
-                part.write(rows, start, stop, keys)
-                if part.full:
-                    self._close_part()
+            self._parts.append(rows)
         failpoint("dataset.rows-written")
-
-    def _open_part(self, extras: frozenset[str]) -> OpenPart:
-        name = self._place.part_name(self._first_number + len(self._written))
-        output = self._data.create(temporary(self._place.path(name)))
-        self._part = OpenPart(output, self.key, extras)
-        return self._part
-
-    def _close_part(self) -> None:
-        part = self._part
-        if part is not None:
-            part.close()
-            self._part = None
-            output = part.output
-            self._written.append(_Written(output.path, part.rows, output.size, output.sha256))
-            failpoint("dataset.part-written")
 
     def _older(self) -> Kept:
         """What stays of the parts that are there already; rows that stay but must move come in again."""
-        if self._old and self._update.replaces_all and not self._update.failed:
+        if self._earlier.receipt and self._update.replaces_all and not self._update.failed:
             return Kept()  # spares reading what goes
         if self._update.partly:
             self.flush()
-            self._close_part()
-        steps = delivered_steps((Part(self._data, p.temporary) for p in self._written), self._update.partly)
+            self._parts.close()
+        new = self._parts.closed
+
+        def came(paths: frozenset[str]) -> dict[str, pa.Array]:
+            return points_of(new, paths, timed=self._update.joins)
 
         def write(batch: pa.RecordBatch) -> None:
             for piece in cut(batch):
@@ -331,32 +318,17 @@ class RunWriter:
             if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget: it may wait for other writers
                 self.flush()
 
-        kept = keep(self._data, self._place, self._old_parts, self._old, self._update, steps, write)
-        if self._old is None:
-            kept.notes += what_others_left_out(self._place, self._old_parts, self._unfinished)
-        return kept
-
-    def _placed(self, taken: set[int]) -> list[PartRecord]:
-        """The new parts beside their final names, which are the lowest that are free."""
-        numbers = iter(n for n in range(len(taken) + len(self._written)) if n not in taken)
-        records = []
-        for index, (part, number) in enumerate(zip(self._written, numbers, strict=False)):
-            name = self._place.part_name(number)
-            beside = temporary(self._place.path(name))
-            if beside != part.temporary:
-                self._data.move(part.temporary, beside)
-                self._written[index] = replace(part, temporary=beside)
-            records.append(PartRecord(name, part.rows, part.bytes, part.sha256))
-        return records
+        return keep(self._earlier, self._update, came, write)
 
     def _receipt(
         self,
         run: SourceRun,
         source: str,
         selections: Sequence[AttributeSelection],
-        tally: Tally,
+        older: Kept,
         parts: list[PartRecord],
     ) -> Receipt:
+        tally = older.tally
         return Receipt(
             key=self.key,
             source=source,
@@ -373,16 +345,13 @@ class RunWriter:
             files=tally.files,
             file_bytes=tally.file_bytes,
             failures=(*self._update.still_failed, *self._failures),
+            fork=self._forking.fork,
+            set_aside=tuple(older.damaged),
             identity=run.identity,
             partial=run.partial,
+            handle=handle_of(run),
+            foreign=older.any_rows and self._earlier.foreign,
         )
-
-    def _fork(self, kept: list[PartRecord]) -> Fork | None:
-        if self._parent is None and self._update.keeps(SysAttribute.FORK_PARENT, AttributeType.STRING):
-            if self._old:
-                return self._old.fork
-            return scan.fork(Part(self._data, self._place.path(part.name)) for part in kept)
-        return scan.fork_from(self._parent, self._fork_step)
 
 
 def publish(ready: Sequence[ReadyRun]) -> None:

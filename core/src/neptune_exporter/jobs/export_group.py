@@ -247,6 +247,7 @@ class _Group:
             plan.selections,
             asked=plan.asked,
             retried=plan.retried,
+            replaces=plan.replaces,
         )
         # What fails from here on is left for the next export to finish, not thrown away.
         del self._plans[done.run], self._reading[done.run]
@@ -269,7 +270,7 @@ class _Group:
         self.result.rows += reading.rows
         self.result.files += reading.files
         self.result.file_bytes += reading.file_bytes
-        self.result.failures.extend(reading.failures)
+        self.result.failures.extend([*reading.failures, *reading.writer.lost])
         if self._progress is not None:
             self._progress.advance(runs=1)
 

@@ -12,11 +12,8 @@ from neptune_exporter.contract import (
     RunRequest,
     SourceRun,
 )
-from neptune_exporter.dataset import Dataset, Receipt
+from neptune_exporter.dataset import NOTHING, Dataset, Earlier, Receipt
 from neptune_exporter.model import AttributeType, RunKey
-
-NOTHING = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
-"""What comes in is added to what is there."""
 
 
 class Action(str, Enum):
@@ -56,6 +53,8 @@ class RunPlan:
     """What is wanted, failed for good and is not asked for again."""
     adds: bool = False
     """Nothing of what is there goes, but for attributes of which rows come in."""
+    replaces: bool = False
+    """Nothing of what is there stays."""
     refusal: AttributeFailure | None = None
     """Why nothing is read of the run."""
 
@@ -76,26 +75,49 @@ def plan_run(
     changed is read anew. Rows that this export does not ask for are never thrown away
     (`RunWriter.prepare`). Another run does not take the place of the one that is there,
     unless by force: that one may be gone from the source. Nor do what one source and what
-    another has of a run, if either may be only a part of it.
+    another has of a run, if either may be only a part of it; two parts that one source has
+    are joined. Of rows of which no receipt told where they came from, none goes but by force.
 
     Args:
         source: Name and version of what does the reading.
     """
-    receipt = dataset.receipt(run.key)
-    if why := None if force else _in_the_way(dataset, receipt, run, source):
-        return _refused(run, wanted, why)
-    if receipt is None:
-        return _without_receipt(dataset, run, wanted)
-    failures, earlier = receipt.failures, receipt.selections
-    ended = frozenset(f.attribute_path for f in failures if _ends(f, wanted, earlier))
-    if force or not _is_same_state(receipt, run):
-        reason = "asked for anew" if force else _change(receipt, run)
-        return _plan(run, wanted, Action.CHANGED, reason, ended)
+    earlier = dataset.earlier(run.key)
+    if not earlier.exists:
+        return _plan(run, wanted, Action.NEW, "not in the dataset")
+    if why := _in_the_way(earlier, run, source):
+        if not force:
+            return _refused(run, wanted, why)
+        plan = _plan(run, wanted, Action.CHANGED, "takes the place of what is there, by force")
+        return replace(plan, replaces=True)
+    plan = (
+        _anew(earlier.receipt, run, wanted, "asked for anew")
+        if force
+        else _against(dataset, earlier, run, wanted)
+    )
+    # Where two parts are joined, nobody knows whether what was lost was in this one.
+    read_again = wanted.is_everything and (force or not run.partial)
+    failures = earlier.receipt.failures if earlier.receipt and not read_again else ()
+    missing = (*(f for f in failures if f.lost), *plan.missing)
+    reads = plan.planned.action is not Action.UP_TO_DATE
+    return replace(plan, missing=missing, adds=reads and not force and (run.partial or earlier.foreign))
+
+
+def _against(dataset: Dataset, earlier: Earlier, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
+    """What is to be done for a run of which there is something, and nothing in the way."""
+    receipt, trouble = earlier.receipt, earlier.trouble
+    if receipt is None or trouble is not None:
+        return _anew(receipt, run, wanted, trouble or "")
+    if not receipt.is_of_state(run):
+        return _anew(receipt, run, wanted, _change(receipt, run))
+    failures = _unread(receipt)
+    # Also if nothing is left to be read: what was lost has been read again since, in pieces.
+    ends_loss = wanted.is_everything and len(failures) < len(receipt.failures)
+    ended = _ended(receipt, run, wanted)
     if any(not f.attribute_path and not f.permanent for f in failures):
-        return _plan(run, wanted, Action.RETRY, "it failed as a whole", ended)
+        return _anew(receipt, run, wanted, "it failed as a whole", Action.RETRY)
     asked = [f for f in failures if f.attribute_path in ended or _asks_for(wanted, f)]
     retry = frozenset(f.attribute_path for f in asked if not f.permanent)
-    request = AttributeRequest(wanted, earlier, retry)
+    request = AttributeRequest(wanted, receipt.selections, retry)
     # What failed in an earlier state of the run and was not asked for since, for good or not.
     anew = {f.attribute_path for f in asked if f.attribute_type and request.includes(*_named(f))}
     missing = tuple(
@@ -103,13 +125,13 @@ def plan_run(
         for f in failures
         if f.permanent and f.attribute_path not in retry | anew and (f in asked or not f.attribute_path)
     )
-    if not retry and (wanted in earlier or not (request.classes or request.others)):
+    if not retry and (wanted in receipt.selections or not (request.classes or request.others or ends_loss)):
         planned = PlannedRun(run.key, Action.UP_TO_DATE, "unchanged since its export")
         return RunPlan(planned, RunRequest(run, request), missing=missing)
     if (stored := dataset.run(run.key)) is not None and stored.changed_parts():
         # Adding to it sets damaged parts aside: what was in them must not count as covered.
-        return _plan(run, wanted, Action.CHANGED, "damaged on disk", ended)
-    selections = (*earlier, *(() if wanted in earlier else (wanted,)))
+        return _anew(receipt, run, wanted, "damaged on disk")
+    selections = (*receipt.selections, *(() if wanted in receipt.selections else (wanted,)))
     action, reason = (
         (Action.RETRY, f"{len(retry)} attributes failed before")
         if retry
@@ -119,25 +141,18 @@ def plan_run(
     return RunPlan(planned, RunRequest(run, request), selections, (retry & ended) | anew, missing)
 
 
-def _without_receipt(dataset: Dataset, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
-    """New, or exported by another tool: from where, nobody knows, so all that it has and that does not
-    come in anew is kept."""
-    if not dataset.holds(run.key):
-        return _plan(run, wanted, Action.NEW, "not in the dataset")
-    plan = _plan(run, wanted, Action.CHANGED, "exported by another tool, without a receipt")
-    return replace(plan, adds=True)
-
-
-def _in_the_way(dataset: Dataset, receipt: Receipt | None, run: SourceRun, source: str) -> str | None:
+def _in_the_way(earlier: Earlier, run: SourceRun, source: str) -> str | None:
     """What the dataset holds that this run must not take the place of."""
-    if receipt is None:
-        other = "another tool" if run.partial and dataset.holds(run.key) else None
-    elif receipt.is_of_another(run):
-        return f"the dataset holds another run with this id, {receipt.identity}: not {run.identity}"
-    else:
+    if other := earlier.another(run):
+        return f"the dataset holds another run with this id, {other}: not {run.identity}"
+    if receipt := earlier.receipt:
         is_other = receipt.source.rpartition(" ")[0] != source.rpartition(" ")[0]
-        other = receipt.source if is_other and (run.partial or receipt.partial) else None
-    return other and f"the dataset holds what {other} exported of it, and one of both may be a part only"
+        in_parts = is_other and (run.partial or receipt.partial is not False)
+    else:
+        in_parts = run.partial
+    return (
+        f"the dataset holds what {earlier.by} exported of it, and one of both may be a part only" * in_parts
+    )
 
 
 def _refused(run: SourceRun, wanted: AttributeSelection, reason: str) -> RunPlan:
@@ -149,16 +164,34 @@ def _refused(run: SourceRun, wanted: AttributeSelection, reason: str) -> RunPlan
     return RunPlan(planned, RunRequest(run, AttributeRequest(wanted)), refusal=failure)
 
 
-def _plan(
-    run: SourceRun,
-    wanted: AttributeSelection,
-    action: Action,
-    reason: str,
-    retried: frozenset[str] = frozenset(),
-) -> RunPlan:
+def _plan(run: SourceRun, wanted: AttributeSelection, action: Action, reason: str) -> RunPlan:
     """Read everything wanted, as if nothing had been read before."""
     request = RunRequest(run, AttributeRequest(wanted))
-    return RunPlan(PlannedRun(run.key, action, reason), request, (wanted,), retried)
+    return RunPlan(PlannedRun(run.key, action, reason), request, (wanted,))
+
+
+def _anew(
+    receipt: Receipt | None,
+    run: SourceRun,
+    wanted: AttributeSelection,
+    reason: str,
+    action: Action = Action.CHANGED,
+) -> RunPlan:
+    """Read everything wanted again, with what of it had failed."""
+    plan = _plan(run, wanted, action, reason)
+    return plan if receipt is None else replace(plan, retried=_ended(receipt, run, wanted))
+
+
+def _unread(receipt: Receipt) -> tuple[AttributeFailure, ...]:
+    """What could not be read from the source."""
+    return tuple(f for f in receipt.failures if not f.lost)
+
+
+def _ended(receipt: Receipt, run: SourceRun, wanted: AttributeSelection) -> frozenset[str]:
+    """Paths of failures to which reading what is wanted puts an end, or meets them again."""
+    if run.partial and not receipt.is_of_state(run):
+        return frozenset()  # they may be of another part
+    return frozenset(f.attribute_path for f in _unread(receipt) if _ends(f, wanted, receipt.selections))
 
 
 def _named(failure: AttributeFailure) -> tuple[str, AttributeType | None]:
@@ -185,13 +218,11 @@ def _ends(
     return wanted.includes_path(path) and _has_classes_of(wanted, earlier)
 
 
-def _is_same_state(receipt: Receipt, run: SourceRun) -> bool:
-    return run.modified_at is not None and receipt.modified_at == run.modified_at
-
-
 def _change(receipt: Receipt, run: SourceRun) -> str:
     if run.modified_at is None or receipt.modified_at is None:
         return "the source cannot tell whether it changed"
+    if run.modified_at == receipt.modified_at:
+        return "not read from there before"
     return f"changed at {run.modified_at.isoformat(timespec='seconds')}"
 
 

@@ -107,7 +107,7 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
     if passed_over:
         raise SourceError(
             f"project {project_id}: not exported, as of runs with one id only one is, the active before an "
-            f"archived one, then the last modified: {', '.join(passed_over)}. For another one, name it "
+            f"archived one, then the lowest sys/id: {', '.join(passed_over)}. For another one, name it "
             "(--runs-query '`sys/id`:string = \"...\"') and give it folders of its own (-d, -f)"
         )
 
@@ -184,9 +184,10 @@ def _by_id(listed: Iterable[_Listed]) -> dict[str, list[_Listed]]:
     return found
 
 
-def _precedence(run: _Listed) -> tuple[bool, timedelta, int, str]:
-    """Of runs with one id the lowest is exported: active, last modified, lowest `sys/id`."""
-    return run.archived, EPOCH - (run.modified_at or EPOCH), len(run.sys_id), run.sys_id
+def _precedence(run: _Listed) -> tuple[bool, int, str]:
+    """Of runs with one id the lowest is exported: active, lowest `sys/id`. Not by what changes when one of
+    them is written to: then the dataset would hold another one than is listed."""
+    return run.archived, len(run.sys_id), run.sys_id
 
 
 def _entries(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Iterator[Any]:

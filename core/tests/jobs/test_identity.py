@@ -1,0 +1,242 @@
+"""Whose rows the dataset holds, told also where a part is damaged or no receipt says it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.contract import AttributeSelection
+from neptune_exporter.dataset import Dataset, Receipt
+from neptune_exporter.jobs.planning import Action
+from neptune_exporter.model import AttributeClass, AttributeType, RunKey, SysAttribute
+from neptune_exporter.schema import parameter_batch
+from neptune_exporter.testing import old_layout
+from neptune_exporter.testing.memory_source import MemorySource
+from neptune_exporter.testing.runs import FIRST_TIME, SampleAttribute, SampleRun, float_series, parameter
+
+from .test_another_run import Identified, Partly, export, paths
+
+KEY = RunKey("acme/vision", "a")
+PARAMETERS = AttributeSelection(classes=frozenset({AttributeClass.PARAMETERS}))
+METRICS = AttributeSelection(classes=frozenset({AttributeClass.METRICS}))
+
+
+def run(number: int, *more: SampleAttribute) -> SampleRun:
+    """One of several runs with the same id."""
+    attributes = (
+        parameter(SysAttribute.ID, f"RUN-{number}"),
+        parameter(f"n{number}", number),
+        float_series("loss", [(0, number)]),
+    )
+    return SampleRun(KEY, (*attributes, *more), modified_at=FIRST_TIME + timedelta(days=number))
+
+
+def source(number: int, *more: SampleAttribute) -> Identified:
+    return Identified(run(number, *more), f"RUN-{number}")
+
+
+def dataset(folder: Path) -> Dataset:
+    return Dataset(folder / "data", folder / "files")
+
+
+def parts(folder: Path) -> list[Path]:
+    return sorted((folder / "data").rglob("*.parquet"))
+
+
+def by_an_older_version(folder: Path) -> None:
+    """Let the receipt be one of the version that knew nothing of identities and partial runs."""
+    (path,) = (folder / "data").rglob("*.receipt.json")
+    value = json.loads(path.read_text())
+    for name in ("identity", "partial", "foreign", "sha256"):
+        del value[name]
+    value["sha256"] = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(value))
+    assert Receipt.from_bytes(path.read_bytes(), "it").identity == ""
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize("harm", [cut, Path.unlink])
+@pytest.mark.parametrize("wanted", [AttributeSelection(), PARAMETERS, METRICS])
+def test_a_damaged_part_does_not_let_another_run_in(
+    tmp_path: Path, wanted: AttributeSelection, harm: Callable[[Path], None]
+) -> None:
+    for some in (PARAMETERS, AttributeSelection()):
+        assert export(source(1), tmp_path, attributes=some).complete
+    harm(parts(tmp_path)[1])
+    before = {path: path.read_bytes() for path in parts(tmp_path)}
+    (failure,) = export(source(2), tmp_path, attributes=wanted).failures
+    assert "RUN-1: not RUN-2" in failure.message
+    assert {path: path.read_bytes() for path in parts(tmp_path)} == before
+
+
+@pytest.mark.parametrize("harm", [cut, Path.unlink])
+def test_a_damaged_part_does_not_let_in_what_another_source_has(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    assert export(Partly([run(1)]), tmp_path).complete
+    harm(parts(tmp_path)[0])
+    (failure,) = export(MemorySource([run(1)]), tmp_path).failures
+    assert "leftovers 1 exported" in failure.message
+
+
+@pytest.mark.parametrize("wanted", [AttributeSelection(), METRICS], ids=["all", "metrics"])
+def test_where_the_receipt_does_not_tell_the_rows_do(tmp_path: Path, wanted: AttributeSelection) -> None:
+    assert export(source(1), tmp_path).complete
+    by_an_older_version(tmp_path)
+    (failure,) = export(source(7), tmp_path, attributes=wanted).failures
+    assert "RUN-1: not RUN-7" in failure.message
+    assert paths(tmp_path) == {SysAttribute.ID, "n1", "loss"}
+    changed = source(1, parameter("new", 1))
+    changed.touch(KEY, FIRST_TIME + timedelta(days=9))
+    assert export(changed, tmp_path, attributes=wanted).complete
+    receipt = dataset(tmp_path).receipt(KEY)
+    assert receipt is not None and receipt.identity == "RUN-1"
+
+
+def test_where_the_rows_that_would_tell_are_damaged_nothing_is_replaced(tmp_path: Path) -> None:
+    assert export(source(1), tmp_path).complete
+    by_an_older_version(tmp_path)
+    cut(parts(tmp_path)[0])
+    (failure,) = export(source(1), tmp_path).failures
+    assert "cannot be told" in failure.message and "damaged" in failure.message
+    assert export(source(1), tmp_path, force=True).complete
+    assert export(source(1), tmp_path).projects[0].up_to_date == 1
+
+
+@pytest.mark.parametrize("wanted", [AttributeSelection(), METRICS], ids=["all", "metrics"])
+def test_rows_of_another_tool_tell_of_which_run_they_are(tmp_path: Path, wanted: AttributeSelection) -> None:
+    theirs = [("old", AttributeType.INT, 1), (SysAttribute.ID, AttributeType.STRING, "RUN-1")]
+    old_layout.write_run(tmp_path / "data", KEY, [parameter_batch(theirs)])
+    (failure,) = export(source(2), tmp_path, attributes=wanted).failures
+    assert "RUN-1: not RUN-2" in failure.message
+    assert paths(tmp_path) == {"old", SysAttribute.ID}
+    assert export(source(1), tmp_path, attributes=wanted).complete
+    assert "old" in paths(tmp_path)
+    assert export(source(2), tmp_path, force=True).complete
+    assert paths(tmp_path) == {SysAttribute.ID, "n2", "loss"}
+
+
+def test_what_an_older_version_read_may_be_a_part_unless_the_same_source_has_it(tmp_path: Path) -> None:
+    assert export(Partly([run(1)]), tmp_path).complete
+    by_an_older_version(tmp_path)
+    (failure,) = export(MemorySource([run(1)]), tmp_path).failures
+    assert "leftovers 1 exported" in failure.message
+    assert export(Partly([SampleRun(KEY, (parameter("second", 1),))]), tmp_path).complete
+    assert {"n1", "second"} <= paths(tmp_path)
+
+
+def theirs(folder: Path) -> None:
+    """What another tool exported: an attribute that the source has not, and one that it has."""
+    rows = [("old", AttributeType.INT, 1), ("n1", AttributeType.INT, 9)]
+    old_layout.write_run(folder / "data", KEY, [parameter_batch(rows)])
+
+
+@pytest.mark.parametrize("exports", [(METRICS, AttributeSelection()), (AttributeSelection(),) * 2])
+def test_rows_of_another_tool_stay_until_force_replaces_them(
+    tmp_path: Path, exports: tuple[AttributeSelection, ...]
+) -> None:
+    theirs(tmp_path)
+    memory = source(1)
+    for wanted in exports:
+        assert export(memory, tmp_path, attributes=wanted).complete
+        assert "old" in paths(tmp_path)
+    for days in (8, 9):
+        memory.touch(KEY, FIRST_TIME + timedelta(days=days))
+        assert export(memory, tmp_path).complete
+        assert "old" in paths(tmp_path)
+    assert export(memory, tmp_path, force=True).complete
+    assert paths(tmp_path) == {SysAttribute.ID, "n1", "loss"}
+    receipt = dataset(tmp_path).receipt(KEY)
+    assert receipt is not None and receipt.foreign is False
+
+
+def test_rows_of_another_tool_stay_that_an_older_version_had_kept(tmp_path: Path) -> None:
+    theirs(tmp_path)
+    assert export(source(1), tmp_path, attributes=METRICS).complete
+    by_an_older_version(tmp_path)
+    assert export(source(1), tmp_path).complete
+    assert "old" in paths(tmp_path)
+
+
+def test_a_damaged_part_of_another_tool_is_told_whatever_was_read(tmp_path: Path) -> None:
+    theirs(tmp_path)
+    cut(parts(tmp_path)[0])
+    memory = MemorySource([run(1)])
+    (failure,) = export(memory, tmp_path).failures
+    assert "is now" in failure.message and "nobody knows" in failure.message
+    assert export(memory, tmp_path).complete
+    (note,) = next(dataset(tmp_path).runs()).notes
+    assert "is now" in note
+
+
+def test_a_part_replaces_what_another_tool_exported_by_force(tmp_path: Path) -> None:
+    theirs(tmp_path)
+    part = Partly([run(1)])
+    assert not export(part, tmp_path).complete
+    assert export(part, tmp_path, force=True).complete
+    assert paths(tmp_path) == {SysAttribute.ID, "n1", "loss"}
+
+
+def test_an_export_whose_receipt_is_damaged_is_not_taken_for_another_tools(tmp_path: Path) -> None:
+    assert export(source(1, parameter("gone", 1)), tmp_path).complete
+    (receipt,) = (tmp_path / "data").rglob("*.receipt.json")
+    cut(receipt)
+    (planned,) = export(source(1), tmp_path, dry_run=True).planned
+    assert (planned.action, planned.reason) == (Action.CHANGED, "its receipt cannot be read")
+    assert not export(source(2), tmp_path).complete, "the rows tell of which run they are"
+    assert export(source(1), tmp_path).complete
+    assert "gone" in paths(tmp_path), "nobody knows where it came from"
+    assert export(source(1), tmp_path, force=True).complete
+    assert "gone" not in paths(tmp_path)
+
+
+def test_what_was_lost_is_told_though_the_run_then_fails_as_a_whole(tmp_path: Path) -> None:
+    memory = source(1)
+    for wanted in (PARAMETERS, AttributeSelection()):
+        assert export(memory, tmp_path, attributes=wanted).complete
+    parts(tmp_path)[1].unlink()
+    memory.fail_attribute(KEY, "", times=1)
+    assert [f.lost for f in export(memory, tmp_path).failures] == [False, True]
+    assert export(memory, tmp_path).complete
+    assert paths(tmp_path) == {SysAttribute.ID, "n1", "loss"}
+
+
+@pytest.mark.parametrize("harm", [cut, Path.unlink])
+def test_what_was_lost_is_told_until_it_is_read_again(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    memory = source(1)
+    for wanted in (PARAMETERS, AttributeSelection()):
+        assert export(memory, tmp_path, attributes=wanted).complete
+    harm(parts(tmp_path)[1])
+    memory.touch(KEY, FIRST_TIME + timedelta(days=8))
+    (failure,) = export(memory, tmp_path, attributes=PARAMETERS).failures
+    assert failure.lost and "_part_1.parquet of an earlier export was" in failure.message
+    assert [f.lost for f in export(memory, tmp_path, attributes=PARAMETERS).missing] == [True]
+    memory.touch(KEY, FIRST_TIME + timedelta(days=9))
+    assert [f.lost for f in export(memory, tmp_path, attributes=PARAMETERS).missing] == [True]
+    assert export(memory, tmp_path).complete
+    receipt = dataset(tmp_path).receipt(KEY)
+    assert receipt is not None and receipt.failures == ()
+    assert export(memory, tmp_path).projects[0].up_to_date == 1
+    assert paths(tmp_path) == {SysAttribute.ID, "n1", "loss"}
+
+
+def test_what_was_lost_is_read_again_in_pieces(tmp_path: Path) -> None:
+    rest = replace(AttributeSelection(), classes=AttributeSelection().classes - PARAMETERS.classes)
+    memory = source(1)
+    for wanted in (PARAMETERS, AttributeSelection()):
+        assert export(memory, tmp_path, attributes=wanted).complete
+    parts(tmp_path)[1].unlink()
+    assert not export(memory, tmp_path, attributes=PARAMETERS).complete
+    assert not export(memory, tmp_path, attributes=rest).complete
+    memory.reads.clear()
+    assert export(memory, tmp_path).complete and memory.reads == []
+    assert export(memory, tmp_path).projects[0].up_to_date == 1
