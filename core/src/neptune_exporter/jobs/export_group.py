@@ -167,17 +167,21 @@ class _Group:
         return tuple(self._plans.values())
 
     def read(self, source: Source) -> None:
+        self._check_going_on()
         version = source.version
         files = self._dataset.files()
         for event in source.read([plan.request for plan in self._plans.values()], files):
-            if self._stop is not None and self._stop.is_set():
-                raise _Stopped
+            self._check_going_on()
             if event.run not in self._lost:
                 with self._costing_only(event.run):
                     self._take(event, version)
         for key in list(self._plans):
             with self._costing_only(key):
                 self._publish(RunDone(key), version)
+
+    def _check_going_on(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise _Stopped
 
     def _take(self, event: ReadEvent, version: str) -> None:
         if isinstance(event, RunRows):
