@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from neptune_exporter.contract import (
+    AttributeFailure,
     FileWriter,
     ReadEvent,
     RunDone,
@@ -18,6 +19,7 @@ from neptune_exporter.contract import (
     RunRows,
     RunSelection,
     SourceRun,
+    UnreadError,
 )
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
@@ -103,6 +105,27 @@ def test_while_it_is_published(tmp_path: Path) -> None:
 
     message = "internal error: TypeError: Object of type bytes is not JSON serializable"
     assert_only_bad_is_missing(Nameless(RUNS), tmp_path, message)
+
+
+def test_a_source_tells_of_each_run_why_it_is_unread(tmp_path: Path) -> None:
+    class Telling(MemorySource):
+        groups_read = 0
+
+        def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+            self.groups_read += 1
+            bad = [request for request in group if request.run.key in KEYS[:2]]
+            yield from super().read([request for request in group if request not in bad], files)
+            if bad:
+                raise UnreadError(
+                    [AttributeFailure(r.run.key, "", None, f"no {r.run.key.run_id}", 3) for r in bad]
+                )
+
+    source = Telling(RUNS, group_size=3)
+    result = export(source, tmp_path)
+    told = [(f.run, f.attribute_path, f.message, f.attempts) for f in result.failures]
+    assert told == [(KEYS[0], "", "no RUN-0", 3), (KEYS[1], "", "no RUN-1", 3)]
+    assert (result.projects[0].exported, result.projects[0].failed_runs) == (5, 2)
+    assert source.groups_read == 3  # and nothing again
 
 
 def test_a_module_that_is_not_there_ends_the_export(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from neptune_exporter.contract.errors import (
     NeptuneExporterError,
     SinkError,
     SourceError,
+    UnreadError,
     UnsafePathError,
     UsageError,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "TextLine",
     "TransientError",
     "TypeCount",
+    "UnreadError",
     "UnsafePathError",
     "UsageError",
     "Verdict",

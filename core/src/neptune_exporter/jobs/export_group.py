@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -23,6 +23,7 @@ from neptune_exporter.contract import (
     SourceError,
     SourceSpec,
     TransientError,
+    UnreadError,
     failpoint,
 )
 from neptune_exporter.dataset import Dataset, RowsError, RunWriter
@@ -117,6 +118,9 @@ def run_unit(
         group.read(_source_of(unit))
     except _Stopped:
         pass
+    except UnreadError as error:
+        group.lose(error.failures)
+        alone = group.unread
     except SourceError as error:
         if len(group.unread) > 1 and not isinstance(error, AwayError):
             alone = group.unread
@@ -276,6 +280,12 @@ class _Group:
         self.result.failures.extend(reading.failures)
         if self._progress is not None:
             self._progress.advance(runs=1)
+
+    def lose(self, failures: Iterable[AttributeFailure]) -> None:
+        """These runs cannot be read."""
+        for failure in failures:
+            if failure.run in self._plans:
+                self._lose(failure.run, failure.message, failure.attempts)
 
     def give_up(self, message: str, attempts: int = 1) -> None:
         """The rest of the group cannot be read."""
