@@ -27,6 +27,7 @@ class AttributeFailure:
     message: str
     """One line, for a person; without credentials."""
     attempts: int = 1
+    """0: not tried, as much of its kind had failed in a row."""
     permanent: bool = False
     """No later export can succeed (a file that is gone from this machine, say): not asked for again."""
     time: datetime | None = field(default_factory=_now, compare=False)

@@ -51,6 +51,7 @@ class Neptune2Source(Source):
         return listing.projects(self._api)
 
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        self._api.streaks.renew()
         return listing.runs(self._api, project_id, selection)
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
