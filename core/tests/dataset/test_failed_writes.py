@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import random
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,19 @@ def test_a_file_that_lacks_bytes_cannot_be_closed_well(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="No space left"):
         output.close()
     output.discard()
+
+
+def test_what_is_thrown_away_in_the_middle_of_a_part_says_nothing(
+    dataset: Dataset, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Arrow writes what its buffer still holds when that is destroyed, and tells on stderr if it cannot."""
+    dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(1))
+    numbers = random.Random(0)
+    writer = dataset.writer(KEY)
+    writer.write(series("a", [numbers.random() for _ in range(200_000)]))
+    writer.write(series("b", [1.0]))
+    writer.discard()
+    del writer
+    gc.collect()
+    assert capfd.readouterr().err == ""
+    assert not any(path.is_file() for path in dataset.data_path.rglob("*.parquet*"))

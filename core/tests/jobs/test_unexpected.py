@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from neptune_exporter.contract import (
+    AttributeFailure,
     FileWriter,
     ReadEvent,
     RunDone,
@@ -18,11 +19,12 @@ from neptune_exporter.contract import (
     RunRows,
     RunSelection,
     SourceRun,
+    UnreadError,
 )
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.progress import NoProgress
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.redaction import remember
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
@@ -105,6 +107,27 @@ def test_while_it_is_published(tmp_path: Path) -> None:
     assert_only_bad_is_missing(Nameless(RUNS), tmp_path, message)
 
 
+def test_a_source_tells_of_each_run_why_it_is_unread(tmp_path: Path) -> None:
+    class Telling(MemorySource):
+        groups_read = 0
+
+        def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+            self.groups_read += 1
+            bad = [request for request in group if request.run.key in KEYS[:2]]
+            yield from super().read([request for request in group if request not in bad], files)
+            if bad:
+                raise UnreadError(
+                    [AttributeFailure(r.run.key, "", None, f"no {r.run.key.run_id}", 3) for r in bad]
+                )
+
+    source = Telling(RUNS, group_size=3)
+    result = export(source, tmp_path)
+    told = [(f.run, f.attribute_path, f.message, f.attempts) for f in result.failures]
+    assert told == [(KEYS[0], "", "no RUN-0", 3), (KEYS[1], "", "no RUN-1", 3)]
+    assert (result.projects[0].exported, result.projects[0].failed_runs) == (5, 2)
+    assert source.groups_read == 3  # and nothing again
+
+
 def test_a_module_that_is_not_there_ends_the_export(tmp_path: Path) -> None:
     class Missing(MemorySource):
         def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
@@ -142,3 +165,22 @@ def test_a_project_that_cannot_be_listed_costs_that_project(tmp_path: Path, dry_
     ]
     wanted = ["acme/first:RUN-0", "acme/first:RUN-1", "acme/last:RUN-0", "acme/last:RUN-1", "acme/odd:RUN-0"]
     assert sorted(exported) == wanted
+
+
+def test_what_was_not_tried_is_asked_for_by_the_next_export(tmp_path: Path) -> None:
+    class GivesUp(MemorySource):
+        given_up = True
+
+        def _read_run(self, request: RunRequest, files: FileWriter) -> Iterator[ReadEvent]:
+            for event in super()._read_run(request, files):
+                if self.given_up and isinstance(event, RunRows):
+                    yield AttributeFailure(event.run, "lr", AttributeType.FLOAT, "not tried", attempts=0)
+                else:
+                    yield event
+
+    source = GivesUp(RUNS[:1])
+    assert not export(source, tmp_path).complete
+    source.given_up = False
+    assert export(source, tmp_path).complete
+    (run,) = Dataset(tmp_path / "data", tmp_path / "files").runs()
+    assert "lr" in run.parameters()

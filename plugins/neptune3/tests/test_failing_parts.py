@@ -14,6 +14,7 @@ from neptune_exporter_neptune3.testing import (
     FLOATS_PATH,
     SERIES_PATH,
     SIGN_PATH,
+    STORAGE_PATH,
     VALUES_PATH,
     FakeFile,
     FakeProject,
@@ -113,3 +114,60 @@ def test_a_server_that_is_away_is_not_asked_for_each_thing(exporting: Callable[.
     result = export(settings=IMPATIENT)
     assert failed(result) == {(run_id, "") for run_id in RUNS} and exported(export) == []
     assert len(export.server.requests) < 30
+
+
+def asked(export: Exporting, path: str) -> int:
+    return sum(request.path == path for request in export.server.requests)
+
+
+def many(count: int) -> FakeProject:
+    return FakeProject(
+        PROJECT,
+        [FakeRun(f"r{n}", {"m": FloatSeries([0, 1], [1, 2])}, sys_id=f"RUN-{n + 1}") for n in range(count)],
+    )
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_attributes_that_fail_for_every_run_are_not_waited_for_at_each(
+    exporting: Callable[..., Exporting], status: int
+) -> None:
+    export = exporting(many(64))
+    export.server.fail(Fault(path=f"^{VALUES_PATH}$", status=status, times=10_000))
+    result = export(settings={"retry_seconds": 0.5})  # two or three attempts
+    assert failed(result) == {(f"r{n}", "") for n in range(64)} and result.projects[0].failed_runs == 64
+    assert {failure.message for failure in result.failures} == {f"HTTP {status}"}
+    # 8 groups and 64 runs are tried once, but for those before three have failed in each of 4 workers.
+    assert 72 <= asked(export, VALUES_PATH) < 72 + 40
+    export.server.faults.clear()
+    assert export().complete
+
+
+def test_runs_behind_several_whose_attributes_are_refused_are_read(
+    exporting: Callable[..., Exporting],
+) -> None:
+    export = exporting(many(8))
+    handle = export.server.handle
+
+    def answer(request: Request) -> Response:
+        if request.path != VALUES_PATH:
+            return handle(request)
+        body = request.body()
+        if any(f'RUN-{n}"'.encode() in body for n in range(1, 7)):
+            return Response.of_json({"message": "no"}, 503)
+        return handle(dataclasses.replace(request, stream=io.BytesIO(body), _consumed=False))  # type: ignore[arg-type]
+
+    export.server.handle = answer  # type: ignore[method-assign]
+    result = export(settings=IMPATIENT)
+    assert failed(result) == {(f"r{n}", "") for n in range(6)}
+    assert exported(export) == ["r6", "r7"]
+
+
+def test_a_store_that_fails_for_every_file_is_not_waited_for_at_each(
+    exporting: Callable[..., Exporting],
+) -> None:
+    files = {f"f{n}": FakeFile(b"abc") for n in range(60)}
+    export = exporting(FakeProject(PROJECT, [FakeRun("r0", files)]))
+    export.server.fail(Fault(path=STORAGE_PATH, status=503, times=10_000))
+    result = export(settings={"retry_seconds": 0.5, "connections": 1})
+    assert failed(result) == {("r0", path) for path in files} and exported(export) == ["r0"]
+    assert sum(STORAGE_PATH in request.path for request in export.server.requests) < 60 + 20

@@ -11,6 +11,7 @@ from neptune_exporter.contract.errors import (
     NeptuneExporterError,
     SinkError,
     SourceError,
+    UnreadError,
     UnsafePathError,
     UsageError,
 )
@@ -64,6 +65,7 @@ from neptune_exporter.contract.specs import (
     SourceCapabilities,
     SourceSpec,
 )
+from neptune_exporter.contract.streaks import Streaks
 from neptune_exporter.contract.text import clean
 from neptune_exporter.contract.transfer import Body, WrongSizeError, receive
 from neptune_exporter.contract.turn import turn
@@ -124,9 +126,11 @@ __all__ = [
     "Step",
     "StepStatistics",
     "StoredFile",
+    "Streaks",
     "TextLine",
     "TransientError",
     "TypeCount",
+    "UnreadError",
     "UnsafePathError",
     "UsageError",
     "Verdict",

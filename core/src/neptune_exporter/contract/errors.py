@@ -5,6 +5,12 @@ What costs only one attribute is not an error but a value: see `failures`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from neptune_exporter.contract.failures import AttributeFailure
+
 
 class NeptuneExporterError(Exception):
     """Anything this system says to a person: what happened, to what, and what to do."""
@@ -24,6 +30,14 @@ class AuthenticationError(NeptuneExporterError):
 
 class SourceError(NeptuneExporterError):
     """A source cannot list or read something as a whole (a project, a group of runs)."""
+
+
+class UnreadError(SourceError):
+    """Some runs of a group cannot be read, each for its own reason. The others of the group are done."""
+
+    def __init__(self, failures: Sequence[AttributeFailure]) -> None:
+        super().__init__("; ".join(f"{failure.run}: {failure.message}" for failure in failures))
+        self.failures = tuple(failures)
 
 
 class SinkError(NeptuneExporterError):

@@ -27,16 +27,13 @@ class AttributeFailure:
     message: str
     """One line, for a person; without credentials."""
     attempts: int = 1
-    """0 where no reading failed, but what had been read was lost on disk (`lost`)."""
+    """0: nothing was tried, as much of its kind had failed in a row, or as rows were `lost`."""
     permanent: bool = False
     """No later export can succeed (a file that is gone from this machine, say): not asked for again."""
     time: datetime | None = field(default_factory=_now, compare=False)
     """When it failed: now, unless it is told again by a receipt."""
-
-    @property
-    def lost(self) -> bool:
-        """Whether it tells of rows that an earlier export had; nobody knows of which attributes."""
-        return self.attempts == 0
+    lost: bool = False
+    """Rows that an earlier export had were lost on disk; nobody knows of which attributes."""
 
 
 @dataclass(frozen=True)

@@ -120,8 +120,9 @@ class Source(ABC):
 
         Raises:
             AuthenticationError: the credentials were refused.
-            SourceError: nothing more can be read of this group. Runs that are not
-                done by then stay unpublished and are read again next time.
+            UnreadError: some runs cannot be read, and why; all others are done.
+            SourceError: nothing more can be read of this group. Runs that are not done by then are read
+                one by one, unless it is an AwayError; what fails so stays unpublished until the next export.
         """
 
     def close(self) -> None:  # noqa: B027 - optional

@@ -223,6 +223,7 @@ def _failure_to_json(failure: AttributeFailure) -> dict[str, Any]:
         "attempts": failure.attempts,
         "permanent": failure.permanent,
         "time": _time_to_json(failure.time),
+        **({"lost": True} if failure.lost else {}),
     }
 
 
@@ -236,4 +237,5 @@ def _failure_from_json(run: RunKey, value: Mapping[str, Any]) -> AttributeFailur
         value["attempts"],
         value["permanent"],
         _time_from_json(value.get("time")),
+        value.get("lost", False),
     )

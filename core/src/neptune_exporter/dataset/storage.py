@@ -222,6 +222,7 @@ class Output:
         self._stream = stream
         self._digest = hashlib.sha256()
         self._failure: DatasetError | None = None
+        self._is_discarded = False
 
     @property
     def sha256(self) -> str:
@@ -233,8 +234,9 @@ class Output:
         return bool(self._stream.closed)
 
     def write(self, data: bytes) -> int:
-        """Append. After a failure nothing more: a Parquet writer that ends would fail again, aloud."""
-        if self._failure is not None:
+        """Append. After a failure or `discard` nothing more: a Parquet writer that ends would fail aloud, and
+        so would a buffer of Arrow's that is destroyed with bytes in it."""
+        if self._failure is not None or self._is_discarded:
             return len(data)
         try:
             with self._storage._errors(self.path, "written"):
@@ -266,6 +268,7 @@ class Output:
 
     def discard(self) -> None:
         """Close and delete."""
+        self._is_discarded = True
         self._stream.close()
         self._storage.delete(self.path)
 

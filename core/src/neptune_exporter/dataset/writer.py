@@ -250,7 +250,7 @@ class RunWriter:
 
     def _lost(self, notes: Iterable[str], hint: str) -> list[AttributeFailure]:
         return [
-            AttributeFailure(self.key, "", None, f"{note}; {hint}", attempts=0, permanent=True)
+            AttributeFailure(self.key, "", None, f"{note}; {hint}", attempts=0, permanent=True, lost=True)
             for note in notes
         ]
 

@@ -282,9 +282,10 @@ class _Project:
                 running.add(executor.submit(run_unit, unit, *watch))
                 if len(running) >= 2 * self._workers:
                     running = self._collect(running)
-        finally:
-            while running and not self._stop.is_set():
-                running = self._collect(running)
+        except Exception:  # what is under way counts all the same; not after Ctrl-C, which shall be quick
+            self._collect_all(running)
+            raise
+        self._collect_all(running)
 
     def _units(self, runs: Iterable[SourceRun]) -> Iterator[ExportUnit]:
         plans: dict[str, RunPlan] = {}
@@ -314,6 +315,10 @@ class _Project:
                 str(self._options.data_path),
                 str(self._options.files_path),
             )
+
+    def _collect_all(self, running: set[Future[GroupResult]]) -> None:
+        while running:
+            running = self._collect(running)
 
     def _collect(self, running: set[Future[GroupResult]]) -> set[Future[GroupResult]]:
         done, left = first_done(running)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -23,6 +23,7 @@ from neptune_exporter.contract import (
     SourceError,
     SourceSpec,
     TransientError,
+    UnreadError,
     failpoint,
 )
 from neptune_exporter.dataset import Dataset, RowsError, RunWriter
@@ -117,6 +118,9 @@ def run_unit(
         group.read(_source_of(unit))
     except _Stopped:
         pass
+    except UnreadError as error:
+        group.lose(error.failures)
+        alone = group.unread
     except SourceError as error:
         if len(group.unread) > 1 and not isinstance(error, AwayError):
             alone = group.unread
@@ -167,17 +171,21 @@ class _Group:
         return tuple(self._plans.values())
 
     def read(self, source: Source) -> None:
+        self._check_going_on()
         version = source.version
         files = self._dataset.files()
         for event in source.read([plan.request for plan in self._plans.values()], files):
-            if self._stop is not None and self._stop.is_set():
-                raise _Stopped
+            self._check_going_on()
             if event.run not in self._lost:
                 with self._costing_only(event.run):
                     self._take(event, version)
         for key in list(self._plans):
             with self._costing_only(key):
                 self._publish(RunDone(key), version)
+
+    def _check_going_on(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise _Stopped
 
     def _take(self, event: ReadEvent, version: str) -> None:
         if isinstance(event, RunRows):
@@ -273,6 +281,12 @@ class _Group:
         self.result.failures.extend([*reading.failures, *reading.writer.lost])
         if self._progress is not None:
             self._progress.advance(runs=1)
+
+    def lose(self, failures: Iterable[AttributeFailure]) -> None:
+        """These runs cannot be read."""
+        for failure in failures:
+            if failure.run in self._plans:
+                self._lose(failure.run, failure.message, failure.attempts)
 
     def give_up(self, message: str, attempts: int = 1) -> None:
         """The rest of the group cannot be read."""

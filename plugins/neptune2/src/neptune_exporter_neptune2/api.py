@@ -22,6 +22,7 @@ from neptune_exporter.contract import (
     Body,
     Patience,
     SourceError,
+    Streaks,
     TransientError,
     one_line,
     retry_after,
@@ -76,6 +77,7 @@ class Api:
     def __init__(self, connection: Connection, patience: Patience) -> None:
         self._connection = connection
         self._patience = patience
+        self.streaks = Streaks(patience)
         self._is_away = threading.Event()
         self._stopped = threading.Event()
 
@@ -86,6 +88,10 @@ class Api:
         Otherwise thousands of requests would wait in vain one after the other.
         """
         return Patience(0) if self._is_away.is_set() or self._stopped.is_set() else self._patience
+
+    def patiently(self, kind: str, action: Callable[[Patience], _T]) -> _T:
+        """Do something with as much patience as there is for its kind (`Streaks`)."""
+        return self.streaks.call(kind, action, self.patience)
 
     def stop(self) -> None:
         """Have everything that is under way end at its next step."""
@@ -103,18 +109,16 @@ class Api:
             RefusedError: the request was refused, with the status.
             TransientError: patience is at its end.
         """
-        return self._patiently("GET", path, params, None, read)
+        return self._request("GET", path, params, None, read)
 
     def post(self, path: str, params: Params, body: object, read: Callable[[Any], _T]) -> _T:
         """What a POST answers: of searches, and of a request that may well be made twice.
 
         Args, Raises: as `get`.
         """
-        return self._patiently("POST", path, params, body, read)
+        return self._request("POST", path, params, body, read)
 
-    def _patiently(
-        self, method: str, path: str, params: Params, body: object, read: Callable[[Any], _T]
-    ) -> _T:
+    def _request(self, method: str, path: str, params: Params, body: object, read: Callable[[Any], _T]) -> _T:
         faults = 0
 
         def attempt() -> _T:
@@ -128,7 +132,7 @@ class Api:
                 raise
 
         try:
-            return self.patience.call(attempt)
+            return self.patiently(path, lambda patience: patience.call(attempt))
         except AwayError:
             self._is_away.set()
             raise

@@ -19,7 +19,7 @@ from neptune_exporter_neptune2 import artifacts, images
 from neptune_exporter_neptune2.ahead import Outcome, ahead, attempt
 from neptune_exporter_neptune2.files import LISTING, Downloads
 from neptune_exporter_neptune2.images import Image
-from neptune_exporter_neptune2.rows import FileRow, failure_of, file_batch
+from neptune_exporter_neptune2.rows import FileRow, PartError, failure_of, file_batch
 from neptune_exporter_neptune2.values import Attribute
 
 Rows: TypeAlias = "list[FileRow]"
@@ -153,7 +153,7 @@ class FileReader:
         try:
             return [self.downloads.image(attribute, image.index, image.step, image.time, image.name)]
         except SourceError as error:
-            raise _PartError(error, f"image {image.index}: {error}") from None
+            raise PartError(error, f"image {image.index}: {error}") from None
 
 
 class _Captions:
@@ -183,11 +183,3 @@ class _Captions:
                 }
                 batches.append(attribute_batch(path, AttributeType.STRING_SERIES, columns))
         return batches
-
-
-class _PartError(SourceError):
-    """A failure told in the words of what it is a part of."""
-
-    def __init__(self, error: SourceError, message: str) -> None:
-        super().__init__(message)
-        self.attempts = getattr(error, "attempts", 1)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import mimetypes
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from neptune_exporter.contract import (
     Body,
     FileWriter,
+    OpenFile,
     StoredFile,
     TransientError,
     WrongSizeError,
@@ -48,12 +49,10 @@ class Downloads:
         name, size = _file_name(attribute), attribute.properties.get("size")
         url, warning = f"{LEADERBOARD}/attributes/download", None
         with self.writer.create(self.run, attribute.path, name=name) as target:
+            told = size if isinstance(size, int) else None
             try:
-                receive(
-                    lambda offset: self.api.open(url, self.of(attribute), offset=offset),
-                    target,
-                    size if isinstance(size, int) else None,
-                    self.api.patience,
+                self._receive(
+                    lambda offset: self.api.open(url, self.of(attribute), offset=offset), target, told
                 )
             except WrongSizeError:  # what is there is all there is, for now
                 warning = (
@@ -72,7 +71,7 @@ class Downloads:
         url = self._zip_url(attribute)
         with self.writer.create(self.run, attribute.path, name="files.zip") as target:
             tailed = TailedFile(target)
-            receive(lambda offset: self.api.open(url, offset=offset), tailed, None, self.api.patience)
+            self._receive(lambda offset: self.api.open(url, offset=offset), tailed)
             content = members(tailed)
         rows = [FileRow(attribute.path, AttributeType.FILE_SET, target.stored)]
         if listed and content is not None:
@@ -94,15 +93,15 @@ class Downloads:
         url, params = f"{LEADERBOARD}/attributes/series/image/single", {**self.of(attribute), "index": index}
         with ExitStack() as stack:
             # Only the answer tells the type, and with it the extension under which the file is begun.
-            opened, body = self.api.patience.call(lambda: _entered(self.api.open(url, params), stack))
+            opened, body = self.api.patiently(
+                "image", lambda patience: patience.call(lambda: _entered(self.api.open(url, params), stack))
+            )
             full_name = named(name, extension(opened.headers))
             bodies = iter([nullcontext(body)])
             target = self.writer.create(self.run, attribute.path, name=full_name, step=step, ordinal=index)
             with target:
-                receive(
-                    lambda offset: next(bodies, None) or self.api.open(url, params, offset=offset),
-                    target,
-                    patience=self.api.patience,
+                self._receive(
+                    lambda offset: next(bodies, None) or self.api.open(url, params, offset=offset), target
                 )
         return FileRow(attribute.path, AttributeType.FILE_SERIES, target.stored, step, when)
 
@@ -115,6 +114,14 @@ class Downloads:
     def of(self, attribute: Attribute) -> dict[str, str | int]:
         """The parameters that name an attribute."""
         return {"experimentId": self.handle, "attribute": attribute.path}
+
+    def _receive(
+        self,
+        open_at: Callable[[int], AbstractContextManager[Body]],
+        into: OpenFile,
+        size: int | None = None,
+    ) -> None:
+        self.api.patiently("download", lambda patience: receive(open_at, into, size, patience))
 
     def _zip_url(self, attribute: Attribute) -> str:
         """Have the server make the zip, and wait for it."""

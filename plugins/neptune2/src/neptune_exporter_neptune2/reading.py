@@ -21,10 +21,10 @@ from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, R
 from neptune_exporter.schema import parameter_batch
 from neptune_exporter_neptune2 import series
 from neptune_exporter_neptune2.ahead import Outcome, ahead, attempt
-from neptune_exporter_neptune2.api import LEADERBOARD, Api
+from neptune_exporter_neptune2.api import LEADERBOARD, Api, StoppedError
 from neptune_exporter_neptune2.filereading import FileReader
 from neptune_exporter_neptune2.files import Downloads
-from neptune_exporter_neptune2.rows import failure_of
+from neptune_exporter_neptune2.rows import PartError, failure_of
 from neptune_exporter_neptune2.values import Attribute
 
 _PARAMETERS = 2000
@@ -80,8 +80,10 @@ class RunReader:
         handle = self.request.run.handle
         try:
             return self.means.api.get(f"{LEADERBOARD}/attributes", {"experimentId": handle}, _attributes_of)
+        except StoppedError:
+            raise
         except SourceError as error:
-            raise SourceError(f"{self._key}: its attributes cannot be listed: {error}") from None
+            raise PartError(error, f"its attributes cannot be listed: {error}") from None
 
     def _parameters(self, attributes: Sequence[Attribute]) -> Iterator[ReadEvent]:
         for start in range(0, len(attributes), _PARAMETERS):

@@ -27,6 +27,14 @@ class FileRow:
     """What is wrong with it although it was stored: told as a failure, and read again next time."""
 
 
+class PartError(SourceError):
+    """A failure told in the words of what it is a part of."""
+
+    def __init__(self, error: SourceError, message: str) -> None:
+        super().__init__(message)
+        self.attempts = getattr(error, "attempts", 1)
+
+
 def file_batch(rows: Sequence[FileRow]) -> pa.RecordBatch:
     """The rows of some files. Not empty."""
     columns = {

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from neptune_exporter.contract import (
+    AttributeFailure,
     FileWriter,
     Patience,
     ReadEvent,
@@ -15,6 +16,7 @@ from neptune_exporter.contract import (
     Source,
     SourceError,
     SourceRun,
+    UnreadError,
     chunked,
 )
 from neptune_exporter_neptune2 import listing
@@ -49,6 +51,7 @@ class Neptune2Source(Source):
         return listing.projects(self._api)
 
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        self._api.streaks.renew()
         return listing.runs(self._api, project_id, selection)
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
@@ -60,16 +63,17 @@ class Neptune2Source(Source):
 
     def _events(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
         """A run of which nothing can be read stays undone; the others are read all the same."""
-        undone: SourceError | None = None
+        unread: list[AttributeFailure] = []
         for request in group:
             try:
                 yield from RunReader(self._means, request, files).read()
             except StoppedError:
                 raise
             except SourceError as error:
-                undone = undone or error
-        if undone is not None:
-            raise undone
+                attempts = getattr(error, "attempts", 1)
+                unread.append(AttributeFailure(request.run.key, "", None, str(error), attempts))
+        if unread:
+            raise UnreadError(unread)
 
     def close(self) -> None:
         self._api.stop()

@@ -141,6 +141,34 @@ def test_a_run_of_which_nothing_can_be_read_is_left_for_the_next_time(
     assert {run.key.run_id for run in export.dataset.runs()} == {"SAN-1", "SAN-2"}
 
 
+@pytest.mark.parametrize("status", [403, 429])
+def test_runs_of_which_nothing_can_be_read_are_asked_for_once_and_tell_each_its_own_reason(
+    serve: Serve, connect: Callable[..., Source], export: Exporter, project: FakeProject, status: int
+) -> None:
+    for _ in range(22):
+        project.add_run({"n": Int(1)})
+    server = serve(project)
+    listed = list(connect(server).runs("team/cats", RunSelection()))
+    ids = [run.key.run_id for run in listed]
+    good = {run.handle for run in listed[-2:]}  # behind all that fail
+    server.fail(
+        Fault(
+            "/v1/attributes$",
+            status=status,
+            times=10**6,
+            where=lambda request: request.param("experimentId") not in good,
+        )
+    )
+    result = export(server, settings={"retry_seconds": 1}, workers=1)
+    assert [f.run.run_id for f in result.failures] == ids[:-2]
+    assert {f.message for f in result.failures} == {f"its attributes cannot be listed: HTTP {status}"}
+    assert result.projects[0].failed_runs == 22
+    attempts = [f.attempts for f in result.failures]
+    assert attempts[3:] == [1] * 19 and (attempts[0] > 1) == (status == 429)
+    assert sum(r.path.endswith("/v1/attributes") for r in server.requests) == sum(attempts) + 2
+    assert {run.key.run_id for run in export.dataset.runs()} == set(ids[-2:])
+
+
 def test_a_server_that_goes_away_is_not_waited_for_at_every_request(
     serve: Serve, export: Exporter, project: FakeProject
 ) -> None:

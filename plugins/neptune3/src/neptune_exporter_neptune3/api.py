@@ -13,6 +13,7 @@ from neptune_exporter.contract import (
     AwayError,
     Patience,
     SourceError,
+    Streaks,
     TransientError,
     one_line,
     retry_after,
@@ -29,7 +30,7 @@ from neptune_exporter_neptune3.client import (
 
 _T = TypeVar("_T")
 _ON_PARTS = 5.0
-"""Seconds for which a part of a request is tried again that had failed as a whole."""
+"""Seconds for which something is tried again that failed as part of a request, or whose like failed."""
 
 
 class RefusedError(SourceError):
@@ -50,13 +51,12 @@ class Api:
 
     def __init__(self, client: Client, patience: Patience) -> None:
         self._client = client
-        self.patience = patience
+        self._patience = patience
+        self.streaks = Streaks(patience)
         self._on_parts = Patience(
             min(patience.seconds, _ON_PARTS), patience.first_wait, patience.longest_wait
         )
         self._is_away = threading.Event()
-        self._failing: set[str] = set()
-        """Kinds of requests of which the last one failed to the end of patience."""
         self._project_id: str | None = None
         """One that was asked for, to see whether the server answers at all."""
         self._stopped = threading.Event()
@@ -133,23 +133,18 @@ class Api:
     def _call(
         self, kind: str, send: Callable[[], Answer], parse: Callable[[bytes], _T], *, again: bool = False
     ) -> _T:
-        """While nothing answers each request is tried once, and while none of its kind is answered only for
-        a short time: thousands do not wait in vain one by one."""
-        patience = self._on_parts if again or kind in self._failing else self.patience
+        """While nothing answers each request is tried once; while none of its kind is answered, for a short
+        time and then once: thousands do not wait in vain one by one."""
+        patience = self._on_parts if again or self.streaks.length(kind) else self._patience
         if self._is_away.is_set():
             patience = Patience(0)
         try:
-            result = patience.call(lambda: self._attempt(send, parse))
-        except TransientError as error:
-            self._failing.add(kind)
-            if not isinstance(error, AwayError):
-                raise
+            return self.streaks.call(kind, lambda p: p.call(lambda: self._attempt(send, parse)), patience)
+        except AwayError as error:
             if not self._answers():
                 self._is_away.set()
                 raise
             raise error.of_one_request() from None
-        self._failing.discard(kind)
-        return result
 
     def _answers(self) -> bool:
         """Whether the server answers a small request: then another fails for what it asks for, such as a

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
@@ -170,7 +170,9 @@ class Downloads:
         file = download.file
         opened = writer.create(file.run, file.path, name=file.name, step=file.step, ordinal=file.ordinal)
         with opened as into:
-            receive(download.open_at, into, size, self._api.patience)
+            self._api.streaks.call(
+                "download", lambda patience: receive(download.open_at, into, size, patience)
+            )
         return opened.stored
 
     def _keep_anyway(self, download: _Download, writer: FileWriter, error: WrongSizeError) -> _Fetched:
@@ -213,8 +215,15 @@ class _Download:
         self._url = url
         self._is_fresh = False
 
-    def open_at(self, offset: int) -> AbstractContextManager[Body]:
-        return self._open(offset)
+    @contextmanager
+    def open_at(self, offset: int) -> Iterator[Body]:
+        with ExitStack() as stack:
+            try:
+                body = stack.enter_context(self._open(offset))
+            except _ExpiredError:
+                self._sign_again()
+                body = stack.enter_context(self._open(offset))
+            yield body
 
     @contextmanager
     def _open(self, offset: int) -> Iterator[Body]:
@@ -238,20 +247,26 @@ class _Download:
             self._api.check_running()
             yield chunk
 
+    def _sign_again(self) -> None:
+        url = _url_of(self.file, self._api.sign(self.file.run.project_id, [self.file.ref.path]))
+        if isinstance(url, SourceError):
+            raise url
+        self._url, self._is_fresh = url, True
+
     def _refuse(self, answer: httpx.Response) -> None:
-        """Raises TransientError, or SourceError for what is final."""
+        """Raises _ExpiredError, TransientError, or SourceError for what is final."""
         status = answer.status_code
         if status in _EXPIRED and not self._is_fresh:
-            url = _url_of(self.file, self._api.sign(self.file.run.project_id, [self.file.ref.path]))
-            if isinstance(url, SourceError):
-                raise url
-            self._url, self._is_fresh = url, True
-            raise TransientError("the URL had expired", 0.0)
+            raise _ExpiredError
         if status in TRANSIENT_STATUSES:
             raise TransientError(f"the object store answers HTTP {status}", retry_after(answer.headers))
         if status == 404:
             raise SourceError(f"the file is not in Neptune's object store{_at(self.file)}")
         raise SourceError(f"the object store refuses the file: HTTP {status}{_at(self.file)}")
+
+
+class _ExpiredError(Exception):
+    """The URL of a file is signed anew, and then asked again, at once."""
 
 
 def _lasting(error: SourceError) -> SourceError:

@@ -81,6 +81,7 @@ class Neptune3Source(Source):
         return listing.projects(self._api)
 
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
+        self._api.streaks.renew()
         return listing.runs(self._api, project_id, selection)
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
