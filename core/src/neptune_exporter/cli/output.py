@@ -83,7 +83,8 @@ def write_report(given: Path | None, default: Path, records: Sequence[Mapping[st
     lines = (json.dumps(plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8", newline="\n") as file:
+        # An argument may hold bytes that are no text.
+        with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.writelines(lines)
     except OSError as error:
         _log.error("the report %s cannot be written: %s", path, error.strerror)

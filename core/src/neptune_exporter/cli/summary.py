@@ -58,7 +58,7 @@ def summary(
         writer.write(found, open_run, sys.stdout)
         return 0
     try:
-        with output.open("w", encoding="utf-8", newline="\n") as file:
+        with output.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             writer.write(found, open_run, file)
     except OSError as error:
         raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
