@@ -16,11 +16,13 @@ from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import (
     counted,
     counted_of,
+    echo_line,
     echo_list,
     plain,
     prepare_report,
     print_json,
     report_name,
+    told_of,
     write_report,
 )
 from neptune_exporter.cli.selection import run_ids, split_lists
@@ -186,7 +188,7 @@ def _print_missing(result: LoadResult) -> None:
         what = counted(result.export_failures, "attribute")
         click.echo(f"{what} could not be exported and so are not in the dataset: export again to fetch them")
     echo_list("Asked for, but not in the dataset", result.unmatched)
-    echo_list("Failed", [f"{key}: {message}" for key, message in result.failed])
+    echo_list("Failed", [told_of(key, message) for key, message in result.failed])
     if result.losses:
         click.echo("\nWhat the target could not hold:")
         click.echo(_losses(result))
@@ -200,10 +202,11 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
     if sent := [counted_of(count, what) for what, count in result.counts.items() if count]:
         click.echo("sent: " + ", ".join(sent))
     for label, value in result.closing_report.items():
-        click.echo(f"{label}: {value:,}" if isinstance(value, int) else f"{label}: {one_line(value)}")
+        echo_line(f"{label}: {value:,}" if isinstance(value, int) else told_of(label, value))
     _print_missing(result)
     if result.losses and written is not None:
-        click.echo(f"\nloss report: {written}")
+        click.echo()
+        echo_line(f"loss report: {written}")
     if result.comparisons:
         click.echo(f"\ncompared with the target: {verdict_counts(result.comparisons)}")
         echo_list("Differences", comparison_lines(result.mismatches))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from neptune_exporter.cli.logs import NOTICE
+from neptune_exporter.redaction import printable
 from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class LoggedProgress:
 
     def start(self, stage: str, total: int | None = None) -> None:
         with self._lock:
-            self._stage, self._total, self._began = stage, total, time.monotonic()
+            self._stage, self._total, self._began = printable(stage), total, time.monotonic()
             self.runs = self.rows = self.bytes = 0
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
@@ -47,7 +48,7 @@ class LoggedProgress:
             self.bytes += bytes
 
     def message(self, text: str) -> None:
-        _log.log(NOTICE, "%s", text)
+        _log.log(NOTICE, "%s", printable(text))
 
     def finish(self) -> None:
         _log.info("%s: %s", self._stage, self._figures())
@@ -74,7 +75,7 @@ class BarProgress(LoggedProgress):
     def start(self, stage: str, total: int | None = None) -> None:
         super().start(stage, total)
         self._end()
-        self._task = self._bar.add_task(stage, total=total, figures="")
+        self._task = self._bar.add_task(self._stage, total=total, figures="")
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
         super().advance(runs, rows, bytes)

@@ -12,7 +12,7 @@ import click
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.output import counted, echo_list, plain, print_json
+from neptune_exporter.cli.output import counted, echo_line, echo_list, plain, print_json, told_of
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset
@@ -129,13 +129,13 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
         click.echo(f"{checked} compared: {verdict_counts(result.comparisons)}")
         shown = [c for c in result.comparisons if everything or c.verdict.value != "="]
         for line in comparison_lines(shown):
-            click.echo(line)
+            echo_line(line)
     else:
         click.echo(f"{checked} checked, {size(result.bytes_checked)} read")
         for finding in result.findings:
             where = f"{finding.run}: " if finding.run is not None else ""
-            click.echo(one_line(f"{finding.severity.value}: {where}{finding.item} {finding.message}"))
-    echo_list("Could not be compared", [f"{key}: {message}" for key, message in result.failed])
+            echo_line(f"{finding.severity.value}: {where}{finding.item} {one_line(finding.message)}")
+    echo_list("Could not be compared", [told_of(key, message) for key, message in result.failed])
     if not result.whole:
         click.echo("NOT everything is as it should be")
     elif result.findings:
