@@ -27,7 +27,7 @@ from neptune_exporter.cli.output import (
 )
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
-from neptune_exporter.cli.summary import existing_dataset
+from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts
 from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
@@ -110,7 +110,7 @@ def load(
     with shown_progress(quiet=state.no_progress) as progress:
         result = load_runs(spec, settings, job, progress)
     if not (result.loaded or result.already_loaded or result.failed or result.losses or result.planned):
-        raise UsageError(f"the dataset at {data_path} has no run that the options take; see `summary`")
+        raise nothing_taken(data_path, bool(job.project_ids or patterns or ids))
     return _report(result, job, as_json=as_json, report=loss_report)
 
 
@@ -180,13 +180,18 @@ def _print_plan(result: LoadResult) -> None:
         click.echo(table(("run", *(t.value for t in types)), rows))
         click.echo()
     click.echo(f"would load {counted(len(result.planned), 'run')}; nothing was sent")
+    if result.planned:
+        click.echo("the target was not asked: runs that are loaded already will be passed over")
     _print_missing(result)
 
 
 def _print_missing(result: LoadResult) -> None:
     if result.export_failures:
         what = counted(result.export_failures, "attribute")
-        click.echo(f"{what} could not be exported and so are not in the dataset: export again to fetch them")
+        those, them = ("is", "it") if result.export_failures == 1 else ("are", "them")
+        click.echo(
+            f"{what} could not be exported and so {those} not in the dataset: export again to fetch {them}"
+        )
     echo_list("Asked for, but not in the dataset", result.unmatched)
     echo_list("Failed", [told_of(key, message) for key, message in result.failed])
     if result.losses:

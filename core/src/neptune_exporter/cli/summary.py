@@ -65,6 +65,15 @@ def summary(
     return 0
 
 
+def nothing_taken(data_path: Path, selected: bool) -> UsageError:
+    """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof."""
+    if selected:
+        return UsageError(f"the dataset at {data_path} has no run that the options take; see `summary`")
+    return UsageError(
+        f"the dataset at {data_path} holds no run: what was exported was empty, or it is not this --data-path"
+    )
+
+
 def existing_dataset(data_path: Path) -> None:
     """Raises UsageError if there is no folder of data."""
     if not data_path.is_dir():

@@ -15,7 +15,7 @@ from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import counted, echo_line, echo_list, plain, print_json, told_of
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
-from neptune_exporter.cli.summary import existing_dataset
+from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.redaction import one_line
@@ -78,8 +78,7 @@ def verify(
             job = LoadJobOptions(data_path, files_path, wanted, selection, workers=workers)
             result = verify_sink(spec, settings, job, full=full, progress=progress)
     if not result.runs_checked and not result.findings:
-        # A proof of nothing must not look like a proof.
-        raise UsageError(f"the dataset at {data_path} has no run that the options take; see `summary`")
+        raise nothing_taken(data_path, bool(wanted or patterns or ids))
     code = _exit_code(result)
     if as_json:
         print_json({**_document(result), "exit_code": code})
