@@ -53,6 +53,7 @@ _HOOKS: Mapping[str, tuple[Kind, type]] = {
     "neptune_exporter_sinks": ("loader", SinkSpec),
     "neptune_exporter_reporters": ("reporter", ReporterSpec),
 }
+_TYPES: Mapping[Kind, Any] = dict(_HOOKS.values())
 _KIND_OF: Mapping[type, Kind] = {spec_type: kind for kind, spec_type in _HOOKS.values()}
 
 
@@ -124,6 +125,11 @@ class PluginRegistry:
     def reporter(self, name: str) -> ReporterSpec:
         """The reporter of this name; raises as `source` does."""
         return self._select("reporter", name, ReporterSpec)
+
+    def select(self, kind: Kind, name: str) -> Spec:
+        """What has this name; raises as `source` does."""
+        found: Spec = self._select(kind, name, _TYPES[kind])
+        return found
 
     def specs(self, kind: Kind) -> list[Spec]:
         """Everything of a kind that can be selected, by name."""

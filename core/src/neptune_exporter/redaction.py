@@ -53,10 +53,17 @@ def redact(text: str) -> str:
     return text
 
 
+def printable(text: str) -> str:
+    """Data as a person may see it: what would steer the terminal or break the line is replaced."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def one_line(text: str, most: int | None = None) -> str:
     """A message of whatever origin as a single line without credentials, of at most so many characters.
 
     Credentials go first: of one that was cut nobody knows any more what it is.
     """
-    line = redact(" ".join(text.split()))
+    line = printable(redact(" ".join(text.split())))
     return line if most is None or len(line) <= most else line[:most] + "…"

@@ -32,8 +32,22 @@ def test_an_attribute_that_was_not_exported(run: Run, tracker: ModuleType) -> No
     tracker.source.fail_attribute(RUN_1, "lr", times=1)
     run(*EXPORT)
     result = run(*LOAD)
-    assert result.exit_code == 3 and "1 attribute could not be exported" in result.stdout
+    assert result.exit_code == 3
+    told = "1 attribute could not be exported and so is not in the dataset: export again to fetch it\n"
+    assert told in result.stdout
     assert json.loads(run(*LOAD, "--json").stdout)["export_failures"] == 1
+
+
+@pytest.mark.parametrize(
+    "command", [LOAD, (*LOAD, "--dry-run"), ("verify",), ("verify", "--loader", "tracker")]
+)
+def test_a_dataset_without_any_run(command: tuple[str, ...], run: Run, tracker: ModuleType) -> None:
+    tracker.source.put(tracker.a_run("RUN-1", "acme/empty"))
+    assert run(*EXPORT, "-p", "acme/empty", "-r", "RUN-2.*").exit_code == 0
+    result = run(*command)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith(f"error: the dataset at {Path('exports/data')} holds no run: ")
+    assert "has no run that the options take" in run(*command, "-r", "RUN-1").stderr
 
 
 @pytest.mark.parametrize("verbose", [False, True])

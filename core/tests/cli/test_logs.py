@@ -168,6 +168,31 @@ def test_a_terminal_shows_runs_points_bytes_their_rates_and_the_time_left(
     assert quiet.getvalue() == ""
 
 
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_a_narrow_terminal_costs_the_name_and_not_the_rate_or_the_time_left(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    for name, value in {"TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with shown_progress(quiet=False) as progress:
+        assert isinstance(progress, BarProgress)
+        progress.start(f"export {'a-long-workspace' * 3}/a-long-name (10 of 20)", 34_567)
+        progress.advance(runs=12_344, rows=987_654_321, bytes=6_000_000_000)
+        progress._began -= 1_000
+        progress._bar.refresh()
+        time.sleep(0.05)  # what is a rate of no time?
+        progress.advance(runs=1)
+        progress._bar.refresh()
+        shown = screen.getvalue()
+        progress.finish()
+    line = shown.rpartition("\r")[2].rstrip()
+    figures = r"12,345 of 34,567 runs, 988 M points \([\d,]+/s\), 6\.00 GB \([\d.]+ MB/s\) +\d+:\d\d:\d\d"
+    found = re.fullmatch(rf"\S+ (.*)… (━*)[╸ ]*{figures}", line)
+    assert found, line
+    assert (bool(found[1]), bool(found[2])) == (columns >= 100, columns >= 120)
+
+
 def test_the_bar_shows_figures_and_lets_messages_through() -> None:
     from rich.console import Console
     from rich.progress import Progress, TextColumn
@@ -180,4 +205,4 @@ def test_the_bar_shows_figures_and_lets_messages_through() -> None:
         progress.advance(runs=1, rows=1_000_000)
         bar.refresh()
         progress.finish()
-    assert "1 of 2 runs, 1,000,000 points" in out.getvalue()
+    assert "1 of 2 runs, 1.00 M points" in out.getvalue()

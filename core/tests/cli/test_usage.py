@@ -289,6 +289,29 @@ def test_a_broken_plugin_is_fatal_only_when_it_is_selected(
     )
 
 
+def test_an_option_of_a_plugin_that_is_not_there_is_told_as_the_plugin(
+    run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ("--pluto-api-key", "x")
+    for loader in (["--loader", "pluto"], ["--loader=pluto"]):
+        assert refused(run("load", *key, *loader)).startswith(
+            ("the loader pluto is ", "there is no loader pluto")
+        )
+    message = refused(run("export", "--exporter", "neptune9", "--neptune9-key", "x"))
+    assert message.startswith("there is no exporter neptune9; ")
+    assert refused(run("load", *key, "--loader")).startswith("No such option")
+    assert refused(run("summary", "--reporter", "text", *key)).startswith("No such option")
+    monkeypatch.setattr("neptune_exporter.plugins._installed", lambda _: [])
+    assert 'pip install "neptune-exporter[all]"' in refused(run("load", "--loader", "pluto", *key))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a folder that is in use cannot be deleted")
+def test_a_working_folder_that_was_deleted_is_told(run: Run, tracker: ModuleType, folder: Path) -> None:
+    folder.rmdir()
+    for command in (["export", "--exporter", "tracker"], ["load", "--loader", "tracker"], ["summary"]):
+        assert refused(run(*command)) == "the working folder was deleted: change into one that is there"
+
+
 def test_only_settings_of_the_selected_plugin_are_checked(
     run: Run, tracker: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

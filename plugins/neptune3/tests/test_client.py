@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.contract import AuthenticationError, AwayError, MissingDependencyError, Secret
+from neptune_exporter.contract import (
+    AuthenticationError,
+    AwayError,
+    MissingDependencyError,
+    Secret,
+    UsageError,
+)
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_neptune3.client import Client, checked_version
 from neptune_exporter_neptune3.testing import (
@@ -136,6 +142,16 @@ def test_refuses_versions_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch)
 def test_a_token_that_is_none(token: str) -> None:
     with pytest.raises(AuthenticationError, match="NEPTUNE_API_TOKEN"):
         Client(Secret(token), 5)
+
+
+def test_certificates_that_are_not_there_are_told_by_the_variable_that_names_them(
+    server: Neptune3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(UsageError, match=r"^the variable SSL_CERT_FILE: there is no file /nowhere/ca\.pem"):
+        Client(Secret(server.api_token), 5)
+    monkeypatch.setenv("NEPTUNE_VERIFY_SSL", "false")
+    Client(Secret(server.api_token), 5)
 
 
 def test_requests_are_made_once_whatever_the_answer(server: Neptune3Server) -> None:

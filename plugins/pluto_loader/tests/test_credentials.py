@@ -20,6 +20,7 @@ from neptune_exporter_pluto.credentials import Endpoints, find_api_key, find_end
 from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
+from neptune_exporter_pluto.transport import Transport
 
 from .conftest import MakeSink
 from .killed_load import everything
@@ -100,6 +101,19 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError, match=r"pluto\.example\.org holds a user name or password") as refused:
         find_endpoints(PlutoSettings(host="https://me:canary@pluto.example.org"))
     assert "canary" not in str(refused.value)
+
+
+def test_certificates_that_are_not_there_are_told_by_the_variable_that_names_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def connect(*, local: bool) -> None:
+        key = Secret("mlps_given")
+        Transport(key, connections=1, timeout=1, retry_for=0, pool=1, local=local).close()
+
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    connect(local=True)
+    with pytest.raises(UsageError, match=r"^the variable SSL_CERT_FILE: there is no file /nowhere/ca\.pem"):
+        connect(local=False)
 
 
 def test_a_wrong_key_is_told_at_once(server: RehearsalServer, make_sink: MakeSink) -> None:

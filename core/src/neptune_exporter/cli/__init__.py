@@ -13,6 +13,8 @@ def main() -> int:
     from neptune_exporter.cli.app import app
     from neptune_exporter.cli.interruption import handle_signals
     from neptune_exporter.cli.state import State
+    from neptune_exporter.cli.streams import prepare_streams
 
+    prepare_streams()
     handle_signals()
     return app.main(prog_name="neptune-exporter", standalone_mode=False, obj=State(owns_process=True))

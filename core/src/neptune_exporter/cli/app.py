@@ -56,6 +56,11 @@ class App(click.Group):
             args = [arg for arg in args if arg != "--no-plugins"] or ["--help"]
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        result = super().invoke(ctx)
+        sys.stdout.flush()  # while what cannot be written can still be told
+        return result
+
     def main(  # type: ignore[override]
         self,
         args: Sequence[str] | None = None,

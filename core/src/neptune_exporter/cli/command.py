@@ -46,6 +46,16 @@ class Command(click.Command):
             ctx.meta["neptune_exporter.options"] = options
         return [*params, *options]
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)  # parsing takes them away
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption:
+            # Options of a plugin that is not there are unknown: that it is missing says more.
+            if self.kind is not None and (name := _value_of(f"--{self.kind}", given)) is not None:
+                state_of(ctx).plugins.select(self.kind, name)
+            raise
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
         for param in self.get_params(ctx):
@@ -63,6 +73,15 @@ class Command(click.Command):
         state = state_of(ctx)
         with logging_to(state.log_file, state.verbose):
             return super().invoke(ctx)
+
+
+def _value_of(option: str, args: list[str]) -> str | None:
+    """What an option is given, in arguments that cannot be parsed."""
+    for arg, following in zip(args, [*args[1:], None], strict=True):
+        name, separator, value = arg.partition("=")
+        if name == option:
+            return value if separator else following
+    return None
 
 
 def _general_options() -> list[click.Parameter]:

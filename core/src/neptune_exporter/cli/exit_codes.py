@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import click
 
-from neptune_exporter.redaction import one_line, redact
+from neptune_exporter.redaction import one_line, printable, redact
 
 
 class ExitCode(IntEnum):
@@ -30,7 +30,8 @@ def report_error(error: BaseException, *, verbose: bool) -> ExitCode:
     if verbose and not isinstance(error, click.UsageError):
         import traceback
 
-        click.echo(redact("".join(traceback.format_exception(error))), err=True, nl=False)
+        for line in redact("".join(traceback.format_exception(error))).splitlines():
+            click.echo(printable(line), err=True)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return ExitCode.USAGE

@@ -11,14 +11,15 @@ import click
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import (
     counted,
+    echo_line,
     echo_list,
     plain,
     print_json,
     report_name,
+    told_of,
     write_report,
 )
 from neptune_exporter.contract import AttributeFailure
-from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.table import size, table
 
 if TYPE_CHECKING:
@@ -123,11 +124,12 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
     if result.missing:
         names = (f"{f.run} {f.attribute_path}".strip() for f in result.missing)
         what = counted(len(result.missing), "attribute")
-        click.echo(one_line(f"missing for good, as earlier exports told: {what}: {_some(names)}"))
+        echo_line(f"missing for good, as earlier exports told: {what}: {_some(names)}")
     _print_project_errors(result)
     _print_failures(result)
     if written is not None:
-        click.echo(f"\nerror report: {written}")
+        click.echo()
+        echo_line(f"error report: {written}")
     if result.mendable:
         click.echo("run the same command again: only what failed is asked for")
 
@@ -137,12 +139,12 @@ def _print_failures(result: ExportResult) -> None:
 
 
 def _print_project_errors(result: ExportResult) -> None:
-    echo_list("Projects that failed", [f"{p.project_id}: {p.error}" for p in result.projects if p.error])
+    echo_list("Projects that failed", [told_of(p.project_id, p.error) for p in result.projects if p.error])
 
 
 def _print_unknown_ids(result: ExportResult) -> None:
     if result.unknown_ids:
-        click.echo(one_line(f"no run that the options take has the id {_some(result.unknown_ids)}"))
+        echo_line(f"no run that the options take has the id {_some(result.unknown_ids)}")
 
 
 def _some(names: Iterable[str]) -> str:
@@ -155,4 +157,4 @@ def _some(names: Iterable[str]) -> str:
 def _failure_line(failure: AttributeFailure) -> str:
     what = f" {failure.attribute_path}" if failure.attribute_path else ""
     for_good = " (for good: not asked for again)" if failure.permanent and not failure.lost else ""
-    return f"{failure.run}{what}: {failure.message}{for_good}"
+    return told_of(f"{failure.run}{what}", failure.message) + for_good

@@ -16,16 +16,18 @@ from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import (
     counted,
     counted_of,
+    echo_line,
     echo_list,
     plain,
     prepare_report,
     print_json,
     report_name,
+    told_of,
     write_report,
 )
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
-from neptune_exporter.cli.summary import existing_dataset
+from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts
 from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
@@ -108,7 +110,7 @@ def load(
     with shown_progress(quiet=state.no_progress) as progress:
         result = load_runs(spec, settings, job, progress)
     if not (result.loaded or result.already_loaded or result.failed or result.losses or result.planned):
-        raise UsageError(f"the dataset at {data_path} has no run that the options take; see `summary`")
+        raise nothing_taken(data_path, bool(job.project_ids or patterns or ids))
     return _report(result, job, as_json=as_json, report=loss_report)
 
 
@@ -178,15 +180,20 @@ def _print_plan(result: LoadResult) -> None:
         click.echo(table(("run", *(t.value for t in types)), rows))
         click.echo()
     click.echo(f"would load {counted(len(result.planned), 'run')}; nothing was sent")
+    if result.planned:
+        click.echo("the target was not asked: runs that are loaded already will be passed over")
     _print_missing(result)
 
 
 def _print_missing(result: LoadResult) -> None:
     if result.export_failures:
         what = counted(result.export_failures, "attribute")
-        click.echo(f"{what} could not be exported and so are not in the dataset: export again to fetch them")
+        those, them = ("is", "it") if result.export_failures == 1 else ("are", "them")
+        click.echo(
+            f"{what} could not be exported and so {those} not in the dataset: export again to fetch {them}"
+        )
     echo_list("Asked for, but not in the dataset", result.unmatched)
-    echo_list("Failed", [f"{key}: {message}" for key, message in result.failed])
+    echo_list("Failed", [told_of(key, message) for key, message in result.failed])
     if result.losses:
         click.echo("\nWhat the target could not hold:")
         click.echo(_losses(result))
@@ -200,10 +207,11 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
     if sent := [counted_of(count, what) for what, count in result.counts.items() if count]:
         click.echo("sent: " + ", ".join(sent))
     for label, value in result.closing_report.items():
-        click.echo(f"{label}: {value:,}" if isinstance(value, int) else f"{label}: {one_line(value)}")
+        echo_line(f"{label}: {value:,}" if isinstance(value, int) else told_of(label, value))
     _print_missing(result)
     if result.losses and written is not None:
-        click.echo(f"\nloss report: {written}")
+        click.echo()
+        echo_line(f"loss report: {written}")
     if result.comparisons:
         click.echo(f"\ncompared with the target: {verdict_counts(result.comparisons)}")
         echo_list("Differences", comparison_lines(result.mismatches))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neptune_exporter.contract.errors import UsageError
-from neptune_exporter.redaction import redact
+from neptune_exporter.redaction import printable, redact
 
 NOTICE = logging.INFO + 5
 """What a person should read although nothing is wrong."""
@@ -39,7 +39,7 @@ class _Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         plain = record.levelno < logging.WARNING and not record.exc_info
         text = record.getMessage() if plain else self.format(record)
-        sys.stderr.write(text + "\n")
+        sys.stderr.write("\n".join(map(printable, text.split("\n"))) + "\n")
         sys.stderr.flush()
 
 

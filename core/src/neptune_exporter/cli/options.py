@@ -54,6 +54,10 @@ class Folder(click.Path):
         super().__init__(path_type=Path, file_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:  # Arrow takes no other path
+            self.fail(f"{value} is not written in UTF-8")
         if _ADDRESS.match(str(value)):  # as a relative path it would be a folder of that name
             self.fail(f"{value} is an address, not a folder: mount it, or copy the dataset from and to it")
         return super().convert(value, param, ctx)

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from neptune_exporter.contract.errors import UsageError
-from neptune_exporter.redaction import one_line
+from neptune_exporter.redaction import one_line, printable, redact
 
 SHOWN = 20
 """Of a list of what went wrong, so many are shown; all are in the report."""
@@ -83,7 +83,8 @@ def write_report(given: Path | None, default: Path, records: Sequence[Mapping[st
     lines = (json.dumps(plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8", newline="\n") as file:
+        # An argument may hold bytes that are no text.
+        with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.writelines(lines)
     except OSError as error:
         _log.error("the report %s cannot be written: %s", path, error.strerror)
@@ -96,13 +97,23 @@ def report_name(what: str) -> str:
     return f"{what}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.jsonl"
 
 
+def echo_line(text: str) -> None:
+    """A text that shows data, as one line."""
+    click.echo(printable(redact(text)))
+
+
+def told_of(what: object, message: str) -> str:
+    """Data, and a message about it from elsewhere, which may have had several lines."""
+    return f"{what}: {one_line(message)}"
+
+
 def echo_list(title: str, lines: Sequence[str], more: str = "") -> None:
     """A titled list, cut short where it is long."""
     if not lines:
         return
     click.echo(f"\n{title}:")
     for line in lines[:SHOWN]:
-        click.echo(f"  {one_line(line)}")
+        echo_line(f"  {line}")
     if len(lines) > SHOWN:
         click.echo(f"  … and {len(lines) - SHOWN:,} more{more}")
 

@@ -9,7 +9,7 @@ import click
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import default_text
-from neptune_exporter.cli.output import echo_list, print_json
+from neptune_exporter.cli.output import echo_list, print_json, told_of
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.errors import UsageError
 
@@ -152,7 +152,8 @@ def _print(registry: PluginRegistry) -> None:
         rows.append((plugin.name, plugin.status, plugin.distribution, plugin.version, provides or None))
     click.echo(table(("plugin", "status", "distribution", "version", "provides"), rows))
     echo_list(
-        "Broken", [f"{p.name} ({p.origin}, {p.entry_point}): {p.error}" for p in registry.plugins if p.error]
+        "Broken",
+        [told_of(f"{p.name} ({p.origin}, {p.entry_point})", p.error) for p in registry.plugins if p.error],
     )
     echo_list(
         "Conflicts",

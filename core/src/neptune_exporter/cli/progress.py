@@ -6,11 +6,12 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from neptune_exporter.cli.logs import NOTICE
+from neptune_exporter.redaction import printable
 from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _LOOKING_BACK = 600.0
 """Seconds from which the time left is judged: a run may take minutes."""
+_ROOM_FOR_A_BAR = 120
+"""Columns of a terminal. In a narrower one the figures have the room of the bar."""
 
 
 class LoggedProgress:
@@ -37,7 +40,7 @@ class LoggedProgress:
 
     def start(self, stage: str, total: int | None = None) -> None:
         with self._lock:
-            self._stage, self._total, self._began = stage, total, time.monotonic()
+            self._stage, self._total, self._began = printable(stage), total, time.monotonic()
             self.runs = self.rows = self.bytes = 0
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
@@ -47,20 +50,25 @@ class LoggedProgress:
             self.bytes += bytes
 
     def message(self, text: str) -> None:
-        _log.log(NOTICE, "%s", text)
+        _log.log(NOTICE, "%s", printable(text))
 
     def finish(self) -> None:
         _log.info("%s: %s", self._stage, self._figures())
 
-    def _figures(self) -> str:
+    def _figures(self, shown: Callable[[int], str] = "{:,}".format) -> str:
         seconds = max(time.monotonic() - self._began, 1e-3)
         of = f" of {self._total:,}" if self._total is not None else ""
         parts = [f"{self.runs:,}{of} run{'' if self.runs == 1 and not of else 's'}"]
         if self.rows:
-            parts.append(f"{self.rows:,} points ({self.rows / seconds:,.0f}/s)")
+            parts.append(f"{shown(self.rows)} points ({shown(round(self.rows / seconds))}/s)")
         if self.bytes:
             parts.append(f"{size(self.bytes)} ({size(int(self.bytes / seconds))}/s)")
         return ", ".join(parts)
+
+
+def _short(count: int) -> str:
+    """`999,999`, `1.23 M`: so that a line of 80 columns holds all figures and the time left."""
+    return f"{count:,}" if count < 1_000_000 else size(count).removesuffix("B")
 
 
 class BarProgress(LoggedProgress):
@@ -74,12 +82,12 @@ class BarProgress(LoggedProgress):
     def start(self, stage: str, total: int | None = None) -> None:
         super().start(stage, total)
         self._end()
-        self._task = self._bar.add_task(stage, total=total, figures="")
+        self._task = self._bar.add_task(self._stage, total=total, figures="")
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
         super().advance(runs, rows, bytes)
         if self._task is not None:
-            self._bar.update(self._task, completed=self.runs, figures=self._figures())
+            self._bar.update(self._task, completed=self.runs, figures=self._figures(_short))
 
     def finish(self) -> None:
         super().finish()
@@ -103,26 +111,27 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
     from rich.table import Column
     from rich.text import Text
 
-    class Plain(ProgressColumn):
-        """Texts of others, shown as they are."""
-
-        def __init__(self, field: str) -> None:
-            super().__init__(Column(no_wrap=True))
-            self._field = field
+    class Description(ProgressColumn):
+        """Shown as it is, and cut short: it is the only column that gives way."""
 
         def render(self, task: Task) -> Text:
-            return Text(task.description if self._field == "description" else str(task.fields[self._field]))
+            return Text(task.description, no_wrap=True, overflow="ellipsis")
 
-    columns = (
-        SpinnerColumn(),
-        Plain("description"),
-        BarColumn(bar_width=20),
-        Plain("figures"),
-        TimeRemainingColumn(),
-    )
+    class Figures(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(str(task.fields["figures"]))
+
+    def whole() -> Column:
+        return Column(no_wrap=True)
+
+    console = Console(stderr=True)
     bar = Bar(
-        *columns,
-        console=Console(stderr=True),
+        SpinnerColumn(table_column=whole()),
+        Description(),
+        *([BarColumn(20, table_column=whole())] if console.width >= _ROOM_FOR_A_BAR else []),
+        Figures(whole()),
+        TimeRemainingColumn(table_column=whole()),
+        console=console,
         transient=True,
         refresh_per_second=4,
         speed_estimate_period=_LOOKING_BACK,

@@ -9,7 +9,7 @@ import click
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.export import selected_exporter
-from neptune_exporter.cli.output import print_json
+from neptune_exporter.cli.output import echo_line, print_json
 from neptune_exporter.cli.selection import regular_expression
 from neptune_exporter.cli.state import state_of
 
@@ -55,5 +55,5 @@ def projects(
         print_json({"command": "projects", "exporter": spec.name, "projects": found})
     else:
         for project_id in found:
-            click.echo(project_id)
+            echo_line(project_id)
     return 0

@@ -37,8 +37,13 @@ class State:
     @cached_property
     def files(self) -> tuple[ConfigurationFile, ...]:
         from neptune_exporter.configuration import read_configuration
+        from neptune_exporter.contract.errors import UsageError
 
-        return read_configuration(self.config, Path.cwd())
+        try:
+            here = Path.cwd()
+        except FileNotFoundError:
+            raise UsageError("the working folder was deleted: change into one that is there") from None
+        return read_configuration(self.config, here)
 
 
 def state_of(ctx: click.Context) -> State:

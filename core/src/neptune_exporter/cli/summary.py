@@ -58,11 +58,20 @@ def summary(
         writer.write(found, open_run, sys.stdout)
         return 0
     try:
-        with output.open("w", encoding="utf-8", newline="\n") as file:
+        with output.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             writer.write(found, open_run, file)
     except OSError as error:
         raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
     return 0
+
+
+def nothing_taken(data_path: Path, selected: bool) -> UsageError:
+    """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof."""
+    if selected:
+        return UsageError(f"the dataset at {data_path} has no run that the options take; see `summary`")
+    return UsageError(
+        f"the dataset at {data_path} holds no run: what was exported was empty, or it is not this --data-path"
+    )
 
 
 def existing_dataset(data_path: Path) -> None:

@@ -12,10 +12,10 @@ import click
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.output import counted, echo_list, plain, print_json
+from neptune_exporter.cli.output import counted, echo_line, echo_list, plain, print_json, told_of
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
-from neptune_exporter.cli.summary import existing_dataset
+from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.redaction import one_line
@@ -78,8 +78,7 @@ def verify(
             job = LoadJobOptions(data_path, files_path, wanted, selection, workers=workers)
             result = verify_sink(spec, settings, job, full=full, progress=progress)
     if not result.runs_checked and not result.findings:
-        # A proof of nothing must not look like a proof.
-        raise UsageError(f"the dataset at {data_path} has no run that the options take; see `summary`")
+        raise nothing_taken(data_path, bool(wanted or patterns or ids))
     code = _exit_code(result)
     if as_json:
         print_json({**_document(result), "exit_code": code})
@@ -129,13 +128,13 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
         click.echo(f"{checked} compared: {verdict_counts(result.comparisons)}")
         shown = [c for c in result.comparisons if everything or c.verdict.value != "="]
         for line in comparison_lines(shown):
-            click.echo(line)
+            echo_line(line)
     else:
         click.echo(f"{checked} checked, {size(result.bytes_checked)} read")
         for finding in result.findings:
             where = f"{finding.run}: " if finding.run is not None else ""
-            click.echo(one_line(f"{finding.severity.value}: {where}{finding.item} {finding.message}"))
-    echo_list("Could not be compared", [f"{key}: {message}" for key, message in result.failed])
+            echo_line(f"{finding.severity.value}: {where}{finding.item} {one_line(finding.message)}")
+    echo_list("Could not be compared", [told_of(key, message) for key, message in result.failed])
     if not result.whole:
         click.echo("NOT everything is as it should be")
     elif result.findings:

@@ -3,6 +3,7 @@
 Nothing here imports pyarrow or a vendor's SDK, so that registering stays fast.
 """
 
+from neptune_exporter.contract.certificates import check_certificates
 from neptune_exporter.contract.errors import (
     AuthenticationError,
     DatasetError,
@@ -135,6 +136,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "WrongSizeError",
+    "check_certificates",
     "chunked",
     "clean",
     "failpoint",

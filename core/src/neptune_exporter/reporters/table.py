@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from neptune_exporter.redaction import printable
+
 Cell: TypeAlias = "str | int | None"
 
 _GAP = "  "
@@ -41,6 +43,4 @@ def size(count: int) -> str:
 def _cell(value: Cell) -> str:
     if value is None:
         return "-"
-    text = f"{value:,}" if isinstance(value, int) else value
-    # What came from a server must not steer the terminal or break the table.
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return f"{value:,}" if isinstance(value, int) else printable(value)

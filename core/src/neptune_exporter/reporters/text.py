@@ -15,6 +15,7 @@ from neptune_exporter.contract import (
     RunSummary,
 )
 from neptune_exporter.model import AttributeType, RunKey, RunKind
+from neptune_exporter.redaction import printable
 from neptune_exporter.reporters.table import Cell, size, table
 
 TYPE_HEADER = ("attribute type", "attributes", "rows")
@@ -30,7 +31,7 @@ class TextReporter(Reporter):
 
     def write(self, summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun], out: TextIO) -> None:
         for line in _lines(summary):
-            out.write(line + "\n")
+            out.write(printable(line) + "\n")
 
 
 def _lines(summary: DatasetSummary) -> Iterator[str]:
@@ -59,10 +60,10 @@ def _project(project: ProjectSummary) -> Iterator[str]:
     yield f"{project.project_id}: {kinds(project.runs)}"
     if types := type_rows(project.runs):
         yield ""
-        yield _indented(table(TYPE_HEADER, types))
+        yield from _indented(table(TYPE_HEADER, types))
     if project.runs:
         yield ""
-        yield _indented(table(RUN_HEADER, run_rows(project.runs)))
+        yield from _indented(table(RUN_HEADER, run_rows(project.runs)))
 
 
 def type_rows(runs: Iterable[RunSummary]) -> list[tuple[Cell, ...]]:
@@ -126,5 +127,5 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def _indented(text: str) -> str:
-    return "\n".join("  " + line for line in text.splitlines())
+def _indented(text: str) -> Iterator[str]:
+    return ("  " + line for line in text.splitlines())

@@ -35,6 +35,7 @@ from neptune_exporter.contract import (
     MissingDependencyError,
     Secret,
     SourceError,
+    check_certificates,
     one_line,
 )
 
@@ -59,15 +60,20 @@ class Connection:
 
         Raises:
             MissingDependencyError, AuthenticationError, SourceError
+            UsageError: there is no file of certificates where the environment says.
         """
         self.client_version = _checked_version()
         _keep_off_standard_output()
         from neptune.internal.backends.hosted_neptune_backend import HostedNeptuneBackend
         from neptune.internal.credentials import Credentials
 
-        backend = _translated(
-            lambda: HostedNeptuneBackend(Credentials.from_token(api_token.reveal())), "the handshake"
-        )
+        try:
+            backend = _translated(
+                lambda: HostedNeptuneBackend(Credentials.from_token(api_token.reveal())), "the handshake"
+            )
+        except OSError:
+            check_certificates("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+            raise
         try:
             self._http: Any = backend._http_client
             self._session: requests.Session = self._http.session

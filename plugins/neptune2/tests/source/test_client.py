@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import os
 import subprocess
@@ -16,7 +18,7 @@ import requests
 from neptune.internal.backends.hosted_neptune_backend import HostedNeptuneBackend
 from neptune.internal.credentials import Credentials
 
-from neptune_exporter.contract import MissingDependencyError, Secret, SourceError
+from neptune_exporter.contract import MissingDependencyError, Secret, SourceError, UsageError
 from neptune_exporter_neptune2.client import Connection
 from neptune_exporter_neptune2.testing import FakeProject, Fault, Neptune2Server
 
@@ -194,3 +196,14 @@ def test_a_server_that_is_not_there_is_one_line(
         connection_to(server)
     assert "\n" not in str(caught.value)
     assert server.tokens.api_token not in str(caught.value)
+
+
+def test_certificates_that_are_not_there_are_told_by_the_variable_that_names_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    address = "https://localhost:1"
+    content = {"api_address": address, "api_url": address, "api_key": "of nobody"}
+    token = base64.b64encode(json.dumps(content).encode()).decode()
+    with pytest.raises(UsageError, match=r"^the variable REQUESTS_CA_BUNDLE: there is no file /nowhere/ca\."):
+        Connection(Secret(token), 1, 1)

@@ -35,6 +35,7 @@ from neptune_exporter.contract import (
     Secret,
     SourceError,
     TransientError,
+    check_certificates,
     one_line,
 )
 
@@ -116,6 +117,7 @@ class Client:
         Raises:
             MissingDependencyError: the client is of another version.
             AuthenticationError: the token cannot be read.
+            UsageError: there is no file of certificates where the environment says.
         """
         self.version = checked_version()
         try:
@@ -124,6 +126,9 @@ class Client:
             raise _no_token() from None
         if not credentials.base_url.startswith(("http://", "https://")):
             raise _no_token()
+        self.verifies_certificates = bool(NEPTUNE_VERIFY_SSL.get())
+        if self.verifies_certificates:
+            check_certificates("SSL_CERT_FILE")
         self._client = create_auth_api_client(credentials=credentials)
         self._http = self._client.get_httpx_client()
         self._refreshing = self._client.get_token_refreshing_client().get_httpx_client()
@@ -133,7 +138,6 @@ class Client:
             )
         for http in (self._http, self._refreshing):
             http.timeout = httpx.Timeout(timeout, connect=min(30.0, timeout))
-        self.verifies_certificates = bool(NEPTUNE_VERIFY_SSL.get())
         self._hidden: object = None
         """The access token that is kept out of every text."""
 

@@ -17,6 +17,7 @@ from neptune_exporter.contract import (
     Secret,
     SinkError,
     TransientError,
+    check_certificates,
     retry_after,
 )
 from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
@@ -62,6 +63,8 @@ class Transport:
         pool: int,
         local: bool = False,
     ) -> None:
+        if not local:
+            check_certificates("SSL_CERT_FILE")
         self._authorization = f"Bearer {api_key.reveal()}"
         self._patience = Patience(retry_for)
         self._turns = threading.BoundedSemaphore(connections)
