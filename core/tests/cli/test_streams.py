@@ -114,3 +114,13 @@ def test_a_reader_that_is_gone_is_not_told_of(
     # Once it is open, its one reader is closed before the command begins.
     done = command(*arguments, to=">&4", before="exec 3<>pipe 4>pipe 3<&-;")
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_commands_may_follow_each_other_in_one_process() -> None:
+    code = (
+        "import gc, sys\nfrom neptune_exporter.cli import main\n"
+        "sys.argv = ['neptune-exporter', '--version']\nmain()\nmain()\ngc.collect()\nprint('here')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "here" and len(done.stdout.splitlines()) == 3

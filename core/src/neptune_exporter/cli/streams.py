@@ -12,12 +12,15 @@ _ESCAPED = "neptune_exporter.escaped"
 
 
 def prepare_streams() -> None:
-    """Make stdout and stderr take every text. A closed stream is as one that nobody reads."""
+    """Make stdout and stderr take every text. A closed stream is as one that nobody reads.
+
+    Once for the process: a stream that is replaced closes what is below it.
+    """
     codecs.register_error(_ESCAPED, _escaped)
     _fill_closed()
     for name, kind in (("stdout", _Results), ("stderr", _Messages)):
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and not isinstance(stream.buffer, _Stream):
             setattr(sys, name, _rebuilt(stream, kind))
 
 
