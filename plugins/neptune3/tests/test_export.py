@@ -298,6 +298,14 @@ def test_a_run_without_an_id_of_its_own(exporting: Exports) -> None:
     assert by_id.keys() == {"NEP-2", "NEP-2 (sys/id)"}
     assert export.values("NEP-2 (sys/id)", "n", "int_value") == [2]
     assert "sys/custom_run_id" in by_id["NEP-2 (sys/id)"].notes[0]
+    assert by_id["NEP-2 (sys/id)"].url == ""
+
+
+def test_the_address_of_a_run(exporting: Exports) -> None:
+    export = exporting(FakeProject(PROJECT, [FakeRun("a run/1", {"n": 1})]))
+    assert export().complete
+    (run,) = export.dataset.runs(PROJECT)
+    assert run.url == f"{export.server.url}/acme/vision/-/run/?customId=a+run%2F1"
 
 
 def test_a_query_in_neptunes_language(exporting: Exports) -> None:

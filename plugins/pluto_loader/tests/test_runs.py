@@ -176,12 +176,17 @@ def test_notes_are_measured_as_pluto_does(stored: Any, description: str, notes: 
     assert losses_of(loaded) == ({} if notes == description else told)
 
 
-def test_where_it_came_from(stored: Any) -> None:
+def test_where_it_came_from(stored: Any, server: RehearsalServer, make_sink: MakeSink) -> None:
     run, _ = stored(sample(parameter(SysAttribute.ID, "RUN-1")))
     origin = run.config[SECTION]
     assert (origin["source"], origin["project"], origin["run_id"]) == ("neptune", "acme/vision", "RUN-1")
-    assert origin["sys_id"] == "RUN-1" and "url" not in origin  # no export tells which server it came from
+    assert origin["sys_id"] == "RUN-1" and "url" not in origin  # no link is made up
     assert origin["load"]["state"] == "complete"
+    address = "https://neptune.example/acme/vision/-/run/?customId=RUN-2"
+    told = MemoryRun(SampleRun(RunKey("acme/vision", "RUN-2"), ()), url=address)
+    loaded = make_sink().load(told, None)
+    assert server.runs.by_id[int(loaded.target_id)].config[SECTION]["url"] == address
+    assert {line.verdict.value for line in make_sink().verify(told)} <= {"=", "?"}
 
 
 def test_null_characters_from_anywhere_are_no_refusal(server: RehearsalServer, make_sink: MakeSink) -> None:

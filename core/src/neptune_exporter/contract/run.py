@@ -115,6 +115,11 @@ class ExportedRun(ABC):
             UnsafePathError: it is absolute, leaves the files folder, or passes a link.
         """
 
+    @property
+    def url(self) -> str:
+        """Address of the run's page in Neptune; empty where no export told it."""
+        return ""
+
     def time_span(self) -> tuple[datetime | None, datetime | None]:
         """First and last timestamp of any series, None where there is none."""
         return None, None

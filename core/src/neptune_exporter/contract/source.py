@@ -33,6 +33,8 @@ class SourceRun:
     """Roughly how many rows it holds, 0 if unknown. Used to balance work, never to decide."""
     notes: tuple[str, ...] = ()
     """What a person must know of this run for ever, kept in the receipt ("only what was not yet sent")."""
+    url: str = ""
+    """Address of its page, kept in the receipt for whoever still has the server. Empty if there is none."""
     identity: str = ""
     """What tells it from another run that has or had the same key, kept in the receipt (`sys/id` in
     Neptune 3.x). Empty where the key alone does that."""

@@ -79,6 +79,8 @@ class Receipt:
     """It has rows of which no receipt told where they came from. None as above."""
     handle: str = ""
     """Of what may be a part only: a digest of what the source found it by. Else, and in old ones, empty."""
+    url: str = ""
+    """Address of the run's page, as the source told."""
     fingerprint: str = field(init=False)
     """Of the rows, by the digests of the parts."""
 
@@ -148,6 +150,7 @@ class Receipt:
             "partial": self.partial,
             "foreign": self.foreign,
             "handle": self.handle,
+            "url": self.url,
             "fingerprint": self.fingerprint,
         }
 
@@ -191,6 +194,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         partial=value.get("partial"),
         foreign=value.get("foreign"),
         handle=value.get("handle", ""),
+        url=value.get("url", ""),
     )
 
 

@@ -151,6 +151,10 @@ class StoredRun(ExportedRun):
         return self.receipt.notes if self.receipt else ()
 
     @property
+    def url(self) -> str:
+        return self.receipt.url if self.receipt else ""
+
+    @property
     def part_paths(self) -> list[str]:
         """Where the run's parts are, by number."""
         names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names

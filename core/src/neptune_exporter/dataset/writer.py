@@ -350,6 +350,7 @@ class RunWriter:
             identity=run.identity,
             partial=run.partial,
             handle=handle_of(run),
+            url=run.url,
             foreign=older.any_rows and self._earlier.foreign,
         )
 

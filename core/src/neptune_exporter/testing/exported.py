@@ -77,6 +77,7 @@ class MemoryRun(ExportedRun):
         break_after: Raise a `DatasetError` after this many rows, as a damaged part would.
         failures: What the export could not read.
         notes: What the source said of the run as a whole.
+        url: Where the source has its page.
         renamed_files: By attribute path, the file path that its rows name instead of a file that is there.
     """
 
@@ -89,12 +90,14 @@ class MemoryRun(ExportedRun):
         break_after: int | None = None,
         failures: tuple[AttributeFailure, ...] = (),
         notes: tuple[str, ...] = (),
+        url: str = "",
         renamed_files: Mapping[str, str] | None = None,
     ) -> None:
         self.sample = run
         self._break_after = break_after
         self._failures = failures
         self._notes = notes
+        self._url = url
         self._renamed = renamed_files or {}
         self._files: dict[str, bytes] = {}
         rows = [cells(a, e, n, self._store) for a in run.attributes for n, e in enumerate(a.entries)]
@@ -136,6 +139,10 @@ class MemoryRun(ExportedRun):
     @property
     def notes(self) -> tuple[str, ...]:
         return self._notes
+
+    @property
+    def url(self) -> str:
+        return self._url
 
     def counts(self) -> Mapping[AttributeType, TypeCount]:
         held = [a for a in self.sample.attributes if a.entries]

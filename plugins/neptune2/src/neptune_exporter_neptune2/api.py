@@ -93,6 +93,11 @@ class Api:
         """Do something with as much patience as there is for its kind (`Streaks`)."""
         return self.streaks.call(kind, action, self.patience)
 
+    @property
+    def address(self) -> str:
+        """Of the web application."""
+        return self._connection.address
+
     def stop(self) -> None:
         """Have everything that is under way end at its next step."""
         self._stopped.set()

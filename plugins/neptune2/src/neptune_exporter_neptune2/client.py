@@ -7,7 +7,7 @@ inside instead, all of it in neptune-client 1.14 (tests/test_client.py checks ea
 - `neptune.version.version`
 - `neptune.internal.credentials.Credentials.from_token(token)`
 - `neptune.internal.backends.hosted_neptune_backend.HostedNeptuneBackend(credentials)`: the handshake;
-  `._client_config.api_url`; `._http_client`, which is a bravado `RequestsClient`:
+  `._client_config.api_url`, `.display_url`; `._http_client`, which is a bravado `RequestsClient`:
   - `.session`, a `requests.Session`; `.ssl_verify`, `.ssl_cert`
   - `.authenticator.apply(request)`: puts in the access token, renewed when it is about to expire
   - `.authenticator.auth`, which as the `auth` of a request puts in the access token;
@@ -82,6 +82,8 @@ class Connection:
             _ = self._auth.token_expires_at, self._auth.session.token
             self._hide_token()
             self._api_url = str(backend._client_config.api_url).rstrip("/") + "/"
+            self.address = str(backend._client_config.display_url).rstrip("/")
+            """Of the web application."""
         except AttributeError as error:
             raise MissingDependencyError(
                 f"neptune-client {self.client_version} is built differently ({error}): "

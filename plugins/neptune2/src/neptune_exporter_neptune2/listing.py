@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from neptune_exporter.contract import RunSelection, SourceError, SourceRun
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
@@ -178,7 +179,7 @@ def _window(api: Api, project_id: str, uuid: str, kind: RunKind, query: str) -> 
                 f"{LEADERBOARD}/leaderboard/entries/search",
                 {"projectIdentifier": uuid, "type": _WIRE_KINDS[kind]},
                 body,
-                partial(_read_page, project_id, kind),
+                partial(_read_page, api.address, project_id, kind),
             )
         except RefusedError as error:
             hint = f"; is the query right? {query}" if error.status == 400 and query else ""
@@ -190,15 +191,15 @@ def _window(api: Api, project_id: str, uuid: str, kind: RunKind, query: str) -> 
             return
 
 
-def _read_page(project_id: str, kind: RunKind, answer: Any) -> _Page:
+def _read_page(address: str, project_id: str, kind: RunKind, answer: Any) -> _Page:
     entries = answer["entries"]
-    listed = (_listed(project_id, kind, entry) for entry in entries)
+    listed = (_listed(address, project_id, kind, entry) for entry in entries)
     return _Page(
         int(answer["matchingItemCount"]), len(entries), [each for each in listed if each is not None]
     )
 
 
-def _listed(project_id: str, kind: RunKind, entry: Any) -> Listed | None:
+def _listed(address: str, project_id: str, kind: RunKind, entry: Any) -> Listed | None:
     """None for an entry that says no id."""
     values = {}
     for raw in entry["attributes"]:
@@ -209,15 +210,23 @@ def _listed(project_id: str, kind: RunKind, entry: Any) -> Listed | None:
     run_id, name, modified = (values.get(path) for path in _COLUMNS[:3])
     if not isinstance(run_id, str):
         return None
+    model_id = values.get(_MODEL_ID)
     run = SourceRun(
         RunKey(project_id, run_id, kind),
         modified if isinstance(modified, datetime) else None,
         name if isinstance(name, str) else None,
         values.get(SysAttribute.TRASHED) is True,
         handle=str(entry["experimentId"]),
+        url=f"{address}/{quote(project_id)}/{_page_of(kind, run_id, model_id)}",
     )
-    model_id = values.get(_MODEL_ID)
     return Listed(run, model_id if isinstance(model_id, str) else None)
+
+
+def _page_of(kind: RunKind, run_id: str, model_id: object) -> str:
+    """As the client's `get_url` of runs, models and their versions has it."""
+    if kind is RunKind.RUN:
+        return f"e/{quote(run_id)}"
+    return f"m/{quote(run_id)}" if kind is RunKind.MODEL else f"m/{quote(str(model_id))}/v/{quote(run_id)}"
 
 
 def _plural(kind: RunKind) -> str:

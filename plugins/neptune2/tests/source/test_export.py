@@ -7,7 +7,9 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
+import neptune
 import pytest
 
 from neptune_exporter.contract import AttributeSelection, RunSelection
@@ -185,3 +187,22 @@ def test_registering_imports_no_client() -> None:
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     assert subprocess.run([sys.executable, "-S", "-c", code], env=environment).returncode == 0
+
+
+def test_addresses_are_those_of_the_client(
+    serve: Serve, export: Exporter, project: FakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = project.add_model("PRE")
+    project.add_model_version(model)
+    server = serve(project)
+    everything = RunSelection(kinds=frozenset(RunKind))
+    assert export(server, [project.qualified_name], runs=everything).complete
+    urls = {run.key.run_id: run.url for run in export.dataset.runs()}
+    monkeypatch.setenv("NEPTUNE_API_TOKEN", server.tokens.api_token)
+    options: Any = {"project": project.qualified_name, "mode": "read-only"}
+    with neptune.init_run(with_id="SAN-1", **options) as opened_run:
+        assert urls["SAN-1"] == opened_run.get_url()
+    with neptune.init_model("SAN-PRE", **options) as opened_model:
+        assert urls["SAN-PRE"] == opened_model.get_url()
+    with neptune.init_model_version("SAN-PRE-1", **options) as version:
+        assert urls["SAN-PRE-1"] == version.get_url()

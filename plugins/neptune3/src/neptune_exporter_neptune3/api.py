@@ -117,6 +117,11 @@ class Api:
 
         return self._call("sign", lambda: self._client.sign({"files": files}), parse)
 
+    @property
+    def address(self) -> str:
+        """Of the web application."""
+        return self._client.address
+
     def stop(self) -> None:
         """Let everything under way end with an error at its next attempt."""
         self._stopped.set()

@@ -126,6 +126,7 @@ class Client:
             raise _no_token() from None
         if not credentials.base_url.startswith(("http://", "https://")):
             raise _no_token()
+        self.address = str(credentials.base_url).rstrip("/")
         self.verifies_certificates = bool(NEPTUNE_VERIFY_SSL.get())
         if self.verifies_certificates:
             check_certificates("SSL_CERT_FILE")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from neptune_exporter.contract import RunSelection, SourceError, SourceRun
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
@@ -92,7 +93,7 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
     for run_id, namesakes in _by_id(listed.values()).items():
         first = min(namesakes, key=_precedence)
         for run in namesakes:
-            source_run = run.as_source_run(RunKey(project_id, run_id))
+            source_run = run.as_source_run(RunKey(project_id, run_id), api.address)
             if not _takes(selection, source_run):
                 continue
             if run is first:
@@ -154,10 +155,22 @@ class _Listed:
             _fork_step(found.get(SysAttribute.FORK_STEP)),
         )
 
-    def as_source_run(self, key: RunKey) -> SourceRun:
-        """Without its notes."""
-        handle = self.sys_id + _FORK * self.is_fork
-        return SourceRun(key, self.modified_at, self.name, self.archived, handle, identity=self.sys_id)
+    def as_source_run(self, key: RunKey, address: str) -> SourceRun:
+        """Without its notes. The URL is as neptune-scale's `Run.get_run_url` makes it.
+
+        Args:
+            address: Of the server.
+        """
+        page = f"{address}/{quote(key.project_id)}/-/run/?customId="
+        return SourceRun(
+            key,
+            self.modified_at,
+            self.name,
+            self.archived,
+            handle=self.sys_id + _FORK * self.is_fork,
+            url="" if self.custom_id is None else page + quote_plus(self.custom_id),
+            identity=self.sys_id,
+        )
 
     def notes(self, taken: set[str]) -> tuple[str, ...]:
         """`taken`: the ids of the runs that are exported."""

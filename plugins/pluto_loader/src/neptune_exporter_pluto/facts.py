@@ -154,6 +154,8 @@ def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, 
     sys_id = _text(parameters.get(SysAttribute.ID))
     if sys_id:
         origin["sys_id"] = sys_id
+    if run.url:
+        origin["url"] = run.url
     parent = run.parent()
     if parent is not None:
         origin["fork"] = {"parent": parent.run_id, "step": _plain(run.fork_step())}

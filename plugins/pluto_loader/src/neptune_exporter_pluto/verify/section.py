@@ -16,8 +16,8 @@ from neptune_exporter_pluto.verify.context import Check
 from neptune_exporter_pluto.verify.values import is_same, short
 
 _LOAD = "load/"
-_NOT_WRITTEN_AT_FIRST = frozenset({"load/options", "losses"})
-"""Keys that earlier versions of the loader did not write."""
+_NOT_WRITTEN_AT_FIRST = frozenset({"load/options", "losses", "url"})
+"""Keys that earlier versions of the loader did not write, or did not know."""
 _NOT_TO_BE_KNOWN = frozenset({"losses", "url"})
 """Keys that may be there unasked: what only the load knew, and what earlier versions wrote."""
 
