@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +24,8 @@ from neptune_exporter_pluto.lifecycle import COMPLETE, SUPERSEDED, SUPERSEDED_TA
 from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 
 from .conftest import MakeSink
+from .test_commands import loaded
+from .test_two_machines import wait_for_a_run, wait_until
 from .test_verify_forks import fork_lines, run_of
 
 METRICS = "/ingest/metrics"
@@ -41,11 +42,10 @@ FILES = SampleRun(KEY, (file("model", b"weights", "m.pt"), file("conf", b"settin
 
 def live(server: RehearsalServer) -> list[str]:
     """The runs that are whole and that nobody gave up."""
-    runs = server.runs.by_id.values()
-    for run in runs:
+    for run in server.runs.by_id.values():
         is_given_up = SUPERSEDED_TAG in run.tags
         assert Found.of({"config": run.config}).state == (SUPERSEDED if is_given_up else COMPLETE)
-    return [str(run.id) for run in runs if SUPERSEDED_TAG not in run.tags]
+    return [str(run.id) for run in loaded(server)]
 
 
 def interrupted(make_sink: MakeSink, server: RehearsalServer, base: Path, run: SampleRun = RUN) -> None:
@@ -70,10 +70,7 @@ def test_a_load_does_not_finish_a_run_that_another_gave_up_meanwhile(
     server.fail(faults.stalled(3.0, METRICS))
     with ThreadPoolExecutor(1) as other:
         first = other.submit(make_sink(base_dir=tmp_path / "one").load, MemoryRun(RUN), None)
-        deadline = time.monotonic() + 10
-        while server.faults:
-            assert time.monotonic() < deadline, "no metrics are sent"
-            time.sleep(0.01)
+        wait_until(lambda: not server.faults, "no metrics are sent")
         sink = make_sink(base_dir=tmp_path / "two", restart_unfinished=True)
         second = sink.load(MemoryRun(RUN), None)
         assert first.result(30).target_id == second.target_id
@@ -151,10 +148,7 @@ def test_a_machine_that_stalled_sends_no_row_into_a_run_that_another_took_and_fi
     server.fail(faults.stalled(3.0, "/api/runs/config/update"))
     with ThreadPoolExecutor(1) as other:
         first = other.submit(make_sink(base_dir=tmp_path / "one").load, MemoryRun(RUN), None)
-        deadline = time.monotonic() + 10
-        while not server.runs.by_id:
-            assert time.monotonic() < deadline, "nobody makes a run"
-            time.sleep(0.01)
+        wait_for_a_run(server)
         second = make_sink(base_dir=tmp_path / "two", visible_within=0.2).load(MemoryRun(RUN), None)
         server.fail(Fault(METRICS, status=401))  # as if it were killed there
         with pytest.raises(AuthenticationError):

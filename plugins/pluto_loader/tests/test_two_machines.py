@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,11 +40,15 @@ def load(make_sink: MakeSink, base: Path, visible_within: float) -> LoadedRun:
     return make_sink(base_dir=base, visible_within=visible_within).load(MemoryRun(RUN), None)
 
 
-def wait_for_a_run(server: RehearsalServer) -> None:
+def wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + 10
-    while not server.runs.by_id:
-        assert time.monotonic() < deadline, "nobody makes a run"
+    while not is_so():
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.01)
+
+
+def wait_for_a_run(server: RehearsalServer) -> None:
+    wait_until(lambda: bool(server.runs.by_id), "nobody makes a run")
 
 
 def histograms(server: RehearsalServer) -> dict[int, int]:

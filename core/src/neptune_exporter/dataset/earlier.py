@@ -45,7 +45,7 @@ class Earlier:
         """Names of those that another tool did not finish."""
         return self.listing.unfinished(self.place)
 
-    @property
+    @cached_property
     def pending(self) -> bool:
         """A publication was interrupted: `Dataset.recover` finishes it."""
         return self.data.size(self.place.pending) is not None
@@ -55,7 +55,7 @@ class Earlier:
         """Whether there is anything at all, also what was left unfinished."""
         return self._has_receipt or self.pending or bool(self.parts or self.unfinished)
 
-    @property
+    @cached_property
     def _has_receipt(self) -> bool:
         return self.data.size(self.place.receipt) is not None
 

@@ -150,9 +150,9 @@ def _in_the_way(earlier: Earlier, run: SourceRun, source: str) -> str | None:
         in_parts = is_other and (run.partial or receipt.partial is not False)
     else:
         in_parts = run.partial
-    return (
-        f"the dataset holds what {earlier.by} exported of it, and one of both may be a part only" * in_parts
-    )
+    if in_parts:
+        return f"the dataset holds what {earlier.by} exported of it, and one of both may be a part only"
+    return None
 
 
 def _refused(run: SourceRun, wanted: AttributeSelection, reason: str) -> RunPlan:
