@@ -20,6 +20,9 @@ WHEEL_TESTS = {
     "neptune3": ["plugins/neptune3/tests/test_client.py", "plugins/neptune3/tests/test_points.py"],
     "offline": ["plugins/offline/tests/test_files.py"],
     "pluto_loader": ["plugins/pluto_loader/tests/test_encode.py", "plugins/pluto_loader/tests/test_runs.py"],
+    "neptune2-server": ["servers/neptune2/tests/test_process.py"],
+    "neptune3-server": ["servers/neptune3/tests/test_process.py"],
+    "pluto-server": ["servers/pluto/tests/test_ingest.py"],
 }
 """What the matrix runs by default of each package, so that 20 sessions stay a matter of minutes. The session
 `tests` runs everything; `nox -s plugin -- whole` runs all of a package's tests against its wheel."""
@@ -29,7 +32,13 @@ PACKAGES = {
     "neptune3": "neptune_exporter_neptune3",
     "offline": "neptune_exporter_offline",
     "pluto_loader": "neptune_exporter_pluto",
+    "neptune2-server": "neptune_exporter_neptune2_server",
+    "neptune3-server": "neptune_exporter_neptune3_server",
+    "pluto-server": "neptune_exporter_pluto_server",
 }
+
+SERVER_OF = {"neptune2": "neptune2-server", "neptune3": "neptune3-server", "pluto_loader": "pluto-server"}
+"""The server that the extra `testing` of a package brings."""
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -61,7 +70,9 @@ for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
 
 
 def _folder(package: str) -> str:
-    return package if package == "core" else f"plugins/{package}"
+    if package == "core":
+        return package
+    return f"servers/{package[:-7]}" if package.endswith("-server") else f"plugins/{package}"
 
 
 def _install_workspace(session: nox.Session, *extra: str) -> None:
@@ -90,8 +101,10 @@ def _build_wheels(session: nox.Session) -> None:
 
 
 def _wheels(package: str, extra: str = "") -> list[str]:
-    """What a package is installed from: its wheel and the core's, which no index has."""
-    wheels = [next(DIST.glob(f"{PACKAGES[each]}-*.whl")) for each in dict.fromkeys(["core", package])]
+    """What a package is installed from: its wheel, the core's and its server's, which no index has."""
+    server = SERVER_OF.get(package) if extra else None
+    packages = ["core", package, *([server] if server else [])]
+    wheels = [next(DIST.glob(f"{PACKAGES[each]}-*.whl")) for each in dict.fromkeys(packages)]
     return [f"{wheel}{extra}" for wheel in wheels]
 
 
@@ -142,6 +155,13 @@ def typing(session: nox.Session) -> None:
     """mypy, strict, over every package."""
     _install_workspace(session, "mypy")
     session.run("mypy", *(f"{_folder(p)}/src" for p in PACKAGES))
+
+
+@nox.session
+def news(session: nox.Session) -> None:
+    """The page of the next release, as the fragments in changes/ make it."""
+    session.install(*CONSTRAINTS, "towncrier")
+    session.run("towncrier", "build", "--draft", "--version", "next")
 
 
 @nox.session

@@ -105,7 +105,7 @@ class Server:
 @contextmanager
 def counting_server() -> Iterator[Server]:
     options = ["--count-only", "--until-stdin-closes"]
-    command = [sys.executable, "-m", "neptune_exporter_pluto.rehearsal", *options]
+    command = [sys.executable, "-m", "neptune_exporter_pluto_server", *options]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:

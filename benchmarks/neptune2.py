@@ -67,7 +67,7 @@ def main() -> None:
 @contextmanager
 def serving(runs: int, series: int, points: int) -> Iterator[str]:
     """A server process: its API token."""
-    line = [sys.executable, "-m", "neptune_exporter_neptune2.testing"]
+    line = [sys.executable, "-m", "neptune_exporter_neptune2_server"]
     line += ["--runs", str(runs), "--series", str(series), "--points", str(points)]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -123,8 +123,9 @@ def export(token: str, folder: Path, workers: int) -> None:
 
 
 def read_only(token: str, points: int, workers: int) -> None:
-    from neptune_exporter.contract import Patience, Secret
+    from neptune_exporter.contract import Secret
     from neptune_exporter.model import AttributeType
+    from neptune_exporter.toolkit import Patience
     from neptune_exporter_neptune2 import series
     from neptune_exporter_neptune2.api import Api
     from neptune_exporter_neptune2.client import Connection

@@ -68,7 +68,7 @@ def main() -> None:
 @contextmanager
 def serving(runs: int, metrics: int, points: int) -> Iterator[tuple[str, int]]:
     """A server process: its API token, and how many points it holds."""
-    line = [sys.executable, "-m", "neptune_exporter_neptune3.testing"]
+    line = [sys.executable, "-m", "neptune_exporter_neptune3_server"]
     line += ["--runs", str(runs), "--metrics", str(metrics), "--points", str(points)]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -176,7 +176,8 @@ def requests_of(token: str) -> list[Request]:
 def replay(token: str, requests: list[Request], decode: Callable[[bytes], Any]) -> None:
     import pyarrow as pa
 
-    from neptune_exporter.contract import Patience, Secret
+    from neptune_exporter.contract import Secret
+    from neptune_exporter.toolkit import Patience
     from neptune_exporter_neptune3.api import Api
     from neptune_exporter_neptune3.client import Client
 

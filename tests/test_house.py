@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "core/src/neptune_exporter"
 PLUGINS = sorted((ROOT / "plugins").glob("*/src/*"))
-ALLOWED_IN_PLUGINS = ("contract", "model", "schema", "testing")
+SERVERS = sorted((ROOT / "servers").glob("*/src/*"))
+ALLOWED_IN_PLUGINS = ("contract", "toolkit", "model", "schema", "testing")
 FOREIGN_TO_CORE = {"pandas", "httpx", "neptune", "neptune_query", "neptune_scale", "pluto", "requests"}
-FOLDERS = ("core", "plugins", "tests", "benchmarks", "examples")
+FOLDERS = ("core", "plugins", "servers", "tests", "benchmarks", "examples")
 SOURCES = [p for folder in FOLDERS for p in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -46,7 +47,39 @@ def test_plugins_import_the_contract_and_nothing_else_of_core(plugin: Path) -> N
                 assert rest.partition(".")[0] in ALLOWED_IN_PLUGINS, f"{path}: {name}"
 
 
-LAYERS = {"model": 0, "schema": 0, "contract": 1, "dataset": 2, "jobs": 3, "cli": 4}
+@pytest.mark.parametrize("server", SERVERS, ids=lambda p: p.name)
+def test_servers_import_no_plugin_and_only_the_kit_of_core(server: Path) -> None:
+    for path in server.rglob("*.py"):
+        for name in imported(path):
+            root, _, rest = name.partition(".")
+            if root == "neptune_exporter":
+                assert rest.partition(".")[0] in ("testing", "model"), f"{path}: {name}"
+            elif root.startswith("neptune_exporter_"):
+                assert root == server.name, f"{path}: {name}"
+
+
+ROOMS = ("format", "read", "write", "check")
+
+
+def test_the_rooms_of_the_dataset_read_downward() -> None:
+    for rank, room in enumerate(ROOMS):
+        for path in (CORE / "dataset" / room).rglob("*.py"):
+            for name in imported(path):
+                parts = name.split(".")
+                if parts[:2] == ["neptune_exporter", "dataset"] and len(parts) > 2 and parts[2] in ROOMS:
+                    assert ROOMS.index(parts[2]) <= rank, f"{path}: {name}"
+
+
+LAYERS = {
+    "errors": 0,
+    "model": 0,
+    "schema": 0,
+    "contract": 1,
+    "toolkit": 2,
+    "dataset": 3,
+    "jobs": 4,
+    "cli": 5,
+}
 
 
 @pytest.mark.parametrize("layer", [name for name, rank in LAYERS.items() if rank])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neptune_exporter.testing.commands import CommandLine
-from neptune_exporter_neptune2.testing import FakeProject, Neptune2Server
+from neptune_exporter_neptune2_server import FakeProject, Neptune2Server
 
 
 def test_a_server_of_2x_is_named_to_who_takes_it_for_3x(command_line: CommandLine) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import counting
 
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto_server import RehearsalServer
 
 HERE = Path(__file__).parent.resolve()
 ROOT = HERE.parents[1]

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.settings import METADATA_KEY, Secret, SettingInfo
+from neptune_exporter.errors import UsageError
 
 FILE_NAME = "neptune-exporter.toml"
 

@@ -18,8 +18,8 @@ import pluggy
 
 from neptune_exporter import hookspecs
 from neptune_exporter.configuration import setting_fields
-from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.specs import API_VERSION, ReporterSpec, SinkSpec, SourceSpec
+from neptune_exporter.errors import UsageError
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint

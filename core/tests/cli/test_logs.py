@@ -16,7 +16,7 @@ from click.testing import Result
 
 from neptune_exporter.cli.logs import NOTICE, logging_to
 from neptune_exporter.cli.progress import BarProgress, LoggedProgress, shown_progress
-from neptune_exporter.contract import Patience, TransientError
+from neptune_exporter.toolkit import Patience, TransientError
 
 Run = Callable[..., Result]
 

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import AttributeRequest, AttributeSelection, SourceRun
-from neptune_exporter.contract.failpoints import arm
 from neptune_exporter.dataset import Dataset, RunWriter, WriteBudget
 from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch, step_columns
 from neptune_exporter.testing.commands import fork
+from neptune_exporter.toolkit.failpoints import arm
 
 KEY = RunKey("org/project", "RUN-1")
 ALL = [AttributeSelection()]

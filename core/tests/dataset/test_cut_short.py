@@ -8,7 +8,7 @@ import pytest
 
 from neptune_exporter.contract import AttributeSelection, SourceRun
 from neptune_exporter.dataset import Dataset, summarise
-from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeClass, RunKey
 from neptune_exporter.testing import old_layout

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import DatasetError
-from neptune_exporter.dataset import parts, scan
-from neptune_exporter.dataset.parts import Part
-from neptune_exporter.dataset.storage import Storage
-from neptune_exporter.dataset.wanted import Wanted
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read import parts, scan
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import RunKey
 from neptune_exporter.schema import SCHEMA, TIME_TYPE
 from neptune_exporter.testing import old_layout

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from neptune_exporter.dataset import Dataset, parts
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset.read import parts
 from neptune_exporter.model import SERIES_TYPES
 from neptune_exporter.testing import old_layout
 

@@ -11,8 +11,8 @@ import pytest
 
 from neptune_exporter.contract import DatasetError, SourceRun
 from neptune_exporter.dataset import Dataset, RunWriter, WriteBudget
-from neptune_exporter.dataset.layout import Place, temporary
-from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.format.layout import Place, temporary
+from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.model import RunKey
 
 from .writing import ALL, KEY, points, publish, series

@@ -19,7 +19,7 @@ from neptune_exporter.contract import (
     UnsafePathError,
 )
 from neptune_exporter.dataset import Dataset, StoredRun, summarise
-from neptune_exporter.dataset.layout import Place
+from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
 from neptune_exporter.schema import attribute_batch
 from neptune_exporter.testing import old_layout

@@ -12,7 +12,7 @@ pytest.importorskip("resource", reason="the system has no limits of file sizes")
 
 WRITE = """
 import resource, sys
-from neptune_exporter.contract import AttributeSelection, DatasetError, SourceRun
+from neptune_exporter.contract import (AttributeSelection, DatasetError, SourceRun)
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.model import AttributeType, RunKey
 import pyarrow as pa, pyarrow.compute as pc

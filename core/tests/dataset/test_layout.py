@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptune_exporter.dataset.layout import Place, guessed_id, parse_part, sanitised, stem
+from neptune_exporter.dataset.format.layout import Place, guessed_id, parse_part, sanitised, stem
 from neptune_exporter.model import RunKey, RunKind
 
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptune_exporter.dataset.names import file_name
+from neptune_exporter.dataset.format.file_names import file_name
 
 texts = st.one_of(
     st.text(max_size=60),

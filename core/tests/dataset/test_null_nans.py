@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import AttributeSelection, DatasetError, Point, SourceRun, TypeCount
-from neptune_exporter.dataset import Dataset, StoredRun, parts, summarise
+from neptune_exporter.dataset import Dataset, StoredRun, summarise
+from neptune_exporter.dataset.read import parts
 from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, SCHEMA

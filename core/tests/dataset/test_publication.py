@@ -9,7 +9,7 @@ import pytest
 
 from neptune_exporter.contract import SourceRun
 from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, verify
-from neptune_exporter.dataset.layout import Place
+from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.jobs.planning import NOTHING
 
 from .exporting import ALL, KEY, export, killed

@@ -13,8 +13,8 @@ import pytest
 
 from neptune_exporter.contract import AttributeSelection, DatasetError, SourceRun
 from neptune_exporter.dataset import Dataset, RunChecked, verify
-from neptune_exporter.dataset.layout import Place
-from neptune_exporter.dataset.writer import ReadyRun
+from neptune_exporter.dataset.format.layout import Place
+from neptune_exporter.dataset.write.writer import ReadyRun
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch
 

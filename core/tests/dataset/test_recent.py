@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from neptune_exporter.dataset import recent
-from neptune_exporter.dataset.recent import RecentParts
-from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read import recent_parts as recent
+from neptune_exporter.dataset.read.recent_parts import RecentParts
 from neptune_exporter.schema import SCHEMA
 
 NAMES = [f"part_{number}.parquet" for number in range(12)]

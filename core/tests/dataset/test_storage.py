@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neptune_exporter.dataset.storage import Storage
+from neptune_exporter.dataset.format.storage import Storage
 
 
 def _write_and_sync(folder: Path, name: str) -> None:

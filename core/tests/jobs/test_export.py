@@ -25,7 +25,7 @@ from neptune_exporter.contract import (
     SourceSpec,
 )
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.dataset.layout import Place
+from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.export_group import ExportUnit
 from neptune_exporter.jobs.planning import Action, plan_run

@@ -12,7 +12,7 @@ import pytest
 
 from neptune_exporter.contract import Point, RunSelection, SourceRun, TextLine
 from neptune_exporter.dataset import Dataset, verify
-from neptune_exporter.dataset.verification import RunChecked
+from neptune_exporter.dataset.check.verification import RunChecked
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.testing.runs import (
     FIRST_TIME,

@@ -13,7 +13,7 @@ from neptune_exporter.contract import API_VERSION, NeptuneExporterError, UsageEr
 from neptune_exporter.plugins import EXTRAS, Plugin, PluginRegistry
 
 GOOD = """
-from neptune_exporter.contract import SourceSpec, SinkSpec, hookimpl
+from neptune_exporter.contract import (SourceSpec, SinkSpec, hookimpl)
 
 def factory(*arguments):
     raise AssertionError("nothing is made by registering")

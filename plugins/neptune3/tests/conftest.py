@@ -15,7 +15,7 @@ from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.testing.commands import preload
 from neptune_exporter_neptune3.plugin import make_source, neptune_exporter_sources
 from neptune_exporter_neptune3.settings import Neptune3Settings
-from neptune_exporter_neptune3.testing import Neptune3Server
+from neptune_exporter_neptune3_server import Neptune3Server
 
 PROJECT = "acme/vision"
 (SPEC,) = neptune_exporter_sources()

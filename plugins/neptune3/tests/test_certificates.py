@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.testing.commands import CommandLine
-from neptune_exporter_neptune3.testing import FakeFile, FakeProject, FakeRun, FloatSeries, Neptune3Server
+from neptune_exporter_neptune3_server import FakeFile, FakeProject, FakeRun, FloatSeries, Neptune3Server
 
 PROJECT = "acme/vision"
 EXPORT = ("export", "--exporter", "neptune3", "-p", PROJECT, "--neptune3-retry-seconds", "1")

@@ -11,16 +11,11 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.contract import (
-    AuthenticationError,
-    AwayError,
-    MissingDependencyError,
-    Secret,
-    UsageError,
-)
+from neptune_exporter.contract import AuthenticationError, MissingDependencyError, Secret, UsageError
 from neptune_exporter.testing.loopback import Fault
+from neptune_exporter.toolkit import AwayError
 from neptune_exporter_neptune3.client import Client, checked_version
-from neptune_exporter_neptune3.testing import (
+from neptune_exporter_neptune3_server import (
     EXCHANGE_PATH,
     SEARCH_PATH,
     FakeProject,

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from neptune_exporter.cli.app import app
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.testing.loopback import Fault, Request, Response
-from neptune_exporter_neptune3.testing import (
+from neptune_exporter_neptune3_server import (
     EXCHANGE_PATH,
     FLOATS_PATH,
     SERIES_PATH,

@@ -16,8 +16,8 @@ from neptune_exporter.testing.corpus import PROJECT
 from neptune_exporter.testing.loopback import Request, Response
 from neptune_exporter.testing.runs import SampleAttribute
 from neptune_exporter_neptune3.plugin import neptune_exporter_sources
-from neptune_exporter_neptune3.testing import FLOATS_PATH, Neptune3Server
-from neptune_exporter_neptune3.testing.samples import held_by_neptune3, projects_of
+from neptune_exporter_neptune3_server import FLOATS_PATH, Neptune3Server
+from neptune_exporter_neptune3_server.samples import held_by_neptune3, projects_of
 
 (SPEC,) = neptune_exporter_sources()
 

@@ -11,17 +11,12 @@ from decimal import Decimal
 
 import pytest
 
-from neptune_exporter.contract import (
-    AttributeSelection,
-    DatasetError,
-    RunDone,
-    RunSelection,
-)
+from neptune_exporter.contract import AttributeSelection, DatasetError, RunDone, RunSelection
 from neptune_exporter.dataset import StoredRun
 from neptune_exporter.model import AttributeClass
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_neptune3 import source as source_module
-from neptune_exporter_neptune3.testing import (
+from neptune_exporter_neptune3_server import (
     FLOATS_PATH,
     SEARCH_PATH,
     SERIES_PATH,

@@ -13,16 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neptune_exporter.contract import AttributeSelection, Patience, RunRows, RunSelection, Secret
+from neptune_exporter.contract import AttributeSelection, RunRows, RunSelection, Secret
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey
 from neptune_exporter.testing import difference, facts_of_exported, facts_of_run, sample_runs
+from neptune_exporter.toolkit import Patience
 from neptune_exporter_neptune3 import listing, metrics
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import Series
 from neptune_exporter_neptune3.client import Client
 from neptune_exporter_neptune3.paging import read_pages
 from neptune_exporter_neptune3.source import GroupSize
-from neptune_exporter_neptune3.testing import (
+from neptune_exporter_neptune3_server import (
     FLOATS_PATH,
     SEARCH_PATH,
     VALUES_PATH,
@@ -35,7 +36,7 @@ from neptune_exporter_neptune3.testing import (
     StringSeries,
     Value,
 )
-from neptune_exporter_neptune3.testing.samples import held_by_neptune3, projects_of
+from neptune_exporter_neptune3_server.samples import held_by_neptune3, projects_of
 
 from .conftest import PROJECT, Exporting
 
@@ -320,7 +321,7 @@ def test_what_the_server_tells_and_does_not_give(exporting: Exports, monkeypatch
     """A last step, and no point: a loss that must not be silent."""
     export = exporting(FakeProject(PROJECT, [FakeRun("r", {"m": FloatSeries([0, 7], [1, 2]), "n": 1})]))
     monkeypatch.setattr(
-        "neptune_exporter_neptune3.testing.series.float_points", lambda *_: FloatSeries([], []).points
+        "neptune_exporter_neptune3_server.series.float_points", lambda *_: FloatSeries([], []).points
     )
     (failure,) = export().failures
     assert failure.attribute_path == "m"

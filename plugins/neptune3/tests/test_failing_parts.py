@@ -10,7 +10,7 @@ import pytest
 
 from neptune_exporter.jobs.export import ExportResult
 from neptune_exporter.testing.loopback import Fault, Request, Response
-from neptune_exporter_neptune3.testing import (
+from neptune_exporter_neptune3_server import (
     FLOATS_PATH,
     SERIES_PATH,
     SIGN_PATH,

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from neptune_exporter.testing.loopback import Fault, Request, Response
-from neptune_exporter_neptune3.testing import (
+from neptune_exporter_neptune3_server import (
     SIGN_PATH,
     STORAGE_PATH,
     FakeFile,

@@ -14,7 +14,7 @@ from neptune_exporter.testing import difference, facts_of_exported
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.facts import Facts
 from neptune_exporter.testing.loopback import Fault
-from neptune_exporter_neptune3.testing import (
+from neptune_exporter_neptune3_server import (
     FLOATS_PATH,
     FakeFile,
     FakeProject,

@@ -12,7 +12,7 @@ import pytest
 
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.testing.commands import clean_environment
-from neptune_exporter_neptune3.testing import FakeProject, FakeRun, FloatSeries, Neptune3Server, Value
+from neptune_exporter_neptune3_server import FakeProject, FakeRun, FloatSeries, Neptune3Server, Value
 
 STATUS = Path("/proc/self/status")
 

@@ -15,7 +15,7 @@ from neptune_exporter.model import AttributeClass
 from neptune_exporter_neptune3 import listing, metrics
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.points import SeriesPoints
-from neptune_exporter_neptune3.testing import (
+from neptune_exporter_neptune3_server import (
     SEARCH_PATH,
     VALUES_PATH,
     FakeFile,

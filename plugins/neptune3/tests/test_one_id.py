@@ -12,7 +12,7 @@ import pytest
 from neptune_exporter.contract import RunSelection
 from neptune_exporter_neptune3 import listing
 from neptune_exporter_neptune3.api import Api
-from neptune_exporter_neptune3.testing import FakeProject, FakeRun, FloatSeries
+from neptune_exporter_neptune3_server import FakeProject, FakeRun, FloatSeries
 
 from .conftest import PROJECT, Exporting
 

@@ -22,7 +22,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.testing import MemoryFiles
 from neptune_exporter.testing.loopback import Fault
-from neptune_exporter_neptune3.testing import (
+from neptune_exporter_neptune3_server import (
     EXCHANGE_PATH,
     FLOATS_PATH,
     SEARCH_PATH,

@@ -10,7 +10,7 @@ import pytest
 
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.loopback import Request, Response
-from neptune_exporter_neptune3.testing import FLOATS_PATH, FakeProject, FakeRun, FloatSeries, Neptune3Server
+from neptune_exporter_neptune3_server import FLOATS_PATH, FakeProject, FakeRun, FloatSeries, Neptune3Server
 
 PROJECT = "acme/vision"
 

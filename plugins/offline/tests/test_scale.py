@@ -240,7 +240,7 @@ import sys
 from neptune_exporter_offline import plugin
 heavy = {{"pyarrow", "google", "orjson"}} & set(sys.modules)
 assert not heavy, f"registering imports {{heavy}}"
-from neptune_exporter.contract import AttributeRequest, RunRequest, RunSelection
+from neptune_exporter.contract import (AttributeRequest, RunRequest, RunSelection)
 from neptune_exporter.testing import MemoryFiles
 source = plugin.make_source(plugin.{settings!r})
 runs = [RunRequest(run, AttributeRequest()) for run in source.runs("acme/vision", RunSelection())]

@@ -13,10 +13,10 @@ from neptune_exporter.contract import LoadedRun, LoadOptions, Secret
 from neptune_exporter.testing.commands import CommandLine, preload
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun
-from neptune_exporter_pluto.rehearsal import RehearsalServer
-from neptune_exporter_pluto.rehearsal.runs import Run
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
+from neptune_exporter_pluto_server import RehearsalServer
+from neptune_exporter_pluto_server.runs import Run
 
 MakeSink = Callable[..., PlutoSink]
 preload("neptune_exporter_pluto.sink", "neptune_exporter_pluto.verify")

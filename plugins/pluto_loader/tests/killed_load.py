@@ -6,7 +6,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from neptune_exporter.contract import LoadOptions, Secret
-from neptune_exporter.contract.failpoints import arm
 from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import (
@@ -20,6 +19,7 @@ from neptune_exporter.testing.runs import (
     parameter,
     string_series,
 )
+from neptune_exporter.toolkit.failpoints import arm
 from neptune_exporter_pluto.settings import PlutoSettings
 
 KEY = RunKey("acme/vision", "RUN-1")

@@ -16,7 +16,7 @@ from pluto.query import Client
 from neptune_exporter.testing.loaded import LoadedEntry, LoadedSample
 from neptune_exporter.testing.runs import SampleHistogram
 from neptune_exporter_pluto.config import SECTION
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto_server import RehearsalServer
 
 _FLAGS = {"NaN": math.nan, "Inf": math.inf, "-Inf": -math.inf}
 _EXACT = "/exact"

@@ -17,9 +17,9 @@ from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
-from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
-from neptune_exporter_pluto.rehearsal.runs import Run
 from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_pluto_server import RehearsalServer, faults
+from neptune_exporter_pluto_server.runs import Run
 
 from .datasets import export
 from .killed_load import everything

@@ -17,10 +17,10 @@ from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_pluto.credentials import Endpoints, find_api_key, find_endpoints
-from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
 from neptune_exporter_pluto.transport import Transport
+from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink
 from .killed_load import everything

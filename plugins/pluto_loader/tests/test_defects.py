@@ -34,8 +34,8 @@ from neptune_exporter.testing.runs import (
     string_series,
 )
 from neptune_exporter_pluto.config import SECTION
-from neptune_exporter_pluto.rehearsal import RehearsalServer
-from neptune_exporter_pluto.rehearsal.runs import Run
+from neptune_exporter_pluto_server import RehearsalServer
+from neptune_exporter_pluto_server.runs import Run
 
 from .datasets import export
 from .reading import read_run

@@ -31,8 +31,8 @@ from neptune_exporter.testing.runs import (
 from neptune_exporter_pluto.filetypes import content_type, kind_of
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.pace import Pace
-from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
-from neptune_exporter_pluto.rehearsal.files import MIME_TYPES
+from neptune_exporter_pluto_server import RehearsalServer, faults
+from neptune_exporter_pluto_server.files import MIME_TYPES
 
 from .conftest import MakeSink
 

@@ -6,7 +6,7 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, file, string_series
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
 from .datasets import export

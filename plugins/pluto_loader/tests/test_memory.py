@@ -15,7 +15,7 @@ from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FILE_TYPE
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import clean_environment
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto_server import RehearsalServer
 
 STATUS = Path("/proc/self/status")
 KEY = RunKey("acme/vision", "RUN-1")

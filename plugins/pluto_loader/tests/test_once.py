@@ -26,11 +26,11 @@ from neptune_exporter.testing.loopback import Fault, Request, Response
 from neptune_exporter_pluto import metrics, once
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
-from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import FAILPOINTS, PlutoSink
 from neptune_exporter_pluto.state import Journal, Target
 from neptune_exporter_pluto.transport import UncertainError
+from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink
 from .killed_load import KEY, everything, settings

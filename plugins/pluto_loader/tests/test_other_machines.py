@@ -21,7 +21,7 @@ from neptune_exporter.testing.runs import (
     parameter,
 )
 from neptune_exporter_pluto.lifecycle import COMPLETE, SUPERSEDED, SUPERSEDED_TAG, Found
-from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
+from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink
 from .test_commands import loaded

@@ -20,8 +20,8 @@ from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
 from neptune_exporter_pluto.config import SECTION
-from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
 from neptune_exporter_pluto.settings import PlutoSettings, divided
+from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .datasets import export
 from .test_commands import LOAD, VERIFY, loaded, standard

@@ -16,7 +16,7 @@ from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, string_series
 from neptune_exporter_pluto.losses import LossCode
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
 from .reading import read_run

@@ -12,7 +12,7 @@ from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
 from neptune_exporter_pluto import state
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
 

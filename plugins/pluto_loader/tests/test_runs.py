@@ -16,7 +16,7 @@ from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter, string_series
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.facts import external_id
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
 from .reading import read_run

@@ -12,7 +12,7 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, float_series, string_series
 from neptune_exporter_pluto import metrics
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
 

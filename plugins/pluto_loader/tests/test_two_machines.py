@@ -20,7 +20,7 @@ from neptune_exporter.testing.runs import (
     string_series,
 )
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
-from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
+from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink
 

@@ -11,8 +11,8 @@ from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, parameter
 from neptune_exporter_pluto import state
 from neptune_exporter_pluto.credentials import find_endpoints
-from neptune_exporter_pluto.rehearsal import RehearsalServer
 from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
 from .test_commands import standard

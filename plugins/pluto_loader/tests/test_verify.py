@@ -27,9 +27,9 @@ from neptune_exporter.testing.runs import (
     string_series,
 )
 from neptune_exporter_pluto import api
-from neptune_exporter_pluto.rehearsal import RehearsalServer, faults
-from neptune_exporter_pluto.rehearsal.files import object_key
 from neptune_exporter_pluto.verify import points
+from neptune_exporter_pluto_server import RehearsalServer, faults
+from neptune_exporter_pluto_server.files import object_key
 
 from .conftest import MakeSink
 from .killed_load import KEY, everything

@@ -9,7 +9,7 @@ import pytest
 from neptune_exporter.contract import Verdict
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleFile, SampleRun, file, file_series
-from neptune_exporter_pluto.rehearsal import RehearsalServer
+from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
 from .killed_load import KEY

@@ -11,8 +11,8 @@ from neptune_exporter.contract import Comparison, LoadedRun
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleHistogram, SampleRun, float_series, histogram_series
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
-from neptune_exporter_pluto.rehearsal import RehearsalServer
 from neptune_exporter_pluto.sink import PlutoSink
+from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
 from .killed_load import KEY, everything

@@ -41,7 +41,7 @@ def report_error(error: BaseException, *, verbose: bool) -> ExitCode:
 
 
 def _message(error: BaseException) -> tuple[str, ExitCode]:
-    from neptune_exporter.contract.errors import NeptuneExporterError  # not for a mere --help
+    from neptune_exporter.errors import NeptuneExporterError  # not for a mere --help
 
     if isinstance(error, NeptuneExporterError):
         return str(error), ExitCode(error.exit_code)

@@ -14,8 +14,8 @@ from neptune_exporter.cli.output import prepare_report
 from neptune_exporter.cli.selection import attributes as attribute_selection
 from neptune_exporter.cli.selection import period, projects, regular_expression, run_ids
 from neptune_exporter.cli.state import state_of
-from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
+from neptune_exporter.errors import UsageError
 from neptune_exporter.model import RunKind
 
 if TYPE_CHECKING:

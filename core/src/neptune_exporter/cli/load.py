@@ -29,8 +29,8 @@ from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts
-from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
+from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.table import Cell, table
 

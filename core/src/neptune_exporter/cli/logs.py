@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import printable, redact
 
 NOTICE = logging.INFO + 5

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import one_line, printable, redact
 
 SHOWN = 20

@@ -11,7 +11,7 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import default_text
 from neptune_exporter.cli.output import echo_list, print_json, told_of
 from neptune_exporter.cli.state import state_of
-from neptune_exporter.contract.errors import UsageError
+from neptune_exporter.errors import UsageError
 
 if TYPE_CHECKING:
     from neptune_exporter.configuration import SettingField

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import AttributeSelection
+from neptune_exporter.errors import UsageError
 from neptune_exporter.model import ALL_CLASSES, AttributeClass
 
 if TYPE_CHECKING:

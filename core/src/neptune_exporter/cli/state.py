@@ -37,7 +37,7 @@ class State:
     @cached_property
     def files(self) -> tuple[ConfigurationFile, ...]:
         from neptune_exporter.configuration import read_configuration
-        from neptune_exporter.contract.errors import UsageError
+        from neptune_exporter.errors import UsageError
 
         try:
             here = Path.cwd()

@@ -85,7 +85,7 @@ class _Results(_Stream):
     """What a command is called for: it has failed without."""
 
     def _failed(self, error: OSError) -> None:
-        from neptune_exporter.contract.errors import NeptuneExporterError
+        from neptune_exporter.errors import NeptuneExporterError
 
         super()._failed(error)
         if isinstance(error, BrokenPipeError):

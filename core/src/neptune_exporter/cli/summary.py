@@ -12,8 +12,8 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
-from neptune_exporter.contract.errors import UsageError
 from neptune_exporter.contract.selection import RunSelection
+from neptune_exporter.errors import UsageError
 
 
 @click.command("summary", cls=Command, kind="reporter")

@@ -3,20 +3,6 @@
 Nothing here imports pyarrow or a vendor's SDK, so that registering stays fast.
 """
 
-from neptune_exporter.contract.certificates import check_certificates
-from neptune_exporter.contract.errors import (
-    AuthenticationError,
-    DatasetError,
-    MissingDependencyError,
-    MissingFileError,
-    NeptuneExporterError,
-    SinkError,
-    SourceError,
-    UnreadError,
-    UnsafePathError,
-    UsageError,
-)
-from neptune_exporter.contract.failpoints import failpoint
 from neptune_exporter.contract.failures import AttributeFailure, Loss
 from neptune_exporter.contract.files import FileWriter, OpenFile, StoredFile
 from neptune_exporter.contract.reporter import (
@@ -25,14 +11,6 @@ from neptune_exporter.contract.reporter import (
     Reporter,
     RunSummary,
     StepStatistics,
-)
-from neptune_exporter.contract.retrying import (
-    AWAY_STATUSES,
-    TRANSIENT_STATUSES,
-    AwayError,
-    Patience,
-    TransientError,
-    retry_after,
 )
 from neptune_exporter.contract.rows import (
     FileEntry,
@@ -66,24 +44,26 @@ from neptune_exporter.contract.specs import (
     SourceCapabilities,
     SourceSpec,
 )
-from neptune_exporter.contract.streaks import Streaks
-from neptune_exporter.contract.text import clean
-from neptune_exporter.contract.transfer import Body, WrongSizeError, receive
-from neptune_exporter.contract.turn import turn
+from neptune_exporter.errors import (
+    AuthenticationError,
+    DatasetError,
+    MissingDependencyError,
+    MissingFileError,
+    NeptuneExporterError,
+    SinkError,
+    SourceError,
+    UnreadError,
+    UnsafePathError,
+    UsageError,
+)
 from neptune_exporter.hookspecs import hookimpl
-from neptune_exporter.interruption import pause
-from neptune_exporter.redaction import one_line
 
 __all__ = [
     "API_VERSION",
-    "AWAY_STATUSES",
-    "TRANSIENT_STATUSES",
     "AttributeFailure",
     "AttributeRequest",
     "AttributeSelection",
     "AuthenticationError",
-    "AwayError",
-    "Body",
     "Comparison",
     "DatasetError",
     "DatasetSummary",
@@ -101,7 +81,6 @@ __all__ = [
     "OpenFile",
     "Parameter",
     "ParameterValue",
-    "Patience",
     "Point",
     "ProjectSummary",
     "ReadEvent",
@@ -127,25 +106,14 @@ __all__ = [
     "Step",
     "StepStatistics",
     "StoredFile",
-    "Streaks",
     "TextLine",
-    "TransientError",
     "TypeCount",
     "UnreadError",
     "UnsafePathError",
     "UsageError",
     "Verdict",
-    "WrongSizeError",
-    "check_certificates",
     "chunked",
-    "clean",
-    "failpoint",
     "hookimpl",
-    "one_line",
     "parameters_by_path",
-    "pause",
-    "receive",
-    "retry_after",
     "setting",
-    "turn",
 ]

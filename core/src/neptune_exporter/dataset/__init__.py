@@ -1,16 +1,16 @@
 """The open dataset on disk: layout, writer, reader, receipts, verification."""
 
-from neptune_exporter.dataset.budget import WriteBudget
-from neptune_exporter.dataset.buffer import RowsError
+from neptune_exporter.dataset.check.summary import summarise
+from neptune_exporter.dataset.check.verification import Finding, RunChecked, Severity, verify
 from neptune_exporter.dataset.dataset import Dataset, Recovery
-from neptune_exporter.dataset.earlier import Earlier
-from neptune_exporter.dataset.older import NOTHING
-from neptune_exporter.dataset.publication import FAILPOINTS
-from neptune_exporter.dataset.receipts import Fork, PartRecord, Receipt
-from neptune_exporter.dataset.run import StoredRun
-from neptune_exporter.dataset.summary import summarise
-from neptune_exporter.dataset.verification import Finding, RunChecked, Severity, verify
-from neptune_exporter.dataset.writer import ReadyRun, RunWriter
+from neptune_exporter.dataset.format.publication import FAILPOINTS
+from neptune_exporter.dataset.format.receipts import Fork, PartRecord, Receipt
+from neptune_exporter.dataset.read.earlier import Earlier
+from neptune_exporter.dataset.read.stored_run import StoredRun
+from neptune_exporter.dataset.write.budget import WriteBudget
+from neptune_exporter.dataset.write.buffer import RowsError
+from neptune_exporter.dataset.write.merging import NOTHING
+from neptune_exporter.dataset.write.writer import ReadyRun, RunWriter
 
 __all__ = [
     "FAILPOINTS",

@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, FileWriter
-from neptune_exporter.dataset import lock, owner, publication
-from neptune_exporter.dataset.budget import WriteBudget
-from neptune_exporter.dataset.earlier import Earlier
-from neptune_exporter.dataset.files import DatasetFiles
-from neptune_exporter.dataset.finding import Found, found_runs, project_folders
-from neptune_exporter.dataset.layout import LOCK, UNFINISHED_FILES, Place, is_temporary
-from neptune_exporter.dataset.listing import Listing
-from neptune_exporter.dataset.publishing import Publisher
-from neptune_exporter.dataset.receipts import Receipt
-from neptune_exporter.dataset.run import StoredRun
-from neptune_exporter.dataset.storage import Storage
-from neptune_exporter.dataset.writer import ReadyRun, RunWriter
+from neptune_exporter.dataset.format import files_owner as owner
+from neptune_exporter.dataset.format import lock, publication
+from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED_FILES, Place, is_temporary
+from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.earlier import Earlier
+from neptune_exporter.dataset.read.finding import Found, found_runs, project_folders
+from neptune_exporter.dataset.read.listing import Listing
+from neptune_exporter.dataset.read.stored_run import StoredRun
+from neptune_exporter.dataset.write.budget import WriteBudget
+from neptune_exporter.dataset.write.file_store import DatasetFiles
+from neptune_exporter.dataset.write.publish_queue import Publisher
+from neptune_exporter.dataset.write.writer import ReadyRun, RunWriter
 from neptune_exporter.model import RunKey
 
 _ENCODERS = 2

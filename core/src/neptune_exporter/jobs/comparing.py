@@ -6,12 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from neptune_exporter.contract import (
-    AuthenticationError,
-    Comparison,
-    Sink,
-    SinkCapabilities,
-)
+from neptune_exporter.contract import AuthenticationError, Comparison, Sink, SinkCapabilities
 from neptune_exporter.dataset import StoredRun
 from neptune_exporter.jobs.waiting import first_done
 

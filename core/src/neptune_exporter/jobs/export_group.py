@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from neptune_exporter.contract import (
     AttributeFailure,
-    AwayError,
     DatasetError,
     NeptuneExporterError,
     ReadEvent,
@@ -22,15 +21,14 @@ from neptune_exporter.contract import (
     Source,
     SourceError,
     SourceSpec,
-    TransientError,
     UnreadError,
-    failpoint,
 )
 from neptune_exporter.dataset import Dataset, RowsError, RunWriter
 from neptune_exporter.jobs.failing import internal_error
 from neptune_exporter.jobs.planning import RunPlan
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
+from neptune_exporter.toolkit import AwayError, TransientError, failpoint
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -23,7 +23,6 @@ from neptune_exporter.contract import (
     SinkSpec,
     UsageError,
     Verdict,
-    failpoint,
 )
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
@@ -34,6 +33,7 @@ from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import divide_runs, parents_first
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
+from neptune_exporter.toolkit import failpoint
 
 FAILPOINTS = ("load.run-loaded",)
 

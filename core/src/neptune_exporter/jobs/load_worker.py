@@ -19,7 +19,7 @@ from typing import IO
 
 from neptune_exporter.contract import LoadedRun, Sink, SinkError
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.dataset.layout import Place
+from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.interruption import end_waits
 from neptune_exporter.jobs.load_run import load_run
 from neptune_exporter.jobs.messages import (

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from neptune_exporter.contract import (
-    Comparison,
-    RunSelection,
-    SinkSpec,
-    UsageError,
-)
+from neptune_exporter.contract import Comparison, RunSelection, SinkSpec, UsageError
 from neptune_exporter.dataset import Dataset, Finding, StoredRun, verify
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.failing import why_failed

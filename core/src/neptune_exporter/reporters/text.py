@@ -7,13 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from typing import TextIO
 
-from neptune_exporter.contract import (
-    DatasetSummary,
-    ExportedRun,
-    ProjectSummary,
-    Reporter,
-    RunSummary,
-)
+from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter, RunSummary
 from neptune_exporter.model import AttributeType, RunKey, RunKind
 from neptune_exporter.redaction import printable
 from neptune_exporter.reporters.table import Cell, size, table

@@ -175,7 +175,7 @@ def clean_environment() -> dict[str, str]:
 
 def _run(arguments: Sequence[str], folder: str, environment: Mapping[str, str], output: str) -> None:
     from neptune_exporter.cli import main
-    from neptune_exporter.contract import failpoints
+    from neptune_exporter.toolkit import failpoints
 
     os.chdir(folder)
     os.environ.clear()

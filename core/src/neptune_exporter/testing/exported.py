@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter.contract.errors import DatasetError, MissingFileError, UnsafePathError
 from neptune_exporter.contract.failures import AttributeFailure
 from neptune_exporter.contract.files import StoredFile
 from neptune_exporter.contract.rows import (
@@ -28,6 +27,7 @@ from neptune_exporter.contract.rows import (
     parameters_by_path,
 )
 from neptune_exporter.contract.run import ExportedRun, TypeCount
+from neptune_exporter.errors import DatasetError, MissingFileError, UnsafePathError
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, MAX_STEP, VALUE_COLUMN
 from neptune_exporter.testing.runs import (

@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from neptune_exporter.contract.errors import NeptuneExporterError, SinkError
 from neptune_exporter.contract.rows import FileEntry, Histogram, Parameter, Row, parameters_by_path
 from neptune_exporter.contract.run import ExportedRun
 from neptune_exporter.contract.sink import Comparison, LoadedRun, LoadOptions, Sink, Verdict
 from neptune_exporter.contract.specs import SinkCapabilities, SinkSpec
+from neptune_exporter.errors import NeptuneExporterError, SinkError
 from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.facts import Facts, comparable_content, facts_of_rows
 from neptune_exporter.testing.loaded import LoadedEntry, LoadedSample

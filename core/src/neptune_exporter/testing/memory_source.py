@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from neptune_exporter.contract.errors import AuthenticationError, NeptuneExporterError, SourceError
 from neptune_exporter.contract.failures import AttributeFailure
 from neptune_exporter.contract.files import FileWriter, StoredFile
 from neptune_exporter.contract.selection import RunSelection
@@ -25,6 +24,7 @@ from neptune_exporter.contract.source import (
     chunked,
 )
 from neptune_exporter.contract.specs import SourceCapabilities, SourceSpec
+from neptune_exporter.errors import AuthenticationError, NeptuneExporterError, SourceError
 from neptune_exporter.model import RunKey
 from neptune_exporter.schema import FULL_SCHEMA
 from neptune_exporter.testing.exported import cells

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.contract.errors import DatasetError
 from neptune_exporter.contract.reporter import (
     DatasetSummary,
     ProjectSummary,
@@ -26,6 +25,7 @@ from neptune_exporter.contract.reporter import (
     StepStatistics,
 )
 from neptune_exporter.contract.run import ExportedRun
+from neptune_exporter.errors import DatasetError
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.corpus import sample_runs, themed_runs
 from neptune_exporter.testing.exported import MemoryRun

@@ -26,9 +26,9 @@ from typing import TypeAlias
 import pytest
 from hypothesis import Phase, given, settings
 
-from neptune_exporter.contract.errors import DatasetError, NeptuneExporterError, SinkError
 from neptune_exporter.contract.sink import LoadedRun, LoadOptions, Sink, Verdict
 from neptune_exporter.contract.specs import SinkCapabilities
+from neptune_exporter.errors import DatasetError, NeptuneExporterError, SinkError
 from neptune_exporter.model import RunKey, RunKind
 from neptune_exporter.testing.arrival import Rules, arrival_problems
 from neptune_exporter.testing.corpus import THEMES, sample_runs, themed_runs

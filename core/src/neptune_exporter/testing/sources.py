@@ -23,10 +23,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from neptune_exporter.contract.errors import SourceError
 from neptune_exporter.contract.selection import AttributeRequest, AttributeSelection, RunSelection
 from neptune_exporter.contract.source import RunRequest, Source, SourceRun
 from neptune_exporter.contract.specs import SourceCapabilities
+from neptune_exporter.errors import SourceError
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.testing.facts import Facts, comparable_content, difference, facts_of_run
 from neptune_exporter.testing.files import MemoryFiles

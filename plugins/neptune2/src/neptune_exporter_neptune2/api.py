@@ -14,14 +14,13 @@ import requests
 from urllib3.exceptions import DecodeError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
-from neptune_exporter.contract import (
+from neptune_exporter.contract import AuthenticationError, SourceError
+from neptune_exporter.toolkit import (
     AWAY_STATUSES,
     TRANSIENT_STATUSES,
-    AuthenticationError,
     AwayError,
     Body,
     Patience,
-    SourceError,
     Streaks,
     TransientError,
     one_line,

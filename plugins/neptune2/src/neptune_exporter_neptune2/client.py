@@ -30,14 +30,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from neptune_exporter.contract import (
-    AuthenticationError,
-    MissingDependencyError,
-    Secret,
-    SourceError,
-    check_certificates,
-    one_line,
-)
+from neptune_exporter.contract import AuthenticationError, MissingDependencyError, Secret, SourceError
+from neptune_exporter.toolkit import check_certificates, one_line
 
 LOWEST, BELOW = "1.14", "2"
 """The versions of the client that this module was written for."""

@@ -10,17 +10,9 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from neptune_exporter.contract import (
-    Body,
-    FileWriter,
-    OpenFile,
-    StoredFile,
-    TransientError,
-    WrongSizeError,
-    pause,
-    receive,
-)
+from neptune_exporter.contract import FileWriter, OpenFile, StoredFile
 from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.toolkit import Body, TransientError, WrongSizeError, pause, receive
 from neptune_exporter_neptune2.api import LEADERBOARD, Api, Opened, Params
 from neptune_exporter_neptune2.rows import FileRow
 from neptune_exporter_neptune2.values import Attribute

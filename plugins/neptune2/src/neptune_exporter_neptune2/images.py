@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from neptune_exporter.contract import SourceError, clean
+from neptune_exporter.contract import SourceError
+from neptune_exporter.toolkit import clean
 from neptune_exporter_neptune2.api import LEADERBOARD, Api, RefusedError
 from neptune_exporter_neptune2.values import Attribute
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from neptune_exporter.contract import SourceError, clean
+from neptune_exporter.contract import SourceError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, VALUE_COLUMN, step_columns
+from neptune_exporter.toolkit import clean
 from neptune_exporter_neptune2.ahead import ahead
 from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.values import Attribute, number

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from neptune_exporter.contract import (
     AttributeFailure,
     FileWriter,
-    Patience,
     ReadEvent,
     RunRequest,
     RunSelection,
@@ -19,6 +18,7 @@ from neptune_exporter.contract import (
     UnreadError,
     chunked,
 )
+from neptune_exporter.toolkit import Patience
 from neptune_exporter_neptune2 import listing
 from neptune_exporter_neptune2.ahead import buffered
 from neptune_exporter_neptune2.api import Api, StoppedError

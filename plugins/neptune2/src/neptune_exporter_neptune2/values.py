@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from neptune_exporter.contract import clean
 from neptune_exporter.model import AttributeType
+from neptune_exporter.toolkit import clean
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

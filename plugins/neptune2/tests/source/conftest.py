@@ -16,7 +16,7 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.testing.commands import preload
 from neptune_exporter_neptune2.plugin import make_source, neptune_exporter_sources
 from neptune_exporter_neptune2.settings import Neptune2Settings
-from neptune_exporter_neptune2.testing import FakeProject, Neptune2Server, Options
+from neptune_exporter_neptune2_server import FakeProject, Neptune2Server, Options
 
 Serve = Callable[..., Neptune2Server]
 (SPEC,) = neptune_exporter_sources()

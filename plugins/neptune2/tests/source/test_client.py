@@ -20,7 +20,7 @@ from neptune.internal.credentials import Credentials
 
 from neptune_exporter.contract import MissingDependencyError, Secret, SourceError, UsageError
 from neptune_exporter_neptune2.client import Connection
-from neptune_exporter_neptune2.testing import FakeProject, Fault, Neptune2Server
+from neptune_exporter_neptune2_server import FakeProject, Fault, Neptune2Server
 
 from .conftest import Serve
 

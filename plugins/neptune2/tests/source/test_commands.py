@@ -11,7 +11,7 @@ import pytest
 
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.testing.commands import CommandLine
-from neptune_exporter_neptune2.testing import (
+from neptune_exporter_neptune2_server import (
     Artifact,
     ArtifactFile,
     FakeProject,

@@ -10,8 +10,8 @@ from neptune_exporter.contract import Source
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.testing import SampleRun, SourceConformance, sample_runs
 from neptune_exporter_neptune2.plugin import make_source, neptune_exporter_sources
-from neptune_exporter_neptune2.testing import Fault, Neptune2Server, on_attribute
-from neptune_exporter_neptune2.testing.samples import held, projects_of
+from neptune_exporter_neptune2_server import Fault, Neptune2Server, on_attribute
+from neptune_exporter_neptune2_server.samples import held, projects_of
 
 from .conftest import settings_for
 

@@ -18,7 +18,7 @@ from neptune_exporter.jobs.planning import Action
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, RunKind
 from neptune_exporter.testing import difference, facts_of_exported, facts_of_run, sample_runs
 from neptune_exporter.testing.commands import clean_environment
-from neptune_exporter_neptune2.testing import (
+from neptune_exporter_neptune2_server import (
     Datetime,
     FakeProject,
     FloatSeries,
@@ -28,7 +28,7 @@ from neptune_exporter_neptune2.testing import (
     Neptune2Server,
     StringSeries,
 )
-from neptune_exporter_neptune2.testing.samples import held, projects_of
+from neptune_exporter_neptune2_server.samples import held, projects_of
 
 from .conftest import Exporter, Serve
 
@@ -126,7 +126,7 @@ def test_several_attributes_are_exact_names(serve: Serve, export: Exporter, proj
 _EXPORT_IN_A_ZONE = """
 import sys, time
 from pathlib import Path
-from neptune_exporter.contract import Secret
+from neptune_exporter.contract import (Secret)
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter_neptune2.plugin import neptune_exporter_sources

@@ -12,7 +12,7 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.testing.reading import read_runs
 from neptune_exporter_neptune2.plugin import make_source
 from neptune_exporter_neptune2.settings import Neptune2Settings
-from neptune_exporter_neptune2.testing import (
+from neptune_exporter_neptune2_server import (
     Attribute,
     FakeProject,
     Fault,

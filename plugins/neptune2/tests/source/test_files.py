@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.testing.loopback import LoopbackServer, Request, Response
-from neptune_exporter_neptune2.testing import (
+from neptune_exporter_neptune2_server import (
     Artifact,
     ArtifactFile,
     FakeProject,

@@ -11,7 +11,7 @@ from neptune_exporter.dataset import Dataset
 from neptune_exporter.testing import difference, facts_of_exported
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.facts import Facts
-from neptune_exporter_neptune2.testing import (
+from neptune_exporter_neptune2_server import (
     Attribute,
     FakeProject,
     File,

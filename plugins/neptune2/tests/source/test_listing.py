@@ -9,7 +9,7 @@ import pytest
 
 from neptune_exporter.contract import RunSelection, Source, SourceError
 from neptune_exporter.model import RunKind
-from neptune_exporter_neptune2.testing import FakeProject, Fault, Float, Int, Neptune2Server, String
+from neptune_exporter_neptune2_server import FakeProject, Fault, Float, Int, Neptune2Server, String
 
 from .conftest import Exporter, Serve
 

@@ -10,7 +10,7 @@ import pytest
 
 from neptune_exporter.model import AttributeType
 from neptune_exporter_neptune2 import values
-from neptune_exporter_neptune2.testing import (
+from neptune_exporter_neptune2_server import (
     Bool,
     Datetime,
     FakeProject,

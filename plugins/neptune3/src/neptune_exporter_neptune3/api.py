@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from neptune_exporter.contract import (
+from neptune_exporter.contract import SourceError
+from neptune_exporter.toolkit import (
     AWAY_STATUSES,
     TRANSIENT_STATUSES,
     AwayError,
     Patience,
-    SourceError,
     Streaks,
     TransientError,
     one_line,

@@ -29,15 +29,12 @@ from typing import Any
 
 from neptune_exporter.contract import (
     AuthenticationError,
-    AwayError,
     MissingDependencyError,
     NeptuneExporterError,
     Secret,
     SourceError,
-    TransientError,
-    check_certificates,
-    one_line,
 )
+from neptune_exporter.toolkit import AwayError, TransientError, check_certificates, one_line
 
 try:
     import httpx

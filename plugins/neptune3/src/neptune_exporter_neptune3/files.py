@@ -16,22 +16,18 @@ from typing import Any
 import httpx
 import pyarrow as pa
 
-from neptune_exporter.contract import (
+from neptune_exporter.contract import AttributeFailure, FileWriter, RunRows, SourceError, StoredFile
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
+from neptune_exporter.toolkit import (
     TRANSIENT_STATUSES,
-    AttributeFailure,
     AwayError,
     Body,
-    FileWriter,
-    RunRows,
-    SourceError,
-    StoredFile,
     TransientError,
     WrongSizeError,
     receive,
     retry_after,
 )
-from neptune_exporter.model import AttributeType, RunKey
-from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
 from neptune_exporter_neptune3.api import Api, StoppedError
 from neptune_exporter_neptune3.attributes import FileRef
 from neptune_exporter_neptune3.client import transport_error

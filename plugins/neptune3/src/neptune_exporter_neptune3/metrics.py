@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from neptune_exporter.contract import RunRows, SourceError, turn
+from neptune_exporter.contract import RunRows, SourceError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, step_columns
+from neptune_exporter.toolkit import turn
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import NAME_BYTES, Series
 from neptune_exporter_neptune3.paging import Page, failure_of

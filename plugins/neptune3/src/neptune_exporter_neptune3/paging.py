@@ -8,7 +8,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from neptune_exporter.contract import AttributeFailure, AwayError, RunRows, SourceError, TransientError
+from neptune_exporter.contract import AttributeFailure, RunRows, SourceError
+from neptune_exporter.toolkit import AwayError, TransientError
 from neptune_exporter_neptune3.api import StoppedError
 from neptune_exporter_neptune3.attributes import FileRef, Series
 

@@ -11,7 +11,6 @@ from itertools import groupby, islice
 
 from neptune_exporter.contract import (
     FileWriter,
-    Patience,
     ReadEvent,
     RunDone,
     RunRequest,
@@ -22,6 +21,7 @@ from neptune_exporter.contract import (
     SourceRun,
 )
 from neptune_exporter.model import AttributeType
+from neptune_exporter.toolkit import Patience
 from neptune_exporter_neptune3 import listing, metrics, series
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import Contents, read_attributes

@@ -17,8 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from neptune_exporter.contract import SourceError, clean
+from neptune_exporter.contract import SourceError
 from neptune_exporter.model import RunKind, SysAttribute
+from neptune_exporter.toolkit import clean
 from neptune_exporter_offline import oplog, wire
 from neptune_exporter_offline.problems import Problems
 from neptune_exporter_offline.sqlite import database_files, open_database

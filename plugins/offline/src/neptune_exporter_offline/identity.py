@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from neptune_exporter.contract import SourceRun, UsageError, clean
+from neptune_exporter.contract import SourceRun, UsageError
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit import clean
 from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.settings import UUID_FIELD, OfflineSettings
 from neptune_exporter_offline.times import from_mtime

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from neptune_exporter.contract import clean
 from neptune_exporter.model import AttributeType, SysAttribute
+from neptune_exporter.toolkit import clean
 from neptune_exporter_offline.files import BY_PATH, COPY, INLINE, FileReference, base_name
 from neptune_exporter_offline.filesets import AssignedHash, Removal, Tracked, Upload
 from neptune_exporter_offline.folders import Folder

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from neptune_exporter.contract import AttributeFailure, clean
+from neptune_exporter.contract import AttributeFailure
 from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.toolkit import clean
 
 
 class Unreadable(Exception):  # noqa: N818 - turned into an AttributeFailure, never shown as an error

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from neptune_exporter.contract import UsageError, clean
+from neptune_exporter.contract import UsageError
+from neptune_exporter.toolkit import clean
 from neptune_exporter_offline import oplog
 from neptune_exporter_offline.folders import DATABASE, Folder, describe_database, describe_log
 from neptune_exporter_offline.text import shown

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neptune_exporter.contract import ExportedRun, LoadedRun, SinkError, failpoint, pause
+from neptune_exporter.contract import ExportedRun, LoadedRun, SinkError
 from neptune_exporter.model import SysAttribute
+from neptune_exporter.toolkit import failpoint, pause
 from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.api import CreatedRun
 from neptune_exporter_pluto.facts import RunFacts

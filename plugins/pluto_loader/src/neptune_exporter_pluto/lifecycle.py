@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from neptune_exporter.contract import SinkError, pause
+from neptune_exporter.contract import SinkError
+from neptune_exporter.toolkit import pause
 from neptune_exporter_pluto.api import CreatedRun, PlutoApi
 from neptune_exporter_pluto.config import SECTION, escaped, pieces, section_of
 from neptune_exporter_pluto.facts import MAX_TAGS, RunFacts

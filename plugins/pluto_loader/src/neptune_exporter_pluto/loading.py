@@ -17,7 +17,8 @@ from typing import Any
 
 import orjson
 
-from neptune_exporter.contract import ExportedRun, LoadedRun, Loss, failpoint
+from neptune_exporter.contract import ExportedRun, LoadedRun, Loss
+from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto import lifecycle, metrics
 from neptune_exporter_pluto.config import SECTION, escaped, section_of
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from neptune_exporter.contract import failpoint
 from neptune_exporter.model import AttributeType
+from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto.encode.metrics import LINE_BYTES, MetricEncoder
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.names import NameBook

@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from neptune_exporter.contract import AuthenticationError, failpoint, pause
+from neptune_exporter.contract import AuthenticationError
+from neptune_exporter.toolkit import failpoint, pause
 from neptune_exporter_pluto.encode.text import lines_of
 from neptune_exporter_pluto.state import Journal, Progress
 from neptune_exporter_pluto.transport import OutOfPatienceError, UncertainError

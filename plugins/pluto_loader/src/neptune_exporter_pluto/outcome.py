@@ -6,7 +6,7 @@ from enum import Enum
 
 import httpx
 
-from neptune_exporter.contract import one_line
+from neptune_exporter.toolkit import one_line
 
 _LONGEST_EXCERPT = 300
 

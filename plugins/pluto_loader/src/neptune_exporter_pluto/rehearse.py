@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import queue
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from neptune_exporter.contract import LoadOptions, Secret, SinkError, UsageError
+from neptune_exporter.contract import LoadOptions, MissingDependencyError, Secret, SinkError, UsageError
 from neptune_exporter_pluto.session import Session
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
@@ -103,11 +104,17 @@ class LocalPluto:
         """Start it on a port of the system's choice and wait until it answers.
 
         Raises:
+            MissingDependencyError: the package of the local Pluto is not installed.
             SinkError: it did not come up.
         """
-        command = [sys.executable, "-m", "neptune_exporter_pluto.rehearsal", "--until-stdin-closes"]
+        command = [sys.executable, "-m", "neptune_exporter_pluto_server", "--until-stdin-closes"]
         if kept is not None:
             command += ["--folder", str(kept)]
+        if importlib.util.find_spec("neptune_exporter_pluto_server") is None:
+            raise MissingDependencyError(
+                "--pluto-rehearse needs a local Pluto, which is not installed: "
+                "pip install 'neptune-exporter-pluto[rehearse]'"
+            )
         state_folder = Path(tempfile.mkdtemp(prefix="pluto-rehearsal-state-"))
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -119,7 +126,7 @@ class LocalPluto:
             shutil.rmtree(state_folder, ignore_errors=True)
             raise SinkError(
                 "the local Pluto of the rehearsal did not start; "
-                f"try it by hand: {Path(sys.executable).name} -m neptune_exporter_pluto.rehearsal --port 0"
+                f"try it by hand: {Path(sys.executable).name} -m neptune_exporter_pluto_server --port 0"
             ) from None
         return cls(process, started["url_api"], Secret(started["api_key"]), state_folder)
 

@@ -12,17 +12,9 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from neptune_exporter.contract import (
-    Comparison,
-    ExportedRun,
-    LoadedRun,
-    LoadOptions,
-    Loss,
-    Sink,
-    SinkError,
-    failpoint,
-)
+from neptune_exporter.contract import Comparison, ExportedRun, LoadedRun, LoadOptions, Loss, Sink, SinkError
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto import lifecycle, metrics, verify
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.cachefile import DEFAULT_NAME, cache_line, check_list

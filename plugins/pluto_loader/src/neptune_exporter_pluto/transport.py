@@ -10,16 +10,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from neptune_exporter.contract import (
-    AuthenticationError,
-    NeptuneExporterError,
-    Patience,
-    Secret,
-    SinkError,
-    TransientError,
-    check_certificates,
-    retry_after,
-)
+from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SinkError
+from neptune_exporter.toolkit import Patience, TransientError, check_certificates, retry_after
 from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
 
 _T = TypeVar("_T")

@@ -16,13 +16,8 @@ from typing import BinaryIO
 
 import httpx
 
-from neptune_exporter.contract import (
-    AuthenticationError,
-    SinkError,
-    TransientError,
-    failpoint,
-    retry_after,
-)
+from neptune_exporter.contract import AuthenticationError, SinkError
+from neptune_exporter.toolkit import TransientError, failpoint, retry_after
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.files import FileTask
 from neptune_exporter_pluto.losses import LossBook, LossCode

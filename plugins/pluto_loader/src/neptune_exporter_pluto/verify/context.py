@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from neptune_exporter.contract import Comparison, ExportedRun, Verdict, pause
+from neptune_exporter.contract import Comparison, ExportedRun, Verdict
+from neptune_exporter.toolkit import pause
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.losses import DROPPED, LossBook, LossCode

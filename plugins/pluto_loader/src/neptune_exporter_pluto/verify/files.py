@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 
 import httpx
 
-from neptune_exporter.contract import Comparison, SinkError, TransientError, Verdict
+from neptune_exporter.contract import Comparison, SinkError, Verdict
+from neptune_exporter.toolkit import TransientError
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.losses import FILES_NOT_SENT, RESTORABLE, LossCode

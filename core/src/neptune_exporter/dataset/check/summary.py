@@ -1,0 +1,110 @@
+"""What a dataset holds: from the receipts, and where there are none in one pass over few columns."""
+
+from __future__ import annotations
+
+from neptune_exporter.contract import DatasetError, DatasetSummary, ProjectSummary, RunSummary, StepStatistics
+from neptune_exporter.dataset.dataset import Dataset
+from neptune_exporter.dataset.format.paths import is_safe
+from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.read.scan import NULL_ROWS
+from neptune_exporter.dataset.read.stored_run import StoredRun
+from neptune_exporter.dataset.read.tally import Tally
+from neptune_exporter.dataset.write.cleanup import named_files
+from neptune_exporter.model import FILE_TYPES
+
+
+def summarise(dataset: Dataset) -> DatasetSummary:
+    """Describe everything in a dataset. Damage is part of the description, not an error."""
+    projects: dict[str, list[RunSummary]] = {}
+    problems: list[str] = []
+    if not dataset.data_path.is_dir():
+        problems.append(f"{dataset.data_path} is not there")
+    for run in dataset.runs():
+        projects.setdefault(run.key.project_id, []).append(summarise_run(run))
+    return DatasetSummary(
+        data_path=str(dataset.data_path),
+        files_path=str(dataset.files_path),
+        projects=[
+            ProjectSummary(project, sorted(runs, key=lambda run: run.key))
+            for project, runs in sorted(projects.items())
+        ],
+        problems=problems,
+    )
+
+
+def summarise_run(run: StoredRun) -> RunSummary:
+    """Describe one run."""
+    problems = [*run.problems, *run.missing_parts()]
+    receipt = run.receipt
+    try:
+        if receipt is None:
+            run.tally  # noqa: B018 - reads the parts, which may fail
+    except DatasetError as error:
+        problems += [] if str(error) in problems else [str(error)]
+    counted = receipt or (None if problems else run.tally)
+    problems += run.what_is_cut_short()
+    first, last = (counted.first_time, counted.last_time) if counted else (None, None)
+    files, file_bytes = (receipt.files, receipt.file_bytes) if receipt else (0, 0)
+    if receipt is None and counted is not None and any(t in FILE_TYPES for t in run.counts()):
+        files, file_bytes, unreadable = _files_on_disk(run)
+        problems += unreadable
+    return RunSummary(
+        key=run.key,
+        state=_state(run, problems),
+        types=dict(run.counts()) if counted else {},
+        steps=counted.steps if counted else StepStatistics(),
+        first_time=first,
+        last_time=last,
+        data_bytes=run.data_bytes,
+        file_bytes=file_bytes,
+        files=files,
+        exported_at=receipt.exported_at if receipt else None,
+        source=receipt.source if receipt else None,
+        failures=len(run.failures),
+        problems=problems,
+        notes=(*run.notes, *_notes(run, counted)),
+    )
+
+
+def _state(run: StoredRun, problems: list[str]) -> str:
+    if run.pending or run.cut_short:
+        return "incomplete"
+    if problems:
+        return "damaged"
+    if not run.complete:
+        return "incomplete"
+    return "partial" if run.failures else "complete"
+
+
+def _notes(run: StoredRun, counted: Receipt | Tally | None) -> list[str]:
+    """What was counted of another tool's export and is not told by numbers."""
+    if not isinstance(counted, Tally):
+        return []
+    lines = [
+        f"{rows:,} rows of the unknown type {kind} are not read" for kind, rows in counted.unknown().items()
+    ]
+    if counted.odd_times:
+        lines.append(f"times outside of the years 1 to 9999 are left out or moved: {counted.odd_times:,}")
+    if counted.null_nans:
+        lines.append(
+            f"points with a time and no value are read as the NaN that they were: {counted.null_nans:,}"
+        )
+    if counted.nulls:
+        lines.append(f"{NULL_ROWS}: {counted.nulls:,}")
+    return lines
+
+
+def _files_on_disk(run: StoredRun) -> tuple[int, int, list[str]]:
+    """How many files the rows name, the bytes of those that are there, and why others cannot be looked at."""
+    try:
+        names = sorted({name for name in named_files(run.parts) if is_safe(name)})
+    except DatasetError as error:
+        return 0, 0, [str(error)]
+    size, errors = 0, []
+    for name in names:
+        try:
+            size += run.file_size(name) or 0
+        except DatasetError as error:
+            errors.append(str(error))
+    more = f" (and {len(errors) - 1:,} more files)" if len(errors) > 1 else ""
+    return len(names), size, [errors[0] + more] if errors else []

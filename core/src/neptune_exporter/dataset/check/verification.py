@@ -1,0 +1,299 @@
+"""Checking a dataset against itself: receipts, parts, files, and what should not be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+import pyarrow as pa
+
+from neptune_exporter.contract import DatasetError, UnsafePathError
+from neptune_exporter.dataset.dataset import Dataset
+from neptune_exporter.dataset.format.columns import has_value
+from neptune_exporter.dataset.format.layout import UNFINISHED_FILES, is_data, is_temporary
+from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.format.times import python_times
+from neptune_exporter.dataset.read.finding import project_folders
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.scan import NULL_ROWS, null_points
+from neptune_exporter.dataset.read.stored_run import StoredRun
+from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted
+from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
+from neptune_exporter.schema import FULL_SCHEMA
+
+_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+_KNOWN_TYPES = frozenset(t.value for t in AttributeType)
+_ROWS = 65_536
+_ANEW = ": export the run with --force"
+"""What does not show in the size of a part, an export does not look for."""
+
+
+class Severity(str, Enum):
+    """How bad a finding is."""
+
+    DAMAGE = "damage"
+    """Something is lost, changed or not readable."""
+    WARNING = "warning"
+    """Nothing is lost, but a person should know."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    severity: Severity
+    run: RunKey | None
+    """None where it belongs to no run."""
+    item: str
+    """What it is about: a part, a receipt, a file."""
+    message: str
+    """What is wrong with it and what to do, as a sentence without the item."""
+
+    @property
+    def is_damage(self) -> bool:
+        return self.severity is Severity.DAMAGE
+
+
+@dataclass(frozen=True)
+class RunChecked:
+    """A run was checked to its end."""
+
+    run: RunKey
+    bytes: int
+    """Of parts and files that were read."""
+
+
+def verify(
+    dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
+) -> Iterator[Finding | RunChecked]:
+    """Check everything that can be checked without the source. Read-only; files and parts are streamed.
+
+    Args:
+        dataset: What to check.
+        wanted: Which runs. Leftovers that belong to no run are looked for everywhere.
+
+    Yields:
+        Findings as they turn up, and a `RunChecked` after each run.
+    """
+    named: dict[str, set[str]] = {}
+    skipped: set[str] = set()
+    """Project folders of which not all rows were read: there nobody knows which files no row names."""
+    parts = lru_cache(lambda: _digests(dataset))  # seldom needed: only where a part has changed
+    for run in dataset.runs():
+        project = run.place.project_folder
+        if not wanted(run.key):
+            skipped.add(project)
+            continue
+        check = _RunCheck(dataset, run, named.setdefault(project, set()), lambda digest: parts().get(digest))
+        yield from check.findings()
+        if not check.all_read:
+            skipped.add(project)
+    yield from _leftovers(dataset)
+    for project, names in named.items():
+        if project not in skipped:
+            yield from _unnamed_files(dataset, project, names)
+
+
+class _RunCheck:
+    """The check of one run."""
+
+    def __init__(
+        self, dataset: Dataset, run: StoredRun, named: set[str], known_part: Callable[[str], str | None]
+    ) -> None:
+        """`known_part` names the part of the dataset whose receipt has a digest."""
+        self._dataset = dataset
+        self._known_part = known_part
+        self._changed: set[str] = set()
+        self.all_read = False
+        """After the findings: whether all rows of the run, and so all files that they name, are known."""
+        self._run = run
+        self._parts = run.parts
+        self._named = named
+        self._bytes = 0
+
+    def findings(self) -> Iterator[Finding | RunChecked]:
+        run = self._run
+        if run.pending:
+            yield _damage(
+                run, run.place.pending, "its publication was interrupted: the next export finishes it"
+            )
+        for problem in run.problems:
+            item = run.place.receipt if run.damaged_receipt else run.place.files_folder
+            yield self._damage(item, problem)
+        if run.receipt is not None:
+            yield from self._against_receipt(run.receipt)
+        else:
+            yield from self._without_receipt()
+        readable = []
+        for part in self._parts:
+            if part.path in self._changed:
+                continue  # reported above; what a changed footer says is not to be trusted
+            try:
+                yield from self._rows(part)
+                readable.append(part)
+            except DatasetError as error:
+                yield self._damage(part.path, str(error))
+        for part in readable:
+            try:
+                yield from self._files(part)
+            except DatasetError as error:
+                yield self._damage(part.path, str(error))
+        self.all_read = len(readable) == len(self._parts) and not run.problems and not run.cut_short
+        yield RunChecked(run.key, self._bytes)
+
+    def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
+        run = self._run
+        for part in receipt.parts:
+            path = run.place.path(part.name)
+            size = self._dataset.data.size(path)
+            if size is None:
+                self._changed.add(path)
+                yield _damage(run, path, "is missing: export the run again")
+                continue
+            digest = self._dataset.data.sha256(path)
+            self._bytes += size
+            if digest == part.sha256:
+                continue
+            self._changed.add(path)
+            if other := self._known_part(digest):
+                yield _damage(run, path, f"has the content of {other}: swapped or overwritten")
+            elif size != part.bytes:
+                message = f"has {size} bytes, its receipt says {part.bytes}: export the run again"
+                yield _damage(run, path, message)
+            else:
+                message = "its content changed since it was written (SHA-256 differs)"
+                yield _damage(run, path, message + _ANEW)
+        expected = {part.name for part in receipt.parts}
+        for name in run.part_names:
+            if name not in expected:
+                yield _damage(run, run.place.path(name), "is not in the receipt: other tools would read it")
+        for name in run.unfinished:
+            message = "was not finished by another tool and is no part of the run, which was exported since"
+            yield _warning(run, run.place.path(name), message)
+        rows = sum(count.rows for count in receipt.types.values())
+        stored = sum(part.rows for part in receipt.parts)
+        # What an older tool's part holds without a value is no row of the run.
+        if rows != stored and not (rows < stored and any(part.known_ours is False for part in self._parts)):
+            yield _damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
+
+    def _without_receipt(self) -> Iterator[Finding]:
+        run = self._run
+        for path, message in run.cut_short:
+            yield _damage(run, path, message)
+        self._bytes += run.data_bytes
+
+    def _damage(self, item: str, message: str) -> Finding:
+        """Damage as an error tells it, which may begin with the item."""
+        where = self._dataset.data.describe(item)
+        return _damage(self._run, item, message.removeprefix(where).removeprefix(": ").strip())
+
+    def _rows(self, part: Part) -> Iterator[Finding]:
+        """Decode every page, which checks its checksum, and the identity of every row."""
+        run = self._run
+        for record in run.receipt.parts if run.receipt else ():
+            if part.path == run.place.path(record.name) and part.rows != record.rows:
+                yield _damage(run, part.path, f"has {part.rows} rows, its receipt says {record.rows}")
+        odd_times = nulls = 0
+        foreign: set[str | None] = set()
+        unknown: set[str | None] = set()
+        for group in range(part.metadata.num_row_groups):
+            doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
+            for stored in part.read_group(group, sorted(part.columns), _ROWS):
+                batch = part.with_nan(part.converted(stored, FULL_SCHEMA.names), doubtful)
+                if batch.column("attribute_path").null_count or batch.column("attribute_type").null_count:
+                    part.identified(batch.filter(has_value(batch, VALUE_COLUMNS)))
+                nulls += null_points(batch, has_value(batch, VALUE_COLUMNS)) if doubtful else 0
+                odd_times += sum(
+                    python_times(batch.column(name)).null_count - batch.column(name).null_count
+                    for name in ("timestamp", "datetime_value")
+                )
+                for name, expected in (("project_id", run.key.project_id), ("run_id", run.key.run_id)):
+                    foreign.update(v for v in _distinct(batch.column(name)) if v != expected)
+                unknown.update(v for v in _distinct(batch.column("attribute_type")) if v not in _KNOWN_TYPES)
+        if foreign:
+            others = ", ".join(sorted(map(str, foreign))[:3])
+            yield _damage(run, part.path, f"has rows of another run or project: {others}")
+        if unknown:
+            kinds = ", ".join(sorted(map(str, unknown))[:3])
+            yield _warning(run, part.path, f"has rows of unknown types, which are not read: {kinds}")
+        if odd_times:
+            message = f"has times outside of the years 1 to 9999, which are left out or moved: {odd_times:,}"
+            yield _warning(run, part.path, message)
+        if nulls:
+            yield _warning(run, part.path, f"has {NULL_ROWS}: {nulls:,}")
+
+    def _files(self, part: Part) -> Iterator[Finding]:
+        columns = ("attribute_path", "file_value", "file_size", "file_sha256")
+        for batch in part.batches(Wanted(columns, _FILE_TYPES), _ROWS):
+            cells = (column.to_pylist() for column in batch.columns)
+            for attribute, value, size, digest in zip(*cells, strict=True):
+                yield from self._file(attribute, value["path"], size, digest)
+
+    def _file(self, attribute: str, file: str, size: int | None, digest: str | None) -> Iterator[Finding]:
+        run = self._run
+        try:
+            found = run.file_size(file)
+        except UnsafePathError as error:
+            yield _damage(run, file, str(error))
+            return
+        if file in self._named:
+            yield _warning(run, file, f"of {attribute} is named by another row too: one overwrote the other")
+        self._named.add(file)
+        if found is None:
+            yield _damage(run, file, f"of {attribute} is missing{_ANEW}")
+        elif size is not None and found != size:
+            yield _damage(run, file, f"of {attribute} has {found} bytes instead of {size}{_ANEW}")
+        elif digest is not None:
+            self._bytes += found
+            path = f"{run.place.project_folder}/{file}"
+            if self._dataset.file_storage.sha256(path) != digest:
+                what = f"of {attribute} changed since it was written (SHA-256 differs)"
+                yield _damage(run, file, what + _ANEW)
+
+
+def _digests(dataset: Dataset) -> dict[str, str]:
+    """The part that each digest of a receipt belongs to."""
+    return {
+        part.sha256: run.place.path(part.name)
+        for run in dataset.runs()
+        for part in (run.receipt.parts if run.receipt else ())
+    }
+
+
+def _leftovers(dataset: Dataset) -> Iterator[Finding]:
+    """What an interrupted export left."""
+    message = "was not finished: the next export deletes it"
+    for folder in project_folders(dataset.data):
+        for entry in dataset.data.list(folder):
+            if entry.is_file and is_temporary(entry.name):
+                yield Finding(Severity.WARNING, None, entry.path, message)
+    for entry in dataset.file_storage.list(UNFINISHED_FILES):
+        yield Finding(Severity.WARNING, None, entry.path, message)
+
+
+def _unnamed_files(dataset: Dataset, project: str, named: set[str]) -> Iterator[Finding]:
+    for entry in dataset.file_storage.list(project, recursive=True):
+        if dataset.data_path == dataset.files_path and is_data(entry.name):
+            continue
+        if entry.is_file and entry.path.removeprefix(f"{project}/") not in named:
+            yield Finding(Severity.WARNING, None, entry.path, "is a file that no row names")
+
+
+def _distinct(column: pa.Array) -> list[str | None]:
+    if not pa.types.is_dictionary(column.type):
+        return column.unique().to_pylist()  # type: ignore[no-any-return]
+    used = column.indices.unique().to_pylist()
+    return [None if code is None else column.dictionary[code].as_py() for code in used]
+
+
+def _damage(run: StoredRun, item: str, message: str) -> Finding:
+    return Finding(Severity.DAMAGE, run.key, item, message)
+
+
+def _warning(run: StoredRun, item: str, message: str) -> Finding:
+    return Finding(Severity.WARNING, run.key, item, message)

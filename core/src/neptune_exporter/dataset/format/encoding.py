@@ -1,0 +1,225 @@
+"""How a part is encoded, and where it is cut into row groups."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from neptune_exporter.dataset.format.sorting import SortedRows
+from neptune_exporter.dataset.format.storage import Output
+from neptune_exporter.model import RunKey
+from neptune_exporter.schema import EXTRA_COLUMNS, SCHEMA
+from neptune_exporter.toolkit import turn
+
+PART_BYTES = 50 << 20
+"""A part is closed once it has this size on disk."""
+
+OWN_ROWS = 8_192
+"""A series of so many rows gets row groups of its own; shorter ones share."""
+SHARED_ROWS = 32_768
+MAX_ROWS = 262_144
+MAX_BYTES = 16 << 20
+"""Uncompressed, of a row group."""
+
+_WRITE_BYTES = 1 << 20
+_BATCH_ROWS = 8_192
+"""Rows that the writer takes at once, between looks at the size of the page. Its own 1,024 are slower."""
+
+METADATA_KEY = b"neptune-exporter"
+METADATA = {METADATA_KEY: json.dumps({"part": 1, "sorted": True, "null_rows": False}).encode()}
+"""What a reader may rely on in our parts."""
+
+_REPEATED = ("project_id", "run_id", "attribute_path", "attribute_type")
+_CODED = pa.dictionary(pa.int32(), pa.string())
+_DICTIONARY = [*_REPEATED, "histogram_value.type"]
+_ENCODINGS = {
+    "step": "DELTA_BINARY_PACKED",
+    "timestamp": "DELTA_BINARY_PACKED",
+    "int_value": "DELTA_BINARY_PACKED",
+    "float_value": "BYTE_STREAM_SPLIT",
+    "datetime_value": "DELTA_BINARY_PACKED",
+    "step_float64": "BYTE_STREAM_SPLIT",
+    "file_size": "DELTA_BINARY_PACKED",
+}
+_LEVELS = {
+    **dict.fromkeys(_ENCODINGS, -1),
+    "attribute_path": 3,
+    "string_value": 3,
+    "string_set_value.list.element": 3,
+    "file_value.path": 3,
+    "file_sha256": 3,
+    "histogram_value.edges.list.element": 3,
+    "histogram_value.values.list.element": 3,
+}
+"""Of zstd. Encoded numbers at level 3 would be 3 % smaller and take twice as long to compress; columns that
+are not here are a few bits for many rows as they are."""
+_STATISTICS = ["attribute_path", "attribute_type", "step", "timestamp", "float_value", "step_float64"]
+
+
+class OpenPart:
+    """One part being written, in order of attribute path, type and step."""
+
+    def __init__(self, output: Output, run: RunKey, extras: frozenset[str]) -> None:
+        self.output = output
+        self.rows = 0
+        self._run = run
+        self._extras = extras
+        self._last: tuple[str, str, float] = ("", "", float("-inf"))
+        self._schema, stored = _schemas(extras)
+        self._buffered = pa.BufferedOutputStream(pa.PythonFile(output, mode="w"), _WRITE_BYTES)
+        self._writer = pq.ParquetWriter(
+            self._buffered,
+            self._schema,
+            compression=dict.fromkeys(_LEVELS, "zstd"),
+            compression_level=_LEVELS,
+            use_dictionary=_DICTIONARY,
+            column_encoding={n: e for n, e in _ENCODINGS.items() if n in self._schema.names},
+            write_statistics=[n for n in _STATISTICS if n in self._schema.names],
+            write_batch_size=_BATCH_ROWS,
+            write_page_index=True,
+            write_page_checksum=True,
+            store_decimal_as_integer=True,
+            store_schema=False,
+        )
+        self._writer.writer.add_key_value_metadata(stored)
+
+    def accepts(self, rows: SortedRows) -> bool:
+        """Whether the rows go behind what is there and need no further columns."""
+        return rows.extras <= self._extras and (*rows.keys[0], rows.step_at(0)) >= self._last
+
+    def write(self, rows: SortedRows, start: int, stop: int, keys: list[tuple[str, str, int]]) -> None:
+        """Append one row group.
+
+        Args:
+            rows: What is being written.
+            start: Its first row.
+            stop: The row after its last.
+            keys: Attribute path, type and number of rows of each series in it.
+        """
+        count = stop - start
+        with turn(count):
+            table = self._table(rows, start, count, keys)
+        self._writer.write_table(table, row_group_size=count)
+        self.rows += count
+        self._last = (*keys[-1][:2], rows.step_at(stop - 1))
+
+    def _table(self, rows: SortedRows, start: int, count: int, keys: list[tuple[str, str, int]]) -> pa.Table:
+        columns = {name: column.slice(start, count) for name, column in rows.columns.items()}
+        columns["project_id"] = _repeated([self._run.project_id], [count])
+        columns["run_id"] = _repeated([self._run.run_id], [count])
+        lengths = [n for _, _, n in keys]
+        columns["attribute_path"] = _repeated([path for path, _, _ in keys], lengths)
+        columns["attribute_type"] = _repeated([kind for _, kind, _ in keys], lengths)
+        arrays = [
+            columns[field.name] if field.name in columns else _nulls(field.type, count)
+            for field in self._schema
+        ]
+        return pa.Table.from_arrays(arrays, schema=self._schema)
+
+    @property
+    def full(self) -> bool:
+        return bool(self._buffered.tell() >= PART_BYTES)
+
+    def close(self) -> None:
+        """Write the footer and close."""
+        self._writer.close()
+        self._buffered.flush()
+        self.output.close()
+
+    def discard(self) -> None:
+        """Throw the part away."""
+        with contextlib.suppress(Exception):  # a row group may have ended in the middle
+            self._writer.close()
+        self.output.discard()
+
+
+def row_groups(rows: SortedRows) -> Iterator[tuple[int, int, list[tuple[str, str, int]]]]:
+    """Where to cut: a long series stands alone, short ones share, and none is too large for memory.
+
+    Yields:
+        First row, end, and attribute path, type and number of rows of each series.
+    """
+    shared: list[tuple[str, str, int]] = []
+    first = 0
+    for (path, kind), start, end in rows.series():
+        count = end - start
+        alone = count >= OWN_ROWS or (shared and shared[-1][2] >= OWN_ROWS)
+        if shared and (alone or start - first + count > SHARED_ROWS):
+            yield from _bounded(rows, first, shared)
+            shared = []
+        if not shared:
+            first = start
+        shared.append((path, kind, count))
+    if shared:
+        yield from _bounded(rows, first, shared)
+
+
+def _bounded(
+    rows: SortedRows, first: int, keys: list[tuple[str, str, int]]
+) -> Iterator[tuple[int, int, list[tuple[str, str, int]]]]:
+    count = sum(n for _, _, n in keys)
+    size = sum(column.slice(first, count).nbytes for column in rows.columns.values())
+    if count == 1 or (count <= MAX_ROWS and size <= MAX_BYTES):
+        yield first, first + count, keys
+        return
+    half, left = count // 2, []
+    while keys and half:
+        path, kind, n = keys[0]
+        left.append((path, kind, min(n, half)))
+        keys = keys[1:] if n <= half else [(path, kind, n - half), *keys[1:]]
+        half -= left[-1][2]
+    yield from _bounded(rows, first, left)
+    yield from _bounded(rows, first + count // 2, keys)
+
+
+@lru_cache(maxsize=16)
+def _schemas(extras: frozenset[str]) -> tuple[pa.Schema, dict[str, str]]:
+    """The schema of what is handed to the Parquet writer, and what the part tells readers.
+
+    A column that says the same in many rows is handed over as a dictionary, of which the
+    writer takes each value once. Readers shall see plain strings all the same, so the part
+    does not tell them that schema but this one.
+    """
+    schema = pa.schema([*SCHEMA, *(field for field in EXTRA_COLUMNS if field.name in extras)])
+    told = {key.decode(): value.decode() for key, value in METADATA.items()}
+    told["ARROW:schema"] = base64.b64encode(schema.with_metadata(METADATA).serialize()).decode()
+    kinds = [pa.field(f.name, _CODED) if f.name in _REPEATED else f for f in schema]
+    return pa.schema(kinds), told
+
+
+def _nulls(kind: pa.DataType, count: int) -> pa.Array:
+    return _all_null(kind).slice(0, count) if count <= MAX_ROWS else pa.nulls(count, kind)
+
+
+@lru_cache(maxsize=32)
+def _all_null(kind: pa.DataType) -> pa.Array:
+    return pa.nulls(MAX_ROWS, kind)
+
+
+def _zeros(count: int) -> pa.Array:
+    return _all_zero().slice(0, count) if count <= MAX_ROWS else pa.repeat(pa.scalar(0, pa.int32()), count)
+
+
+@lru_cache(maxsize=1)
+def _all_zero() -> pa.Array:
+    return pa.repeat(pa.scalar(0, pa.int32()), MAX_ROWS)
+
+
+def _repeated(values: Sequence[str], counts: Sequence[int]) -> pa.Array:
+    """Each string as often as its number says."""
+    # Codes that are made here need no check against the dictionary: "safe" would read them all once more.
+    strings = pa.array(values, pa.string())
+    if len(set(values)) == 1:
+        return pa.DictionaryArray.from_arrays(_zeros(sum(counts)), strings.slice(0, 1), safe=False)
+    distinct = strings.dictionary_encode()
+    ends = pa.array(itertools.accumulate(counts), pa.int32())
+    codes = pa.RunEndEncodedArray.from_arrays(ends, distinct.indices)
+    return pa.DictionaryArray.from_arrays(pc.run_end_decode(codes), distinct.dictionary, safe=False)

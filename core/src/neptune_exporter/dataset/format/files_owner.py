@@ -1,0 +1,111 @@
+"""Whose files a files folder holds.
+
+An export deletes files that no row of its dataset names any more. In a folder that two
+datasets shared, that would be files of the other one. So a files folder says which dataset
+it belongs to: by an id that the data folder has too, for either may be moved or mounted
+elsewhere, and by the way to the data folder, for a copy of it has the same id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from neptune_exporter.contract import DatasetError, UsageError
+from neptune_exporter.dataset.format.layout import OWNER, SANITISED, temporary
+from neptune_exporter.dataset.format.storage import Storage
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What either folder says."""
+
+    id: str
+    data: str = "."
+    """The way to the data folder, from the folder that says so."""
+
+
+def claim(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> None:
+    """Note that the files are those of this data folder. Call it with both locked; raises as `check` does."""
+    own = check(data, files, holds_runs)
+    _write(data, own)
+    _write(files, _Mark(own.id, _way(files.root.resolve(), data.root.resolve())))
+
+
+def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mark:
+    """See whether the files can be those of this data folder. Writes nothing.
+
+    Args:
+        data: The data folder.
+        files: The files folder.
+        holds_runs: Whether there is any run in the data folder, whoever exported it.
+
+    Returns:
+        What the data folder says of itself, or should.
+
+    Raises:
+        UsageError: they are, or may be, another dataset's.
+    """
+    here, there = data.root.resolve(), files.root.resolve()
+    own, mark = _read(data), _read(files)
+    if not _holds_files(files):
+        mark = None  # whoever had it has nothing to lose
+    elif mark is None:
+        # Of an export from before there were marks, or by another tool.
+        if not holds_runs():
+            raise UsageError(_NOBODYS.format(files=files.root, data=data.root))
+    else:
+        owner = (there / mark.data).resolve()
+        if own is None:
+            mine = owner == here and holds_runs()
+        else:
+            mine = mark.id == own.id and (owner == here or _read(Storage(owner)) != own)
+        if not mine:
+            text, marker = _NOBODYS if owner == here else _ANOTHERS, files.describe(OWNER)
+            raise UsageError(text.format(files=files.root, data=data.root, owner=owner, marker=marker))
+    return own or _Mark(mark.id if mark else uuid.uuid4().hex)
+
+
+_ANOTHERS = (
+    "{files} holds the files of the dataset {owner}, and an export into {data} may delete them: give it "
+    "a --files-path of its own. If they are its own, because it was moved or copied, delete {marker}"
+)
+_NOBODYS = (
+    "{files} holds files that are not of {data}, and an export may delete them: give it a --files-path of "
+    "its own, or move or delete what is there"
+)
+
+
+def _holds_files(files: Storage) -> bool:
+    """Whether anything lies in the folder of a project."""
+    projects = (e for e in files.list() if not e.is_file and re.fullmatch(SANITISED, e.name))
+    return any(files.list(project.path) for project in projects)
+
+
+def _read(storage: Storage) -> _Mark | None:
+    if storage.size(OWNER) is None:
+        return None
+    try:
+        value = json.loads(storage.read(OWNER))
+        return _Mark(str(value["id"]), str(value["data"]))
+    except (DatasetError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(storage: Storage, mark: _Mark) -> None:
+    if _read(storage) != mark:
+        storage.create_whole(temporary(OWNER), json.dumps(asdict(mark)).encode())
+        storage.move(temporary(OWNER), OWNER)
+
+
+def _way(start: Path, target: Path) -> str:
+    """Relative, so that it holds when both are moved together; Windows knows none between two drives."""
+    try:
+        return Path(os.path.relpath(target, start)).as_posix()
+    except ValueError:
+        return target.as_posix()

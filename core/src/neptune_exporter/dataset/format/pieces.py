@@ -1,0 +1,33 @@
+"""Cutting large batches: none may come near the 2 GiB that Arrow's offsets hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+PIECE_BYTES = 16 << 20
+_SMALL = ("project_id", "run_id", "attribute_path", "attribute_type")
+"""Columns whose dictionaries stay small however many rows share them."""
+
+
+def cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch in pieces of at most about `PIECE_BYTES`, at least a row each."""
+    if len(batch) > 1 and _plain_size(batch) > PIECE_BYTES:
+        middle = len(batch) // 2
+        yield from cut(batch.slice(0, middle))
+        yield from cut(batch.slice(middle))
+    elif len(batch):
+        yield batch
+
+
+def _plain_size(batch: pa.RecordBatch) -> int:
+    size = 0
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if not pa.types.is_dictionary(column.type):
+            size += column.nbytes
+        elif name not in _SMALL:
+            lengths = pc.binary_length(column.dictionary).take(column.indices)
+            size += pc.sum(lengths, min_count=0).as_py()
+    return size

@@ -1,0 +1,160 @@
+"""Making runs visible, all of each or nothing, and finishing what was interrupted.
+
+The parts lie beside their final names and are synced. The receipt-to-be is written
+as *pending*: from then on the run can only go forward. Parts get their names, the
+highest number first and part 0 last, parts that the receipt does not name are
+deleted (those that it calls damaged are renamed), and the pending receipt becomes the
+receipt. Whoever finds a pending receipt does the same steps again; whoever finds our
+temporaries without one deletes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format.layout import DAMAGED, Place, parse_part, temporary
+from neptune_exporter.dataset.format.receipts import PartRecord, Receipt
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.toolkit import failpoint
+
+FAILPOINTS = (
+    "dataset.rows-written",
+    "dataset.part-written",
+    "dataset.pending-written",
+    "dataset.part-renamed",
+    "dataset.parts-named",
+    "dataset.part-removed",
+    "dataset.before-receipt",
+    "dataset.published",
+    "dataset.file-written",
+)
+"""Where a test can kill the process while something is being published."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is to become a run: the parts that the receipt names lie beside their names."""
+
+    place: Place
+    receipt: Receipt
+    content: bytes
+    """Of the receipt: what cannot be written as one fails before anything is changed."""
+    unsynced: tuple[str, ...]
+    """Paths of the parts that are new, as they are now."""
+    old: tuple[str, ...]
+    """Names of the parts that lie there so far."""
+
+
+def publish(storage: Storage, several: Sequence[Publication]) -> None:
+    """Make these the runs, each by itself; together, as the disk is then waited for only once."""
+    for new in several:
+        storage.create_whole(temporary(new.place.pending), new.content)
+    storage.sync(path for new in several for path in (*new.unsynced, temporary(new.place.pending)))
+    for new in several:
+        storage.move(temporary(new.place.pending), new.place.pending)
+        failpoint("dataset.pending-written")
+    storage.sync_folders(new.place.folder for new in several)
+    _finish(storage, several)
+
+
+def finish(storage: Storage, place: Place) -> Receipt | None:
+    """Complete an interrupted publication.
+
+    Returns:
+        The receipt; None if there was none pending, or if parts of it are gone, in
+        which case the pending receipt is deleted and the run is what it was before.
+    """
+    if storage.size(place.pending) is None:
+        return None
+    try:
+        new = Receipt.from_bytes(storage.read(place.pending), storage.describe(place.pending))
+    except DatasetError:
+        new = None
+    if new is None or not all(_is_there(storage, place, part) for part in new.parts):
+        storage.delete(place.pending)
+        return None
+    _finish(storage, [Publication(place, new, new.to_bytes(), (), tuple(_part_names(storage, place)))])
+    return new
+
+
+def _finish(storage: Storage, several: Sequence[Publication]) -> None:
+    for new in several:
+        _name_parts(storage, new.place, new.receipt, new.old)
+        failpoint("dataset.parts-named")
+    storage.sync_folders(new.place.folder for new in several)
+    for new in several:
+        failpoint("dataset.before-receipt")
+        # Not synced: should the name be lost, the pending receipt is there again and means the same.
+        storage.move(new.place.pending, new.place.receipt)
+        failpoint("dataset.published")
+
+
+def _name_parts(storage: Storage, place: Place, new: Receipt, there: Sequence[str]) -> None:
+    _set_aside(storage, place, new)
+    numbered = sorted(new.parts, key=lambda part: number_of(part.name), reverse=True)
+    moves = [part for part in numbered if storage.size(temporary(place.path(part.name))) == part.bytes]
+    named = {part.name for part in new.parts}
+    old = [name for name in there if name not in named and name not in new.set_aside]
+    first = place.part_name(0)
+    if storage.size(place.path(first)) is not None and len(moves) + len(old) > 1:
+        # A reader that goes by part 0 must see no mixture of the old run and the new one.
+        if any(part.name == first for part in moves):
+            storage.delete(place.path(first))
+        else:
+            storage.move(place.path(first), temporary(place.path(first)))
+            moves.append(next(part for part in new.parts if part.name == first))
+    for part in moves[:-1]:
+        storage.move(temporary(place.path(part.name)), place.path(part.name))
+        failpoint("dataset.part-renamed")
+    for name in reversed(old):
+        storage.delete(place.path(name))
+        failpoint("dataset.part-removed")
+    for part in moves[-1:]:
+        storage.move(temporary(place.path(part.name)), place.path(part.name))
+
+
+def _set_aside(storage: Storage, place: Place, new: Receipt) -> None:
+    """Rename the damaged parts, except where their names are those of new ones already."""
+    named = {part.name for part in new.parts}
+    for name in new.set_aside:
+        path = place.path(name)
+        taken = name in named and storage.size(temporary(path)) is None
+        if not taken and storage.size(path) is not None:
+            storage.move(path, path + DAMAGED)
+
+
+def _part_names(storage: Storage, place: Place) -> list[str]:
+    """Of the parts that lie under their final names, by number."""
+    numbers = []
+    for entry in storage.list(place.folder):
+        part = parse_part(entry.name)
+        if part and entry.is_file and part.stem == place.stem and not (part.temporary or part.unfinished):
+            numbers.append(part.number)
+    return [place.part_name(number) for number in sorted(numbers)]
+
+
+def receipt(storage: Storage, path: str) -> Receipt | None:
+    """The receipt that lies there, None if there is none that can be read."""
+    if storage.size(path) is None:
+        return None
+    try:
+        return Receipt.from_bytes(storage.read(path), storage.describe(path))
+    except DatasetError:
+        return None
+
+
+def number_of(name: str) -> int:
+    """Of a part that a receipt names."""
+    part = parse_part(name)
+    if part is None:
+        raise DatasetError(f"a receipt names {name!r}, which is not the name of a part")
+    return part.number
+
+
+def _is_there(storage: Storage, place: Place, part: PartRecord) -> bool:
+    for path in (temporary(place.path(part.name)), place.path(part.name)):
+        if storage.size(path) == part.bytes and storage.sha256(path) == part.sha256:
+            return True
+    return False

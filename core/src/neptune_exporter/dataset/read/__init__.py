@@ -1,0 +1,1 @@
+"""Reading runs and parts, ours and those of other tools."""

@@ -1,0 +1,124 @@
+"""What lies under the name of a run that is to be exported, judged in whatever state its parts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from neptune_exporter.contract import DatasetError, SourceRun
+from neptune_exporter.dataset.format import publication
+from neptune_exporter.dataset.format.layout import Place, missing_parts
+from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.listing import Listing
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.wanted import Wanted
+from neptune_exporter.model import AttributeType, SysAttribute
+
+_IDENTITY = Wanted(
+    ("string_value",), frozenset({AttributeType.STRING.value}), frozenset({str(SysAttribute.ID)})
+)
+_ANOTHER_TOOL = "another tool"
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What earlier exports of a run left: by this package, another tool, or nobody."""
+
+    data: Storage
+    place: Place
+    listing: Listing
+
+    @cached_property
+    def receipt(self) -> Receipt | None:
+        """None if there is none that can be read. What it says of its parts may no longer be so."""
+        pending = publication.receipt(self.data, self.place.pending) if self.pending else None
+        return pending or publication.receipt(self.data, self.place.receipt)
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """Names of the parts that are there, by number."""
+        return self.listing.parts(self.place)
+
+    @cached_property
+    def unfinished(self) -> list[str]:
+        """Names of those that another tool did not finish."""
+        return self.listing.unfinished(self.place)
+
+    @cached_property
+    def pending(self) -> bool:
+        """A publication was interrupted: `Dataset.recover` finishes it."""
+        return self.data.size(self.place.pending) is not None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything at all, also what was left unfinished."""
+        return self._has_receipt or self.pending or bool(self.parts or self.unfinished)
+
+    @cached_property
+    def _has_receipt(self) -> bool:
+        return self.data.size(self.place.receipt) is not None
+
+    @property
+    def by(self) -> str:
+        """Who exported it, as a person is told."""
+        if self.receipt is not None:
+            return self.receipt.source
+        return "an export with an unreadable receipt" if self._has_receipt else _ANOTHER_TOOL
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it is not what a receipt says, as far as names and sizes of parts tell; None if it is."""
+        if self.pending:
+            return "its publication was interrupted"
+        if self.receipt is None:
+            unreadable = "its receipt cannot be read"
+            return unreadable if self._has_receipt else f"exported by {_ANOTHER_TOOL}, without a receipt"
+        sizes = ((self.data.size(self.place.path(part.name)), part.bytes) for part in self.receipt.parts)
+        return None if all(size == known for size, known in sizes) else "damaged on disk"
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it holds rows of which no receipt told where they came from."""
+        if self.receipt is None:
+            return bool(self.parts)
+        if self.receipt.foreign is not None:
+            return self.receipt.foreign
+        return any(Part(self.data, self.place.path(name)).known_ours is False for name in self.parts)
+
+    def another(self, run: SourceRun) -> str | None:
+        """Which other run this is than the one that the source has under the key now; None if it is that one,
+        or nothing tells. Where no receipt does, the rows tell: `sys/id`."""
+        if not run.identity:
+            return None
+        if self.receipt is not None and self.receipt.identity:
+            found, unread = {self.receipt.identity}, ""
+        else:
+            found, unread = self._identities()
+        others = ", ".join(sorted(found - {run.identity}))
+        return others or (f"or one that cannot be told ({unread})" if unread and not found else None)
+
+    def _identities(self) -> tuple[set[str], str]:
+        """As the rows tell, and why some of them cannot be read."""
+        found: set[str] = set()
+        unread = ""
+        named = {part.name for part in self.receipt.parts} if self.receipt else set()
+        for name in sorted(named.union(self.parts)):
+            try:
+                for batch in Part(self.data, self.place.path(name)).batches(_IDENTITY, 1024):
+                    found.update(batch.column(0).to_pylist())
+            except DatasetError as error:
+                unread = str(error)
+        return found, unread
+
+    def left_out(self) -> list[str]:
+        """Notes on the parts that should be there and are not."""
+        if self.receipt is not None:
+            there, named = set(self.parts), [part.name for part in self.receipt.parts]
+            return [f"{name} of an earlier export was missing" for name in named if name not in there]
+        missing = missing_parts(self.place, self.parts)
+        left = "was not finished: it stays as it is, and is no part of the run"
+        return [
+            *(f"{name} of {_ANOTHER_TOOL}'s export was missing" for name in missing),
+            *(f"{name} of {_ANOTHER_TOOL}'s export {left}" for name in self.unfinished),
+        ]

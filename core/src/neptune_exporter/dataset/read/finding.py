@@ -1,0 +1,106 @@
+"""Finding runs in the folders of a dataset, and learning whose they are."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format.layout import (
+    KIND_FOLDERS,
+    PENDING,
+    RECEIPT,
+    Place,
+    guessed_id,
+    parse_part,
+)
+from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.model import RunKey
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in a folder under one name."""
+
+    place: Place
+    part_names: tuple[str, ...]
+    """By number."""
+    has_receipt: bool
+    pending: bool
+    unfinished: tuple[str, ...] = ()
+    """Parts that another tool did not finish, by number."""
+
+    def read_receipt(self, data: Storage) -> tuple[Receipt | None, list[str]]:
+        """The receipt, or what is wrong with it."""
+        if not self.has_receipt:
+            return None, []
+        try:
+            return Receipt.from_bytes(data.read(self.place.receipt), data.describe(self.place.receipt)), []
+        except DatasetError as error:
+            return None, [str(error)]
+
+    def key(self, data: Storage, receipt: Receipt | None) -> tuple[RunKey, str | None]:
+        """Whose rows these are, as the receipt or else the rows tell; and why it had to be guessed, if so."""
+        if receipt is not None:
+            return receipt.key, None
+        if self.pending:
+            with contextlib.suppress(DatasetError):
+                return Receipt.from_bytes(data.read(self.place.pending), self.place.pending).key, None
+        problem = "it has no rows that would tell its id"
+        for name in (*self.part_names, *self.unfinished):
+            try:
+                identity = Part(data, self.place.path(name)).identity()
+            except DatasetError as error:
+                problem = str(error)
+                continue
+            if identity is not None:
+                return RunKey(*identity, self.place.kind), None
+        guess = RunKey(guessed_id(self.place.project_folder), guessed_id(self.place.stem), self.place.kind)
+        return guess, problem
+
+
+@dataclass
+class _Collected:
+    parts: dict[int, str] = field(default_factory=dict)
+    unfinished: dict[int, str] = field(default_factory=dict)
+    has_receipt: bool = False
+    pending: bool = False
+
+
+def project_folders(data: Storage) -> list[str]:
+    """All folders that may hold runs, sorted: of projects, and of models and versions in them."""
+    folders = []
+    for entry in data.list():
+        if not entry.is_file and not entry.name.startswith("."):
+            inside = {e.name for e in data.list(entry.path) if not e.is_file}
+            folders += [
+                f"{entry.path}/{sub}" if sub else entry.path
+                for sub in KIND_FOLDERS.values()
+                if not sub or sub in inside
+            ]
+    return folders
+
+
+def found_runs(data: Storage, folder: str) -> Iterator[Found]:
+    """What one folder holds, sorted by name."""
+    collected: dict[str, _Collected] = {}
+    for entry in data.list(folder):
+        part = parse_part(entry.name)
+        if not entry.is_file:
+            continue
+        if part:
+            if not part.temporary:
+                what = collected.setdefault(part.stem, _Collected())
+                (what.unfinished if part.unfinished else what.parts)[part.number] = entry.name
+        elif entry.name.endswith(RECEIPT):
+            collected.setdefault(entry.name.removesuffix(RECEIPT), _Collected()).has_receipt = True
+        elif entry.name.endswith(PENDING):
+            collected.setdefault(entry.name.removesuffix(PENDING), _Collected()).pending = True
+    for stem, what in sorted(collected.items()):
+        names, unfinished = (
+            tuple(name for _, name in sorted(those.items())) for those in (what.parts, what.unfinished)
+        )
+        yield Found(Place(folder, stem), names, what.has_receipt, what.pending, unfinished)

@@ -1,0 +1,71 @@
+"""Which parts lie under a run's name, without listing a folder of thousands for each of its runs."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from neptune_exporter.dataset.format import publication
+from neptune_exporter.dataset.format.layout import DAMAGED, LOCK, Place, parse_part
+from neptune_exporter.dataset.format.storage import Storage
+
+
+@dataclass
+class _Numbers:
+    parts: set[int] = field(default_factory=set)
+    unfinished: dict[int, str] = field(default_factory=dict)
+    set_aside: bool = False
+
+
+_Stems = dict[str, _Numbers]
+
+
+class Listing:
+    """Lists each folder once while the same process holds the lock: then all that comes anew is
+    ours, and named in receipts. Without a lock it lists anew each time. For several threads."""
+
+    def __init__(self, data: Storage) -> None:
+        self._data = data
+        self._guard = threading.Lock()
+        self._lock: tuple[int, int] | None = None
+        self._folders: dict[str, _Stems] = {}
+
+    def parts(self, place: Place) -> list[str]:
+        """Names of the parts that are there, by number, whether or not one is missing between them."""
+        receipt = publication.receipt(self._data, place.receipt)
+        numbers = {publication.number_of(part.name) for part in receipt.parts} if receipt else set()
+        names = map(place.part_name, sorted(numbers | self._listed(place).parts))
+        return [name for name in names if self._data.size(place.path(name)) is not None]
+
+    def unfinished(self, place: Place) -> list[str]:
+        """Names of the parts that another tool did not finish, by number."""
+        names = (name for _, name in sorted(self._listed(place).unfinished.items()))
+        return [name for name in names if self._data.size(place.path(name)) is not None]
+
+    def has_set_aside(self, place: Place) -> bool:
+        """Whether damaged parts of the run lie there that were set aside."""
+        return self._listed(place).set_aside
+
+    def _listed(self, place: Place) -> _Numbers:
+        with self._guard:
+            lock = self._data.stamp(LOCK)
+            if lock != self._lock or not lock or not lock[0]:  # an empty one is held by nobody
+                self._folders, self._lock = {}, lock
+            if place.folder not in self._folders:
+                self._folders[place.folder] = self._list(place.folder)
+            return self._folders[place.folder].get(place.stem, _Numbers())
+
+    def _list(self, folder: str) -> _Stems:
+        found: _Stems = defaultdict(_Numbers)
+        for entry in self._data.list(folder):
+            part = parse_part(entry.name.removesuffix(DAMAGED))
+            if part is None or part.temporary or not entry.is_file:
+                continue
+            if entry.name.endswith(DAMAGED):
+                found[part.stem].set_aside = True
+            elif part.unfinished:
+                found[part.stem].unfinished[part.number] = entry.name
+            else:
+                found[part.stem].parts.add(part.number)
+        return dict(found)

@@ -1,0 +1,382 @@
+"""Reading one part, ours or another tool's: only what is asked for, only what was really written."""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format.columns import ENCODED, as_schema, with_nan
+from neptune_exporter.dataset.format.encoding import METADATA_KEY
+from neptune_exporter.dataset.format.pieces import cut
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted
+from neptune_exporter.schema import FULL_SCHEMA, SCHEMA
+
+_BATCH_BYTES = 16 << 20
+_SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
+"""A part of so many rows and bytes, uncompressed, is decoded once for all that is asked of it."""
+_EXPANDED_BYTES = 64 << 20
+_FEW_GROUPS = 16
+_KEYS = ("attribute_path", "attribute_type")
+_AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
+_ALL_AS_DICTIONARY = [*_AS_DICTIONARY, "string_value"]
+# A leaf whose nulls are the nulls of the whole column. What lists hold does not tell whether there is a list.
+_LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
+
+
+class Part:
+    """One Parquet file of a run. Its footer is read when first needed."""
+
+    def __init__(self, storage: Storage, path: str) -> None:
+        """
+        Args:
+            storage: Where it is.
+            path: In there.
+        """
+        self.path = path
+        self._storage = storage
+        self._known_statistics: dict[tuple[int, str], pq.Statistics | None] = {}
+        self._keeping = threading.Lock()
+
+    @property
+    def where(self) -> str:
+        return self._storage.describe(self.path)
+
+    @cached_property
+    def metadata(self) -> pq.FileMetaData:
+        """Of the file's footer.
+
+        Raises:
+            DatasetError: the part is missing, cut short or damaged.
+        """
+        with self._opened([]) as file, self._errors():
+            metadata = file.metadata
+            missing = set(SCHEMA.names) - {
+                metadata.schema.column(i).path.partition(".")[0] for i in range(metadata.num_columns)
+            }
+        if missing:
+            raise DatasetError(f"{self.where} is no part of a run: it lacks {', '.join(sorted(missing))}")
+        return metadata
+
+    @property
+    def rows(self) -> int:
+        return int(self.metadata.num_rows)
+
+    @property
+    def footer_bytes(self) -> int:
+        """What is known of its footer, as it is stored."""
+        return int(self.metadata.serialized_size) if "metadata" in self.__dict__ else 0
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether its rows are in memory."""
+        return "_groups" in self.__dict__
+
+    def forget_rows(self) -> None:
+        """Have them read again when they are asked for."""
+        self.__dict__.pop("_groups", None)
+
+    @property
+    def ours(self) -> bool:
+        """Written by this package: sorted, and no row without a value."""
+        return METADATA_KEY in (self.metadata.metadata or {})
+
+    @property
+    def known_ours(self) -> bool | None:
+        """Whether it is ours; None if it cannot be read, which is told when it is."""
+        try:
+            return self.ours
+        except DatasetError:
+            return None
+
+    @cached_property
+    def _leaves(self) -> dict[str, int]:
+        schema = self.metadata.schema
+        return {schema.column(i).path: i for i in range(len(schema))}
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Names of the top-level columns."""
+        return frozenset(leaf.partition(".")[0] for leaf in self._leaves)
+
+    def identity(self) -> tuple[str, str] | None:
+        """Project id and run id as the rows tell; None if there is no row."""
+        for group in range(self.metadata.num_row_groups):
+            for batch in self.read_group(group, ["project_id", "run_id"], 1):
+                return batch.column(0)[0].as_py(), batch.column(1)[0].as_py()
+        return None
+
+    def batches(
+        self, wanted: Wanted, batch_rows: int, *, keep_rows: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows that have a value, in the columns of `FULL_SCHEMA` that are wanted; NaN is one (`with_nan`).
+
+        Args:
+            wanted: Which rows and columns.
+            batch_rows: At most so many in a batch.
+            keep_rows: More will be asked: a small part is read whole and what it holds is kept.
+
+        Raises:
+            DatasetError: the part is missing or damaged.
+        """
+        schema = _schema_of(tuple(wanted.columns), wanted.encoded)
+        for group in range(self.metadata.num_row_groups):
+            if not self.may_hold(group, wanted):
+                continue
+            here = replace(wanted, types=None) if self.is_all_of(group, wanted.types) else wanted
+            doubtful = self.columns_with_doubt(group, wanted.value_columns)
+            columns = self._columns_to_read(here, doubtful)
+            for batch in self.read_group(group, columns, batch_rows, keep_rows=keep_rows):
+                kept = here.among(self.with_nan(batch, doubtful), doubtful)
+                for piece in cut(self.identified(kept)):
+                    with self._errors():
+                        converted = as_schema(piece, schema)
+                    yield converted
+
+    def with_nan(self, batch: pa.RecordBatch, doubtful: Sequence[str]) -> pa.RecordBatch:
+        """The batch, which has what `columns_to_decide` names, with NaN where another tool stored it as null.
+
+        Raises:
+            DatasetError: a value is no number.
+        """
+        if "float_value" not in doubtful:
+            return batch
+        with self._errors():
+            return with_nan(batch)
+
+    def identified(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch, if each row of it names its attribute as far as that was read.
+
+        Raises:
+            DatasetError: one does not.
+        """
+        for name in _KEYS:
+            if name in batch.schema.names and batch.column(name).null_count:
+                raise DatasetError(f"{self.where} is damaged: it has a row without {name}")
+        return batch
+
+    def converted(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+        """The batch with some of its columns in the types of the schema; what holds text may stay encoded.
+
+        Raises:
+            DatasetError: a value is of no such type.
+        """
+        for index, field in enumerate(batch.schema):
+            if field.name not in columns or field.name not in FULL_SCHEMA.names:
+                continue
+            kind = FULL_SCHEMA.field(field.name).type
+            if field.type != kind and not pa.types.is_dictionary(field.type):
+                with self._errors():
+                    batch = batch.set_column(index, field.name, batch.column(index).cast(kind))
+        return batch
+
+    def may_hold(self, group: int, wanted: Wanted) -> bool:
+        """Whether statistics allow that a row group holds something wanted."""
+        return self._overlaps(group, "attribute_type", wanted.types) and self._overlaps(
+            group, "attribute_path", wanted.attributes
+        )
+
+    def is_all_of(self, group: int, types: frozenset[str] | None) -> bool:
+        """Whether statistics prove that every row of a group is of one wanted type."""
+        extent = self.extent(group, "attribute_type") if types is not None else None
+        if types is None or extent is None or extent[0] != extent[1] or extent[0] not in types:
+            return False
+        return self.valid_count(group, "attribute_type") == int(self.metadata.row_group(group).num_rows)
+
+    def single(self, group: int) -> tuple[str, str] | None:
+        """Attribute path and type of all rows of a group, where its statistics prove that there is one."""
+        path, kind = self.extent(group, "attribute_path"), self.extent(group, "attribute_type")
+        if self.ours and path and kind and path[0] == path[1] and kind[0] == kind[1]:
+            return path[0], kind[0]
+        return None
+
+    def extent(self, group: int, leaf: str) -> tuple[str, str] | None:
+        """Least and greatest text of a column in a row group, where the file tells."""
+        statistics = self._statistics(group, leaf)
+        if statistics is None or not statistics.has_min_max:
+            return None
+        with self._errors():
+            return statistics.min, statistics.max
+
+    def unscaled(self, group: int, leaf: str, unit: str) -> tuple[int, int] | None:
+        """Least and greatest value of a column that is stored as whole numbers of a unit.
+
+        Not from `Statistics.min`, which some versions of pyarrow lack for decimals and
+        which for times has others import pandas.
+        """
+        statistics = self._statistics(group, leaf)
+        if statistics is None or not statistics.has_min_max or unit not in str(statistics.logical_type):
+            return None
+        raw = statistics.min_raw, statistics.max_raw
+        low, high = (int.from_bytes(v, "big", signed=True) if isinstance(v, bytes) else int(v) for v in raw)
+        return low, high
+
+    def valid_count(self, group: int, leaf: str) -> int | None:
+        """How many values of a column are not null, where the file tells."""
+        if leaf not in self._leaves:
+            return 0
+        statistics = self._statistics(group, leaf)
+        if statistics is None or not statistics.has_null_count:
+            return None
+        return int(self.metadata.row_group(group).num_rows - statistics.null_count)
+
+    def columns_with_doubt(self, group: int, value_columns: Sequence[str]) -> list[str]:
+        """The value columns that must be read to know which rows have a value; none if all rows have."""
+        if self.ours:
+            return []
+        total, maybe = 0, []
+        for name in VALUE_COLUMNS:
+            leaf = _LEAF.get(name, name)
+            valid = None if leaf is None else self.valid_count(group, leaf)
+            total += valid or 0
+            # Where every number is null, some of them may be NaN.
+            may_be_set = valid != 0 or name == "float_value"
+            if may_be_set and name in self.columns and name in value_columns:
+                maybe.append(name)
+        return [] if total == self.metadata.row_group(group).num_rows else maybe or ["float_value"]
+
+    @staticmethod
+    def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
+        """What to read of the columns in doubt, and of those that tell whether a null is a NaN."""
+        columns = [_LEAF.get(name) or name for name in doubtful]
+        return [*columns, "attribute_type", "timestamp"] if "float_value" in doubtful else columns
+
+    def read_group(
+        self, group: int, columns: Sequence[str], batch_rows: int, *, keep_rows: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """The named columns (as far as the part has them) of one row group, as they are stored.
+
+        Names and types of attributes come dictionary-encoded, and so may strings.
+        """
+        there = [name for name in columns if name.partition(".")[0] in self.columns]
+        if keep_rows:
+            self.keep_if_small()
+        groups = self.__dict__.get("_groups")
+        if groups is not None:
+            names = list(dict.fromkeys(name.partition(".")[0] for name in there))
+            for batch in groups[group]:
+                some = batch.select(names)
+                for start in range(0, len(some), batch_rows):
+                    yield some.slice(start, batch_rows)
+            return
+        meta = self.metadata.row_group(group)
+        leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
+        size = sum(meta.column(i).total_uncompressed_size for i in leaves)
+        batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
+        # A short page can stand for very long text many times over.
+        texts = "string_value" in there and self._is_coded(group, "string_value")
+        with self._opened(_ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
+            # Without threads: those that read are several, and more of them only get in one another's way.
+            batches = file.iter_batches(batch_rows, row_groups=[group], columns=there, use_threads=False)
+            rows = 0
+            while True:
+                with self._errors():
+                    batch = next(batches, None)
+                if batch is None:
+                    break
+                rows += len(batch)
+                yield batch
+        self._check_rows(rows, meta.num_rows)
+
+    def _check_rows(self, found: int, told: int) -> None:
+        """pyarrow is silent about pages that give other numbers of values than the footer tells."""
+        if found != told:
+            raise DatasetError(f"{self.where} is damaged: of {told:,} rows {found:,} can be read")
+
+    def keep_if_small(self) -> None:
+        """Decode it now, once for all that is asked of it, if it is small."""
+        with self._keeping:
+            if self._is_small:
+                self._groups  # noqa: B018 - it is kept
+
+    @cached_property
+    def _is_small(self) -> bool:
+        if self.rows > _SMALL_ROWS:
+            return False
+        size = expanded = 0
+        for group in range(self.metadata.num_row_groups):
+            meta = self.metadata.row_group(group)
+            for leaf, i in self._leaves.items():
+                column = meta.column(i)
+                size += column.total_uncompressed_size
+                if leaf not in _ALL_AS_DICTIONARY and self._is_coded(group, leaf):
+                    expanded += column.num_values * column.total_uncompressed_size  # at the very most
+        return size <= _SMALL_BYTES and expanded <= _EXPANDED_BYTES
+
+    @cached_property
+    def _groups(self) -> list[list[pa.RecordBatch]]:
+        """All rows, by row group."""
+        with self._opened(_ALL_AS_DICTIONARY) as file, self._errors():
+            table = file.read(use_threads=False)  # in one go: each call costs as much as thousands of rows
+        self._check_rows(len(table), self.rows)
+        meta = self.metadata
+        lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
+        starts = itertools.accumulate(lengths, initial=0)
+        return [table.slice(start, n).to_batches() for start, n in zip(starts, lengths, strict=False)]
+
+    def _is_coded(self, group: int, leaf: str) -> bool:
+        return bool(self.metadata.row_group(group).column(self._leaves[leaf]).has_dictionary_page)
+
+    def _columns_to_read(self, wanted: Wanted, doubtful: Sequence[str]) -> list[str]:
+        columns = dict.fromkeys(wanted.columns)
+        if wanted.types is not None:
+            columns["attribute_type"] = None
+        if wanted.attributes is not None:
+            columns["attribute_path"] = None
+        for name in self.columns_to_decide(doubtful):
+            if name.partition(".")[0] not in columns:
+                columns[name] = None
+        if not any(name.partition(".")[0] in self.columns for name in columns):
+            columns["attribute_type"] = None  # something must tell how many rows there are
+        return list(columns)
+
+    def _overlaps(self, group: int, leaf: str, values: frozenset[str] | None) -> bool:
+        extent = self.extent(group, leaf) if values is not None else None
+        if values is None or extent is None:
+            return True
+        ordered = sorted(values)
+        nearest = bisect.bisect_left(ordered, extent[0])
+        return nearest < len(ordered) and ordered[nearest] <= extent[1]
+
+    def _statistics(self, group: int, leaf: str) -> pq.Statistics | None:
+        if (group, leaf) in self._known_statistics:
+            return self._known_statistics[group, leaf]
+        index = self._leaves.get(leaf)
+        found = None if index is None else self.metadata.row_group(group).column(index).statistics
+        if self.metadata.num_row_groups <= _FEW_GROUPS:  # they take as much again as the footer
+            self._known_statistics[group, leaf] = found
+        return found
+
+    @contextlib.contextmanager
+    def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:
+        with self._storage.open_input(self.path) as source:
+            with self._errors():
+                known = self.__dict__.get("metadata")
+                file = pq.ParquetFile(
+                    source, metadata=known, read_dictionary=dictionary, page_checksum_verification=True
+                )
+            yield file
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{self.where} is damaged: {str(error).splitlines()[0]}") from error
+
+
+@lru_cache(maxsize=64)
+def _schema_of(names: tuple[str, ...], encoded: bool) -> pa.Schema:
+    fields = {name: FULL_SCHEMA.field(name) for name in names}
+    if encoded and "attribute_path" in fields:
+        fields["attribute_path"] = pa.field("attribute_path", ENCODED)
+    return pa.schema(fields.values())

@@ -1,0 +1,183 @@
+"""Counting what parts hold, with as little reading as their statistics allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter.dataset.format.columns import has_value
+from neptune_exporter.dataset.format.times import is_python, moment
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.tally import Tally
+from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
+from neptune_exporter.model import FILE_TYPES, AttributeType
+
+_ROWS = 1 << 18
+NULL_ROWS = "rows with a step or time and no value that are left out"
+_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+_KNOWN_TYPES = frozenset(t.value for t in AttributeType)
+
+
+def tally(parts: Iterable[Part]) -> Tally:
+    """Count the rows of the parts of one run.
+
+    Raises:
+        DatasetError: a part is missing or damaged.
+    """
+    result = Tally()
+    for part in parts:
+        for group in range(part.metadata.num_row_groups):
+            _tally_group(result, part, group)
+    return result
+
+
+def left_out(parts: Iterable[Part]) -> Tally:
+    """Count what no reader of rows gets: rows of unknown types, and times that Python does not have.
+
+    Row groups whose statistics prove that they have none of these are not counted, nor read.
+
+    Raises:
+        DatasetError: a part is missing or damaged.
+    """
+    result = Tally()
+    for part in parts:
+        for group in range(part.metadata.num_row_groups):
+            if not _is_plain(part, group):
+                _tally_group(result, part, group)
+    return result
+
+
+def time_span(parts: Iterable[Part]) -> tuple[datetime | None, datetime | None]:
+    """The first and the last time of the rows of one run, mostly from footers.
+
+    Raises:
+        DatasetError: a part is missing or damaged.
+    """
+    result = Tally()
+    for part in parts:
+        for group in range(part.metadata.num_row_groups):
+            doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
+            if doubtful or not _time_range(result, part, group):
+                for batch in _read(part, group, ["timestamp"], doubtful):
+                    result.add_times(batch.column("timestamp"))
+    return result.first_time, result.last_time
+
+
+def _tally_group(result: Tally, part: Part, group: int) -> None:
+    doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
+    single = part.single(group)
+    rows = part.metadata.row_group(group).num_rows
+    columns = [] if single else ["attribute_path", "attribute_type"]
+    if "step_float64" in part.columns and part.valid_count(group, "step_float64") != 0:
+        columns += ["step", "step_float64"]
+    elif doubtful or not _step_range(result, part, group):
+        columns.append("step")
+    if doubtful or not _time_range(result, part, group):
+        columns.append("timestamp")
+    if not part.ours and not _has_python_times(part, group, "datetime_value"):
+        columns.append("datetime_value")
+    if single:
+        result.add_rows(*single, rows)
+    if "file_size" in part.columns and not (single and single[1] not in _FILE_TYPES):
+        columns.append("file_size")
+    elif single and single[1] in _FILE_TYPES:
+        result.add_files(rows, None)
+    if not columns:
+        return
+    for batch in _read(part, group, columns, doubtful, result):
+        _tally_batch(result, batch, columns, None if single is None else single[1])
+
+
+def _is_plain(part: Part, group: int) -> bool:
+    """Whether statistics prove that all rows are of one known type, and that their times are Python's."""
+    times = ("timestamp", "datetime_value")
+    return part.is_all_of(group, _KNOWN_TYPES) and all(_has_python_times(part, group, c) for c in times)
+
+
+def _has_python_times(part: Part, group: int, column: str) -> bool:
+    """Whether statistics prove that all times of a column are in the years 1 to 9999."""
+    extent = part.unscaled(group, column, "milliseconds")
+    return part.valid_count(group, column) == 0 or (extent is not None and is_python(extent))
+
+
+def null_points(batch: pa.RecordBatch, valid: pa.Array) -> int:
+    """How many rows are none of the valid ones and have a step or time, as no row of a parameter has."""
+    placed = pc.or_(pc.is_valid(batch.column("step")), pc.is_valid(batch.column("timestamp")))
+    return int(pc.sum(pc.and_(placed, pc.invert(valid)), min_count=0).as_py())
+
+
+def _read(
+    part: Part, group: int, columns: list[str], doubtful: Sequence[str], counting: Tally | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a group that have a value. Those of series that have none are counted."""
+    wanted = list(dict.fromkeys([*columns, *part.columns_to_decide(doubtful)]))
+    for stored in part.read_group(group, wanted, _ROWS):
+        batch = stored
+        if doubtful:
+            batch = part.with_nan(stored, doubtful)
+            valid = has_value(batch, doubtful)
+            if counting is not None:
+                counting.nulls += null_points(batch, valid)
+                counting.null_nans += _null_numbers(stored) - _null_numbers(batch)
+            batch = batch.filter(valid)
+        yield part.converted(part.identified(batch), columns)
+
+
+def _null_numbers(batch: pa.RecordBatch) -> int:
+    return int(batch.column("float_value").null_count) if "float_value" in batch.schema.names else 0
+
+
+def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind: str | None) -> None:
+    files = len(batch) if kind in _FILE_TYPES else 0
+    if kind is None:
+        for path, attribute_type, count in _attributes(batch):
+            result.add_rows(path, attribute_type, count)
+            files += count if attribute_type in _FILE_TYPES else 0
+    result.add_steps({n: batch.column(n) for n in ("step", "step_float64") if n in columns})
+    if "timestamp" in columns:
+        result.add_times(batch.column("timestamp"))
+    if "datetime_value" in columns:
+        result.check_times(batch.column("datetime_value"))
+    if files:
+        result.add_files(files, batch.column("file_size") if "file_size" in columns else None)
+
+
+def _attributes(batch: pa.RecordBatch) -> Iterable[tuple[str, str, int]]:
+    """Path, type and number of rows of each attribute in a batch."""
+    paths, kinds = (_encoded(batch.column(name)) for name in ("attribute_path", "attribute_type"))
+    # No scalar is made of a Python value here: that has pyarrow import pandas where it is installed,
+    # which takes longer than the summary of a large dataset.
+    codes = pc.unique(kinds.indices)
+    for code in codes:
+        of_kind = paths if len(codes) == 1 else paths.filter(pc.equal(kinds.indices, code))
+        kind = kinds.dictionary[code.as_py()].as_py()
+        counts = pc.value_counts(of_kind.indices)
+        for path, count in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True):
+            yield paths.dictionary[path].as_py(), kind, count
+
+
+def _encoded(column: pa.Array) -> pa.DictionaryArray:
+    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+
+
+def _step_range(result: Tally, part: Part, group: int) -> bool:
+    """Count steps from statistics alone, if they tell."""
+    count, extent = part.valid_count(group, "step"), part.unscaled(group, "step", "scale=6")
+    if count is None or (count and extent is None):
+        return False
+    if count and extent:
+        result.add_step_range(extent[0] / 10**6, extent[1] / 10**6, count)
+    return True
+
+
+def _time_range(result: Tally, part: Part, group: int) -> bool:
+    """Count times from statistics alone, if they tell."""
+    count, extent = part.valid_count(group, "timestamp"), part.unscaled(group, "timestamp", "milliseconds")
+    if count is None or (count and extent is None) or not is_python(extent):
+        return False
+    if count and extent:
+        result.add_time_range(*map(moment, extent))
+    return True

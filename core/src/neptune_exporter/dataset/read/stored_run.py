@@ -1,0 +1,282 @@
+"""One run of a dataset, read from its receipt and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from neptune_exporter.contract import (
+    AttributeFailure,
+    DatasetError,
+    ExportedRun,
+    MissingFileError,
+    Parameter,
+    Row,
+    Step,
+    StepStatistics,
+    TypeCount,
+    parameters_by_path,
+)
+from neptune_exporter.dataset.format.layout import UNFINISHED, Place, missing_parts
+from neptune_exporter.dataset.format.paths import safe_path
+from neptune_exporter.dataset.format.receipts import Fork, Receipt, fingerprint
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.times import within_python
+from neptune_exporter.dataset.read import forking, scan
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.recent_parts import RecentParts
+from neptune_exporter.dataset.read.rows import rows
+from neptune_exporter.dataset.read.tally import Tally
+from neptune_exporter.dataset.read.wanted import Wanted
+from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
+from neptune_exporter.schema import FULL_SCHEMA
+
+_RECENT = RecentParts()
+
+
+class StoredRun(ExportedRun):
+    """A run on disk. With a receipt, what the receipt names is the run; without one, all parts are."""
+
+    def __init__(
+        self,
+        data: Storage,
+        files: Storage,
+        place: Place,
+        key: RunKey,
+        part_names: Sequence[str],
+        receipt: Receipt | None,
+        *,
+        pending: bool = False,
+        unfinished: Sequence[str] = (),
+        problems: Sequence[str] = (),
+        damaged_receipt: bool = False,
+    ) -> None:
+        self._data = data
+        self._files = files
+        self._key = key
+        self.pending = pending
+        """A publication was interrupted: `Dataset.recover` finishes it."""
+        self.unfinished = tuple(unfinished)
+        """Parts that another tool did not finish. They are not read."""
+        self.place = place
+        self.receipt = receipt
+        """None for exports of other tools, and where it cannot be read."""
+        self.part_names = tuple(part_names)
+        """Of the parts on disk, by number."""
+        self.problems = tuple(problems)
+        """What is known to be wrong without reading the parts."""
+        self.damaged_receipt = damaged_receipt
+
+    @property
+    def key(self) -> RunKey:
+        return self._key
+
+    @cached_property
+    def fingerprint(self) -> str:
+        if self.receipt is not None:
+            return self.receipt.fingerprint
+        return fingerprint([self._data.sha256(path) for path in self.part_paths])
+
+    @property
+    def complete(self) -> bool:
+        """Published whole: nothing pending, and every part of the receipt there with its size.
+
+        Without a receipt: there are parts, and nothing tells that there were more.
+        """
+        if self.pending or self.problems or self.cut_short:
+            return False
+        if self.receipt is None:
+            return bool(self.part_names)
+        return not self.missing_parts()
+
+    @cached_property
+    def cut_short(self) -> list[tuple[str, str]]:
+        """Without a receipt: what tells that the run may not be whole, and why."""
+        if self.receipt is not None:
+            return []
+        gap = "is missing: the run was not exported to its end"
+        lost = [(name, gap) for name in missing_parts(self.place, self.part_names)]
+        lost += [(name, self._why_unfinished(name)) for name in self.unfinished]
+        found = [(self.place.path(name), why) for name, why in lost]
+        if not self.damaged_receipt and not self.pending and any(part.known_ours for part in self.parts):
+            found.append((self.place.receipt, "is missing: nothing tells whether the run is whole"))
+        return found
+
+    def what_is_cut_short(self) -> list[str]:
+        """A line for each of `cut_short`."""
+        return [f"{self._data.describe(path)} {why}" for path, why in self.cut_short]
+
+    def _why_unfinished(self, name: str) -> str:
+        try:
+            rows = Part(self._data, self.place.path(name)).rows
+        except DatasetError:
+            return "was not finished by the tool that wrote it, and cannot be read"
+        final = name.removesuffix(UNFINISHED)
+        how = "" if final in self.part_names else f" (name it {final} to have them)"
+        return f"was not finished by the tool that wrote it, but its {rows:,} rows can be read{how}"
+
+    def missing_parts(self) -> list[str]:
+        """A line for every part of the receipt that is not there, or not with its size."""
+        lines = []
+        for part in self.receipt.parts if self.receipt else ():
+            path = self.place.path(part.name)
+            size = self._data.size(path)
+            if size is None:
+                lines.append(f"{self._data.describe(path)} is missing")
+            elif size != part.bytes:
+                lines.append(f"{self._data.describe(path)} has {size} bytes instead of {part.bytes}")
+        return lines
+
+    def changed_parts(self) -> list[str]:
+        """A line for every part whose content is not what the receipt says. Reads every byte.
+
+        Page checksums do not guard a part's footer: where that changed, rows may be missing without an error.
+        """
+        return [
+            f"{self._data.describe(path)} changed since it was written (SHA-256 differs)"
+            for part in (self.receipt.parts if self.receipt else ())
+            if self._data.sha256(path := self.place.path(part.name)) != part.sha256
+        ]
+
+    @property
+    def failures(self) -> tuple[AttributeFailure, ...]:
+        return self.receipt.failures if self.receipt else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.receipt.notes if self.receipt else ()
+
+    @property
+    def url(self) -> str:
+        return self.receipt.url if self.receipt else ""
+
+    @property
+    def part_paths(self) -> list[str]:
+        """Where the run's parts are, by number."""
+        names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names
+        return [self.place.path(name) for name in names]
+
+    @property
+    def parts(self) -> list[Part]:
+        """The run's parts as they are now, by number."""
+        return [_RECENT.part(self._data, path) for path in self.part_paths]
+
+    def keep_small_parts(self) -> None:
+        """Decode the parts that are small enough to be kept, for all that is asked of the run next.
+
+        Raises:
+            DatasetError: one is missing or damaged.
+        """
+        for part in self.parts:
+            part.keep_if_small()
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of the parts on disk."""
+        return sum(self._data.size(path) or 0 for path in self.part_paths)
+
+    def counts(self) -> Mapping[AttributeType, TypeCount]:
+        return self.receipt.types if self.receipt else self.tally.types()
+
+    def time_span(self) -> tuple[datetime | None, datetime | None]:
+        if self.receipt:
+            return self.receipt.first_time, self.receipt.last_time
+        return scan.time_span(self.parts)
+
+    def row_count(self) -> int:
+        """How many rows it has; of another tool's export, those without a value included."""
+        if self.receipt:
+            return sum(count.rows for count in self.receipt.types.values())
+        return sum(part.rows for part in self.parts)
+
+    def steps(self) -> StepStatistics:
+        """Of all series together."""
+        return (self.receipt or self.tally).steps
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Everything counted, in one pass over few columns. Kept.
+
+        Raises:
+            DatasetError: a part is missing or damaged.
+        """
+        return scan.tally(self.parts)
+
+    @cached_property
+    def left_out(self) -> Tally:
+        """What no loader gets, counted: rows of unknown types, and odd times. Kept.
+
+        Raises:
+            DatasetError: a part is missing or damaged.
+        """
+        return self.tally if "tally" in self.__dict__ else scan.left_out(self.parts)
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        return self._parameters
+
+    @cached_property
+    def _parameters(self) -> dict[str, Parameter]:
+        return parameters_by_path(self.rows(PARAMETER_TYPES))
+
+    def parent(self) -> RunKey | None:
+        fork = self._fork
+        return RunKey(self._key.project_id, fork.parent) if fork else None
+
+    def fork_step(self) -> Step | None:
+        return self._fork.step if self._fork else None
+
+    @cached_property
+    def _fork(self) -> Fork | None:
+        return self.receipt.fork if self.receipt else forking.fork(self.parts)
+
+    def batches(
+        self,
+        types: Collection[AttributeType] | None = None,
+        *,
+        attributes: Collection[str] | None = None,
+        columns: Collection[str] | None = None,
+        batch_rows: int = 65_536,
+        encoded: bool = False,
+    ) -> Iterator[pa.RecordBatch]:
+        names = FULL_SCHEMA.names
+        if columns is not None:
+            unknown = set(columns) - set(names)
+            if unknown:
+                raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+            names = [name for name in names if name in columns]
+        wanted = Wanted(
+            names,
+            None if types is None else frozenset(AttributeType(t).value for t in types),
+            None if attributes is None else frozenset(attributes),
+            encoded=encoded,
+        )
+        self._raise_problems()
+        for part in self.parts:
+            yield from map(within_python, part.batches(wanted, batch_rows, keep_rows=True))
+
+    def rows(self, types: Collection[AttributeType] | None = None) -> Iterator[Row]:
+        return rows(self.batches(types))
+
+    def open_file(self, file: str) -> BinaryIO:
+        path = f"{self.place.project_folder}/{file}"
+        if self.file_size(file) is None:
+            raise MissingFileError(f"{self._files.describe(path)}, a file of {self._key}, is not there")
+        return self._files.open_bytes(path)
+
+    def file_size(self, file: str) -> int | None:
+        """Bytes of what `file_value.path` names, None if it is not there.
+
+        Raises:
+            UnsafePathError: as `open_file`.
+        """
+        path = f"{self.place.project_folder}/{safe_path(file, self._key)}"
+        self._files.check_no_links(path)
+        return self._files.size(path)
+
+    def _raise_problems(self) -> None:
+        if self.problems:
+            raise DatasetError(f"{self._key}: {self.problems[0]}")

@@ -1,0 +1,125 @@
+"""Counting what a run holds, from rows that are written or read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter.contract import StepStatistics, TypeCount
+from neptune_exporter.dataset.format.times import extent, is_python, moment, python_times
+from neptune_exporter.model import AttributeType
+from neptune_exporter.schema import step_as_float
+
+
+class Tally:
+    """Attributes, rows, steps, times and files of one run."""
+
+    def __init__(self) -> None:
+        self._attributes: dict[str, set[str]] = {}
+        self._rows: dict[str, int] = {}
+        self._steps = StepStatistics()
+        self.first_time: datetime | None = None
+        self.last_time: datetime | None = None
+        self.odd_times = 0
+        """Times of rows, and values that are times, outside of the years 1 to 9999."""
+        self.nulls = 0
+        """Rows of series that have a step or time and no value; they do not count anywhere else."""
+        self.null_nans = 0
+        """Points whose value is NaN and stored as null."""
+        self.files = 0
+        self.file_bytes = 0
+
+    def add_rows(self, path: str, attribute_type: str, rows: int) -> None:
+        """Rows of one attribute."""
+        self._attributes.setdefault(attribute_type, set()).add(path)
+        self._rows[attribute_type] = self._rows.get(attribute_type, 0) + rows
+
+    def add_steps(self, columns: Mapping[str, pa.Array]) -> None:
+        """`step` and `step_float64`, whichever there are."""
+        given = {name: columns[name] for name in ("step", "step_float64") if name in columns}
+        if not given:
+            return
+        if "step_float64" in given:
+            length = len(given["step_float64"])
+            given.setdefault("step", pa.nulls(length, pa.decimal128(18, 6)))
+            steps = step_as_float(pa.RecordBatch.from_arrays(list(given.values()), names=list(given)))
+            count = len(steps) - steps.null_count
+            steps = steps.filter(pc.is_finite(steps))
+        else:
+            steps = given["step"]
+            count = len(steps) - steps.null_count
+        found = pc.min_max(steps)
+        self.add_step_range(found["min"].as_py(), found["max"].as_py(), count)
+
+    def add_step_range(self, minimum: object, maximum: object, count: int) -> None:
+        old = self._steps
+        low = [float(v) for v in (old.minimum, minimum) if v is not None]  # type: ignore[arg-type]
+        high = [float(v) for v in (old.maximum, maximum) if v is not None]  # type: ignore[arg-type]
+        self._steps = StepStatistics(
+            min(low) if low else None, max(high) if high else None, old.count + count
+        )
+
+    def add_times(self, times: pa.Array) -> None:
+        """`timestamp`. Those that Python does not have are counted and do not count."""
+        limits = extent(times)
+        if not is_python(limits):
+            self.check_times(times)
+            limits = extent(python_times(times))
+        if limits is not None:
+            self.add_time_range(*map(moment, limits))
+
+    def check_times(self, times: pa.Array) -> None:
+        """Count those that Python does not have, of `timestamp` or `datetime_value`."""
+        self.odd_times += python_times(times).null_count - times.null_count
+
+    def add_time_range(self, first: datetime | None, last: datetime | None) -> None:
+        self.first_time = min((t for t in (self.first_time, first) if t is not None), default=None)
+        self.last_time = max((t for t in (self.last_time, last) if t is not None), default=None)
+
+    def add_files(self, count: int, sizes: pa.Array | None) -> None:
+        """Rows that name a file, and their `file_size` where it is known."""
+        self.files += count
+        if sizes is not None:
+            self.file_bytes += pc.sum(sizes, min_count=0).as_py()
+
+    def merge(self, other: Tally) -> None:
+        """Add what another one counted."""
+        for kind, paths in other._attributes.items():
+            self._attributes.setdefault(kind, set()).update(paths)
+            self._rows[kind] = self._rows.get(kind, 0) + other._rows[kind]
+        self.add_step_range(other.steps.minimum, other.steps.maximum, other.steps.count)
+        self.add_time_range(other.first_time, other.last_time)
+        self.odd_times += other.odd_times
+        self.nulls += other.nulls
+        self.null_nans += other.null_nans
+        self.files += other.files
+        self.file_bytes += other.file_bytes
+
+    @property
+    def attributes(self) -> Mapping[str, set[str]]:
+        """Their paths by type."""
+        return self._attributes
+
+    def unknown(self) -> dict[str, int]:
+        """Rows by the types that this version does not know."""
+        known = {kind.value for kind in AttributeType}
+        return {kind: rows for kind, rows in sorted(self._rows.items()) if kind not in known}
+
+    @property
+    def rows(self) -> int:
+        return sum(self._rows.values())
+
+    @property
+    def steps(self) -> StepStatistics:
+        return self._steps
+
+    def types(self) -> dict[AttributeType, TypeCount]:
+        """By type, in the order of `AttributeType`; types that this version does not know are left out."""
+        return {
+            kind: TypeCount(len(self._attributes[kind.value]), self._rows[kind.value])
+            for kind in AttributeType
+            if self._rows.get(kind.value)
+        }

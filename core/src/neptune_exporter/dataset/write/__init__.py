@@ -1,0 +1,1 @@
+"""Writing runs: sorted parts, files, and the receipt that makes them visible."""

@@ -1,0 +1,208 @@
+"""Rows of one run that wait to be written: checked when they come, sorted when they go."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format.sorting import Batch, SortedRows, grouped, sort
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN
+from neptune_exporter.toolkit import turn
+
+_IDENTITY = ("project_id", "run_id")
+_ATTRIBUTE = ("attribute_path", "attribute_type")
+_CodeOf = Callable[[int], int]
+_TEXT = ("string_value", "string_set_value", "file_value", "histogram_value", "file_sha256")
+
+
+class RowsError(DatasetError):
+    """Rows of one run that cannot be stored: the fault of these rows, and not of the dataset."""
+
+
+class RunBuffer:
+    """Collects batches of one run."""
+
+    def __init__(self, run: RunKey) -> None:
+        self._run = run
+        self._codes_of: dict[tuple[str, str], int] = {}
+        self._keys: list[tuple[str, str]] = []
+        """Attribute path and type by code."""
+        self._batches: list[Batch] = []
+        self._last: tuple[str, str] = ("", "")
+        self.rows = 0
+        """How many ever came in."""
+        self.nbytes = 0
+        self.rising = 0
+        """How many of these bytes came last in the order of a part: what went before is likely whole."""
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Of every attribute that ever came in."""
+        return frozenset(path for path, _ in self._codes_of)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take a batch of at most about `PIECE_BYTES`. Rows without a value are dropped.
+
+        Raises:
+            RowsError: the batch is not of this run, or not what the schema says.
+        """
+        with turn(len(batch)):
+            self._add(batch)
+
+    def _add(self, batch: pa.RecordBatch) -> None:
+        self._check_identity(batch)
+        columns = {
+            name: self._cast(name, batch.column(name))
+            for name in batch.schema.names
+            if name not in _IDENTITY and name not in _ATTRIBUTE and batch.column(name).null_count < len(batch)
+        }
+        paths = self._encoded(batch, "attribute_path")
+        types = self._encoded(batch, "attribute_type")
+        valid = self._with_value(types, columns)
+        if valid is not None:
+            paths, types = paths.filter(valid), types.filter(valid)
+            columns = {name: column.filter(valid) for name, column in columns.items()}
+        if not len(paths):
+            return
+        columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
+        # Grouped now, while the rows are few and near: gathering them from afar takes ten times longer.
+        added = grouped(*self._coded(paths, types), columns)
+        self._watch_order(added)
+        self._batches.append(added)
+        self.rows += added.ends[-1]
+        self.nbytes += added.nbytes
+
+    def release(self) -> list[Batch]:
+        """Give everything as it came, and be empty again."""
+        batches, self._batches = self._batches, []
+        self.nbytes = self.rising = 0
+        return batches
+
+    def release_risen(self) -> list[Batch]:
+        """Give the rows up to the attribute that came last, and keep those that belong behind it."""
+        batches, keys = self.release(), self._keys
+        risen: list[Batch] = []
+        for batch in batches:
+            start = 0
+            sides = [keys[code] <= self._last for code in batch.codes]
+            for side, same in itertools.groupby(sides):
+                stop = start + len(list(same))
+                (risen if side else self._batches).append(batch.slice(start, stop))
+                start = stop
+        self.nbytes = sum(batch.nbytes for batch in self._batches)
+        return risen
+
+    def sorted(self, batches: list[Batch]) -> SortedRows:
+        """What was released, sorted; the list is emptied."""
+        with turn(sum(batch.ends[-1] for batch in batches)):
+            return sort(batches, self._keys)
+
+    def _watch_order(self, added: Batch) -> None:
+        keys = [self._last, *(self._keys[code] for code in added.codes)]
+        if any(other < one for one, other in itertools.pairwise(keys)):
+            self.rising = 0
+        self.rising += added.nbytes
+        self._last = keys[-1]
+
+    def _check_identity(self, batch: pa.RecordBatch) -> None:
+        names = batch.schema.names
+        unknown = set(names) - set(FULL_SCHEMA.names)
+        if unknown:
+            raise RowsError(f"rows of {self._run} have unknown columns: {', '.join(sorted(unknown))}")
+        for name in _ATTRIBUTE:
+            if name not in names:
+                raise RowsError(f"rows of {self._run} come without {name}")
+        for name, expected in zip(_IDENTITY, (self._run.project_id, self._run.run_id), strict=True):
+            if name in names:
+                found = pc.unique(batch.column(name)).to_pylist()
+                if any(value != expected for value in found):
+                    raise RowsError(f"rows of {self._run} say {name} {found[0]!r}")
+
+    def _cast(self, name: str, column: pa.Array) -> pa.Array:
+        try:
+            if pa.types.is_dictionary(column.type):
+                column = column.cast(column.type.value_type)
+            expected = FULL_SCHEMA.field(name).type
+            if column.type != expected:
+                column = column.cast(expected)
+            if name in _TEXT:
+                column.validate(full=True)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise RowsError(f"{name} of {self._run} cannot be stored: {error}") from error
+        return column
+
+    def _encoded(self, batch: pa.RecordBatch, name: str) -> pa.DictionaryArray:
+        column = batch.column(name)
+        if column.null_count:
+            raise RowsError(f"a row of {self._run} has no {name}")
+        if pa.types.is_dictionary(column.type):
+            if len(column.dictionary) <= max(len(column), 16):
+                return column
+            column = column.cast(column.type.value_type)
+        return column.dictionary_encode()
+
+    def _with_value(self, types: pa.DictionaryArray, columns: dict[str, pa.Array]) -> pa.Array | None:
+        """Which rows have a value, None if all have."""
+        kinds = types.dictionary
+        used = [0] if len(kinds) == 1 else pc.unique(types.indices).to_pylist()
+        by_code: list[pa.Array | bool] = [False] * len(kinds)
+        for code in used:
+            by_code[code] = self._have_value(self._attribute_type(kinds[code].as_py()), columns)
+        if all(by_code[code] is True for code in used):
+            return None
+        valid = pc.choose(types.indices, *by_code) if len(kinds) > 1 else by_code[0]
+        if isinstance(valid, bool):
+            return pa.repeat(pa.scalar(valid), len(types))
+        return None if valid.true_count == len(valid) else valid
+
+    def _have_value(self, kind: AttributeType, columns: dict[str, pa.Array]) -> pa.Array | bool:
+        """Which rows have a value if they are all of this type, or whether all or none have."""
+        column = columns.get(VALUE_COLUMN[kind])
+        if column is None:
+            return False
+        if column.null_count or kind.attribute_class.value == "files":
+            return pc.is_valid(_naming(column))
+        return True
+
+    def _attribute_type(self, name: str) -> AttributeType:
+        try:
+            return AttributeType(name)
+        except ValueError:
+            raise RowsError(f"a row of {self._run} has an unknown attribute_type {name!r}") from None
+
+    def _coded(self, paths: pa.DictionaryArray, types: pa.DictionaryArray) -> tuple[pa.Array, _CodeOf]:
+        """A number for every row's attribute path and type in this batch, and what it is in all batches."""
+        names, kinds = paths.dictionary, types.dictionary
+        width = len(kinds)
+        numbers = paths.indices
+        if width > 1:
+            numbers = pc.add(
+                pc.multiply(numbers.cast(pa.int64()), pa.scalar(width, pa.int64())),
+                types.indices.cast(pa.int64()),
+            )
+
+        def code_of(number: int) -> int:
+            path, kind = names[number // width], kinds[number % width].as_py()
+            try:
+                key = (path.as_py(), kind)
+            except UnicodeDecodeError as error:
+                raise RowsError(f"an attribute path of {self._run} is not valid text: {error}") from error
+            if key[0] is None:
+                raise RowsError(f"a row of {self._run} has no attribute_path")
+            if key not in self._codes_of:
+                self._codes_of[key] = len(self._keys)
+                self._keys.append(key)
+            return self._codes_of[key]
+
+        return numbers, code_of
+
+
+def _naming(column: pa.Array) -> pa.Array:
+    """Where a struct names a file, the name; a struct without one is no value."""
+    is_file = pa.types.is_struct(column.type) and column.type.get_field_index("path") == 0
+    return pc.struct_field(column, "path") if is_file else column

@@ -1,0 +1,46 @@
+"""Files that no published row names, and temporaries that nobody will finish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow.compute as pc
+
+from neptune_exporter.dataset.format.layout import Place
+from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.format.storage import Entry, Storage
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.wanted import Wanted
+from neptune_exporter.model import FILE_TYPES
+
+_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+
+
+def named_files(parts: Iterable[Part]) -> Iterator[str]:
+    """What `file_value.path` says in each row that names a file."""
+    for part in parts:
+        for batch in part.batches(Wanted(("file_value",), _FILE_TYPES), 65_536):
+            yield from pc.struct_field(batch.column(0), "path").drop_null().to_pylist()
+
+
+def sync_files(files: Storage, place: Place) -> list[Entry]:
+    """Have the names of a run's files reach the disk. Returns the files."""
+    found = files.list(place.files_folder, recursive=True)
+    if found:
+        below = [entry.path for entry in found if not entry.is_file]
+        files.sync_folders([*below, place.files_folder, place.folder])
+    return [entry for entry in found if entry.is_file]
+
+
+def drop_unnamed_files(
+    data: Storage, files: Storage, place: Place, receipt: Receipt, stored: list[Entry]
+) -> None:
+    """Delete files in the run's own folder that no row of the receipt's parts names: of earlier exports."""
+    if len(stored) == receipt.files:
+        return  # each is named: every path that a row names was stored, and no two rows share one
+    parts = [Part(data, place.path(part.name)) for part in receipt.parts]
+    named = {f"{place.project_folder}/{path}" for path in named_files(parts)}
+    for entry in stored:
+        if entry.path not in named:
+            files.delete(entry.path)
+    files.delete_empty_folders(place.files_folder)

@@ -1,0 +1,101 @@
+"""Storing the files of runs: streamed beside, digested on the way, renamed when whole."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from types import TracebackType
+
+from neptune_exporter.contract import FileWriter, OpenFile, StoredFile
+from neptune_exporter.dataset.format.file_names import file_name
+from neptune_exporter.dataset.format.layout import UNFINISHED_FILES, Place
+from neptune_exporter.dataset.format.storage import Output, Storage
+from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit import failpoint
+
+
+class DatasetFiles(FileWriter):
+    """Writes below the files folder of a dataset."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def create(
+        self,
+        run: RunKey,
+        attribute_path: str,
+        *,
+        name: str = "",
+        step: Decimal | float | None = None,
+        ordinal: int = 0,
+    ) -> OpenFile:
+        place = Place.of(run)
+        return _Writing(self._storage, place, file_name(attribute_path, name, step, ordinal))
+
+
+class _Writing(OpenFile):
+    def __init__(self, storage: Storage, place: Place, name: str) -> None:
+        self._storage = storage
+        self._place = place
+        self._name = name
+        self._output: Output | None = None
+        self._stored: StoredFile | None = None
+
+    def write(self, data: bytes) -> None:
+        self._open.write(data)
+
+    @property
+    def size(self) -> int:
+        return self._open.size
+
+    def restart(self) -> None:
+        self._open.discard()
+        self._output = self._begin()
+
+    @property
+    def stored(self) -> StoredFile:
+        if self._stored is None:
+            raise ValueError("the file is not stored: its `with` block has not ended well")
+        return self._stored
+
+    def __enter__(self) -> OpenFile:
+        self._output = self._begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        output = self._open
+        if error is not None:
+            output.discard()
+            return
+        output.close()
+        self._storage.sync([output.path])
+        failpoint("dataset.file-written")
+        target = f"{self._place.files_folder}/{self._free_name(output)}"
+        self._storage.move(output.path, target)
+        relative = target.removeprefix(f"{self._place.project_folder}/")
+        self._stored = StoredFile(relative, output.size, output.sha256)
+
+    def _free_name(self, output: Output) -> str:
+        """The file's name, or a variant where another content has it.
+
+        What has the name may belong to the run as it was published before, which stays
+        whole until it is replaced; what is no longer named is deleted then.
+        """
+        at = f"{self._place.files_folder}/{self._name}"
+        size = self._storage.size(at)
+        if size is None or (size == output.size and self._storage.sha256(at) == output.sha256):
+            return self._name
+        folder, slash, leaf = self._name.rpartition("/")
+        base, dot, extension = leaf.partition(".")
+        return f"{folder}{slash}{base}-{output.sha256[:16]}{dot}{extension}"
+
+    @property
+    def _open(self) -> Output:
+        if self._output is None:
+            raise ValueError("use the file in a `with` block")
+        return self._output
+
+    def _begin(self) -> Output:
+        return self._storage.create(f"{UNFINISHED_FILES}/{uuid.uuid4().hex}")

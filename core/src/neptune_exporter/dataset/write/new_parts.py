@@ -1,0 +1,112 @@
+"""The parts that a run gets: written beside their names, which they learn once it is known which are free."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from neptune_exporter.dataset.format.encoding import OpenPart, row_groups
+from neptune_exporter.dataset.format.layout import Place, temporary
+from neptune_exporter.dataset.format.receipts import PartRecord
+from neptune_exporter.dataset.format.sorting import SortedRows
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit import failpoint
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A part that lies closed beside its name."""
+
+    temporary: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class NewParts:
+    """Writes one part after another. Not for several threads."""
+
+    def __init__(self, key: RunKey, data: Storage, place: Place, first_number: int) -> None:
+        """
+        Args:
+            first_number: No part that is there has it or a higher one.
+        """
+        self._key = key
+        self._data = data
+        self._place = place
+        self._first_number = first_number
+        self._part: OpenPart | None = None
+        self._written: list[_Written] = []
+        self.in_order = True
+        """Whether all that came belongs behind what was written before."""
+
+    def append(self, rows: SortedRows) -> None:
+        """Write sorted rows, behind those of the open part where they belong there."""
+        if self._part is not None and not self._part.accepts(rows):
+            self.close()
+            self.in_order = False  # what was written came again: larger pieces make fewer parts
+        for start, stop, keys in row_groups(rows):
+            part = self._part or self._open(rows.extras)
+            part.write(rows, start, stop, keys)
+            if part.full:
+                self.close()
+
+    def close(self) -> None:
+        """End the open part, if there is one."""
+        part = self._part
+        if part is not None:
+            part.close()
+            self._part = None
+            output = part.output
+            self._written.append(_Written(output.path, part.rows, output.size, output.sha256))
+            failpoint("dataset.part-written")
+
+    def add_empty(self) -> None:
+        """Write a part without rows."""
+        self._open(frozenset())
+        self.close()
+
+    def discard(self) -> None:
+        """Delete them all."""
+        if self._part is not None:
+            self._part.discard()
+            self._part = None
+        for part in self._written:
+            self._data.delete(part.temporary)
+        self._written = []
+
+    def placed(self, taken: Collection[int]) -> list[PartRecord]:
+        """Them beside their final names, which are the lowest that are free."""
+        numbers = iter(n for n in range(len(taken) + len(self._written)) if n not in taken)
+        records = []
+        for index, (part, number) in enumerate(zip(self._written, numbers, strict=False)):
+            name = self._place.part_name(number)
+            beside = temporary(self._place.path(name))
+            if beside != part.temporary:
+                self._data.move(part.temporary, beside)
+                self._written[index] = replace(part, temporary=beside)
+            records.append(PartRecord(name, part.rows, part.bytes, part.sha256))
+        return records
+
+    @property
+    def rows(self) -> int:
+        """Of those that are closed."""
+        return sum(part.rows for part in self._written)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where those lie that are closed."""
+        return tuple(part.temporary for part in self._written)
+
+    @property
+    def closed(self) -> list[Part]:
+        """Those that can be read."""
+        return [Part(self._data, path) for path in self.paths]
+
+    def _open(self, extras: frozenset[str]) -> OpenPart:
+        name = self._place.part_name(self._first_number + len(self._written))
+        output = self._data.create(temporary(self._place.path(name)))
+        self._part = OpenPart(output, self._key, extras)
+        return self._part

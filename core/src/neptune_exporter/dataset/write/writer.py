@@ -1,0 +1,366 @@
+"""Writing one run: rows in any order come in, sorted parts and a receipt come out."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+import pyarrow as pa
+
+from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, SourceRun
+from neptune_exporter.dataset.format import publication
+from neptune_exporter.dataset.format.layout import Place, parse_part
+from neptune_exporter.dataset.format.pieces import cut
+from neptune_exporter.dataset.format.receipts import PartRecord, Receipt, handle_of
+from neptune_exporter.dataset.format.sorting import Batch, SortedRows
+from neptune_exporter.dataset.format.storage import Entry, Storage
+from neptune_exporter.dataset.read.earlier import Earlier
+from neptune_exporter.dataset.read.forking import FORK_PATHS, Forking
+from neptune_exporter.dataset.read.listing import Listing
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.tally import Tally
+from neptune_exporter.dataset.write import cleanup
+from neptune_exporter.dataset.write.budget import WriteBudget
+from neptune_exporter.dataset.write.buffer import RowsError, RunBuffer
+from neptune_exporter.dataset.write.merging import NOTHING, Kept, Update, keep, points_of
+from neptune_exporter.dataset.write.new_parts import NewParts
+from neptune_exporter.model import FILE_TYPES, RunKey
+from neptune_exporter.toolkit import failpoint, turn
+
+_OLDER_BYTES = 16 << 20
+_STREAM_BYTES = 8 << 20
+"""So much of rows that come in order is written while the next ones come."""
+_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+_ALL = AttributeRequest()
+_READ_AGAIN = "export everything of the run to have what it held"
+_FOREIGN = "nobody knows whether the source has all that it held"
+_IN_ANOTHER_PART = "export all that is left of the run at once, with --force, to have what it held"
+
+
+@dataclass(frozen=True)
+class ReadyRun:
+    """A run that is written and not visible yet: `Dataset.publish` makes it so."""
+
+    writer: RunWriter
+    publication: publication.Publication
+    stored: list[Entry]
+    """Its files."""
+
+    @property
+    def receipt(self) -> Receipt:
+        return self.publication.receipt
+
+
+class RunWriter:
+    """Collects the rows of one run and publishes them. One thread at a time; what was
+    not published leaves nothing behind but temporaries, which `discard` or the next
+    `Dataset.recover` deletes."""
+
+    def __init__(
+        self,
+        key: RunKey,
+        data: Storage,
+        files: Storage,
+        listing: Listing,
+        budget: WriteBudget,
+        encoder: Executor,
+        closed: Callable[[RunKey], None],
+    ) -> None:
+        self.key = key
+        self._data = data
+        self._files = files
+        self._budget = budget
+        self._encoder = encoder
+        self._closed = closed
+        self._place = Place.of(key)
+        self._lock = threading.RLock()
+        self._buffer = RunBuffer(key)
+        self._tally = Tally()
+        self._failures: list[AttributeFailure] = []
+        self._update = Update(_ALL)
+        self.lost: list[AttributeFailure] = []
+        """Once it is prepared: what of earlier exports turned out to be lost, and may not be read again."""
+        self._streaming: Future[None] | None = None
+        self._streamed_bytes = 0
+        self._failure: BaseException | None = None
+        """The first that cost rows, in whichever thread: nothing is published after it."""
+        self._forking = Forking()
+        publication.finish(data, self._place)
+        self._earlier = Earlier(data, self._place, listing)
+        self._keeps_files = listing.has_set_aside(self._place)
+        first_number = 1 + max(map(_number, self._earlier.parts), default=-1)
+        self._parts = NewParts(key, data, self._place, first_number)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take rows: any columns of `FULL_SCHEMA`, strings also dictionary-encoded, missing ones null.
+
+        Rows without a value are dropped. `project_id` and `run_id` may be left out.
+
+        Raises:
+            RowsError: the rows are of another run or not as the schema says.
+            DatasetError: the disk is full: now, or when other rows of this run were written before.
+        """
+        for piece in cut(batch):
+            with self._lock:
+                self._check()
+                self._buffer.add(piece)
+                if self._parts.in_order and self._buffer.rising >= _STREAM_BYTES:
+                    self._stream()
+                self._budget.holds(self, self._buffer.nbytes + self._streamed_bytes)
+            self._budget.enforce()
+        self._check()
+
+    def fail(self, failure: AttributeFailure) -> None:
+        """Note what could not be read."""
+        with self._lock:
+            self._failures.append(failure)
+
+    def flush(self) -> None:
+        """Write what is held back in memory to a part. A failure is raised again by what is called later."""
+        with self._lock:
+            self._wait()
+            batches = self._buffer.release()
+            self._budget.holds(self, 0)
+            if batches:
+                self._append(self._sorted(batches))
+
+    def _stream(self) -> None:
+        """Write what is held back while the next rows come, and sort it while those before are written."""
+        rows = self._sorted(self._buffer.release_risen())
+        self._wait()
+        with self._noted():
+            self._streamed_bytes = sum(column.nbytes for column in rows.columns.values())
+            self._streaming = self._encoder.submit(self._append, rows)
+
+    def _wait(self) -> None:
+        """Until nothing is being written. Raises what ever went wrong there."""
+        streaming, self._streaming, self._streamed_bytes = self._streaming, None, 0
+        if streaming is not None:
+            wait([streaming])
+        self._check()
+
+    def _check(self) -> None:
+        """Raise what cost rows before: whoever met it may have been busy with another run."""
+        if self._failure is not None:
+            raise self._failure
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Remember a failure: the rows have left the buffer."""
+        try:
+            yield
+        except BaseException as error:
+            self._failure = self._failure or error
+            raise
+
+    def _sorted(self, batches: list[Batch]) -> SortedRows:
+        """What was released, sorted and counted."""
+        with self._noted():
+            rows = self._buffer.sorted(batches)
+            with turn(len(rows)):
+                self._count(rows)
+            return rows
+
+    def publish(
+        self,
+        run: SourceRun,
+        source: str,
+        selections: Sequence[AttributeSelection],
+        *,
+        asked: AttributeRequest = _ALL,
+        retried: Collection[str] = (),
+        replaces: bool = False,
+    ) -> Receipt:
+        """Make everything visible at once, with its receipt: `prepare` and publish."""
+        ready = self.prepare(run, source, selections, asked=asked, retried=retried, replaces=replaces)
+        publish([ready])
+        return ready.receipt
+
+    def prepare(
+        self,
+        run: SourceRun,
+        source: str,
+        selections: Sequence[AttributeSelection],
+        *,
+        asked: AttributeRequest = _ALL,
+        retried: Collection[str] = (),
+        replaces: bool = False,
+    ) -> ReadyRun:
+        """Write everything, so that only the publication is left. `discard` still throws it away.
+
+        Args:
+            run: As the source listed it.
+            source: Name and version of what did the reading.
+            selections: What was asked for of this state of the run, now and by earlier exports.
+            asked: What was to be read now. Of that only what came in is left; what was not asked for
+                or failed stays (`Update.keeps`). Old failures stay, except those that rows, failures
+                or `retried` end; they and old notes go if everything was read anew.
+            retried: Paths that had failed and were asked for again.
+            replaces: Nothing stays of what is there, whatever it is of.
+
+        Raises:
+            RowsError: another run is there (`Earlier.another`), and this does not replace it.
+        """
+        if run.key != self.key:
+            raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
+        with self._lock:
+            if not replaces and (other := self._earlier.another(run)):
+                raise RowsError(f"{self.key} is not published: the dataset holds another run, {other}")
+            self._wait()
+            joins = bool(run.partial) and asked == NOTHING
+            read_again = not joins and any(s.is_everything for s in selections)
+            read_again = read_again and all(f.attribute_path for f in self._failures)
+            old, paths = None if replaces else self._earlier.receipt, self._buffer.paths
+            self._update = Update.of(
+                asked, paths, self._failures, old, retried, joins=joins, read_again=read_again
+            )
+            older = Kept() if replaces else self._older()
+            kept = older.parts
+            self.flush()
+            self._parts.close()
+            self._check_rows()
+            numbers = {_number(part.name) for part in kept}
+            if not self._parts.paths and 0 not in numbers:
+                self._parts.add_empty()
+            if any(not FORK_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
+                self._forking.read(Part(self._data, self._place.path(part.name)) for part in kept)
+            older.tally.merge(self._tally)
+            parts = kept + self._parts.placed(numbers)
+            receipt = self._receipt(run, source, selections, older, parts)
+            notes = [*older.left_out, *older.damaged.values()]
+            if read_again:
+                receipt = replace(receipt, notes=tuple(dict.fromkeys([*receipt.notes, *notes])))
+                told = older.damaged.values() if older.damaged and self._earlier.foreign else ()
+                self.lost = self._lost(told, _FOREIGN)
+            else:  # what was lost may be what is not asked for now
+                self.lost = self._lost(notes, _IN_ANOTHER_PART if joins else _READ_AGAIN)
+                receipt = replace(receipt, failures=(*receipt.failures, *self.lost))
+            stored = cleanup.sync_files(self._files, self._place)
+            new, there = self._parts.paths, tuple(self._earlier.parts)
+            ready = publication.Publication(self._place, receipt, receipt.to_bytes(), new, there)
+            return ReadyRun(self, ready, stored)
+
+    def _lost(self, notes: Iterable[str], hint: str) -> list[AttributeFailure]:
+        return [
+            AttributeFailure(self.key, "", None, f"{note}; {hint}", attempts=0, permanent=True, lost=True)
+            for note in notes
+        ]
+
+    def _check_rows(self) -> None:
+        """Whatever it was that lost rows on the way, what is left is not the run."""
+        written = self._parts.rows
+        if not self._buffer.rows == self._tally.rows == written:
+            raise RowsError(
+                f"{self.key} is not published: of {self._buffer.rows} rows {written} were written "
+                f"and {self._tally.rows} counted"
+            )
+
+    def _published(self, ready: ReadyRun) -> None:
+        if not (self._keeps_files or ready.receipt.set_aside):  # which rows of damaged parts may name
+            cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
+        self._closed(self.key)
+
+    def abandon(self) -> None:
+        """After a publication that failed: leave what is there to `Dataset.recover`."""
+        self._budget.holds(self, 0)
+        self._closed(self.key)
+
+    def discard(self) -> None:
+        """Throw away everything that came in."""
+        with self._lock:
+            if self._streaming is not None:
+                wait([self._streaming])
+                self._streaming = None
+            self._budget.holds(self, 0)
+            self._buffer = RunBuffer(self.key)
+            self._parts.discard()
+            self._closed(self.key)
+
+    def _count(self, rows: SortedRows) -> None:
+        for (path, kind), start, end in rows.series():
+            self._tally.add_rows(path, kind, end - start)
+            if kind in _FILE_TYPES:
+                sizes = rows.columns.get("file_size")
+                self._tally.add_files(end - start, None if sizes is None else sizes.slice(start, end - start))
+            self._forking.meet(rows, path, kind, start)
+        self._tally.add_steps(rows.columns)
+        if "timestamp" in rows.columns:
+            self._tally.add_times(rows.columns["timestamp"])
+
+    def _append(self, rows: SortedRows) -> None:
+        with self._noted():
+            self._parts.append(rows)
+        failpoint("dataset.rows-written")
+
+    def _older(self) -> Kept:
+        """What stays of the parts that are there already; rows that stay but must move come in again."""
+        if self._earlier.receipt and self._update.replaces_all and not self._update.failed:
+            return Kept()  # spares reading what goes
+        if self._update.partly:
+            self.flush()
+            self._parts.close()
+        new = self._parts.closed
+
+        def came(paths: frozenset[str]) -> dict[str, pa.Array]:
+            return points_of(new, paths, timed=self._update.joins)
+
+        def write(batch: pa.RecordBatch) -> None:
+            for piece in cut(batch):
+                self._buffer.add(piece)
+            if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget: it may wait for other writers
+                self.flush()
+
+        return keep(self._earlier, self._update, came, write)
+
+    def _receipt(
+        self,
+        run: SourceRun,
+        source: str,
+        selections: Sequence[AttributeSelection],
+        older: Kept,
+        parts: list[PartRecord],
+    ) -> Receipt:
+        tally = older.tally
+        return Receipt(
+            key=self.key,
+            source=source,
+            modified_at=run.modified_at,
+            name=run.name,
+            exported_at=datetime.now(timezone.utc),
+            selections=tuple(selections),
+            notes=tuple(dict.fromkeys([*self._update.notes, *run.notes])),
+            types=tally.types(),
+            steps=tally.steps,
+            first_time=tally.first_time,
+            last_time=tally.last_time,
+            parts=tuple(sorted(parts, key=lambda part: _number(part.name))),
+            files=tally.files,
+            file_bytes=tally.file_bytes,
+            failures=(*self._update.still_failed, *self._failures),
+            fork=self._forking.fork,
+            set_aside=tuple(older.damaged),
+            identity=run.identity,
+            partial=run.partial,
+            handle=handle_of(run),
+            url=run.url,
+            foreign=older.any_rows and self._earlier.foreign,
+        )
+
+
+def publish(ready: Sequence[ReadyRun]) -> None:
+    """Make runs of one dataset visible, each at once and with its receipt.
+
+    Raises:
+        DatasetError: the disk is full or fails; each run is what it was or can be finished.
+    """
+    publication.publish(ready[0].writer._data, [each.publication for each in ready])
+    for each in ready:
+        each.writer._published(each)
+
+
+def _number(name: str) -> int:
+    return part.number if (part := parse_part(name)) else -1

@@ -1,0 +1,40 @@
+"""What a source or a loader may use for its own work: retrying, downloads, redaction, waits.
+
+Nothing here imports pyarrow, an HTTP library or a vendor's SDK.
+"""
+
+from neptune_exporter.interruption import pause
+from neptune_exporter.redaction import one_line
+from neptune_exporter.toolkit.certificates import check_certificates
+from neptune_exporter.toolkit.failpoints import failpoint
+from neptune_exporter.toolkit.retrying import (
+    AWAY_STATUSES,
+    TRANSIENT_STATUSES,
+    AwayError,
+    Patience,
+    TransientError,
+    retry_after,
+)
+from neptune_exporter.toolkit.streaks import Streaks
+from neptune_exporter.toolkit.text import clean
+from neptune_exporter.toolkit.transfer import Body, WrongSizeError, receive
+from neptune_exporter.toolkit.turn import turn
+
+__all__ = [
+    "AWAY_STATUSES",
+    "TRANSIENT_STATUSES",
+    "AwayError",
+    "Body",
+    "Patience",
+    "Streaks",
+    "TransientError",
+    "WrongSizeError",
+    "check_certificates",
+    "clean",
+    "failpoint",
+    "one_line",
+    "pause",
+    "receive",
+    "retry_after",
+    "turn",
+]

@@ -1,0 +1,138 @@
+"""Trying again what may pass: bounded in time, with jitter, and as long as the server asks for.
+
+Independent of any HTTP library. A plugin raises `TransientError` for what another
+attempt may cure and any other error for what it cannot.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TypeVar
+
+from neptune_exporter.errors import SourceError
+from neptune_exporter.interruption import pause
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+_TOLD_AT = 4
+"""Fewer failures than this pass within some two seconds: nothing that a person need know."""
+_LONG_WAIT = 5.0
+
+AWAY_STATUSES = frozenset({502, 503, 504, *range(520, 531)})
+"""HTTP statuses that a proxy gives in place of a server that is down; from 520 on without a standard."""
+
+TRANSIENT_STATUSES = AWAY_STATUSES | {408, 425, 429, 500}
+"""HTTP statuses of which a repetition may have a better one."""
+
+
+class TransientError(SourceError):
+    """Failed for a reason that may pass. Escapes only when patience is at its end.
+
+    `wait`: seconds that the server asked to be left alone, None if it did not say.
+    `attempts`: how often it was tried, when it escapes.
+    """
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+        self.attempts = 1
+
+
+class AwayError(TransientError):
+    """No answer at all, or that of a proxy: the server or the way to it is down, for other requests too."""
+
+    def of_one_request(self) -> TransientError:
+        """The same where it has turned out that others are answered."""
+        error = TransientError(str(self), self.wait)
+        error.attempts = self.attempts
+        return error
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long and how patiently something is tried again. Times are seconds."""
+
+    seconds: float = 300.0
+    """In all, from the first failure on; 0: never again. A server that asks for more than this has none."""
+    first_wait: float = 0.25
+    longest_wait: float = 20.0
+
+    def call(self, attempt: Callable[[], T]) -> T:
+        """Run something until it does not raise TransientError, or patience is at its end.
+
+        Raises:
+            TransientError: the last one, with `attempts` set.
+        """
+        try:
+            return attempt()
+        except TransientError as error:
+            if not self.seconds:
+                raise
+            return self._again(attempt, error)
+
+    def _again(self, attempt: Callable[[], T], first: TransientError) -> T:
+        """The attempts after the first, which has just failed."""
+        import tenacity  # only for what failed: registering plugins must stay fast, and so must what succeeds
+
+        backoff = tenacity.wait_exponential(self.first_wait, self.longest_wait)
+        jitter = tenacity.wait_random(0, self.first_wait)  # those that failed together do not return together
+
+        def error_of(state: tenacity.RetryCallState) -> TransientError | None:
+            error = state.outcome.exception() if state.outcome else None
+            return error if isinstance(error, TransientError) else None
+
+        def again(state: tenacity.RetryCallState) -> bool:
+            error = error_of(state)
+            return error is not None and (error.wait is None or error.wait <= self.seconds)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = error_of(state)
+            return backoff(state) + jitter(state) if error is None or error.wait is None else error.wait
+
+        def tell(state: tenacity.RetryCallState) -> None:
+            error = error_of(state)
+            asked = error.wait if error is not None else None
+            told = state.attempt_number == _TOLD_AT or (asked or 0.0) >= _LONG_WAIT
+            _log.log(
+                logging.WARNING if told else logging.DEBUG,
+                "%s; it is tried again for up to %.0f s",
+                error,
+                self.seconds,
+            )
+
+        stop = tenacity.stop_after_delay(self.seconds)
+        for context in tenacity.Retrying(
+            sleep=pause, retry=again, wait=wait, stop=stop, before_sleep=tell, reraise=True
+        ):
+            with context:
+                number = context.retry_state.attempt_number
+                try:
+                    if number == 1:
+                        raise first
+                    return attempt()
+                except TransientError as error:
+                    error.attempts = number
+                    raise
+        raise AssertionError("retrying ends with a result or an error")
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """The seconds that a `Retry-After` header asks for (a number or an HTTP date), else None."""
+    from email.utils import parsedate_to_datetime  # rarely needed, and not light
+
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            at = parsedate_to_datetime(text)
+        except (TypeError, ValueError, IndexError):
+            return None
+        at = at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)
+        seconds = (at - (now or datetime.now(timezone.utc))).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None

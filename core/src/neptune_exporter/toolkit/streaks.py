@@ -1,0 +1,97 @@
+"""Failures in a row: what fails for everything costs a few patiences, and not one for each thing.
+
+Independent of any HTTP library. What a server fails at for one thing only still costs that
+thing alone: others are tried all the same, and the first of its kind that succeeds is
+followed by as much patience as ever.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from neptune_exporter.toolkit.retrying import Patience, TransientError
+
+T = TypeVar("T")
+
+PATIENT = 3
+"""After so many failures in a row each further thing of the kind is tried just once."""
+TRIED = 20
+"""After so many it may be given up without a try, if the tries took long: a server may hang at each."""
+_LEAST = 60.0
+"""Seconds that those tries may take in any case."""
+
+
+@dataclass
+class _Streak:
+    failures: int = 0
+    seconds: float = 0.0
+    """That those tried just once have taken."""
+    message: str = ""
+    next_try: float = 0.0
+
+
+class Streaks:
+    """Counts failures in a row, by kind of what is tried. For all threads."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._limit = max(patience.seconds, _LEAST)
+        self._lock = threading.Lock()
+        self._streaks: defaultdict[str, _Streak] = defaultdict(_Streak)
+
+    def length(self, kind: str) -> int:
+        """How many of this kind failed since the last one succeeded."""
+        with self._lock:
+            return self._streaks[kind].failures
+
+    def call(self, kind: str, action: Callable[[Patience], T], patience: Patience | None = None) -> T:
+        """Do something that is as patient as it is told to be.
+
+        Args:
+            patience: Another than usual, for as long as there is no streak.
+
+        Raises:
+            TransientError: it failed in the end, or was not tried any more, with 0 attempts.
+        """
+        patience = patience or self._patience
+        with self._lock:
+            streak = self._streaks[kind]
+            once = streak.failures >= PATIENT
+            if once:
+                patience = Patience(0)
+                self._check_worth_a_try(streak)
+        begin = time.monotonic()
+        try:
+            result = action(patience)
+        except TransientError as error:
+            with self._lock:
+                streak.failures += 1
+                streak.seconds += (time.monotonic() - begin) * once
+                streak.message = str(error)
+            raise
+        with self._lock:
+            streak.failures, streak.seconds = 0, 0.0
+        return result
+
+    def renew(self) -> None:
+        """What comes now is of another project, whose things may do better: each is tried again at least
+        once, for a while."""
+        with self._lock:
+            for streak in self._streaks.values():
+                streak.failures, streak.seconds = min(streak.failures, PATIENT), 0.0
+
+    def _check_worth_a_try(self, streak: _Streak) -> None:
+        if streak.failures < TRIED or streak.seconds < self._limit:
+            return
+        now = time.monotonic()
+        if now >= streak.next_try:  # now and then one may find that all is well again
+            streak.next_try = now + self._limit
+            return
+        error = TransientError(f"not tried, as {streak.failures} before it failed in a row: {streak.message}")
+        error.attempts = 0
+        raise error

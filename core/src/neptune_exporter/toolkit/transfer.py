@@ -1,0 +1,140 @@
+"""Downloads that survive a broken connection: resumed where they stopped, and checked against their size.
+
+Independent of any HTTP library: a plugin says how to open the content from a byte on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from neptune_exporter.contract.files import OpenFile
+from neptune_exporter.errors import SourceError
+from neptune_exporter.interruption import pause
+from neptune_exporter.toolkit.retrying import Patience, TransientError
+
+_PAUSE = 0.2
+"""Seconds between attempts that each brought something: a server that cuts every answer is not hammered."""
+_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)\s*", re.IGNORECASE)
+
+
+class WrongSizeError(SourceError):
+    """All that the server sends is another number of bytes than it told. What came is in the file."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """An answer that is being read."""
+
+    chunks: Iterable[bytes]
+    """Raises TransientError where the connection breaks."""
+    offset: int = 0
+    """The byte of the content with which it begins: not the one asked for if the server cannot resume."""
+    size: int | None = None
+    """Bytes of the whole content as this answer tells, None if it does not."""
+    version: str | None = None
+    """Something that is another when the content is another (a strong ETag), None if unknown."""
+
+    @classmethod
+    def of_http(cls, status: int, headers: Mapping[str, str], chunks: Iterable[bytes]) -> Body:
+        """From an HTTP answer 200 or 206 with decoded chunks, or 416: nothing comes after the byte asked for.
+
+        Raises:
+            TransientError: a 206 or 416 that does not say which bytes there are.
+        """
+        lowered = {name.lower(): value for name, value in headers.items()}
+        tag = lowered.get("etag", "")
+        version = tag if tag and not tag.startswith("W/") else None
+        if status in (206, 416):
+            match = _RANGE.fullmatch(lowered.get("content-range", ""))
+            start, total = match.groups() if match is not None else (None, "*")
+            if status == 206 and start is not None:
+                return cls(chunks, int(start), None if total == "*" else int(total), version)
+            if status == 416 and total != "*":
+                return cls((), int(total), int(total), version)
+            raise TransientError("the server sent a part of the file without saying which")
+        encoded = lowered.get("content-encoding", "identity").lower() != "identity"
+        length = lowered.get("content-length", "")
+        return cls(chunks, 0, int(length) if length.isdigit() and not encoded else None, version)
+
+
+def receive(
+    open_at: Callable[[int], AbstractContextManager[Body]],
+    into: OpenFile,
+    size: int | None = None,
+    patience: Patience | None = None,
+) -> None:
+    """Bring a content into a file whole, however often the connection breaks.
+
+    Every byte beyond what was ever reached renews the patience, so that a large file
+    over a bad line arrives, and a server that brings nothing new is given up.
+
+    Args:
+        open_at: Opens the content from a byte offset on; called again after every break.
+            Raises TransientError for what may pass, anything else for what is final.
+        into: Inside its `with` block.
+        size: Bytes that it must have, None if nobody told. Each answer's own size is checked too.
+        patience: For attempts that bring nothing new.
+
+    Raises:
+        TransientError: patience is at its end.
+        WrongSizeError: the content is complete and not of this size.
+    """
+    patience = patience or Patience()
+    transfer = _Transfer(open_at, into, size)
+    while not patience.call(transfer.advance):
+        pause(_PAUSE)
+
+
+class _Transfer:
+    def __init__(
+        self, open_at: Callable[[int], AbstractContextManager[Body]], into: OpenFile, size: int | None
+    ) -> None:
+        self._open_at = open_at
+        self._into = into
+        self._size = size
+        self._furthest = 0
+        self._version: str | None = None
+
+    def advance(self) -> bool:
+        """One attempt: True if the file is whole, False if it broke after something new came.
+
+        Raises:
+            TransientError: it broke, and nothing new came.
+        """
+        try:
+            self._attempt()
+        except TransientError as error:
+            reached = self._into.size
+            if reached > self._furthest and error.wait is None:
+                self._furthest = reached
+                return False
+            raise
+        return True
+
+    def _attempt(self) -> None:
+        into, asked = self._into, self._into.size
+        if asked and asked == self._size:
+            return  # it broke after the last byte
+        with self._open_at(asked) as body:
+            other = asked > 0 and None not in (body.version, self._version) and body.version != self._version
+            if body.offset != asked or other:
+                into.restart()
+                if body.offset:
+                    raise TransientError("the file changed while it was downloaded; begun anew")
+            self._version = body.version
+            for chunk in body.chunks:
+                into.write(chunk)
+            self._check(body.size)
+
+    def _check(self, told: int | None) -> None:
+        got = self._into.size
+        # An answer that tells no size may have been cut: asked for more, the server will tell.
+        least = told if told is not None else self._size
+        if least is not None and got < least:
+            raise TransientError(f"the connection ended after {got} of {least} bytes")
+        expected = self._size if self._size is not None else told
+        if expected is not None and got != expected:
+            raise WrongSizeError(f"the server says that the file has {expected} bytes and sent {got}")
