@@ -233,6 +233,19 @@ def test_series_longer_than_a_page(
     assert {c.item: c.verdict.value for c in sink.verify(run, full=True)}["points of long"] == "*"
 
 
+@pytest.mark.parametrize("count", [99, 100, 101, 200])
+def test_a_page_that_is_just_full_is_not_the_end(
+    make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Pluto calls it truncated, also where nothing is left."""
+    monkeypatch.setattr(points, "_PAGE_POINTS", 100)
+    run = MemoryRun(SampleRun(KEY, (float_series("l", ((i, float(i)) for i in range(count))),)))
+    sink = make_sink()
+    sink.load(run, None)
+    (line,) = [c for c in sink.verify(run, full=True) if c.item == "points of l"]
+    assert (line.verdict, line.found) == (Verdict.EQUAL, str(count))
+
+
 def test_more_points_at_a_step_than_a_page_holds(
     make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +257,7 @@ def test_more_points_at_a_step_than_a_page_holds(
     (line,) = [c for c in sink.verify(run, full=True) if c.item == "points of l"]
     assert (line.verdict, line.expected, line.found) == (Verdict.LOST, "23", "4")
     monkeypatch.setattr(api, "MAX_RAW_POINTS", 5)
-    with pytest.raises(SinkError, match="more than 5 rows of 'l' at step 1"):
+    with pytest.raises(SinkError, match="5 rows or more of 'l' at step 1"):
         list(sink.verify(run))
 
 

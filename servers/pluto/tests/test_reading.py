@@ -24,7 +24,7 @@ def test_raw_keeps_every_row_and_metrics_the_newest_of_a_step(run) -> None:
     run.points("loss", (1, 10.0), time=3000)
     run.points("loss", (1, 5.0), (2, 5.0), time=500)
     raw = run.get("metrics/raw", logName="loss")
-    assert [(row["step"], row["value"]) for row in raw["metrics"]] == [
+    assert [(row["step"], row["value"]) for row in raw["rows"]] == [
         (1, 5),
         (1, 1),
         (1, 10),
@@ -52,7 +52,14 @@ def test_a_row_is_shaped_as_the_client_expects(run) -> None:
         "value": 0.25,
     }
     assert run.get("metrics")["metrics"] == [{**row, "valueFlag": ""}]
-    assert run.get("metrics/raw", logName="train/loss")["metrics"] == [{**row, "nonFiniteFlags": 0}]
+    del row["logName"]
+    assert run.get("metrics/raw", logName="train/loss")["rows"] == [{**row, "nonFiniteFlags": 0}]
+
+
+def test_as_many_rows_as_the_limit_are_called_truncated(run) -> None:
+    run.points("x", (1, 1.0), (2, 2.0))
+    assert run.get("metrics/raw", logName="x", limit=2)["truncated"] is True
+    assert run.get("metrics/raw", logName="x", limit=3)["truncated"] is False
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_a_row_is_shaped_as_the_client_expects(run) -> None:
 def test_values_as_they_read_back(run, sent: Any, value: float, flag: str, bits: int) -> None:
     run.ingest("metrics", {"time": 1, "step": 0, "data": {"x": sent}})
     (row,) = run.get("metrics")["metrics"]
-    (raw,) = run.get("metrics/raw", logName="x")["metrics"]
+    (raw,) = run.get("metrics/raw", logName="x")["rows"]
     assert (row["value"], row["valueFlag"]) == (value, flag)
     assert (raw["value"], raw["nonFiniteFlags"]) == (value, bits)
     assert math.copysign(1, row["value"]) == 1
@@ -80,7 +87,7 @@ def test_values_as_they_read_back(run, sent: Any, value: float, flag: str, bits:
 
 def test_steps_of_64_bits_come_back_whole(run) -> None:
     run.points("x", (2**64 - 1, 1.0), (2**53 + 1, 2.0))
-    raw = run.get("metrics/raw", logName="x", stepMin=2**53 + 1, stepMax=2**64 - 1)["metrics"]
+    raw = run.get("metrics/raw", logName="x", stepMin=2**53 + 1, stepMax=2**64 - 1)["rows"]
     assert [row["step"] for row in raw] == [2**53 + 1, 2**64 - 1]
 
 
@@ -90,12 +97,12 @@ def test_raw_pages_by_step(run) -> None:
     step = 0
     for _ in range(10):
         page = run.get("metrics/raw", logName="x", stepMin=step, limit=10)
-        found += [row["step"] for row in page["metrics"]]
+        found += [row["step"] for row in page["rows"]]
         if not page["truncated"]:
             break
         step = found[-1] + 1
     assert found == list(range(25))
-    assert [row["step"] for row in run.get("metrics/raw", logName="x", stepMin=3, stepMax=5)["metrics"]] == [
+    assert [row["step"] for row in run.get("metrics/raw", logName="x", stepMin=3, stepMax=5)["rows"]] == [
         3,
         4,
         5,
@@ -193,7 +200,7 @@ def test_rows_become_visible_after_the_delay(run, server: RehearsalServer, clock
     assert [row["step"] for row in run.get("metrics")["metrics"]] == [1]
     assert run.get("logs")["total"] == 1
     clock.pass_seconds(5)
-    assert [row["step"] for row in run.get("metrics/raw", logName="x")["metrics"]] == [1, 2]
+    assert [row["step"] for row in run.get("metrics/raw", logName="x")["rows"]] == [1, 2]
     assert server.stats()["points"] == 2
 
 

@@ -200,7 +200,10 @@ class PlutoApi:
     def raw_points(
         self, project: str, run_id: int, log_name: str, step_min: int, step_max: int | None, limit: int
     ) -> tuple[list[dict[str, Any]], bool]:
-        """Stored rows of a metric by step, duplicates included, and whether there are more of them.
+        """Stored rows of a metric by step, duplicates included, and whether there may be more of them.
+
+        Pluto calls an answer truncated when it has as many rows as the limit, also where nothing is left
+        (recorded from the real API: its rows are under `rows` and do not name the metric).
 
         Args:
             limit: Of rows, at most `MAX_RAW_POINTS`.
@@ -215,7 +218,7 @@ class PlutoApi:
         if step_max is not None:
             params["stepMax"] = step_max
         answer = self._read("metrics/raw", f"points of {log_name!r} of run {run_id}", params)
-        return list(answer["metrics"]), bool(answer["truncated"])
+        return list(answer["rows"]), bool(answer["truncated"])
 
     def _api(self, route: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
         url = f"{self.endpoints.api}/api/{route}"

@@ -114,12 +114,9 @@ class PointTable:
         """Every visible row of one series, by step, then time, then arrival."""
         return self._slices(key, name, step_min, step_max, None)
 
-    def page(
-        self, key: Key, name: str, step_min: int, step_max: int | None, limit: int
-    ) -> tuple[Points, bool]:
-        """The first `limit` visible rows of one series, and whether there are more."""
-        rows = self._slices(key, name, step_min, step_max, limit + 1)
-        return rows[:limit], len(rows) > limit
+    def page(self, key: Key, name: str, step_min: int, step_max: int | None, limit: int) -> Points:
+        """The first `limit` visible rows of one series."""
+        return self._slices(key, name, step_min, step_max, limit)
 
     def all_parts(self, key: Key) -> Iterator[Points]:
         """Every row of a run, visible or not, in pieces and in no order."""

@@ -81,16 +81,16 @@ class Reading:
     # Metrics
 
     def raw_metrics(self, request: Request) -> dict[str, Any]:
-        """Every stored row of one series by step, `truncated` if there are more."""
+        """Every stored row of one series by step; `truncated` if they are as many as the limit."""
         key, name = self._key(request), query_string(request, "logName")
         low, high = self._steps(request)
-        limit = query_number("limit", request.param("limit"), 10_000, 1, 50_000)
-        rows, truncated = self._state.store.points.page(key, name, low, high, limit)
-        metrics = [
-            {"logName": name, "logGroup": log_group(name), **row, "nonFiniteFlags": _FLAGS.get(flag, 0)}
-            for row, flag in self._point_rows(rows)
+        limit = query_number("limit", request.param("limit"), 50_000, 1, 50_000)
+        points = self._state.store.points.page(key, name, low, high, limit)
+        rows = [
+            {"logGroup": log_group(name), **row, "nonFiniteFlags": _FLAGS.get(flag, 0)}
+            for row, flag in self._point_rows(points)
         ]
-        return {"metrics": metrics, "truncated": truncated}
+        return {"rows": rows, "truncated": len(rows) == limit}
 
     def metrics(self, request: Request) -> dict[str, Any]:
         """One row for a step, the newest time winning; above the limit every k-th."""

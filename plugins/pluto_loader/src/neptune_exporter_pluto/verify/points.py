@@ -158,7 +158,7 @@ def _read(check: Check, name: str, low: int, high: int | None) -> Points:
             limit = api.MAX_RAW_POINTS
             continue
         if not len(whole):
-            raise SinkError(f"Pluto holds more than {len(page)} rows of {name!r} at step {last}")
+            raise SinkError(f"Pluto holds {len(page)} rows or more of {name!r} at step {last}")
         pages.append(_newest(whole))
         low = int(last)
 
