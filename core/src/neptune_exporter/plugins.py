@@ -37,7 +37,7 @@ RESERVED_FLAGS = frozenset(
         *("--models", "--runs-query", "--models-query", "--attributes", "--classes", "--exclude"),
         *("--include-archived-runs", "--include-archived-models", "--include-metric-previews"),
         *("--modified-since", "--modified-until", "--force", "--workers", "--processes"),
-        *("--dry-run", "--json", "--workspace", "--project-pattern", "--project-exclude-pattern"),
+        *("--all", "--dry-run", "--json", "--workspace", "--project-pattern", "--project-exclude-pattern"),
         *("--error-report-file", "--name-prefix", "--step-multiplier", "--no-verify", "--loss-report"),
         *("--full", "--output"),
     }

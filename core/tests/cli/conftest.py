@@ -17,7 +17,7 @@ TRACKER = """
 import os, time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from neptune_exporter.contract import (*)
+from neptune_exporter.contract import *
 from neptune_exporter.testing.memory_sink import MemorySink, MemoryTarget
 from neptune_exporter.testing.memory_source import MemorySource
 from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter

@@ -229,7 +229,7 @@ def test_load_says_what_arrived_and_sends_nothing_twice(run: Run, tracker: Modul
     result = run(*LOAD, "--name-prefix", "old ", "--step-multiplier", "0.1", "-p", "acme/vision")
     assert result.exit_code == 0
     assert "2 runs loaded" in result.stdout
-    assert "compared with the target: = 8\n" in result.stdout
+    assert "compared with the target: = 8 equal\n" in result.stdout
     _, options = tracker.made[-1]
     assert (options.name_prefix, options.step_multiplier) == ("old ", Decimal("0.1"))
     again = document(run(*LOAD, "--json"))
@@ -332,8 +332,8 @@ def test_a_target_that_differs_is_exit_code_4(run: Run, tracker: ModuleType) -> 
     stored.rows = [row for row in stored.rows if row.path != "lr"]
     result = run("verify", "--loader", "tracker")
     assert result.exit_code == 4
-    assert "- acme/vision:RUN-10 lr" in result.stdout.splitlines()
-    assert "3 runs compared: = 11, - 1" in result.stdout
+    assert "- acme/vision:RUN-10 lr: missing in the target" in result.stdout.splitlines()
+    assert "3 runs compared: = 11 equal, - 1 missing in the target" in result.stdout
     found = document(run("verify", "--loader", "tracker", "--json"))
     assert (found["whole"], found["exit_code"], found["runs_checked"]) == (False, 4, 3)
     assert [c["item"] for c in found["comparisons"] if c["verdict"] == "-"] == ["lr"]

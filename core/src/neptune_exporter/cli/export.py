@@ -60,6 +60,7 @@ _what: opt.Decorator[Any] = opt.together(
     opt.option("--force", is_flag=True, help="Read again what is up to date."),
     opt.workers(4, "groups of runs"),
     opt.dry_run,
+    opt.show_all,
     opt.as_json,
     opt.report_file(
         "--error-report-file",

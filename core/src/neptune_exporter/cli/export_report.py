@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neptune_exporter.cli.exit_codes import ExitCode
+from neptune_exporter.cli.grouping import echo_grouped, lines_of
 from neptune_exporter.cli.output import (
     counted,
     echo_line,
-    echo_list,
     plain,
     print_json,
     report_name,
-    told_of,
     write_report,
 )
 from neptune_exporter.contract import AttributeFailure
+from neptune_exporter.reporters.grouping import Line
 from neptune_exporter.reporters.table import size, table
 
 if TYPE_CHECKING:
@@ -135,11 +135,12 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
 
 
 def _print_failures(result: ExportResult) -> None:
-    echo_list("Failed", [_failure_line(f) for f in result.failures])
+    echo_grouped("Failed", [_failure_line(f) for f in result.failures])
 
 
 def _print_project_errors(result: ExportResult) -> None:
-    echo_list("Projects that failed", [told_of(p.project_id, p.error) for p in result.projects if p.error])
+    lines = lines_of((p.project_id, p.error) for p in result.projects if p.error)
+    echo_grouped("Projects that failed", lines, noun="project")
 
 
 def _print_unknown_ids(result: ExportResult) -> None:
@@ -154,7 +155,6 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _failure_line(failure: AttributeFailure) -> str:
-    what = f" {failure.attribute_path}" if failure.attribute_path else ""
+def _failure_line(failure: AttributeFailure) -> Line:
     for_good = " (for good: not asked for again)" if failure.permanent and not failure.lost else ""
-    return told_of(f"{failure.run}{what}", failure.message) + for_good
+    return Line(str(failure.run), failure.message + for_good, failure.attribute_path, False)

@@ -13,6 +13,7 @@ import click
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
+from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
 from neptune_exporter.cli.output import (
     counted,
     counted_of,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     help="JSON lines of what the target could not hold. "
     "Default: ./losses-<time>.jsonl, if anything was lost.",
 )
+@opt.show_all
 @opt.as_json
 @click.pass_context
 def load(
@@ -193,7 +195,7 @@ def _print_missing(result: LoadResult) -> None:
             f"{what} could not be exported and so {those} not in the dataset: export again to fetch {them}"
         )
     echo_list("Asked for, but not in the dataset", result.unmatched)
-    echo_list("Failed", [told_of(key, message) for key, message in result.failed])
+    echo_grouped("Failed", lines_of(result.failed))
     if result.losses:
         click.echo("\nWhat the target could not hold:")
         click.echo(_losses(result))
@@ -214,7 +216,7 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
         echo_line(f"loss report: {written}")
     if result.comparisons:
         click.echo(f"\ncompared with the target: {verdict_counts(result.comparisons)}")
-        echo_list("Differences", comparison_lines(result.mismatches))
+        echo_list("Differences", comparison_lines(result.mismatches, show_all=shows_all()))
 
 
 def _losses(result: LoadResult) -> str:

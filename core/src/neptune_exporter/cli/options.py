@@ -114,6 +114,20 @@ selected_runs: Decorator[Any] = together(
     ),
 )
 
+
+def _keep_show_all(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    state_of(ctx).show_all = value
+
+
+show_all: Decorator[Any] = option(
+    "--all",
+    "show_all",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep_show_all,
+    help="Show each problem by itself. Default: one line for many runs with the same problem.",
+)
+
 as_json: Decorator[Any] = option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout, for machines."
 )

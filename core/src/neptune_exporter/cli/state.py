@@ -24,6 +24,8 @@ class State:
     config: Path | None = None
     verbose: int = 0
     no_progress: bool = False
+    show_all: bool = False
+    """`--all`: each line of what went wrong, not grouped."""
     log_file: Path | None = None
     flags: dict[str, object] = field(default_factory=dict)
     """What the command line gave for settings of plugins, by flag."""

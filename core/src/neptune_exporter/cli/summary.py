@@ -22,6 +22,7 @@ from neptune_exporter.errors import UsageError
 @opt.option(
     "--reporter", type=opt.PluginName("reporter"), default="text", show_default=True, help="Who writes it."
 )
+@opt.show_all
 @opt.option("--json", "as_json", is_flag=True, help="The same as --reporter json.")
 @opt.report_file("-o", "--output", help="Write to this file instead of stdout.")
 @click.pass_context

@@ -12,13 +12,14 @@ import click
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.output import counted, echo_line, echo_list, plain, print_json, told_of
+from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
+from neptune_exporter.cli.output import counted, echo_line, plain, print_json
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
-from neptune_exporter.redaction import one_line
+from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 )
 @opt.option("--full", is_flag=True, help="With --loader: compare every value, not only counts.")
 @opt.workers(2, "runs are compared with it")
+@opt.show_all
 @opt.as_json
 @click.pass_context
 def verify(
@@ -87,19 +89,37 @@ def verify(
     return code
 
 
-def comparison_lines(comparisons: Iterable[Comparison]) -> list[str]:
-    """One line an item, in the manner of `rclone check`."""
+def comparison_lines(comparisons: Iterable[Comparison], *, show_all: bool) -> list[str]:
+    """Differences with their mark in front, in the manner of `rclone check`; those of a kind in one line."""
+    by_mark: dict[str, list[Line]] = {mark: [] for mark in _IN_WORDS}
+    for c in comparisons:
+        by_mark[c.verdict.value].append(Line(str(c.run), _difference(c), c.item, is_sentence=False))
     return [
-        f"{c.verdict.value} {c.run} {c.item}"
-        + (f": expected {c.expected}, found {c.found}" if c.expected or c.found else "")
-        for c in comparisons
+        f"{mark} {text}" for mark, lines in by_mark.items() for text in grouped(lines, show_all=show_all)
     ]
 
 
+def _difference(comparison: Comparison) -> str:
+    if comparison.expected or comparison.found:
+        return f"expected {comparison.expected}, found {comparison.found}"
+    return _IN_WORDS[comparison.verdict.value]
+
+
+_IN_WORDS = {
+    "=": "equal",
+    "-": "missing in the target",
+    "+": "only in the target",
+    "*": "different",
+    "~": "different as a known loss says",
+    "?": "cannot be read back from the target",
+}
+
+
 def verdict_counts(comparisons: Sequence[Comparison]) -> str:
-    """How many items got which mark: `= 43, ~ 2`."""
+    """How many items got which mark, and what it means: `= 41 equal, - 2 missing in the target`."""
     counts = Counter(c.verdict.value for c in comparisons)
-    return ", ".join(f"{mark} {counts[mark]:,}" for mark in "=-+*~?" if counts[mark]) or "nothing to compare"
+    marks = [f"{mark} {counts[mark]:,} {words}" for mark, words in _IN_WORDS.items() if counts[mark]]
+    return ", ".join(marks) or "nothing to compare"
 
 
 def _exit_code(result: VerifyResult) -> ExitCode:
@@ -123,20 +143,25 @@ def _document(result: VerifyResult) -> dict[str, Any]:
 
 
 def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
+    from neptune_exporter.dataset import Severity
+
     checked = counted(result.runs_checked, "run")
     if compared:
         click.echo(f"{checked} compared: {verdict_counts(result.comparisons)}")
         shown = [c for c in result.comparisons if everything or c.verdict.value != "="]
-        for line in comparison_lines(shown):
-            echo_line(line)
+        for text in comparison_lines(shown, show_all=shows_all() or everything):
+            echo_line(text)
     else:
         click.echo(f"{checked} checked, {size(result.bytes_checked)} read")
-        for finding in result.findings:
-            where = f"{finding.run}: " if finding.run is not None else ""
-            echo_line(f"{finding.severity.value}: {where}{finding.item} {one_line(finding.message)}")
-    echo_list("Could not be compared", [told_of(key, message) for key, message in result.failed])
+        for severity in Severity:
+            lines = [
+                Line(str(f.run or ""), f.message, f.item) for f in result.findings if f.severity is severity
+            ]
+            for text in grouped(lines, show_all=shows_all()):
+                echo_line(f"{severity.value}: {text}")
+    echo_grouped("Could not be compared", lines_of(result.failed))
     if not result.whole:
-        click.echo("NOT everything is as it should be")
+        click.echo(f"Verification failed: {counted(result.problems, 'problem')}.")
     elif result.findings:
         click.echo(f"no damage; {counted(len(result.findings), 'warning')}")
     elif unknown := sum(c.verdict.value == "?" for c in result.comparisons):

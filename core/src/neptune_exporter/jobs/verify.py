@@ -35,10 +35,14 @@ class VerifyResult:
         return [c for c in self.comparisons if c.verdict in MISMATCHES]
 
     @property
+    def problems(self) -> int:
+        """How many things are not as they should be."""
+        return sum(f.is_damage for f in self.findings) + len(self.mismatches) + len(self.failed)
+
+    @property
     def whole(self) -> bool:
         """Whether everything that could be checked is as it should be."""
-        damaged = any(f.is_damage for f in self.findings)
-        return not damaged and not self.mismatches and not self.failed
+        return not self.problems
 
 
 def verify_dataset(

@@ -123,8 +123,7 @@ class _RunCheck:
                 run, run.place.pending, "its publication was interrupted: the next export finishes it"
             )
         for problem in run.problems:
-            item = run.place.receipt if run.damaged_receipt else run.place.files_folder
-            yield self._damage(item, problem)
+            yield self._damage(self._item_of(problem), problem)
         if run.receipt is not None:
             yield from self._against_receipt(run.receipt)
         else:
@@ -137,7 +136,8 @@ class _RunCheck:
                 yield from self._rows(part)
                 readable.append(part)
             except DatasetError as error:
-                yield self._damage(part.path, str(error))
+                if str(error) not in run.problems:  # told above
+                    yield self._damage(part.path, str(error))
         for part in readable:
             try:
                 yield from self._files(part)
@@ -186,6 +186,14 @@ class _RunCheck:
         for path, message in run.cut_short:
             yield _damage(run, path, message)
         self._bytes += run.data_bytes
+
+    def _item_of(self, problem: str) -> str:
+        """What a problem of the run is about, as far as it begins with the name of it."""
+        run = self._run
+        if run.damaged_receipt:
+            return run.place.receipt
+        named = (path for path in run.part_paths if problem.startswith(self._dataset.data.describe(path)))
+        return next(named, run.place.files_folder)
 
     def _damage(self, item: str, message: str) -> Finding:
         """Damage as an error tells it, which may begin with the item."""
