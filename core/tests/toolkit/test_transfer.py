@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptune_exporter.contract import SourceError
-from neptune_exporter.toolkit import transfer as transfer_module
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import MemoryFiles
 from neptune_exporter.toolkit import Body, Patience, TransientError, WrongSizeError, receive, retry_after
+from neptune_exporter.toolkit import transfer as transfer_module
 
 SHORT = Patience(0.3, 0.001, 0.01)
 CONTENT = bytes(range(256)) * 4

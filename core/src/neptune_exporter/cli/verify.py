@@ -94,9 +94,7 @@ def comparison_lines(comparisons: Iterable[Comparison], *, show_all: bool) -> li
     by_mark: dict[str, list[Line]] = {mark: [] for mark in _IN_WORDS}
     for c in comparisons:
         by_mark[c.verdict.value].append(Line(str(c.run), _difference(c), c.item, is_sentence=False))
-    return [
-        f"{mark} {text}" for mark, lines in by_mark.items() for text in grouped(lines, show_all=show_all)
-    ]
+    return [f"{mark} {text}" for mark, lines in by_mark.items() for text in grouped(lines, show_all=show_all)]
 
 
 def _difference(comparison: Comparison) -> str:
