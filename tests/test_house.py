@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "core/src/neptune_exporter"
 PLUGINS = sorted((ROOT / "plugins").glob("*/src/*"))
 SERVERS = sorted((ROOT / "servers").glob("*/src/*"))
-ALLOWED_IN_PLUGINS = ("contract", "toolkit", "model", "schema", "testing")
+ALLOWED_IN_PLUGINS = ("contract", "toolkit", "sinks", "model", "schema", "testing")
 FOREIGN_TO_CORE = {"pandas", "httpx", "neptune", "neptune_query", "neptune_scale", "pluto", "requests"}
 FOLDERS = ("core", "plugins", "servers", "tests", "benchmarks", "examples")
 SOURCES = [p for folder in FOLDERS for p in sorted((ROOT / folder).rglob("*.py"))]
@@ -76,6 +76,7 @@ LAYERS = {
     "schema": 0,
     "contract": 1,
     "toolkit": 2,
+    "sinks": 3,
     "dataset": 3,
     "jobs": 4,
     "cli": 5,

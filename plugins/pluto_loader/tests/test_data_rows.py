@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.names import NameBook
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleHistogram, SampleRun, histogram_series, string_series
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
 from neptune_exporter_pluto.histogram_rows import HistogramStream
+from neptune_exporter_pluto.limits import NAME, pluto_rows
 from neptune_exporter_pluto.losses import LossBook
-from neptune_exporter_pluto.names import NameBook
-from neptune_exporter_pluto.rows import series_rows
-from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams
 
 KEY = RunKey("acme/vision", "RUN-1")
@@ -32,10 +32,10 @@ RUN = SampleRun(
 
 def lines(folder: Path, batch_rows: int) -> list[str]:
     found: list[str] = []
-    names, losses = NameBook(), LossBook(KEY)
+    names, losses = NameBook(NAME), LossBook(KEY)
     streams = StringStreams(names, losses, folder, lambda new: found.extend(new.to_pylist()), print)
     histograms = HistogramStream(names, losses, lambda new: found.extend(new.to_pylist()))
-    rows = series_rows(MemoryRun(RUN), ROW_TYPES, ROW_COLUMNS, Multiplier.of(1), batch_rows, 0)
+    rows = pluto_rows(MemoryRun(RUN), ROW_TYPES, ROW_COLUMNS, Multiplier.of(1), batch_rows, 0)
     take_rows(rows, names, streams, histograms)
     streams.close()
     return found

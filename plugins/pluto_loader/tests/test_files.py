@@ -17,6 +17,7 @@ from pluto.query import Client
 
 from neptune_exporter.contract import LoadedRun, SinkError
 from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.filekinds import kind_of
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault, Request, Response
 from neptune_exporter.testing.runs import (
@@ -28,7 +29,7 @@ from neptune_exporter.testing.runs import (
     file_set,
     parameter,
 )
-from neptune_exporter_pluto.filetypes import content_type, kind_of
+from neptune_exporter_pluto.content_types import content_type
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto_server import RehearsalServer, faults
@@ -86,7 +87,7 @@ def listed(server: RehearsalServer, loaded: LoadedRun, name: str | None = None) 
 )
 def test_types(name: str, head: bytes, log_type: str, extension: str) -> None:
     kind = kind_of(name, head)
-    assert (kind.log_type, kind.extension) == (log_type, extension)
+    assert (kind.media.upper(), kind.extension) == (log_type, extension)
 
 
 @given(st.text(max_size=30), st.binary(max_size=64))

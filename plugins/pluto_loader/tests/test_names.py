@@ -5,24 +5,25 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptune_exporter_pluto.names import NameBook, digest, file_name
+from neptune_exporter.sinks.names import NameBook, NameRule, digest, file_name
+from neptune_exporter_pluto.limits import NAME, STORAGE_NAME
 from neptune_exporter_pluto.session import usable_project_name
 
 
-@given(st.lists(st.text(max_size=40), unique=True), st.booleans())
-def test_names_stay_apart(paths: list[str], in_storage_key: bool) -> None:
-    book = NameBook()
-    names = [book.name(path, "METRIC", in_storage_key=in_storage_key) for path in paths]
+@given(st.lists(st.text(max_size=40), unique=True), st.sampled_from([NAME, STORAGE_NAME]))
+def test_names_stay_apart(paths: list[str], rule: NameRule) -> None:
+    book = NameBook(NAME)
+    names = [book.name(path, "METRIC", rule=rule) for path in paths]
     assert len(set(names)) == len(paths)
-    assert names == [book.name(path, "METRIC", in_storage_key=in_storage_key) for path in paths]
+    assert names == [book.name(path, "METRIC", rule=rule) for path in paths]
     for name in names:
         assert name.strip() and "\0" not in name and len(name.encode()) <= 2_000
-        if in_storage_key:
+        if rule is STORAGE_NAME:
             assert not {"", ".", ".."} & set(name.split("/"))
 
 
 def test_a_usable_name_stays() -> None:
-    book = NameBook()
+    book = NameBook(NAME)
     for name in ("train/loss", "é/日本語", "a b:c?d&e", "x" * 2_000):
         assert book.name(name, "METRIC") == name
     assert not dict(book.changed())
@@ -30,7 +31,7 @@ def test_a_usable_name_stays() -> None:
 
 def test_names_that_the_sdk_would_merge_stay_apart() -> None:
     """It replaces every character beyond ASCII by a hyphen, and cuts at 250 in the public tool."""
-    book = NameBook()
+    book = NameBook(NAME)
     paths = ["é", "ü", "-", "n" * 251 + "1", "n" * 251 + "2", "l" * 2_500 + "1", "l" * 2_500 + "2"]
     assert len({book.name(path, "METRIC") for path in paths}) == len(paths)
     assert dict(book.changed()).keys() == {book.name(path, "METRIC") for path in paths[-2:]}
@@ -38,16 +39,16 @@ def test_names_that_the_sdk_would_merge_stay_apart() -> None:
 
 def test_one_path_of_two_types_gets_two_names() -> None:
     """The first type under which Pluto meets a name wins."""
-    book = NameBook()
+    book = NameBook(NAME)
     assert book.name("logs/stdout", "DATA") == "logs/stdout"
     assert book.name("logs/stdout", "TEXT") != "logs/stdout"
     assert set(book.by_type()) == {"DATA", "TEXT"}
 
 
 def test_a_name_that_looks_like_a_changed_one() -> None:
-    book = NameBook()
+    book = NameBook(NAME)
     changed = book.name("a\0b", "METRIC")
-    other = NameBook()
+    other = NameBook(NAME)
     assert other.name(changed, "METRIC") == changed
     assert other.name("a\0b", "METRIC") != changed
 

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from neptune_exporter.contract import SinkError, UsageError
+from neptune_exporter_pluto.content_types import NO_EXTENSION
 from neptune_exporter_pluto.credentials import Endpoints
-from neptune_exporter_pluto.filetypes import NO_EXTENSION
 from neptune_exporter_pluto.settings import check_project_name
 from neptune_exporter_pluto.transport import RefusedError, Transport
 

@@ -18,8 +18,8 @@ from typing import TypeAlias
 import orjson
 
 from neptune_exporter.contract import UsageError
+from neptune_exporter.sinks.names import digest
 from neptune_exporter.toolkit import pause
-from neptune_exporter_pluto.names import digest
 from neptune_exporter_pluto.state import Target, check_writable
 
 DEFAULT_NAME = ".pluto_upload_cache.txt"

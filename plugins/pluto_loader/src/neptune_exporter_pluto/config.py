@@ -15,7 +15,7 @@ import orjson
 
 from neptune_exporter.contract import Parameter
 from neptune_exporter.model import AttributeType
-from neptune_exporter_pluto.names import digest
+from neptune_exporter.sinks.names import digest
 
 SECTION = "neptune_exporter"
 """The key under which the loader keeps what it has to say of a run."""

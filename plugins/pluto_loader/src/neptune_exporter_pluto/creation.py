@@ -10,6 +10,7 @@ from typing import Any
 
 from neptune_exporter.contract import ExportedRun, LoadedRun, SinkError
 from neptune_exporter.model import SysAttribute
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.toolkit import failpoint, pause
 from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.api import CreatedRun
@@ -20,7 +21,6 @@ from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.once import StartAgainError
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.state import Fork, Journal, Progress, Target, fork_record
-from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.transport import RefusedError
 
 _MOST_GENERATIONS = 100

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neptune_exporter.model import AttributeType
+from neptune_exporter.sinks.names import NameBook
+from neptune_exporter.sinks.series import SeriesRows
 from neptune_exporter_pluto import histogram_rows, strings
 from neptune_exporter_pluto.histogram_rows import HistogramStream
-from neptune_exporter_pluto.names import NameBook
-from neptune_exporter_pluto.rows import SeriesRows
 from neptune_exporter_pluto.strings import StringStreams
 
 ROW_TYPES = (AttributeType.STRING_SERIES, AttributeType.HISTOGRAM_SERIES)

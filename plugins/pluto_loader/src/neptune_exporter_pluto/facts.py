@@ -9,9 +9,9 @@ from typing import Any
 
 from neptune_exporter.contract import ExportedRun, Parameter
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
+from neptune_exporter.sinks.names import digest, printable, shortened
 from neptune_exporter_pluto.config import parameters_config, readable, storable
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.names import digest, printable, shortened
 from neptune_exporter_pluto.settings import MAX_NAME
 
 MAX_TAGS = 50

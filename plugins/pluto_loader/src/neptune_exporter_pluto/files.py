@@ -11,12 +11,13 @@ from typing import BinaryIO
 
 from neptune_exporter.contract import ExportedRun, MissingFileError, UnsafePathError
 from neptune_exporter.model import FILE_TYPES, AttributeType
+from neptune_exporter.sinks.filekinds import HEAD_BYTES, FileKind, kind_of
+from neptune_exporter.sinks.names import NameBook, file_name
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.api import MAX_FILE_BYTES, FileToSign
-from neptune_exporter_pluto.filetypes import HEAD_BYTES, FileKind, content_type, kind_of
+from neptune_exporter_pluto.content_types import content_type
+from neptune_exporter_pluto.limits import STORAGE_NAME, pluto_rows
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.names import NameBook, file_name
-from neptune_exporter_pluto.rows import series_rows
-from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams, step_texts
 
 _VALUE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
@@ -66,7 +67,7 @@ def file_tasks(
     given: set[bytes] = set()
     for other in others:
         _unlike(given, other.to_sign.log_name, other.to_sign.file_name)
-    for rows in series_rows(run, FILE_TYPES, _VALUE_COLUMNS, multiplier, batch_rows, created):
+    for rows in pluto_rows(run, FILE_TYPES, _VALUE_COLUMNS, multiplier, batch_rows, created):
         batch = rows.batch
         paths = batch.column("file_value").field("path").to_pylist()
         types = batch.column("attribute_type").to_pylist()
@@ -87,7 +88,7 @@ def file_tasks(
             whole = head if size == len(head) else None
             series = types[row] == AttributeType.FILE_SERIES.value
             name, kind = _names(path, stored, head[:HEAD_BYTES], steps[row] if series else None)
-            log_name = names.name(path, kind.log_type, in_storage_key=True)
+            log_name = names.name(path, kind.media.upper(), rule=STORAGE_NAME)
             name = _unlike(given, log_name, name)
             count += 1
             if series and not rows.steps.usable[row]:
@@ -177,7 +178,7 @@ def text_tasks(strings: StringStreams, names: NameBook, time: int) -> list[FileT
     for number, text in enumerate(strings.texts.values()):
         text.finish()
         if text.size:
-            name = names.name(text.name, "TEXT", in_storage_key=True)
+            name = names.name(text.name, "TEXT", rule=STORAGE_NAME)
             label = text.name.rsplit("/", 1)[-1] + ".txt"
             to_sign = FileToSign(name, label, "txt", text.size, 0, time)
             tasks.append(FileTask(-1 - number, text.name, to_sign, content_type("txt"), text.open))

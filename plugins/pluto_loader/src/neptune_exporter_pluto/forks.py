@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from neptune_exporter.contract import ExportedRun, LoadedRun
+from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter_pluto.limits import STEPS
 from neptune_exporter_pluto.session import Session
 from neptune_exporter_pluto.state import Fork, Journal, Target
-from neptune_exporter_pluto.steps import Multiplier
 
 
 def parent_replaced(sent: Fork | None, wanted: Fork | None) -> bool:
@@ -40,7 +41,7 @@ def native_fork(
         return None
     told = known.loaded if known is not None and known.loaded is not None else {}
     last, of_parent = told.get("last_step"), told.get("multiplier")
-    scaled = (multiplier if of_parent is None else Multiplier.of(Decimal(of_parent))).one(fork_step)
+    scaled = (multiplier if of_parent is None else Multiplier.of(Decimal(of_parent))).one(fork_step, STEPS)
     if scaled is None:
         return None
     step, exact = scaled

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from neptune_exporter.sinks.names import NameBook
+from neptune_exporter.sinks.series import SeriesRows
 from neptune_exporter_pluto.encode.rows import object_row
 from neptune_exporter_pluto.histograms import draw
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.names import NameBook
-from neptune_exporter_pluto.rows import SeriesRows
 
 HISTOGRAM, TABLE = "HISTOGRAM", "TABLE"
 _EXACT = "/exact"

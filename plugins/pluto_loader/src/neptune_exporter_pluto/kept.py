@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.session import ContentOptions
-from neptune_exporter_pluto.steps import Multiplier
 
 _FLAGS = {
     "name_prefix": "--name-prefix",

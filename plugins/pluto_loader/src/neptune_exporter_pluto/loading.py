@@ -18,6 +18,9 @@ from typing import Any
 import orjson
 
 from neptune_exporter.contract import ExportedRun, LoadedRun, Loss
+from neptune_exporter.sinks.names import NameBook
+from neptune_exporter.sinks.points import MEMORY_POINTS, MEMORY_POINTS_ALONE, PointSorter
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto import lifecycle, metrics
 from neptune_exporter_pluto.config import SECTION, escaped, section_of
@@ -25,14 +28,11 @@ from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.histogram_rows import HistogramStream
+from neptune_exporter_pluto.limits import NAME, pluto_rows
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.names import NameBook
 from neptune_exporter_pluto.once import OnceStream, StartAgainError, settled
-from neptune_exporter_pluto.points import MEMORY_POINTS, MEMORY_POINTS_ALONE, PointSorter
-from neptune_exporter_pluto.rows import series_rows
 from neptune_exporter_pluto.session import ContentOptions, Pipeline, Session
 from neptune_exporter_pluto.state import Journal
-from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.upload import Uploader
 
@@ -62,7 +62,7 @@ class RunLoad:
     losses: LossBook
 
     def __post_init__(self) -> None:
-        self.names = NameBook()
+        self.names = NameBook(NAME)
         self._metrics: dict[str, int] = {}
         self._rows: dict[str, int] = {}
         self._files: dict[str, int] = {}
@@ -146,7 +146,7 @@ class RunLoad:
         strings = StringStreams(self.names, self.losses, self.journal.work_folder, data.add, logs.add)
         histograms = HistogramStream(self.names, self.losses, data.add)
         take_rows(
-            series_rows(self.run, ROW_TYPES, ROW_COLUMNS, self.multiplier, settings.batch_rows, created),
+            pluto_rows(self.run, ROW_TYPES, ROW_COLUMNS, self.multiplier, settings.batch_rows, created),
             self.names,
             strings,
             histograms,
@@ -177,7 +177,7 @@ class RunLoad:
 
     def _read_metrics(self, points: metrics.MetricStream, beside: Future[Any] | None = None) -> None:
         """Have them all taken, unless what is done beside it fails."""
-        for rows in series_rows(
+        for rows in pluto_rows(
             self.run,
             metrics.TYPES,
             metrics.VALUE_COLUMNS,

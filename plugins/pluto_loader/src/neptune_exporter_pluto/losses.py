@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
+from collections.abc import Mapping
 from enum import Enum
 
-from neptune_exporter.contract import Loss
 from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.losses import CommonLoss
+from neptune_exporter.sinks.losses import LossBook as CountedLosses
 
 
 class LossCode(str, Enum):
     """Why something is not in Pluto as it was in Neptune. The values are stable, for machines."""
 
-    NEGATIVE_STEP = "negative-step"
-    LARGE_STEP = "large-step"
-    FRACTIONAL_STEP = "fractional-step"
-    NO_STEP = "no-step"
-    DUPLICATE_STEP = "duplicate-step"
+    NEGATIVE_STEP = CommonLoss.NEGATIVE_STEP.value
+    LARGE_STEP = CommonLoss.LARGE_STEP.value
+    FRACTIONAL_STEP = CommonLoss.FRACTIONAL_STEP.value
+    NO_STEP = CommonLoss.NO_STEP.value
+    DUPLICATE_STEP = CommonLoss.DUPLICATE_STEP.value
     DOWNSAMPLED = "downsampled"
     HISTOGRAM_REDRAWN = "histogram-redrawn"
     HISTOGRAM_NOT_DRAWN = "histogram-not-drawn"
     LONG_TEXT = "long-text"
-    NOT_TEXT = "not-text"
+    NOT_TEXT = CommonLoss.NOT_TEXT.value
     TAGS_BEYOND_LIMIT = "tags-beyond-limit"
     LONG_DESCRIPTION = "long-description"
     LONG_RUN_NAME = "long-run-name"
     PROJECT_RENAMED = "project-renamed"
-    FILE_MISSING = "file-missing"
-    FILE_DAMAGED = "file-damaged"
-    FILE_UNSAFE = "file-unsafe"
+    FILE_MISSING = CommonLoss.FILE_MISSING.value
+    FILE_DAMAGED = CommonLoss.FILE_DAMAGED.value
+    FILE_UNSAFE = CommonLoss.FILE_UNSAFE.value
     FILE_TOO_LARGE = "file-too-large"
     FILE_CAP = "file-cap"
     FILE_LISTED_TWICE = "file-listed-twice"
     FILE_STEP = "file-step"
-    FORK_NOT_NATIVE = "fork-not-native"
+    FORK_NOT_NATIVE = CommonLoss.FORK_NOT_NATIVE.value
     FORK_STEP = "fork-step"
 
     __hash__ = str.__hash__  # a text that equals a code is found among codes, as in journals
@@ -43,7 +43,7 @@ class LossCode(str, Enum):
         return self.value
 
 
-_MESSAGES = {
+_MESSAGES: Mapping[str, str] = {
     LossCode.NEGATIVE_STEP: "Pluto has no negative steps; these are only in the dataset",
     LossCode.LARGE_STEP: "the step times the multiplier is beyond 2**64 - 1; these are only in the dataset",
     LossCode.FRACTIONAL_STEP: "the step times the multiplier is not whole: it was rounded down",
@@ -95,30 +95,8 @@ DROPPED = FILES_NOT_SENT | {
 """Points and files that are not in Pluto at all; of other losses something is there, only not as it was."""
 
 
-class LossBook:
-    """Counts losses of one run by reason and series."""
+class LossBook(CountedLosses):
+    """Counts losses of one run by reason and series, and says them as Pluto's."""
 
     def __init__(self, run: RunKey) -> None:
-        self._run = run
-        self._counts: Counter[tuple[LossCode, str | None]] = Counter()
-        self._lock = threading.Lock()
-
-    def add(self, code: LossCode, count: int = 1, path: str | None = None) -> None:
-        """Add to what was lost; a count of 0 adds nothing."""
-        if count > 0:
-            with self._lock:
-                self._counts[code, path] += count
-
-    def count(self, code: LossCode, path: str | None = None) -> int:
-        with self._lock:
-            return self._counts[code, path]
-
-    def losses(self) -> tuple[Loss, ...]:
-        """All of it, by reason and then series."""
-        with self._lock:
-            items = sorted(self._counts.items(), key=lambda item: (item[0][0].value, item[0][1] or ""))
-        return tuple(
-            Loss(self._run, str(code), _MESSAGES[code], count, path, requested=code in REQUESTED)
-            for (code, path), count in items
-            if count
-        )
+        super().__init__(run, _MESSAGES, REQUESTED)

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from neptune_exporter.model import AttributeType
+from neptune_exporter.sinks.names import NameBook
+from neptune_exporter.sinks.points import Points, PointSorter
+from neptune_exporter.sinks.series import SeriesRows
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto.encode.metrics import LINE_BYTES, MetricEncoder
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.names import NameBook
-from neptune_exporter_pluto.points import Points, PointSorter
-from neptune_exporter_pluto.rows import SeriesRows
 from neptune_exporter_pluto.session import Pipeline
 from neptune_exporter_pluto.state import Journal
 

@@ -13,13 +13,14 @@ from typing import Any
 import orjson
 
 from neptune_exporter.contract import DatasetError, ExportedRun
-from neptune_exporter.model import SERIES_TYPES, RunKey
+from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.names import digest
+from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter.sinks.survey import StepSurvey, joined, look_at_steps, multipliers
 from neptune_exporter_pluto.config import section_of
-from neptune_exporter_pluto.names import digest
+from neptune_exporter_pluto.limits import STEPS
 from neptune_exporter_pluto.session import Session
-from neptune_exporter_pluto.steps import STEP_COLUMNS, Multiplier, StepSurvey
 
-_SURVEY_ROWS = 131_072
 _log = logging.getLogger(__name__)
 
 
@@ -43,40 +44,15 @@ def find_multipliers(
         return {run.key: asked for run in runs}
     found = zip((run.key for run in runs), session.senders.map(_survey_if_whole, runs), strict=True)
     surveys = {key: survey for key, survey in found if survey is not None}
-    whole = StepSurvey()
-    for survey in surveys.values():
-        whole.include(survey)
-    common = _kept(session, project_id, whole)
-    multipliers = {}
-    for key, survey in surveys.items():
-        own = survey.multiplier
-        multipliers[key] = Multiplier.of(own if own > common else common)
-        if own > common:
-            _log.warning("%s: its steps need times %s, the rest of the project times %s", key, own, common)
-    return multipliers
+    return multipliers(surveys, _kept(session, project_id, joined(surveys.values(), STEPS)))
 
 
 def _survey_if_whole(run: ExportedRun) -> StepSurvey | None:
     try:
-        return look_at_steps(run)
+        return look_at_steps(run, STEPS)
     except DatasetError as error:
         _log.debug("%s: %s", run.key, error)
         return None
-
-
-def look_at_steps(run: ExportedRun) -> StepSurvey:
-    """What multiplier all steps of a run need.
-
-    Raises:
-        DatasetError: the run is damaged.
-    """
-    survey = StepSurvey()
-    for batch in run.batches(SERIES_TYPES, columns=STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
-        survey.look_at(batch)
-    fork_step = run.fork_step()
-    if fork_step is not None:
-        survey.look_at_one(fork_step)
-    return survey
 
 
 def _kept(session: Session, project_id: str, survey: StepSurvey) -> int:

@@ -13,14 +13,14 @@ import orjson
 
 from neptune_exporter.contract import LoadOptions
 from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.names import digest, printable, shortened
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.cachefile import DEFAULT_NAME, OWNERS_NAME, LineOwners, LoadedCache
 from neptune_exporter_pluto.config import escaped, section_of
-from neptune_exporter_pluto.names import digest, printable, shortened
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.settings import MAX_NAME, PlutoSettings
 from neptune_exporter_pluto.state import FOLDER, Target
-from neptune_exporter_pluto.steps import Multiplier
 
 
 @dataclass

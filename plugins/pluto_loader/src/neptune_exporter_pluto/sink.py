@@ -14,6 +14,9 @@ from typing import Any
 
 from neptune_exporter.contract import Comparison, ExportedRun, LoadedRun, LoadOptions, Loss, Sink, SinkError
 from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.names import NameBook, digest
+from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter.sinks.survey import look_at_steps
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto import lifecycle, metrics, verify
 from neptune_exporter_pluto.api import PlutoApi
@@ -25,12 +28,12 @@ from neptune_exporter_pluto.facts import collect, external_id, run_name
 from neptune_exporter_pluto.files import file_tasks
 from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.kept import KeptRuns
+from neptune_exporter_pluto.limits import NAME, STEPS
 from neptune_exporter_pluto.loading import Outcome, RunLoad, last_step_of, loss_record, told_losses
 from neptune_exporter_pluto.losses import RESTORABLE, LossBook, LossCode
-from neptune_exporter_pluto.names import NameBook, digest
 from neptune_exporter_pluto.once import StartAgainError
 from neptune_exporter_pluto.pace import Pace
-from neptune_exporter_pluto.project import find_multipliers, look_at_steps, recorded_multiplier
+from neptune_exporter_pluto.project import find_multipliers, recorded_multiplier
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.state import (
@@ -42,7 +45,6 @@ from neptune_exporter_pluto.state import (
     check_writable,
     disk_errors,
 )
-from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.transport import Transport
 from neptune_exporter_pluto.verify import MISMATCH
 
@@ -209,7 +211,7 @@ class PlutoSink(Sink):
 
     def _multiplier(self, run: ExportedRun) -> Multiplier:
         if run.key not in self._session.multipliers:
-            look_at_steps(run)  # raises what is wrong with a run that has none because it is damaged
+            look_at_steps(run, STEPS)  # raises what is wrong with a run that has none because it is damaged
             self.prepare(run.key.project_id, [run])
         return self._session.multipliers[run.key]
 
@@ -246,7 +248,8 @@ class PlutoSink(Sink):
         most = ContentOptions.of_record(now.loaded["options"]).max_files_per_run
         only = None if most else {path for _, path in told}  # the cap counts files of all attributes
         batch_rows = self._session.settings.batch_rows
-        deque(file_tasks(run, NameBook(), found, Multiplier(1, 1), 0, batch_rows, most, only=only), maxlen=0)
+        tasks = file_tasks(run, NameBook(NAME), found, Multiplier(1, 1), 0, batch_rows, most, only=only)
+        deque(tasks, maxlen=0)
         return any(found.count(LossCode(reason), path) < count for (reason, path), count in told.items())
 
     def _damage(

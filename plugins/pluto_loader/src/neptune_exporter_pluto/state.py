@@ -25,7 +25,7 @@ import orjson
 
 from neptune_exporter.contract import SinkError, UsageError
 from neptune_exporter.model import RunKey
-from neptune_exporter_pluto.names import digest, printable
+from neptune_exporter.sinks.names import digest, printable
 
 FOLDER = ".neptune-exporter-pluto"
 _MOST_READABLE = 60

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from neptune_exporter.sinks.names import NameBook
+from neptune_exporter.sinks.series import SeriesRows
 from neptune_exporter_pluto.encode.rows import log_rows, string_rows
 from neptune_exporter_pluto.encode.text import lines_of
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.names import NameBook
-from neptune_exporter_pluto.rows import SeriesRows
 
 STDOUT, STDERR = "logs/stdout", "logs/stderr"
 LOG_TYPE = "DATA"

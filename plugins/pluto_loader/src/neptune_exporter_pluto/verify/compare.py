@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from neptune_exporter.contract import Comparison, ExportedRun, Verdict
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.facts import collect, external_id, milliseconds
@@ -18,7 +19,6 @@ from neptune_exporter_pluto.losses import LossBook
 from neptune_exporter_pluto.project import recorded_multiplier
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.state import Journal, Progress, Target
-from neptune_exporter_pluto.steps import Multiplier
 from neptune_exporter_pluto.transport import RefusedError
 from neptune_exporter_pluto.verify import console, files, forks, names, points, section
 from neptune_exporter_pluto.verify.context import Check

@@ -13,7 +13,7 @@ from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.model import AttributeType
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
 from neptune_exporter_pluto.histogram_rows import HistogramStream
-from neptune_exporter_pluto.rows import series_rows
+from neptune_exporter_pluto.limits import pluto_rows
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
 from neptune_exporter_pluto.verify.values import times_of
@@ -52,7 +52,7 @@ def read_rows(check: Check) -> tuple[StringStreams, _Sum]:
 
     streams = StringStreams(check.names, check.losses, check.folder, lambda lines: None, take)
     batch_rows = check.session.settings.batch_rows
-    rows = series_rows(check.run, ROW_TYPES, ROW_COLUMNS, check.multiplier, batch_rows, check.facts.created)
+    rows = pluto_rows(check.run, ROW_TYPES, ROW_COLUMNS, check.multiplier, batch_rows, check.facts.created)
     take_rows(rows, check.names, streams, HistogramStream(check.names, check.losses, lambda lines: None))
     return streams, expected
 

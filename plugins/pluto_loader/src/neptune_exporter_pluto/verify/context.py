@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from neptune_exporter.contract import Comparison, ExportedRun, Verdict
+from neptune_exporter.sinks.names import NameBook
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.toolkit import pause
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.facts import RunFacts
+from neptune_exporter_pluto.limits import NAME
 from neptune_exporter_pluto.losses import DROPPED, LossBook, LossCode
-from neptune_exporter_pluto.names import NameBook
 from neptune_exporter_pluto.session import ContentOptions, Session
-from neptune_exporter_pluto.steps import Multiplier
 
 _T = TypeVar("_T")
 
@@ -43,7 +44,7 @@ class Check:
     """Filled by going through the rows again."""
     declared: list[dict[str, Any]]
     """Losses as the load told them, to this machine or in the config."""
-    names: NameBook = field(default_factory=NameBook)
+    names: NameBook = field(default_factory=lambda: NameBook(NAME))
 
     @property
     def api(self) -> PlutoApi:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from neptune_exporter.contract import Comparison, SinkError, Verdict
+from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter_pluto import api, metrics
-from neptune_exporter_pluto.points import Points, PointSorter, SeriesOrder
-from neptune_exporter_pluto.rows import series_rows
+from neptune_exporter_pluto.limits import pluto_rows
 from neptune_exporter_pluto.verify.context import Check
 from neptune_exporter_pluto.verify.values import times_of
 
@@ -38,7 +38,7 @@ def compare_points(check: Check) -> Iterator[Comparison]:
         PointSorter(check.folder, SeriesOrder()), check.losses, check.options.log_every
     )
     try:
-        for rows in series_rows(
+        for rows in pluto_rows(
             check.run,
             metrics.TYPES,
             metrics.VALUE_COLUMNS,

@@ -1,4 +1,4 @@
-"""What a file is to Pluto: by its first bytes, then by its extension."""
+"""What a file is to a person: by its first bytes, then by its extension."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108,
 _RIFF = {"webp", "wav", "avi"}
 
 _TYPES = {
-    "IMAGE": {"png", "jpg", "jpeg", "gif", "webp", "bmp", "svg", "tif", "tiff"},
-    "AUDIO": {"wav", "mp3", "flac", "ogg", "m4a", "aac"},
-    "VIDEO": {"mp4", "webm", "avi", "mov", "mkv", "m4v"},
-    "TEXT": {
+    "image": {"png", "jpg", "jpeg", "gif", "webp", "bmp", "svg", "tif", "tiff"},
+    "audio": {"wav", "mp3", "flac", "ogg", "m4a", "aac"},
+    "video": {"mp4", "webm", "avi", "mov", "mkv", "m4v"},
+    "text": {
         "txt",
         "log",
         "md",
@@ -51,48 +51,15 @@ _TYPES = {
     }
     | {"out", "err", "ipynb", "diff", "patch", "rst"},
 }
-_TYPE_OF = {extension: log_type for log_type, extensions in _TYPES.items() for extension in extensions}
+_TYPE_OF = {extension: media for media, extensions in _TYPES.items() for extension in extensions}
 _SAME = ({"mp4", "mov", "m4v", "m4a"}, {"webm", "mkv"}, {"jpg", "jpeg"}, {"ogg"})
-_CONTENT_TYPES = {
-    **dict.fromkeys(("jpeg", "jpg"), "image/jpeg"),
-    **{extension: f"image/{extension}" for extension in ("png", "gif", "webp")},
-    "svg": "image/svg+xml",
-    **{extension: f"video/{extension}" for extension in ("mp4", "webm")},
-    "avi": "video/x-msvideo",
-    "mov": "video/quicktime",
-    "mp3": "audio/mpeg",
-    "wav": "audio/x-wav",
-    "ogg": "audio/ogg",
-    "pdf": "application/pdf",
-    "doc": "application/msword",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "xls": "application/vnd.ms-excel",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "txt": "text/plain",
-    "json": "application/json",
-    "csv": "text/csv",
-    "xml": "application/xml",
-    **dict.fromkeys(("yaml", "yml"), "application/x-yaml"),
-    "h5": "application/x-hdf5",
-    **dict.fromkeys(("onnx", "pkl", "tflite", "savedmodel", "pt", "ckpt"), "application/octet-stream"),
-}
-NO_EXTENSION = "application/octet-stream"
-
-
-def content_type(extension: str) -> str:
-    """What Pluto signs into the upload address of a file type, which the upload must repeat.
-
-    Known extensions have a type; any other is taken for the content type itself
-    (pluto-server, `ingest/src/models/files.rs`).
-    """
-    return _CONTENT_TYPES.get(extension, extension) if extension else NO_EXTENSION
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """`log_type` as Pluto registers names; `extension` without a dot, empty if none is known."""
+    """`media` is image, audio, video, text or artifact; `extension` has no dot and may be empty."""
 
-    log_type: str
+    media: str
     extension: str
 
 
@@ -111,12 +78,12 @@ def kind_of(name: str, head: bytes) -> FileKind:
     if found:
         if not any({found, extension} <= same for same in _SAME):
             extension = extension if _TYPE_OF.get(extension) == _TYPE_OF.get(found) and extension else found
-        return FileKind(_TYPE_OF.get(extension, "ARTIFACT"), extension)
-    if extension in _TYPES["TEXT"] or extension == "svg":
-        return FileKind(_TYPE_OF[extension] if _is_text(head) else "ARTIFACT", extension)
+        return FileKind(_TYPE_OF.get(extension, "artifact"), extension)
+    if extension in _TYPES["text"] or extension == "svg":
+        return FileKind(_TYPE_OF[extension] if _is_text(head) else "artifact", extension)
     if not extension and head and _is_text(head):
-        return FileKind("TEXT", "txt")
-    return FileKind("ARTIFACT", extension)
+        return FileKind("text", "txt")
+    return FileKind("artifact", extension)
 
 
 def _sniffed(head: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Pluto's steps are unsigned integers: one power of ten per project makes them whole, exactly.
+"""Targets with whole steps: one power of ten per project makes steps whole, exactly.
 
 A step in the dataset is a decimal(18,6), or a double in `step_float64` where a
 decimal cannot hold it. Both are multiplied without rounding, so that 0.29 times
@@ -7,6 +7,7 @@ decimal cannot hold it. Both are multiplied without rounding, so that 0.29 times
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -19,17 +20,36 @@ import pyarrow as pa
 from neptune_exporter.contract import Step, UsageError
 
 STEP_COLUMNS = ("step", "step_float64")
-_DECIMALS = 6
-_MILLION = 10**_DECIMALS
+MILLION = 10**6
 _MAX_U64 = 2**64 - 1
-_EXACT = 2.0**53
-_MOST_DIGITS = 18
-"""With more digits no step but zero would stay within 64 bits."""
+EXACT = 2.0**53
 
 Int64s = npt.NDArray[np.int64]
 Uint64s = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Steps = npt.NDArray[Any]
+"""uint64 where a target has no negative steps, else int64."""
+
+
+@dataclass(frozen=True)
+class StepRange:
+    """The lowest and the highest whole step that a target holds: within int64, or from 0 within uint64."""
+
+    lowest: int = -(2**63)
+    highest: int = 2**63 - 1
+
+    def __post_init__(self) -> None:
+        if self.lowest > 0 or self.highest < 1 or self.highest > (2**64 - 1 if self.signless else 2**63 - 1):
+            raise ValueError(f"{self} is no range of int64 with 0 and 1, or of uint64")
+
+    @property
+    def signless(self) -> bool:
+        return self.lowest == 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint64 if self.signless else np.int64)
 
 
 def millionths(column: pa.Array) -> tuple[Int64s, Bools]:
@@ -48,86 +68,16 @@ def validity(column: pa.Array) -> Bools:
     return np.asarray(column.is_valid())
 
 
-@dataclass
-class StepSurvey:
-    """What the steps of a project need: how many digits after the point, and how large they get."""
-
-    digits: int = 0
-    largest: float = 0.0
-
-    def look_at(self, batch: pa.RecordBatch) -> None:
-        """Take the `step` and `step_float64` columns of a batch into account."""
-        units, known = millionths(batch.column("step"))
-        doubles = _doubles(batch)
-        if doubles is not None:
-            known = known & np.isnan(doubles)
-            self._look_at_doubles(doubles[np.isfinite(doubles)])
-        if not known.all():
-            units = units[known]
-        if len(units):
-            self.largest = max(self.largest, float(units.max()) / _MILLION)
-            while self.digits < _DECIMALS and np.any(units % 10 ** (_DECIMALS - self.digits)):
-                self.digits += 1
-
-    def look_at_one(self, step: Step) -> None:
-        """Take a single step into account."""
-        exact = Decimal(repr(step)) if isinstance(step, float) else step
-        if exact.is_finite() and 0 <= exact <= _MAX_U64:  # no multiplier makes room for a larger one
-            self.largest = max(self.largest, float(exact))
-            exponent = exact.normalize().as_tuple().exponent
-            self.digits = max(self.digits, min(_MOST_DIGITS, -exponent if isinstance(exponent, int) else 0))
-
-    def _look_at_doubles(self, doubles: Floats) -> None:
-        doubles = doubles[(doubles >= 0) & (doubles < 2.0**64)]
-        if not len(doubles):
-            return
-        self.largest = max(self.largest, float(doubles.max()))
-        left = doubles[doubles != np.floor(doubles)]
-        for digits in range(1, _MOST_DIGITS + 1):
-            if not len(left):
-                return
-            left = left[~_whole_after(left, digits)]
-            self.digits = max(self.digits, digits if len(left) == 0 else 0)
-        # What a double's product cannot tell any more: the shortest decimal does.
-        for step in np.unique(left).tolist():
-            self.look_at_one(step)
-
-    def include(self, other: StepSurvey) -> None:
-        """Take what another survey saw into account."""
-        self.digits = max(self.digits, other.digits)
-        self.largest = max(self.largest, other.largest)
-
-    def fits(self, power: int) -> bool:
-        """Whether all steps stay within 64 bits, but for those that are beyond them at any multiplier."""
-        return self.largest * power <= _MAX_U64
-
-    @property
-    def multiplier(self) -> int:
-        """The smallest power of ten that makes all steps whole, or the largest within 64 bits."""
-        power = int(10**self.digits)
-        while power > 1 and not self.fits(power):
-            power //= 10
-        return power
-
-
-def _whole_after(doubles: Floats, digits: int) -> Bools:
-    """Where a double is the nearest one to a decimal of so many digits.
-
-    Below 2**53 the product's nearest integer is exact, and the division is rounded
-    correctly: they give the double back if and only if the decimal names it.
-    """
-    scaled = np.rint(doubles * 10.0**digits)
-    return np.asarray((np.abs(scaled) < _EXACT) & (scaled / 10.0**digits == doubles), np.bool_)
-
-
 @dataclass(frozen=True)
 class WholeSteps:
-    """Steps as Pluto takes them. Where `usable` is False, the value of `steps` means nothing."""
+    """Steps as a target takes them. Where `usable` is False, the value of `steps` means nothing."""
 
-    steps: Uint64s
+    steps: Steps
     usable: Bools
     negative: Bools
+    """Where the step is below the lowest."""
     beyond: Bools
+    """Where it is above the highest."""
     missing: Bools
     rounded: Bools
     """Where something was left after the point."""
@@ -154,31 +104,36 @@ class Multiplier:
             return str(self.numerator)
         return format(Decimal(self.numerator) / Decimal(self.denominator), "f")
 
-    def whole(self, batch: pa.RecordBatch) -> WholeSteps:
-        """The steps of a batch, multiplied; fractions that are left are rounded down."""
+    def whole(self, batch: pa.RecordBatch, within: StepRange) -> WholeSteps:
+        """The steps of a batch, multiplied; fractions that are left are cut off."""
         units, known = millionths(batch.column("step"))
-        doubles = _doubles(batch)
-        as_double = None if doubles is None else ~np.isnan(doubles)
-        if as_double is not None and not as_double.any():
-            as_double = None
-        present = known if as_double is None else known | as_double
-        negative = known & (units < 0)
-        divisor = _MILLION * self.denominator
-        steps, rest, beyond = _scaled(np.where(known & ~negative, units, 0), self.numerator, divisor)
-        if doubles is not None and as_double is not None:
-            self._place_doubles(doubles, as_double, steps, rest, negative, beyond)
-        usable = present & ~negative & ~beyond
-        return WholeSteps(steps, usable, negative, beyond & present, ~present, usable & rest)
+        below_zero = known & (units < 0)
+        size = np.abs(np.where(known & ~below_zero if within.signless else known, units, 0))
+        steps, rest, beyond = _scaled(size, self.numerator, MILLION * self.denominator)
+        doubles = double_steps(batch)
+        if doubles is not None:
+            as_double = ~np.isnan(doubles)
+            known = known | as_double
+            below_zero = np.where(as_double, doubles < 0, below_zero)
+            self._place_doubles(np.abs(doubles), as_double, steps, rest, beyond)
+        beyond |= steps > np.uint64(within.highest)
+        negative = below_zero
+        if not within.signless:
+            far = (steps > np.uint64(-within.lowest)) | (beyond & (steps == 0))
+            negative, beyond = below_zero & far, np.where(below_zero, False, beyond)
+            steps = np.where(below_zero, -steps.astype(np.int64), steps.astype(np.int64))
+        beyond &= ~negative
+        usable = known & ~negative & ~beyond
+        return WholeSteps(steps, usable, negative & known, beyond & known, ~known, usable & rest)
 
     def _place_doubles(
-        self, doubles: Floats, where: Bools, steps: Uint64s, rest: Bools, negative: Bools, beyond: Bools
+        self, doubles: Floats, where: Bools, steps: Uint64s, rest: Bools, beyond: Bools
     ) -> None:
         """Steps that are doubles: exact rational arithmetic for the few that are not whole."""
-        negative[where] = doubles[where] < 0
-        beyond[where] = ~np.isfinite(doubles[where]) & ~negative[where]
-        rest[where] = False
-        left = where & ~negative & ~beyond
-        simple = left & (doubles == np.floor(doubles)) & (doubles < _EXACT)
+        beyond[where] = ~np.isfinite(doubles[where])
+        rest[where], steps[where] = False, 0
+        left = where & ~beyond
+        simple = left & (doubles == np.floor(doubles)) & (doubles < EXACT)
         if simple.any():
             whole = doubles[simple].astype(np.int64)
             steps[simple], rest[simple], beyond[simple] = _scaled(whole, self.numerator, self.denominator)
@@ -189,10 +144,12 @@ class Multiplier:
                 steps[index] = int(exact)
                 rest[index] = exact.denominator != 1
 
-    def one(self, step: Step) -> tuple[int, bool] | None:
-        """A step, multiplied and rounded down, and whether that is exact; None if Pluto has none such."""
+    def one(self, step: Step, within: StepRange) -> tuple[int, bool] | None:
+        """A step, multiplied and cut to a whole one, and whether that is exact; None if out of range."""
+        if not math.isfinite(step):
+            return None
         exact = Fraction(repr(step) if isinstance(step, float) else step) * self.numerator / self.denominator
-        if not 0 <= exact <= _MAX_U64:
+        if not within.lowest <= exact <= within.highest:
             return None
         return int(exact), exact.denominator == 1
 
@@ -220,7 +177,7 @@ def _scaled(values: Int64s, numerator: int, denominator: int) -> tuple[Uint64s, 
     beyond = whole > np.uint64(_MAX_U64 // numerator)
     steps = np.where(beyond, np.uint64(0), whole) * np.uint64(numerator)
     beyond |= steps > np.uint64(_MAX_U64) - extra
-    return steps + extra, rest, beyond
+    return np.where(beyond, np.uint64(0), steps + extra), rest, beyond
 
 
 def _scaled_exactly(values: Int64s, numerator: int, denominator: int) -> tuple[Uint64s, Bools, Bools]:
@@ -231,7 +188,7 @@ def _scaled_exactly(values: Int64s, numerator: int, denominator: int) -> tuple[U
     return steps, np.array([r != 0 for _, r in exact], np.bool_), beyond
 
 
-def _doubles(batch: pa.RecordBatch) -> Floats | None:
+def double_steps(batch: pa.RecordBatch) -> Floats | None:
     """`step_float64` with NaN for null, or None if the batch has none of them."""
     if "step_float64" not in batch.schema.names:
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neptune_exporter_pluto.points import Order, Points, PointSorter, SeriesOrder
+from neptune_exporter.sinks.points import Order, Points, PointSorter, SeriesOrder
 
 
 def some(count: int, steps: int, series: int = 7, seed: int = 1) -> Points:

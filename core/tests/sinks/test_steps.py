@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from neptune_exporter.contract import UsageError
 from neptune_exporter.schema import STEP_TYPE
-from neptune_exporter_pluto.steps import Multiplier, StepSurvey, WholeSteps
+from neptune_exporter.sinks.steps import Multiplier, StepRange, WholeSteps
+from neptune_exporter.sinks.survey import StepSurvey
 
 MAX_U64 = 2**64 - 1
+U64 = StepRange(0, MAX_U64)
 
 
 def batch(steps: list[Decimal | None], doubles: list[float | None] | None = None) -> pa.RecordBatch:
@@ -25,7 +27,7 @@ def batch(steps: list[Decimal | None], doubles: list[float | None] | None = None
 
 
 def whole(multiplier: Decimal | int, *steps: str) -> WholeSteps:
-    return Multiplier.of(multiplier).whole(batch([Decimal(s) for s in steps]))
+    return Multiplier.of(multiplier).whole(batch([Decimal(s) for s in steps]), U64)
 
 
 def test_a_product_is_exact() -> None:
@@ -42,7 +44,7 @@ def test_what_is_left_is_rounded_down_and_known() -> None:
 
 
 def test_negative_missing_and_too_large_steps_are_told_apart() -> None:
-    found = Multiplier.of(10**9).whole(batch([Decimal(-1), None, Decimal(10**11), Decimal(1)]))
+    found = Multiplier.of(10**9).whole(batch([Decimal(-1), None, Decimal(10**11), Decimal(1)]), U64)
     assert found.usable.tolist() == [False, False, False, True]
     assert (found.negative.tolist(), found.missing.tolist(), found.beyond.tolist()) == (
         [True, False, False, False],
@@ -58,7 +60,7 @@ def test_negative_missing_and_too_large_steps_are_told_apart() -> None:
     ),
 )
 def test_decimals_agree_with_fractions(steps: list[Decimal], multiplier: Decimal) -> None:
-    found = Multiplier.of(multiplier).whole(batch(list(steps)))
+    found = Multiplier.of(multiplier).whole(batch(list(steps)), U64)
     exact = [Fraction(step) * Fraction(multiplier) for step in steps]
     assert found.beyond.tolist() == [e > MAX_U64 for e in exact]
     kept = [int(s) for s, ok in zip(found.steps, found.usable, strict=True) if ok]
@@ -68,7 +70,7 @@ def test_decimals_agree_with_fractions(steps: list[Decimal], multiplier: Decimal
 
 @given(st.lists(st.floats(0, 1e19), min_size=1), st.sampled_from([1, 10, 10**6, 10**16]))
 def test_doubles_agree_with_their_shortest_decimal(steps: list[float], multiplier: int) -> None:
-    found = Multiplier.of(multiplier).whole(batch([None] * len(steps), list(steps)))
+    found = Multiplier.of(multiplier).whole(batch([None] * len(steps), list(steps)), U64)
     exact = [Fraction(repr(step)) * multiplier for step in steps]
     assert found.beyond.tolist() == [e > MAX_U64 for e in exact]
     kept = [int(s) for s, ok in zip(found.steps, found.usable, strict=True) if ok]
@@ -76,18 +78,18 @@ def test_doubles_agree_with_their_shortest_decimal(steps: list[float], multiplie
 
 
 def test_a_double_is_the_step_where_there_is_one() -> None:
-    found = Multiplier.of(1).whole(batch([Decimal("1.5"), Decimal(2)], [1e13, None]))
+    found = Multiplier.of(1).whole(batch([Decimal("1.5"), Decimal(2)], [1e13, None]), U64)
     assert found.steps.tolist() == [10**13, 2]
 
 
 def test_infinite_steps_are_beyond() -> None:
-    found = Multiplier.of(1).whole(batch([None, None], [float("inf"), 1.0]))
+    found = Multiplier.of(1).whole(batch([None, None], [float("inf"), 1.0]), U64)
     assert found.beyond.tolist() == [True, False]
 
 
 def test_sliced_batches_are_read_from_their_place() -> None:
     sliced = batch([Decimal(n) for n in range(10)]).slice(3, 4)
-    assert Multiplier.of(2).whole(sliced).steps.tolist() == [6, 8, 10, 12]
+    assert Multiplier.of(2).whole(sliced, U64).steps.tolist() == [6, 8, 10, 12]
 
 
 @pytest.mark.parametrize(
@@ -101,13 +103,13 @@ def test_sliced_batches_are_read_from_their_place() -> None:
     ],
 )
 def test_the_smallest_power_is_found(steps: list[str], multiplier: int) -> None:
-    survey = StepSurvey()
+    survey = StepSurvey(U64)
     survey.look_at(batch([Decimal(s) for s in steps]))
     assert survey.multiplier == multiplier
 
 
 def test_finer_steps_than_a_millionth_are_found() -> None:
-    survey = StepSurvey()
+    survey = StepSurvey(U64)
     survey.look_at(batch([None, None, None], [1e-7, 1.0000001, 2.5]))
     assert survey.multiplier == 10**7
     survey.look_at(batch([None], [1 / 3]))
@@ -115,7 +117,7 @@ def test_finer_steps_than_a_millionth_are_found() -> None:
 
 
 def test_the_power_keeps_steps_within_64_bits() -> None:
-    survey = StepSurvey()
+    survey = StepSurvey(U64)
     survey.look_at(batch([None, Decimal("0.000001")], [1e15, None]))
     assert survey.multiplier == 10**4
     assert survey.fits(survey.multiplier) and not survey.fits(10**5)
@@ -123,9 +125,9 @@ def test_the_power_keeps_steps_within_64_bits() -> None:
 
 @given(st.lists(st.decimals(0, 10**6, places=6), min_size=1, unique=True))
 def test_no_two_steps_merge(steps: list[Decimal]) -> None:
-    survey = StepSurvey()
+    survey = StepSurvey(U64)
     survey.look_at(batch(list(steps)))
-    found = Multiplier.of(survey.multiplier).whole(batch(list(steps)))
+    found = Multiplier.of(survey.multiplier).whole(batch(list(steps)), U64)
     assert len(np.unique(found.steps)) == len(steps)
     assert [Fraction(int(s), survey.multiplier) for s in found.steps] == [Fraction(s) for s in steps]
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from neptune_exporter.contract import ExportedRun
 from neptune_exporter.model import AttributeType
-from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.steps import STEP_COLUMNS, Multiplier, WholeSteps, validity
+from neptune_exporter.sinks.losses import CommonLoss, LossBook
+from neptune_exporter.sinks.steps import STEP_COLUMNS, Multiplier, StepRange, WholeSteps, validity
 
 _COMMON = ("attribute_path", *STEP_COLUMNS, "timestamp")
 
@@ -43,7 +43,7 @@ class SeriesRows:
         batch = self.batch.slice(start, stop - start)
         return SeriesRows(batch, self.paths, self.series[here], self.times[here], some)
 
-    def count(self, where: Bools, code: LossCode, losses: LossBook) -> None:
+    def count(self, where: Bools, code: str, losses: LossBook) -> None:
         """Count rows as lost, by series."""
         if where.any():
             counts = np.bincount(self.series[where], minlength=len(self.paths))
@@ -51,13 +51,13 @@ class SeriesRows:
                 losses.add(code, count, path)
 
     def count_unusable(self, losses: LossBook, among: Bools | None = None) -> None:
-        """Count the rows that Pluto has no place for, and those whose step was rounded."""
+        """Count the rows that the target has no place for, and those whose step was rounded."""
         steps = self.steps
         for where, code in (
-            (steps.negative, LossCode.NEGATIVE_STEP),
-            (steps.beyond, LossCode.LARGE_STEP),
-            (steps.missing, LossCode.NO_STEP),
-            (steps.rounded, LossCode.FRACTIONAL_STEP),
+            (steps.negative, CommonLoss.NEGATIVE_STEP),
+            (steps.beyond, CommonLoss.LARGE_STEP),
+            (steps.missing, CommonLoss.NO_STEP),
+            (steps.rounded, CommonLoss.FRACTIONAL_STEP),
         ):
             self.count(where if among is None else where & among, code, losses)
 
@@ -67,14 +67,18 @@ def series_rows(
     types: Collection[AttributeType],
     value_columns: Collection[str],
     multiplier: Multiplier,
+    within: StepRange,
     batch_rows: int,
     no_time: int,
+    earliest: int | None = None,
 ) -> Iterator[SeriesRows]:
     """All rows of some types.
 
     Args:
         value_columns: The columns that are wanted beside path, step and time.
+        within: The steps that the target takes.
         no_time: The time, in ms since 1970, of rows that have none.
+        earliest: Times before this one, in ms since 1970, become this one.
     """
     columns = (*_COMMON, *value_columns)
     for batch in run.batches(types, columns=columns, batch_rows=batch_rows, encoded=True):
@@ -83,8 +87,8 @@ def series_rows(
         yield SeriesRows(
             batch,
             *_series(batch.column("attribute_path")),
-            _times(batch.column("timestamp"), no_time),
-            multiplier.whole(batch),
+            _times(batch.column("timestamp"), no_time, earliest),
+            multiplier.whole(batch, within),
         )
 
 
@@ -96,12 +100,12 @@ def _series(column: pa.DictionaryArray) -> tuple[list[str], npt.NDArray[np.int32
     return column.dictionary.take(occurring).to_pylist(), numbers[column.indices.to_numpy()]
 
 
-def _times(column: pa.Array, no_time: int) -> npt.NDArray[np.int64]:
-    """ms since 1970, never negative: Pluto's times are unsigned."""
+def _times(column: pa.Array, no_time: int, earliest: int | None) -> npt.NDArray[np.int64]:
+    """ms since 1970, none before the earliest."""
     numbers = np.frombuffer(column.buffers()[1], np.int64) if column.buffers()[1] is not None else None
     if numbers is None:
         return np.full(len(column), no_time, np.int64)
     times = numbers[column.offset : column.offset + len(column)]
     if column.null_count:
         times = np.where(validity(column), times, no_time)
-    return np.maximum(times, 0)
+    return times if earliest is None else np.maximum(times, earliest)

@@ -1,0 +1,158 @@
+"""Names that a target takes, no two of which are one.
+
+A name that the target takes stays as it is. Any other is cleaned, shortened and given
+a digest of the original; the loader keeps the original beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+_MAX_FILE_NAME_BYTES = 180
+
+
+def digest(*parts: str) -> str:
+    """Twelve hex digits that tell such parts from any others."""
+    text = "\0".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def shortened(text: str, max_bytes: int, mark: str) -> str:
+    """As much of the beginning as fits together with `~mark`, without splitting a character."""
+    room = max_bytes - len(mark) - 1
+    return text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore") + "~" + mark
+
+
+def printable(text: str) -> str:
+    """Characters that are no text (controls, lone surrogates) replaced by an underscore."""
+    return "".join(c if c == " " or c.isprintable() else "_" for c in text)
+
+
+def only(characters: str) -> Callable[[str], str]:
+    """A cleaner that replaces all other characters: `only("A-Za-z0-9_/")("a b/c") == "a_b/c"`."""
+    others = re.compile(f"[^{characters}]")
+    return lambda name: others.sub("_", name)
+
+
+def path_parts(name: str) -> str:
+    """Parts that a storage would resolve or drop (empty, `.`, `..`) replaced by an underscore."""
+    return "/".join("_" if part.strip(".") == "" else part for part in name.split("/"))
+
+
+def file_name(name: str, *identity: str) -> str:
+    """A name that can be part of a storage key; one that must be changed gets the digest of `identity`."""
+    clean = printable(name).replace("/", "_").replace("\\", "_").strip()
+    if clean == name and name.strip(".") and len(name.encode()) <= _MAX_FILE_NAME_BYTES:
+        return name
+    stem, dot, extension = clean.rpartition(".")
+    if not stem or len(extension) > 12:
+        stem, dot, extension = clean.strip(".") or "file", "", ""
+    tail = dot + extension
+    return shortened(stem, _MAX_FILE_NAME_BYTES - len(tail.encode()), digest(*identity)) + tail
+
+
+@dataclass(frozen=True)
+class NameRule:
+    """Which names a target takes.
+
+    Example: at most 250 letters, digits and slashes, of which `A` and `a` are one:
+    `NameRule(250, "characters", clean=only("A-Za-z0-9/"), folds_case=True, mark="/")`.
+    """
+
+    longest: int | None = None
+    unit: Literal["bytes", "characters"] = "bytes"
+    clean: Callable[[str], str] = printable
+    """Gives the nearest name of allowed characters; a name that it does not change is taken as it is."""
+    folds_case: bool = False
+    """The target takes `A` and `a` for one name."""
+    reserved: frozenset[str] = frozenset()
+    mark: str = "~"
+    """Stands before the digest of a changed name; the target must allow it."""
+
+    def takes(self, name: str) -> bool:
+        fits = self.longest is None or self._length(name) <= self.longest
+        return bool(name.strip()) and fits and name not in self.reserved and self.clean(name) == name
+
+    def marked(self, name: str, mark: str) -> str:
+        """A name that is taken, like this one, with the mark at its end."""
+        clean, tail = self.clean(name).strip() or "_", self.mark + mark
+        if self.longest is not None:
+            clean = self._beginning(clean, self.longest - self._length(tail))
+        return clean + tail
+
+    def same(self, name: str) -> str:
+        """Equal for names that the target takes for one."""
+        return name.casefold() if self.folds_case else name
+
+    def _length(self, name: str) -> int:
+        return len(name.encode("utf-8", "replace")) if self.unit == "bytes" else len(name)
+
+    def _beginning(self, name: str, room: int) -> str:
+        if self.unit == "characters":
+            return name[:room]
+        return name.encode("utf-8", "replace")[:room].decode("utf-8", "ignore")
+
+
+class NameBook:
+    """The names of one run in a target.
+
+    Where two attributes want one name the first that asks gets it, so all that read a run
+    have to ask in the same order.
+
+    Args:
+        rule: For names that are asked for without a rule of their own.
+    """
+
+    def __init__(self, rule: NameRule) -> None:
+        self._rule = rule
+        self._names: dict[tuple[str, str], str] = {}
+        self._taken: set[str] = set()
+        self._used: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def name(self, path: str, kind: str = "", *, rule: NameRule | None = None, used: bool = True) -> str:
+        """The name for an attribute; the same for the same path and kind.
+
+        Args:
+            kind: Tells apart two names for one path, as where points and files may not share one.
+            used: False: only set it aside.
+        """
+        key = (path, kind)
+        with self._lock:
+            known = self._names.get(key)
+            if known is None:
+                rule = rule or self._rule
+                known = self._new(path, kind, rule)
+                self._names[key] = known
+                self._taken.add(rule.same(known))
+            if used:
+                self._used.add(key)
+            return known
+
+    def _new(self, path: str, kind: str, rule: NameRule) -> str:
+        if rule.takes(path) and rule.same(path) not in self._taken:
+            return path
+        mark = digest(path, kind)
+        while rule.same(name := rule.marked(path, mark)) in self._taken:
+            mark = digest(mark, path, kind)
+        return name
+
+    def by_type(self) -> Mapping[str, list[str]]:
+        """All names that are used, by kind."""
+        types: dict[str, list[str]] = {}
+        with self._lock:
+            for key, name in self._names.items():
+                if key in self._used:
+                    types.setdefault(key[1], []).append(name)
+        return types
+
+    def changed(self) -> Iterator[tuple[str, str]]:
+        """Names that are used and not the attribute's path, each with the path."""
+        with self._lock:
+            items = [(key, name) for key, name in self._names.items() if key in self._used]
+        return ((name, path) for (path, _), name in items if name != path)

@@ -1,0 +1,149 @@
+"""What the steps of a project need: one multiplier for all of its runs, so that their series compare."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+
+from neptune_exporter.contract import ExportedRun, Step
+from neptune_exporter.model import SERIES_TYPES, RunKey
+from neptune_exporter.sinks.steps import (
+    EXACT,
+    MILLION,
+    STEP_COLUMNS,
+    Bools,
+    Floats,
+    Multiplier,
+    StepRange,
+    double_steps,
+    millionths,
+)
+
+_DECIMALS = 6
+_MOST_DIGITS = 18
+"""With more digits no step but zero would stay within 64 bits."""
+_SURVEY_ROWS = 131_072
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class StepSurvey:
+    """What the steps of a project need: how many digits after the point, and how large they get."""
+
+    within: StepRange = StepRange()
+    digits: int = 0
+    largest: float = 0.0
+    """How far a step is from 0, of those that are within the range."""
+
+    def look_at(self, batch: pa.RecordBatch) -> None:
+        """Take the `step` and `step_float64` columns of a batch into account."""
+        units, known = millionths(batch.column("step"))
+        doubles = double_steps(batch)
+        if doubles is not None:
+            known = known & np.isnan(doubles)
+            self._look_at_doubles(doubles[np.isfinite(doubles)])
+        if not known.all():
+            units = units[known]
+        if len(units):
+            lowest, highest = self.within.lowest * MILLION, self.within.highest * MILLION
+            reached = np.abs(units[(units <= highest) & (units >= lowest)])
+            self.largest = max(self.largest, float(reached.max(initial=0)) / MILLION)
+            while self.digits < _DECIMALS and np.any(units % 10 ** (_DECIMALS - self.digits)):
+                self.digits += 1
+
+    def look_at_one(self, step: Step) -> None:
+        """Take a single step into account."""
+        exact = Decimal(repr(step)) if isinstance(step, float) else step
+        if exact.is_finite() and self._holds(exact):  # no multiplier makes room for a larger one
+            self.largest = max(self.largest, abs(float(exact)))
+            exponent = exact.normalize().as_tuple().exponent
+            self.digits = max(self.digits, min(_MOST_DIGITS, -exponent if isinstance(exponent, int) else 0))
+
+    def _holds(self, step: Decimal) -> bool:
+        return self.within.lowest <= step <= self.within.highest
+
+    def _look_at_doubles(self, doubles: Floats) -> None:
+        doubles = doubles[(doubles >= self.within.lowest) & (doubles <= self.within.highest)]
+        if not len(doubles):
+            return
+        self.largest = max(self.largest, float(np.abs(doubles).max()))
+        left = doubles[doubles != np.floor(doubles)]
+        for digits in range(1, _MOST_DIGITS + 1):
+            if not len(left):
+                return
+            left = left[~_whole_after(left, digits)]
+            self.digits = max(self.digits, digits if len(left) == 0 else 0)
+        # What a double's product cannot tell any more: the shortest decimal does.
+        for step in np.unique(left).tolist():
+            self.look_at_one(step)
+
+    def include(self, other: StepSurvey) -> None:
+        """Take what another survey saw into account."""
+        self.digits = max(self.digits, other.digits)
+        self.largest = max(self.largest, other.largest)
+
+    def fits(self, power: int) -> bool:
+        """Whether all steps stay within the range, but for those that are beyond it at any multiplier."""
+        return Fraction(self.largest) * power <= self.within.highest
+
+    @property
+    def multiplier(self) -> int:
+        """The smallest power of ten that makes all steps whole, or the largest within the range."""
+        power = int(10**self.digits)
+        while power > 1 and not self.fits(power):
+            power //= 10
+        return power
+
+
+def look_at_steps(run: ExportedRun, within: StepRange) -> StepSurvey:
+    """What multiplier all steps of a run need.
+
+    Raises:
+        DatasetError: the run is damaged.
+    """
+    survey = StepSurvey(within)
+    for batch in run.batches(SERIES_TYPES, columns=STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
+        survey.look_at(batch)
+    fork_step = run.fork_step()
+    if fork_step is not None:
+        survey.look_at_one(fork_step)
+    return survey
+
+
+def joined(surveys: Iterable[StepSurvey], within: StepRange) -> StepSurvey:
+    """What several runs need together."""
+    whole = StepSurvey(within)
+    for survey in surveys:
+        whole.include(survey)
+    return whole
+
+
+def multipliers(surveys: Mapping[RunKey, StepSurvey], common: int) -> dict[RunKey, Multiplier]:
+    """The common multiplier for each run, or its own power of ten where it needs more digits.
+
+    Where no power makes all steps of a project whole and keeps them within the range, steps that merge
+    would be worse than runs that do not compare.
+    """
+    found = {}
+    for key, survey in surveys.items():
+        own = survey.multiplier
+        found[key] = Multiplier.of(max(own, common))
+        if own > common:
+            _log.warning("%s: its steps need times %s, the rest of the project times %s", key, own, common)
+    return found
+
+
+def _whole_after(doubles: Floats, digits: int) -> Bools:
+    """Where a double is the nearest one to a decimal of so many digits.
+
+    Below 2**53 the product's nearest integer is exact, and the division is rounded
+    correctly: they give the double back if and only if the decimal names it.
+    """
+    scaled = np.rint(doubles * 10.0**digits)
+    return np.asarray((np.abs(scaled) < EXACT) & (scaled / 10.0**digits == doubles), np.bool_)
