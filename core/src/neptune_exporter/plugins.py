@@ -20,6 +20,7 @@ from neptune_exporter import hookspecs
 from neptune_exporter.configuration import setting_fields
 from neptune_exporter.contract.specs import API_VERSION, ReporterSpec, SinkSpec, SourceSpec
 from neptune_exporter.errors import UsageError
+from neptune_exporter.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -27,8 +28,13 @@ if TYPE_CHECKING:
 DISABLE_VARIABLE = "NEPTUNE_EXPORTER_DISABLE_PLUGINS"
 """Names of plugins or distributions, separated by commas, that are not even imported."""
 
-EXTRAS = frozenset({"neptune2", "neptune3", "offline", "pluto"})
-"""Plugins that the distribution `neptune-exporter` has as extras: what to install is known."""
+FOLDERS = {"neptune2": "neptune2", "neptune3": "neptune3", "offline": "offline", "pluto": "pluto_loader"}
+"""Plugins of this repository, which are extras of the distribution `neptune-exporter`: the folder of each."""
+
+RESERVED_NAMES = frozenset(
+    {"general", "export", "export-models", "projects", "summary", "load", "verify", "plugins", "completion"}
+)
+"""Tables of the configuration file that are not of plugins."""
 
 RESERVED_FLAGS = frozenset(
     {
@@ -166,12 +172,39 @@ class PluginRegistry:
                     raise UsageError(
                         f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
                     )
-        known = f"; {_install(name)}" if name in EXTRAS and self.specs(kind) else ""
-        raise UsageError(f"there is no {kind} {name}; available: {self.available(kind)}{known}")
+        if name in FOLDERS:
+            hint = f"; {_install(name)}" if self.specs(kind) else ""
+        else:
+            hint = did_you_mean(name, [spec.name for spec in self.specs(kind)])
+        raise UsageError(f"there is no {kind} {name}; available: {self.available(kind)}{hint}")
+
+    @property
+    def names(self) -> list[str]:
+        """Of plugins and of what they provide: what a table of the configuration file may be called."""
+        provided = {spec.name for plugin in self.plugins for spec in plugin.specs}
+        return sorted(provided | {plugin.name for plugin in self.plugins})
+
+    def settings_of(self, name: str) -> frozenset[str] | None:
+        """The settings of everything of that name, as an exporter and a loader may share a table.
+
+        None if they cannot be known: there is nothing of that name, or it is broken.
+        """
+        specs = [s for p in self.plugins if not p.error for s in p.specs if s.name == name]
+        if not specs:
+            return None
+        return frozenset(field.name for spec in specs for field in setting_fields(name, spec.settings))
+
+    def may_have_table(self, name: str) -> bool:
+        """Whether a plugin of this name may exist: one that is broken, not installed here or not looked for."""
+        return self.builtin_only or name in FOLDERS or name in self.names
 
 
 def _install(extra: str) -> str:
-    return f'to install: pip install "neptune-exporter[{extra}]", or uv sync --extra {extra}'
+    """What adds a plugin and removes no other. (uv 0.13: without `--inexact`, `uv sync` removes the plugins
+    of other extras. The distributions are on no index, so that pip finds them only as folders of a clone.)"""
+    folders = FOLDERS.values() if extra == "all" else [FOLDERS[extra]]
+    pip = " ".join(f"./plugins/{folder}" for folder in folders)
+    return f"to add it, in a clone of the repository: uv sync --inexact --extra {extra}, or pip install {pip}"
 
 
 def _find(plugin: Plugin, key: tuple[Kind, str]) -> Spec:
@@ -293,6 +326,8 @@ def _offered(module: object, name: str) -> Iterable[Spec]:
 def _check_name(spec: Any) -> None:
     if not isinstance(spec.name, str) or not re.fullmatch(r"[a-z][a-z0-9_-]*", spec.name):
         raise _BrokenPluginError(f"the name {spec.name!r} is not made of small letters, digits, _ and -")
+    if spec.name in RESERVED_NAMES:
+        raise _BrokenPluginError(f"the name {spec.name} belongs to a table of the commands")
 
 
 def _check(spec: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from neptune_exporter.contract import API_VERSION, NeptuneExporterError, UsageError
-from neptune_exporter.plugins import EXTRAS, Plugin, PluginRegistry
+from neptune_exporter.plugins import FOLDERS, Plugin, PluginRegistry
 
 GOOD = """
 from neptune_exporter.contract import (SourceSpec, SinkSpec, hookimpl)
@@ -176,14 +176,16 @@ def test_an_unknown_name_says_what_there_is(distributions: Any) -> None:
 def test_a_plugin_of_ours_that_is_not_installed_says_what_installs_it(distributions: Any) -> None:
     distributions.add("acme-one", GOOD.format(name="one"))
     found = PluginRegistry.discover().plugins
-    registry = PluginRegistry(tuple(plugin for plugin in found if plugin.name not in EXTRAS))
+    registry = PluginRegistry(tuple(plugin for plugin in found if plugin.name not in FOLDERS))
     with pytest.raises(
-        UsageError, match=r'available: one; to install: pip install "neptune-exporter\[pluto\]"'
+        UsageError,
+        match=r"available: one; to add it, in a clone of the repository: "
+        r"uv sync --inexact --extra pluto, or pip install \./plugins/pluto_loader$",
     ):
         registry.sink("pluto")
     with pytest.raises(UsageError, match=r"available: one$"):
         registry.sink("two")
-    assert 'none; to install: pip install "neptune-exporter[all]"' in PluginRegistry(()).available("loader")
+    assert "uv sync --inexact --extra all" in PluginRegistry(()).available("loader")
     with pytest.raises(UsageError, match=r"available: none with --no-plugins$"):
         PluginRegistry.discover(builtin_only=True).sink("pluto")
 

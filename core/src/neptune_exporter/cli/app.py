@@ -12,17 +12,33 @@ import click
 
 from neptune_exporter.cli.exit_codes import report_error
 from neptune_exporter.cli.state import State, state_of
+from neptune_exporter.suggestions import did_you_mean
 
 _COMMANDS = {
-    "export": ("export", "Bring runs from Neptune into the dataset on disk."),
-    "export-models": ("export", "Bring the model registry (Neptune 2.x) into the dataset."),
+    "export": ("export", "Export runs from Neptune into the dataset on disk."),
+    "export-models": ("export", "Export the model registry (Neptune 2.x) into the dataset."),
     "projects": ("projects", "List the projects that an exporter can discover."),
-    "summary": ("summary", "Tell what a dataset holds."),
-    "load": ("load", "Bring a dataset into a tracker."),
-    "verify": ("verify", "Prove that a dataset is whole, or that a tracker holds it."),
+    "summary": ("summary", "Show what a dataset holds."),
+    "load": ("load", "Load a dataset into a tracker."),
+    "verify": ("verify", "Check that a dataset is complete and undamaged, or that a tracker holds it."),
     "plugins": ("plugins", "List plugins and their settings."),
     "completion": ("completion", "Print the completion script for a shell."),
 }
+
+
+def command_tables() -> dict[str, click.Command]:
+    """The commands that have a table in the configuration file."""
+    from neptune_exporter.cli.command import Command
+
+    found = {name: _command(name) for name in _COMMANDS}
+    return {name: command for name, command in found.items() if isinstance(command, Command)}
+
+
+def _command(name: str) -> click.Command:
+    module = importlib.import_module(f"neptune_exporter.cli.{_COMMANDS[name][0]}")
+    command = getattr(module, name.replace("-", "_"))
+    assert isinstance(command, click.Command)
+    return command
 
 
 class App(click.Group):
@@ -32,12 +48,7 @@ class App(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"neptune_exporter.cli.{_COMMANDS[cmd_name][0]}")
-        command = getattr(module, cmd_name.replace("-", "_"))
-        assert isinstance(command, click.Command)
-        return command
+        return _command(cmd_name) if cmd_name in _COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -47,7 +58,8 @@ class App(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _COMMANDS and not ctx.resilient_parsing and not args[0].startswith("-"):
-            raise click.UsageError(f"there is no command {args[0]}; there are {', '.join(_COMMANDS)}")
+            near = did_you_mean(args[0], _COMMANDS) or f"; there are {', '.join(_COMMANDS)}"
+            raise click.UsageError(f"there is no command {args[0]}{near}")
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -58,7 +70,7 @@ class App(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         result = super().invoke(ctx)
-        sys.stdout.flush()  # while what cannot be written can still be told
+        sys.stdout.flush()  # while an error of writing can still be reported
         return result
 
     def main(  # type: ignore[override]
@@ -72,7 +84,7 @@ class App(click.Group):
         state = extra.setdefault("obj", State())
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-        except Exception as error:  # noqa: BLE001 - the last resort: told in one line, with -v in full
+        except Exception as error:  # noqa: BLE001 - the last resort: reported in one line, with -v in full
             code = report_error(error, verbose=state.verbose > 0)
         if standalone_mode:
             sys.exit(code or 0)
@@ -81,13 +93,15 @@ class App(click.Group):
 
 @click.command(cls=App, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="neptune-exporter-core", message="%(prog)s %(version)s")
-@click.option("--no-plugins", is_flag=True, expose_value=False, help="Use nothing but what is built in.")
+@click.option("--no-plugins", is_flag=True, expose_value=False, help="Use only what is built in.")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
     help="Settings file instead of ./neptune-exporter.toml.",
 )
-@click.option("-v", "--verbose", count=True, help="Say more; tracebacks; -vv also what libraries log.")
+@click.option(
+    "-v", "--verbose", count=True, help="Show more, and tracebacks of errors. -vv: also the log of libraries."
+)
 @click.pass_context
 def app(ctx: click.Context, config: Path | None, verbose: int) -> None:
     """Get every byte of your history out of Neptune, prove that it is whole, and load it anywhere.

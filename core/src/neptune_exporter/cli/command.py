@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from neptune_exporter.cli.logs import logging_to
+from neptune_exporter.cli.option import CommandOption, Option
 from neptune_exporter.cli.state import State, state_of
 
 if TYPE_CHECKING:
@@ -17,14 +18,8 @@ if TYPE_CHECKING:
     from neptune_exporter.plugins import Kind, Spec
 
 GENERAL = "General options"
-
-
-class Option(click.Option):
-    """An option that stands in a section of the help."""
-
-    def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.section = section
+GENERAL_TABLE = "general"
+"""In the configuration file: options for every command that has them."""
 
 
 class Command(click.Command):
@@ -69,6 +64,17 @@ class Command(click.Command):
                 with formatter.section(title):
                     formatter.write_dl(records)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        name = self.name or ""
+        example = next((p for p in self.params if isinstance(p, CommandOption)), None)
+        if example is not None:
+            own, common = example.variables(name)
+            formatter.write_paragraph()
+            formatter.write_text(
+                f"Each option is also a variable and a key in neptune-exporter.toml. For --{example.key}: "
+                f"{own}, or {common} for all commands; {example.key} in [{name}], or in [{GENERAL_TABLE}]."
+            )
+
     def invoke(self, ctx: click.Context) -> Any:
         state = state_of(ctx)
         with logging_to(state.log_file, state.verbose):
@@ -85,37 +91,55 @@ def _value_of(option: str, args: list[str]) -> str | None:
 
 
 def _general_options() -> list[click.Parameter]:
-    def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-        if param.name is not None and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
-            setattr(state_of(ctx), param.name, value)
-
-    common: dict[str, Any] = {"expose_value": False, "callback": keep, "section": GENERAL}
+    common: dict[str, Any] = {"expose_value": False, "callback": _keep, "section": GENERAL}
     return [
-        Option(
+        CommandOption(
             ["-v", "--verbose"],
             count=True,
-            help="Say more; tracebacks; -vv also what libraries log.",
+            help="Show more, and tracebacks of errors. -vv: also the log of libraries.",
             **common,
         ),
-        Option(
+        CommandOption(
             ["--no-progress"],
             is_flag=True,
-            help="No progress bar. (There is none without a terminal.)",
+            help="Show no progress, neither the bar in a terminal nor the lines without one.",
             **common,
         ),
-        Option(
+        CommandOption(
             ["--log-file"],
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Append log lines to this file. Default: none is written.",
+            help="Append log lines to this file. Default: no log file.",
             **common,
         ),
-        Option(
+        CommandOption(
             ["--config"],
             type=click.Path(path_type=Path, dir_okay=False),
             help="Settings file instead of ./neptune-exporter.toml.",
-            **common,
+            is_eager=True,  # the values of all others may come from it
+            **{**common, "callback": _keep_config},
         ),
     ]
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """What the command line gives counts before what it gave to the program itself (`neptune-exporter -v
+    export`), and that before variables and files."""
+    assert param.name is not None
+    source, state = ctx.get_parameter_source(param.name), state_of(ctx)
+    if source is ParameterSource.COMMANDLINE or (
+        source in (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+        and not getattr(state, param.name)
+    ):
+        setattr(state, param.name, value)
+
+
+def _keep_config(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Read the configuration files as soon as it is known which."""
+    from neptune_exporter.cli.config_tables import file_values
+
+    _keep(ctx, param, value)
+    if not ctx.resilient_parsing and isinstance(ctx.command, Command):
+        ctx.default_map = file_values(ctx.command, ctx)
 
 
 def plugin_options(kind: Kind, specs: list[Spec]) -> list[Option]:
@@ -222,24 +246,6 @@ def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
         flags=state.flags,
         environ=os.environ,
         files=state.files,
-        accepted=_keys_of(state, spec.name),
+        accepted=state.plugins.settings_of(spec.name) or frozenset(),
     )
-    _warn_of_unknown_tables(state)
     return settings
-
-
-def _keys_of(state: State, name: str) -> frozenset[str]:
-    """The settings of everything of that name: a source and a sink may share a table."""
-    from neptune_exporter.configuration import setting_fields
-
-    specs = [s for p in state.plugins.plugins if not p.error for s in p.specs if s.name == name]
-    return frozenset(field.name for spec in specs for field in setting_fields(name, spec.settings))
-
-
-def _warn_of_unknown_tables(state: State) -> None:
-    import logging
-
-    known = {name for p in state.plugins.plugins for name in (p.name, *(s.name for s in p.specs))}
-    for file in state.files:
-        for table in file.tables.keys() - known:
-            logging.getLogger(__name__).warning("%s: no plugin here is named %s", file.path, table)

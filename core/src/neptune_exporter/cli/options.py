@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from neptune_exporter.cli.command import Option
+from neptune_exporter.cli.option import CommandOption
 from neptune_exporter.cli.state import state_of
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -65,7 +65,7 @@ class Folder(click.Path):
 
 def option(*declarations: str, **attributes: Any) -> Decorator[_F]:
     """`click.option` of our class."""
-    return click.option(*declarations, cls=Option, **attributes)
+    return click.option(*declarations, cls=CommandOption, **attributes)
 
 
 def together(*options: Decorator[Any]) -> Decorator[_F]:

@@ -1,0 +1,68 @@
+"""Options in sections of the help. Those of commands are also variables and keys of the configuration file."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+_VARIABLE = "NEPTUNE_EXPORTER_"
+PLACES = "neptune_exporter.places"
+"""In `ctx.meta`: where values come from that are not on the command line, by the name of the parameter."""
+
+
+class Option(click.Option):
+    """An option that stands in a section of the help."""
+
+    def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
+
+
+class CommandOption(Option):
+    """An option of a command itself: `--data-path` is also a variable and the key `data_path`.
+
+    A flag counts before a variable, a variable before a file (`config_tables`). The variable
+    `NEPTUNE_EXPORTER_EXPORT_DATA_PATH` is of one command, `NEPTUNE_EXPORTER_DATA_PATH` of all that have the
+    option; the first counts more.
+
+    Args:
+        separator: What divides several values in a variable; None for the line break, where values may
+            hold commas, as regular expressions do.
+    """
+
+    def __init__(self, *args: Any, separator: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._separator = separator or "\n"
+
+    @property
+    def key(self) -> str:
+        """In the configuration file: the long flag, `data_path`."""
+        return max(self.opts, key=len).lstrip("-").replace("-", "_")
+
+    def variables(self, command: str) -> tuple[str, str]:
+        """The variable of this command only, and that of all commands."""
+        own = re.sub(r"\W", "_", command)
+        return f"{_VARIABLE}{own}_{self.key}".upper(), f"{_VARIABLE}{self.key}".upper()
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        for variable in self.variables(ctx.command.name or ""):
+            if text := os.environ.get(variable):
+                ctx.meta.setdefault(PLACES, {})[self.name] = f"the variable {variable}"
+                if not self.multiple:
+                    return text
+                return tuple(part.strip() for part in text.split(self._separator) if part.strip())
+        return None
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        try:
+            return super().process_value(ctx, value)
+        except click.BadParameter as error:
+            source = ctx.get_parameter_source(self.name or "")
+            if source in (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP):
+                place = ctx.meta[PLACES][self.name]
+                raise click.BadParameter(f"{error.message} (from {place})", ctx, self) from None
+            raise
