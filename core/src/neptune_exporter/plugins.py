@@ -143,10 +143,13 @@ class PluginRegistry:
         return [_find(self._by_name[key][0], key) for key in sorted(usable)]
 
     def available(self, kind: Kind) -> str:
-        """The names of a kind, for messages."""
-        if names := ", ".join(spec.name for spec in self.specs(kind)):
-            return names
-        return "none with --no-plugins" if self.builtin_only else f"none; {_install('all')}"
+        """The names of a kind, for messages; where there is none, what adds some."""
+        names = self._names(kind)
+        return names if self.builtin_only or self.specs(kind) else f"{names}; {_install('all')}"
+
+    def _names(self, kind: Kind) -> str:
+        names = ", ".join(spec.name for spec in self.specs(kind))
+        return names or ("none with --no-plugins" if self.builtin_only else "none")
 
     def conflicts(self) -> dict[tuple[Kind, str], list[Plugin]]:
         """What several plugins provide under one name, so that none of it can be selected."""
@@ -172,11 +175,11 @@ class PluginRegistry:
                     raise UsageError(
                         f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
                     )
-        if name in FOLDERS:
-            hint = f"; {_install(name)}" if self.specs(kind) else ""
+        if name in FOLDERS and not self.builtin_only:
+            hint = f"; {_install(name)}"
         else:
             hint = did_you_mean(name, [spec.name for spec in self.specs(kind)])
-        raise UsageError(f"there is no {kind} {name}; available: {self.available(kind)}{hint}")
+        raise UsageError(f"there is no {kind} {name}; available: {self._names(kind)}{hint}")
 
     @property
     def names(self) -> list[str]:
@@ -195,7 +198,7 @@ class PluginRegistry:
         return frozenset(field.name for spec in specs for field in setting_fields(name, spec.settings))
 
     def may_have_table(self, name: str) -> bool:
-        """Whether a plugin of this name may exist: one that is broken, not installed here or not looked for."""
+        """Whether a plugin of this name may exist: broken, not installed here, or not looked for."""
         return self.builtin_only or name in FOLDERS or name in self.names
 
 

@@ -240,7 +240,7 @@ def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
                 if fields[flag].type is Secret and isinstance(value, str) and not is_reference(value)
             }
         )
-    settings = resolve_settings(
+    return resolve_settings(
         spec.name,
         spec.settings,
         flags=state.flags,
@@ -248,4 +248,3 @@ def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
         files=state.files,
         accepted=state.plugins.settings_of(spec.name) or frozenset(),
     )
-    return settings

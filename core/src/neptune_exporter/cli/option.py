@@ -1,4 +1,4 @@
-"""Options in sections of the help. Those of commands are also variables and keys of the configuration file."""
+"""Options in sections of the help. Those of commands are also variables and keys in neptune-exporter.toml."""
 
 from __future__ import annotations
 
