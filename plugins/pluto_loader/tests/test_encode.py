@@ -40,7 +40,10 @@ def test_any_number_survives(values: list[float]) -> None:
 
 
 def encoded(points: Points, names: list[str], flush: int = 3, size: int = 200) -> list[bytes]:
-    return [bytes(b) for b in MetricEncoder(names, flush, size).bodies(Order().sorted(points))]
+    bodies = list(MetricEncoder(names, flush, size).bodies(Order().sorted(points)))
+    for body in bodies:  # Pluto tells how many points it took
+        assert body.points == sum(len(orjson.loads(line)["data"]) for line in body.lines.splitlines())
+    return [body.lines for body in bodies]
 
 
 @given(

@@ -350,7 +350,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_that_a_position_was_found_is_known_to_the_next_load(tmp_path: Path) -> None:
     """It checks the end of the log, whenever the load before it ended."""
 
-    def send(body: object) -> None:
+    def send(lines: bytes, records: int) -> None:
         raise UncertainError("the connection broke")
 
     target = Target("account", "host", "project")

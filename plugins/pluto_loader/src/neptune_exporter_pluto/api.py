@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from neptune_exporter.contract import SinkError, UsageError
+from neptune_exporter_pluto import answers
+from neptune_exporter_pluto.answers import NotAcknowledgedError
 from neptune_exporter_pluto.content_types import NO_EXTENSION
 from neptune_exporter_pluto.credentials import Endpoints
 from neptune_exporter_pluto.settings import check_project_name
 from neptune_exporter_pluto.transport import RefusedError, Transport
 
+_T = TypeVar("_T")
 _JSON = {"Content-Type": "application/json"}
 _NDJSON = {"Content-Type": "application/x-ndjson"}
 _NAMES_A_CALL = 500
@@ -51,6 +54,11 @@ class FileToSign:
     time: int
 
 
+def _created(content: bytes) -> CreatedRun:
+    answer = answers.json_object(content, runId=int, url=(str, type(None)))
+    return CreatedRun(answer["runId"], answer["url"] or "", bool(answer.get("resumed")))
+
+
 class PlutoApi:
     """The API and ingest services, for one project at a time by argument."""
 
@@ -61,9 +69,24 @@ class PlutoApi:
     # --- runs
 
     def organization(self) -> str:
-        """The slug of the organization that the key belongs to; the check of the key."""
+        """The slug of the organization that the key belongs to; the check of the key and of the address.
+
+        Raises:
+            SinkError: what answers there is not Pluto.
+        """
         what = f"checking the API key at {self.endpoints.host}"
-        return str(self._api("slug", what, {})["organization"]["slug"])
+
+        def slug(content: bytes) -> str:
+            try:
+                organization = answers.json_object(content, organization=dict)["organization"]
+                return str(answers.json_object(orjson.dumps(organization), slug=str)["slug"])
+            except NotAcknowledgedError as error:
+                raise SinkError(
+                    f"{what}: {self.endpoints.api} does not answer as Pluto does: {error}. Is PLUTO_URL_API "
+                    "the address of Pluto's API, and is there no login page in front of it?"
+                ) from None
+
+        return self._api("slug", what, {}, slug)
 
     def create_run(self, body: Mapping[str, Any], what: str) -> CreatedRun:
         """Create a run, or find the one of this external id. Safe to repeat.
@@ -72,7 +95,7 @@ class PlutoApi:
             AtLimitError: the quota is used up.
         """
         try:
-            answer = self._api("runs/create", what, body)
+            return self._api("runs/create", what, body, _created)
         except RefusedError as error:
             if "at limit" in error.text.lower():
                 raise AtLimitError(
@@ -80,38 +103,44 @@ class PlutoApi:
                     "raise the limit or remove runs, then load again: what has been loaded is not sent twice"
                 ) from None
             raise
-        return CreatedRun(int(answer["runId"]), str(answer.get("url") or ""), bool(answer.get("resumed")))
 
     def resume_external(self, project: str, external_id: str) -> int | None:
         """The run of an external id, RUNNING from now on; None if there is none."""
         body = {"externalId": external_id, "projectName": project}
         try:
-            return int(self._api("runs/resume", f"looking for {external_id!r}", body)["runId"])
+            what = f"looking for {external_id!r}"
+            return self._api("runs/resume", what, body, lambda content: _created(content).run_id)
         except RefusedError as error:
             if error.status == 404:
                 return None
             raise
 
     def resume_run(self, run_id: int) -> None:
-        self._api("runs/resume", f"resuming run {run_id}", {"runId": run_id})
+        what = f"resuming run {run_id}"
+        self._api(
+            "runs/resume",
+            what,
+            {"runId": run_id},
+            lambda content: answers.about_run(content, run_id, "runId"),
+        )
 
     def set_status(self, run_id: int, status: str, at_ms: int) -> None:
         """Set the status as of a moment; 0: none is known, and Pluto takes now, as for the creation."""
         body = {"runId": run_id, "status": status}
         if at_ms:
             body["statusUpdated"] = at_ms
-        self._api("runs/status/update", f"the status of run {run_id}", body)
+        self._update("runs/status/update", f"the status of run {run_id}", body)
 
     def set_notes(self, run_id: int, notes: str) -> None:
-        self._api("runs/notes/update", f"the notes of run {run_id}", {"runId": run_id, "notes": notes})
+        self._update("runs/notes/update", f"the notes of run {run_id}", {"runId": run_id, "notes": notes})
 
     def set_tags(self, run_id: int, tags: Sequence[str]) -> None:
-        self._api("runs/tags/update", f"the tags of run {run_id}", {"runId": run_id, "tags": list(tags)})
+        self._update("runs/tags/update", f"the tags of run {run_id}", {"runId": run_id, "tags": list(tags)})
 
     def merge_config(self, run_id: int, config: bytes) -> None:
         """Merge a JSON object into the run's config, deeply."""
         body = {"runId": run_id, "config": config.decode()}
-        self._api("runs/config/update", f"the config of run {run_id}", body)
+        self._update("runs/config/update", f"the config of run {run_id}", body)
 
     def register_names(self, run_id: int, log_type: str, names: Sequence[str]) -> None:
         """Make names appear in the run's details; the first type of a name wins."""
@@ -121,12 +150,17 @@ class PlutoApi:
                 "logType": log_type,
                 "logName": list(names[start : start + _NAMES_A_CALL]),
             }
-            self._api("runs/logName/add", f"the names of run {run_id}", body)
+            self._update("runs/logName/add", f"the names of run {run_id}", body)
 
     # --- ingest
 
-    def ingest(self, kind: str, project: str, run_id: int, lines: Any, *, repeatable: bool) -> None:
+    def ingest(
+        self, kind: str, project: str, run_id: int, lines: bytes, records: int, *, repeatable: bool
+    ) -> None:
         """Post NDJSON to `/ingest/{metrics,data,logs}`.
+
+        Args:
+            records: That Pluto must say it has taken: lines of data and logs, points of metrics.
 
         Raises:
             UncertainError: not repeatable, and nobody knows whether it was taken.
@@ -134,7 +168,13 @@ class PlutoApi:
         what = f"{kind} of run {run_id}"
         url = f"{self.endpoints.ingest}/ingest/{kind}"
         self.transport.post(
-            url, what, lines, self._ingest_headers(project, run_id, _NDJSON), repeatable=repeatable
+            url,
+            what,
+            lines,
+            self._ingest_headers(project, run_id, _NDJSON),
+            lambda content: answers.processed(content, records),
+            repeatable=repeatable,
+            nothing=(b"", lambda content: answers.processed(content, 0)),
         )
 
     def sign(self, project: str, run_id: int, files: Sequence[FileToSign]) -> dict[tuple[str, str], str]:
@@ -156,20 +196,25 @@ class PlutoApi:
                 for f in files
             ]
         }
-        content = self.transport.post(
+
+        def signed(content: bytes) -> dict[tuple[str, str], str]:
+            found = answers.addresses(content)
+            for file in files:
+                if (file.log_name, file.file_name) not in found:
+                    raise NotAcknowledgedError(
+                        f"no upload address for {file.file_name!r} of {file.log_name!r}"
+                    )
+            return found
+
+        return self.transport.post(
             f"{self.endpoints.ingest}/files",
             f"upload addresses of run {run_id}",
             orjson.dumps(body),
             self._ingest_headers(project, run_id, _JSON),
+            signed,
             repeatable=False,
-            nothing=b'{"files":[]}',
+            nothing=(b'{"files":[]}', answers.addresses),
         )
-        return {
-            (log_name, file_name): url
-            for log_name, signed in orjson.loads(content).items()
-            for pair in signed
-            for file_name, url in pair.items()
-        }
 
     # --- reading back
 
@@ -179,7 +224,12 @@ class PlutoApi:
         Raises:
             RefusedError: with status 404, if there is no such run.
         """
-        return self._read(f"details/{run_id}", f"details of run {run_id}", {"projectName": project})
+        return self._read(
+            f"details/{run_id}",
+            f"details of run {run_id}",
+            {"projectName": project},
+            lambda content: answers.about_run(content, run_id, "id", status=str),
+        )
 
     def log_total(self, project: str, run_id: int) -> int:
         """How many log lines Pluto shows of a run: exact, duplicates included."""
@@ -188,14 +238,22 @@ class PlutoApi:
     def log_page(self, project: str, run_id: int, offset: int, limit: int = MAX_LOG_LINES) -> dict[str, Any]:
         params: dict[str, str | int] = {"runId": run_id, "projectName": project}
         params |= {"limit": limit, "offset": offset}
-        return self._read("logs", f"logs of run {run_id}", params)
+        return self._read(
+            "logs", f"logs of run {run_id}", params, lambda c: answers.json_object(c, total=int, logs=list)
+        )
 
     def files(self, project: str, run_id: int, log_name: str | None) -> list[dict[str, Any]]:
         """Rows of the files under one name or all, duplicates included; at most `MAX_FILES_LISTED`."""
         params: dict[str, str | int] = {"runId": run_id, "projectName": project}
         if log_name is not None:
             params["logName"] = log_name
-        return list(self._read("files", f"files of run {run_id}", params)["files"])
+        answer = self._read(
+            "files",
+            f"files of run {run_id}",
+            params,
+            lambda content: answers.json_object(content, files=list),
+        )
+        return list(answer["files"])
 
     def raw_points(
         self, project: str, run_id: int, log_name: str, step_min: int, step_max: int | None, limit: int
@@ -217,17 +275,29 @@ class PlutoApi:
         }
         if step_max is not None:
             params["stepMax"] = step_max
-        answer = self._read("metrics/raw", f"points of {log_name!r} of run {run_id}", params)
+        answer = self._read(
+            "metrics/raw",
+            f"points of {log_name!r} of run {run_id}",
+            params,
+            lambda content: answers.json_object(content, rows=list, truncated=bool),
+        )
         return list(answer["rows"]), bool(answer["truncated"])
 
-    def _api(self, route: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _api(self, route: str, what: str, body: Mapping[str, Any], accept: Callable[[bytes], _T]) -> _T:
         url = f"{self.endpoints.api}/api/{route}"
-        content = self.transport.post(url, what, orjson.dumps(body), _JSON, repeatable=True)
-        return dict(orjson.loads(content))
+        return self.transport.post(url, what, orjson.dumps(body), _JSON, accept, repeatable=True)
 
-    def _read(self, route: str, what: str, params: Mapping[str, str | int]) -> dict[str, Any]:
-        content = self.transport.get(f"{self.endpoints.api}/api/runs/{route}", what, params)
-        return dict(orjson.loads(content))
+    def _update(self, route: str, what: str, body: Mapping[str, Any]) -> None:
+        self._api(route, what, body, answers.updated)
+
+    def _read(
+        self,
+        route: str,
+        what: str,
+        params: Mapping[str, str | int],
+        accept: Callable[[bytes], dict[str, Any]],
+    ) -> dict[str, Any]:
+        return self.transport.get(f"{self.endpoints.api}/api/runs/{route}", what, params, accept)
 
     @staticmethod
     def _ingest_headers(project: str, run_id: int, content_type: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -135,11 +136,11 @@ class RunLoad:
 
     def _send_rows(self) -> StringStreams:
         settings, created = self.session.settings, self.facts.created
-        data = OnceStream("data", self.journal, lambda body: self._ingest("data", body, False), None, 0)
+        data = OnceStream("data", self.journal, partial(self._ingest, "data", repeatable=False), None, 0)
         logs = OnceStream(
             "logs",
             self.journal,
-            lambda body: self._ingest("logs", body, False),
+            partial(self._ingest, "logs", repeatable=False),
             lambda: self.session.api.log_total(self.project, self.run_id),
             settings.visible_within,
         )
@@ -214,7 +215,7 @@ class RunLoad:
             points.bodies(names, settings.flush_every),
             self.journal,
             Pipeline(self.session.senders, settings.connections + 1),
-            lambda body: self._ingest("metrics", body, True),
+            partial(self._ingest, "metrics", repeatable=True),
         )
 
     def _send_files(self, uploader: Uploader, texts: Sequence[FileTask]) -> None:
@@ -242,8 +243,8 @@ class RunLoad:
             pipeline.submit(self.session.api.register_names, self.run_id, log_type, names)
         pipeline.drain()
 
-    def _ingest(self, kind: str, body: memoryview | bytes, repeatable: bool) -> None:
-        self.session.api.ingest(kind, self.project, self.run_id, bytes(body), repeatable=repeatable)
+    def _ingest(self, kind: str, body: bytes, records: int, *, repeatable: bool) -> None:
+        self.session.api.ingest(kind, self.project, self.run_id, body, records, repeatable=repeatable)
 
 
 def closing_section(

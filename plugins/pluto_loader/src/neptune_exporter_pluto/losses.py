@@ -75,6 +75,9 @@ REQUESTED = frozenset({LossCode.DOWNSAMPLED, LossCode.FILE_CAP})
 RESTORABLE = frozenset({LossCode.FILE_MISSING, LossCode.FILE_DAMAGED})
 """Of which somebody may bring back what is lost."""
 
+NOTHING_LACKS = frozenset({LossCode.FILE_LISTED_TWICE})
+"""Of which all is there: the load that caused it tells it, and no later one."""
+
 FILES_NOT_SENT = frozenset(
     {
         LossCode.FILE_MISSING,

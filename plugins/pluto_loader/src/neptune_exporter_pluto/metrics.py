@@ -12,7 +12,7 @@ from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.points import Points, PointSorter
 from neptune_exporter.sinks.series import SeriesRows
 from neptune_exporter.toolkit import failpoint
-from neptune_exporter_pluto.encode.metrics import LINE_BYTES, MetricEncoder
+from neptune_exporter_pluto.encode.metrics import LINE_BYTES, Body, MetricEncoder
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.session import Pipeline
 from neptune_exporter_pluto.state import Journal
@@ -88,7 +88,7 @@ class MetricStream:
         """The names of all series by number. To be asked for when all rows are taken."""
         return [book.name(path, LOG_TYPE) for path in self._series.paths]
 
-    def bodies(self, names: Sequence[str], flush_steps: int) -> Iterator[bytes]:
+    def bodies(self, names: Sequence[str], flush_steps: int) -> Iterator[Body]:
         """All request bodies; the same ones in the same order for the same rows and options."""
         encoder = MetricEncoder(names, flush_steps, BODY_BYTES)
         for window in self.windows(encoder.window_points(_WINDOW_POINTS, _WINDOW_MEMORY)):
@@ -154,14 +154,14 @@ class MetricStream:
 
 
 def send_bodies(
-    bodies: Iterator[bytes], journal: Journal, pipeline: Pipeline, send: Callable[[bytes], None]
+    bodies: Iterator[Body], journal: Journal, pipeline: Pipeline, send: Callable[[bytes, int], None]
 ) -> None:
     """Post metrics; repeating is harmless, so what was not acknowledged is simply sent again."""
     progress = journal.current
     assert progress is not None  # a journal is opened before anything is sent
 
-    def post(number: int, body: bytes) -> None:
-        send(body)
+    def post(number: int, body: Body) -> None:
+        send(body.lines, body.points)
         failpoint("pluto.metrics-sent")
         journal.note("metrics", body=number)
 

@@ -35,7 +35,7 @@ class OnceStream:
 
     Args:
         kind: Route below `/ingest/`, and the name in the journal.
-        send: Posts a body; raises UncertainError if nobody knows what became of it.
+        send: Posts so many lines; raises UncertainError if nobody knows what became of them.
         total: How many lines Pluto shows; None if it does not tell.
         patience: Seconds to wait until lines can be read back.
     """
@@ -44,7 +44,7 @@ class OnceStream:
         self,
         kind: str,
         journal: Journal,
-        send: Callable[[memoryview | bytes], None],
+        send: Callable[[bytes, int], None],
         total: Callable[[], int] | None,
         patience: float,
     ) -> None:
@@ -99,7 +99,7 @@ class OnceStream:
             self._journal.note("sending", durable=True, stream=self._kind, upto=upto)
             failpoint(f"pluto.{self._kind}-announced")
             try:
-                self._send(lines_of(lines))
+                self._send(bytes(lines_of(lines)), len(lines))
             except (AuthenticationError, OutOfPatienceError):  # certainly not taken
                 self._journal.note("unsent", stream=self._kind)
                 raise

@@ -30,7 +30,7 @@ from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.kept import KeptRuns
 from neptune_exporter_pluto.limits import NAME, STEPS
 from neptune_exporter_pluto.loading import Outcome, RunLoad, last_step_of, loss_record, told_losses
-from neptune_exporter_pluto.losses import RESTORABLE, LossBook, LossCode
+from neptune_exporter_pluto.losses import NOTHING_LACKS, RESTORABLE, LossBook, LossCode
 from neptune_exporter_pluto.once import StartAgainError
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.project import find_multipliers, recorded_multiplier
@@ -379,9 +379,10 @@ class PlutoSink(Sink):
 
 
 def _told_before(run: ExportedRun, now: Progress) -> LoadedRun:
-    """A finished load, told again."""
+    """A finished load, told again, but for what was told then and costs nothing: all files are there."""
     assert now.loaded is not None
-    losses = [Loss(run.key, **record) for record in now.loaded.get("losses", [])]
+    records = now.loaded.get("losses", [])
+    losses = [Loss(run.key, **record) for record in records if record["reason"] not in NOTHING_LACKS]
     return LoadedRun(
         str(now.run_id), now.url or None, True, dict(now.loaded.get("counts", {})), tuple(losses)
     )

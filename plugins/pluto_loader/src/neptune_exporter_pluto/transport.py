@@ -12,9 +12,11 @@ import httpx
 
 from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SinkError
 from neptune_exporter.toolkit import Patience, TransientError, check_certificates, retry_after
+from neptune_exporter_pluto.answers import NotAcknowledgedError
 from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
 
 _T = TypeVar("_T")
+_S = TypeVar("_S")
 
 
 class RefusedError(SinkError):
@@ -83,13 +85,16 @@ class Transport:
     def close(self) -> None:
         self._client.close()
 
-    def get(self, url: str, what: str, params: Mapping[str, str | int]) -> bytes:
+    def get(self, url: str, what: str, params: Mapping[str, str | int], accept: Callable[[bytes], _T]) -> _T:
         """Read; tried again as often as patience allows.
+
+        Args:
+            accept: What the content says; raises NotAcknowledgedError if Pluto does not answer so.
 
         Raises:
             AuthenticationError, RefusedError, OutOfPatienceError
         """
-        return self.patiently(lambda: self._once("GET", url, what, True, params=dict(params)))
+        return self.patiently(lambda: self._once("GET", url, what, True, accept, params=dict(params)))
 
     def post(
         self,
@@ -97,34 +102,38 @@ class Transport:
         what: str,
         content: bytes,
         headers: Mapping[str, str],
+        accept: Callable[[bytes], _T],
         *,
         repeatable: bool,
-        nothing: bytes = b"",
-    ) -> bytes:
+        nothing: tuple[bytes, Callable[[bytes], object]] = (b"", bytes),
+    ) -> _T:
         """Send; a request that is not `repeatable` is sent again only if it certainly was not taken.
 
         Args:
-            nothing: Content that is no harm to send, by which to see that the service answers again.
+            accept: What the answer says; raises NotAcknowledgedError if Pluto does not answer so.
+            nothing: Content that is no harm to send, by which to see that the service answers again, and
+                `accept` for it.
 
         Raises:
             AuthenticationError: the key was refused.
             RefusedError: the request was refused.
-            UncertainError: not repeatable, and the connection broke or a proxy gave up.
+            UncertainError: not repeatable, and the connection broke, a proxy gave up, or what came is no
+                answer of Pluto.
             OutOfPatienceError: patience is at its end.
             SinkError: as for UncertainError, and the service does not answer any more.
         """
 
-        def send(body: bytes, again: bool) -> bytes:
+        def send(body: bytes, again: bool, judge: Callable[[bytes], _S]) -> _S:
             return self.patiently(
-                lambda: self._once("POST", url, what, again, content=body, headers=dict(headers))
+                lambda: self._once("POST", url, what, again, judge, content=body, headers=dict(headers))
             )
 
         try:
-            return send(content, repeatable)
+            return send(content, repeatable, accept)
         except UncertainError as error:
             # Whoever goes on at once, perhaps with a new run, would only meet the same failure again.
             try:
-                send(nothing, True)
+                send(nothing[0], True, nothing[1])
             except RefusedError:
                 pass  # an answer too
             except (AuthenticationError, SinkError) as later:  # which would say that nothing was taken
@@ -147,7 +156,15 @@ class Transport:
         with self._counting:
             self.requests += 1
 
-    def _once(self, method: str, url: str, what: str, repeatable: bool, **request: Any) -> bytes:
+    def _once(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        repeatable: bool,
+        accept: Callable[[bytes], _T],
+        **request: Any,
+    ) -> _T:
         headers = {"Authorization": self._authorization, **request.pop("headers", {})}
         try:
             with self._turns:
@@ -161,7 +178,12 @@ class Transport:
             raise self._again(outcome, repeatable, message, None) from None
         outcome = of_response(response)
         if outcome is Outcome.DONE:
-            return response.content
+            try:
+                return accept(response.content)
+            except NotAcknowledgedError as error:
+                server = response.url.netloc.decode()
+                message = f"{what}: {server} answered {response.status_code}, but not as Pluto does: {error}"
+            raise self._again(Outcome.UNCERTAIN, repeatable, message, None)
         message = f"{what}: Pluto answered {response.status_code}: {excerpt(response)}"
         if outcome is Outcome.UNAUTHORIZED:
             raise AuthenticationError(f"{message}. Is the API key right, and has it not expired?")

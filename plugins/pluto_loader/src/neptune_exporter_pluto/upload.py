@@ -7,6 +7,7 @@ Putting the bytes again is harmless, announcing again is not.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
 import time
@@ -25,16 +26,23 @@ from neptune_exporter_pluto.once import StartAgainError, settled
 from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
 from neptune_exporter_pluto.session import Pipeline, Session
 from neptune_exporter_pluto.state import Journal, Progress
+from neptune_exporter_pluto.stored import not_stored
 from neptune_exporter_pluto.transport import OutOfPatienceError, RefusedError, UncertainError
 
 _ADDRESS_LIVES = 3_300.0
 """Seconds; Pluto's upload addresses are good for an hour."""
 _MOST_ANNOUNCED_BYTES = 256 << 20
 _PIECE = 1 << 20
+_MOST_REFUSALS = 3
+"""So often an address is tried of which the storage does not say that it has expired."""
 
 
 class ExpiredError(SinkError):
     """The upload address is not accepted any more."""
+
+
+class RefusedAddressError(SinkError):
+    """The upload address was not accepted now, and nobody said that it has expired."""
 
 
 class Uploader:
@@ -134,12 +142,7 @@ class Uploader:
             raise
         urls = {}
         for task in tasks:
-            key = (task.to_sign.log_name, task.to_sign.file_name)
-            if key not in signed:
-                raise SinkError(
-                    f"Pluto gave no upload address for {task.to_sign.file_name!r} of {task.path!r}"
-                )
-            urls[task.index] = signed[key]
+            urls[task.index] = signed[task.to_sign.log_name, task.to_sign.file_name]
         failpoint("pluto.files-signed")
         self._journal.note("signed", at=time.time(), urls={str(i): url for i, url in urls.items()})
         return urls
@@ -169,46 +172,69 @@ class Uploader:
         self._journal.note("not-announced", files=[task.index for task in mine])
 
     def _put(self, task: FileTask, url: str) -> None:
-        """Put the bytes of one file; ask for a new address where the old one has expired."""
+        """Put the bytes of one file; ask for a new address where the old one is not accepted any more.
+
+        A storage that refuses an address once, and takes it the next time, costs no second listing.
+        """
         if self._stopped.is_set():
             return
         try:
-            self._session.api.transport.patiently(lambda: self._put_once(task, url))
+            self._put_patiently(task, url)
         except ExpiredError:
-            fresh = self._announce([task])[task.index]
-            self._session.api.transport.patiently(lambda: self._put_once(task, fresh))
+            self._put_patiently(task, self._announce([task])[task.index])
         failpoint("pluto.file-put")
         self._journal.note("uploaded", file=task.index)
 
+    def _put_patiently(self, task: FileTask, url: str) -> None:
+        """Raises ExpiredError if the storage says that the address has expired, or refuses it repeatedly."""
+        refusals = itertools.count(1)
+
+        def put() -> None:
+            try:
+                self._put_once(task, url)
+            except RefusedAddressError as error:
+                if next(refusals) >= _MOST_REFUSALS:
+                    raise ExpiredError(str(error)) from None
+                raise TransientError(str(error)) from None
+
+        self._session.api.transport.patiently(put)
+
     def _put_once(self, task: FileTask, url: str) -> None:
-        what = f"upload of {task.to_sign.file_name!r} of {task.path!r}"
+        what = f"upload of {task.to_sign.file_name!r} of {task.path!r} of run {self._run_id}"
         headers = {"Content-Type": task.content_type, "Content-Length": str(task.to_sign.size)}
-        pace = self._session.pace
+        pace, digest = self._session.pace, hashlib.md5(usedforsecurity=False)
         with pace.turn() as era, task.open() as file:
             try:
-                response = self._session.api.transport.put(url, what, _content(file, task), headers)
+                content = _content(file, task, digest)
+                response = self._session.api.transport.put(url, what, content, headers)
             except httpx.TransportError as error:
                 if of_error(error) is Outcome.REFUSED:
                     raise SinkError(f"{what}: {type(error).__name__}") from None
                 raise TransientError(f"{what}: the connection failed ({type(error).__name__})") from None
             if response.is_success:
+                if problem := not_stored(response, digest.hexdigest()):
+                    pace.pushed_back(era)
+                    raise TransientError(f"{what}: {problem}")
                 pace.succeeded()
                 return
-            message = f"{what}: the storage answered {response.status_code}: {excerpt(response)}"
-            if response.status_code in (401, 403) or (response.status_code == 400 and "xpired" in message):
+            message = f"{what}: {response.url.host} answered {response.status_code}: {excerpt(response)}"
+            if response.status_code in (400, 401, 403) and "xpired" in response.text:
                 raise ExpiredError(message)
+            if response.status_code in (401, 403):
+                raise RefusedAddressError(message)
             if of_response(response) in (Outcome.BUSY, Outcome.UNCERTAIN):
                 pace.pushed_back(era)
                 raise TransientError(message, retry_after(response.headers))
             raise RefusedError(message, response.status_code, response.text)
 
 
-def _content(file: BinaryIO, task: FileTask) -> bytes | Iterator[bytes]:
-    """A small file at once, a larger one in pieces."""
-    return b"".join(_read(file, task)) if task.to_sign.size <= _PIECE else _read(file, task)
+def _content(file: BinaryIO, task: FileTask, digest: hashlib._Hash) -> bytes | Iterator[bytes]:
+    """A small file at once, a larger one in pieces; the digest is that of all that was sent."""
+    pieces = _read(file, task, digest)
+    return b"".join(pieces) if task.to_sign.size <= _PIECE else pieces
 
 
-def _read(file: BinaryIO, task: FileTask) -> Iterator[bytes]:
+def _read(file: BinaryIO, task: FileTask, digest: hashlib._Hash) -> Iterator[bytes]:
     """The file in pieces. One that has changed since it was announced must not arrive in part."""
     left = task.to_sign.size
     while left > 0:
@@ -216,6 +242,7 @@ def _read(file: BinaryIO, task: FileTask) -> Iterator[bytes]:
         if not piece:
             raise SinkError(f"the file of {task.path!r} became shorter while it was uploaded")
         left -= len(piece)
+        digest.update(piece)
         yield piece
 
 

@@ -6,6 +6,7 @@ Each acts on the next `times` requests whose path matches, then ends.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from neptune_exporter.testing.loopback import Fault
@@ -59,6 +60,47 @@ def stalled(seconds: float, path: str = INGEST, times: int = 1, skip: int = 0) -
     return Fault(path, delay=seconds, times=times, skip=skip)
 
 
+LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>"
+
+
+def page(path: str = ANYTHING, body: bytes = LOGIN_PAGE, times: int = 1, skip: int = 0) -> Fault:
+    """Something in between answers 200 itself, with a login page, `b""` or `b"null"`: nothing is taken."""
+    kind = "text/html" if body.startswith(b"<") else "application/json"
+    return Fault(path, status=200, body=body, content_type=kind, times=times, skip=skip)
+
+
+def commit_then_page(path: str = INGEST, body: bytes = LOGIN_PAGE, times: int = 1, skip: int = 0) -> Fault:
+    """Everything is accepted and stored, and something in between answers 200 with a page of its own."""
+    return replace(page(path, body, times, skip), after_handling=True)
+
+
+def miscounted(path: str = INGEST, records: int = 1, times: int = 1, skip: int = 0) -> Fault:
+    """The ingest says that it has taken another number of records than it was sent, and took none."""
+    text = f"Stream processed successfully: {records} records".encode()
+    return Fault(path, status=200, body=text, content_type="text/plain", times=times, skip=skip)
+
+
+def stored_otherwise(etag: str | None = "0" * 32, times: int = 1, skip: int = 0) -> Fault:
+    """The storage keeps other bytes, as the ETag of its answer tells; None: it gives no ETag at all."""
+    headers = {} if etag is None else {"ETag": f'"{etag}"'}
+    return Fault("^/storage/", method="PUT", status=200, headers=headers, times=times, skip=skip)
+
+
+def storage_refuses(status: int = 403, times: int = 1, skip: int = 0) -> Fault:
+    """The storage refuses an upload address that is good, as a busy or misconfigured one does for a while."""
+    code = "AccessDenied" if status == 403 else "Unauthorized"
+    body = f"<Error><Code>{code}</Code><Message>Access Denied</Message></Error>".encode()
+    return Fault(
+        "^/storage/",
+        method="PUT",
+        status=status,
+        body=body,
+        content_type="application/xml",
+        times=times,
+        skip=skip,
+    )
+
+
 NAMED = {
     "database_busy": database_busy,
     "unavailable": unavailable,
@@ -66,6 +108,11 @@ NAMED = {
     "commit_then_fail": commit_then_fail,
     "dropped": dropped,
     "stalled": stalled,
+    "page": page,
+    "commit_then_page": commit_then_page,
+    "miscounted": miscounted,
+    "stored_otherwise": stored_otherwise,
+    "storage_refuses": storage_refuses,
 }
 
 
@@ -80,6 +127,8 @@ def from_json(value: Any) -> Fault:
         raise TypeError("`where` is for Python only")
     name = given.pop("fault", None)
     if name is not None:
+        if "body" in given:
+            given["body"] = given["body"].encode()
         make: Any = NAMED[name]
         fault: Fault = make(**given)
         return fault

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,13 @@ LINE_BYTES = 60_000
 """Pluto parses very long lines in quadratic time; lines stay below 64 KiB."""
 _POINT_BYTES = 26
 """At most so many bytes for a value and its colon."""
+
+
+class Body(NamedTuple):
+    """A request: lines, and how many points they hold."""
+
+    lines: bytes
+    points: int
 
 
 class MetricEncoder:
@@ -40,7 +47,7 @@ class MetricEncoder:
         """How many points may be encoded at once within so much memory."""
         return max(1_000, min(most, memory // (2 * self._longest + 100)))
 
-    def bodies(self, points: Points) -> Iterator[bytes]:
+    def bodies(self, points: Points) -> Iterator[Body]:
         """The request bodies of a window that is sorted by (step, time)."""
         if not len(points):
             return
@@ -49,8 +56,9 @@ class MetricEncoder:
         if lines is not None:
             ends = np.frombuffer(lines.buffers()[1], np.int32)[: len(lines) + 1].astype(np.int64)
             text = lines_of(lines)
+            width = len(points) // len(first)
             for line, end in self._body_bounds(ends):
-                yield bytes(text[ends[line] : ends[end]])
+                yield Body(bytes(text[ends[line] : ends[end]]), (end - line) * width)
             return
         table = pa.concat_arrays([pa.array([b","], pa.binary()), self._heads(points, first, b"}}\n")])
         which = np.zeros(len(points), np.int32)
@@ -106,14 +114,16 @@ class MetricEncoder:
             "",
         ).cast(pa.binary())
 
-    def _cut(self, joined: pa.Array, first: npt.NDArray[np.intp]) -> Iterator[bytes]:
+    def _cut(self, joined: pa.Array, first: npt.NDArray[np.intp]) -> Iterator[Body]:
         """Bodies of whole lines: each begins after the `}}\\n` of the line before, and ends with one."""
         offsets = np.frombuffer(joined.buffers()[1], np.int32)[joined.offset :][: len(joined) + 1]
         line_at = np.append(offsets[first], offsets[-1]).astype(np.int64)
         text = lines_of(joined)
         base = int(line_at[0])
+        starts = np.append(first, len(joined))  # a piece is a point
         for line, end in self._body_bounds(line_at):
-            yield b"".join((text[line_at[line] - base + 3 : line_at[end] - base], b"}}\n"))
+            lines = b"".join((text[line_at[line] - base + 3 : line_at[end] - base], b"}}\n"))
+            yield Body(lines, int(starts[end] - starts[line]))
 
     def _body_bounds(self, line_at: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         """First and last line of each body, from where the lines begin."""
