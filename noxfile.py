@@ -43,7 +43,7 @@ SERVER_OF = {"neptune2": "neptune2-server", "neptune3": "neptune3-server", "plut
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "typing", "tests", "plugin", "demo"]
+nox.options.sessions = ["lint", "typing", "docs", "tests", "plugin", "demo"]
 
 # Every environment is new: where bytecode may not be written, each of the many Pythons that a session starts
 # would compile what it imports, which takes several times as long as running it.
@@ -155,6 +155,14 @@ def typing(session: nox.Session) -> None:
     """mypy, strict, over every package."""
     _install_workspace(session, "mypy")
     session.run("mypy", *(f"{_folder(p)}/src" for p in PACKAGES))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages of docs/; any warning, such as a dead link, fails."""
+    session.install(*CONSTRAINTS, "mkdocs-material", "mkdocstrings-python", "ruff")
+    # The theme prints an advertisement for its successor at every build.
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session
