@@ -31,6 +31,9 @@ class AuthenticationError(NeptuneExporterError):
 class SourceError(NeptuneExporterError):
     """A source cannot list or read something as a whole (a project, a group of runs)."""
 
+    attempts: int = 1
+    """How often it was tried; 0: not at all, as much of its kind had failed in a row."""
+
 
 class UnreadError(SourceError):
     """Some runs of a group cannot be read, each for its own reason. The others of the group are done."""

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from neptune_exporter.contract import SourceError
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import MemoryFiles
-from neptune_exporter.toolkit import Body, Patience, TransientError, WrongSizeError, receive, retry_after
+from neptune_exporter.toolkit import (
+    Body,
+    Patience,
+    SlowError,
+    TransientError,
+    WrongSizeError,
+    receive,
+    retry_after,
+)
 from neptune_exporter.toolkit import transfer as transfer_module
 
 SHORT = Patience(0.3, 0.001, 0.01)
@@ -95,11 +103,55 @@ def test_a_server_that_cannot_resume_begins_anew() -> None:
     assert line.asked == [0, 300, 400]
 
 
-def test_an_end_that_comes_too_early_is_a_break() -> None:
-    for tells_size, size in ((True, None), (False, len(CONTENT))):
-        line = Line(breaks=[300], silent=True, tells_size=tells_size)
-        assert download(line, size) == CONTENT
-        assert line.asked == [0, 300]
+def test_an_end_before_the_size_of_the_answer_is_a_break() -> None:
+    line = Line(breaks=[300], silent=True)
+    assert download(line) == CONTENT
+    assert line.asked == [0, 300]
+
+
+def test_an_answer_without_a_size_that_ends_too_early_is_asked_for_from_its_beginning() -> None:
+    line = Line(breaks=[300], silent=True, tells_size=False)
+    assert download(line, len(CONTENT)) == CONTENT
+    assert line.asked == [0, 0]
+
+
+@pytest.mark.parametrize("page", [b"", b"<html>log in</html>", bytes(2 * len(CONTENT))])
+@pytest.mark.parametrize("tells_size", [True, False])
+def test_a_whole_answer_of_another_size_leaves_nothing_behind(page: bytes, tells_size: bool) -> None:
+    lines = iter([Line(page, tells_size=tells_size), Line()])
+    files = MemoryFiles()
+    with files.create(RunKey("a/b", "R-1"), "f") as target:
+        receive(lambda offset: next(lines).open_at(offset), target, len(CONTENT), SHORT)
+    assert files.contents[target.stored.path] == CONTENT
+
+
+def test_an_empty_answer_is_no_file_where_none_can_be_empty() -> None:
+    line = Line(b"", tells_size=False)
+    files = MemoryFiles()
+    with (
+        pytest.raises(WrongSizeError, match="at least 1 bytes and the server sent 0"),
+        files.create(RunKey("a/b", "R-1"), "f") as target,
+    ):
+        receive(line.open_at, target, None, Patience(30, 0, 0), least=1)
+    assert line.asked == [0, 0, 0]
+    assert files.contents == {}
+
+
+def test_what_drips_does_not_renew_patience() -> None:
+    class Dripping(Line):
+        def open_at(self, offset: int) -> _Answer:
+            self.asked.append(offset)
+            return _DrippingAnswer(self, offset, None)
+
+    class _DrippingAnswer(_Answer):
+        def _chunks(self, rest: bytes) -> Iterator[bytes]:
+            yield rest[:1]
+            raise SlowError("the server sent only 1 byte")
+
+    line = Dripping()
+    with pytest.raises(SlowError):
+        download(line, len(CONTENT))
+    assert 1 < len(line.asked) < len(CONTENT)
 
 
 def test_a_break_after_the_last_byte_is_none() -> None:
@@ -146,12 +198,15 @@ def test_patience_ends_with_a_server_that_always_begins_anew() -> None:
 
 
 @pytest.mark.parametrize("size", [len(CONTENT) - 1, len(CONTENT) + 1])
-def test_a_complete_content_of_another_size_is_told_and_there(size: int) -> None:
-    files = MemoryFiles()
-    with files.create(RunKey("a/b", "R-1"), "f") as target:
-        with pytest.raises(WrongSizeError, match=f"has {size} bytes and sent {len(CONTENT)}"):
-            receive(Line().open_at, target, size, SHORT)
-        assert target.size == len(CONTENT)
+def test_a_content_that_always_has_another_size_is_given_up(size: int) -> None:
+    files, line = MemoryFiles(), Line()
+    with (
+        pytest.raises(WrongSizeError, match=f"has {size} bytes and the server sent {len(CONTENT)}"),
+        files.create(RunKey("a/b", "R-1"), "f") as target,
+    ):
+        receive(line.open_at, target, size, Patience(30, 0, 0))
+    assert line.asked == [0, 0, 0]
+    assert files.contents == {}
 
 
 def test_what_is_final_ends_it() -> None:

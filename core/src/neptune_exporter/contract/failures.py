@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from neptune_exporter.errors import SourceError
 from neptune_exporter.model import AttributeType, RunKey
 
 
@@ -34,6 +35,19 @@ class AttributeFailure:
     """When it failed: now, unless it is told again by a receipt."""
     lost: bool = False
     """Rows that an earlier export had were lost on disk; nobody knows of which attributes."""
+
+    @classmethod
+    def of(
+        cls,
+        run: RunKey,
+        attribute_path: str,
+        attribute_type: AttributeType | None,
+        error: SourceError,
+        message: str | None = None,
+    ) -> AttributeFailure:
+        """The failure that an error stands for, with its text unless another `message` is given."""
+        text = str(error) if message is None else message
+        return cls(run, attribute_path, attribute_type, text, error.attempts)
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,16 @@ class Fault:
         )
 
 
+def web_page(title: str) -> bytes:
+    """What a portal that asks to log in answers in place of the server, with 200 and as `text/html`."""
+    return f"<!DOCTYPE html><html><head><title>{title}</title></head><body>Log in</body></html>".encode()
+
+
+def no_protocol() -> tuple[bytes, ...]:
+    """Bodies of 200 that no protocol here gives, and that naive readers take for something."""
+    return b"", b"null", b"[]", b'{"entries', b"OK"
+
+
 @dataclass(frozen=True)
 class Recorded:
     """A request as the log of the server keeps it. Bodies and credentials are not kept."""

@@ -1,4 +1,6 @@
-"""What a source or a loader may use for its own work: retrying, downloads, redaction, waits.
+"""What a source or a loader may use for its own work: retrying, downloads, redaction, waits, look-ahead.
+
+`http_errors` is imported as a module of its own: only what speaks HTTP needs it.
 
 Nothing here imports pyarrow, an HTTP library or a vendor's SDK.
 """
@@ -7,6 +9,8 @@ from neptune_exporter.interruption import pause
 from neptune_exporter.redaction import one_line
 from neptune_exporter.toolkit.certificates import check_certificates
 from neptune_exporter.toolkit.failpoints import failpoint
+from neptune_exporter.toolkit.look_ahead import look_ahead, read_ahead
+from neptune_exporter.toolkit.pace import SlowError, paced
 from neptune_exporter.toolkit.retrying import (
     AWAY_STATUSES,
     TRANSIENT_STATUSES,
@@ -19,6 +23,7 @@ from neptune_exporter.toolkit.streaks import Streaks
 from neptune_exporter.toolkit.text import clean
 from neptune_exporter.toolkit.transfer import Body, WrongSizeError, receive
 from neptune_exporter.toolkit.turn import turn
+from neptune_exporter.toolkit.waiting import longest_wait, waiting_for
 
 __all__ = [
     "AWAY_STATUSES",
@@ -26,15 +31,21 @@ __all__ = [
     "AwayError",
     "Body",
     "Patience",
+    "SlowError",
     "Streaks",
     "TransientError",
     "WrongSizeError",
     "check_certificates",
     "clean",
     "failpoint",
+    "longest_wait",
+    "look_ahead",
     "one_line",
+    "paced",
     "pause",
+    "read_ahead",
     "receive",
     "retry_after",
     "turn",
+    "waiting_for",
 ]

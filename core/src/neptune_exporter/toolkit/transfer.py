@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from neptune_exporter.contract.files import OpenFile
 from neptune_exporter.errors import SourceError
 from neptune_exporter.interruption import pause
+from neptune_exporter.toolkit.pace import SlowError
 from neptune_exporter.toolkit.retrying import Patience, TransientError
 
 _PAUSE = 0.2
 """Seconds between attempts that each brought something: a server that cuts every answer is not hammered."""
+_WRONG_SIZES = 3
+"""So many whole answers of a wrong size are final: a proxy's page passes, what the server has stays."""
 _RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)\s*", re.IGNORECASE)
 
 
 class WrongSizeError(SourceError):
-    """All that the server sends is another number of bytes than it told. What came is in the file."""
+    """What the server sends is whole and, each time, of another size than the file has."""
 
 
 @dataclass(frozen=True)
@@ -65,36 +68,48 @@ def receive(
     into: OpenFile,
     size: int | None = None,
     patience: Patience | None = None,
+    *,
+    least: int = 0,
 ) -> None:
     """Bring a content into a file whole, however often the connection breaks.
 
     Every byte beyond what was ever reached renews the patience, so that a large file
-    over a bad line arrives, and a server that brings nothing new is given up.
+    over a bad line arrives. A server that brings nothing new, or only drips, is given up.
+
+    What ends without a break and has another size than it should is not the file (a page of a proxy, say):
+    it is thrown away and asked for from its beginning, a few times.
 
     Args:
         open_at: Opens the content from a byte offset on; called again after every break.
             Raises TransientError for what may pass, anything else for what is final.
         into: Inside its `with` block.
-        size: Bytes that it must have, None if nobody told. Each answer's own size is checked too.
+        size: Bytes that it must have, None if unknown. Each answer's own size is checked too.
         patience: For attempts that bring nothing new.
+        least: Bytes that it must have at least, where its size is unknown.
 
     Raises:
         TransientError: patience is at its end.
-        WrongSizeError: the content is complete and not of this size.
+        WrongSizeError: each answer was complete and not of this size.
     """
     patience = patience or Patience()
-    transfer = _Transfer(open_at, into, size)
+    transfer = _Transfer(open_at, into, size, least)
     while not patience.call(transfer.advance):
         pause(_PAUSE)
 
 
 class _Transfer:
     def __init__(
-        self, open_at: Callable[[int], AbstractContextManager[Body]], into: OpenFile, size: int | None
+        self,
+        open_at: Callable[[int], AbstractContextManager[Body]],
+        into: OpenFile,
+        size: int | None,
+        least: int,
     ) -> None:
         self._open_at = open_at
         self._into = into
         self._size = size
+        self._least = least
+        self._wrong_sizes = 0
         self._furthest = 0
         self._version: str | None = None
 
@@ -108,7 +123,7 @@ class _Transfer:
             self._attempt()
         except TransientError as error:
             reached = self._into.size
-            if reached > self._furthest and error.wait is None:
+            if reached > self._furthest and error.wait is None and not isinstance(error, SlowError):
                 self._furthest = reached
                 return False
             raise
@@ -131,10 +146,14 @@ class _Transfer:
 
     def _check(self, told: int | None) -> None:
         got = self._into.size
-        # An answer that tells no size may have been cut: asked for more, the server will tell.
-        least = told if told is not None else self._size
-        if least is not None and got < least:
-            raise TransientError(f"the connection ended after {got} of {least} bytes")
-        expected = self._size if self._size is not None else told
-        if expected is not None and got != expected:
-            raise WrongSizeError(f"the server says that the file has {expected} bytes and sent {got}")
+        if told is not None and got < told:
+            raise TransientError(f"the connection ended after {got} of {told} bytes")
+        expected = told if self._size is None else self._size
+        if got >= self._least and expected in (None, got):
+            return
+        # Nothing of it may stay: what comes next would be appended to it.
+        self._into.restart()
+        self._wrong_sizes += 1
+        right = f"at least {self._least}" if expected in (None, got) else str(expected)
+        message = f"the file has {right} bytes and the server sent {got}"
+        raise (WrongSizeError if self._wrong_sizes >= _WRONG_SIZES else TransientError)(message)

@@ -7,26 +7,37 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import orjson
 import requests
 from urllib3.exceptions import DecodeError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
-from neptune_exporter.contract import AuthenticationError, SourceError
+from neptune_exporter.contract import SourceError
 from neptune_exporter.toolkit import (
     AWAY_STATUSES,
-    TRANSIENT_STATUSES,
     AwayError,
     Body,
     Patience,
     Streaks,
     TransientError,
-    one_line,
-    retry_after,
+    paced,
+    waiting_for,
+)
+from neptune_exporter.toolkit.http_errors import (
+    TOKEN_OPTION,
+    InternalError,
+    RefusedError,
+    StoppedError,
+    WebPageError,
+    connection_error,
+    error_of_status,
+    is_web_page,
+    not_the_protocol,
+    web_page_message,
 )
 from neptune_exporter_neptune2.client import Connection
+from neptune_exporter_neptune2.client_errors import TRUST
 
 LEADERBOARD = "/api/leaderboard/v1"
 BACKEND = "/api/backend/v1"
@@ -39,31 +50,6 @@ _INTERNAL_ERRORS = 5
 """So many answers with 500, or of an unknown form, to one request are final."""
 _EXPIRED = "AUTHORIZATION_TOKEN_EXPIRED"
 """`errorType` of a 401 that a new access token cures (neptune.internal.backends.swagger_client_wrapper)."""
-
-
-class RefusedError(SourceError):
-    """The server said no, and would say so again."""
-
-    def __init__(self, message: str, status: int, attempts: int = 1) -> None:
-        super().__init__(message)
-        self.status = status
-        self.attempts = attempts
-
-
-class StoppedError(SourceError):
-    """Everything is to end."""
-
-
-class InternalError(TransientError):
-    """HTTP 500: passes seldom, and often is about damaged data."""
-
-    status = 500
-
-
-class FormError(InternalError):
-    """JSON of another form than was expected: mostly what this server always answers."""
-
-    status = 200
 
 
 class Api:
@@ -96,6 +82,11 @@ class Api:
     def address(self) -> str:
         """Of the web application."""
         return self._connection.address
+
+    @property
+    def server(self) -> str:
+        """The address of the API, without a path, for a person."""
+        return self._connection.server
 
     def stop(self) -> None:
         """Have everything that is under way end at its next step."""
@@ -136,26 +127,30 @@ class Api:
                 raise
 
         try:
-            return self.patiently(path, lambda patience: patience.call(attempt))
+            with waiting_for(f"{self.server}: {path.removeprefix('/api/')}"):
+                return self.patiently(path, lambda patience: patience.call(attempt))
         except AwayError:
             self._is_away.set()
             raise
 
     def _once(self, method: str, path: str, params: Params, body: object, read: Callable[[Any], _T]) -> _T:
         with self.answer(method, path, params, body=body) as response:
-            try:
-                content = response.raw.read(decode_content=True)  # at once: `content` reads in small pieces
-            except (requests.RequestException, Urllib3Error) as error:
-                raise _cut_short(error) from None
+            content = b"".join(self.chunks(response))
         try:
             return read(parsed(content))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            place = path.removeprefix("/api/")
-            raise FormError(f"the server's answer to {place} cannot be read: {error!r:.100}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            asked = path.removeprefix("/api/")
+            raise not_the_protocol(self.server, asked, response.headers, content) from None
 
-    def open(self, url: str, params: Params | None = None, *, offset: int = 0) -> Opened:
-        """A content to download from a byte on, once: `receive` tries again."""
-        return Opened(self, url, params, offset)
+    def open(
+        self, url: str, params: Params | None = None, *, offset: int = 0, may_be_page: bool = True
+    ) -> Opened:
+        """A content to download from a byte on, once: `receive` tries again.
+
+        Args:
+            may_be_page: It can be a web page. If not, one is taken for that of a proxy.
+        """
+        return Opened(self, url, params, offset, may_be_page)
 
     @contextmanager
     def answer(
@@ -180,14 +175,22 @@ class Api:
             yield response
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body of an answer in pieces. Raises TransientError where the connection breaks."""
+        """The body of an answer in pieces as they come, decoded.
+
+        Raises:
+            TransientError: the connection broke, or the answer comes slower than the least rate.
+        """
         try:
-            for chunk in response.iter_content(_CHUNK):
-                if self._stopped.is_set():
-                    raise StoppedError("stopped")
-                yield chunk
+            yield from paced(self._pieces(response), self._connection.timeout)
         except (requests.RequestException, Urllib3Error) as error:
             raise _cut_short(error) from None
+
+    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
+        # Not `iter_content`: it waits until a piece is full, for ever where a server drips.
+        while data := response.raw.read1(_CHUNK, decode_content=True):
+            if self._stopped.is_set():
+                raise StoppedError("stopped")
+            yield data
 
     def _send(
         self, method: str, url: str, params: Params | None, body: object, headers: Mapping[str, str] | None
@@ -197,27 +200,40 @@ class Api:
         try:
             response = self._connection.send(method, url, params, body=body, headers=headers)
         except requests.RequestException as error:
-            raise _broken(error) from None
+            raise self._broken(error) from None
         if response.status_code not in AWAY_STATUSES:
             self._is_away.clear()
         return response
+
+    def _broken(self, error: requests.RequestException) -> SourceError:
+        """What a failure without an answer means."""
+        if isinstance(error, requests.exceptions.ReadTimeout):
+            return TransientError("the server did not answer in time")
+        if isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)):
+            url = None if error.request is None else error.request.url
+            return connection_error(error, str(url or self.server), TRUST, TOKEN_OPTION)
+        return SourceError(f"the request cannot be made: {type(error).__name__}")
 
 
 class Opened:
     """A download: a context manager of its Body. `headers` are those of the answer once it is entered."""
 
-    def __init__(self, api: Api, url: str, params: Params | None, offset: int) -> None:
+    def __init__(self, api: Api, url: str, params: Params | None, offset: int, may_be_page: bool) -> None:
         # Compressed on the way, a content has another length, and no byte in it can be asked for.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if offset:
             headers["Range"] = f"bytes={offset}-"
         self._api = api
+        self._may_be_page = may_be_page
         self._answer = api.answer("GET", url, params, headers=headers, partial=True)
         self.headers: Mapping[str, str] = {}
 
     def __enter__(self) -> Body:
         response = self._answer.__enter__()
         self.headers = response.headers
+        if not self._may_be_page and is_web_page(response.headers, b""):
+            self._answer.__exit__(None, None, None)
+            raise WebPageError(web_page_message(self._api.server, b""))
         return Body.of_http(response.status_code, response.headers, self._api.chunks(response))
 
     def __exit__(self, *exception: Any) -> None:
@@ -228,15 +244,12 @@ def parsed(content: bytes) -> Any:
     """JSON, also such with bare NaN and Infinity or half a surrogate pair, which only the slow parser takes.
 
     Raises:
-        TransientError: none (a page of a proxy, or the rest of it is missing).
+        ValueError: it is not JSON.
     """
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
-        try:
-            return json.loads(content)
-        except ValueError:
-            raise TransientError("the server's answer is no JSON") from None
+        return json.loads(content)
 
 
 def _cut_short(error: Exception) -> TransientError:
@@ -245,53 +258,21 @@ def _cut_short(error: Exception) -> TransientError:
     return TransientError("the connection broke in the middle of the answer")
 
 
-def _broken(error: requests.RequestException) -> SourceError:
-    """What a failure without an answer means. Addresses stay out: one may be signed."""
-    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE" in str(error).upper():
-        return SourceError(
-            "the server's certificate is not trusted: set REQUESTS_CA_BUNDLE, or "
-            "NEPTUNE_ALLOW_SELF_SIGNED_CERTIFICATE=TRUE for a server that you trust"
-        )
-    if isinstance(error, requests.exceptions.ReadTimeout):
-        return TransientError("the server did not answer in time")
-    if isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)):
-        # The token hides which server it is for; of an address only the host is told.
-        url = None if error.request is None else error.request.url
-        host = urlsplit(str(url or "")).hostname
-        return AwayError(f"the server {host} cannot be reached" if host else "the server cannot be reached")
-    return SourceError(f"the request cannot be made: {type(error).__name__}")
-
-
 def _error_of(response: requests.Response) -> Exception:
-    status = response.status_code
-    said = _said(response)
-    if status == 401:
-        return AuthenticationError(
-            f"the server refused the access of this API token (HTTP 401{said}): it is wrong or was revoked. "
-            "Give a valid one with --api-token or NEPTUNE_API_TOKEN"
-        )
-    message = f"HTTP {status}{said}"
-    if status in TRANSIENT_STATUSES:
-        kind = AwayError if status in AWAY_STATUSES else InternalError if status == 500 else TransientError
-        return kind(message, retry_after(response.headers))
-    return RefusedError(message, status)
-
-
-def _error_body(response: requests.Response) -> Mapping[str, Any]:
-    try:
-        body = json.loads(response.content)
-    except (ValueError, requests.RequestException, Urllib3Error):
-        return {}
-    return body if isinstance(body, dict) else {}
+    return error_of_status(response.status_code, response.headers, _content(response))
 
 
 def _error_type(response: requests.Response) -> object:
-    return _error_body(response).get("errorType")
+    try:
+        body = json.loads(_content(response))
+    except ValueError:
+        return None
+    return body.get("errorType") if isinstance(body, dict) else None
 
 
-def _said(response: requests.Response) -> str:
-    body = _error_body(response)
-    for name in ("message", "title", "errorType"):
-        if isinstance(body.get(name), str) and body[name].strip():
-            return ", " + one_line(body[name], 200)
-    return ""
+def _content(response: requests.Response) -> bytes:
+    """The body of an answer that is no success; empty where it cannot be read."""
+    try:
+        return response.content
+    except (requests.RequestException, Urllib3Error):
+        return b""

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 
 from neptune_exporter.contract import SourceError
 from neptune_exporter.model import AttributeType
-from neptune_exporter_neptune2.api import ARTIFACTS, RefusedError
-from neptune_exporter_neptune2.files import LISTING, Downloads
-from neptune_exporter_neptune2.rows import FileRow
+from neptune_exporter.toolkit.http_errors import RefusedError
+from neptune_exporter_neptune2.api import ARTIFACTS
+from neptune_exporter_neptune2.downloads import LISTING, Downloads
+from neptune_exporter_neptune2.file_rows import FileRow
 from neptune_exporter_neptune2.values import Attribute
 
 _CHUNK = 1 << 20

@@ -1,4 +1,6 @@
-"""The one module that reaches into the `neptune` client: for its handshake and its authenticated session.
+"""Reaches into the `neptune` client, for its handshake and its authenticated session.
+
+No other module does, but for `client_errors`.
 
 The public API of the client loses instants at clock changes, steps and times of
 images, and every run that it cannot build (both `x` and `x/y`). What is used of its
@@ -12,7 +14,7 @@ inside instead, all of it in neptune-client 1.14 (tests/test_client.py checks ea
   - `.authenticator.apply(request)`: puts in the access token, renewed when it is about to expire
   - `.authenticator.auth`, which as the `auth` of a request puts in the access token;
     `.token_expires_at`: seconds since 1970, 0 makes it renew the token; `.session.token`: which one it is
-- exceptions of `neptune.common.exceptions` and `neptune.exceptions`
+- exceptions of `neptune.common.exceptions` and `neptune.exceptions` (`client_errors`)
 - the loggers `neptune` and `neptune_no_prefix`, which write to standard output
 """
 
@@ -23,20 +25,20 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from neptune_exporter.contract import AuthenticationError, MissingDependencyError, Secret, SourceError
-from neptune_exporter.toolkit import check_certificates, one_line
+from neptune_exporter.contract import MissingDependencyError, Secret
+from neptune_exporter.toolkit import check_certificates
+from neptune_exporter_neptune2.client_errors import translated
 
 LOWEST, BELOW = "1.14", "2"
 """The versions of the client that this module was written for."""
 
-_T = TypeVar("_T")
 _FRESH = 60.0
 """Seconds of life with which an access token is not renewed; the client renews it with 30 left."""
 _LEGACY_HEADER = {"X-Neptune-LegacyClient": "false"}
@@ -61,10 +63,11 @@ class Connection:
         from neptune.internal.backends.hosted_neptune_backend import HostedNeptuneBackend
         from neptune.internal.credentials import Credentials
 
+        token = api_token.reveal()
         try:
-            backend = _translated(
-                lambda: HostedNeptuneBackend(Credentials.from_token(api_token.reveal())), "the handshake"
-            )
+            credentials = translated("reading the API token", "", lambda: Credentials.from_token(token))
+            self.server = _origin(str(credentials.api_url_opt or credentials.token_origin_address))
+            backend = translated("the handshake", self.server, lambda: HostedNeptuneBackend(credentials))
         except OSError:
             check_certificates("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
             raise
@@ -76,6 +79,8 @@ class Connection:
             _ = self._auth.token_expires_at, self._auth.session.token
             self._hide_token()
             self._api_url = str(backend._client_config.api_url).rstrip("/") + "/"
+            self.server = _origin(self._api_url)
+            """The address of the API, without a path."""
             self.address = str(backend._client_config.display_url).rstrip("/")
             """Of the web application."""
         except AttributeError as error:
@@ -85,7 +90,7 @@ class Connection:
             ) from None
         self._renewing = threading.Lock()
         self._environments: dict[str, dict[str, Any]] = {}
-        self._timeout = (min(30.0, timeout), timeout)
+        self.timeout = timeout
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
 
@@ -119,11 +124,12 @@ class Connection:
         prepared = self._session.prepare_request(request)
         settings = self._environment(urljoin(address, "/"))
         # `Session.send` takes as long again, for redirections, which come with downloads only.
+        timeout = (min(30.0, self.timeout), self.timeout)
         adapter = self._session.get_adapter(address)
-        response = adapter.send(prepared, stream=True, timeout=self._timeout, **settings)
+        response = adapter.send(prepared, stream=True, timeout=timeout, **settings)
         if response.is_redirect:
             response.close()
-            return self._session.send(prepared, stream=True, timeout=self._timeout, **settings)
+            return self._session.send(prepared, stream=True, timeout=timeout, **settings)
         if response.cookies:
             self._session.cookies.update(response.cookies)
         return response
@@ -133,8 +139,8 @@ class Connection:
             request.auth = self._auth  # all that `apply` does then, and no thread waits for another
             return request
         with self._renewing:  # without it, every thread would renew an expired token
-            applied: requests.Request = _translated(
-                lambda: self._authenticator.apply(request), "renewing the access token"
+            applied: requests.Request = translated(
+                "renewing the access token", self.server, lambda: self._authenticator.apply(request)
             )
             self._hide_token()
         return applied
@@ -214,56 +220,7 @@ def _keep_off_standard_output() -> None:
         logger.propagate = True
 
 
-def _translated(call: Callable[[], _T], what: str) -> _T:
-    """Run something of the client that authenticates; it has tried again by itself where that helps.
-
-    Raises:
-        AuthenticationError, SourceError
-    """
-    import jwt
-    from bravado.exception import HTTPError
-    from neptune.common.exceptions import (
-        ClientHttpError,
-        Forbidden,
-        NeptuneAuthTokenExpired,
-        NeptuneConnectionLostException,
-        NeptuneException,
-        NeptuneInvalidApiTokenException,
-        Unauthorized,
-    )
-    from neptune.exceptions import NeptuneClientUpgradeRequiredError
-    from oauthlib.oauth2 import InsecureTransportError, OAuth2Error  # type: ignore[import-untyped]
-
-    refused = (
-        NeptuneInvalidApiTokenException,
-        Unauthorized,
-        Forbidden,
-        NeptuneAuthTokenExpired,
-        OAuth2Error,
-        jwt.PyJWTError,
-    )
-    try:
-        return call()
-    except InsecureTransportError:
-        raise SourceError(
-            "the API token names a server without TLS (http://), which Neptune's client refuses: "
-            "set OAUTHLIB_INSECURE_TRANSPORT=1 if nobody can listen on the way to it"
-        ) from None
-    except refused as error:
-        raise AuthenticationError(
-            f"the API token was refused ({what}: {type(error).__name__}): it is wrong, has expired, "
-            "or is for another server. Give a valid one with --api-token or NEPTUNE_API_TOKEN"
-        ) from None
-    except NeptuneClientUpgradeRequiredError as error:
-        raise MissingDependencyError(
-            one_line(f"{what}: the server wants another client: {error}", 500)
-        ) from None
-    except NeptuneConnectionLostException as error:
-        raise SourceError(one_line(f"{what}: the server cannot be reached: {error.cause}", 500)) from None
-    except ClientHttpError as error:
-        hint = "; is this a server of Neptune 2.x?" if error.status == 404 else ""
-        raise SourceError(f"{what} failed: the server answered HTTP {error.status}{hint}") from None
-    except NeptuneException as error:  # its text is a page with banners
-        raise SourceError(f"{what} failed: {type(error).__name__}") from None
-    except (HTTPError, requests.RequestException) as error:
-        raise SourceError(one_line(f"{what} failed: {type(error).__name__}: {error}", 500)) from None
+def _origin(address: str) -> str:
+    """The address of a server without a path, with the scheme that the client would add."""
+    split = urlsplit(address if "//" in address else f"https://{address}")
+    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}"

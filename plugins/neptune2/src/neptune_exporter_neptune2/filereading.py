@@ -15,11 +15,12 @@ import pyarrow as pa
 from neptune_exporter.contract import AttributeFailure, SourceError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, attribute_batch, step_columns
+from neptune_exporter.toolkit import look_ahead
 from neptune_exporter_neptune2 import artifacts, images
-from neptune_exporter_neptune2.ahead import Outcome, ahead, attempt
-from neptune_exporter_neptune2.files import LISTING, Downloads
+from neptune_exporter_neptune2.downloads import LISTING, Downloads
+from neptune_exporter_neptune2.file_rows import FileRow, PartError, failure_of, file_batch
 from neptune_exporter_neptune2.images import Image
-from neptune_exporter_neptune2.rows import FileRow, PartError, failure_of, file_batch
+from neptune_exporter_neptune2.outcomes import Outcome, attempt
 from neptune_exporter_neptune2.values import Attribute
 
 Rows: TypeAlias = "list[FileRow]"
@@ -54,16 +55,13 @@ class FileReader:
         rows: Rows = []
         failed: dict[str, tuple[Attribute, SourceError, int]] = {}
         work = chain.from_iterable(map(self._work, attributes))
-        for result in ahead(executor, work, 2 * connections):
+        for result in look_ahead(executor, work, 2 * connections):
             outcome = result()
             attribute, error = outcome.attribute, outcome.error
             if error is not None:
                 _, first, count = failed.get(attribute.path, (attribute, error, 0))
                 failed[attribute.path] = (attribute, first, count + 1)
-            for row in outcome.value or []:
-                rows.append(row)
-                if row.warning is not None:
-                    yield AttributeFailure(self.downloads.run, row.path, row.type, row.warning)
+            rows += outcome.value or []
             if len(rows) >= _BATCH:
                 yield file_batch(rows)
                 rows = []

@@ -9,7 +9,8 @@ from typing import Any
 
 from neptune_exporter.contract import SourceError
 from neptune_exporter.toolkit import clean
-from neptune_exporter_neptune2.api import LEADERBOARD, Api, RefusedError
+from neptune_exporter.toolkit.http_errors import RefusedError
+from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.values import Attribute
 
 _PAGE = 1000

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from neptune_exporter.contract import RunSelection, SourceError, SourceRun
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
-from neptune_exporter_neptune2.api import BACKEND, LEADERBOARD, Api, RefusedError
+from neptune_exporter.toolkit.http_errors import RefusedError
+from neptune_exporter_neptune2.api import BACKEND, LEADERBOARD, Api
 from neptune_exporter_neptune2.values import Attribute
 
 _WIRE_KINDS = {RunKind.RUN: "run", RunKind.MODEL: "model", RunKind.MODEL_VERSION: "modelVersion"}

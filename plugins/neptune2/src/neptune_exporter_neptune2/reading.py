@@ -19,12 +19,14 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import parameter_batch
+from neptune_exporter.toolkit import look_ahead
+from neptune_exporter.toolkit.http_errors import RefusedError, StoppedError
 from neptune_exporter_neptune2 import series
-from neptune_exporter_neptune2.ahead import Outcome, ahead, attempt
-from neptune_exporter_neptune2.api import LEADERBOARD, Api, StoppedError
+from neptune_exporter_neptune2.api import LEADERBOARD, Api
+from neptune_exporter_neptune2.downloads import Downloads
+from neptune_exporter_neptune2.file_rows import PartError, failure_of
 from neptune_exporter_neptune2.filereading import FileReader
-from neptune_exporter_neptune2.files import Downloads
-from neptune_exporter_neptune2.rows import PartError, failure_of
+from neptune_exporter_neptune2.outcomes import Outcome, attempt
 from neptune_exporter_neptune2.values import Attribute
 
 _PARAMETERS = 2000
@@ -65,7 +67,7 @@ class RunReader:
         for kind in (AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES):
             yield from self._series(kind, [a for a in wanted if a.type is kind])
         taken = frozenset(a.path for a in attributes)
-        yield from self._files([a for a in wanted if a.type in FILE_TYPES], taken)
+        yield from self._files([a for a in wanted if a.type in FILE_TYPES and a.has_value], taken)
         yield RunDone(self._key, tuple(self.notes))
 
     @property
@@ -89,11 +91,13 @@ class RunReader:
         for start in range(0, len(attributes), _PARAMETERS):
             values: list[tuple[str, AttributeType, object]] = []
             for attribute in attributes[start : start + _PARAMETERS]:
+                if not attribute.has_value:
+                    continue
                 try:
                     values.append((attribute.path, attribute.type, attribute.value))
                 except ValueError as error:
                     yield failure_of(self._key, attribute, SourceError(str(error)))
-                if attribute.wire_type == "float" and attribute.properties.get("value") is None:
+                if attribute.wire_type == "float" and attribute.properties["value"] is None:
                     self.notes.append(f"{attribute.path}: the server gave null for its number; kept as NaN")
             if values:
                 yield RunRows(self._key, parameter_batch(values))
@@ -102,7 +106,7 @@ class RunReader:
         api, handle, width = self.means.api, self.request.run.handle, 2 * self.means.connections
         batcher = series.Batcher(kind)
         firsts = (partial(attempt, a, partial(series.fetch, api, handle, a, 0)) for a in attributes)
-        for result in ahead(self.means.executor, firsts, width):
+        for result in look_ahead(self.means.executor, firsts, width):
             first: Outcome[series.Points] = result()
             without_value = 0
             try:
@@ -113,7 +117,9 @@ class RunReader:
                     if batch is not None:
                         yield RunRows(self._key, batch)
             except SourceError as error:
-                yield failure_of(self._key, first.attribute, error)
+                is_without = isinstance(error, RefusedError) and error.status == 404
+                if first.attribute.has_value or not is_without:
+                    yield failure_of(self._key, first.attribute, error)
             if without_value:
                 self.notes.append(
                     f"{first.attribute.path}: the server gave null for {without_value} values; kept as "

@@ -13,8 +13,7 @@ import pyarrow as pa
 from neptune_exporter.contract import SourceError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, VALUE_COLUMN, step_columns
-from neptune_exporter.toolkit import clean
-from neptune_exporter_neptune2.ahead import ahead
+from neptune_exporter.toolkit import clean, look_ahead
 from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.values import Attribute, number
 
@@ -75,7 +74,7 @@ def pages(
         IncompleteError: a page lacks points; what came before is good.
     """
     offsets = range(PAGE, first.total, PAGE)
-    rest: Iterator[Callable[[], Points]] = ahead(
+    rest: Iterator[Callable[[], Points]] = look_ahead(
         executor, (partial(fetch, api, run_handle, attribute, offset) for offset in offsets), width
     )
     _check(first, 0, first.total)

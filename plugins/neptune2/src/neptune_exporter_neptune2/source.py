@@ -18,10 +18,10 @@ from neptune_exporter.contract import (
     UnreadError,
     chunked,
 )
-from neptune_exporter.toolkit import Patience
+from neptune_exporter.toolkit import Patience, read_ahead
+from neptune_exporter.toolkit.http_errors import StoppedError
 from neptune_exporter_neptune2 import listing
-from neptune_exporter_neptune2.ahead import buffered
-from neptune_exporter_neptune2.api import Api, StoppedError
+from neptune_exporter_neptune2.api import Api
 from neptune_exporter_neptune2.client import Connection
 from neptune_exporter_neptune2.reading import Means, RunReader
 from neptune_exporter_neptune2.settings import Neptune2Settings
@@ -59,7 +59,7 @@ class Neptune2Source(Source):
         return chunked(requests, _GROUP)
 
     def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
-        return buffered(self._events(group, files), _EVENTS_AHEAD)
+        return read_ahead(self._events(group, files), _EVENTS_AHEAD)
 
     def _events(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
         """A run of which nothing can be read stays undone; the others are read all the same."""
@@ -70,8 +70,7 @@ class Neptune2Source(Source):
             except StoppedError:
                 raise
             except SourceError as error:
-                attempts = getattr(error, "attempts", 1)
-                unread.append(AttributeFailure(request.run.key, "", None, str(error), attempts))
+                unread.append(AttributeFailure.of(request.run.key, "", None, error))
         if unread:
             raise UnreadError(unread)
 

@@ -58,6 +58,22 @@ class Attribute:
         )
 
     @property
+    def has_value(self) -> bool:
+        """False: the server lists the attribute and no value of it, as it does for `sys/group_tags` of runs
+        without group tags. A number that is null is a value, as JSON has none for NaN; a series without
+        properties may have points."""
+        if self.wire_type in _DECODERS:
+            field, _ = _DECODERS[self.wire_type]
+            return field in self.properties and (
+                self.wire_type == "float" or self.properties[field] is not None
+            )
+        return any(cell is not None for cell in self._own.values())
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        return {k: v for k, v in self.properties.items() if k not in ("attributeName", "attributeType")}
+
+    @property
     def value(self) -> object:
         """The value of an attribute that has just one, in the Python type of its attribute type.
 
@@ -70,8 +86,7 @@ class Attribute:
         if self.wire_type not in _DECODERS:
             if self.wire_type == "experimentState" and isinstance(self.properties.get("value"), str):
                 return _RUN_STATES.get(self.properties["value"], self.properties["value"])
-            own = {k: v for k, v in self.properties.items() if k not in ("attributeName", "attributeType")}
-            return clean(json.dumps(own, ensure_ascii=False, sort_keys=True))
+            return clean(json.dumps(self._own, ensure_ascii=False, sort_keys=True))
         field, decode = _DECODERS[self.wire_type]
         found = self.properties.get(field)
         try:

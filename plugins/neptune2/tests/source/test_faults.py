@@ -110,7 +110,11 @@ def test_an_answer_of_another_form_is_asked_for_just_a_few_times(
     failures = export(server, settings={"retry_seconds": 300}).failures
     assert {f.attribute_path for f in failures} == {"m1"}
     assert [f.attempts for f in failures] == [5, 5]
-    assert failures[0].message.endswith("cannot be read: KeyError('values'), 5 times")
+    asked = "leaderboard/v1/attributes/series/float"
+    assert failures[0].message.startswith(
+        f"the answer of {server.url} to {asked} cannot be read (2 bytes that "
+    )
+    assert failures[0].message.endswith(", 5 times")
 
 
 def test_a_page_that_lacks_points_is_a_failure(serve: Serve, export: Exporter, project: FakeProject) -> None:
@@ -234,7 +238,7 @@ def test_a_401_in_the_middle_ends_it_at_once_and_keeps_what_is_finished(
     server = serve(project)
     second = project.find("SAN-2").id
     server.fail(Fault(SERIES, status=401, times=99, where=lambda r: r.param("experimentId") == second))
-    with pytest.raises(AuthenticationError, match="refused the access of this API token"):
+    with pytest.raises(AuthenticationError, match="the API token was refused"):
         export(server, workers=1)
     assert {run.key.run_id for run in export.dataset.runs()} <= {"SAN-1"}
     assert 1 <= sum(r.status == 401 for r in server.requests) <= 5

@@ -103,7 +103,7 @@ def test_a_download_that_fails_for_good_costs_itself(
     assert export.content("SAN-1", export.rows("SAN-1", "gone")[0]) == b"1"
 
 
-def test_a_file_of_another_size_than_told_is_kept_and_told(
+def test_a_file_of_another_size_than_listed_is_not_taken_for_it(
     serve: Serve, export: Exporter, project: FakeProject
 ) -> None:
     project.add_run({"f": File(b"12345")})
@@ -114,7 +114,10 @@ def test_a_file_of_another_size_than_told_is_kept_and_told(
     server.fail(Fault("/v1/attributes$", status=200, body=body.encode(), times=99))
     (failure,) = export(server).failures
     assert not failure.permanent
-    assert "9 bytes and gave 5" in failure.message
+    assert failure.message == "the file has 9 bytes and the server sent 5"
+    assert export.rows("SAN-1", "f") == []
+    server.faults.clear()
+    assert export(server).complete
     assert export.content("SAN-1", export.rows("SAN-1", "f")[0]) == b"12345"
 
 
@@ -160,7 +163,9 @@ def test_a_zip_of_more_files_than_can_be_listed_is_kept_and_noted(
 def test_a_zip_that_is_none_costs_itself(serve: Serve, export: Exporter, project: FakeProject) -> None:
     project.add_run({"set": FileSet({"a": b"1"}), "n": Int(1)})
     server = serve(project)
-    server.fail(Fault("/download/downloadFile", status=200, body=b"<html>oops</html>", times=99))
+    server.fail(
+        Fault("/download/downloadFile", status=200, body=b"no zip, but of no known size either", times=99)
+    )
     (failure,) = export(server).failures
     assert failure.attribute_path == "set"
     assert "no whole zip" in failure.message

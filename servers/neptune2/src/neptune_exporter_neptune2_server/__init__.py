@@ -29,7 +29,13 @@ from neptune_exporter_neptune2_server.attributes import (
     Unknown,
 )
 from neptune_exporter_neptune2_server.project import FakeContainer, FakeProject
-from neptune_exporter_neptune2_server.server import Neptune2Server, on_attribute, serving, token_expired
+from neptune_exporter_neptune2_server.server import (
+    Neptune2Server,
+    on_attribute,
+    serving,
+    token_expired,
+    token_malformed,
+)
 from neptune_exporter_neptune2_server.store import Options
 from neptune_exporter_neptune2_server.synthetic import synthetic_project
 
@@ -62,4 +68,5 @@ __all__ = [
     "serving",
     "synthetic_project",
     "token_expired",
+    "token_malformed",
 ]

@@ -178,6 +178,12 @@ def token_expired(times: int = 1) -> Fault:
     return Fault(path="/api/leaderboard/v1", status=401, body=body, times=times)
 
 
+def token_malformed(times: int = 1000) -> Fault:
+    """The 400 with which a real server answers an API token of another form, at both places that take it."""
+    body = b'{"code":400,"errorType":"BAD_REQUEST","message":"Invalid value for: header X-Neptune-Api-Token"}'
+    return Fault(path="/oauth-token|/clients/config", status=400, body=body, times=times)
+
+
 @contextmanager
 def serving(*projects: FakeProject, options: Options | None = None) -> Iterator[Neptune2Server]:
     """A started server that ends with the block."""

@@ -12,13 +12,15 @@ from typing import Any
 
 from neptune_exporter.contract import FileWriter, OpenFile, StoredFile
 from neptune_exporter.model import AttributeType, RunKey
-from neptune_exporter.toolkit import Body, TransientError, WrongSizeError, pause, receive
+from neptune_exporter.toolkit import Body, TransientError, pause, receive, waiting_for
 from neptune_exporter_neptune2.api import LEADERBOARD, Api, Opened, Params
-from neptune_exporter_neptune2.rows import FileRow
+from neptune_exporter_neptune2.file_rows import FileRow
 from neptune_exporter_neptune2.values import Attribute
 from neptune_exporter_neptune2.zips import TailedFile, members
 
 LISTING = "files_list.json"
+_LEAST_ZIP = 22
+"""Bytes of a zip without files: its end record."""
 _FIRST_POLL, _LONGEST_POLL = 0.25, 5.0
 
 
@@ -38,19 +40,15 @@ class Downloads:
         Raises:
             AuthenticationError, SourceError
         """
-        name, size = _file_name(attribute), attribute.properties.get("size")
-        url, warning = f"{LEADERBOARD}/attributes/download", None
-        with self.writer.create(self.run, attribute.path, name=name) as target:
-            told = size if isinstance(size, int) else None
-            try:
-                self._receive(
-                    lambda offset: self.api.open(url, self.of(attribute), offset=offset), target, told
-                )
-            except WrongSizeError:  # what is there is all there is, for now
-                warning = (
-                    f"Neptune says that the file has {size} bytes and gave {target.size}, which were kept"
-                )
-        return [FileRow(attribute.path, AttributeType.FILE, target.stored, warning=warning)]
+        url, size = f"{LEADERBOARD}/attributes/download", attribute.properties.get("size")
+        with self.writer.create(self.run, attribute.path, name=_file_name(attribute)) as target:
+            self._receive(
+                attribute,
+                lambda offset: self.api.open(url, self.of(attribute), offset=offset),
+                target,
+                size if isinstance(size, int) else None,
+            )
+        return [FileRow(attribute.path, AttributeType.FILE, target.stored)]
 
     def file_set(self, attribute: Attribute, listed: bool) -> list[FileRow]:
         """The zip of a file set, and, if it is to be `listed`, the list of its files as JSON beside it.
@@ -63,7 +61,12 @@ class Downloads:
         url = self._zip_url(attribute)
         with self.writer.create(self.run, attribute.path, name="files.zip") as target:
             tailed = TailedFile(target)
-            self._receive(lambda offset: self.api.open(url, offset=offset), tailed)
+            self._receive(
+                attribute,
+                lambda offset: self.api.open(url, offset=offset, may_be_page=False),
+                tailed,
+                least=_LEAST_ZIP,
+            )
             content = members(tailed)
         rows = [FileRow(attribute.path, AttributeType.FILE_SET, target.stored)]
         if listed and content is not None:
@@ -86,14 +89,22 @@ class Downloads:
         with ExitStack() as stack:
             # Only the answer tells the type, and with it the extension under which the file is begun.
             opened, body = self.api.patiently(
-                "image", lambda patience: patience.call(lambda: _entered(self.api.open(url, params), stack))
+                "image",
+                lambda patience: patience.call(
+                    lambda: _entered(self.api.open(url, params, may_be_page=False), stack)
+                ),
             )
             full_name = named(name, extension(opened.headers))
             bodies = iter([nullcontext(body)])
             target = self.writer.create(self.run, attribute.path, name=full_name, step=step, ordinal=index)
             with target:
                 self._receive(
-                    lambda offset: next(bodies, None) or self.api.open(url, params, offset=offset), target
+                    attribute,
+                    lambda offset: (
+                        next(bodies, None) or self.api.open(url, params, offset=offset, may_be_page=False)
+                    ),
+                    target,
+                    least=1,
                 )
         return FileRow(attribute.path, AttributeType.FILE_SERIES, target.stored, step, when)
 
@@ -109,11 +120,17 @@ class Downloads:
 
     def _receive(
         self,
+        attribute: Attribute,
         open_at: Callable[[int], AbstractContextManager[Body]],
         into: OpenFile,
         size: int | None = None,
+        *,
+        least: int = 0,
     ) -> None:
-        self.api.patiently("download", lambda patience: receive(open_at, into, size, patience))
+        with waiting_for(f"{self.api.server}: {self.run} {attribute.path}"):
+            self.api.patiently(
+                "download", lambda patience: receive(open_at, into, size, patience, least=least)
+            )
 
     def _zip_url(self, attribute: Attribute) -> str:
         """Have the server make the zip, and wait for it."""

@@ -23,16 +23,14 @@ class FileRow:
     step: float | None = None
     time: int | None = None
     """Milliseconds since 1970."""
-    warning: str | None = None
-    """What is wrong with it although it was stored: told as a failure, and read again next time."""
 
 
 class PartError(SourceError):
-    """A failure told in the words of what it is a part of."""
+    """A failure in the words of what it is a part of."""
 
     def __init__(self, error: SourceError, message: str) -> None:
         super().__init__(message)
-        self.attempts = getattr(error, "attempts", 1)
+        self.attempts = error.attempts
 
 
 def file_batch(rows: Sequence[FileRow]) -> pa.RecordBatch:
@@ -52,4 +50,4 @@ def file_batch(rows: Sequence[FileRow]) -> pa.RecordBatch:
 def failure_of(run: RunKey, attribute: Attribute, error: SourceError, more: int = 0) -> AttributeFailure:
     """The failure of an attribute, of which `more` things failed after the first."""
     message = f"{error} (and {more} more of it failed)" if more else str(error)
-    return AttributeFailure(run, attribute.path, attribute.type, message, getattr(error, "attempts", 1))
+    return AttributeFailure.of(run, attribute.path, attribute.type, error, message)

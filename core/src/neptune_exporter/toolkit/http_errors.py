@@ -1,0 +1,220 @@
+"""What an HTTP answer, or the lack of one, means to a source: an error in one line that a person can act on.
+
+Independent of any HTTP library. Addresses appear as their host only: an address may be signed.
+
+    if not 200 <= status < 300:
+        raise error_of_status(status, headers, content)
+    try:
+        entries = json.loads(content)["entries"]
+    except (KeyError, TypeError, ValueError):
+        raise not_the_protocol("https://app.example.com", "the list of runs", headers, content) from None
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from neptune_exporter.errors import AuthenticationError, NeptuneExporterError, SourceError
+from neptune_exporter.redaction import one_line
+from neptune_exporter.toolkit.retrying import (
+    AWAY_STATUSES,
+    TRANSIENT_STATUSES,
+    AwayError,
+    TransientError,
+    retry_after,
+)
+
+TOKEN_OPTION = "--api-token or NEPTUNE_API_TOKEN"
+_PAGE = re.compile(rb"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+class RefusedError(SourceError):
+    """The server said no, and would say so again. `status`: of HTTP."""
+
+    def __init__(self, message: str, status: int, attempts: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+        self.attempts = attempts
+
+
+class StoppedError(SourceError):
+    """Everything is to end."""
+
+
+class InternalError(TransientError):
+    """HTTP 500: passes seldom, and often is about damaged data."""
+
+    status = 500
+
+
+class UnreadableError(InternalError):
+    """An answer of 200 that is not the protocol's."""
+
+    status = 200
+
+
+class WebPageError(AwayError):
+    """A web page came in place of an answer: something between here and the server answers for it."""
+
+
+def error_of_status(status: int, headers: Mapping[str, str], content: bytes) -> NeptuneExporterError:
+    """The error that an answer stands for which is no success.
+
+    Returns:
+        AuthenticationError for 401; a TransientError, AwayError or InternalError for what another attempt may
+        cure; RefusedError for the rest.
+    """
+    message = f"HTTP {status}{said(content)}"
+    if status == 401:
+        return refused_token(message)
+    if status in TRANSIENT_STATUSES:
+        kind = AwayError if status in AWAY_STATUSES else InternalError if status == 500 else TransientError
+        return kind(message, retry_after(headers))
+    if 300 <= status < 400:
+        place = urlsplit(_header(headers, "location")).hostname or "another address"
+        message += f": the server redirects to {place}, perhaps a login page; is it the right address?"
+    if status == 407:
+        message += ": the proxy that HTTPS_PROXY or HTTP_PROXY names wants a user name and a password"
+    return RefusedError(message, status)
+
+
+def refused_token(why: str) -> AuthenticationError:
+    """The server does not take the API token."""
+    return AuthenticationError(
+        f"the API token was refused ({why}): it is wrong, has expired, or is for another server. "
+        f"Give a valid one with {TOKEN_OPTION}"
+    )
+
+
+def said(content: bytes) -> str:
+    """What the JSON of a Neptune error says, after a comma; empty if there is none."""
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return ""
+    for name in ("message", "title", "errorType"):
+        text = body.get(name) if isinstance(body, dict) else None
+        if isinstance(text, str) and text.strip():
+            return ", " + one_line(text, 200)
+    return ""
+
+
+def not_the_protocol(
+    server: str, asked: str, headers: Mapping[str, str], content: bytes | None
+) -> TransientError:
+    """The error for an answer of 200 whose body is not what the server of Neptune sends.
+
+    Args:
+        server: Its address, without a path.
+        asked: What was asked for, for a person.
+        content: None if it is not known.
+
+    Returns:
+        A WebPageError for a page of HTML, such as a portal's, else an UnreadableError.
+    """
+    if is_web_page(headers, content or b""):
+        return WebPageError(web_page_message(server, content or b""))
+    if content is None:
+        what = "it is not what a server of Neptune sends"
+    elif not content:
+        what = "it is empty"
+    else:
+        begin = one_line(content[:40].decode("ascii", "replace"), 40)
+        what = f"{len(content):,} bytes that begin with {begin!r}"
+    return UnreadableError(
+        f"the answer of {server} to {asked} cannot be read ({what}): "
+        "run this again, and if it stays so ask whoever runs the server"
+    )
+
+
+def is_web_page(headers: Mapping[str, str], content: bytes) -> bool:
+    """Whether a body is HTML, by its header or its beginning."""
+    return _header(headers, "content-type").lower().startswith("text/html") or bool(_PAGE.match(content))
+
+
+def web_page_message(server: str, content: bytes) -> str:
+    found = _TITLE.search(content)
+    title = one_line(found[1].decode("utf-8", "replace"), 80) if found else ""
+    named = f' ("{title}")' if title else ""
+    return (
+        f"{server} answered with a web page{named} and not as Neptune's API does: a login page or a proxy "
+        f"is in between, or the API token ({TOKEN_OPTION}) is of another server. Log in to the network, or "
+        "set HTTPS_PROXY or NO_PROXY"
+    )
+
+
+def connection_error(error: BaseException, url: str, trust: str, address_from: str = "") -> SourceError:
+    """What a failure before any answer means.
+
+    Args:
+        url: That was asked; only its host is named.
+        trust: What to do where the server's certificate is not trusted.
+        address_from: The option that the address is from, if it is from one.
+
+    Returns:
+        An AwayError, or a SourceError for a certificate that is not trusted.
+    """
+    host = urlsplit(url).hostname
+    server = f"the server {host}" if host else "the server"
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return SourceError(
+                f"the certificate of {server} is not trusted ({cause.verify_message}): {trust}"
+            )
+    proxy = _proxy_of(url)
+    through = f" through {proxy}" if proxy else ""
+    option = f" (its address is from {address_from})" if address_from and not proxy else ""
+    return AwayError(f"{server} cannot be reached{through}: {_why(error)}{option}")
+
+
+def _why(error: BaseException) -> str:
+    causes = list(_causes(error))
+    for kind, why in (
+        (socket.gaierror, "its name is not known here"),
+        (ConnectionRefusedError, "the connection was refused"),
+        (ConnectionResetError, "the connection was reset"),
+        (TimeoutError, "no connection came about in time"),
+    ):
+        if any(isinstance(cause, kind) for cause in causes):
+            return why
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS failed ({cause.reason or type(cause).__name__})"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    return f"no answer ({type(error).__name__})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it came from, also where urllib3 puts it: `reason` and `args`."""
+    left, seen = [error], set[int]()
+    while left:
+        each = left.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        found = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
+        left.extend(cause for cause in found if isinstance(cause, BaseException))
+
+
+def _proxy_of(url: str) -> str:
+    """The proxy that the environment names for an address, without credentials; empty if none."""
+    split = urlsplit(url)
+    proxies = getproxies()
+    name = split.scheme if split.scheme in proxies else "all"
+    if name not in proxies or proxy_bypass(split.netloc):
+        return ""
+    proxy = urlsplit(proxies[name] if "//" in proxies[name] else f"//{proxies[name]}")
+    return f"the proxy {proxy.hostname}:{proxy.port} ({name.upper()}_PROXY)"
+
+
+def _header(headers: Mapping[str, str], wanted: str) -> str:
+    return next((value for name, value in headers.items() if name.lower() == wanted), "")

@@ -1,0 +1,41 @@
+"""What the threads of this process wait for, so that progress can say "waiting for …" where nothing moves."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_numbers = itertools.count()
+_lock = threading.Lock()
+_waits: dict[int, tuple[float, str]] = {}
+"""By number, and so the oldest first: since when, and for what."""
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """Say what this thread waits for during the block; `what` is one line for a person.
+
+    with waiting_for("app.neptune.ai: the list of runs"):
+        answer = send()
+    """
+    number = next(_numbers)
+    with _lock:
+        _waits[number] = time.monotonic(), what
+    try:
+        yield
+    finally:
+        with _lock:
+            del _waits[number]
+
+
+def longest_wait(least: float = 0.0) -> tuple[str, float] | None:
+    """What has been waited for longest, and for how many seconds; None if nothing for at least so many."""
+    with _lock:
+        first = next(iter(_waits.values()), None)
+    if first is None:
+        return None
+    seconds = time.monotonic() - first[0]
+    return (first[1], seconds) if seconds >= least else None

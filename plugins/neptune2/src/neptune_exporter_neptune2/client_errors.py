@@ -1,0 +1,143 @@
+"""What the `neptune` client raises while it authenticates, as errors in one line that a person can act on.
+
+The client repeats by itself what may pass, for a minute (`with_api_exceptions_handler` in
+neptune.common.backends.utils, 1.14). What it raises in the end is either an exception with a page of text,
+or whatever its reading of the answer ran into: it takes any body of a 200 for the protocol's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import requests
+
+from neptune_exporter.contract import MissingDependencyError, NeptuneExporterError, SourceError
+from neptune_exporter.toolkit import one_line
+from neptune_exporter.toolkit.http_errors import (
+    TOKEN_OPTION,
+    connection_error,
+    is_web_page,
+    not_the_protocol,
+    refused_token,
+    said,
+    web_page_message,
+)
+
+TRUST = (
+    "set REQUESTS_CA_BUNDLE to the file of its authority, or NEPTUNE_ALLOW_SELF_SIGNED_CERTIFICATE=TRUE "
+    "for a server that you trust"
+)
+"""What to do about a certificate that is not trusted."""
+_REFUSED = frozenset({400, 401, 403, 422})
+"""The handshake sends nothing but the token. Servers of 2.x answer one of another form with 400 ("Invalid
+value for: header X-Neptune-Api-Token")."""
+
+_T = TypeVar("_T")
+
+
+def translated(what: str, server: str, call: Callable[[], _T]) -> _T:
+    """Run something of the client that authenticates.
+
+    Args:
+        what: It is, for a person.
+        server: The address that it asks, without a path.
+
+    Raises:
+        AuthenticationError: the token was refused, or is no token.
+        MissingDependencyError: the server wants another client.
+        SourceError: anything else; a TransientError for what may pass.
+        OSError: a file is missing that the environment names.
+    """
+    from bravado.exception import HTTPError
+
+    try:
+        return call()
+    except (HTTPError, requests.RequestException) as error:
+        raise _of_http(error, what, server) from None
+    except (OSError, NeptuneExporterError, ImportError):
+        raise
+    except Exception as error:
+        raise _of_client(error, what, server) from error
+
+
+def _of_client(error: Exception, what: str, server: str) -> NeptuneExporterError:
+    from bravado.exception import HTTPError
+    from neptune.common import exceptions as common
+    from neptune.exceptions import CannotResolveHostname, NeptuneClientUpgradeRequiredError
+    from oauthlib.oauth2 import (  # type: ignore[import-untyped]
+        InsecureTransportError,
+        MissingTokenError,
+        OAuth2Error,
+    )
+
+    if isinstance(error, InsecureTransportError):
+        return SourceError(
+            f"the API token names a server without TLS ({server}), which Neptune's client refuses: "
+            "set OAUTHLIB_INSECURE_TRANSPORT=1 if no other person can read along on the way to it"
+        )
+    said_no, answer = (common.Unauthorized, common.Forbidden), error.__context__
+    if isinstance(error, said_no) and isinstance(answer, HTTPError):
+        return _of_status(answer.status_code, _text(answer), what, server)
+    refused = (common.NeptuneInvalidApiTokenException, *said_no, common.NeptuneAuthTokenExpired)
+    is_grant = isinstance(error, OAuth2Error) and not isinstance(error, MissingTokenError)
+    if isinstance(error, refused) or is_grant:
+        return refused_token(f"{what}: {type(error).__name__}")
+    if isinstance(error, NeptuneClientUpgradeRequiredError):
+        return MissingDependencyError(one_line(f"{what}: the server wants another client: {error}", 500))
+    if isinstance(error, CannotResolveHostname):
+        return SourceError(
+            f"{what} failed: the name of {server} is not known here (it is from {TOKEN_OPTION})"
+        )
+    if isinstance(error, common.NeptuneConnectionLostException):
+        return _of_http(error.cause or error, what, server)
+    if isinstance(error, common.ClientHttpError):
+        return _of_status(error.status, str(error.response), what, server)
+    if isinstance(error, common.NeptuneException):  # its text is a page with banners
+        return SourceError(f"{what} failed: {type(error).__name__}")
+    return not_the_protocol(server, what, {}, _content(error))
+
+
+def _of_http(error: Any, what: str, server: str) -> NeptuneExporterError:
+    """Of an exception of bravado or requests."""
+    from bravado.exception import HTTPError
+
+    if isinstance(error, HTTPError):
+        return _of_status(error.status_code, _text(error), what, server)
+    exceptions = requests.exceptions
+    if isinstance(error, exceptions.InvalidJSONError):
+        return not_the_protocol(server, what, {}, _content(error))
+    if isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema)):
+        return refused_token(f"{server} is not the address of a server")
+    if isinstance(error, exceptions.HTTPError) and error.response is not None:
+        return _of_status(error.response.status_code, error.response.text, what, server)
+    if isinstance(error, (exceptions.TooManyRedirects, exceptions.ReadTimeout)):
+        return SourceError(f"{what} failed: {server} gave no answer ({type(error).__name__})")
+    return connection_error(error, server, TRUST, TOKEN_OPTION)
+
+
+def _of_status(status: int, text: str, what: str, server: str) -> NeptuneExporterError:
+    content = text.encode("utf-8", "replace")
+    if is_web_page({}, content):
+        return SourceError(f"{what} failed with HTTP {status}: {web_page_message(server, content)}")
+    if status in _REFUSED:
+        return refused_token(f"{what}: {server} answered HTTP {status}{said(content)}")
+    hint = "; is this a server of Neptune 2.x?" if status == 404 else ""
+    return SourceError(f"{what} failed: {server} answered HTTP {status}{said(content)}{hint}")
+
+
+def _text(error: Any) -> str:
+    """The body of the answer that bravado raised."""
+    return str(getattr(error.response, "text", "") or "")
+
+
+def _content(error: BaseException) -> bytes | None:
+    """What could not be read, as far as the error knows it.
+
+    `doc` of a JSONDecodeError; `obj` of an AttributeError: bravado gives a body of another type as text.
+    """
+    for name in ("doc", "obj"):
+        text = getattr(error, name, None)
+        if isinstance(text, str):
+            return text.encode("utf-8", "replace")
+    return None

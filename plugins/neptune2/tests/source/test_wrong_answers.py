@@ -1,0 +1,112 @@
+"""Answers of 200 that are not the protocol's, refused tokens, and attributes without a value."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SourceError
+from neptune_exporter.testing.loopback import no_protocol, web_page
+from neptune_exporter_neptune2.plugin import make_source
+from neptune_exporter_neptune2.settings import Neptune2Settings
+from neptune_exporter_neptune2_server import (
+    FakeProject,
+    Fault,
+    Float,
+    Unknown,
+    token_malformed,
+)
+
+from .conftest import Exporter, Serve, settings_for
+
+PAGE = web_page("Company network")
+NO_PROTOCOL = no_protocol()
+
+
+def the_error(server_or_settings: Neptune2Settings) -> NeptuneExporterError:
+    with pytest.raises(NeptuneExporterError) as caught:
+        make_source(server_or_settings).close()
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_a_token_that_the_server_cannot_read_is_refused(serve: Serve) -> None:
+    server = serve()
+    server.fail(token_malformed())
+    error = the_error(settings_for(server))
+    assert isinstance(error, AuthenticationError)
+    assert str(error).startswith(f"the API token was refused (the handshake: {server.url} answered HTTP 400")
+    assert "NEPTUNE_API_TOKEN" in str(error)
+
+
+@pytest.mark.parametrize("path", [".*", "/clients/config", "/oauth-token"])
+def test_a_login_page_in_the_handshake_is_named(serve: Serve, path: str) -> None:
+    server = serve()
+    server.fail(Fault(path, status=200, body=PAGE, content_type="text/html", times=99))
+    error = the_error(settings_for(server))
+    assert str(error).startswith(f'{server.url} answered with a web page ("Company network")')
+
+
+@pytest.mark.parametrize("body", NO_PROTOCOL)
+@pytest.mark.parametrize("path", ["swagger.json", "/clients/config", "/oauth-token"])
+def test_another_body_in_the_handshake_is_named(serve: Serve, path: str, body: bytes) -> None:
+    server = serve()
+    server.fail(Fault(path, status=200, body=body, times=99))
+    message = str(the_error(settings_for(server)))
+    assert message.startswith(f"the answer of {server.url} to the handshake cannot be read")
+    assert "Error" not in message
+
+
+def test_a_page_that_is_no_success_is_named(serve: Serve) -> None:
+    server = serve()
+    server.fail(Fault(".*", status=403, body=PAGE, content_type="text/html", times=99))
+    error = the_error(settings_for(server))
+    assert isinstance(error, SourceError)  # it is not Neptune that says no
+    assert f'HTTP 403: {server.url} answered with a web page ("Company network")' in str(error)
+
+
+@pytest.mark.parametrize("body", [*NO_PROTOCOL, PAGE])
+@pytest.mark.parametrize("path", ["/v1/attributes$", "/entries/search", "/series/float", "/projects/get"])
+def test_a_body_that_is_not_the_protocols_is_an_error_that_ends_with_it(
+    serve: Serve, export: Exporter, path: str, body: bytes
+) -> None:
+    project = FakeProject("team", "cats")
+    project.add_run({"m": Unknown("floatSeries", {}), "lr": Float(0.5)})
+    server = serve(project)
+    server.fail(Fault(path, status=200, body=body, times=10**6))
+    result = export(server, settings={"retry_seconds": 1})
+    messages = [f.message for f in result.failures] + [p.error for p in result.projects if p.error]
+    assert messages
+    for message in messages:
+        assert server.url in message and "Error" not in message
+    server.faults.clear()
+    assert export(server).complete
+    assert export.value("SAN-1", "lr", "float_value") == 0.5
+
+
+@pytest.mark.parametrize(
+    "wire_type",
+    [
+        *("float", "int", "bool", "string", "datetime", "stringSet", "floatSeries", "stringSeries"),
+        *("imageSeries", "file", "fileSet", "artifact", "experimentState", "gitRef", "notebookRef"),
+    ],
+)
+@pytest.mark.parametrize("nulls", [False, True])
+def test_an_attribute_without_a_value_makes_no_row_and_is_no_failure(
+    serve: Serve, export: Exporter, wire_type: str, nulls: bool
+) -> None:
+    properties = {"value": None, "values": None} if nulls and wire_type != "float" else {}
+    project = FakeProject("team", "cats")
+    project.add_run({"nothing": Unknown(wire_type, properties), "lr": Float(0.5)})
+    result = export(serve(project))
+    assert result.complete, result.failures
+    assert export.rows("SAN-1", "nothing") == []
+    assert export.value("SAN-1", "lr", "float_value") == 0.5
+
+
+def test_a_token_of_no_server_is_named() -> None:
+    content = {"api_address": "nowhere at all", "api_key": "k"}
+    token = base64.b64encode(json.dumps(content).encode()).decode()
+    assert "NEPTUNE_API_TOKEN" in str(the_error(Neptune2Settings(api_token=Secret(token))))
