@@ -46,7 +46,8 @@ def test_files_of_every_kind(neptune2: Logging, read: Any, tmp_path: Path) -> No
     assert found.points("images") == [(Decimal(0), PNG), (Decimal("1.5"), PNG), (Decimal("1.5"), PNG)]
     assert len({row["file_value"]["path"] for row in found.rows if row.get("file_value")}) == 6
     assert found.failures == []
-    assert found.notes == ("Names and descriptions of images have no place in the dataset",)
+    assert (found.points("images/name"), found.points("images/description")) == ([(0, "n")], [(0, "d")])
+    assert found.notes == ()
 
 
 def test_names_for_people(neptune2: Logging, tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_missing_files_are_named(neptune2: Logging, read: Any, tmp_path: Path) -
     by_path, copied = sorted(found.failures, key=lambda f: f.attribute_path, reverse=True)
     assert (by_path.attribute_path, by_path.permanent) == ("path", False)
     assert by_path.message == f"{gone} was logged by its path and is not on this machine"
-    assert (copied.attribute_path, copied.permanent) == ("memory", True)
+    assert (copied.attribute_path, copied.permanent) == ("memory", False)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_a_log_that_may_not_be_read_fails_alone(read_as_nobody: Reading, place: 
     assert found["u-2"].values("which") == []
     assert [(f.attribute_path, f.permanent) for f in found["u-2"].failures] == [("", False)]
     (message,) = found["u-2"].messages()
-    assert message == f"{closed.name}/data-1.log, byte 0: Permission denied; the rest was not read"
+    assert message == f"{closed.name}: data-1.log, byte 0: Permission denied; the rest was not read"
 
 
 def test_one_file_of_a_log_that_may_not_be_read(read_as_nobody: Reading, place: Path) -> None:
@@ -100,7 +100,7 @@ def test_one_file_of_a_log_that_may_not_be_read(read_as_nobody: Reading, place: 
     close(folder / "data-2.log")
     (run,) = read_as_nobody(place).values()
     assert {"which", "n4", "n5"} <= set(run.types) and not {"n2", "n3"} & set(run.types)
-    assert run.messages() == [f"{folder.name}/data-2.log, byte 0: Permission denied; the rest was not read"]
+    assert run.messages() == [f"{folder.name}: data-2.log, byte 0: Permission denied; the rest was not read"]
 
 
 def test_a_database_that_may_not_be_read_fails_alone(

@@ -13,7 +13,7 @@ import pytest
 
 from neptune_exporter import schema
 from neptune_exporter.model import AttributeType
-from neptune_exporter_offline import reading, wire
+from neptune_exporter_offline import delivery, wire
 from neptune_exporter_offline.testing.neptune2 import append_operations
 
 from .folders import Logging, change, database_of, folder_of, log_of, work_of
@@ -167,8 +167,8 @@ def test_values_that_no_batch_can_hold_cost_only_themselves(
         return schema.attribute_batch(path, *arguments)
 
     (tmp_path / "x").write_text("x")
-    monkeypatch.setattr(reading, "parameter_batch", parameter_batch)
-    monkeypatch.setattr(reading, "attribute_batch", attribute_batch)
+    monkeypatch.setattr(delivery, "parameter_batch", parameter_batch)
+    monkeypatch.setattr(delivery, "attribute_batch", attribute_batch)
     found = read(work_of(tmp_path))
     assert [found.values(f"n{n}") for n in range(5)] == [[0], [1], [2], [], [4]]
     assert [found.values(f"m{n}") for n in range(5)] == [[0.0], [1.0], [2.0], [], [4.0]]
@@ -188,6 +188,6 @@ def test_a_full_disk_is_no_fault_of_an_attribute(
     def attribute_batch(*_: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reading, "attribute_batch", attribute_batch)
+    monkeypatch.setattr(delivery, "attribute_batch", attribute_batch)
     with pytest.raises(OSError, match="No space"):
         read(work_of(tmp_path))

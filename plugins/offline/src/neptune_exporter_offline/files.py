@@ -87,6 +87,7 @@ class FileStore:
         writer: FileWriter,
         folders: Sequence[Folder],
         requests: Mapping[str, UploadRequest],
+        processes: Sequence[Sequence[int]],
         problems: Problems,
         *,
         read_paths: bool,
@@ -95,6 +96,7 @@ class FileStore:
         self.writer = writer
         self.folders = folders
         self._requests = requests
+        self._processes = processes
         self._problems = problems
         self._read_paths = read_paths
 
@@ -152,9 +154,15 @@ class FileStore:
         if name in ("", "..") or Path(name).name != name:
             message = f"the log names a copy outside of its folder ({shown(name)}); not read"
             raise Unreadable(message, permanent=True)
-        directory = self.folders[folder].directory / subfolder
         missing = f"the client's copy {shown(name)} is not there; the client deletes it once it was sent"
-        return _open_regular(directory / name, missing, follow_links=False, permanent=True)
+        paths = [directory / subfolder / name for directory in self._directories(folder)]
+        path = next((path for path in paths if os.path.lexists(path)), paths[0])
+        return _open_regular(path, missing, follow_links=False)
+
+    def _directories(self, folder: int) -> list[Path]:
+        """That of a folder, then those of copies of it."""
+        copies = [i for process in self._processes if folder in process for i in process if i != folder]
+        return [self.folders[index].directory for index in (folder, *copies)]
 
     def _inline(self, reference: FileReference) -> bytes:
         folder = self.folders[reference.folder].path

@@ -30,7 +30,8 @@ class Upload:
     """`upload_files`: add what the patterns match."""
 
     patterns: tuple[str, ...]
-    working_directory: Path
+    working_directories: tuple[Path, ...]
+    """The first is where the process ran, if its folder was not copied since; else another one is."""
     at: float
     """When it was logged, seconds since 1970."""
 
@@ -48,7 +49,8 @@ class Tracked:
 
     path: str
     destination: str | None
-    working_directory: Path
+    working_directories: tuple[Path, ...]
+    """As in `Upload`."""
     at: float
 
 
@@ -132,7 +134,7 @@ def _find(upload: Upload, store: FileStore, report: Report) -> Iterator[tuple[st
             matches |= found
         except Unreadable as problem:
             report(problem)
-    root = _root(matches, upload.working_directory)
+    root = _root(matches, upload.working_directories)
     for match in sorted(matches):
         if not _is_folder(match):
             yield _name(match, root), match
@@ -169,7 +171,7 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def _root(matches: set[Path], working_directory: Path) -> Path | None:
+def _root(matches: set[Path], working_directories: Sequence[Path]) -> Path | None:
     """What names in the set are relative to."""
     try:
         root = Path(os.path.commonpath(matches))
@@ -177,7 +179,7 @@ def _root(matches: set[Path], working_directory: Path) -> Path | None:
         return None
     if not _is_folder(root):
         root = root.parent
-    return working_directory if working_directory in root.parents else root
+    return next((where for where in working_directories if where in root.parents), root)
 
 
 def _name(file: Path, root: Path | None) -> str:
@@ -214,7 +216,9 @@ def _tracked_files(path: str, tracked: Tracked, store: FileStore, report: Report
         raise Unreadable(f"{shown(tracked.path)} is not on this machine; the artifact's list cannot be made")
     store.check_paths_may_be_read(tracked.path)
     location = Path(tracked.path.removeprefix("file://")).expanduser()
-    location = tracked.working_directory / location  # an absolute path stays as it is
+    # An absolute path stays as it is.
+    locations = [where / location for where in tracked.working_directories]
+    location = next((place for place in locations if os.path.lexists(place)), locations[0])
     for file in _files_below(location, report) if _is_folder(location) else [location]:
         name = file.relative_to(location).as_posix() if file != location else file.name
         if tracked.destination is not None:

@@ -5,6 +5,7 @@ Looking reads only names, small files, the first records of a log and single row
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -13,24 +14,42 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from neptune_exporter.contract import SourceError
 from neptune_exporter.model import RunKind, SysAttribute
 from neptune_exporter.toolkit import clean
 from neptune_exporter_offline import oplog, wire
-from neptune_exporter_offline.problems import Problems
-from neptune_exporter_offline.sqlite import database_files, open_database
+from neptune_exporter_offline.sqlite import database_files, is_database, open_database
 from neptune_exporter_offline.times import from_seconds, parse_iso, to_datetime
 
 _PEEKED_RECORDS = 50
 _BYTES_PER_POINT = 180
-_CONTAINER_NAME = re.compile(r"(?:(run|model|model_version|project)__)?([^_].*?)(?:__.*)?")
+_CONTAINER_NAME = re.compile(
+    r"(run|model|model_version|project)__([^_].*?)(?:__.*)?|([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+)
+"""The kind and the id of a run; clients before 0.10 name the folder by the uuid alone."""
+_EXECUTION, _PARTITION = "exec-", "partition-"
+_MODES = {"offline", "async", "sync"}
+_DEPTH = 4
 _TIME_IN_NAME = re.compile(r".*_(\d{19})")
 DATABASE = "run_operations.sqlite3"
 _TABLES = {"run_operations", "metadata"}
+
+
+Container = tuple[int, RunKind, str]
+"""Generation of the client, kind and id of a run."""
+
+
+class Start(NamedTuple):
+    """The first record of a log, or any other, by what tells it from those of other processes."""
+
+    number: int
+    at: float
+    """When it was logged: seconds (2.x) or milliseconds (3.x); 0 where that is not known."""
+    digest: str
+    """Of the operation."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,10 @@ class Folder:
     """2 or 3, the generation of Neptune."""
     container_id: str
     """2.x: the uuid of the run, model …; 3.x: the run id."""
+    process: tuple[str, str] = ("", "")
+    """What the client called the process that wrote it, and which of its logs this is."""
+    start: Start | None = None
+    """None where it cannot be read."""
     kind: RunKind = RunKind.RUN
     is_project: bool = False
     """A 2.x folder with project-level metadata."""
@@ -59,6 +82,11 @@ class Folder:
     notes: tuple[str, ...] = ()
 
     @property
+    def container(self) -> Container:
+        """What it is of, whatever project and run id that gets."""
+        return self.client, self.kind, self.container_id
+
+    @property
     def directory(self) -> Path:
         return self.path if self.client == 2 else self.path.parent
 
@@ -72,32 +100,40 @@ class Folder:
     @property
     def label(self) -> str:
         """What messages call it."""
-        return self.path.name if self.path.name != DATABASE else self.directory.name
+        if self.client == 3:
+            return self.path.name if self.path.name != DATABASE else self.directory.name
+        named = "/".join(filter(None, self.process))
+        return named if not Path(named).is_absolute() else self.path.name
 
 
-def describe_log(path: Path) -> Folder:
+def describe_log(path: Path, *, is_data: bool) -> Folder | None:
     """A folder of the 2.x client, from its name, `metadata.json` and the start of its log.
 
-    One that cannot be read is still listed: reading it then says what is wrong.
+    One that cannot be read is still listed: reading it then says what is wrong. None if nothing but the name
+    of a file speaks for a log: neither the folder's name, nor `metadata.json`, nor an operation, nor
+    (`is_data`) that it lies in `.neptune`.
     """
-    metadata = _metadata(path)
-    # Until 0.16 the log lies in `exec-…` below the container's folder.
-    named = path.parent if path.name.startswith("exec-") else path
-    match = _CONTAINER_NAME.fullmatch(named.name)
-    kind_name, container_id = (match[1], match[2]) if match else (None, named.name)
-    kind_name = str(metadata.get("containerType") or kind_name or "run")
-    mode = metadata.get("mode") or named.parent.name
+    named = _container(path)
+    metadata = _metadata(path, named.folder)
+    first = oplog.peek(path, _PEEKED_RECORDS)
+    if not (named.id or metadata or first or is_data):
+        return None
+    kind_name = str(metadata.get("containerType") or named.kind or "run")
+    mode = metadata.get("mode") or named.folder.parent.name
     files = oplog.log_files(path)
     versions = [path / n for n in ("last_put_version", "last_ack_version", "metadata.json")]
     stats = _stats([*(p for _, p in files), *versions]) or _stats([path])
+    start = _start_of(first)
     return Folder(
         path,
         client=2,
-        container_id=clean(str(metadata.get("containerId") or container_id)),
+        container_id=clean(str(metadata.get("containerId") or named.id or _anonymous(path, start))),
+        process=named.process,
+        start=start,
         kind=RunKind(kind_name) if kind_name in set(RunKind) else RunKind.RUN,
         is_project=kind_name == "project",
-        name=_peek_name(path),
-        started_at=parse_iso(metadata.get("createdAt")) or _first_time(path),
+        name=_name_in(first),
+        started_at=parse_iso(metadata.get("createdAt")) or _first_time(start),
         first_operation=files[0][0],
         offline=mode == "offline",
         modified_ns=max((s.st_mtime_ns for s in stats), default=0),
@@ -106,35 +142,94 @@ def describe_log(path: Path) -> Folder:
     )
 
 
-def describe_database(path: Path) -> Folder | None:
+class _Container(NamedTuple):
+    """What names of folders say of the run that a log is of."""
+
+    folder: Path
+    """The one that the client names by the run, or that of the log."""
+    kind: str | None = None
+    id: str | None = None
+    process: tuple[str, str] = ("", "")
+
+
+def _container(path: Path) -> _Container:
+    """From the nearest folder that the client names by a run.
+
+    Until 0.16 the log lies in `exec-…` below it, with `neptune_experimental` up to 0.3.2 in `partition-…`
+    below that.
+    """
+    here = path
+    for _ in range(_DEPTH):
+        match = _CONTAINER_NAME.fullmatch(here.name)
+        if match is not None and (match[1] or _is_between(path, here)):
+            below = path.relative_to(here).parts
+            execution = "/".join([here.name, *(p for p in below if p.startswith(_EXECUTION))])
+            rest = "/".join(p for p in below if not p.startswith(_EXECUTION))
+            return _Container(here, match[1], match[2] or match[3], (execution, rest))
+        if here.name in _MODES:
+            break
+        here = here.parent
+    return _Container(path, process=(str(path), ""))
+
+
+def _is_between(path: Path, folder: Path) -> bool:
+    """Whether only folders of the client's lie between a log and a folder that is named by a uuid alone."""
+    return all(part.startswith((_EXECUTION, _PARTITION)) for part in path.relative_to(folder).parts)
+
+
+def _anonymous(path: Path, start: Start | None) -> str:
+    """An id for a log that does not say which run it is of: copies have the same, other logs another."""
+    return path.name if start is None else f"{path.name}-{start.digest[:8]}"
+
+
+def _start_of(first: list[tuple[int, oplog.Record]]) -> Start | None:
+    return start_of(*first[0]) if first else None
+
+
+def start_of(version: int, record: oplog.Record) -> Start:
+    """What tells a record of a 2.x log from others."""
+    digest = hashlib.sha256(json.dumps(record.operation, sort_keys=True).encode()).hexdigest()
+    return Start(version, record.at, digest)
+
+
+def describe_database(path: Path, *, is_data: bool) -> Folder | None:
     """A database of neptune-scale, from its metadata and the first operation; None if it is not one.
 
     One that cannot be read is still listed, by the name of its folder: reading it then
-    says what is wrong, and the other runs are not held up.
+    says what is wrong, and the other runs are not held up. That is one with the name of the client's
+    (`is_data`: of those before 0.13, which may lie anywhere, in `.neptune` only).
     """
-    named = path.parent if path.name == DATABASE else path.with_suffix("")
+    is_named = path.name == DATABASE
+    named = path.parent if is_named else path.with_suffix("")
     started = _TIME_IN_NAME.fullmatch(named.name)
+    is_expected = is_named or (started is not None and is_data)
     stats = _stats(p for p in database_files(path) if not p.name.endswith("-shm")) or _stats([path.parent])
     folder = Folder(
         path,
         client=3,
         container_id=clean(named.name),
+        process=(named.name, ""),
         started_at=datetime.fromtimestamp(int(started[1]) / 1e9, timezone.utc) if started else None,
         modified_ns=max((s.st_mtime_ns for s in stats), default=0),
     )
     try:
+        if not is_expected and not is_database(path):
+            return None
         with open_database(path) as database:
             names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             tables = {name for (name,) in names}
             if not tables >= _TABLES:
-                return folder if path.name == DATABASE else None
+                return folder if is_expected else None
             row = database.execute("SELECT project, run_id FROM metadata").fetchone()
             if row is not None:
                 folder = replace(folder, project_id=str(row[0]), container_id=str(row[1]))
-            name, first, last = _peek_run(database)
-            return replace(folder, name=name, size_hint=last, notes=_database_notes(database, tables, first))
+            name, start, last = _peek_run(database)
+            folder = replace(folder, name=name, start=start, size_hint=last)
+            if start is not None:
+                folder = replace(folder, first_operation=start.number)
+            return replace(folder, notes=_database_notes(database, tables, folder.first_operation))
     except (sqlite3.DatabaseError, SourceError, OSError):
-        return folder
+        return folder if is_expected or started else None
 
 
 def _stats(paths: Iterable[Path]) -> list[os.stat_result]:
@@ -146,26 +241,29 @@ def _stats(paths: Iterable[Path]) -> list[os.stat_result]:
     return found
 
 
-def _metadata(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((path / "metadata.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def _metadata(path: Path, container: Path) -> dict[str, Any]:
+    """What the client wrote beside the log, or for all logs of the process above them."""
+    for folder in (path, *path.parents):
+        with suppress(OSError, ValueError):
+            content = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+            if isinstance(content, dict) and "containerId" in content:
+                return content
+        if folder == container:
+            break
+    return {}
 
 
-def _peek_name(path: Path) -> str | None:
+def _name_in(first: list[tuple[int, oplog.Record]]) -> str | None:
     """`sys/name`, which the client logs first."""
-    for record in islice(oplog.records(path, Problems()), _PEEKED_RECORDS):
+    for _, record in first:
         operation = record.operation
         if operation.get("type") == "AssignString" and operation.get("path") == SysAttribute.NAME.split("/"):
             return clean(str(operation.get("value")))
     return None
 
 
-def _first_time(path: Path) -> datetime | None:
-    record = next(oplog.records(path, Problems()), None)
-    milliseconds = from_seconds(record.at) if record is not None and record.at else None
+def _first_time(start: Start | None) -> datetime | None:
+    milliseconds = from_seconds(start.at) if start is not None and start.at else None
     return None if milliseconds is None else to_datetime(milliseconds)
 
 
@@ -187,11 +285,12 @@ def _leftover(path: Path, first: int) -> str:
     )
 
 
-def _peek_run(database: sqlite3.Connection) -> tuple[str | None, int, int]:
-    """Experiment name, first and last sequence number."""
+def _peek_run(database: sqlite3.Connection) -> tuple[str | None, Start | None, int]:
+    """Experiment name, first operation and last sequence number."""
     first, last = database.execute("SELECT min(sequence_id), max(sequence_id) FROM run_operations").fetchone()
-    if first is None:
-        return None, 0, 0
+    start = None if first is None else row_at(database, first)
+    if start is None:
+        return None, None, 0
     query = "SELECT operation_type, operation FROM run_operations WHERE sequence_id = ?"
     operation_type, blob = database.execute(query, (first,)).fetchone()
     name = None
@@ -200,7 +299,17 @@ def _peek_run(database: sqlite3.Connection) -> tuple[str | None, int, int]:
             name = wire.Run.FromString(blob).experiment_id or None
         except wire.DecodeError:
             name = None
-    return name, first, last
+    return name, start, last
+
+
+def row_at(database: sqlite3.Connection, number: int) -> Start | None:
+    """What tells an operation of a database from others, if it is there."""
+    query = "SELECT timestamp, operation_type, operation FROM run_operations WHERE sequence_id = ?"
+    row = database.execute(query, (number,)).fetchone()
+    if row is None:
+        return None
+    timestamp, operation_type, blob = row
+    return Start(number, timestamp, hashlib.sha256(b"%d:%b" % (operation_type, blob)).hexdigest())
 
 
 def _database_notes(database: sqlite3.Connection, tables: set[str], first: int) -> tuple[str, ...]:

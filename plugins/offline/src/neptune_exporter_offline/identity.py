@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from neptune_exporter.contract import SourceRun, UsageError
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit import clean
-from neptune_exporter_offline.folders import Folder
+from neptune_exporter_offline.folders import Container, Folder
 from neptune_exporter_offline.settings import UUID_FIELD, OfflineSettings
 from neptune_exporter_offline.times import from_mtime
 
@@ -29,7 +29,7 @@ class FoundRun:
             self.key,
             modified_at=self.modified_at,
             name=next((f.name for f in reversed(self.folders) if f.name), None),
-            handle=json.dumps([str(f.path) for f in self.folders]),
+            handle=json.dumps([(str(f.path), f.first_operation) for f in self.folders]),
             size_hint=sum(f.size_hint for f in self.folders),
             notes=tuple(notes),
             partial=True,  # what had been sent is not there
@@ -51,13 +51,15 @@ def identify(folders: Sequence[Folder], settings: OfflineSettings) -> dict[RunKe
     Raises:
         UsageError: a run id option names nothing that is there, or gives one id to several runs.
     """
+    folders = _named_by_copies(folders)
     ids = _RunIds(folders, settings)
+    projects = _default_projects(folders)
     runs: dict[RunKey, list[Folder]] = {}
     for folder in folders:
-        project_id = folder.project_id or settings.project or _default_project(folder)
+        project_id = folder.project_id or settings.project or projects[folder.container]
         runs.setdefault(RunKey(project_id, ids.of(folder), folder.kind), []).append(folder)
     for key, members in runs.items():
-        containers = {(f.client, f.container_id) for f in members}
+        containers = {f.container for f in members}
         if len(containers) > 1:
             names = ", ".join(sorted(f.label for f in members))
             raise UsageError(
@@ -89,14 +91,36 @@ class _RunIds:
         return default if self._pattern is None else self._pattern.replace(UUID_FIELD, default)
 
 
-def _names(folder: Folder) -> tuple[str, str]:
-    return folder.label, folder.container_id
+def _names(folder: Folder) -> tuple[str, ...]:
+    return folder.label, folder.path.name, folder.container_id
 
 
-def _default_project(folder: Folder) -> str:
-    return f"offline/{clean(folder.working_directory.name) or 'runs'}"
+def _default_projects(folders: Sequence[Folder]) -> dict[Container, str]:
+    """By the folder in which each run was logged. Of copies it is the one that changed last."""
+    last: dict[Container, Folder] = {}
+    for folder in sorted(folders, key=lambda f: (-f.modified_ns, len(f.path.parts), f.path)):
+        last.setdefault(folder.container, folder)
+    return {
+        container: f"offline/{clean(folder.working_directory.name) or 'runs'}"
+        for container, folder in last.items()
+    }
+
+
+def _named_by_copies(folders: Sequence[Folder]) -> list[Folder]:
+    """Databases that cannot be read get their project and run id from a copy of them, if there is one."""
+    known = {f.process: f for f in folders if f.client == 3 and f.project_id}
+    named = []
+    for folder in folders:
+        copy = known.get(folder.process) if folder.client == 3 and not folder.project_id else None
+        if copy is not None:
+            folder = replace(folder, project_id=copy.project_id, container_id=copy.container_id)
+        named.append(folder)
+    return named
 
 
 def paths_of(handle: str) -> list[Path]:
-    """The folders that `FoundRun.listed` put into the handle."""
-    return [Path(path) for path in json.loads(handle)]
+    """The folders that `FoundRun.listed` put into the handle.
+
+    With the first operation of each: what a client has sent it deletes, and then the log is another part.
+    """
+    return [Path(path) for path, _ in json.loads(handle)]

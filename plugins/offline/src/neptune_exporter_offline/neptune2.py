@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from neptune_exporter.model import AttributeType, SysAttribute
@@ -26,15 +27,19 @@ _COPIED_TYPES = {
 }
 """Attribute classes of the client that can be copied, by name."""
 
+_CAPTIONS = ("name", "description")
+"""Texts of an image (`neptune.internal.operation.ImageValue`); the server keeps them with each point."""
+
 _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 class Neptune2Replay:
     """Applies records in the order in which they were logged."""
 
-    def __init__(self, state: State, folders: Sequence[Folder]) -> None:
+    def __init__(self, state: State, folders: Sequence[Folder], processes: Sequence[Sequence[int]]) -> None:
         self._state = state
         self._folders = folders
+        self._processes = processes
         self._folder = 0
         self._record = Record(0.0, {}, "", 0, 0)
         self._counted_steps = False
@@ -95,7 +100,8 @@ class Neptune2Replay:
     def finish(self, run_id: str) -> None:
         """Add what the log does not hold itself but is known of the run."""
         self._state.set_default(SysAttribute.ID, AttributeType.STRING, run_id)
-        if self._counted_steps and any(f.first_operation > 1 for f in self._folders):
+        firsts = [min(self._folders[i].first_operation for i in process) for process in self._processes]
+        if self._counted_steps and any(first > 1 for first in firsts):
             self._state.problems.note("Points logged without a step are counted from 0 in what is left here")
         if self._replaced:
             self._state.problems.note(
@@ -136,11 +142,14 @@ class Neptune2Replay:
             return
         for index, entry in enumerate(operation["values"]):
             value, time = entry["value"], self._time(entry["ts"])
-            if isinstance(value, dict) and (value.get("name") or value.get("description")):
-                self._state.problems.note("Names and descriptions of images have no place in the dataset")
             reference = self._inline("", index).encode()
             step = entry.get("step")
-            series.add(self._count(series) if step is None else step, time, reference, 60 + len(reference))
+            step = self._count(series) if step is None else step
+            series.add(step, time, reference, 60 + len(reference))
+            for name in _CAPTIONS if isinstance(value, dict) else ():
+                if value.get(name):
+                    text = self._text(value[name])
+                    self._state.caption(path, name).add(step, time, text, 60 + 2 * len(text))
 
     def _time(self, seconds: Any) -> int | None:
         """The time of a point. One that cannot be kept does not cost the point."""
@@ -175,7 +184,7 @@ class Neptune2Replay:
 
     def _upload_file_set(self, path: str, operation: Operation) -> None:
         patterns = tuple(map(_string, operation["file_globs"]))
-        upload = Upload(patterns, self._working_directory, self._record.at)
+        upload = Upload(patterns, self._working_directories, self._record.at)
         changes = self._state.changes(path, AttributeType.FILE_SET)
         if operation["reset"] not in (False, "False"):
             changes.clear()
@@ -188,7 +197,7 @@ class Neptune2Replay:
         self._state.changes(path, AttributeType.ARTIFACT)[:] = [AssignedHash(self._text(operation["hash"]))]
 
     def _track_files(self, path: str, operation: Operation) -> None:
-        where, at = self._working_directory, self._record.at
+        where, at = self._working_directories, self._record.at
         tracked = [Tracked(_string(source), target, where, at) for source, target in operation["entries"]]
         self._state.changes(path, AttributeType.ARTIFACT).extend(tracked)
 
@@ -206,8 +215,11 @@ class Neptune2Replay:
         return cleaned
 
     @property
-    def _working_directory(self) -> Any:
-        return self._folders[self._folder].working_directory
+    def _working_directories(self) -> tuple[Path, ...]:
+        """Where the process ran: above its folder, or above that of which it is a copy."""
+        (process,) = (p for p in self._processes if self._folder in p)
+        first = [self._folder, *(index for index in process if index != self._folder)]
+        return tuple(self._folders[index].working_directory for index in first)
 
     def _configure(self, path: str, operation: Operation) -> None:
         self._state.series(path, AttributeType.FLOAT_SERIES)

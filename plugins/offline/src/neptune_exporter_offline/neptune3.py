@@ -10,16 +10,18 @@ import math
 import sqlite3
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter_offline import wire
 from neptune_exporter_offline.files import DESTINATION, FileReference, UploadRequest
-from neptune_exporter_offline.folders import Folder
+from neptune_exporter_offline.folders import Folder, Start, row_at
 from neptune_exporter_offline.problems import Problems
 from neptune_exporter_offline.state import State
 from neptune_exporter_offline.times import NO_TIME, from_nanos, to_datetime
+from neptune_exporter_offline.union import Hole, Ranges, Scan, Stretch, add
 
 _UPDATE, _CREATE = 0, 1
 _MILLION = 1_000_000
@@ -48,26 +50,60 @@ class Row(NamedTuple):
     """A row of `run_operations`."""
 
     at: float
-    """When it was logged, milliseconds since 1970; never before the row before it."""
+    """When it was logged, milliseconds since 1970."""
     operation_type: int
     operation: bytes
 
 
-def rows(database: sqlite3.Connection, folder: Folder, problems: Problems) -> Iterator[Row]:
-    """All operations of a database in order. One that is damaged is read as far as it goes, and reported."""
-    name, last, at = folder.label, 0, 0.0
-    columns = "sequence_id, timestamp, operation_type, operation"
-    query = f"SELECT {columns} FROM run_operations ORDER BY sequence_id"
-    try:
-        for sequence_id, timestamp, operation_type, operation in database.execute(query):
-            if last and sequence_id != last + 1:
-                problems.add("", None, f"{name}: operations {last + 1:,} to {sequence_id - 1:,} are missing")
-            last = sequence_id
-            if timestamp > at:
-                at = timestamp
-            yield Row(at, operation_type, operation)
-    except sqlite3.DatabaseError as error:
-        problems.add("", None, f"{name}: the database is damaged after operation {last:,}: {error}")
+class DatabaseLog:
+    """The operations of a database."""
+
+    put = 0
+    """Only logs of 2.x count what was to be written."""
+
+    def __init__(self, database: sqlite3.Connection, index: int) -> None:
+        self._database = database
+        self._index = index
+
+    def scan(self) -> Scan:
+        """Which operations there are. A damaged database is read as far as it goes."""
+        found = Scan()
+        ranges: Ranges = []
+        query = "SELECT sequence_id FROM run_operations ORDER BY sequence_id"
+        try:
+            for (number,) in self._database.execute(query):
+                add(ranges, number, number)
+        except sqlite3.DatabaseError as error:
+            last = ranges[-1][1] if ranges else 0
+            found.holes.append(
+                Hole(last + 1, None, f"the database is damaged after operation {last:,}: {error}")
+            )
+        found.stretches += [Stretch(self._index, first, last) for first, last in ranges]
+        return found
+
+    def read(self, stretch: Stretch) -> Iterator[Row]:
+        """The operations of a stretch.
+
+        Raises:
+            sqlite3.DatabaseError: they can no longer be read.
+        """
+        query = (
+            "SELECT timestamp, operation_type, operation FROM run_operations "
+            "WHERE sequence_id BETWEEN ? AND ? ORDER BY sequence_id"
+        )
+        yield from map(Row._make, self._database.execute(query, (stretch.first, stretch.last)))
+
+    def compared(self, stretch: Stretch) -> Iterator[Row]:
+        """The same for a comparison; they end where they can no longer be read."""
+        with suppress(sqlite3.DatabaseError):
+            yield from self.read(stretch)
+
+    @staticmethod
+    def same(row: Row, other: Row) -> bool:
+        return row[1:] == other[1:]
+
+    def find(self, number: int) -> Start | None:
+        return row_at(self._database, number)
 
 
 def upload_requests(

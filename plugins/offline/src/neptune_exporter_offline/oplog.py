@@ -4,6 +4,9 @@ A folder holds `data-<first version>.log` files, a new one every 64 MiB, with a 
 object and a newline per operation: `{"obj": {"type", "path", …}, "version", "at"}`
 (`neptune.core.components.queue.disk_queue`; clients before 1.0 have no `at`). The client's
 own queue is never opened on it: leaving its context deletes acknowledged logs.
+
+A process that was forked writes the buffer that it inherited again when it ends, into the same file: the same
+records with the same versions (seen with PyTorch's data loaders and neptune 1.14).
 """
 
 from __future__ import annotations
@@ -11,12 +14,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from neptune_exporter_offline.problems import Problems, Unreadable
+from neptune_exporter_offline.problems import Unreadable
+from neptune_exporter_offline.union import Hole, Scan, Stretch
 
 _LOG_NAME = re.compile(r"data-(\d+)\.log")
 
@@ -28,7 +34,7 @@ class Record(NamedTuple):
     """One operation of the log, and where it stands, so that its bytes need not be kept."""
 
     at: float
-    """When it was logged, seconds since 1970; never before the one before it in the same log."""
+    """When it was logged, seconds since 1970; 0 where that is not known."""
     operation: dict[str, Any]
     file: str
     offset: int
@@ -53,49 +59,142 @@ def read_version(folder: Path, name: str) -> int:
         return 0
 
 
-def records(folder: Path, problems: Problems) -> Iterator[Record]:
-    """All operations in the order of their versions, over all files of the log.
-
-    A record that cannot be read is left out and reported. The usual one is the last:
-    the client buffers its log, so a killed process leaves its end cut off, or whole
-    operations unwritten that `last_put_version` counts. So is a file that cannot be read.
-    """
-    try:
-        files = log_files(folder)
-    except OSError as error:
-        problems.add("", None, f"{folder.name}: {error.strerror}; it was not read", permanent=False)
-        return
-    version, at, torn = files[0][0] - 1 if files else 0, 0.0, False
-    for number, (_, path) in enumerate(files):
-        name, offset, is_last = path.name, 0, number == len(files) - 1
-        try:
+def peek(folder: Path, count: int) -> list[tuple[int, Record]]:
+    """The first readable operations with their versions; fewer, or none, where the log cannot be read."""
+    found: list[tuple[int, Record]] = []
+    with suppress(OSError):
+        for _, path in log_files(folder):
             with path.open("rb") as file:
                 for line in file:
-                    start, length = offset, len(line)
-                    offset += length
                     parsed = _parse(line)
-                    if parsed is None:
-                        torn = is_last and not line.endswith(b"\n")
-                        if not torn and not line.isspace():
-                            where = f"{folder.name}/{name}, byte {start:,}"
-                            problems.add("", None, f"{where}: no operation can be read there")
-                            version += 1
-                        continue
-                    operation, found, logged_at = parsed
-                    if logged_at > at:
-                        at = logged_at
-                    if found != version + 1 and found > version:
-                        missing = f"operations {version + 1:,} to {found - 1:,} are missing from the log"
-                        problems.add("", None, f"{folder.name}: {missing}")
-                    version = found if found > version else version + 1
-                    yield Record(at, operation, name, start, length)
+                    if parsed is not None:
+                        operation, version, at = parsed
+                        found.append((version, Record(at, operation, path.name, 0, len(line))))
+                        if len(found) == count:
+                            return found
+    return found
+
+
+class _Scanning:
+    """Collects what a log holds, file by file."""
+
+    def __init__(self, log: int) -> None:
+        self.scan = Scan()
+        self.version = 0
+        """The last one that was read."""
+        self.offset = 0
+        self._log = log
+        self._begun: Stretch | None = None
+        self._at = 0.0
+
+    def read(self, name: str, file: BinaryIO, *, is_last: bool) -> None:
+        for line in file:
+            start = self.offset
+            self.offset += len(line)
+            parsed = _parse(line)
+            if parsed is not None:
+                _, version, at = parsed
+                self._add(name, start, version, at)
+            elif is_last and not line.endswith(b"\n"):
+                self._end()
+                self.scan.torn = self.version + 1
+            elif not line.isspace():
+                self._end()
+                self.hole(self.version + 1, f"{name}, byte {start:,}: no operation can be read there")
+        self._end()
+
+    def hole(self, last: int | None, message: str, *, permanent: bool = True) -> None:
+        self._end()
+        self.scan.holes.append(Hole(self.version + 1, last, message, permanent))
+        self.version = self.version if last is None else last
+
+    def _add(self, name: str, offset: int, version: int, at: float) -> None:
+        if self._begun is None or version != self.version + 1:
+            self._end()
+            self._begun = Stretch(self._log, version, version, at, at, (name, offset), version)
+        self.version, self._at = version, at
+
+    def _end(self) -> None:
+        if self._begun is not None:
+            self.scan.stretches.append(replace(self._begun, last=self.version, ended=self._at))
+        self._begun = None
+
+
+class OperationLog:
+    """The log in a folder, over all its files."""
+
+    def __init__(self, folder: Path, index: int) -> None:
+        self._folder = folder
+        self._index = index
+
+    @property
+    def put(self) -> int:
+        """How many operations the process counted."""
+        return read_version(self._folder, "last_put_version")
+
+    def scan(self) -> Scan:
+        """Which operations there are, and what cannot be read.
+
+        The usual hole is at the end: the client buffers its log, so a killed process leaves its last record
+        cut off, or whole operations unwritten that `put` counts.
+        """
+        found = _Scanning(self._index)
+        try:
+            files = log_files(self._folder)
         except OSError as error:
-            where = f"{folder.name}/{name}, byte {offset:,}"
-            problems.add("", None, f"{where}: {error.strerror}; the rest was not read", permanent=False)
-            if is_last:
-                return
-            version = files[number + 1][0] - 1  # not missing, only not readable now
-    _report_lost_end(folder, version, torn, problems)
+            found.hole(None, f"{error.strerror}; it was not read", permanent=False)
+            return found.scan
+        for number, (first, path) in enumerate(files):
+            found.version, found.offset = max(found.version, first - 1), 0
+            is_last = number == len(files) - 1
+            try:
+                with path.open("rb") as file:
+                    found.read(path.name, file, is_last=is_last)
+            except OSError as error:
+                message = f"{path.name}, byte {found.offset:,}: {error.strerror}; the rest was not read"
+                last = (self.put or None) if is_last else files[number + 1][0] - 1
+                found.hole(last, message, permanent=False)
+        return found.scan
+
+    def read(self, stretch: Stretch) -> Iterator[Record]:
+        """The operations of a stretch.
+
+        Raises:
+            OSError: they can no longer be read.
+        """
+        name, _ = stretch.place
+        for offset, line in self._lines(stretch):
+            parsed = _parse(line)
+            if parsed is not None:
+                operation, _, at = parsed
+                yield Record(at, operation, name, offset, len(line))
+
+    def compared(self, stretch: Stretch) -> Iterator[bytes]:
+        """The same as they stand there, for a comparison; they end where they can no longer be read."""
+        with suppress(OSError):
+            yield from (line for _, line in self._lines(stretch))
+
+    @staticmethod
+    def same(line: bytes, other: bytes) -> bool:
+        """Whether two lines are the same operation. Logs for several servers differ in its time."""
+        if line.rstrip() == other.rstrip():
+            return True
+        one, two = _parse(line), _parse(other)
+        return one is not None and two is not None and one[0] == two[0]
+
+    def _lines(self, stretch: Stretch) -> Iterator[tuple[int, bytes]]:
+        name, offset = stretch.place
+        number = stretch.start
+        with (self._folder / name).open("rb") as file:
+            file.seek(offset)
+            for line in file:
+                if not line.isspace():
+                    if number >= stretch.first:
+                        yield offset, line
+                    number += 1
+                    if number > stretch.last:
+                        return
+                offset += len(line)
 
 
 def read_at(folder: Path, name: str, offset: int, length: int) -> dict[str, Any]:
@@ -123,17 +222,6 @@ def _parse(line: bytes) -> tuple[dict[str, Any], int, float] | None:
     try:
         if not isinstance(record["obj"], dict):
             return None
-        return record["obj"], record["version"] + 0, (record.get("at") or 0.0) + 0.0
-    except (KeyError, TypeError, AttributeError):
+        return record["obj"], int(record["version"] + 0), (record.get("at") or 0.0) + 0.0
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         return None
-
-
-def _report_lost_end(folder: Path, version: int, torn: bool, problems: Problems) -> None:
-    put = read_version(folder, "last_put_version")
-    if put > version:
-        first = version + 1
-        which = f"operation {put:,} is" if put == first else f"operations {first:,} to {put:,} are"
-        end = "; the last record is cut off" if torn else ""
-        problems.add("", None, f"{folder.name}: {which} lost: the process ended before writing to disk{end}")
-    elif torn:
-        problems.add("", None, f"{folder.name}: the last record of the log is cut off and lost")

@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
-import sqlite3
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
-
-from neptune_exporter.contract import (
-    AttributeFailure,
-    AttributeRequest,
-    FileWriter,
-    NeptuneExporterError,
-    RunRows,
-    StoredFile,
-)
-from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, RunKey
-from neptune_exporter.schema import (
-    FILE_TYPE,
-    TIME_TYPE,
-    VALUE_COLUMN,
-    attribute_batch,
-    parameter_batch,
-    step_columns,
-)
-from neptune_exporter_offline import neptune2, neptune3, oplog
-from neptune_exporter_offline.files import FileReference, FileStore, UploadRequest
-from neptune_exporter_offline.filesets import store_artifact, store_file_set
+from neptune_exporter.contract import AttributeFailure, AttributeRequest, FileWriter, RunRows
+from neptune_exporter.model import RunKey
+from neptune_exporter_offline.delivery import Delivery
+from neptune_exporter_offline.files import FileStore
 from neptune_exporter_offline.folders import Folder
-from neptune_exporter_offline.problems import Problems, Unreadable
-from neptune_exporter_offline.series import Series, Spill
-from neptune_exporter_offline.sqlite import open_database
-from neptune_exporter_offline.state import Attribute, State
-
-_BATCH_ROWS = 65_536
-_PARAMETER_BYTES = 16 * 2**20
-_FILES_PER_BATCH = 256
-_POINT_TYPES = (AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES, AttributeType.HISTOGRAM_SERIES)
-
-_MORE_THAN_ONE = (NeptuneExporterError, OSError, MemoryError)
-"""Errors of the dataset or the machine: no attribute is at fault, and the others would fail as well."""
+from neptune_exporter_offline.problems import Problems
+from neptune_exporter_offline.replay import replay
+from neptune_exporter_offline.series import Spill
+from neptune_exporter_offline.state import State
 
 
 def read_run(
@@ -63,227 +31,14 @@ def read_run(
     problems = Problems()
     with Spill() as spill:
         state = State(request, spill, problems)
-        replay = _replay2 if folders[0].client == 2 else _replay3
-        requests = replay(key, folders, state)
-        store = FileStore(key, files, folders, requests, problems, read_paths=read_paths)
-        delivery = _Delivery(key, state, store, problems)
+        replayed = replay(key, folders, state)
+        store = FileStore(
+            key, files, folders, replayed.requests, replayed.processes, problems, read_paths=read_paths
+        )
+        delivery = Delivery(key, state, store, problems)
         yield from problems.take_failures(key)
         yield from delivery.parameters()
         yield from delivery.points()
         yield from delivery.files()
         yield from problems.take_failures(key)
     notes.extend(problems.notes())
-
-
-def _replay2(key: RunKey, folders: Sequence[Folder], state: State) -> dict[str, UploadRequest]:
-    replay = neptune2.Neptune2Replay(state, folders)
-    logs = [oplog.records(folder.path, state.problems) for folder in folders]
-    for index, record in _merge(logs):
-        replay.apply(index, record)
-    replay.finish(key.run_id)
-    return {}
-
-
-def _replay3(key: RunKey, folders: Sequence[Folder], state: State) -> dict[str, UploadRequest]:
-    replay = neptune3.Neptune3Replay(state)
-    requests: dict[str, UploadRequest] = {}
-    with ExitStack() as stack:
-        logs = []
-        for index, folder in enumerate(folders):
-            try:
-                database = stack.enter_context(open_database(folder.path))
-                database.execute("SELECT 1 FROM run_operations LIMIT 1")
-            except (sqlite3.DatabaseError, OSError) as error:
-                message = f"{folder.label}: the database cannot be read: {error}"
-                state.problems.add("", None, message, permanent=False)
-                continue
-            requests |= neptune3.upload_requests(database, index, folder, state.problems)
-            logs.append((index, neptune3.rows(database, folder, state.problems)))
-        for number, row in _merge([log for _, log in logs]):
-            replay.apply(logs[number][0], row)
-    replay.finish(key.project_id, key.run_id)
-    return requests
-
-
-def _merge(logs: Sequence[Iterator[Any]]) -> Iterator[tuple[int, Any]]:
-    """The entries of several logs by the time at which they were logged, with the number of their log."""
-    numbered = [_numbered(number, log) for number, log in enumerate(logs)]
-    return numbered[0] if len(numbered) == 1 else heapq.merge(*numbered, key=lambda entry: entry[1][0])
-
-
-def _numbered(number: int, log: Iterator[Any]) -> Iterator[tuple[int, Any]]:
-    return ((number, entry) for entry in log)
-
-
-class _Delivery:
-    """Turns the final state of a run into rows."""
-
-    def __init__(self, key: RunKey, state: State, store: FileStore, problems: Problems) -> None:
-        self._key = key
-        self._state = state
-        self._store = store
-        self._problems = problems
-
-    def parameters(self) -> Iterator[RunRows]:
-        values: list[tuple[str, AttributeType, object]] = []
-        size = 0
-        for path, attribute in self._state.ordered(PARAMETER_TYPES):
-            values.append((path, attribute.type, attribute.value))
-            size += len(attribute.value) if isinstance(attribute.value, str) else 8
-            if len(values) >= _BATCH_ROWS or size >= _PARAMETER_BYTES:
-                yield from self._parameters(values)
-                values, size = [], 0
-        if values:
-            yield from self._parameters(values)
-
-    def _parameters(self, values: list[tuple[str, AttributeType, object]]) -> Iterator[RunRows]:
-        """Rows of these values. One that no batch can hold is found by halving, and costs only itself."""
-        try:
-            rows = self._rows(parameter_batch(values))
-        except _MORE_THAN_ONE:
-            raise
-        except Exception as error:  # noqa: BLE001
-            if len(values) == 1:
-                ((path, attribute_type, _),) = values
-                self._fail(path, attribute_type, error)
-                return
-            middle = len(values) // 2
-            yield from self._parameters(values[:middle])
-            yield from self._parameters(values[middle:])
-        else:
-            yield rows
-
-    def points(self) -> Iterator[RunRows | AttributeFailure]:
-        yield from self._each(_POINT_TYPES, self._points)
-
-    def files(self) -> Iterator[RunRows | AttributeFailure]:
-        yield from self._each(FILE_TYPES, self._files)
-
-    def _each(
-        self, types: Iterable[AttributeType], read: Callable[[str, Attribute], Iterator[RunRows]]
-    ) -> Iterator[RunRows | AttributeFailure]:
-        """The rows of all attributes of these types. Whatever fails in one of them costs only itself."""
-        for path, attribute in self._state.ordered(types):
-            try:
-                yield from read(path, attribute)
-            except _MORE_THAN_ONE:
-                raise
-            except Exception as error:  # noqa: BLE001
-                self._fail(path, attribute.type, error)
-            yield from self._problems.take_failures(self._key)
-
-    def _fail(self, path: str, attribute_type: AttributeType, error: Exception) -> None:
-        message = f"it cannot be read: {error!r:.200}"
-        self._problems.add(path, attribute_type, message, permanent=False)
-
-    def _points(self, path: str, attribute: Attribute) -> Iterator[RunRows]:
-        for batch in _points_of(attribute):
-            columns = {
-                **step_columns(batch.column("step")),
-                "timestamp": batch.column("time").cast(TIME_TYPE),
-                VALUE_COLUMN[attribute.type]: batch.column("value"),
-            }
-            yield self._rows(attribute_batch(path, attribute.type, columns))
-
-    def _files(self, path: str, attribute: Attribute) -> Iterator[RunRows]:
-        if attribute.type is AttributeType.FILE_SERIES:
-            yield from self._file_series(path, attribute.value)
-            return
-        stored = self._single_file(path, attribute)
-        if stored is not None:
-            yield self._rows(attribute_batch(path, attribute.type, _file_columns([stored])))
-
-    def _single_file(self, path: str, attribute: Attribute) -> StoredFile | None:
-        def report(problem: Unreadable) -> None:
-            self._problems.add(path, attribute.type, str(problem), permanent=problem.permanent)
-
-        try:
-            if attribute.type is AttributeType.FILE_SET:
-                return store_file_set(path, attribute.value, self._store, report)
-            if attribute.type is AttributeType.ARTIFACT:
-                return store_artifact(path, attribute.value, self._store, report)
-            return self._store.store(path, attribute.value, report)
-        except Unreadable as problem:
-            report(problem)
-            return None
-
-    def _file_series(self, path: str, series: Series) -> Iterator[RunRows]:
-        def report(problem: Unreadable) -> None:
-            self._problems.add(path, series.type, str(problem), permanent=problem.permanent)
-
-        seen: Counter[Decimal | float] = Counter()
-        for batch in series.batches():
-            for start in range(0, batch.num_rows, _FILES_PER_BATCH):
-                piece = batch.slice(start, _FILES_PER_BATCH)
-                columns = step_columns(piece.column("step"))
-                steps = _steps(columns)
-                stored: list[StoredFile] = []
-                kept: list[int] = []
-                for row, reference in enumerate(piece.column("value").to_pylist()):
-                    step = steps[row]
-                    try:
-                        found = FileReference.decode(reference)
-                        file = self._store.store(path, found, report, step, seen[step])
-                    except Unreadable as problem:
-                        message = f"step {step:f}".rstrip("0").rstrip(".") + f": {problem}"
-                        self._problems.add(path, series.type, message, permanent=problem.permanent)
-                        continue
-                    seen[step] += 1
-                    stored.append(file)
-                    kept.append(row)
-                if not stored:
-                    continue
-                columns["timestamp"] = piece.column("time").cast(TIME_TYPE)
-                indices = pa.array(kept, pa.int64())
-                taken = {name: column.take(indices) for name, column in columns.items()}
-                yield self._rows(attribute_batch(path, series.type, {**taken, **_file_columns(stored)}))
-
-    def _rows(self, batch: pa.RecordBatch) -> RunRows:
-        return RunRows(self._key, batch)
-
-
-def _points_of(attribute: Attribute) -> Iterator[pa.RecordBatch]:
-    """The points of a series in batches of a bounded number of rows, with the previews that still count."""
-    series: Series = attribute.value
-    batches = series.batches() if attribute.previews is None else _with_previews(series, attribute.previews)
-    for batch in batches:
-        for start in range(0, batch.num_rows, _BATCH_ROWS):
-            yield batch.slice(start, _BATCH_ROWS)
-
-
-def _with_previews(series: Series, previews: Series) -> Iterator[pa.RecordBatch]:
-    """A preview counts until another one or a final value of its step replaces it (`Run.log_metrics`)."""
-    last: dict[float, tuple[int | None, float]] = {}
-    for batch in previews.batches():
-        points = zip(*(batch.column(name).to_pylist() for name in ("step", "time", "value")), strict=True)
-        for step, time, value in points:
-            last[step] = time, value
-    for batch in series.batches():
-        for step in batch.column("step").to_pylist():
-            last.pop(step, None)
-        yield batch
-    if last:
-        steps = sorted(last)
-        columns = [
-            pa.array(steps, pa.float64()),
-            pa.array([last[s][0] for s in steps], pa.int64()),
-            pa.array([last[s][1] for s in steps], pa.float64()),
-        ]
-        yield pa.RecordBatch.from_arrays(columns, names=["step", "time", "value"])
-
-
-def _steps(columns: dict[str, pa.Array]) -> list[Decimal | float]:
-    """Steps as files are named by them."""
-    steps: list[Decimal | float] = columns["step"].to_pylist()
-    for row, finer in enumerate(columns["step_float64"].to_pylist() if "step_float64" in columns else ()):
-        if finer is not None:
-            steps[row] = finer
-    return steps
-
-
-def _file_columns(stored: Sequence[StoredFile]) -> dict[str, pa.Array]:
-    return {
-        "file_value": pa.array([{"path": file.path} for file in stored], FILE_TYPE),
-        "file_size": pa.array([file.size for file in stored], pa.int64()),
-        "file_sha256": pa.array([file.sha256 for file in stored], pa.string()),
-    }

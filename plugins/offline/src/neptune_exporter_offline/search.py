@@ -11,7 +11,7 @@ from pathlib import Path
 from neptune_exporter.contract import UsageError
 from neptune_exporter.toolkit import clean
 from neptune_exporter_offline import oplog
-from neptune_exporter_offline.folders import DATABASE, Folder, describe_database, describe_log
+from neptune_exporter_offline.folders import Folder, describe_database, describe_log
 from neptune_exporter_offline.text import shown
 
 _DATA = ".neptune"
@@ -45,8 +45,13 @@ class Search:
     def _below(self, path: Path, is_data: bool) -> Iterator[Folder]:
         """`is_data`: a part of the path or a link that led there is called `.neptune`."""
         if path.is_file():
-            if (database := describe_database(path)) is not None:
-                yield database
+            database = describe_database(path, is_data=is_data)
+            if database is None:
+                raise UsageError(
+                    f"--offline-path {shown(str(path))} is a file, and no database of neptune-scale; "
+                    "name the .neptune folder, or the folder of a run"
+                )
+            yield database
             return
         pending = [(path, is_data)]
         while pending:
@@ -54,16 +59,17 @@ class Search:
             entries = self._entries(here, is_data)
             names = [entry.name for entry in entries]
             is_log = any(map(oplog.is_log_name, names))
-            if is_log:
-                yield describe_log(here)
+            if is_log and (log := describe_log(here, is_data=is_data)) is not None:
+                yield log
             for name in names:
-                if _is_database(here / name, is_data) and (
+                if _may_be_database(here / name) and (
                     # Where it really is, its write-ahead log lies beside it.
-                    database := describe_database((here / name).resolve())
+                    database := describe_database((here / name).resolve(), is_data=is_data)
                 ):
                     yield database
-            if not is_log:
-                pending += self._folders(here, is_data, entries)
+            pending += self._folders(
+                here, is_data, [e for e in entries if e.name != oplog.UPLOADS or not is_log]
+            )
 
     def _entries(self, folder: Path, is_data: bool) -> list[os.DirEntry[str]]:
         """What is in a folder; nothing if it was searched before, which also ends loops of links."""
@@ -74,7 +80,7 @@ class Search:
                 return []
             self._seen.add(place)
             with os.scandir(folder) as entries:
-                return list(entries)
+                return [entry for entry in entries if not _is_of_the_system(entry.name)]
         except OSError as error:
             self._close(folder, error)
             return []
@@ -98,20 +104,34 @@ class Search:
         self.closed.append(f"{clean(shown(str(path)))} cannot be searched: {error.strerror}")
 
 
-def _is_database(path: Path, is_data: bool) -> bool:
-    """By its name: other programs keep databases too, which are not to be opened."""
-    is_named_so = path.name == DATABASE or (is_data and path.suffix == ".sqlite3")
-    return is_named_so and not os.path.isdir(path)  # noqa: PTH112 - pathlib's raises in a closed folder
+def _is_of_the_system(name: str) -> bool:
+    """Whether an operating system or an archiver put it there: not the client, and not a person.
+
+    AppleDouble files (`._name`) appear beside every file that a Mac copies to a disk of another system.
+    """
+    return name.startswith("._") or name in ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def _may_be_database(path: Path) -> bool:
+    """By its name. What lies in it decides: other programs keep databases too."""
+    return path.suffix == ".sqlite3" and not os.path.isdir(path)  # noqa: PTH112 - pathlib's raises in a closed folder
 
 
 def _existing(given: str) -> Path:
-    path = Path(given).expanduser()
     try:
+        path = Path(given).expanduser()
         path.stat()
+    except RuntimeError:  # of expanduser
+        raise UsageError(
+            f"--offline-path {given}: the home folder is not known; write the whole path"
+        ) from None
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
             f"--offline-path {given}: there is no such folder; name the .neptune folder (or one above it)"
         ) from None
-    except OSError as error:
-        raise UsageError(f"--offline-path {given}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"--offline-path {shown(given):.200}: {reason}; name a folder that you may read"
+        ) from error
     return path.resolve()

@@ -18,6 +18,7 @@ from pathlib import Path
 from neptune_exporter.contract import SourceError
 
 _ATTEMPTS = 3
+_MAGIC = b"SQLite format 3\0"
 
 
 @contextmanager
@@ -38,6 +39,16 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
         copy = _copy(path, Path(folder))
         with closing(sqlite3.connect(copy)) as database:
             yield database
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file says at its start that it is one (`magic_header_string` of SQLite's file format).
+
+    Raises:
+        OSError: it may not be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
 
 
 def database_files(path: Path) -> list[Path]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from neptune_exporter.contract import AttributeRequest
@@ -26,6 +26,12 @@ class Attribute:
     """False: the export does not ask for it. Its points are not kept."""
     previews: Series | None = None
     """Preview points of a metric, kept apart: which of them count is known only at the end."""
+    captions: dict[str, Series] = field(default_factory=dict)
+    """Of a series of images: `name` and `description`, with the steps and times of those that have one."""
+
+    def all_series(self) -> Iterator[Series]:
+        """Everything of it that keeps points."""
+        yield from (s for s in (self.value, self.previews, *self.captions.values()) if isinstance(s, Series))
 
 
 class State:
@@ -71,10 +77,17 @@ class State:
             attribute.previews = self._spill.new_series(AttributeType.FLOAT_SERIES)
         return attribute.previews
 
+    def caption(self, path: str, name: str) -> Series:
+        """Where names or descriptions of the images of a series go that is kept."""
+        captions = self.attributes[path].captions
+        if name not in captions:
+            captions[name] = self._spill.new_series(AttributeType.STRING_SERIES)
+        return captions[name]
+
     def clear_series(self, path: str, attribute_type: AttributeType) -> None:
-        series = self.series(path, attribute_type)
-        if series is not None:
-            series.clear()
+        if self.series(path, attribute_type) is not None:
+            for series in self.attributes[path].all_series():
+                series.clear()
 
     def strings(self, path: str) -> set[str]:
         """The string set to change."""
@@ -88,11 +101,8 @@ class State:
 
     def delete(self, path: str) -> None:
         attribute = self.attributes.pop(path, None)
-        if attribute is None:
-            return
-        for series in (attribute.value, attribute.previews):
-            if isinstance(series, Series):
-                self._spill.forget(series)
+        for series in () if attribute is None else attribute.all_series():
+            self._spill.forget(series)
 
     def set_default(self, path: str, attribute_type: AttributeType, value: object) -> None:
         """Set a single value that the log does not hold itself."""

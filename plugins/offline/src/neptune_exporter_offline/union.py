@@ -1,0 +1,197 @@
+"""The union of logs that repeat each other, by the numbers of their records.
+
+Each process numbers its records from 1, so a number tells a repeat from a new record: a forked child
+writes the buffer that it inherited again, a folder was copied, a backup holds an older state of it. Of equal
+records one is kept; records of one number that differ are all kept, and reported.
+
+Only numbers, times and places are held in memory, one set for each stretch of consecutive numbers. Records
+are read, twice, where stretches overlap.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Ranges = list[tuple[int, int]]
+"""First and last numbers, in order."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Records of consecutive numbers in one place of one log."""
+
+    log: int
+    """Index of the folder or database among those of the run."""
+    first: int
+    last: int
+    begun: float = 0.0
+    """When the first one was logged; of a part of a stretch, at the earliest."""
+    ended: float = 0.0
+    """When the last one was logged, at the latest."""
+    place: Any = None
+    """Where the log finds them."""
+    start: int = 0
+    """The number of the record at that place."""
+
+    def of(self, first: int, last: int) -> Stretch:
+        """A part of it."""
+        return replace(self, first=first, last=last)
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Records that are there, or were, and cannot be read."""
+
+    first: int
+    last: int | None
+    """None: nobody knows how many there are."""
+    message: str
+    permanent: bool = True
+
+
+@dataclass
+class Scan:
+    """What one log holds."""
+
+    stretches: list[Stretch] = field(default_factory=list)
+    holes: list[Hole] = field(default_factory=list)
+    torn: int | None = None
+    """The number of a last record that is cut off."""
+
+
+@dataclass
+class Union:
+    """What several logs of one process hold together."""
+
+    stretches: list[Stretch]
+    """Parts of the stretches, so that each record is there once; ordered by their first numbers."""
+    differing: Ranges
+    """Numbers that stand for several records, all of which are kept."""
+
+    def branches(self) -> list[list[Stretch]]:
+        """The stretches in as few lists of ascending numbers as there are.
+
+        One list, unless records differ: then two processes counted on from one number, and a list is
+        continued by what was logged after it.
+        """
+        branches: list[list[Stretch]] = []
+        for stretch in self.stretches:
+            open_ = [b for b in branches if b[-1].last < stretch.first]
+            after = [b for b in open_ if b[-1].ended <= stretch.begun]
+            if open_:
+                (after or open_)[0].append(stretch)
+            else:
+                branches.append([stretch])
+        return branches
+
+
+def unite(
+    stretches: Iterable[Stretch],
+    read: Callable[[Stretch], Iterator[Any]],
+    same: Callable[[Any, Any], bool],
+) -> Union:
+    """Keep each record of one process once.
+
+    Args:
+        stretches: Of all its logs. Of equal records the one in the earliest stretch is kept.
+        read: Gives the records of a stretch, in order.
+        same: Whether two records of one number are the same.
+    """
+    ordered = sorted(enumerate(stretches), key=lambda entry: entry[1].first)
+    pending = deque(_Reader(position, stretch, read) for position, stretch in ordered)
+    active: list[_Reader] = []
+    kept: list[Stretch] = []
+    differing: Ranges = []
+    number = 0
+    while pending or active:
+        if not active:
+            number = pending[0].stretch.first
+        while pending and pending[0].stretch.first <= number:
+            active.append(pending.popleft())
+            active.sort(key=lambda reader: reader.position)
+        if len(active) == 1:
+            end = active[0].stretch.last
+            end = min(end, pending[0].stretch.first - 1) if pending else end
+            active[0].keep(number, end)
+        else:
+            end = number
+            if _compare(active, number, same) > 1:
+                add(differing, number, number)
+        number = end + 1
+        for reader in active:
+            if reader.stretch.last < number:
+                kept += reader.parts()
+        active = [reader for reader in active if reader.stretch.last >= number]
+    return Union(sorted(kept, key=lambda stretch: stretch.first), differing)
+
+
+def _compare(active: Sequence[_Reader], number: int, same: Callable[[Any, Any], bool]) -> int:
+    """Keep the different records of a number; how many there are."""
+    different: list[Any] = []
+    for reader in active:
+        record = reader.at(number)
+        if record is None:  # the log changed since it was scanned: reading it says what is wrong
+            reader.keep(number, number)
+        elif not any(same(record, other) for other in different):
+            different.append(record)
+            reader.keep(number, number)
+    return len(different)
+
+
+class _Reader:
+    """Reads a stretch as far as it is compared, and remembers what of it is kept."""
+
+    def __init__(self, position: int, stretch: Stretch, read: Callable[[Stretch], Iterator[Any]]) -> None:
+        self.position = position
+        self.stretch = stretch
+        self._read = read
+        self._records: Iterator[Any] | None = None
+        self._next = 0
+        self._kept: Ranges = []
+
+    def at(self, number: int) -> Any:
+        """The record of a number, which is higher than those before."""
+        if self._records is None:
+            self._records, self._next = self._read(self.stretch.of(number, self.stretch.last)), number
+        record = None
+        while self._next <= number:
+            record = next(self._records, None)
+            self._next += 1
+        return record
+
+    def keep(self, first: int, last: int) -> None:
+        add(self._kept, first, last)
+
+    def parts(self) -> list[Stretch]:
+        return [self.stretch.of(first, last) for first, last in self._kept]
+
+
+def add(ranges: Ranges, first: int, last: int) -> None:
+    """Add numbers that are not before the last range."""
+    if ranges and first <= ranges[-1][1] + 1:
+        ranges[-1] = ranges[-1][0], max(last, ranges[-1][1])
+    else:
+        ranges.append((first, last))
+
+
+def covered(stretches: Iterable[Stretch]) -> Ranges:
+    """The numbers that are there."""
+    ranges: Ranges = []
+    for stretch in sorted(stretches, key=lambda s: s.first):
+        add(ranges, stretch.first, stretch.last)
+    return ranges
+
+
+def missing(there: Ranges, first: int, last: int) -> Ranges:
+    """The numbers between two that are not there."""
+    gaps: Ranges = []
+    for begin, end in [r for r in there if r[1] >= first and r[0] <= last]:
+        if begin > first:
+            gaps.append((first, begin - 1))
+        first = end + 1
+    if first <= last:
+        gaps.append((first, last))
+    return gaps
