@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from click.testing import Result
 
+from neptune_exporter.dataset.format.layout import temporary
 from neptune_exporter.model import RunKey
 
 Run = Callable[..., Result]
@@ -65,7 +66,9 @@ def test_the_traceback_of_an_internal_error_is_shown_with_v(
 def test_what_an_interrupted_export_had_left_is_told(run: Run, tracker: ModuleType) -> None:
     run(*EXPORT)
     (part,) = Path("exports/data").rglob("RUN-1-*_part_0.parquet")
-    ours, theirs = (part.with_name(part.name + end) for end in (".neptune-exporter.tmp", ".tmp"))
+    ours = Path("exports/data") / temporary(part.relative_to("exports/data").as_posix())
+    theirs = part.with_name(part.name + ".tmp")
+    ours.parent.mkdir(parents=True, exist_ok=True)
     ours.write_bytes(b"half")
     theirs.write_bytes(b"half")
     result = run(*EXPORT)

@@ -85,7 +85,7 @@ def export_long(folder: Path, seed: int) -> None:
         writer = dataset.writer(KEY)
         for number in range(STREAMED):
             writer.write(long_series(f"m/{number}", seed))
-        written = [path.stat().st_size for path in folder.rglob("*.parquet.neptune-exporter.tmp")]
+        written = [path.stat().st_size for path in folder.rglob("*.parquet.tmp")]
         assert sum(written) > 1 << 20, "all is held back"
         writer.write(long_series("a", seed))
         writer.publish(SourceRun(KEY), "test 1", ALL)

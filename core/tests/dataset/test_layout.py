@@ -44,7 +44,7 @@ def test_parts_of_any_run_are_recognised(run_id: str, number: int) -> None:
     for place in Place.candidates(RunKey("a/b", run_id)):
         part = parse_part(place.part_name(number))
         assert part is not None
-        assert (part.stem, part.number, part.temporary) == (place.stem, number, False)
+        assert (part.stem, part.number, part.unfinished) == (place.stem, number, False)
         assert "/" not in place.stem and place.stem not in (".", "..")
 
 
@@ -66,7 +66,13 @@ def test_kinds_have_folders_of_their_own() -> None:
 
 
 def test_what_is_not_a_part() -> None:
-    for name in ("x.parquet", "x_part_.parquet", "x_part_1.parquet.damaged", "x.receipt.json", "_part_1.csv"):
+    for name in (
+        "x.parquet",
+        "x_part_.parquet",
+        "x_part_1.parquet.damaged",
+        "x.receipt.parquet",
+        "_part_1.csv",
+    ):
         assert parse_part(name) is None
 
 

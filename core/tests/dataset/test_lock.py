@@ -48,7 +48,7 @@ def test_the_same_process_cannot_hold_it_twice(dataset: Dataset) -> None:
 
 
 def test_a_lock_file_with_anything_in_it_does_not_matter(dataset: Dataset) -> None:
-    lock = dataset.data_path / ".neptune-exporter" / "lock"
+    lock = dataset.data_path / ".neptune-exporter" / "lock.parquet"
     lock.parent.mkdir(parents=True)
     lock.write_bytes(b"\xff not json")
     with dataset.lock():

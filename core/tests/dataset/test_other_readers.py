@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from neptune_exporter.contract import AttributeSelection, SourceRun
 from neptune_exporter.dataset import Dataset, WriteBudget
 from neptune_exporter.model import AttributeType, RunKey, RunKind
-from neptune_exporter.schema import SCHEMA, attribute_batch
+from neptune_exporter.schema import FULL_SCHEMA, SCHEMA, attribute_batch
 from neptune_exporter.testing import old_layout
 
 SMALL = old_layout.Shape(metrics=3, steps=500, parameters=30, lines=40, histograms=5, files=3, batch_rows=400)
@@ -70,7 +70,7 @@ def test_a_plain_parquet_reader_gets_the_public_types(dataset: Dataset) -> None:
     for batch in old_layout.run_batches(key, 0, SMALL):
         writer.write(batch)
     writer.publish(SourceRun(key), "test 1", [AttributeSelection()])
-    (path,) = dataset.data_path.rglob("*.parquet")
+    (path,) = dataset.data_path.rglob("*_part_*.parquet")
     table = pq.read_table(path)
-    assert table.schema.equals(SCHEMA, check_metadata=False)
+    assert table.schema.equals(FULL_SCHEMA, check_metadata=False)
     table.validate(full=True)

@@ -16,7 +16,7 @@ from neptune_exporter.testing import old_layout
 from .exporting import KEY, write
 from .writing import problems
 
-MARK = Path(".neptune-exporter", "dataset.json")
+MARK = Path(".neptune-exporter", "dataset.parquet")
 PARAMETERS = [AttributeSelection(classes=frozenset({AttributeClass.PARAMETERS}))]
 
 
@@ -55,7 +55,9 @@ def assert_refused(data: Path, files: Path, message: str) -> None:
 
 def contents(files: Path) -> dict[Path, bytes]:
     """Of all that matters."""
-    return {path: path.read_bytes() for path in files.rglob("*") if path.is_file() and path.name != "lock"}
+    return {
+        path: path.read_bytes() for path in files.rglob("*") if path.is_file() and path.name != "lock.parquet"
+    }
 
 
 def test_a_second_dataset_is_refused(tmp_path: Path) -> None:

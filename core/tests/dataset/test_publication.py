@@ -88,7 +88,7 @@ def test_killed_anywhere(
     with dataset.lock():
         dataset.recover()
     assert content(tmp_path) == (old if failpoint.partition(":")[0] in BEFORE_PENDING else new)
-    assert not list(tmp_path.rglob("*.tmp")) and not list(tmp_path.rglob("*.pending.json"))
+    assert not list(tmp_path.rglob("*.tmp")) and not list(tmp_path.rglob("*.pending.parquet"))
 
     export(tmp_path, *after, keep)
     assert content(tmp_path) == new
@@ -96,7 +96,7 @@ def test_killed_anywhere(
     assert [f for f in verify(dataset) if not isinstance(f, RunChecked)] == []
     project = Place.of(KEY).project_folder
     assert len([p for p in (tmp_path / "files" / project).rglob("*") if p.is_file()]) == 1
-    assert list((tmp_path / "files" / ".neptune-exporter" / "unfinished").iterdir()) == []
+    assert list((tmp_path / "files" / ".neptune-exporter" / "unfinished-files").iterdir()) == []
 
 
 def test_recover_says_what_it_did(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_recover_says_what_it_did(tmp_path: Path) -> None:
 def test_a_pending_receipt_whose_parts_are_gone_is_dropped(tmp_path: Path) -> None:
     export(tmp_path, 1.0, 2)
     assert killed("dataset.pending-written", "export", tmp_path, 2.0, 2)
-    for path in (tmp_path / "data").rglob("*_part_1.parquet.neptune-exporter.tmp"):
+    for path in (tmp_path / "data").rglob("*_part_1.parquet.tmp"):
         path.unlink()
     dataset = Dataset(tmp_path / "data", tmp_path / "files")
     assert dataset.recover().finished == ()

@@ -88,7 +88,7 @@ def test_killed_while_several_are_published(
         assert len(finished) == int(failpoint[-1])
         recovered = {**OLD, **{done.run_id: {2.0} for done in finished}}
     assert found == recovered
-    assert not [p for p in tmp_path.rglob("*") if p.name.endswith((".tmp", ".pending.json"))]
+    assert not [p for p in tmp_path.rglob("*") if p.name.endswith((".tmp", ".pending.parquet"))]
 
     export_together(tmp_path, 2.0, AFTER)
     assert values(tmp_path) == NEW
@@ -104,7 +104,7 @@ def test_a_publication_that_fails_is_finished_by_the_next_export(tmp_path: Path)
         export_together(tmp_path, 2.0, AFTER)
     seen = values(tmp_path)
     assert "B" not in seen
-    pending = list(dataset.data_path.rglob("*.pending.json"))
+    pending = list(dataset.data_path.rglob("*.pending.parquet"))
     assert len(pending) == 3 - len(seen) > 0
 
     (in_the_way / "something").rmdir()
@@ -113,7 +113,7 @@ def test_a_publication_that_fails_is_finished_by_the_next_export(tmp_path: Path)
         recovery = dataset.recover()
     assert {each.run_id for each in recovery.finished} == AFTER.keys() - seen.keys()
     assert values(tmp_path) == NEW
-    assert not [p for p in tmp_path.rglob("*") if p.name.endswith((".tmp", ".pending.json"))]
+    assert not [p for p in tmp_path.rglob("*") if p.name.endswith((".tmp", ".pending.parquet"))]
 
 
 def test_a_run_whose_publication_failed_can_be_written_again(tmp_path: Path) -> None:

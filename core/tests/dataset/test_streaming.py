@@ -69,7 +69,7 @@ def test_killed_while_rows_come(tmp_path: Path, before: Path, point: str, hit: i
         dataset.recover()
     is_pending = point not in ("dataset.rows-written", "dataset.part-written")
     assert sums(tmp_path) == (new if is_pending else old)
-    assert not [p for p in tmp_path.rglob("*") if p.name.endswith((".tmp", ".pending.json"))]
+    assert not [p for p in tmp_path.rglob("*") if p.name.endswith((".tmp", ".pending.parquet"))]
     export_long(tmp_path, 2)
     assert sums(tmp_path) == new
     assert [f for f in verify(dataset) if not isinstance(f, RunChecked)] == []

@@ -11,6 +11,7 @@ import pytest
 
 from neptune_exporter.contract import AttributeSelection, SourceRun
 from neptune_exporter.dataset import Dataset, Finding, RunChecked, Severity, WriteBudget, summarise, verify
+from neptune_exporter.dataset.format.layout import temporary
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch
 from neptune_exporter.testing import old_layout
@@ -21,7 +22,7 @@ OTHER = RunKey("org/project", "RUN-2")
 
 @pytest.fixture
 def whole(dataset: Dataset) -> Dataset:
-    """Two runs of four parts and two files each."""
+    """Two runs of three parts and two files each."""
     dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(0))
     for key in (KEY, OTHER):
         writer = dataset.writer(key)
@@ -60,7 +61,7 @@ def test_a_whole_dataset_has_no_findings(whole: Dataset) -> None:
     checked = [found for found in verify(whole) if isinstance(found, RunChecked)]
     assert findings(whole) == []
     assert [item.run for item in checked] == [KEY, OTHER]
-    on_disk = sum(p.stat().st_size for p in whole.data_path.rglob("*.parquet"))
+    on_disk = sum(p.stat().st_size for p in whole.data_path.rglob("*_part_*.parquet"))
     on_disk += sum(p.stat().st_size for p in whole.files_path.rglob("*") if p.is_file())
     assert sum(item.bytes for item in checked) == on_disk
 
@@ -105,14 +106,19 @@ DAMAGE: list[tuple[str, Callable[[Dataset], object], str, str]] = [
         "_part_1.parquet",
         "/RUN-2-54f5930fff19cfbd_part_1.parquet: swapped",
     ),
-    ("deleted receipt", lambda d: a_file(d, "RUN-1*.receipt.json").unlink(), ".receipt.json", "missing"),
+    (
+        "deleted receipt",
+        lambda d: a_file(d, "RUN-1*.receipt.parquet").unlink(),
+        ".receipt.parquet",
+        "missing",
+    ),
     (
         "flipped byte of receipt",
-        lambda d: flip(a_file(d, "RUN-1*.receipt.json"), 0.5),
-        ".receipt.json",
+        lambda d: flip(a_file(d, "RUN-1*.receipt.parquet"), 0.5),
+        ".receipt.parquet",
         "damaged",
     ),
-    ("cut receipt", lambda d: truncate(a_file(d, "RUN-1*.receipt.json")), ".receipt.json", "damaged"),
+    ("cut receipt", lambda d: truncate(a_file(d, "RUN-1*.receipt.parquet")), ".receipt.parquet", "damaged"),
     (
         "deleted file",
         lambda d: a_file(d, "file_1-*").unlink(),
@@ -137,7 +143,7 @@ def test_files_of_a_part_that_cannot_be_read_are_not_called_unnamed(whole: Datas
     for path in whole.data_path.rglob("RUN-1*_part_*.parquet"):
         truncate(path)
     found = findings(whole)
-    assert len(found) == 4 and all("export the run again" in f.message for f in found)
+    assert len(found) == 3 and all("export the run again" in f.message for f in found)
 
 
 def test_a_copy_of_a_run_is_damage_and_the_run_itself_is_not(whole: Dataset) -> None:
@@ -150,9 +156,9 @@ def test_a_copy_of_a_run_is_damage_and_the_run_itself_is_not(whole: Dataset) -> 
 
 
 def test_messages_name_the_item_once(whole: Dataset) -> None:
-    truncate(a_file(whole, "RUN-1*.receipt.json"))
+    truncate(a_file(whole, "RUN-1*.receipt.parquet"))
     (found,) = [f for f in findings(whole) if f.is_damage]
-    assert found.item.endswith(".receipt.json") and found.message.startswith("is damaged: ")
+    assert found.item.endswith(".receipt.parquet") and found.message.startswith("is damaged: ")
 
 
 def test_an_unexpected_part_is_damage(whole: Dataset) -> None:
@@ -165,8 +171,10 @@ def test_an_unexpected_part_is_damage(whole: Dataset) -> None:
 def test_leftovers_are_warnings(whole: Dataset) -> None:
     part = a_file(whole, "RUN-1*_part_1.parquet")
     part.with_name(part.name + ".tmp").write_bytes(b"half")
-    part.with_name(part.name + ".neptune-exporter.tmp").write_bytes(b"half")
-    (whole.files_path / ".neptune-exporter" / "unfinished" / "abc").write_bytes(b"half")
+    leftover = whole.data_path / temporary(part.relative_to(whole.data_path).as_posix())
+    leftover.parent.mkdir(parents=True, exist_ok=True)
+    leftover.write_bytes(b"half")
+    (whole.files_path / ".neptune-exporter" / "unfinished-files" / "abc").write_bytes(b"half")
     stray = whole.files_path / old_layout.san("org/project") / "stray.txt"
     stray.write_text("?")
     found = findings(whole)
@@ -186,7 +194,7 @@ def test_a_run_that_was_deleted_down_to_its_receipt(whole: Dataset) -> None:
         path.unlink()
     run = whole.run(KEY)
     assert run is not None and not run.complete
-    assert len([f for f in findings(whole) if f.is_damage and "missing" in f.message]) == 4
+    assert len([f for f in findings(whole) if f.is_damage and "missing" in f.message]) == 3
 
 
 def test_exports_without_receipts_are_checked_as_far_as_possible(existing: Dataset) -> None:

@@ -15,7 +15,14 @@ from neptune_exporter.contract import AttributeFailure, AttributeSelection, Data
 from neptune_exporter.dataset import Dataset, WriteBudget
 from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeClass, AttributeType, RunKey
-from neptune_exporter.schema import SCHEMA, STEP_TYPE, attribute_batch, parameter_batch, step_columns
+from neptune_exporter.schema import (
+    FULL_SCHEMA,
+    SCHEMA,
+    STEP_TYPE,
+    attribute_batch,
+    parameter_batch,
+    step_columns,
+)
 
 from .writing import ALL, KEY, points, problems, publish, series, write
 
@@ -142,13 +149,16 @@ def test_the_fingerprint_tells_whether_rows_changed(dataset: Dataset) -> None:
     assert write(dataset, series("a", [1.5])).fingerprint != first.fingerprint
 
 
-def test_only_parts_that_need_extra_columns_have_them(dataset: Dataset) -> None:
-    dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(0))
+def test_every_part_has_the_same_columns_and_one_is_enough_for_rows_that_need_more(dataset: Dataset) -> None:
     odd = {"step_float64": pa.array([1e13]), "float_value": pa.array([1.0])}
     write(dataset, series("a", [1.0]), attribute_batch("b", AttributeType.FLOAT_SERIES, odd))
-    schemas = [pq.read_schema(path) for path in sorted(dataset.data_path.rglob("*.parquet"))]
-    assert [s.names for s in schemas] == [SCHEMA.names, [*SCHEMA.names, "step_float64"]]
-    assert all(schema.field(f.name).type == f.type for schema in schemas for f in SCHEMA)
+    (path,) = dataset.data_path.rglob("*_part_*.parquet")
+    assert pq.read_schema(path).equals(FULL_SCHEMA, check_metadata=False)
+    run = dataset.run(KEY)
+    assert run is not None
+    # What a part does not hold is not read.
+    assert run.parts[0].columns == {*SCHEMA.names, "step_float64"}
+    assert run.parts[0].valid_count(0, "file_size") == 0
 
 
 def test_a_series_stands_alone_in_its_row_groups(dataset: Dataset) -> None:
@@ -199,7 +209,7 @@ def test_many_threads_write_many_runs(dataset: Dataset) -> None:
 
 def test_decimal_steps_are_stored_as_integers_that_every_reader_sees_as_decimals(dataset: Dataset) -> None:
     write(dataset, series("a", [1.0, 2.0]))
-    (path,) = dataset.data_path.rglob("*.parquet")
+    (path,) = dataset.data_path.rglob("*_part_*.parquet")
     file = pq.ParquetFile(path)
     assert file.metadata.row_group(0).column(4).physical_type == "INT64"
     assert file.schema_arrow.field("step").type == STEP_TYPE

@@ -51,7 +51,7 @@ def parts(folder: Path) -> list[Path]:
 
 def by_an_older_version(folder: Path) -> None:
     """Let the receipt be one of the version that knew nothing of identities and partial runs."""
-    (path,) = (folder / "data").rglob("*.receipt.json")
+    (path,) = (folder / "data").rglob("*.receipt.parquet")
     value = json.loads(path.read_text())
     for name in ("identity", "partial", "foreign", "sha256"):
         del value[name]
@@ -188,7 +188,7 @@ def test_a_part_replaces_what_another_tool_exported_by_force(tmp_path: Path) -> 
 
 def test_an_export_whose_receipt_is_damaged_is_not_taken_for_another_tools(tmp_path: Path) -> None:
     assert export(source(1, parameter("gone", 1)), tmp_path).complete
-    (receipt,) = (tmp_path / "data").rglob("*.receipt.json")
+    (receipt,) = (tmp_path / "data").rglob("*.receipt.parquet")
     cut(receipt)
     (planned,) = export(source(1), tmp_path, dry_run=True).planned
     assert (planned.action, planned.reason) == (Action.CHANGED, "its receipt cannot be read")

@@ -12,9 +12,9 @@ from pathlib import Path
 from neptune_exporter.contract import DatasetError, FileWriter
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format import lock, publication
-from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED_FILES, Place, is_temporary
+from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, UNFINISHED_FILES, Place
 from neptune_exporter.dataset.format.receipts import Receipt
-from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.finding import Found, found_runs, project_folders
 from neptune_exporter.dataset.read.listing import Listing
@@ -93,20 +93,30 @@ class Dataset:
         """Finish interrupted publications and delete temporaries that we abandoned. Call it under `lock`."""
         finished, deleted = [], []
         for folder in project_folders(self.data):
-            entries = [entry for entry in self.data.list(folder) if entry.is_file]
-            for entry in entries:
-                if place := Place.of_pending(entry.path):
-                    receipt = publication.finish(self.data, place)
-                    if receipt is not None:
-                        finished.append(receipt.key)
-            for entry in entries:
-                if is_temporary(entry.name) and self.data.size(entry.path) is not None:
-                    self.data.delete(entry.path)
-                    deleted.append(self.data.describe(entry.path))
-        for entry in self.file_storage.list(UNFINISHED_FILES):
-            self.file_storage.delete(entry.path)
-            deleted.append(self.file_storage.describe(entry.path))
+            for found in found_runs(self.data, folder):
+                receipt = publication.finish(self.data, found.place) if found.pending else None
+                if receipt is not None:
+                    finished.append(receipt.key)
+        for storage, entry in self.leftovers():
+            storage.delete(entry.path)
+            deleted.append(storage.describe(entry.path))
+        for storage, folder in self._unfinished:
+            storage.delete_empty_folders(folder)
         return Recovery(tuple(finished), tuple(deleted))
+
+    def leftovers(self) -> list[tuple[Storage, Entry]]:
+        """Files of ours that are being written, or were when an export was interrupted."""
+        return [
+            (storage, entry)
+            for storage, folder in self._unfinished
+            for entry in storage.list(folder, recursive=True)
+            if entry.is_file
+        ]
+
+    @property
+    def _unfinished(self) -> tuple[tuple[Storage, str], ...]:
+        files = (self.file_storage, UNFINISHED), (self.file_storage, UNFINISHED_FILES)
+        return ((self.data, UNFINISHED), *files) if self._has_folder_for_files else files
 
     def writer(self, key: RunKey) -> RunWriter:
         """Begin to write a run; until it is published, readers see what was there before.
@@ -121,6 +131,7 @@ class Dataset:
         try:
             return RunWriter(
                 key,
+                self._place(key),
                 self.data,
                 self.file_storage,
                 self._listing,
@@ -145,7 +156,7 @@ class Dataset:
 
     def files(self) -> FileWriter:
         """Where sources store the files of runs."""
-        return DatasetFiles(self.file_storage)
+        return DatasetFiles(self.file_storage, self._place)
 
     def receipt(self, key: RunKey) -> Receipt | None:
         """The receipt of a run that is there as its receipt says, as far as names and sizes of parts tell.
@@ -159,6 +170,11 @@ class Dataset:
         """What lies where this key has its place."""
         places = [Earlier(self.data, place, self._listing) for place in Place.candidates(key)]
         return next((earlier for earlier in places if earlier.exists), places[0])
+
+    def _place(self, key: RunKey) -> Place:
+        """Where the run lies or will lie."""
+        candidates = Place.candidates(key)
+        return candidates[0] if len(candidates) == 1 else self.earlier(key).place
 
     def projects(self) -> list[str]:
         """Project ids, sorted."""

@@ -12,10 +12,9 @@ import pyarrow as pa
 from neptune_exporter.contract import DatasetError, UnsafePathError
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format.columns import has_value
-from neptune_exporter.dataset.format.layout import UNFINISHED_FILES, is_data, is_temporary
+from neptune_exporter.dataset.format.layout import is_data
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.times import python_times
-from neptune_exporter.dataset.read.finding import project_folders
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.scan import NULL_ROWS, null_points
 from neptune_exporter.dataset.read.stored_run import StoredRun
@@ -276,17 +275,13 @@ def _digests(dataset: Dataset) -> dict[str, str]:
 def _leftovers(dataset: Dataset) -> Iterator[Finding]:
     """What an interrupted export left."""
     message = "was not finished: the next export deletes it"
-    for folder in project_folders(dataset.data):
-        for entry in dataset.data.list(folder):
-            if entry.is_file and is_temporary(entry.name):
-                yield Finding(Severity.WARNING, None, entry.path, message)
-    for entry in dataset.file_storage.list(UNFINISHED_FILES):
+    for _, entry in dataset.leftovers():
         yield Finding(Severity.WARNING, None, entry.path, message)
 
 
 def _unnamed_files(dataset: Dataset, project: str, named: set[str]) -> Iterator[Finding]:
     for entry in dataset.file_storage.list(project, recursive=True):
-        if dataset.data_path == dataset.files_path and is_data(entry.name):
+        if dataset.data_path == dataset.files_path and is_data(entry.path):
             continue
         if entry.is_file and entry.path.removeprefix(f"{project}/") not in named:
             yield Finding(Severity.WARNING, None, entry.path, "is a file that no row names")

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from neptune_exporter.dataset.format.sorting import SortedRows
 from neptune_exporter.dataset.format.storage import Output
 from neptune_exporter.model import RunKey
-from neptune_exporter.schema import EXTRA_COLUMNS, SCHEMA
+from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA
 from neptune_exporter.toolkit import turn
 
 PART_BYTES = 50 << 20
@@ -36,6 +36,8 @@ _BATCH_ROWS = 8_192
 METADATA_KEY = b"neptune-exporter"
 METADATA = {METADATA_KEY: json.dumps({"part": 1, "sorted": True, "null_rows": False}).encode()}
 """What a reader may rely on in our parts."""
+EXTRAS_KEY = b"neptune-exporter.extras"
+"""Names of the extra columns in which something is set, as JSON: every part has all of them."""
 
 _REPEATED = ("project_id", "run_id", "attribute_path", "attribute_type")
 _CODED = pa.dictionary(pa.int32(), pa.string())
@@ -61,19 +63,22 @@ _LEVELS = {
 }
 """Of zstd. Encoded numbers at level 3 would be 3 % smaller and take twice as long to compress; columns that
 are not here are a few bits for many rows as they are."""
-_STATISTICS = ["attribute_path", "attribute_type", "step", "timestamp", "float_value", "step_float64"]
+_STATISTICS = ["attribute_path", "attribute_type", "step", "timestamp"]
+"""Of no column with doubles: pyarrow leaves NaN out of them, and DuckDB 2.0.1 then finds no NaN in the file
+and takes the greatest other number for the maximum."""
 
 
 class OpenPart:
     """One part being written, in order of attribute path, type and step."""
 
-    def __init__(self, output: Output, run: RunKey, extras: frozenset[str]) -> None:
+    def __init__(self, output: Output, run: RunKey) -> None:
         self.output = output
         self.rows = 0
         self._run = run
-        self._extras = extras
+        self._extras: set[str] = set()
+        """The extra columns in which something is set."""
         self._last: tuple[str, str, float] = ("", "", float("-inf"))
-        self._schema, stored = _schemas(extras)
+        self._schema, stored = _schemas()
         self._buffered = pa.BufferedOutputStream(pa.PythonFile(output, mode="w"), _WRITE_BYTES)
         self._writer = pq.ParquetWriter(
             self._buffered,
@@ -81,8 +86,8 @@ class OpenPart:
             compression=dict.fromkeys(_LEVELS, "zstd"),
             compression_level=_LEVELS,
             use_dictionary=_DICTIONARY,
-            column_encoding={n: e for n, e in _ENCODINGS.items() if n in self._schema.names},
-            write_statistics=[n for n in _STATISTICS if n in self._schema.names],
+            column_encoding=_ENCODINGS,
+            write_statistics=_STATISTICS,
             write_batch_size=_BATCH_ROWS,
             write_page_index=True,
             write_page_checksum=True,
@@ -92,8 +97,8 @@ class OpenPart:
         self._writer.writer.add_key_value_metadata(stored)
 
     def accepts(self, rows: SortedRows) -> bool:
-        """Whether the rows go behind what is there and need no further columns."""
-        return rows.extras <= self._extras and (*rows.keys[0], rows.step_at(0)) >= self._last
+        """Whether the rows go behind what is there."""
+        return (*rows.keys[0], rows.step_at(0)) >= self._last
 
     def write(self, rows: SortedRows, start: int, stop: int, keys: list[tuple[str, str, int]]) -> None:
         """Append one row group.
@@ -108,6 +113,7 @@ class OpenPart:
         with turn(count):
             table = self._table(rows, start, count, keys)
         self._writer.write_table(table, row_group_size=count)
+        self._extras.update(rows.columns.keys() & EXTRA_COLUMNS.names)
         self.rows += count
         self._last = (*keys[-1][:2], rows.step_at(stop - 1))
 
@@ -130,6 +136,7 @@ class OpenPart:
 
     def close(self) -> None:
         """Write the footer and close."""
+        self._writer.writer.add_key_value_metadata({EXTRAS_KEY.decode(): json.dumps(sorted(self._extras))})
         self._writer.close()
         self._buffered.flush()
         self.output.close()
@@ -180,18 +187,17 @@ def _bounded(
     yield from _bounded(rows, first + count // 2, keys)
 
 
-@lru_cache(maxsize=16)
-def _schemas(extras: frozenset[str]) -> tuple[pa.Schema, dict[str, str]]:
+@lru_cache(maxsize=1)
+def _schemas() -> tuple[pa.Schema, dict[str, str]]:
     """The schema of what is handed to the Parquet writer, and what the part tells readers.
 
     A column that says the same in many rows is handed over as a dictionary, of which the
     writer takes each value once. Readers shall see plain strings all the same, so the part
     does not tell them that schema but this one.
     """
-    schema = pa.schema([*SCHEMA, *(field for field in EXTRA_COLUMNS if field.name in extras)])
     told = {key.decode(): value.decode() for key, value in METADATA.items()}
-    told["ARROW:schema"] = base64.b64encode(schema.with_metadata(METADATA).serialize()).decode()
-    kinds = [pa.field(f.name, _CODED) if f.name in _REPEATED else f for f in schema]
+    told["ARROW:schema"] = base64.b64encode(FULL_SCHEMA.with_metadata(METADATA).serialize()).decode()
+    kinds = [pa.field(f.name, _CODED) if f.name in _REPEATED else f for f in FULL_SCHEMA]
     return pa.schema(kinds), told
 
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, UsageError
+from neptune_exporter.dataset.format import rowless
 from neptune_exporter.dataset.format.layout import OWNER, SANITISED, temporary
 from neptune_exporter.dataset.format.storage import Storage
 
@@ -91,7 +92,7 @@ def _read(storage: Storage) -> _Mark | None:
     if storage.size(OWNER) is None:
         return None
     try:
-        value = json.loads(storage.read(OWNER))
+        value = json.loads(rowless.unwrapped(storage.read(OWNER)))
         return _Mark(str(value["id"]), str(value["data"]))
     except (DatasetError, ValueError, KeyError, TypeError):
         return None
@@ -99,7 +100,7 @@ def _read(storage: Storage) -> _Mark | None:
 
 def _write(storage: Storage, mark: _Mark) -> None:
     if _read(storage) != mark:
-        storage.create_whole(temporary(OWNER), json.dumps(asdict(mark)).encode())
+        storage.create_whole(temporary(OWNER), rowless.wrapped(json.dumps(asdict(mark)).encode()))
         storage.move(temporary(OWNER), OWNER)
 
 

@@ -1,15 +1,18 @@
 """Where everything of a dataset lies: the only code that knows the names of folders, parts and receipts.
 
     <data>/<project>/[models/|model_versions/]<run>_part_<N>.parquet
-    <data>/<project>/[models/|model_versions/]<run>.receipt.json
+    <data>/<project>/[models/|model_versions/]_receipts/<run>.receipt.parquet
+    <data>/<project>/[models/|model_versions/]_damaged/…      parts that could not be read
     <files>/<project>/[models/|model_versions/]<run>/…
-    <data>/.neptune-exporter/, <files>/.neptune-exporter/     ours alone: the lock, whose files these are,
-                                                              files being written
+    <data>/.neptune-exporter/, <files>/.neptune-exporter/     the lock, whose files these are, and what is
+                                                              being written
 
-The names of projects, runs and parts are those of the public neptune-exporter, so
-that it finds ours and we find its; only ids that its own scheme cannot hold (too
-long for a file system, or with `_part_` inside, which hides a run from its reader)
-are named differently.
+The names of projects, runs and parts are those of the public neptune-exporter, so that it finds ours and
+we find its. Only ids that hide a run are named differently: those too long for a file system, those with
+`_part_` inside (hidden from that tool), and those that begin with `_` (hidden from pyarrow and pandas).
+What else lies in the data folder has a name that pyarrow and pandas pass over and, as polars does not, is
+Parquet without rows (`rowless`). Only what is being written, or is damaged, is neither. Receipts lie beside
+their parts, in a folder that is not hidden, so that whoever copies the parts copies them too.
 """
 
 from __future__ import annotations
@@ -22,26 +25,25 @@ from dataclasses import dataclass
 from neptune_exporter.model import RunKey, RunKind
 
 OWN_FOLDER = ".neptune-exporter"
-LOCK = f"{OWN_FOLDER}/lock"
-OWNER = f"{OWN_FOLDER}/dataset.json"
-UNFINISHED_FILES = f"{OWN_FOLDER}/unfinished"
+LOCK = f"{OWN_FOLDER}/lock.parquet"
+OWNER = f"{OWN_FOLDER}/dataset.parquet"
+UNFINISHED = f"{OWN_FOLDER}/unfinished"
+"""What we have not finished: parts, pending receipts. Nobody needs it once we hold the lock."""
+UNFINISHED_FILES = f"{OWN_FOLDER}/unfinished-files"
+RECEIPTS = "_receipts"
+DAMAGED = "_damaged"
+"""Of parts that could not be read when something was added to their run."""
 
 KIND_FOLDERS = {RunKind.RUN: "", RunKind.MODEL: "models", RunKind.MODEL_VERSION: "model_versions"}
 
-RECEIPT = ".receipt.json"
-PENDING = ".pending.json"
-TEMPORARY = ".neptune-exporter.tmp"
-"""Of what we have not finished."""
-UNFINISHED = ".tmp"
+RECEIPT = ".receipt.parquet"
+PENDING = ".pending.parquet"
+CUT_SHORT = ".tmp"
 """Of parts that other tools have not finished. Never deleted: they may be all that is left of a run."""
-
-DAMAGED = ".damaged"
-"""Of parts that could not be read when something was added to their run."""
+SET_ASIDE = ".damaged"
 
 _MAX_BYTES = 180
-_PART = re.compile(
-    r"(?P<stem>.+)_part_(?P<number>\d+)\.parquet(?P<end>|\.tmp|\.neptune-exporter\.tmp)", re.DOTALL
-)
+_PART = re.compile(r"(?P<stem>.+)_part_(?P<number>\d+)\.parquet(?P<end>|\.tmp)", re.DOTALL)
 SANITISED = re.compile(r"(?P<name>.*)-[0-9a-f]{16}", re.DOTALL)
 
 
@@ -51,8 +53,8 @@ def sanitised(name: str) -> str:
 
 
 def stem(name: str) -> str:
-    """As `sanitised`, but never too long for a file system and never with `_part_` inside."""
-    readable = _readable(name).replace("_part_", "_part-")
+    """As `sanitised`, but not too long for a file system, without `_part_`, and with no `_` to begin with."""
+    readable = _readable(name).lstrip("_").replace("_part_", "_part-")
     room = _MAX_BYTES - 17
     if len(readable.encode()) > room:
         readable = readable.encode()[:room].decode(errors="ignore")
@@ -91,12 +93,6 @@ class Place:
         ours = cls.of(key)
         return (ours,) if ours == theirs else (ours, theirs)
 
-    @classmethod
-    def of_pending(cls, path: str) -> Place | None:
-        """The place whose pending receipt has this path."""
-        folder, _, name = path.rpartition("/")
-        return cls(folder, name.removesuffix(PENDING)) if name.endswith(PENDING) else None
-
     @property
     def project_folder(self) -> str:
         """What `file_value.path` is relative to, below the files folder."""
@@ -109,12 +105,12 @@ class Place:
 
     @property
     def receipt(self) -> str:
-        return f"{self.folder}/{self.stem}{RECEIPT}"
+        return f"{self.folder}/{RECEIPTS}/{self.stem}{RECEIPT}"
 
     @property
     def pending(self) -> str:
         """The receipt of a publication under way: its redo log."""
-        return f"{self.folder}/{self.stem}{PENDING}"
+        return f"{self.folder}/{RECEIPTS}/{self.stem}{PENDING}"
 
     @property
     def files_folder(self) -> str:
@@ -139,8 +135,6 @@ class PartName:
 
     stem: str
     number: int
-    temporary: bool = False
-    """Ours, and not finished."""
     unfinished: bool = False
     """Another tool's, and not finished."""
 
@@ -150,8 +144,7 @@ def parse_part(name: str) -> PartName | None:
     match = _PART.fullmatch(name)
     if match is None:
         return None
-    end = match["end"]
-    return PartName(match["stem"], int(match["number"]), end == TEMPORARY, end not in ("", TEMPORARY))
+    return PartName(match["stem"], int(match["number"]), match["end"] == CUT_SHORT)
 
 
 def missing_parts(place: Place, names: Iterable[str]) -> list[str]:
@@ -160,17 +153,18 @@ def missing_parts(place: Place, names: Iterable[str]) -> list[str]:
     return [place.part_name(n) for n in range(max(numbers, default=0)) if n not in numbers]
 
 
-def is_temporary(name: str) -> bool:
-    """Whether a file beside the parts is one that we did not finish: a part, or a pending receipt."""
-    part = parse_part(name)
-    return part.temporary if part else name.endswith(PENDING + TEMPORARY)
-
-
-def is_data(name: str) -> bool:
-    """Whether it is the name of a part or a receipt, finished or not."""
-    return parse_part(name) is not None or name.removesuffix(TEMPORARY).endswith((RECEIPT, PENDING))
+def is_data(path: str) -> bool:
+    """Whether something below a project's folder is a part, or what we keep beside parts."""
+    *folders, name = path.split("/")
+    return parse_part(name) is not None or not {RECEIPTS, DAMAGED}.isdisjoint(folders)
 
 
 def temporary(path: str) -> str:
     """Where something is written before it gets its name."""
-    return path + TEMPORARY
+    return f"{UNFINISHED}/{path.removeprefix(OWN_FOLDER + '/')}.tmp"
+
+
+def set_aside(path: str) -> str:
+    """Where a part goes that could not be read."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{DAMAGED}/{name}{SET_ASIDE}"

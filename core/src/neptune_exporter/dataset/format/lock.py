@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format import rowless
 
 if sys.platform == "win32":
     import msvcrt
@@ -80,12 +81,13 @@ def _opened(path: Path, dataset: str) -> IO[bytes]:
 
 def _self_description() -> bytes:
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": now}).encode()
+    value = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
+    return rowless.wrapped(json.dumps(value).encode())
 
 
 def _holder(path: Path) -> str:
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(rowless.unwrapped(path.read_bytes()))
         return f"process {value['pid']} on {value['host']} since {value['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

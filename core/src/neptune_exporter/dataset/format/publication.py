@@ -1,6 +1,6 @@
 """Making runs visible, all of each or nothing, and finishing what was interrupted.
 
-The parts lie beside their final names and are synced. The receipt-to-be is written
+The parts lie under temporary names and are synced. The receipt-to-be is written
 as *pending*: from then on the run can only go forward. Parts get their names, the
 highest number first and part 0 last, parts that the receipt does not name are
 deleted (those that it calls damaged are renamed), and the pending receipt becomes the
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neptune_exporter.contract import DatasetError
-from neptune_exporter.dataset.format.layout import DAMAGED, Place, parse_part, temporary
+from neptune_exporter.dataset.format.layout import Place, parse_part, set_aside, temporary
 from neptune_exporter.dataset.format.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.toolkit import failpoint
@@ -55,8 +55,13 @@ def publish(storage: Storage, several: Sequence[Publication]) -> None:
     for new in several:
         storage.move(temporary(new.place.pending), new.place.pending)
         failpoint("dataset.pending-written")
-    storage.sync_folders(new.place.folder for new in several)
+    storage.sync_folders(folder for new in several for folder in _folders_of(new))
     _finish(storage, several)
+
+
+def _folders_of(new: Publication) -> set[str]:
+    """Where what will be renamed lies."""
+    return {path.rpartition("/")[0] for path in (*new.unsynced, new.place.pending)}
 
 
 def finish(storage: Storage, place: Place) -> Receipt | None:
@@ -122,7 +127,7 @@ def _set_aside(storage: Storage, place: Place, new: Receipt) -> None:
         path = place.path(name)
         taken = name in named and storage.size(temporary(path)) is None
         if not taken and storage.size(path) is not None:
-            storage.move(path, path + DAMAGED)
+            storage.move(path, set_aside(path))
 
 
 def _part_names(storage: Storage, place: Place) -> list[str]:
@@ -130,7 +135,7 @@ def _part_names(storage: Storage, place: Place) -> list[str]:
     numbers = []
     for entry in storage.list(place.folder):
         part = parse_part(entry.name)
-        if part and entry.is_file and part.stem == place.stem and not (part.temporary or part.unfinished):
+        if part and entry.is_file and part.stem == place.stem and not part.unfinished:
             numbers.append(part.number)
     return [place.part_name(number) for number in sorted(numbers)]
 

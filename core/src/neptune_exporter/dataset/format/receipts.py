@@ -19,6 +19,7 @@ from neptune_exporter.contract import (
     StepStatistics,
     TypeCount,
 )
+from neptune_exporter.dataset.format import rowless
 from neptune_exporter.model import AttributeType, RunKey, RunKind
 
 FORMAT = "neptune-exporter-receipt"
@@ -88,10 +89,10 @@ class Receipt:
         object.__setattr__(self, "fingerprint", fingerprint([part.sha256 for part in self.parts]))
 
     def to_bytes(self) -> bytes:
-        """As JSON with a digest of itself."""
+        """As JSON with a digest of itself, `rowless.wrapped`."""
         value = self._to_json()
         value["sha256"] = _digest(value)
-        return json.dumps(value, allow_nan=False).encode()
+        return rowless.wrapped(json.dumps(value, allow_nan=False).encode())
 
     def is_of_state(self, run: SourceRun) -> bool:
         """Whether the run is as it was then. Two parts of it may have been changed last at the same time."""
@@ -106,7 +107,7 @@ class Receipt:
             DatasetError: damaged, or of a later version.
         """
         try:
-            value = json.loads(data)
+            value = json.loads(rowless.unwrapped(data))
             if value["format"] != FORMAT:
                 raise ValueError("not a receipt")
             if value["version"] > VERSION:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, step_as_float
+from neptune_exporter.schema import FULL_SCHEMA, step_as_float
 
 _STEPS = ("step", "step_float64")
 _FEW_ROWS = 16
@@ -54,11 +54,6 @@ class SortedRows:
 
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
-
-    @property
-    def extras(self) -> frozenset[str]:
-        """The extra columns that a part needs for these rows."""
-        return frozenset(self.columns) & frozenset(EXTRA_COLUMNS.names)
 
     def series(self) -> Iterator[tuple[tuple[str, str], int, int]]:
         """Key, first row and end of every series."""

@@ -11,6 +11,7 @@ from neptune_exporter.dataset.format.layout import (
     KIND_FOLDERS,
     PENDING,
     RECEIPT,
+    RECEIPTS,
     Place,
     guessed_id,
     parse_part,
@@ -89,13 +90,11 @@ def found_runs(data: Storage, folder: str) -> Iterator[Found]:
     collected: dict[str, _Collected] = {}
     for entry in data.list(folder):
         part = parse_part(entry.name)
-        if not entry.is_file:
-            continue
-        if part:
-            if not part.temporary:
-                what = collected.setdefault(part.stem, _Collected())
-                (what.unfinished if part.unfinished else what.parts)[part.number] = entry.name
-        elif entry.name.endswith(RECEIPT):
+        if part and entry.is_file:
+            what = collected.setdefault(part.stem, _Collected())
+            (what.unfinished if part.unfinished else what.parts)[part.number] = entry.name
+    for entry in data.list(f"{folder}/{RECEIPTS}"):
+        if entry.name.endswith(RECEIPT):
             collected.setdefault(entry.name.removesuffix(RECEIPT), _Collected()).has_receipt = True
         elif entry.name.endswith(PENDING):
             collected.setdefault(entry.name.removesuffix(PENDING), _Collected()).pending = True

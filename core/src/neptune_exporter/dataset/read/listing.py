@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from neptune_exporter.dataset.format import publication
-from neptune_exporter.dataset.format.layout import DAMAGED, LOCK, Place, parse_part
+from neptune_exporter.dataset.format.layout import DAMAGED, LOCK, SET_ASIDE, Place, parse_part
 from neptune_exporter.dataset.format.storage import Storage
 
 
@@ -59,13 +59,14 @@ class Listing:
     def _list(self, folder: str) -> _Stems:
         found: _Stems = defaultdict(_Numbers)
         for entry in self._data.list(folder):
-            part = parse_part(entry.name.removesuffix(DAMAGED))
-            if part is None or part.temporary or not entry.is_file:
+            part = parse_part(entry.name)
+            if part is None or not entry.is_file:
                 continue
-            if entry.name.endswith(DAMAGED):
-                found[part.stem].set_aside = True
-            elif part.unfinished:
+            if part.unfinished:
                 found[part.stem].unfinished[part.number] = entry.name
             else:
                 found[part.stem].parts.add(part.number)
+        for entry in self._data.list(f"{folder}/{DAMAGED}"):
+            if part := parse_part(entry.name.removesuffix(SET_ASIDE)):
+                found[part.stem].set_aside = True
         return dict(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 import itertools
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,11 +16,11 @@ import pyarrow.parquet as pq
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.columns import ENCODED, as_schema, with_nan
-from neptune_exporter.dataset.format.encoding import METADATA_KEY
+from neptune_exporter.dataset.format.encoding import EXTRAS_KEY, METADATA_KEY
 from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted
-from neptune_exporter.schema import FULL_SCHEMA, SCHEMA
+from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
 
 _BATCH_BYTES = 16 << 20
 _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
@@ -105,8 +106,10 @@ class Part:
 
     @cached_property
     def columns(self) -> frozenset[str]:
-        """Names of the top-level columns."""
-        return frozenset(leaf.partition(".")[0] for leaf in self._leaves)
+        """Names of the top-level columns, without those that the part says are empty."""
+        told = (self.metadata.metadata or {}).get(EXTRAS_KEY)
+        empty = set() if told is None else set(EXTRA_COLUMNS.names).difference(json.loads(told))
+        return frozenset(leaf.partition(".")[0] for leaf in self._leaves) - empty
 
     def identity(self) -> tuple[str, str] | None:
         """Project id and run id as the rows tell; None if there is no row."""
@@ -222,7 +225,7 @@ class Part:
 
     def valid_count(self, group: int, leaf: str) -> int | None:
         """How many values of a column are not null, where the file tells."""
-        if leaf not in self._leaves:
+        if leaf.partition(".")[0] not in self.columns:
             return 0
         statistics = self._statistics(group, leaf)
         if statistics is None or not statistics.has_null_count:

@@ -71,7 +71,7 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
     single = part.single(group)
     rows = part.metadata.row_group(group).num_rows
     columns = [] if single else ["attribute_path", "attribute_type"]
-    if "step_float64" in part.columns and part.valid_count(group, "step_float64") != 0:
+    if part.valid_count(group, "step_float64") != 0:
         columns += ["step", "step_float64"]
     elif doubtful or not _step_range(result, part, group):
         columns.append("step")

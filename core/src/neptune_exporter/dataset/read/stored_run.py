@@ -21,7 +21,7 @@ from neptune_exporter.contract import (
     TypeCount,
     parameters_by_path,
 )
-from neptune_exporter.dataset.format.layout import UNFINISHED, Place, missing_parts
+from neptune_exporter.dataset.format.layout import CUT_SHORT, Place, missing_parts
 from neptune_exporter.dataset.format.paths import safe_path
 from neptune_exporter.dataset.format.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.format.storage import Storage
@@ -115,7 +115,7 @@ class StoredRun(ExportedRun):
             rows = Part(self._data, self.place.path(name)).rows
         except DatasetError:
             return "was not finished by the tool that wrote it, and cannot be read"
-        final = name.removesuffix(UNFINISHED)
+        final = name.removesuffix(CUT_SHORT)
         how = "" if final in self.part_names else f" (name it {final} to have them)"
         return f"was not finished by the tool that wrote it, but its {rows:,} rows can be read{how}"
 

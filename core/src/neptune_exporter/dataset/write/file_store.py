@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from types import TracebackType
 
@@ -17,8 +18,9 @@ from neptune_exporter.toolkit import failpoint
 class DatasetFiles(FileWriter):
     """Writes below the files folder of a dataset."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, place_of: Callable[[RunKey], Place]) -> None:
         self._storage = storage
+        self._place_of = place_of
 
     def create(
         self,
@@ -29,8 +31,7 @@ class DatasetFiles(FileWriter):
         step: Decimal | float | None = None,
         ordinal: int = 0,
     ) -> OpenFile:
-        place = Place.of(run)
-        return _Writing(self._storage, place, file_name(attribute_path, name, step, ordinal))
+        return _Writing(self._storage, self._place_of(run), file_name(attribute_path, name, step, ordinal))
 
 
 class _Writing(OpenFile):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, DatasetError
-from neptune_exporter.dataset.format.layout import DAMAGED
+from neptune_exporter.dataset.format.layout import set_aside
 from neptune_exporter.dataset.format.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import scan
@@ -151,7 +151,8 @@ def keep(
     kept = Kept(left_out=earlier.left_out())
 
     def damaged(name: str, error: _UnreadableError) -> None:
-        kept.damaged[name] = f"{name} of an earlier export was damaged and is now {name}{DAMAGED} ({error})"
+        where = set_aside(place.path(name))
+        kept.damaged[name] = f"{name} of an earlier export was damaged and is now {where} ({error})"
 
     counted: dict[str, tuple[Part, PartRecord, Tally]] = {}
     held: dict[str, set[AttributeType | None]] = {}

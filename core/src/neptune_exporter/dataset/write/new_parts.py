@@ -1,4 +1,4 @@
-"""The parts that a run gets: written beside their names, which they learn once it is known which are free."""
+"""The parts that a run gets: written under temporary names until it is known which names are free."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class NewParts:
             self.close()
             self.in_order = False  # what was written came again: larger pieces make fewer parts
         for start, stop, keys in row_groups(rows):
-            part = self._part or self._open(rows.extras)
+            part = self._part or self._open()
             part.write(rows, start, stop, keys)
             if part.full:
                 self.close()
@@ -65,7 +65,7 @@ class NewParts:
 
     def add_empty(self) -> None:
         """Write a part without rows."""
-        self._open(frozenset())
+        self._open()
         self.close()
 
     def discard(self) -> None:
@@ -78,7 +78,7 @@ class NewParts:
         self._written = []
 
     def placed(self, taken: Collection[int]) -> list[PartRecord]:
-        """Them beside their final names, which are the lowest that are free."""
+        """Them with their final names, which are the lowest that are free."""
         numbers = iter(n for n in range(len(taken) + len(self._written)) if n not in taken)
         records = []
         for index, (part, number) in enumerate(zip(self._written, numbers, strict=False)):
@@ -105,8 +105,8 @@ class NewParts:
         """Those that can be read."""
         return [Part(self._data, path) for path in self.paths]
 
-    def _open(self, extras: frozenset[str]) -> OpenPart:
+    def _open(self) -> OpenPart:
         name = self._place.part_name(self._first_number + len(self._written))
         output = self._data.create(temporary(self._place.path(name)))
-        self._part = OpenPart(output, self._key, extras)
+        self._part = OpenPart(output, self._key)
         return self._part

@@ -63,6 +63,7 @@ class RunWriter:
     def __init__(
         self,
         key: RunKey,
+        place: Place,
         data: Storage,
         files: Storage,
         listing: Listing,
@@ -76,7 +77,7 @@ class RunWriter:
         self._budget = budget
         self._encoder = encoder
         self._closed = closed
-        self._place = Place.of(key)
+        self._place = place
         self._lock = threading.RLock()
         self._buffer = RunBuffer(key)
         self._tally = Tally()

@@ -1,0 +1,52 @@
+"""Notes of ours that lie in the data folder: each a Parquet file without rows.
+
+A dataset is read with one line by tools that know nothing of us, and not all of them pass over names that
+begin with a dot: polars 2.1.0 reads every file below a folder and refuses any that is not Parquet. So what
+we keep there beside the parts (receipts, the id of the dataset, who writes it) has the columns of a part,
+no rows, and its content between the first magic bytes and the footer, where Parquet leaves room.
+"""
+
+from __future__ import annotations
+
+import zlib
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from neptune_exporter.schema import FULL_SCHEMA
+
+_MAGIC = b"PAR1"
+_LENGTH = 4
+_CHECKSUM = 4
+
+
+def wrapped(content: bytes) -> bytes:
+    """A Parquet file without rows that holds the content, and the CRC-32 of its footer behind it."""
+    return _MAGIC + content + _checked_footer()
+
+
+def unwrapped(data: bytes) -> bytes:
+    """What was wrapped. Its own bytes are not checked: it has a digest of its own where that matters.
+
+    Raises:
+        ValueError: the data is not such a file, or not all of it, or its footer changed.
+    """
+    length = int.from_bytes(data[-len(_MAGIC) - _LENGTH : -len(_MAGIC)], "little")
+    footer = data[len(data) - length - _LENGTH - len(_MAGIC) :]
+    end = len(data) - len(footer) - _CHECKSUM
+    if end < len(_MAGIC) or data[end : end + _CHECKSUM] != _checksum(footer) or not data.startswith(_MAGIC):
+        raise ValueError("it is cut short or changed")
+    return data[len(_MAGIC) : end]
+
+
+@lru_cache(maxsize=1)
+def _checked_footer() -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.ParquetWriter(sink, FULL_SCHEMA).close()
+    footer = bytes(sink.getvalue())[len(_MAGIC) :]
+    return _checksum(footer) + footer
+
+
+def _checksum(footer: bytes) -> bytes:
+    return zlib.crc32(footer).to_bytes(_CHECKSUM, "little")
