@@ -55,9 +55,8 @@ def assert_refused(data: Path, files: Path, message: str) -> None:
 
 def contents(files: Path) -> dict[Path, bytes]:
     """Of all that matters."""
-    return {
-        path: path.read_bytes() for path in files.rglob("*") if path.is_file() and path.name != "lock.parquet"
-    }
+    found = [path for path in files.rglob("*") if path.is_file() and path.name != "lock.parquet"]
+    return {path: path.read_bytes() for path in found}
 
 
 def test_a_second_dataset_is_refused(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_what_is_lost_on_disk_is_told_until_it_is_read_again(
             if change is not None:
                 state, changes = change, changes + 1
             before = held(folder).keys() | owed
-            parts = sorted(folder.rglob("*.parquet"))
+            parts = sorted(folder.rglob("*_part_*.parquet"))
             if harm is not None:
                 harm(parts[which % len(parts)])
             source = MemorySource([run_of(state, changes)])

@@ -13,6 +13,7 @@ import pytest
 
 from neptune_exporter.contract import AttributeSelection
 from neptune_exporter.dataset import Dataset, Receipt
+from neptune_exporter.dataset.format import rowless
 from neptune_exporter.jobs.planning import Action
 from neptune_exporter.model import AttributeClass, AttributeType, RunKey, SysAttribute
 from neptune_exporter.schema import parameter_batch
@@ -46,17 +47,17 @@ def dataset(folder: Path) -> Dataset:
 
 
 def parts(folder: Path) -> list[Path]:
-    return sorted((folder / "data").rglob("*.parquet"))
+    return sorted((folder / "data").rglob("*_part_*.parquet"))
 
 
 def by_an_older_version(folder: Path) -> None:
     """Let the receipt be one of the version that knew nothing of identities and partial runs."""
     (path,) = (folder / "data").rglob("*.receipt.parquet")
-    value = json.loads(path.read_text())
+    value = json.loads(rowless.unwrapped(path.read_bytes()))
     for name in ("identity", "partial", "foreign", "sha256"):
         del value[name]
     value["sha256"] = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-    path.write_text(json.dumps(value))
+    path.write_bytes(rowless.wrapped(json.dumps(value).encode()))
     assert Receipt.from_bytes(path.read_bytes(), "it").identity == ""
 
 

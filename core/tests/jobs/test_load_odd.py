@@ -151,7 +151,7 @@ def test_runs_that_were_named_and_are_not_there_are_told(tmp_path: Path) -> None
 
 def test_a_run_whose_receipt_is_gone_is_not_loaded(tmp_path: Path) -> None:
     dataset(tmp_path, [run_of("a"), run_of("b")])
-    (receipt,) = (tmp_path / "data").glob("*/a-*.receipt.parquet")
+    (receipt,) = (tmp_path / "data").rglob("a-*.receipt.parquet")
     receipt.unlink()
     result = load(Recording(), tmp_path)
     assert loaded(result) == ["b"] and f"{receipt.name} is missing" in failed(result)["a"]

@@ -99,7 +99,7 @@ def test_what_failed_in_one_is_told_although_the_other_does_not_have_it(tmp_path
 
 def test_what_was_lost_of_one_is_told_although_all_of_the_other_was_read(tmp_path: Path) -> None:
     assert export(FIRST, tmp_path).complete
-    (stored,) = (tmp_path / "data").rglob("*.parquet")
+    (stored,) = (tmp_path / "data").rglob("*_part_*.parquet")
     stored.write_bytes(stored.read_bytes()[:-20])
     (failure,) = export(SECOND, tmp_path).failures
     assert failure.lost and "--force" in failure.message

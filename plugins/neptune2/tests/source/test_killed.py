@@ -72,7 +72,10 @@ def test_killed_at_any_moment(server: Neptune2Server, tmp_path: Path) -> None:
     command = command_in(tmp_path / "disturbed", server)
     data = command.folder / "exports" / "data"
     published = command.run_killed_at_random(
-        *EXPORT, kills=8, chance=random.Random(7), published=lambda: len(list(data.glob("*/*.receipt.parquet")))
+        *EXPORT,
+        kills=8,
+        chance=random.Random(7),
+        published=lambda: len(list(data.rglob("*.receipt.parquet"))),
     )
     assert any(0 < number < RUNS for number in published), published
     assert published == sorted(published)  # what could be seen stays
