@@ -109,6 +109,14 @@ def _wheels(package: str, extra: str = "") -> list[str]:
 
 
 @nox.session
+def kills(session: nox.Session) -> None:
+    """Kill a load 200 times at random moments, and count what is stored. `-- NUMBER` for another number."""
+    _install_workspace(session)
+    number = session.posargs[0] if session.posargs else "200"
+    session.run("pytest", "-s", "plugins/pluto_loader/tests/kills.py", env={"NEPTUNE_EXPORTER_KILLS": number})
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The main job without an account: train, export, look, load, prove."""
     _install_workspace(session)

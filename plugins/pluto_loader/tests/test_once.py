@@ -117,6 +117,8 @@ def test_a_killed_load_is_completed(
     kill_at(failpoint, server, tmp_path)
     run_id = int(load_once(server, tmp_path).target_id)
     check(server, run_id, *reference)
+    stored, undisturbed = server.store.points, reference[0].store.points
+    assert stored.rows(server.key(run_id)) == undisturbed.rows(reference[0].key(reference[1]))
     others = [run for run in server.runs.by_id.values() if run.id != run_id]
     assert all(SUPERSEDED_TAG in run.tags and run.status != "RUNNING" for run in others)
     if "metrics" in failpoint:  # files are announced meanwhile

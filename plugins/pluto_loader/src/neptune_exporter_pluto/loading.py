@@ -31,6 +31,7 @@ from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.histogram_rows import HistogramStream
 from neptune_exporter_pluto.limits import NAME, pluto_rows
 from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.metric_sending import send_bodies
 from neptune_exporter_pluto.once import OnceStream, StartAgainError, settled
 from neptune_exporter_pluto.session import ContentOptions, Pipeline, Session
 from neptune_exporter_pluto.state import Journal
@@ -211,11 +212,13 @@ class RunLoad:
 
     def _send_metrics(self, points: metrics.MetricStream, names: Sequence[str]) -> None:
         settings = self.session.settings
-        metrics.send_bodies(
+        send_bodies(
             points.bodies(names, settings.flush_every),
             self.journal,
             Pipeline(self.session.senders, settings.connections + 1),
             partial(self._ingest, "metrics", repeatable=True),
+            partial(self.session.api.raw_points, self.project, self.run_id),
+            settings.visible_within,
         )
 
     def _send_files(self, uploader: Uploader, texts: Sequence[FileTask]) -> None:

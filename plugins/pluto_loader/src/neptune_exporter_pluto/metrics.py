@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,8 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.points import Points, PointSorter
 from neptune_exporter.sinks.series import SeriesRows
-from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto.encode.metrics import LINE_BYTES, Body, MetricEncoder
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.session import Pipeline
-from neptune_exporter_pluto.state import Journal
 
 TYPES = (AttributeType.FLOAT_SERIES,)
 VALUE_COLUMNS = ("float_value",)
@@ -151,24 +148,3 @@ class MetricStream:
 
     def close(self) -> None:
         self._sorter.close()
-
-
-def send_bodies(
-    bodies: Iterator[Body], journal: Journal, pipeline: Pipeline, send: Callable[[bytes, int], None]
-) -> None:
-    """Post metrics; repeating is harmless, so what was not acknowledged is simply sent again."""
-    progress = journal.current
-    assert progress is not None  # a journal is opened before anything is sent
-
-    def post(number: int, body: Body) -> None:
-        send(body.lines, body.points)
-        failpoint("pluto.metrics-sent")
-        journal.note("metrics", body=number)
-
-    try:
-        for number, body in enumerate(bodies):
-            if number not in progress.metric_bodies:
-                pipeline.submit(post, number, body)
-        pipeline.drain()
-    finally:
-        pipeline.settle()

@@ -58,6 +58,7 @@ FAILPOINTS = (
     "pluto.files-announced",
     "pluto.files-signed",
     "pluto.file-put",
+    "pluto.metrics-announced",
     "pluto.metrics-sent",
     "pluto.data-complete",
     "pluto.run-finished",

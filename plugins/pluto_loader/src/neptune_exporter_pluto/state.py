@@ -121,6 +121,9 @@ class Progress:
     found: set[str] = field(default_factory=set)
     """Streams of which Pluto once had to tell how much it has."""
     metric_bodies: set[int] = field(default_factory=set)
+    """Requests with metrics, by number, that Pluto has acknowledged."""
+    metrics_sending: dict[int, float] = field(default_factory=dict)
+    """Those that may or may not have arrived, and when they were begun, in seconds since 1970."""
     announcing: set[int] = field(default_factory=set)
     """Files whose announcement may or may not have arrived."""
     signed: dict[int, tuple[str, float]] = field(default_factory=dict)
@@ -304,8 +307,12 @@ class Journal:
         elif event == "chunking":
             now.chunking = record["chunking"]
             now.metric_bodies.clear()
+            now.metrics_sending.clear()
+        elif event == "metrics-sending":
+            now.metrics_sending[record["body"]] = record["at"]
         elif event == "metrics":
             now.metric_bodies.add(record["body"])
+            now.metrics_sending.pop(record["body"], None)
         elif event == "announcing":
             now.announcing.update(record["files"])
         elif event == "not-announced":
@@ -326,6 +333,7 @@ class Journal:
         elif event == "reopened":
             now.loaded, now.proven, now.reopened = None, None, True
             now.metric_bodies.clear()
+            now.metrics_sending.clear()
         elif event == "proven":
             now.proven = record["equal"] if record.get("reading") == READING else None
 
