@@ -92,6 +92,12 @@ def test_imports_run_one_way(layer: str) -> None:
                 assert LAYERS[parts[1]] <= LAYERS[layer], f"{path}: {name}"
 
 
+def test_sinks_and_the_dataset_do_not_know_each_other() -> None:
+    for room, other in (("sinks", "dataset"), ("dataset", "sinks")):
+        for path in (CORE / room).rglob("*.py"):
+            assert not any(name.startswith(f"neptune_exporter.{other}") for name in imported(path)), path
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.contract import LoadedRun, Loss, SinkCapabilities
+from neptune_exporter.contract import EqualPoints, LoadedRun, Loss, SinkCapabilities
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import (
     LoadedEntry,
@@ -32,7 +32,7 @@ PERFECT = Rules(SinkCapabilities())
 NOON = datetime(2024, 1, 1, 12, tzinfo=timezone.utc)
 
 
-def rules(**capabilities: bool) -> Rules:
+def rules(**capabilities: Any) -> Rules:
     return Rules(replace(SinkCapabilities(), **capabilities))
 
 
@@ -75,19 +75,19 @@ def test_a_whole_run_has_no_problems() -> None:
 
 
 @pytest.mark.parametrize(
-    ("capability", "steps_kept", "lost"),
+    ("capability", "value", "steps_kept", "lost"),
     [
-        ("fractional_steps", (0, -1, 1e13), 2),
-        ("negative_steps", (0, 0.5, 1e13), 1),
-        ("large_steps", (0, 0.5, -1), 1),
-        ("non_finite", (0, 0.5, 1e13), 1),
+        ("fractional_steps", False, (0, -1, 1e13), 2),
+        ("lowest_step", 0, (0, 0.5, 1e13), 1),
+        ("highest_step", 10**12, (0, 0.5, -1), 1),
+        ("nan", False, (0, 0.5, 1e13), 1),
     ],
 )
 def test_what_a_capability_excludes_may_be_lost_if_it_is_counted(
-    capability: str, steps_kept: tuple[float, ...], lost: int
+    capability: str, value: object, steps_kept: tuple[float, ...], lost: int
 ) -> None:
     run, found = held(METRIC)
-    by = rules(**{capability: False})
+    by = rules(**{capability: value})
     less = keep(found, *steps_kept)
     assert judge(run, less, by, loss(lost)) == ""
     assert judge(run, less, by, loss(lost, path=None)) == ""
@@ -106,7 +106,7 @@ def test_too_small_a_count_is_found() -> None:
 
 def test_of_duplicate_steps_one_must_stay() -> None:
     run, found = held(METRIC)
-    by = rules(duplicate_steps=False)
+    by = rules(equal_points=EqualPoints.NEWEST)
     one = replace(found, points={"m": [e for e in found.points["m"] if e.value != 2.0]})
     assert judge(run, one, by, loss(1)) == ""
     assert "none of the 2 entries of step 0.500000 arrived" in judge(
@@ -189,7 +189,7 @@ def test_negative_zeros_count_where_the_target_knows_them() -> None:
     run, found = held(float_series("m", [(0, -0.0)]), parameter("p", -0.0))
     plain = replace(found, points={"m": [found.points["m"][0]._replace(value=0.0)]}, parameters={"p": 0.0})
     assert judge(run, plain).count("did not arrive\n") == 2
-    assert judge(run, plain, replace(PERFECT, signed_zeros=False)) == ""
+    assert judge(run, plain, rules(signed_zeros=False)) == ""
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ class TestLosesNan(_WrongSink):
 
 
 class TestLosesNanAsDeclaredButInSilence(_WrongSink):
-    capabilities = replace(MemorySink.CAPABILITIES, non_finite=False, verifies=False)
+    capabilities = replace(MemorySink.CAPABILITIES, nan=False, verifies=False)
     make = NanLosingSink
 
 
@@ -110,7 +110,7 @@ class HonestSink(NanLosingSink):
 class TestLosesNanAsDeclaredAndSaysSo(_WrongSink):
     """Not wrong at all."""
 
-    capabilities = replace(MemorySink.CAPABILITIES, non_finite=False, verifies=False)
+    capabilities = replace(MemorySink.CAPABILITIES, nan=False, verifies=False)
     make = HonestSink
 
 

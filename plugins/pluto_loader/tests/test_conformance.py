@@ -22,7 +22,6 @@ class TestPlutoSink(SinkConformance):
     capabilities = CAPABILITIES
     allowed_losses = ("long-text", "long-description", "long-run-name", "fork-not-native")
     allowed_losses += ("file-missing", "file-unsafe")
-    signed_zeros = False
     generated_runs = 5
 
     @pytest.fixture

@@ -38,6 +38,7 @@ from neptune_exporter.contract.source import (
 )
 from neptune_exporter.contract.specs import (
     API_VERSION,
+    EqualPoints,
     ReporterSpec,
     SinkCapabilities,
     SinkSpec,
@@ -67,6 +68,7 @@ __all__ = [
     "Comparison",
     "DatasetError",
     "DatasetSummary",
+    "EqualPoints",
     "ExportedRun",
     "FileEntry",
     "FileWriter",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from neptune_exporter.contract.settings import NoSettings
@@ -36,6 +37,17 @@ class SourceCapabilities:
     classes: frozenset[AttributeClass] = ALL_CLASSES
 
 
+class EqualPoints(str, Enum):
+    """What becomes of several points of a series at one step."""
+
+    KEPT = "kept"
+    """All stay."""
+    MERGED = "merged"
+    """Of points with the same step, time and value one stays."""
+    NEWEST = "newest"
+    """Of each step only the point with the latest time stays."""
+
+
 @dataclass(frozen=True)
 class SinkCapabilities:
     """What the target can hold, and so what the conformance kit demands back.
@@ -44,16 +56,23 @@ class SinkCapabilities:
     """
 
     fractional_steps: bool = True
-    """Steps arrive exactly, or all by one multiplier that is recorded with the run."""
-    negative_steps: bool = True
-    large_steps: bool = True
-    """Steps of 1e12 and more."""
-    duplicate_steps: bool = True
-    """Several points of a series at one step are all kept."""
-    non_finite: bool = True
-    """NaN and infinities of float series."""
-    exact_integers: bool = True
-    """Parameters beyond 2**53."""
+    """Steps arrive exactly, or all by one multiplier that is recorded with the run, as far as
+    `highest_step` leaves room for it."""
+    lowest_step: int | None = None
+    """None: there is no bound. 0: the target has no negative steps."""
+    highest_step: int | None = None
+    """Of steps as the target holds them, which is after they were multiplied."""
+    equal_points: EqualPoints = EqualPoints.KEPT
+    nan: bool = True
+    """Of float series."""
+    infinities: bool = True
+    """Of float series."""
+    signed_zeros: bool = True
+    """-0.0 is told from 0.0."""
+    largest_integer: int = 2**63 - 1
+    """Parameters that are larger, or smaller than its negative, come as text or are lost."""
+    earliest_time: int | None = None
+    """ms since 1970, of points. None: there is no bound."""
     timestamps: bool = True
     string_series: bool = True
     histograms: bool = True

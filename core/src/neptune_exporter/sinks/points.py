@@ -1,7 +1,7 @@
-"""All points of a run in the order of their steps, whatever order they were stored in, in bounded memory.
+"""All points of a run by step or by series, whatever order they were stored in, in bounded memory.
 
-Runs are stored series by series, and Pluto takes points fastest when all metrics
-of a step are on one line. So points are sorted: in memory as long as they fit,
+Runs are stored series by series, and many targets take points fastest when all metrics
+of a step stand together. So points are sorted: in memory as long as they fit,
 else in sorted pieces on disk that are merged. 28 bytes a point either way, and
 the cost grows linearly.
 """
@@ -28,10 +28,11 @@ Side: TypeAlias = 'Literal["left", "right"]'
 
 @dataclass(frozen=True)
 class Points:
-    """Columns of one length: series index, step, time in ms since 1970, value."""
+    """Columns of one length: number of the series, step, time in ms since 1970, value."""
 
     series: npt.NDArray[np.int32]
-    step: npt.NDArray[np.uint64]
+    step: npt.NDArray[Any]
+    """uint64 where the target has no negative steps, else int64."""
     time: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
 
@@ -46,13 +47,24 @@ class Points:
         return Points(*(column[where] for column in self.columns))
 
     @staticmethod
+    def of_rows(rows: Iterable[tuple[int, int, float | None]]) -> Points:
+        """Points of one series from rows of step, time and value (None is NaN), put in order of steps."""
+        step, time, value = zip(*rows, strict=True) if (rows := list(rows)) else ((), (), ())
+        numbers = np.zeros(len(rows), np.int32)
+        dtype = np.uint64 if step and max(step) >= 2**63 else np.int64
+        points = Points(numbers, np.array(step, dtype), np.array(time, np.int64), np.array(value, np.float64))
+        return points[np.argsort(points.step, kind="stable")]
+
+    @staticmethod
     def joined(parts: list[Points]) -> Points:
-        if len(parts) == 1:
-            return parts[0]
         if not parts:
             return Points(
                 np.empty(0, np.int32), np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.float64)
             )
+        # An empty part may have the other type of steps, and both together would become doubles.
+        parts = [part for part in parts if len(part)] or parts[:1]
+        if len(parts) == 1:
+            return parts[0]
         return Points(*map(np.concatenate, zip(*(part.columns for part in parts), strict=True)))
 
 
@@ -72,7 +84,7 @@ class Order:
 
     def position(self, points: Points, bound: Bound, side: Side) -> int:
         """Where sorted points reach a bound."""
-        return int(np.searchsorted(points.step, np.uint64(bound[-1]), side=side))
+        return int(np.searchsorted(points.step, points.step.dtype.type(bound[-1]), side=side))
 
 
 class SeriesOrder(Order):
@@ -85,7 +97,7 @@ class SeriesOrder(Order):
         return int(points.series[row]), int(points.step[row])
 
     def position(self, points: Points, bound: Bound, side: Side) -> int:
-        series, step = np.int32(bound[0]), np.uint64(bound[1])
+        series, step = np.int32(bound[0]), points.step.dtype.type(bound[1])
         low = int(np.searchsorted(points.series, series, side="left"))
         high = int(np.searchsorted(points.series, series, side="right"))
         return low + int(np.searchsorted(points.step[low:high], step, side=side))

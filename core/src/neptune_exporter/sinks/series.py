@@ -109,3 +109,19 @@ def _times(column: pa.Array, no_time: int, earliest: int | None) -> npt.NDArray[
     if column.null_count:
         times = np.where(validity(column), times, no_time)
     return times if earliest is None else np.maximum(times, earliest)
+
+
+class SeriesNumbers:
+    """The series of a run by number, in the order in which they occur."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def of(self, paths: list[str]) -> npt.NDArray[np.int32]:
+        """The run's number for each of a batch's paths."""
+        for path in paths:
+            if path not in self._numbers:
+                self._numbers[path] = len(self.paths)
+                self.paths.append(path)
+        return np.array([self._numbers[path] for path in paths], np.int32)

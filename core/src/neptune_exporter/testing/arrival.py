@@ -8,12 +8,14 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from neptune_exporter.contract.failures import Loss
 from neptune_exporter.contract.rows import Step
 from neptune_exporter.contract.sink import LoadedRun
-from neptune_exporter.contract.specs import SinkCapabilities
+from neptune_exporter.contract.specs import EqualPoints, SinkCapabilities
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, SysAttribute
 from neptune_exporter.testing.facts import comparable_content, render
 from neptune_exporter.testing.loaded import LoadedEntry, LoadedSample
@@ -38,14 +40,16 @@ class Rules:
 
     capabilities: As its spec declares. Only what is False there may be lost.
     allowed_losses: Reasons of losses that no capability covers, that the author stands by.
-    signed_zeros: False if the target knows no -0.0.
     name_prefix: Of the load options.
     """
 
     capabilities: SinkCapabilities
     allowed_losses: Collection[str] = ()
-    signed_zeros: bool = True
     name_prefix: str = ""
+
+    @property
+    def signed_zeros(self) -> bool:
+        return self.capabilities.signed_zeros
 
 
 def arrival_problems(
@@ -66,47 +70,83 @@ def arrival_problems(
     ]
 
 
-def needs(attribute: SampleAttribute, entry: Entry) -> set[str]:
-    """The capabilities that a row needs to arrive."""
-    wanted = set()
-    if attribute.type is AttributeType.STRING_SERIES:
-        wanted.add("string_series")
-    elif attribute.type is AttributeType.HISTOGRAM_SERIES:
-        wanted.add("histograms")
-    elif attribute.type in FILE_TYPES:
-        wanted.add("files")
-    elif attribute.type is AttributeType.INT and abs(int(str(entry.value))) > 2**53:
-        wanted.add("exact_integers")
-    elif attribute.type is AttributeType.FLOAT_SERIES and not math.isfinite(float(str(entry.value))):
-        wanted.add("non_finite")
-    if entry.step is not None:
-        if entry.step < 0:
-            wanted.add("negative_steps")
-        if not abs(float(entry.step)) < 1e12:
-            wanted.add("large_steps")
-        if math.isfinite(entry.step) and entry.step != int(entry.step):
-            wanted.add("fractional_steps")
-        if sum(other.step == entry.step for other in attribute.entries) > 1:
-            wanted.add("duplicate_steps")
-    return wanted
+def lacking(attribute: SampleAttribute, entry: Entry, room: Room) -> set[str]:
+    """What a target lacks to take a row as it is: names of its capabilities. Empty if it must arrive."""
+    can, step = room.capabilities, entry.step
+    wrong = {
+        "string_series": attribute.type is AttributeType.STRING_SERIES and not can.string_series,
+        "histograms": attribute.type is AttributeType.HISTOGRAM_SERIES and not can.histograms,
+        "files": attribute.type in FILE_TYPES and not can.files,
+        "largest_integer": attribute.type is AttributeType.INT
+        and abs(int(str(entry.value))) > can.largest_integer,
+    }
+    if attribute.type is AttributeType.FLOAT_SERIES:
+        value = float(str(entry.value))
+        wrong["nan"] = math.isnan(value) and not can.nan
+        wrong["infinities"] = math.isinf(value) and not can.infinities
+    if step is not None:
+        wrong["lowest_step"] = can.lowest_step is not None and step < can.lowest_step
+        wrong["highest_step"] = can.highest_step is not None and step > can.highest_step
+        is_fractional = math.isfinite(step) and step != int(step)
+        wrong["fractional_steps"] = is_fractional and not (can.fractional_steps and room.is_enough)
+        wrong["equal_points"] = _is_equal_to_another(attribute, entry, room)
+    return {name for name, is_wrong in wrong.items() if is_wrong}
+
+
+def _is_equal_to_another(attribute: SampleAttribute, entry: Entry, room: Room) -> bool:
+    kept = room.capabilities.equal_points
+    if kept is EqualPoints.KEPT:
+        return False
+    same = [e for e in attribute.entries if e.step is not None and room.place(e) == room.place(entry)]
+    if kept is EqualPoints.MERGED:
+        same = [e for e in same if (render(e.value), e.timestamp) == (render(entry.value), entry.timestamp)]
+    return len(same) > 1
+
+
+@dataclass(frozen=True)
+class Room:
+    """The steps of a run beside what the target takes."""
+
+    capabilities: SinkCapabilities
+    is_enough: bool = True
+    """One multiplier makes all steps whole that are in the range, and none too high."""
+
+    @classmethod
+    def of(cls, run: SampleRun, capabilities: SinkCapabilities) -> Room:
+        highest, lowest = capabilities.highest_step, capabilities.lowest_step
+        if highest is None:
+            return cls(capabilities)
+        given = [e.step for a in run.attributes for e in a.entries if e.step is not None]
+        exact = [Decimal(repr(s)) if isinstance(s, float) else s for s in given if math.isfinite(s)]
+        held = [s for s in exact if s <= highest and (lowest is None or s >= lowest)]
+        digits = max((max(0, -int(s.normalize().as_tuple().exponent)) for s in exact), default=0)
+        furthest = max(map(abs, held), default=Decimal(0))
+        return cls(capabilities, Fraction(furthest) * 10**digits <= highest)
+
+    def place(self, entry: Entry) -> Step | None:
+        """Equal for entries that may come to stand at one step."""
+        step = entry.step
+        return step if self.is_enough or step is None or not math.isfinite(step) else Decimal(int(step))
 
 
 def _row_problems(run: SampleRun, losses: Sequence[Loss], found: LoadedSample, rules: Rules) -> list[str]:
     problems = []
     uncounted = 0
     held = _entries_of(found)
+    room = Room.of(run, rules.capabilities)
     of_whole_run = [loss for loss in losses if loss.attribute_path is None]
     for attribute in run.attributes:
         path = _short(attribute.path)
         matched = _match(attribute, held.pop((_section(attribute.type), attribute.path), ()), rules)
         told = [loss for loss in losses if loss.attribute_path == attribute.path]
         allowed = any(loss.reason in rules.allowed_losses for loss in (*told, *of_whole_run))
-        hard = [e for e in matched.absent if not (allowed or _may_be_lost(attribute, e, rules))]
+        hard = [e for e in matched.absent if not (allowed or lacking(attribute, e, room))]
         problems += _first([f"{path}: {_entry(e)} did not arrive" for e in hard])
-        late = [] if allowed or not rules.capabilities.timestamps else matched.retimed
+        timed = rules.capabilities.timestamps and not allowed
+        late = [e for e in matched.retimed if timed and not _is_early(e, rules.capabilities)]
         problems += _first([f"{path}: the time of {_entry(e)} did not arrive" for e in late])
-        if not rules.capabilities.duplicate_steps:
-            problems += _vanished_steps(attribute, matched.absent, rules)
+        if rules.capabilities.equal_points is EqualPoints.NEWEST:
+            problems += _vanished_steps(attribute, matched.absent, room)
         # A row that may be lost may also have arrived changed.
         if len(matched.too_much) > len(matched.absent) - len(hard):
             problems += _first([f"{path}: {_found(e)} is in the target only" for e in matched.too_much])
@@ -191,7 +231,8 @@ def same_parameter(expected: Any, found: Any, rules: Rules) -> bool:
         return type(found) is type(expected) and bool(found == expected)
     if isinstance(found, str):
         if isinstance(expected, int):
-            return abs(expected) > 2**53 and found == str(expected)
+            largest = min(2**53, rules.capabilities.largest_integer)
+            return abs(expected) > largest and found == str(expected)
         return not math.isfinite(expected) and _value(_float(found), rules) == _value(expected, rules)
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         return False
@@ -204,6 +245,7 @@ def same_parameter(expected: Any, found: Any, rules: Rules) -> bool:
 def _loss_problems(run: SampleRun, losses: Sequence[Loss], rules: Rules) -> list[str]:
     """Losses that are no true account: of what must arrive, of another run, with impossible counts."""
     problems = []
+    room = Room.of(run, rules.capabilities)
     for loss in losses:
         what = f"the loss {loss.reason!r} of {_short(loss.attribute_path or 'the whole run')}"
         if loss.run != run.key:
@@ -225,7 +267,7 @@ def _loss_problems(run: SampleRun, losses: Sequence[Loss], rules: Rules) -> list
         elif fork and loss.attribute_path in _FORK_PATHS:
             most = max(1, len(entries))
         else:
-            most = sum(_may_be_told(a, e, rules) for a, e in entries)
+            most = sum(_may_be_told(a, e, room) for a, e in entries)
             if most == 0:
                 problems.append(f"{what}: by the declared capabilities nothing of it may be lost")
                 continue
@@ -279,14 +321,10 @@ def _fork_problems(
     return problems
 
 
-def _vanished_steps(attribute: SampleAttribute, absent: Sequence[Entry], rules: Rules) -> list[str]:
+def _vanished_steps(attribute: SampleAttribute, absent: Sequence[Entry], room: Room) -> list[str]:
     """Of several entries at one step a target may keep one: not none."""
     logged, gone = (Counter(e.step for e in entries) for entries in (attribute.entries, absent))
-    spared = {
-        e.step
-        for e in attribute.entries
-        if needs(attribute, e) - {"duplicate_steps"} <= _supported(rules.capabilities)
-    }
+    spared = {e.step for e in attribute.entries if lacking(attribute, e, room) <= {"equal_points"}}
     return [
         f"{_short(attribute.path)}: none of the {n} entries of step {step} arrived"
         for step, n in logged.items()
@@ -294,18 +332,17 @@ def _vanished_steps(attribute: SampleAttribute, absent: Sequence[Entry], rules: 
     ]
 
 
-def _may_be_lost(attribute: SampleAttribute, entry: Entry, rules: Rules) -> bool:
-    return not needs(attribute, entry) <= _supported(rules.capabilities)
+def _is_early(entry: Entry, capabilities: SinkCapabilities) -> bool:
+    """Whether the target cannot hold a time, as it is too early."""
+    if capabilities.earliest_time is None or entry.timestamp is None:
+        return False
+    return entry.timestamp.timestamp() * 1000 < capabilities.earliest_time
 
 
-def _may_be_told(attribute: SampleAttribute, entry: Entry, rules: Rules) -> bool:
+def _may_be_told(attribute: SampleAttribute, entry: Entry, room: Room) -> bool:
     """Whether a loss may count this row: it may be lost, or at least its time."""
-    untimed = entry.timestamp is not None and not rules.capabilities.timestamps
-    return untimed or _may_be_lost(attribute, entry, rules)
-
-
-def _supported(capabilities: SinkCapabilities) -> set[str]:
-    return {name for name, value in vars(capabilities).items() if value is True}
+    untimed = entry.timestamp is not None and not room.capabilities.timestamps
+    return untimed or _is_early(entry, room.capabilities) or bool(lacking(attribute, entry, room))
 
 
 def _section(attribute_type: AttributeType) -> str:

@@ -65,8 +65,6 @@ class SinkConformance:
     """As its spec declares."""
     allowed_losses: Collection[str] = ()
     """Reasons of losses that no capability covers. Each belongs into the plugin's documentation."""
-    signed_zeros: bool = True
-    """False if the target cannot tell -0.0 from 0.0."""
     generated_runs: int = 15
     """How many generated runs `test_any_run_arrives` loads."""
 
@@ -326,7 +324,7 @@ class SinkConformance:
         capabilities: SinkCapabilities | None = None,
     ) -> None:
         known = capabilities or self.capabilities
-        rules = Rules(known, self.allowed_losses, self.signed_zeros, name_prefix)
+        rules = Rules(known, self.allowed_losses, name_prefix)
         problems = []
         for run in filter(self._is_handed, runs):
             parent = loaded.get(run.parent) if run.parent else None

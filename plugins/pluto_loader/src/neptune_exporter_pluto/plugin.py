@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neptune_exporter.contract import LoadOptions, Sink, SinkCapabilities, SinkSpec, hookimpl
+from neptune_exporter.contract import EqualPoints, LoadOptions, Sink, SinkCapabilities, SinkSpec, hookimpl
 from neptune_exporter_pluto.settings import PlutoSettings, divided
 
 CAPABILITIES = SinkCapabilities(
-    negative_steps=False,
-    duplicate_steps=False,
+    lowest_step=0,
+    highest_step=2**64 - 1,
+    equal_points=EqualPoints.NEWEST,
+    signed_zeros=False,
     histograms=False,
     verifies=True,
 )

@@ -1,0 +1,290 @@
+"""Core's comparison of a run with what a loader reads back from its target."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from neptune_exporter.contract import Comparison, ParameterValue, SinkCapabilities, Verdict
+from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.metadata import RunMetadata
+from neptune_exporter.sinks.points import Points
+from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
+from neptune_exporter.sinks.values import as_text, short
+
+_PIECE = 1 << 20
+_BITS = (1 << 64) - 1
+
+ReadEntries = Callable[[str], Iterable[tuple[int, int, Any]]]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a target holds of a run, by the names under which the loader wrote it.
+
+    Leave None what the target has no place for, or no way to read: the comparison then says `?`.
+    """
+
+    parameters: Mapping[str, Any]
+    """Plain values, or as text what `values.as_text` made of them."""
+    points: Callable[[str], Iterable[Points]]
+    """By name, all points of a series in pieces of any size, ascending by step."""
+    texts: ReadEntries | None = None
+    """By name, (step, time in ms, text) in any order."""
+    histograms: ReadEntries | None = None
+    """By name, (step, time in ms, `HistogramValue`) in any order."""
+    file: Callable[[FileToSend], BinaryIO | None] | None = None
+    """Opens what the target holds of a file; None if it is not there."""
+    names: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """All that are there, by kind (`points`, `texts`, `histograms`): what the run does not have is `+`."""
+    name: str | None = None
+    status: str | None = None
+    """`finished`, `failed` or `active`, as `RunMetadata` has it."""
+    created: int | None = None
+    ended: int | None = None
+    parent_id: str | None = None
+    tags: Collection[str] | None = None
+
+
+@dataclass
+class _Sum:
+    """A number of entries, and a sum of their digests that does not depend on their order."""
+
+    count: int = 0
+    digest: int = 0
+
+    def add(self, step: int, time: int, value: Any) -> None:
+        text = repr((step, time, value)).encode("utf-8", "surrogatepass")
+        self.count += 1
+        self.digest += int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+        self.digest &= _BITS
+
+
+class Comparer:
+    """Takes a run as the target took it, and compares it with what is there. A `Receiver`.
+
+    Points must come by series. All lines are there after `close`.
+    """
+
+    def __init__(self, key: RunKey, held: Held, capabilities: SinkCapabilities, *, full: bool) -> None:
+        self._key = key
+        self._held = held
+        self._capabilities = capabilities
+        self._full = full
+        self._sums: dict[str, dict[str, _Sum]] = {"texts": {}, "histograms": {}}
+        self._series: _SeriesReading | None = None
+        self._seen: dict[str, set[str]] = {"points": set(), "texts": set(), "histograms": set()}
+        self.lines: list[tuple[str, str, Verdict, str, str]] = []
+        """Kind, name, verdict, expected, found."""
+
+    def parameters(self, values: Mapping[str, ParameterValue]) -> None:
+        there = self._held.parameters
+        for name, value in values.items():
+            if name not in there:
+                self._line("parameters", name, Verdict.MISSING, short(value))
+            elif not self._same(value, there[name]):
+                self._line("parameters", name, Verdict.DIFFERENT, short(value), short(there[name]))
+            else:
+                self._line("parameters", name, Verdict.EQUAL)
+        for name in there:
+            if name not in values:
+                self._line("parameters", name, Verdict.EXTRA, "", short(there[name]))
+
+    def _same(self, wanted: Any, found: Any) -> bool:
+        if isinstance(wanted, float) and isinstance(found, float):
+            wanted_array, found_array = np.array([wanted]), np.array([found])
+            return bool(_same_values(wanted_array, found_array, self._capabilities.signed_zeros)[0])
+        if isinstance(found, str) and not isinstance(wanted, str):
+            return found == as_text(wanted)
+        if isinstance(wanted, list):
+            return isinstance(found, Collection) and sorted(wanted) == sorted(found)
+        return type(wanted) is type(found) and bool(wanted == found)
+
+    def points(self, names: Sequence[str], points: Points) -> None:
+        if not len(points):
+            return
+        starts = np.flatnonzero(np.append(True, points.series[1:] != points.series[:-1]))
+        for start, end in zip(starts, [*starts[1:], len(points)], strict=True):
+            piece = points[int(start) : int(end)]
+            name = names[int(piece.series[0])]
+            if self._series is None or self._series.name != name:
+                self._end_series()
+                self._seen["points"].add(name)
+                self._series = _SeriesReading(name, iter(self._held.points(name)))
+            self._series.compare(piece, full=self._full, signed_zeros=self._capabilities.signed_zeros)
+
+    def _end_series(self) -> None:
+        series = self._series
+        if series is None:
+            return
+        series.end()
+        self._series = None
+        if series.expected != series.found:
+            verdict = Verdict.MISSING if series.found < series.expected else Verdict.EXTRA
+            self._line("points", series.name, verdict, series.expected, series.found)
+        elif series.different:
+            self._line("points", series.name, Verdict.DIFFERENT, series.expected, series.different)
+        else:
+            self._line("points", series.name, Verdict.EQUAL, series.expected, series.found)
+
+    def texts(self, entries: Entries[str]) -> None:
+        self._add("texts", entries)
+
+    def histograms(self, entries: Entries[HistogramValue]) -> None:
+        self._add("histograms", entries)
+
+    def _add(self, kind: str, entries: Entries[Any]) -> None:
+        for name, step, time, value in entries:
+            self._sums[kind].setdefault(name, _Sum()).add(step, time, value)
+
+    def file(self, file: FileToSend) -> None:
+        if self._held.file is None:
+            self._line("files", file.unique_name, Verdict.UNKNOWN, file.size, "the target cannot be read")
+            return
+        there = self._held.file(file)
+        if there is None:
+            self._line("files", file.unique_name, Verdict.MISSING, f"{file.size} bytes")
+            return
+        with there:
+            size, digest = _measured(there)
+        with file.open() as own:
+            wanted = _measured(own)[1] if self._full and size == file.size else digest
+        same = size == file.size and digest == wanted
+        verdict = Verdict.EQUAL if same else Verdict.DIFFERENT
+        self._line("files", file.unique_name, verdict, f"{file.size} bytes", f"{size} bytes")
+
+    def close(self) -> None:
+        """Compare what only the end of the run shows."""
+        self._end_series()
+        for kind, read in (("texts", self._held.texts), ("histograms", self._held.histograms)):
+            for name, wanted in self._sums[kind].items():
+                self._seen[kind].add(name)
+                if read is None:
+                    self._line(kind, name, Verdict.UNKNOWN, wanted.count, "the target cannot be read")
+                else:
+                    self._entries(kind, name, wanted, read(name))
+        for kind, names in self._held.names.items():
+            for name in sorted(set(names) - self._seen.get(kind, set())):
+                self._line(kind, name, Verdict.EXTRA)
+
+    def _entries(self, kind: str, name: str, wanted: _Sum, there: Iterable[tuple[int, int, Any]]) -> None:
+        found = _Sum()
+        for step, time, value in there:
+            found.add(step, time, value)
+        if found.count != wanted.count:
+            verdict = Verdict.MISSING if found.count < wanted.count else Verdict.EXTRA
+        else:
+            differs = self._full and found.digest != wanted.digest
+            verdict = Verdict.DIFFERENT if differs else Verdict.EQUAL
+        self._line(kind, name, verdict, wanted.count, found.count)
+
+    def metadata(self, run: RunMetadata) -> None:
+        """Name, status, times, tags and fork, where the target has a place for them."""
+        held = self._held
+        pairs: list[tuple[str, Any, Any]] = [
+            ("name", run.name, held.name),
+            ("status", run.status, held.status),
+            ("time of creation", run.created, held.created),
+            ("time of the end", run.ended, held.ended),
+            ("fork parent", run.parent_id, held.parent_id),
+        ]
+        for item, wanted, found in pairs:
+            if found is not None or (item == "fork parent" and wanted is not None):
+                verdict = Verdict.EQUAL if wanted == found else Verdict.DIFFERENT
+                self._line("run", item, verdict, wanted, found)
+        if held.tags is not None:
+            missing = sorted(set(run.tags) - set(held.tags))
+            verdict = Verdict.MISSING if missing else Verdict.EQUAL
+            self._line("run", "tags", verdict, sorted(run.tags), sorted(held.tags))
+
+    def _line(
+        self, kind: str, name: str, verdict: Verdict, expected: object = "", found: object = ""
+    ) -> None:
+        self.lines.append((kind, name, verdict, str(expected), str(found)))
+
+    def comparisons(self, paths: Mapping[str, str], lost: Collection[str | None]) -> Iterator[Comparison]:
+        """One line an item.
+
+        Args:
+            paths: The attribute path for each name that is not the path itself.
+            lost: Attributes of which something was lost: what is equal but for that is `~`.
+        """
+        for kind, name, verdict, expected, found in self.lines:
+            path = paths.get(name, name)
+            is_lost = verdict is Verdict.EQUAL and kind != "run" and path in lost
+            item = path if kind == "run" else f"{kind} of {path}"
+            yield Comparison(self._key, item, Verdict.LOST if is_lost else verdict, expected, found)
+
+
+class _SeriesReading:
+    """One series of the run beside the pieces that are read of it."""
+
+    def __init__(self, name: str, pieces: Iterator[Points]) -> None:
+        self.name = name
+        self.expected = 0
+        self.found = 0
+        self.different = ""
+        self._pieces = pieces
+        self._held = Points.joined([])
+        self._more = True
+
+    def compare(self, wanted: Points, *, full: bool, signed_zeros: bool) -> None:
+        """The next points of the series; their last step has no points after them."""
+        found = self._up_to(wanted.step[-1])
+        self.expected += len(wanted)
+        self.found += len(found)
+        if full and not self.different and len(found) == len(wanted):
+            self.different = _first_difference(_ordered(wanted), _ordered(found), signed_zeros)
+
+    def end(self) -> None:
+        """Count what is there beyond the last step."""
+        self.found += len(self._held) + sum(map(len, self._pieces))
+
+    def _up_to(self, step: Any) -> Points:
+        taken = []
+        while self._more and not (len(self._held) and self._held.step[-1] > step):
+            taken.append(self._held)
+            following = next(self._pieces, None)
+            self._more = following is not None
+            self._held = Points.joined([]) if following is None else following
+        end = int(np.searchsorted(self._held.step, self._held.step.dtype.type(step), "right"))
+        taken.append(self._held[:end])
+        self._held = self._held[end:]
+        return Points.joined(taken)
+
+
+def _ordered(points: Points) -> Points:
+    return points[np.lexsort((points.value.view(np.int64), points.time, points.step))]
+
+
+def _first_difference(wanted: Points, found: Points, signed_zeros: bool) -> str:
+    same = (wanted.step == found.step) & (wanted.time == found.time)
+    same &= _same_values(wanted.value, found.value, signed_zeros)
+    if same.all():
+        return ""
+    i = int(np.flatnonzero(~same)[0])
+    return (
+        f"step {wanted.step[i]}: {wanted.value[i]} at {wanted.time[i]}, "
+        f"found {found.value[i]} at step {found.step[i]}, {found.time[i]}"
+    )
+
+
+def _same_values(wanted: Any, found: Any, signed_zeros: bool) -> Any:
+    both_nan = np.isnan(wanted) & np.isnan(found)
+    same = wanted == found
+    if signed_zeros:
+        same &= np.signbit(wanted) == np.signbit(found)
+    return same | both_nan
+
+
+def _measured(file: BinaryIO) -> tuple[int, str]:
+    """Size and digest."""
+    digest, size = hashlib.sha256(), 0
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+        size += len(piece)
+    return size, digest.hexdigest()

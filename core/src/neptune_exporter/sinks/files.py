@@ -1,0 +1,98 @@
+"""Opening the files of a run, each checked against the digest that the export kept."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from neptune_exporter.contract import ExportedRun, MissingFileError, UnsafePathError
+from neptune_exporter.model import FILE_TYPES
+from neptune_exporter.sinks.filekinds import HEAD_BYTES, FileKind, kind_of
+from neptune_exporter.sinks.losses import CommonLoss
+
+RESTORABLE = frozenset({CommonLoss.FILE_MISSING, CommonLoss.FILE_DAMAGED})
+"""Of which somebody may bring back what is lost."""
+_PIECE = 1 << 20
+_KEPT_BYTES = 1 << 16
+"""Files up to this size are read once and kept."""
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file that is there and is the one that was exported."""
+
+    size: int
+    """Bytes."""
+    head: bytes
+    """Its first bytes, all of a small file."""
+    open: Callable[[], BinaryIO]
+
+
+def check_file(run: ExportedRun, stored: str | None, sha256: str | None) -> CheckedFile | CommonLoss:
+    """Look at a file that a row names.
+
+    Args:
+        stored: The row's `file_value.path`.
+        sha256: The row's `file_sha256`; None in exports of other tools, then only the size is read.
+
+    Returns:
+        The file, or why it cannot be had: FILE_MISSING, FILE_DAMAGED or FILE_UNSAFE.
+    """
+    name = stored or ""
+    try:
+        with run.open_file(name) as file:
+            head = file.read(_KEPT_BYTES)
+            if sha256 is not None and _digest(head, file) != sha256:
+                return CommonLoss.FILE_DAMAGED
+            size = file.seek(0, io.SEEK_END)
+    except UnsafePathError:
+        return CommonLoss.FILE_UNSAFE
+    except MissingFileError:
+        return CommonLoss.FILE_MISSING
+    if size == len(head):
+        return CheckedFile(size, head, lambda: io.BytesIO(head))
+    return CheckedFile(size, head, lambda: run.open_file(name))
+
+
+def lost_files(run: ExportedRun) -> int:
+    """How many files of a run are missing or damaged now."""
+    count = 0
+    for batch in run.batches(FILE_TYPES, columns=("file_value", "file_sha256")):
+        paths, hashes = batch.column("file_value").field("path").to_pylist(), batch.column("file_sha256")
+        found = map(check_file, itertools.repeat(run), paths, hashes.to_pylist())
+        count += sum(each in RESTORABLE for each in found if isinstance(each, CommonLoss))
+    return count
+
+
+def named_and_kind(path: str, stored: str, head: bytes, step: str | None) -> tuple[str, FileKind]:
+    """A file's own name: the attribute's last part, the step of a file series, an extension.
+
+    Example: `named_and_kind("plots/roc", "x/1.png", png, "0.5")[0] == "roc_step_0.5.png"`
+    """
+    own = path.rsplit("/", 1)[-1].strip() or "file"
+    kind = kind_of(own, head[:HEAD_BYTES])
+    suffix = PurePosixPath(own).suffix
+    if not kind.extension or not suffix:
+        stored_suffix = PurePosixPath(stored.replace("\\", "/")).suffix
+        kind = kind_of(own + stored_suffix, head[:HEAD_BYTES]) if not suffix else kind
+        suffix = suffix or stored_suffix
+        if not suffix and kind.extension:
+            suffix = "." + kind.extension
+            own += suffix
+        elif not own.endswith(suffix):
+            own += suffix
+    if step is not None:
+        own = f"{own.removesuffix(suffix)}_step_{step}{suffix}"
+    return own, kind
+
+
+def _digest(head: bytes, rest: BinaryIO) -> str:
+    digest = hashlib.sha256(head)
+    while piece := rest.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()

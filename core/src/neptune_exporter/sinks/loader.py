@@ -1,0 +1,369 @@
+"""The base class of loaders: an author says only what is the target's own.
+
+Whether a run was loaded is known in the target alone. `begin` makes a run there with the mark by which
+`find` finds it again from any machine; `finish`, the last thing that is written, gives it a record. A run
+without a record is what a killed load left: the next load discards it and begins again. So a kill at any
+byte leaves nothing twice and nothing half, and no journal is needed.
+
+Two loads of one run at the same time end with one run: before its end a load looks who else has begun.
+The run that `find` lists first stays; the other load discards its own and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import threading
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+from neptune_exporter.contract import (
+    Comparison,
+    DatasetError,
+    ExportedRun,
+    LoadedRun,
+    LoadOptions,
+    ParameterValue,
+    Sink,
+    SinkCapabilities,
+    SinkError,
+    Verdict,
+)
+from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.comparing import Comparer, Held
+from neptune_exporter.sinks.files import RESTORABLE, lost_files
+from neptune_exporter.sinks.losses import CommonLoss, LossBook
+from neptune_exporter.sinks.made import MANIFEST
+from neptune_exporter.sinks.metadata import RunMetadata
+from neptune_exporter.sinks.names import NameRule
+from neptune_exporter.sinks.points import Order, Points, SeriesOrder
+from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
+from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter.sinks.survey import joined, look_at_steps, multipliers
+from neptune_exporter.sinks.walk import Limits, Walk, made_text
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run of the target that has the mark of a run."""
+
+    target_id: str
+    record: str = ""
+    """What `finish` has written; empty if the load has not come to its end."""
+
+
+class Loader(Sink):
+    """Subclass it, declare limits, and write what is the target's own.
+
+    `load` and `verify` are called from several threads for different runs, unless the capabilities say
+    `max_workers=1`. Errors of the target are raised as `SinkError`.
+
+    Example: `examples/sqlite_loader` is a whole loader.
+    """
+
+    capabilities: ClassVar[SinkCapabilities]
+    """The same as in the `SinkSpec`: numbers outside of these limits never reach the hooks."""
+    names: ClassVar[NameRule] = NameRule()
+    """For parameters and series."""
+    file_names: ClassVar[NameRule] = NameRule()
+    """For `FileToSend.unique_name`."""
+    by_step: ClassVar[bool] = False
+    """Points come ordered by step, not by series and then step."""
+
+    def __init__(self, options: LoadOptions) -> None:
+        self.options = options
+        self._multipliers: dict[RunKey, Multiplier] = {}
+        self._interrupted = threading.Event()
+
+    # --- what an author writes
+
+    @abstractmethod
+    def find(self, mark: str) -> Sequence[Found]:
+        """All runs with this mark, discarded ones left out, in an order that every machine sees alike."""
+
+    @abstractmethod
+    def discard(self, target_id: str) -> None:
+        """Remove a run with all that it has; nothing happens if it is not there."""
+
+    @abstractmethod
+    def begin(self, run: RunMetadata) -> str:
+        """Make a run that is not finished, with its mark, name, times and fork parent.
+
+        Returns:
+            How the target calls it: new each time.
+        """
+
+    @abstractmethod
+    def parameters(self, target_id: str, values: Mapping[str, ParameterValue]) -> None:
+        """Write all parameters, by name; once a load."""
+
+    @abstractmethod
+    def points(self, target_id: str, names: Sequence[str], points: Points) -> None:
+        """Write some 100,000 points; `points.series` are indices into `names`."""
+
+    def texts(self, target_id: str, entries: Entries[str]) -> None:
+        """Write entries of string series. If it is not overridden, they go into a file."""
+        raise NotImplementedError
+
+    def histograms(self, target_id: str, entries: Entries[HistogramValue]) -> None:
+        """Write histograms. If it is not overridden, they go into a file."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def file(self, target_id: str, file: FileToSend) -> None:
+        """Write a file. The last one is the manifest: changed names, types of parameters, files, losses."""
+
+    @abstractmethod
+    def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
+        """Give the run its end and status, and then, last of all, the record (less than 500 characters)."""
+
+    @abstractmethod
+    def read_back(self, target_id: str) -> Held:
+        """What the target holds of the run, read with the target's own means."""
+
+    def url(self, target_id: str) -> str | None:
+        """Where a person sees the run."""
+        return None
+
+    # --- steps
+
+    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:
+        """Find one multiplier of steps for all runs of the project."""
+        if self.options.step_multiplier is not None:
+            asked = Multiplier.of(self.options.step_multiplier)
+            self._multipliers |= {run.key: asked for run in runs}
+            return
+        within, surveys = self._limits().steps, {}
+        for run in runs:
+            try:
+                surveys[run.key] = look_at_steps(run, within)
+            except DatasetError as error:  # its own load says so
+                _log.debug("%s: %s", run.key, error)
+        self._multipliers |= multipliers(surveys, joined(surveys.values(), within).multiplier)
+
+    def hand_over(self, run: RunKey) -> str:
+        found = self._multipliers.get(run)
+        return "" if found is None else f"{found.numerator}/{found.denominator}"
+
+    def take_over(self, run: RunKey, found: str) -> None:
+        if found:
+            self._multipliers[run] = Multiplier(*map(int, found.split("/")))
+
+    def _multiplier(self, run: ExportedRun) -> Multiplier:
+        if run.key not in self._multipliers:
+            look_at_steps(run, self._limits().steps)  # raises what is wrong with a damaged run
+            self.prepare(run.key.project_id, [run])
+        return self._multipliers[run.key]
+
+    def _limits(self) -> Limits:
+        mine, own = type(self), ("texts", "histograms")
+        made = [what for what in own if getattr(mine, what) is getattr(Loader, what)]
+        return Limits(self.capabilities, self.names, self.file_names, frozenset(made))
+
+    # --- loading
+
+    def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+        parent_id = parent.target_id if parent is not None else None
+        metadata = RunMetadata.of(run, self.options.name_prefix, parent_id)
+        found = self.find(metadata.mark)
+        current = next((f for f in found if self._is_current(f, run, metadata)), None)
+        for each in found:
+            if each is not current and (current is not None or not each.record):
+                self.discard(each.target_id)
+        if current is not None:
+            return self._loaded_before(current)
+        loaded = self._load(run, metadata)
+        for each in found:
+            if each.record:  # of another state of the run: it stays until the new one is whole
+                self.discard(each.target_id)
+        return loaded
+
+    def _load(self, run: ExportedRun, metadata: RunMetadata) -> LoadedRun:
+        multiplier = self._multiplier(run)
+        target_id = self.begin(metadata)
+        losses = LossBook(run.key)
+        if metadata.fork_parent is not None and metadata.parent_id is None:
+            losses.add(CommonLoss.FORK_NOT_NATIVE)
+        with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as folder:
+            order = Order() if self.by_step else SeriesOrder()
+            walk = self._walk(run, metadata, multiplier, order, Path(folder), losses)
+            walk.hand_to(_Target(self, target_id))
+        self.file(target_id, _manifest(run, metadata, walk))
+        record = self._record(run, metadata, multiplier, losses)
+        other = self._finished_by_other(metadata, target_id, run)
+        if other is not None:
+            return self._loaded_before(other)
+        self.finish(target_id, metadata, record)
+        return LoadedRun(target_id, self.url(target_id), False, dict(walk.counts), losses.losses())
+
+    def _walk(
+        self,
+        run: ExportedRun,
+        metadata: RunMetadata,
+        multiplier: Multiplier,
+        order: Order,
+        folder: Path,
+        losses: LossBook,
+    ) -> Walk:
+        no_time = metadata.created or 0
+        earliest = self.capabilities.earliest_time
+        no_time = no_time if earliest is None else max(no_time, earliest)
+        return Walk(run, self._limits(), multiplier, no_time, order, folder, losses, self._check_interrupted)
+
+    def _finished_by_other(self, metadata: RunMetadata, target_id: str, run: ExportedRun) -> Found | None:
+        """Of loads of one run at the same time one may finish: the first that `find` lists.
+
+        Returns:
+            The run of another load that has finished meanwhile; then this one's is gone.
+
+        Raises:
+            SinkError: another load has begun the run, and goes on with it.
+        """
+        found = self.find(metadata.mark)
+        current = next((f for f in found if self._is_current(f, run, metadata)), None)
+        unfinished = [f.target_id for f in found if not f.record]
+        if current is None and unfinished[:1] == [target_id]:
+            return None
+        self.discard(target_id)
+        if current is None:
+            raise SinkError(f"{run.key}: another load has begun it at the same time and goes on with it")
+        return current
+
+    def _loaded_before(self, found: Found) -> LoadedRun:
+        return LoadedRun(found.target_id, self.url(found.target_id), already_loaded=True)
+
+    def _record(
+        self, run: ExportedRun, metadata: RunMetadata, multiplier: Multiplier, losses: LossBook
+    ) -> str:
+        """What must be the same for a run to count as loaded; and with what it was."""
+        record = {
+            "fingerprint": run.fingerprint,
+            "prefix": self.options.name_prefix,
+            "multiplier": str(multiplier),
+            "parent": metadata.parent_id,
+            "lost_files": sum(loss.count for loss in losses.losses() if loss.reason in RESTORABLE),
+        }
+        return json.dumps(record)
+
+    def _is_current(self, found: Found, run: ExportedRun, metadata: RunMetadata) -> bool:
+        """Whether a run of the target is whole, and is this export with these options."""
+        if not found.record:
+            return False
+        record = json.loads(found.record)
+        asked = self.options.step_multiplier
+        return (
+            record["fingerprint"] == run.fingerprint
+            and not (record["lost_files"] and lost_files(run) < record["lost_files"])
+            and record["prefix"] == self.options.name_prefix
+            and (metadata.parent_id is None or record["parent"] == metadata.parent_id)
+            and (asked is None or record["multiplier"] == str(Multiplier.of(asked)))
+        )
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def _check_interrupted(self) -> None:
+        if self._interrupted.is_set():
+            raise SinkError("the load was interrupted; the next one begins this run again")
+
+    # --- comparing
+
+    def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
+        metadata = RunMetadata.of(run)
+        found = self.find(metadata.mark)
+        whole = [f for f in found if f.record]
+        if not whole:
+            state = "the load has not come to its end: load again" if found else "not in the target"
+            yield Comparison(run.key, "run", Verdict.MISSING, run.key.run_id, state)
+            return
+        for more in whole[1:]:
+            yield Comparison(run.key, "run", Verdict.EXTRA, whole[0].target_id, more.target_id)
+        record: dict[str, Any] = json.loads(whole[0].record)
+        if record["fingerprint"] != run.fingerprint:
+            yield Comparison(run.key, "export", Verdict.DIFFERENT, run.fingerprint, record["fingerprint"])
+        metadata = replace(
+            metadata, name=record["prefix"] + metadata.name, parent_id=self._parent_id(metadata, record)
+        )
+        yield from self._compare(run, metadata, whole[0].target_id, record, full=full)
+
+    def _parent_id(self, metadata: RunMetadata, record: Mapping[str, Any]) -> str | None:
+        """How the target calls the fork parent now; as recorded where it is not there any more."""
+        if metadata.fork_parent is None or record["parent"] is None:
+            return None
+        parent = self.find(RunMetadata.mark_of(metadata.fork_parent))
+        current = [f.target_id for f in parent if f.record]
+        recorded: str = record["parent"]
+        return recorded if not current or recorded in current else current[0]
+
+    def _compare(
+        self,
+        run: ExportedRun,
+        metadata: RunMetadata,
+        target_id: str,
+        record: Mapping[str, Any],
+        *,
+        full: bool,
+    ) -> Iterator[Comparison]:
+        losses = LossBook(run.key)
+        if metadata.fork_parent is not None and metadata.parent_id is None:
+            losses.add(CommonLoss.FORK_NOT_NATIVE)
+        comparer = Comparer(run.key, self.read_back(target_id), self.capabilities, full=full)
+        with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as folder:
+            multiplier = Multiplier.of(Decimal(record["multiplier"]))
+            walk = self._walk(run, metadata, multiplier, SeriesOrder(), Path(folder), losses)
+            comparer.metadata(metadata)
+            walk.hand_to(comparer)
+        comparer.file(_manifest(run, metadata, walk))
+        comparer.close()
+        paths = dict(walk.names.changed()) | {name: path for name, (path, _, _) in walk.files.items()}
+        yield from comparer.comparisons(paths, {loss.attribute_path for loss in losses.losses()})
+
+
+class _Target:
+    """A run in the target, as what a walk hands to."""
+
+    def __init__(self, loader: Loader, target_id: str) -> None:
+        self._loader, self._id = loader, target_id
+
+    def parameters(self, values: Mapping[str, ParameterValue]) -> None:
+        self._loader.parameters(self._id, values)
+
+    def points(self, names: Sequence[str], points: Points) -> None:
+        self._loader.points(self._id, names, points)
+
+    def texts(self, entries: Entries[str]) -> None:
+        self._loader.texts(self._id, entries)
+
+    def histograms(self, entries: Entries[HistogramValue]) -> None:
+        self._loader.histograms(self._id, entries)
+
+    def file(self, file: FileToSend) -> None:
+        self._loader.file(self._id, file)
+
+
+def _manifest(run: ExportedRun, metadata: RunMetadata, walk: Walk) -> FileToSend:
+    """What a person or a program needs to see the run as it was in Neptune."""
+    key, parent = run.key, metadata.fork_parent
+    content = {
+        "project": key.project_id,
+        "run_id": key.run_id,
+        "kind": key.kind.value,
+        "url": metadata.url,
+        "fork": None if parent is None else {"parent": parent.run_id, "step": str(metadata.fork_step)},
+        "step_multiplier": str(walk.multiplier),
+        "names": dict(walk.names.changed()),
+        "types": walk.types,
+        "files": walk.files,
+        "losses": [
+            {"reason": loss.reason, "message": loss.message, "count": loss.count, "path": loss.attribute_path}
+            for loss in walk.losses.losses()
+        ],
+    }
+    return made_text(MANIFEST, json.dumps(content, indent=1).encode())

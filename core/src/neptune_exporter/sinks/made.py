@@ -1,0 +1,60 @@
+"""Files that a loader makes where a target has no text or histogram series: one JSON line an entry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from neptune_exporter.sinks.filekinds import FileKind
+from neptune_exporter.sinks.received import FileToSend
+
+MANIFEST = "neptune/manifest.json"
+MADE = ("neptune/texts.jsonl", "neptune/histograms.jsonl", MANIFEST)
+"""Names that no file of a run gets."""
+
+
+class MadeFile:
+    """All entries of one kind, in a temporary file.
+
+    A line is `{"path": …, "step": "0.25", "time": …, "value": …}`: step as text (empty where there is
+    none), time in ms since 1970 or null, NaN and infinities as Python's json writes them.
+    """
+
+    def __init__(self, folder: Path, what: str) -> None:
+        self.name = f"neptune/{what}.jsonl"
+        self.size = 0
+        self._folder = folder
+        self._path = folder / f"{what}.jsonl"
+        self._file: BinaryIO | None = None
+
+    def write(
+        self, paths: Sequence[str], steps: Sequence[str], times: Sequence[int | None], values: Sequence[Any]
+    ) -> None:
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb")
+        for path, step, time, value in zip(paths, steps, times, values, strict=True):
+            if isinstance(value, tuple):
+                value = value._asdict()  # type: ignore[attr-defined]
+            entry = {"path": path, "step": step, "time": time, "value": value}
+            self.size += self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+
+    def as_file(self, name: str) -> FileToSend:
+        """What is sent, when everything is written."""
+        if self._file is not None:
+            self._file.flush()
+        kind = FileKind("text", "jsonl")
+        return FileToSend(name, name, None, None, self.size, kind, lambda: self._path.open("rb"), True)
+
+    def __enter__(self) -> MadeFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink(missing_ok=True)

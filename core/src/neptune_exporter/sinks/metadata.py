@@ -1,0 +1,128 @@
+"""What a run is called, when it was, how it ended, where it came from: all but its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Literal
+
+from neptune_exporter.contract import ExportedRun, Parameter, Step
+from neptune_exporter.model import RunKey, SysAttribute
+from neptune_exporter.sinks.names import digest
+
+_RUNNING_TIME = "sys/running_time"
+_LONGEST_RUNNING_TIME = 1e10
+"""Seconds; what is more than three centuries is no running time."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+Status = Literal["finished", "failed", "active"]
+
+
+@dataclass(frozen=True)
+class RunMetadata:
+    """A run as a target should show it. Times are ms since 1970, None where nothing says them."""
+
+    key: RunKey
+    mark: str
+    """Hex digits by which `find` finds the run again: the same on every machine, never another run's."""
+    name: str
+    """With the prefix that the user asked for."""
+    created: int | None
+    ended: int | None
+    status: Status
+    tags: tuple[str, ...]
+    group_tags: tuple[str, ...]
+    description: str
+    url: str
+    """The run's page in Neptune; empty where no export has it."""
+    fork_parent: RunKey | None
+    fork_step: Step | None
+    parent_id: str | None = None
+    """How the target calls the fork parent; None if there is none or it was not loaded."""
+
+    @classmethod
+    def of(cls, run: ExportedRun, name_prefix: str = "", parent_id: str | None = None) -> RunMetadata:
+        """Read it from the run's `sys/` parameters and series times.
+
+        Example: `RunMetadata.of(run, "old ").name == "old " + run_name(run)`
+        """
+        parameters = run.parameters()
+        created, ended = created_and_ended(run)
+        key = run.key
+        return cls(
+            key,
+            cls.mark_of(key),
+            name_prefix + run_name(run),
+            created,
+            ended,
+            status_of(run),
+            _texts(parameters.get(SysAttribute.TAGS)),
+            _texts(parameters.get(SysAttribute.GROUP_TAGS)),
+            text_of(parameters.get(SysAttribute.DESCRIPTION)) or "",
+            run.url,
+            run.parent(),
+            run.fork_step(),
+            parent_id,
+        )
+
+    @staticmethod
+    def mark_of(key: RunKey) -> str:
+        return digest(key.project_id, key.kind.value, key.run_id)
+
+
+def run_name(run: ExportedRun) -> str:
+    """`sys/name`, or the run id where that is empty."""
+    name = text_of(run.parameters().get(SysAttribute.NAME))
+    return name if name and name.strip() else run.key.run_id
+
+
+def created_and_ended(run: ExportedRun) -> tuple[int | None, int | None]:
+    """Creation and end, in ms since 1970.
+
+    The end is the last moment that anything was logged or that Neptune counted as
+    running time; the modification time is later still (someone added a tag) and is
+    used only where nothing else is known.
+    """
+    parameters = run.parameters()
+    first, last = run.time_span()
+    modified = _moment(parameters.get(SysAttribute.MODIFICATION_TIME))
+    created = _moment(parameters.get(SysAttribute.CREATION_TIME)) or first or modified
+    if created is None:
+        return None, None
+    start = milliseconds(created)
+    ends = [milliseconds(last)] if last is not None else []
+    running = parameters.get(_RUNNING_TIME)
+    seconds = running.value if running is not None else None
+    if isinstance(seconds, (int, float)) and 0 < seconds < _LONGEST_RUNNING_TIME:
+        ends.append(start + int(seconds * 1000))
+    if not ends and modified is not None:
+        ends.append(milliseconds(modified))
+    return start, max([start, *ends])
+
+
+def status_of(run: ExportedRun) -> Status:
+    """How the run ended; `active` if it had not when it was exported."""
+    parameters = run.parameters()
+    failed = parameters.get(SysAttribute.FAILED)
+    state = (text_of(parameters.get(SysAttribute.STATE)) or "").lower()
+    if (failed is not None and failed.value is True) or state == "failed":
+        return "failed"
+    return "active" if state in ("active", "running") else "finished"
+
+
+def milliseconds(moment: datetime) -> int:
+    """Since 1970; a moment without a time zone is UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+    return (aware - _EPOCH) // timedelta(milliseconds=1)
+
+
+def text_of(parameter: Parameter | None) -> str | None:
+    return parameter.value if parameter is not None and isinstance(parameter.value, str) else None
+
+
+def _texts(parameter: Parameter | None) -> tuple[str, ...]:
+    return tuple(parameter.value) if parameter is not None and isinstance(parameter.value, list) else ()
+
+
+def _moment(parameter: Parameter | None) -> datetime | None:
+    return parameter.value if parameter is not None and isinstance(parameter.value, datetime) else None

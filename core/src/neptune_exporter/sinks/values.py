@@ -1,0 +1,39 @@
+"""Parameter values for targets that hold JSON or text."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime
+from typing import Any
+
+from neptune_exporter.contract import ParameterValue
+
+_SHOWN = 80
+
+
+def as_json(value: ParameterValue) -> Any:
+    """A value that any JSON reader takes: times as ISO 8601 in UTC, NaN and infinities as text.
+
+    Example: `as_json(float("nan")) == "NaN"`
+    """
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+def as_text(value: ParameterValue) -> str:
+    """A value for targets that hold only text: a text as it is, anything else as JSON.
+
+    Example: `as_text(True) == "true"`, `as_text(3.0) == "3.0"`
+    """
+    plain = as_json(value)
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+
+
+def short(value: object) -> str:
+    """A value for a line of a comparison."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "…"

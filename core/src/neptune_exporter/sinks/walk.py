@@ -1,0 +1,266 @@
+"""Goes through a run once, and hands everything to a receiver as the target takes it.
+
+A load hands it to the target, a comparison to what checks it against the target: so both
+use the same names and steps and find the same losses.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from neptune_exporter.contract import ExportedRun, ParameterValue, SinkCapabilities
+from neptune_exporter.model import FILE_TYPES, AttributeType
+from neptune_exporter.sinks.equal_points import without_equal
+from neptune_exporter.sinks.filekinds import FileKind
+from neptune_exporter.sinks.files import check_file, named_and_kind
+from neptune_exporter.sinks.losses import CommonLoss, LossBook
+from neptune_exporter.sinks.made import MADE, MadeFile
+from neptune_exporter.sinks.names import NameBook, NameRule
+from neptune_exporter.sinks.points import Order, Points, PointSorter
+from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue, Receiver
+from neptune_exporter.sinks.series import Bools, SeriesNumbers, SeriesRows, series_rows
+from neptune_exporter.sinks.steps import Multiplier, StepRange
+from neptune_exporter.sinks.texts import as_text, step_texts
+
+_BATCH_ROWS = 65_536
+_WINDOW_POINTS = 1 << 17
+_FILE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
+
+
+@dataclass
+class Limits:
+    """What a target takes."""
+
+    capabilities: SinkCapabilities
+    names: NameRule
+    file_names: NameRule
+    made: frozenset[str]
+    """`texts` and `histograms`: those that go into a file, as the target has no place for them."""
+
+    @property
+    def steps(self) -> StepRange:
+        lowest, highest = self.capabilities.lowest_step, self.capabilities.highest_step
+        return StepRange(-(2**63) if lowest is None else lowest, 2**63 - 1 if highest is None else highest)
+
+
+@dataclass
+class Walk:
+    """One way through a run.
+
+    Args:
+        no_time: The time of series rows that have none, in ms since 1970.
+        folder: For what does not fit into memory; made when needed.
+        check: Is called now and then, and ends the walk by what it raises.
+    """
+
+    run: ExportedRun
+    limits: Limits
+    multiplier: Multiplier
+    no_time: int
+    order: Order
+    folder: Path
+    losses: LossBook
+    check: Callable[[], None] = lambda: None
+    counts: Counter[str] = field(default_factory=Counter)
+    """Of parameters, points, texts, histograms and files that were handed over."""
+    types: dict[str, str] = field(default_factory=dict)
+    """The type of each parameter that is no text, by its name."""
+    files: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    """Attribute path, step as text and time of each file, by its unique name."""
+
+    def __post_init__(self) -> None:
+        self.names = NameBook(self.limits.names)
+        self.file_names = NameBook(self.limits.file_names)
+        for made in MADE:  # before the run's own, so that these keep their names
+            self.file_names.name(made, "made", used=False)
+
+    def hand_to(self, receiver: Receiver) -> None:
+        """Hand over everything but what `losses` counts.
+
+        Raises:
+            DatasetError: a part of the run is damaged.
+        """
+        self._parameters(receiver)
+        self._points(receiver)
+        self._entries(receiver, "texts", AttributeType.STRING_SERIES, self._text_values)
+        self._entries(receiver, "histograms", AttributeType.HISTOGRAM_SERIES, _histogram_values)
+        self._files(receiver)
+
+    def _parameters(self, receiver: Receiver) -> None:
+        values: dict[str, ParameterValue] = {}
+        for path, parameter in self.run.parameters().items():
+            name = self.names.name(path, "parameters")
+            value = parameter.value
+            if isinstance(value, int) and abs(value) > self.limits.capabilities.largest_integer:
+                value = str(value)
+            values[name] = value
+            if parameter.type is not AttributeType.STRING:
+                self.types[name] = parameter.type.value
+        self.counts["parameters"] += len(values)
+        if values:
+            receiver.parameters(values)
+
+    def _rows(self, types: frozenset[AttributeType], *columns: str) -> Iterator[SeriesRows]:
+        earliest = self.limits.capabilities.earliest_time
+        for rows in series_rows(
+            self.run, types, columns, self.multiplier, self.limits.steps, _BATCH_ROWS, self.no_time, earliest
+        ):
+            self.check()
+            yield rows
+
+    def _points(self, receiver: Receiver) -> None:
+        series = SeriesNumbers()
+        sorter = PointSorter(self.folder, self.order)
+        try:
+            for rows in self._rows(frozenset({AttributeType.FLOAT_SERIES}), "float_value"):
+                values = rows.batch.column("float_value").to_numpy(zero_copy_only=False)
+                usable = self._usable(rows) & self._finite_enough(rows, values)
+                numbers = series.of(rows.paths)[rows.series]
+                sorter.add(Points(numbers, rows.steps.steps, rows.times, values)[usable])
+            names = [self.names.name(path, "points") for path in series.paths]
+            for window in sorter.windows(_WINDOW_POINTS):
+                points, dropped = without_equal(window, self.limits.capabilities.equal_points)
+                for number, count in zip(*np.unique(dropped.series, return_counts=True), strict=True):
+                    self.losses.add(CommonLoss.DUPLICATE_STEP, int(count), series.paths[number])
+                self.check()
+                self.counts["points"] += len(points)
+                receiver.points(names, points)
+        finally:
+            sorter.close()
+
+    def _usable(self, rows: SeriesRows) -> Bools:
+        rows.count_unusable(self.losses)
+        self._count_early(rows)
+        return rows.steps.usable
+
+    def _count_early(self, rows: SeriesRows) -> None:
+        earliest = self.limits.capabilities.earliest_time
+        if earliest is None:
+            return
+        times = rows.batch.column("timestamp").cast(pa.int64()).fill_null(earliest)
+        early = np.asarray(times.to_numpy(zero_copy_only=False) < earliest, np.bool_)
+        rows.count(early & rows.steps.usable, CommonLoss.EARLY_TIME, self.losses)
+
+    def _finite_enough(self, rows: SeriesRows, values: Any) -> Bools:
+        capabilities = self.limits.capabilities
+        if capabilities.nan and capabilities.infinities:
+            return np.ones(len(values), np.bool_)
+        wrong = np.zeros(len(values), np.bool_)
+        if not capabilities.nan:
+            wrong |= np.isnan(values)
+        if not capabilities.infinities:
+            wrong |= np.isinf(values)
+        rows.count(wrong & rows.steps.usable, CommonLoss.NOT_FINITE, self.losses)
+        return ~wrong
+
+    def _text_values(self, rows: SeriesRows) -> list[Any]:
+        values: list[Any] = as_text(rows, self.losses).to_pylist()
+        return values
+
+    def _entries(
+        self, receiver: Receiver, what: str, kind: AttributeType, values_of: Callable[[SeriesRows], list[Any]]
+    ) -> None:
+        column = "string_value" if what == "texts" else "histogram_value"
+        if what in self.limits.made:
+            self._made(receiver, what, kind, column, values_of)
+            return
+        series = SeriesNumbers()
+        names: list[str] = []
+        take = receiver.texts if what == "texts" else receiver.histograms
+        for rows in self._rows(frozenset({kind}), column):
+            usable = self._usable(rows)
+            numbers = series.of(rows.paths)[rows.series][usable]
+            names += [self.names.name(path, what) for path in series.paths[len(names) :]]
+            values = list(itertools.compress(values_of(rows), usable))
+            entries = Entries(names, numbers, rows.steps.steps[usable], rows.times[usable], values)
+            self.counts[what] += len(entries)
+            if values:
+                take(entries)
+
+    def _made(
+        self,
+        receiver: Receiver,
+        what: str,
+        kind: AttributeType,
+        column: str,
+        values_of: Callable[[SeriesRows], list[Any]],
+    ) -> None:
+        with MadeFile(self.folder, what) as made:
+            for rows in self._rows(frozenset({kind}), column):
+                times = rows.batch.column("timestamp").cast(pa.int64()).to_pylist()
+                paths = [rows.paths[number] for number in rows.series.tolist()]
+                made.write(paths, step_texts(rows.batch).to_pylist(), times, values_of(rows))
+                self.counts[what] += len(paths)
+            if made.size:
+                receiver.file(made.as_file(self.file_names.name(made.name, "made")))
+
+    def _files(self, receiver: Receiver) -> None:
+        for rows in self._rows(FILE_TYPES, *_FILE_COLUMNS):
+            stored = rows.batch.column("file_value").field("path").to_pylist()
+            hashes = rows.batch.column("file_sha256").to_pylist()
+            types = rows.batch.column("attribute_type").to_pylist()
+            texts = step_texts(rows.batch).to_pylist()
+            is_series = np.array([t == AttributeType.FILE_SERIES.value for t in types], np.bool_)
+            for row, name in enumerate(stored):
+                step = texts[row] if is_series[row] else None
+                self._file(receiver, rows, row, name or "", hashes[row], step)
+
+    def _file(
+        self,
+        receiver: Receiver,
+        rows: SeriesRows,
+        row: int,
+        stored: str,
+        sha256: str | None,
+        step: str | None,
+    ) -> None:
+        self.check()
+        path = rows.paths[rows.series[row]]
+        checked = check_file(self.run, stored, sha256)
+        if isinstance(checked, CommonLoss):
+            self.losses.add(checked, 1, path)
+            return
+        usable = step is not None and bool(rows.steps.usable[row])
+        if step is not None:
+            only = np.zeros(len(rows.series), np.bool_)
+            only[row] = True
+            rows.count_unusable(self.losses, only)
+        own, kind = named_and_kind(path, stored, checked.head, step or None)
+        folder = path.rpartition("/")[0]
+        wanted = f"{folder}/{own}" if folder else own
+        unique = self.file_names.name(wanted, f"file {self.counts['files']}")
+        time = int(rows.times[row])
+        self.counts["files"] += 1
+        self.files[unique] = (path, step or "", time)
+        receiver.file(
+            FileToSend(
+                self.names.name(path, "files"),
+                unique,
+                int(rows.steps.steps[row]) if usable else None,
+                time,
+                checked.size,
+                kind,
+                checked.open,
+            )
+        )
+
+
+def _histogram_values(rows: SeriesRows) -> list[HistogramValue]:
+    column = rows.batch.column("histogram_value")
+    parts = (column.field(name).to_pylist() for name in ("type", "edges", "values"))
+    return [HistogramValue(kind or "", e or [], v or []) for kind, e, v in zip(*parts, strict=True)]
+
+
+def made_text(name: str, content: bytes) -> FileToSend:
+    """A small file that the loader made."""
+    kind = FileKind("text", "json")
+    return FileToSend(name, name, None, None, len(content), kind, lambda: io.BytesIO(content), True)
