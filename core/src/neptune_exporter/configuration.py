@@ -7,9 +7,11 @@ TOML keys, checks and the table in the documentation are read from them.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import os
 import re
+import stat
 import sys
 import types
 import typing
@@ -124,10 +126,32 @@ def read_configuration(explicit: Path | None, folder: Path) -> tuple[Configurati
     Raises:
         UsageError: a file is missing though it was named, unreadable, or not such a TOML file.
     """
-    if explicit is not None and not explicit.is_file():
+    if explicit is not None and not _is_file(explicit):
         raise UsageError(f"there is no configuration file {explicit}")
-    files = [explicit or folder / FILE_NAME, user_configuration()]
-    return tuple(_read_file(path) for path in dict.fromkeys(files) if path.is_file())
+    files = [path for path in (explicit or folder / FILE_NAME,) if _is_file(path)]
+    own = user_configuration()
+    try:
+        if own not in files and _is_file(own):
+            files.append(own)
+    except UsageError as error:  # a HOME that is someone else's, as in many containers
+        logging.getLogger(__name__).warning("%s: going on without it", error)
+    return tuple(map(_read_file, files))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether the file is there.
+
+    Raises:
+        UsageError: that cannot be known.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UsageError(
+            f"the configuration file {str(path)[:200]} cannot be read: {error.strerror}"
+        ) from error
 
 
 def user_configuration() -> Path:
@@ -144,11 +168,13 @@ def _read_file(path: Path) -> ConfigurationFile:
         import tomli as tomllib
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # a TOMLDecodeError and a UnicodeDecodeError are ValueErrors
+    except OSError as error:
+        raise UsageError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
     for name, table in content.items():
         if not isinstance(table, dict):
-            raise UsageError(f"{path}: {name} must be in the table of a plugin, under [pluto] for example")
+            raise UsageError(f"{path}: {name} must be in a table, under [general] for example")
     return ConfigurationFile(path, content)
 
 

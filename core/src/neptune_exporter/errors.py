@@ -35,6 +35,10 @@ class SourceError(NeptuneExporterError):
     """How often it was tried; 0: not at all, as much of its kind had failed in a row."""
 
 
+class QueryError(SourceError):
+    """The source refused the query that a person gave (`RunSelection.query`). Says what is wrong with it."""
+
+
 class UnreadError(SourceError):
     """Some runs of a group cannot be read, each for its own reason. The others of the group are done."""
 

@@ -111,7 +111,7 @@ def test_a_failed_attribute_is_told_reported_and_asked_for_again(run: Run, track
     tracker.source.fail_attribute(RUN_1, "lr", times=1)
     result = run(*EXPORT, "--error-report-file", "reports/errors.jsonl")
     assert result.exit_code == 3
-    assert result.stdout.endswith("run the same command again: only what failed is asked for\n")
+    assert result.stdout.endswith("Run the same command again: it asks only for what failed.\n")
     assert "acme/vision:RUN-1 lr: lr: HTTP 500" in result.stdout
     (line,) = Path("reports/errors.jsonl").read_text().splitlines()
     record = json.loads(line)
@@ -138,11 +138,11 @@ def test_what_is_lost_for_good_is_told_by_every_export(run: Run, tracker: Module
     tracker.source.fail_attribute(key, "model", permanent=True)
     one = (*EXPORT, "-r", "RUN-1")
     first = run(*one)
-    assert (first.exit_code, "model: HTTP 500 (for good: not asked for again)" in first.stdout) == (3, True)
+    assert (first.exit_code, "model: HTTP 500 (permanent: not asked for again)" in first.stdout) == (3, True)
     again = run(*one)
     assert again.exit_code == 3
     assert again.stdout.endswith(
-        "missing for good, as earlier exports told: 1 attribute: acme/vision:RUN-1 model\n"
+        "Permanently unavailable (reported by an earlier export): 1 attribute: acme/vision:RUN-1 model\n"
     )
     assert "run the same command again" not in first.stdout + again.stdout
     assert run(*one, "-c", "parameters").exit_code == 0
@@ -154,12 +154,13 @@ def test_ids_that_no_run_has_are_told(run: Run, tracker: ModuleType, folder: Pat
         result = run(*EXPORT, "-r", "@ids.txt", *options)
         assert result.exit_code == 3
         message = (
-            "no run that the options take has the id RUN-20, RUN-21, RUN-22, RUN-23, RUN-24 and 2 more\n"
+            "No run that matches these options has the id RUN-20, RUN-21, RUN-22, RUN-23, RUN-24 and 2 more\n"
         )
         assert message in result.stdout
     nothing = run(*EXPORT, "-r", "RUN-2")
-    assert (nothing.exit_code, "has the id RUN-2\n" in nothing.stdout) == (3, True)
-    assert run(*EXPORT, "-r", "RUN-2.*").exit_code == 0
+    assert (nothing.exit_code, nothing.stdout) == (2, "")
+    assert nothing.stderr.startswith("error: -r: no run matches RUN-2; did you mean RUN-")
+    assert run(*EXPORT, "-r", "RUN-2.*").exit_code == 2
 
 
 def test_errors_are_reported_beside_the_data_if_nobody_said_where(run: Run, tracker: ModuleType) -> None:
@@ -182,7 +183,8 @@ def test_a_failing_project_does_not_stop_the_others(run: Run, tracker: ModuleTyp
 
 
 def test_nothing_at_all_is_a_failure(run: Run, tracker: ModuleType) -> None:
-    assert run(*EXPORT, "-p", "acme/nowhere").exit_code == 1
+    tracker.source.fail_project("acme/text")
+    assert run(*EXPORT, "-p", "acme/text").exit_code == 1
 
 
 def test_refused_credentials_end_it_with_one_line(run: Run, tracker: ModuleType) -> None:
@@ -377,7 +379,7 @@ def test_a_damaged_dataset_is_exit_code_4(run: Run, tracker: ModuleType) -> None
 
 
 def test_a_selection_that_takes_nothing_is_told(run: Run, tracker: ModuleType) -> None:
-    assert "no run was found that the options take" in run(*EXPORT, "-r", "RUN-2").stdout
+    assert run(*EXPORT, "-r", "RUN-2").stderr.startswith("error: -r: no run matches RUN-2; did you mean RUN-")
     run(*EXPORT)
     for command in (LOAD, ("verify",), ("verify", "--loader", "tracker")):
         result = run(*command, "-r", "RUN-2")

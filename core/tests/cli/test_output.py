@@ -56,7 +56,7 @@ def test_names_cannot_steer_the_terminal(run: Run, tracker: ModuleType, odd: Run
     export, load = ("export", "--exporter", "tracker"), ("load", "--loader", "tracker")
     tracker.source.fail_attribute(odd, "lr", permanent=True)
     shown = shown_lines(run(*export, "-v"))
-    assert f"  {SHOWN}:{SHOWN} lr: lr: HTTP 500 (for good: not asked for again)" in shown
+    assert f"  {SHOWN}:{SHOWN} lr: lr: HTTP 500 (permanent: not asked for again)" in shown
     shown = shown_lines(run(*export))
     assert any(f"1 attribute: {SHOWN}:{SHOWN} lr" in line for line in shown)
     assert SHOWN in shown_lines(run("projects", "--exporter", "tracker"))

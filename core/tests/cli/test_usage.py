@@ -162,7 +162,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "attributes": (["export", "--exporter", "tracker", "-a", "["], "-a: '[' is not a regular expression: "),
     "class": (
         ["export", "--exporter", "tracker", "-c", "metrics,files,metric"],
-        "-c: there is no class metric; there are parameters, metrics, series, files",
+        "-c: there is no class metric; did you mean metrics?",
     ),
     "empty-class": (
         ["export", "--exporter", "tracker", "-c", ""],
@@ -175,12 +175,12 @@ WRONG: dict[str, tuple[list[str], str]] = {
     ),
     "since": (
         ["export", "--exporter", "tracker", "--modified-since", "last week"],
-        "--modified-since: 'last week' is no time; "
+        "--modified-since: 'last week' is not a time; "
         "give ISO 8601 (2024-05-01T12:00:00Z) or an age (7d, 12h, 30m)",
     ),
     "until": (
         ["export", "--exporter", "tracker", "--modified-until", "7 d"],
-        "--modified-until: '7 d' is no time",
+        "--modified-until: '7 d' is not a time",
     ),
     "period": (
         ["export", "--exporter", "tracker", "--modified-since", "1d", "--modified-until", "2d"],
@@ -188,7 +188,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     ),
     "age": (
         ["export", "--exporter", "tracker", "--modified-since", "9" * 15 + "w"],
-        "--modified-since: " + "9" * 15 + "w is longer ago than any time there is",
+        "--modified-since: " + "9" * 15 + "w is too long ago",
     ),
     "workers": (["export", "--exporter", "tracker", "-j", "0"], "Invalid value for '-j' / '--workers': 0"),
     "projects-twice": (

@@ -42,6 +42,7 @@ def report_error(error: BaseException, *, verbose: bool) -> ExitCode:
 
 def _message(error: BaseException) -> tuple[str, ExitCode]:
     from neptune_exporter.errors import NeptuneExporterError  # not for a mere --help
+    from neptune_exporter.system_errors import system_error
 
     if isinstance(error, NeptuneExporterError):
         return str(error), ExitCode(error.exit_code)
@@ -50,8 +51,10 @@ def _message(error: BaseException) -> tuple[str, ExitCode]:
     if isinstance(error, ModuleNotFoundError):
         missing = error.name or "unknown"
         return (
-            f"the module {missing} is not installed: install the plugin that needs it anew",
+            f"the module {missing} is not installed: install the plugin that needs it again",
             ExitCode.FAILURE,
         )
+    if (known := system_error(error)) is not None:
+        return known, ExitCode.FAILURE
     text = f"internal error: {type(error).__name__}: {error} (run with -v for the traceback)"
     return text, ExitCode.FAILURE

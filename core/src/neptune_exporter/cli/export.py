@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,9 @@ import click
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
-from neptune_exporter.cli.output import prepare_report
+from neptune_exporter.cli.output import prepare_report, withdraw_report
 from neptune_exporter.cli.selection import attributes as attribute_selection
-from neptune_exporter.cli.selection import period, projects, regular_expression, run_ids
+from neptune_exporter.cli.selection import check_project_patterns, period, projects, run_ids
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
@@ -23,26 +24,47 @@ if TYPE_CHECKING:
 
 _MODELS = frozenset({RunKind.MODEL, RunKind.MODEL_VERSION})
 
+
+@dataclass(frozen=True)
+class ExportArguments:
+    """The options of `export` and `export-models`, as they were typed."""
+
+    exporter: str | None
+    project_ids: Sequence[str]
+    workspace: str | None
+    project_pattern: str | None
+    project_exclude_pattern: str | None
+    data_path: Path
+    files_path: Path
+    runs: Sequence[str]
+    attributes: Sequence[str]
+    classes: Sequence[str]
+    exclude: Sequence[str]
+    modified_since: str | None
+    modified_until: str | None
+    force: bool
+    workers: int
+    dry_run: bool
+    as_json: bool
+    error_report_file: Path | None
+    runs_query: str | None = None
+    include_archived_runs: bool = False
+    include_metric_previews: bool = False
+    models_query: str | None = None
+    include_archived_models: bool = False
+
+
 _common: opt.Decorator[Any] = opt.together(
-    opt.option(
-        "--exporter",
-        type=opt.PluginName("exporter"),
-        help="What to read from: neptune2, neptune3, offline.  [required]",
-    ),
+    opt.plugin("--exporter", "exporter", help="What to read from.  [required]"),
     opt.option(
         "-p",
         "--project-ids",
         multiple=True,
-        help="Project path, workspace/project; several times or with commas.  [env: NEPTUNE_PROJECT]",
+        separator=",",
+        help="Project, workspace/project. Repeatable, or separated by commas.  [env: NEPTUNE_PROJECT]",
     ),
     opt.option("--workspace", help="Every project of this workspace that the exporter can discover."),
-    opt.option(
-        "--project-pattern",
-        help="Of the discovered projects, only those whose name has a match of this regular expression.",
-    ),
-    opt.option(
-        "--project-exclude-pattern", help="Of the discovered projects, not those whose name has a match."
-    ),
+    opt.project_patterns,
     opt.dataset_options,
 )
 
@@ -51,16 +73,20 @@ _what: opt.Decorator[Any] = opt.together(
         "-a",
         "--attributes",
         multiple=True,
-        help="Attributes: given once, a regular expression; several times, exact names.",
+        help="Attributes. One value: a regular expression. Several values: exact names.",
     ),
-    opt.option("-c", "--classes", multiple=True, help="Only these: parameters, metrics, series, files."),
-    opt.option("--exclude", multiple=True, help="Not these: parameters, metrics, series, files."),
-    opt.option("--modified-since", help="Only what was changed since: ISO 8601, or an age (7d, 12h)."),
-    opt.option("--modified-until", help="Only what was changed before: ISO 8601, or an age."),
-    opt.option("--force", is_flag=True, help="Read again what is up to date."),
+    opt.classes,
+    opt.option(
+        "--exclude",
+        multiple=True,
+        separator=",",
+        help="Attribute classes to exclude: parameters, metrics, series, files.",
+    ),
+    opt.option("--modified-since", help="Only runs changed since then: ISO 8601, or an age (7d, 12h)."),
+    opt.option("--modified-until", help="Only runs changed before then: ISO 8601, or an age."),
+    opt.option("--force", is_flag=True, help="Read everything again, also what is up to date."),
     opt.workers(4, "groups of runs"),
     opt.dry_run,
-    opt.show_all,
     opt.as_json,
     opt.report_file(
         "--error-report-file",
@@ -71,36 +97,27 @@ _what: opt.Decorator[Any] = opt.together(
 
 @click.command("export", cls=Command, kind="exporter")
 @_common
+@opt.option("-r", "--runs", multiple=True, help=opt.RUNS_HELP)
+@opt.option("-q", "--runs-query", help="Only runs that match this query in Neptune's query language.")
+@opt.option("--include-archived-runs", is_flag=True, help="Include archived (trashed) runs.")
 @opt.option(
-    "-r",
-    "--runs",
-    multiple=True,
-    help=opt.RUNS_HELP,
+    "--include-metric-previews", is_flag=True, help="Neptune 3.x: include the preview points of metrics."
 )
-@opt.option("-q", "--runs-query", help="Only runs that this query in Neptune's language takes.")
-@opt.option("--include-archived-runs", is_flag=True, help="Archived (trashed) runs too.")
-@opt.option("--include-metric-previews", is_flag=True, help="Neptune 3.x: preview points of metrics too.")
 @_what
 @click.pass_context
-def export(
-    ctx: click.Context,
-    /,
-    runs_query: str | None,
-    include_archived_runs: bool,
-    include_metric_previews: bool,
-    **given: Any,
-) -> int:
-    """Bring runs from Neptune into the dataset on disk.
+@opt.collected(ExportArguments)
+def export(ctx: click.Context, given: ExportArguments) -> int:
+    """Export runs from Neptune into the dataset on disk.
 
-    Run it again to go on after an interruption, to try again what failed, and to
-    fetch what is new: what is up to date is not read again.
+    Run it again to continue after an interruption, to retry what failed, and to
+    fetch what is new. What is up to date is not read again.
     """
-    spec = selected_exporter(ctx, given["exporter"])
-    _check(spec, "archived_runs", "--include-archived-runs", include_archived_runs)
-    _check(spec, "metric_previews", "--include-metric-previews", include_metric_previews)
-    _check(spec, "runs_query", "--runs-query", runs_query is not None)
-    base = RunSelection(include_archived=include_archived_runs, query=runs_query)
-    return _run(ctx, spec, base, include_metric_previews, **given)
+    spec = selected_exporter(ctx, given.exporter)
+    _check(spec, "archived_runs", "--include-archived-runs", given.include_archived_runs)
+    _check(spec, "metric_previews", "--include-metric-previews", given.include_metric_previews)
+    _check(spec, "runs_query", "--runs-query", given.runs_query is not None)
+    base = RunSelection(include_archived=given.include_archived_runs, query=given.runs_query)
+    return _run(ctx, spec, base, given)
 
 
 @click.command("export-models", cls=Command, kind="exporter")
@@ -110,22 +127,23 @@ def export(
     "--models",
     "runs",
     multiple=True,
-    help="Only models and versions whose whole id matches this regular expression, or whose ids @FILE lists.",
+    help="Only models and versions whose whole id matches this regular expression, or with the ids in @FILE.",
 )
-@opt.option("--models-query", help="Only models that this query in Neptune's language takes.")
-@opt.option("--include-archived-models", is_flag=True, help="Archived (trashed) models too.")
+@opt.option("--models-query", help="Only models that match this query in Neptune's query language.")
+@opt.option("--include-archived-models", is_flag=True, help="Include archived (trashed) models.")
 @_what
 @click.pass_context
-def export_models(
-    ctx: click.Context, /, models_query: str | None, include_archived_models: bool, **given: Any
-) -> int:
-    """Bring the model registry (Neptune 2.x) into the dataset: models and model versions, beside the runs."""
-    spec = selected_exporter(ctx, given["exporter"])
+@opt.collected(ExportArguments)
+def export_models(ctx: click.Context, given: ExportArguments) -> int:
+    """Export the model registry (Neptune 2.x) into the dataset: models and versions, beside the runs."""
+    spec = selected_exporter(ctx, given.exporter)
     _check(spec, "models", "a model registry", True)
-    _check(spec, "archived_runs", "--include-archived-models", include_archived_models)
-    _check(spec, "runs_query", "--models-query", models_query is not None)
-    base = RunSelection(include_archived=include_archived_models, query=models_query, kinds=_MODELS)
-    return _run(ctx, spec, base, False, **given)
+    _check(spec, "archived_runs", "--include-archived-models", given.include_archived_models)
+    _check(spec, "runs_query", "--models-query", given.models_query is not None)
+    base = RunSelection(
+        include_archived=given.include_archived_models, query=given.models_query, kinds=_MODELS
+    )
+    return _run(ctx, spec, base, given)
 
 
 def selected_exporter(ctx: click.Context, name: str | None) -> SourceSpec:
@@ -145,44 +163,24 @@ def _check(spec: SourceSpec, capability: str, what: str, asked: bool) -> None:
         raise UsageError(f"the exporter {spec.name} does not offer {what}")
 
 
-def _run(
-    ctx: click.Context,
-    spec: SourceSpec,
-    base: RunSelection,
-    metric_previews: bool,
-    *,
-    exporter: str,
-    project_ids: Sequence[str],
-    workspace: str | None,
-    project_pattern: str | None,
-    project_exclude_pattern: str | None,
-    data_path: Path,
-    files_path: Path,
-    runs: Sequence[str],
-    attributes: Sequence[str],
-    classes: Sequence[str],
-    exclude: Sequence[str],
-    modified_since: str | None,
-    modified_until: str | None,
-    force: bool,
-    workers: int,
-    dry_run: bool,
-    as_json: bool,
-    error_report_file: Path | None,
-) -> int:
+def _run(ctx: click.Context, spec: SourceSpec, base: RunSelection, given: ExportArguments) -> int:
     from dataclasses import replace
 
     state = state_of(ctx)
-    patterns, ids = run_ids(runs)
-    since, until = period(modified_since, modified_until)
+    patterns, ids = run_ids(given.runs)
+    since, until = period(given.modified_since, given.modified_until)
     _check(spec, "modification_times", "--modified-since and --modified-until", bool(since or until))
     wanted = attribute_selection(
-        attributes, classes, exclude, metric_previews=metric_previews, capabilities=spec.capabilities
+        given.attributes,
+        given.classes,
+        given.exclude,
+        metric_previews=given.include_metric_previews,
+        capabilities=spec.capabilities,
     )
-    named = _projects(spec, project_ids, workspace, project_pattern, project_exclude_pattern)
+    named = _projects(spec, given)
     settings = plugin_settings(state, "exporter", spec)
 
-    prepare_report(None if dry_run else error_report_file, "--error-report-file")
+    prepare_report(None if given.dry_run else given.error_report_file, "--error-report-file")
 
     from neptune_exporter.cli.export_report import report_export
     from neptune_exporter.cli.progress import shown_progress
@@ -190,40 +188,37 @@ def _run(
 
     job = ExportOptions(
         project_ids=named,
-        data_path=data_path.absolute(),  # a worker may have another working folder
-        files_path=files_path.absolute(),
+        data_path=given.data_path.absolute(),  # a worker may have another working folder
+        files_path=given.files_path.absolute(),
         runs=replace(base, patterns=patterns, ids=ids, modified_since=since, modified_until=until),
         attributes=wanted,
-        force=force,
-        workers=workers,
-        dry_run=dry_run,
-        workspace=workspace,
-        project_pattern=project_pattern,
-        project_exclude_pattern=project_exclude_pattern,
+        force=given.force,
+        workers=given.workers,
+        dry_run=given.dry_run,
+        workspace=given.workspace,
+        project_pattern=given.project_pattern,
+        project_exclude_pattern=given.project_exclude_pattern,
     )
-    with shown_progress(quiet=state.no_progress) as progress:
-        result = export_runs(spec, settings, job, progress)
-    return report_export(result, job, as_json=as_json, report=error_report_file)
+    try:
+        with shown_progress(quiet=state.no_progress) as progress:
+            result = export_runs(spec, settings, job, progress)
+    except UsageError:
+        withdraw_report(given.error_report_file)
+        raise
+    return report_export(result, job, as_json=given.as_json, report=given.error_report_file)
 
 
-def _projects(
-    spec: SourceSpec,
-    project_ids: Sequence[str],
-    workspace: str | None,
-    pattern: str | None,
-    exclude: str | None,
-) -> tuple[str, ...]:
-    """The projects that were named; none if they are to be discovered."""
+def _projects(spec: SourceSpec, given: ExportArguments) -> tuple[str, ...]:
+    """The projects that were named; empty if they are to be discovered."""
     capabilities = spec.capabilities
-    for option, value in (("--project-pattern", pattern), ("--project-exclude-pattern", exclude)):
-        if value is not None:
-            regular_expression(value, option)
-    if workspace is not None or pattern is not None or exclude is not None:
-        if project_ids:
+    patterns = given.project_pattern, given.project_exclude_pattern
+    check_project_patterns(*patterns)
+    if given.workspace is not None or patterns != (None, None):
+        if given.project_ids:
             raise UsageError("give either -p or --workspace and the project patterns, not both")
         _check(spec, "discovers_projects", "--workspace and project patterns", True)
         return ()
-    named = projects(project_ids, use_environment=capabilities.needs_project)
+    named = projects(given.project_ids, use_environment=capabilities.needs_project)
     if not named and capabilities.needs_project:
         discovery = ", or --workspace" if capabilities.discovers_projects else ""
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What an export tells at its end."""
+"""What an export shows at its end."""
 
 from __future__ import annotations
 
@@ -119,19 +119,22 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
         f"{counted(result.rows, 'row')}, {counted(result.files, 'file')} ({size(result.file_bytes)}) written"
     )
     if not any(p.listed or p.error for p in result.projects):
-        click.echo("no run was found that the options take")
+        click.echo("No runs match these options.")
+    if empty := sum(p.empty for p in result.projects):
+        have = "has" if empty == 1 else "have"
+        click.echo(f"{counted(empty, 'run')} {have} none of these attributes, and so nothing was written")
     _print_unknown_ids(result)
     if result.missing:
         names = (f"{f.run} {f.attribute_path}".strip() for f in result.missing)
         what = counted(len(result.missing), "attribute")
-        echo_line(f"missing for good, as earlier exports told: {what}: {_some(names)}")
+        echo_line(f"Permanently unavailable (reported by an earlier export): {what}: {_some(names)}")
     _print_project_errors(result)
     _print_failures(result)
     if written is not None:
         click.echo()
         echo_line(f"error report: {written}")
     if result.mendable:
-        click.echo("run the same command again: only what failed is asked for")
+        click.echo("Run the same command again: it asks only for what failed.")
 
 
 def _print_failures(result: ExportResult) -> None:
@@ -144,8 +147,10 @@ def _print_project_errors(result: ExportResult) -> None:
 
 
 def _print_unknown_ids(result: ExportResult) -> None:
+    for line in result.not_found:
+        echo_line(line)
     if result.unknown_ids:
-        echo_line(f"no run that the options take has the id {_some(result.unknown_ids)}")
+        echo_line(f"No run that matches these options has the id {_some(result.unknown_ids)}")
 
 
 def _some(names: Iterable[str]) -> str:
@@ -156,5 +161,5 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _failure_line(failure: AttributeFailure) -> Line:
-    for_good = " (for good: not asked for again)" if failure.permanent and not failure.lost else ""
+    for_good = " (permanent: not asked for again)" if failure.permanent and not failure.lost else ""
     return Line(str(failure.run), failure.message + for_good, failure.attribute_path, False)

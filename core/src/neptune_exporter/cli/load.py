@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,24 +41,43 @@ if TYPE_CHECKING:
     from neptune_exporter.jobs.load import LoadJobOptions, LoadResult
 
 
+@dataclass(frozen=True)
+class LoadArguments:
+    """The options, as they were typed."""
+
+    loader: str | None
+    data_path: Path
+    files_path: Path
+    project_ids: Sequence[str]
+    runs: Sequence[str]
+    name_prefix: str
+    step_multiplier: Decimal | None
+    workers: int
+    processes: int | None
+    no_verify: bool
+    dry_run: bool
+    loss_report: Path | None
+    as_json: bool
+
+
 @click.command("load", cls=Command, kind="loader")
-@opt.option("--loader", type=opt.PluginName("loader"), help="Where to: pluto.  [required]")
+@opt.plugin("--loader", "loader", help="Where to load.  [required]")
 @opt.dataset_options
 @opt.selected_runs
 @opt.option("--name-prefix", default="", help="Put before the name of every run.")
 @opt.option(
     "--step-multiplier",
     type=opt.PositiveDecimal(),
-    help="For targets that take whole steps only: multiply by this, exactly. Default: the loader finds one.",
+    help="For targets that take only whole steps: multiply steps by this. Default: the loader chooses.",
 )
 @opt.workers(2, "runs")
 @opt.option(
     "--processes",
     type=click.IntRange(min=1),
-    help="Spread the workers over so many processes. Default: as many as there are cores and workers, "
-    "for hundreds of runs; else one.",
+    help="Number of processes for the workers. Default: one; for hundreds of runs, "
+    "as many as there are cores and workers.",
 )
-@opt.option("--no-verify", is_flag=True, help="Do not compare counts with the target at the end.")
+@opt.option("--no-verify", is_flag=True, help="Skip the comparison of counts with the target at the end.")
 @opt.dry_run
 @opt.report_file(
     "--loss-report",
@@ -67,53 +87,39 @@ if TYPE_CHECKING:
 @opt.show_all
 @opt.as_json
 @click.pass_context
-def load(
-    ctx: click.Context,
-    loader: str | None,
-    data_path: Path,
-    files_path: Path,
-    project_ids: Sequence[str],
-    runs: Sequence[str],
-    name_prefix: str,
-    step_multiplier: Decimal | None,
-    workers: int,
-    processes: int | None,
-    no_verify: bool,
-    dry_run: bool,
-    loss_report: Path | None,
-    as_json: bool,
-) -> int:
-    """Bring a dataset into a tracker: parents first, each run once, and with a list of what was lost.
+@opt.collected(LoadArguments)
+def load(ctx: click.Context, given: LoadArguments) -> int:
+    """Load a dataset into a tracker: parents first, each run once, with a list of what was lost.
 
-    Run it again to go on after an interruption: what has arrived is not sent again.
+    Run it again to continue after an interruption: what has arrived is not sent again.
     """
     state = state_of(ctx)
-    spec = selected_loader(ctx, loader)
-    patterns, ids = run_ids(runs)
+    spec = selected_loader(ctx, given.loader)
+    patterns, ids = run_ids(given.runs)
     settings = plugin_settings(state, "loader", spec)
-    existing_dataset(data_path)
-    prepare_report(None if dry_run else loss_report, "--loss-report")
+    existing_dataset(given.data_path)
+    prepare_report(None if given.dry_run else given.loss_report, "--loss-report")
 
     from neptune_exporter.cli.progress import shown_progress
     from neptune_exporter.contract.sink import LoadOptions
     from neptune_exporter.jobs.load import LoadJobOptions, load_runs
 
     job = LoadJobOptions(
-        data_path=data_path,
-        files_path=files_path,
-        project_ids=split_lists(project_ids),
+        data_path=given.data_path,
+        files_path=given.files_path,
+        project_ids=split_lists(given.project_ids),
         runs=RunSelection(patterns=patterns, ids=ids),
-        load=LoadOptions(name_prefix, step_multiplier, state.verbose > 0),
-        workers=workers,
-        processes=processes,
-        dry_run=dry_run,
-        verify=not no_verify,
+        load=LoadOptions(given.name_prefix, given.step_multiplier),
+        workers=given.workers,
+        processes=given.processes,
+        dry_run=given.dry_run,
+        verify=not given.no_verify,
     )
     with shown_progress(quiet=state.no_progress) as progress:
         result = load_runs(spec, settings, job, progress)
     if not (result.loaded or result.already_loaded or result.failed or result.losses or result.planned):
-        raise nothing_taken(data_path, bool(job.project_ids or patterns or ids))
-    return _report(result, job, as_json=as_json, report=loss_report)
+        raise nothing_taken(given.data_path, bool(job.project_ids or patterns or ids))
+    return _report(result, job, as_json=given.as_json, report=given.loss_report)
 
 
 def selected_loader(ctx: click.Context, name: str | None) -> SinkSpec:

@@ -43,8 +43,34 @@ class _Console(logging.Handler):
         sys.stderr.flush()
 
 
+class _File(logging.FileHandler):
+    """Once it cannot be written, one line says so and nothing more is: a full disk must not cost the job."""
+
+    _failed = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._failed:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name in logging
+        self._give_up(sys.exc_info()[1])
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: BaseException | None) -> None:
+        if self._failed:
+            return
+        self._failed = True
+        reason = getattr(error, "strerror", None) or error
+        sys.stderr.write(f"WARNING --log-file: {printable(self.baseFilename)} cannot be written: {reason}\n")
+
+
 def _is_for_people(record: logging.LogRecord) -> bool:
-    """What we say, and what others warn of."""
+    """What this program logs, and warnings of libraries."""
     return record.name.startswith("neptune_exporter") or record.levelno >= logging.WARNING
 
 
@@ -52,8 +78,8 @@ def _is_for_people(record: logging.LogRecord) -> bool:
 def logging_to(log_file: Path | None, verbose: int) -> Iterator[None]:
     """Log to stderr and the file, if one is given.
 
-    Stderr gets notices and warnings; with -v what we do; with -vv what libraries
-    log too. The file gets one level more than stderr.
+    Stderr gets notices and warnings; with -v also what this program does; with -vv also what libraries
+    log. The file gets one level more than stderr, but libraries' lines also only with -vv.
 
     Raises:
         UsageError: the file cannot be written.
@@ -90,7 +116,7 @@ def _console(verbose: int) -> logging.Handler:
 def _file(path: Path, verbose: int) -> logging.Handler:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _File(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"--log-file: {path} cannot be written: {error.strerror}") from error
     formatter = logging.Formatter(
@@ -99,6 +125,6 @@ def _file(path: Path, verbose: int) -> logging.Handler:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.setLevel(logging.DEBUG if verbose else logging.INFO)
-    if not verbose:
+    if verbose < 2:
         handler.addFilter(_is_for_people)
     return handler

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from neptune_exporter.cli.option import CommandOption
 from neptune_exporter.cli.state import state_of
+
+if TYPE_CHECKING:
+    from neptune_exporter.plugins import Kind
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -60,7 +65,44 @@ class Folder(click.Path):
             self.fail(f"{value} is not written in UTF-8")
         if _ADDRESS.match(str(value)):  # as a relative path it would be a folder of that name
             self.fail(f"{value} is an address, not a folder: mount it, or copy the dataset from and to it")
+        try:
+            Path(value).stat()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                self.fail(f"{str(value)[:60]}: {error.strerror}", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class PluginOption(CommandOption):
+    """An option that takes the name of a plugin. Its help lists those that are installed."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        if record is None:
+            return None
+        names, text = record
+        kind: Any = self.type.name
+        plugins = state_of(ctx).plugins
+        installed = "; ".join(f"{spec.name}: {spec.summary}" for spec in plugins.specs(kind))
+        return names, f"{text} Installed: {installed or plugins.available(kind)}"
+
+
+def plugin(declaration: str, kind: Kind, *, help: str, **attributes: Any) -> Decorator[_F]:
+    """An option that selects a plugin of this kind."""
+    return click.option(declaration, cls=PluginOption, type=PluginName(kind), help=help, **attributes)
+
+
+def collected(record: type[Any]) -> Callable[[Callable[[click.Context, Any], int]], Callable[..., int]]:
+    """Call the command with its options as one record, and not with one argument each."""
+
+    def decorate(function: Callable[[click.Context, Any], int]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def command(ctx: click.Context, /, **given: Any) -> int:
+            return function(ctx, record(**given))
+
+        return command
+
+    return decorate
 
 
 def option(*declarations: str, **attributes: Any) -> Decorator[_F]:
@@ -100,12 +142,16 @@ dataset_options: Decorator[Any] = together(
     ),
 )
 
-RUNS_HELP = (
-    "Only runs whose whole id matches this regular expression, or whose ids @FILE lists; several times."
-)
+RUNS_HELP = "Only runs whose whole id matches this regular expression, or with the ids in @FILE. Repeatable."
 
 selected_runs: Decorator[Any] = together(
-    option("-p", "--project-ids", multiple=True, help="Only this project; several times or with commas."),
+    option(
+        "-p",
+        "--project-ids",
+        multiple=True,
+        separator=",",
+        help="Only this project. Repeatable, or separated by commas.",
+    ),
     option(
         "-r",
         "--runs",
@@ -128,12 +174,28 @@ show_all: Decorator[Any] = option(
     help="Show each problem by itself. Default: one line for many runs with the same problem.",
 )
 
+classes: Decorator[Any] = option(
+    "-c",
+    "--classes",
+    multiple=True,
+    separator=",",
+    help="Only these attribute classes: parameters, metrics, series, files.",
+)
+
+project_patterns: Decorator[Any] = together(
+    option("--project-pattern", help="Only discovered projects whose name matches this regular expression."),
+    option(
+        "--project-exclude-pattern",
+        help="Skip discovered projects whose name matches this regular expression.",
+    ),
+)
+
 as_json: Decorator[Any] = option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout, for machines."
 )
 
 dry_run: Decorator[Any] = option(
-    "--dry-run", is_flag=True, help="Only tell what would be done; writes nothing."
+    "--dry-run", is_flag=True, help="Only show what would be done; write nothing."
 )
 
 

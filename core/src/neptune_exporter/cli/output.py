@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -68,6 +69,13 @@ def prepare_report(path: Path | None, option: str) -> None:
         path.write_bytes(b"")
     except OSError as error:
         raise UsageError(f"{option}: {path} cannot be written: {error.strerror}") from error
+
+
+def withdraw_report(path: Path | None) -> None:
+    """Remove a report that was begun and has nothing in it: the command turned out to be wrong."""
+    with contextlib.suppress(OSError):
+        if path is not None and path.is_file() and not path.stat().st_size:
+            path.unlink()
 
 
 def write_report(given: Path | None, default: Path, records: Sequence[Mapping[str, Any]]) -> Path | None:

@@ -40,16 +40,14 @@ def list_(ctx: click.Context, as_json: bool = False) -> int:
 
 @plugins.command("settings")
 @click.argument("names", nargs=-1)
-@click.option(
-    "--markdown", "form", flag_value="markdown", default=True, help="A Markdown table (the default)."
-)
+@click.option("--markdown", "form", flag_value="markdown", help="Markdown tables, for documentation.")
 @click.option("--json", "form", flag_value="json", help="One JSON document.")
 @click.pass_context
-def settings(ctx: click.Context, names: Sequence[str], form: str) -> int:
-    """Show every setting, of all plugins or of the named.
+def settings(ctx: click.Context, names: Sequence[str], form: str | None) -> int:
+    """Show every setting, of all plugins or of the ones named.
 
     A flag counts before a variable, a variable before ./neptune-exporter.toml (or
-    --config), that file before the user's own, that one before the default.
+    --config), that file before the user's own file, and that before the default.
     """
     found = _settings(state_of(ctx).plugins)
     if unknown := [name for name in names if name not in found]:
@@ -57,9 +55,30 @@ def settings(ctx: click.Context, names: Sequence[str], form: str) -> int:
     chosen = {name: fields for name, fields in found.items() if not names or name in names}
     if form == "json":
         print_json({name: [_record(f) for f in fields] for name, fields in chosen.items()})
-    else:
+    elif form == "markdown":
         click.echo(settings_table(chosen), nl=False)
+    else:
+        _print_settings(chosen)
     return 0
+
+
+def _print_settings(settings: dict[str, list[SettingField]]) -> None:
+    """For a person: a table of flags for each plugin. Variables and keys follow from the flags."""
+    from neptune_exporter.reporters.table import table
+
+    for name, fields in settings.items():
+        if not fields:
+            continue
+        prefix = fields[0].variables[0].removesuffix(fields[0].name.upper())
+        click.echo(f"[{name}], as variables {prefix}*")
+        rows = [(f.flag, f.name, _shown_default(f), ", ".join(f.info.env) or None) for f in fields]
+        click.echo(table(("flag", "key", "default", "also the variables"), rows))
+        click.echo()
+    click.echo("Meanings: --help of the command, or `plugins settings --markdown`.")
+
+
+def _shown_default(field: SettingField) -> str | None:
+    return "required" if field.required else default_text(field) or None
 
 
 def _settings(registry: PluginRegistry) -> dict[str, list[SettingField]]:

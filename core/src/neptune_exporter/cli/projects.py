@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -10,34 +11,33 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.export import selected_exporter
 from neptune_exporter.cli.output import echo_line, print_json
-from neptune_exporter.cli.selection import regular_expression
+from neptune_exporter.cli.selection import check_project_patterns
 from neptune_exporter.cli.state import state_of
 
 
+@dataclass(frozen=True)
+class ProjectsArguments:
+    """The options, as they were typed."""
+
+    exporter: str | None
+    workspace: str | None
+    project_pattern: str | None
+    project_exclude_pattern: str | None
+    as_json: bool
+
+
 @click.command("projects", cls=Command, kind="exporter")
-@opt.option("--exporter", type=opt.PluginName("exporter"), help="What to read from.  [required]")
+@opt.plugin("--exporter", "exporter", help="What to read from.  [required]")
 @opt.option("--workspace", help="Only projects of this workspace.")
-@opt.option("--project-pattern", help="Only projects whose name has a match of this regular expression.")
-@opt.option("--project-exclude-pattern", help="Not projects whose name has a match.")
+@opt.project_patterns
 @opt.as_json
 @click.pass_context
-def projects(
-    ctx: click.Context,
-    exporter: str | None,
-    workspace: str | None,
-    project_pattern: str | None,
-    project_exclude_pattern: str | None,
-    as_json: bool,
-) -> int:
+@opt.collected(ProjectsArguments)
+def projects(ctx: click.Context, given: ProjectsArguments) -> int:
     """List the projects that an exporter can discover: what `export` with the same options would read."""
     state = state_of(ctx)
-    spec = selected_exporter(ctx, exporter)
-    for name, value in (
-        ("--project-pattern", project_pattern),
-        ("--project-exclude-pattern", project_exclude_pattern),
-    ):
-        if value is not None:
-            regular_expression(value, name)
+    spec = selected_exporter(ctx, given.exporter)
+    check_project_patterns(given.project_pattern, given.project_exclude_pattern)
     settings = plugin_settings(state, "exporter", spec)
 
     from neptune_exporter.jobs.export import ExportOptions, list_projects
@@ -46,12 +46,12 @@ def projects(
         project_ids=(),
         data_path=Path(),
         files_path=Path(),
-        workspace=workspace,
-        project_pattern=project_pattern,
-        project_exclude_pattern=project_exclude_pattern,
+        workspace=given.workspace,
+        project_pattern=given.project_pattern,
+        project_exclude_pattern=given.project_exclude_pattern,
     )
     found = list_projects(spec, settings, job)
-    if as_json:
+    if given.as_json:
         print_json({"command": "projects", "exporter": spec.name, "projects": found})
     else:
         for project_id in found:

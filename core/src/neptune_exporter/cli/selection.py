@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from neptune_exporter.contract.selection import AttributeSelection
 from neptune_exporter.errors import UsageError
 from neptune_exporter.model import ALL_CLASSES, AttributeClass
+from neptune_exporter.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from neptune_exporter.contract.specs import SourceCapabilities
@@ -35,10 +36,10 @@ def projects(given: Sequence[str], *, use_environment: bool) -> tuple[str, ...]:
 
 
 def regular_expression(pattern: str, option: str) -> str:
-    """The pattern itself, once it is known to be one.
+    """The pattern itself.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not one.
     """
     try:
         re.compile(pattern)
@@ -47,11 +48,18 @@ def regular_expression(pattern: str, option: str) -> str:
     return pattern
 
 
+def check_project_patterns(pattern: str | None, exclude: str | None) -> None:
+    """Raises UsageError if one is not a regular expression."""
+    for option, value in (("--project-pattern", pattern), ("--project-exclude-pattern", exclude)):
+        if value is not None:
+            regular_expression(value, option)
+
+
 def run_ids(given: Sequence[str], option: str = "-r") -> tuple[tuple[str, ...], frozenset[str]]:
     """Patterns and exact ids: `@FILE` holds ids, one a line; anything else is a regular expression.
 
     Raises:
-        UsageError: a pattern is none, or a file cannot be read or holds no id.
+        UsageError: a pattern is malformed, or a file cannot be read or holds no id.
     """
     patterns = tuple(regular_expression(v, option) for v in given if not v.startswith("@"))
     ids: set[str] = set()
@@ -84,7 +92,7 @@ def attributes(
     """One attribute is a regular expression, several are exact names.
 
     Raises:
-        UsageError: a pattern or class is none, nothing is left, or the exporter has no such class.
+        UsageError: a pattern is malformed, a class does not exist or is not offered, or nothing is left.
     """
     wanted = _classes(classes, "-c") or set(ALL_CLASSES)
     if missing := _classes(classes, "-c") - capabilities.classes:
@@ -109,7 +117,8 @@ def _classes(given: Sequence[str], option: str) -> set[AttributeClass]:
         raise UsageError(f"{option}: names no class; there are {', '.join(known)}")
     for name in names:
         if name not in known:
-            raise UsageError(f"{option}: there is no class {name}; there are {', '.join(known)}")
+            near = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+            raise UsageError(f"{option}: there is no class {name}{near}")
     return {known[name] for name in names}
 
 
@@ -130,13 +139,13 @@ def moment(text: str | None, option: str, now: datetime | None = None) -> dateti
             span = timedelta(**{_AGE_UNITS[age[2]]: float(age[1])})
             return (now or datetime.now(timezone.utc)) - span
         except OverflowError:
-            raise UsageError(f"{option}: {text} is longer ago than any time there is") from None
+            raise UsageError(f"{option}: {text} is too long ago") from None
     iso = re.sub(r"[zZ]$", "+00:00", text.strip())
     try:
         return datetime.fromisoformat(iso).astimezone(timezone.utc)
     except (ValueError, OverflowError, OSError):
         raise UsageError(
-            f"{option}: {text!r} is no time; give ISO 8601 (2024-05-01T12:00:00Z) or an age (7d, 12h, 30m)"
+            f"{option}: {text!r} is not a time; give ISO 8601 (2024-05-01T12:00:00Z) or an age (7d, 12h, 30m)"
         ) from None
 
 
@@ -144,7 +153,7 @@ def period(since: str | None, until: str | None) -> tuple[datetime | None, datet
     """Both ends of `--modified-since` and `--modified-until`.
 
     Raises:
-        UsageError: one is no time, or they are the wrong way round.
+        UsageError: one is not a time, or they are the wrong way round.
     """
     now = datetime.now(timezone.utc)
     first, last = moment(since, "--modified-since", now), moment(until, "--modified-until", now)

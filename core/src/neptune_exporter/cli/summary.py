@@ -19,9 +19,7 @@ from neptune_exporter.errors import UsageError
 @click.command("summary", cls=Command, kind="reporter")
 @opt.dataset_options
 @opt.selected_runs
-@opt.option(
-    "--reporter", type=opt.PluginName("reporter"), default="text", show_default=True, help="Who writes it."
-)
+@opt.plugin("--reporter", "reporter", default="text", show_default=True, help="How to show it.")
 @opt.show_all
 @opt.option("--json", "as_json", is_flag=True, help="The same as --reporter json.")
 @opt.report_file("-o", "--output", help="Write to this file instead of stdout.")

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 @click.command("verify", cls=Command, kind="loader")
 @opt.dataset_options
 @opt.selected_runs
-@opt.option(
-    "--loader",
-    type=opt.PluginName("loader"),
-    help="Compare this tracker with the dataset. Default: check the dataset itself.",
+@opt.plugin(
+    "--loader", "loader", help="Compare this tracker with the dataset. Default: check the dataset itself."
 )
 @opt.option("--full", is_flag=True, help="With --loader: compare every value, not only counts.")
 @opt.workers(2, "runs are compared with it")

@@ -21,7 +21,6 @@ class LoadOptions:
     """Put before the name of every run in the target."""
     step_multiplier: Decimal | None = None
     """For targets with whole steps: multiply by this, exactly. None: the sink finds one."""
-    verbose: bool = False
 
 
 @dataclass(frozen=True)

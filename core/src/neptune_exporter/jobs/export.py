@@ -6,27 +6,26 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from dataclasses import dataclass
 from pathlib import Path
 
 from neptune_exporter.contract import (
-    AttributeFailure,
     AttributeSelection,
     NeptuneExporterError,
     RunSelection,
     Source,
-    SourceError,
     SourceRun,
     SourceSpec,
     UsageError,
 )
-from neptune_exporter.dataset import Dataset, Recovery
+from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, open_source, run_unit
-from neptune_exporter.jobs.failing import why_failed
+from neptune_exporter.jobs.export_result import ExportResult, ProjectResult
+from neptune_exporter.jobs.not_found import SeenPaths, unknown_project, unmatched_runs
 from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.waiting import first_done
+from neptune_exporter.model import RunKey
 
 
 @dataclass(frozen=True)
@@ -48,81 +47,10 @@ class ExportOptions:
     executor: Callable[[int], Executor] = ThreadPoolExecutor
     """Makes the executor of a number of workers; units of work can be pickled."""
 
-
-@dataclass
-class ProjectResult:
-    """What became of one project."""
-
-    project_id: str
-    listed: int = 0
-    exported: int = 0
-    up_to_date: int = 0
-    failed_runs: int = 0
-    error: str | None = None
-    failed_at: datetime | None = None
-    """When `error` happened."""
-
-    def fail(self, error: Exception) -> str:
-        """Its runs cannot be listed or read any further. One project must not cost the others.
-
-        Returns:
-            What is told of it.
-
-        Raises:
-            NeptuneExporterError, ImportError: the error, where it is one that ends the job.
-        """
-        if isinstance(error, (NeptuneExporterError, ImportError)) and not isinstance(error, SourceError):
-            raise error
-        self.error, self.failed_at = why_failed(self.project_id, error), datetime.now(timezone.utc)
-        return self.error
-
-
-@dataclass
-class ExportResult:
-    """What became of an export."""
-
-    projects: list[ProjectResult] = field(default_factory=list)
-    rows: int = 0
-    files: int = 0
-    file_bytes: int = 0
-    failures: list[AttributeFailure] = field(default_factory=list)
-    refused: int = 0
-    """How many of the failures are runs of which nothing is read: the next export would refuse them too."""
-    missing: list[AttributeFailure] = field(default_factory=list)
-    """What earlier exports found to be lost for good, and this one was asked for too."""
-    unknown_ids: list[str] = field(default_factory=list)
-    """Ids that were named and that no run has. Empty where listing failed: then nobody knows."""
-    planned: list[PlannedRun] = field(default_factory=list)
-    recovered: Recovery = Recovery((), ())
-    """What an interrupted export had left and this one put in order first."""
-
     @property
-    def complete(self) -> bool:
-        """Whether nothing that was asked for is missing."""
-        return not self.failed and not self.missing and not self.unknown_ids
-
-    @property
-    def failed(self) -> bool:
-        """Whether anything failed now."""
-        return bool(self.failures) or any(p.error is not None or p.failed_runs for p in self.projects)
-
-    @property
-    def mendable(self) -> bool:
-        """Whether the same export, run again, asks for anything that failed now."""
-        failures = sum(not failure.permanent for failure in self.failures)
-        return failures > self.refused or any(p.error is not None for p in self.projects)
-
-    def refuse(self, project: ProjectResult, why: AttributeFailure) -> None:
-        """Note a run of which nothing is read."""
-        project.failed_runs += 1
-        self.failures.append(why)
-        self.refused += 1
-
-    def note_unknown(self, runs: RunSelection, listed: set[str]) -> None:
-        """Note the ids that were named in vain: without other options, which may have left their runs out."""
-        limited = runs.query or runs.modified_since or runs.modified_until
-        if not limited and all(p.error is None for p in self.projects):
-            self.unknown_ids = sorted(runs.named - listed)
+    def names_projects(self) -> bool:
+        """Whether the projects were named, and not discovered."""
+        return bool(self.project_ids) and self.workspace is None
 
 
 def export_runs(
@@ -133,7 +61,7 @@ def export_runs(
     Raises:
         AuthenticationError: the credentials were refused; what was finished stays.
         DatasetError: the dataset is locked or cannot be written.
-        UsageError: no project was named or found.
+        UsageError: no project was named or found; or nothing of what was named exists.
         KeyboardInterrupt: runs that were under way are not published.
     """
     source = open_source(spec, settings)
@@ -146,6 +74,7 @@ def export_runs(
             for project_id in projects:
                 _plan_project(source, dataset, project_id, options, result)
             result.note_unknown(options.runs, {planned.key.run_id for planned in result.planned})
+            _note_not_found(source, options, result)
             return result
         with dataset.lock():
             result.recovered = dataset.recover()
@@ -154,14 +83,58 @@ def export_runs(
             for path in result.recovered.deleted:
                 progress.message(f"{path}: deleted, an interrupted export had not finished it")
             listed: set[str] = set()
+            by_path = not options.attributes.is_of_all_paths
+            seen = SeenPaths(options.attributes) if by_path else None
             for number, project_id in enumerate(projects, 1):
                 stage = f"export {project_id}" + (f" ({number} of {len(projects)})" * (len(projects) > 1))
-                project = _Project(spec, settings, source, dataset, project_id, options, progress, result)
+                project = _Project(
+                    spec, settings, source, dataset, project_id, options, progress, result, seen
+                )
                 listed |= project.export(stage)
         result.note_unknown(options.runs, listed)
+        _note_not_found(source, options, result)
+        if seen is not None and not result.failed and any(p.listed for p in result.projects):
+            _note_attributes(seen, result)
         return result
     finally:
         source.close()
+
+
+def _note_not_found(source: Source, options: ExportOptions, result: ExportResult) -> None:
+    """Note projects and runs that were named and do not exist.
+
+    Raises:
+        UsageError: no run was listed because of that.
+    """
+    if options.names_projects:
+        for project in result.projects:  # one that is empty and one that does not exist can look the same
+            if not (project.listed or project.unknown):
+                _note_if_unknown(source, project, result)
+    listed = any(p.listed for p in result.projects)
+    if not listed and not result.not_found and not any(p.error for p in result.projects):
+        projects = [p.project_id for p in result.projects]
+        result.not_found = unmatched_runs(source, projects, options.runs)
+    if result.not_found and not listed and not result.failed:
+        raise UsageError("; ".join(result.not_found))
+
+
+def _note_if_unknown(source: Source, project: ProjectResult, result: ExportResult) -> None:
+    if line := unknown_project(source, project.project_id):
+        project.unknown = True
+        project.error = project.failed_at = None
+        result.not_found.append(line)
+
+
+def _note_attributes(seen: SeenPaths, result: ExportResult) -> None:
+    """Note attributes that were named and that no run has.
+
+    Raises:
+        UsageError: none of them exists.
+    """
+    lines = seen.messages()
+    if lines and not seen.matched:
+        raise UsageError("; ".join(lines))
+    result.not_found += lines
 
 
 def find_projects(source: Source, spec: SourceSpec, options: ExportOptions) -> list[str]:
@@ -170,7 +143,7 @@ def find_projects(source: Source, spec: SourceSpec, options: ExportOptions) -> l
     Raises:
         UsageError: none is left.
     """
-    if options.project_ids and not options.workspace:
+    if options.names_projects:
         return list(dict.fromkeys(options.project_ids))
     if spec.capabilities.needs_project and not spec.capabilities.discovers_projects:
         raise UsageError(
@@ -179,7 +152,7 @@ def find_projects(source: Source, spec: SourceSpec, options: ExportOptions) -> l
     found = source.projects()
     taken = [p for p in found if _takes_project(p, options)]
     if not taken:
-        raise UsageError(f"no project to export: {len(found)} found, none taken by the given options")
+        raise UsageError(f"no project to export: {len(found)} found, none matches these options")
     return taken
 
 
@@ -225,6 +198,7 @@ class _Project:
         options: ExportOptions,
         progress: Progress,
         result: ExportResult,
+        seen: SeenPaths | None,
     ) -> None:
         self._spec = spec
         self._settings = settings
@@ -234,6 +208,8 @@ class _Project:
         self._options = options
         self._progress = progress
         self._result = result
+        self._seen = seen
+        self._up_to_date: list[RunKey] = []
         self._project = ProjectResult(project_id)
         self._workers = max(1, min(options.workers, spec.capabilities.max_workers or options.workers))
         self._stop = threading.Event()
@@ -258,6 +234,8 @@ class _Project:
             self._failed(error)
         finally:
             self._progress.finish()
+        if self._seen is not None and not self._result.failed:
+            self._seen.look_into(self._dataset, self._up_to_date)
         return {run.key.run_id for run in runs}
 
     def _list(self) -> list[SourceRun]:
@@ -271,7 +249,11 @@ class _Project:
         return runs
 
     def _failed(self, error: Exception) -> None:
-        self._progress.message(f"{self._project_id}: {self._project.fail(error)}")
+        message = self._project.fail(error)
+        if self._options.names_projects and not self._project.listed:
+            _note_if_unknown(self._source, self._project, self._result)
+        if not self._project.unknown:
+            self._progress.message(f"{self._project_id}: {message}")
 
     def _run_units(self, executor: Executor, runs: Sequence[SourceRun]) -> None:
         running: set[Future[GroupResult]] = set()
@@ -302,6 +284,7 @@ class _Project:
                     continue
                 if plan.planned.action is Action.UP_TO_DATE:
                     self._project.up_to_date += 1
+                    self._up_to_date.append(run.key)
                     self._progress.advance(runs=1)
                     continue
                 plans[str(run.key)] = plan
@@ -326,6 +309,9 @@ class _Project:
             group = future.result()
             self._project.exported += group.published
             self._project.failed_runs += group.unpublished
+            self._project.empty += group.empty
+            if self._seen is not None and group.seen is not None:
+                self._seen.add(group.seen)
             self._result.rows += group.rows
             self._result.files += group.files
             self._result.file_bytes += group.file_bytes

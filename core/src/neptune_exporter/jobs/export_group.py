@@ -25,7 +25,8 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset, RowsError, RunWriter
 from neptune_exporter.jobs.failing import internal_error
-from neptune_exporter.jobs.planning import RunPlan
+from neptune_exporter.jobs.not_found import SeenPaths, WatchedRequest
+from neptune_exporter.jobs.planning import Action, RunPlan
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
 from neptune_exporter.toolkit import AwayError, TransientError, failpoint
@@ -59,6 +60,10 @@ class GroupResult:
     files: int = 0
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
+    empty: int = 0
+    """Runs that have none of the attributes that were asked for by path: they are not written."""
+    seen: SeenPaths | None = None
+    """Where attributes were asked for by path."""
 
     def add(self, other: GroupResult) -> None:
         self.published += other.published
@@ -67,6 +72,9 @@ class GroupResult:
         self.files += other.files
         self.file_bytes += other.file_bytes
         self.failures.extend(other.failures)
+        self.empty += other.empty
+        if self.seen is not None and other.seen is not None:
+            self.seen.add(other.seen)
 
 
 _sources: dict[str, Source] = {}
@@ -156,12 +164,22 @@ class _Group:
     def __init__(self, unit: ExportUnit, progress: Progress | None, stop: threading.Event | None) -> None:
         self.result = GroupResult()
         self._dataset = _dataset(unit.data_path, unit.files_path)
-        self._plans = {plan.planned.key: plan for plan in unit.plans}
+        self._plans = {plan.planned.key: self._watched(plan) for plan in unit.plans}
         self._reading: dict[RunKey, _Reading] = {}
         self._lost: set[RunKey] = set()
         self._publishing: deque[tuple[_Reading, Future[None]]] = deque()
         self._progress = progress
         self._stop = stop
+
+    def _watched(self, plan: RunPlan) -> RunPlan:
+        request = plan.request
+        wanted = request.attributes.wanted
+        if wanted.is_of_all_paths:
+            return plan
+        if self.result.seen is None:
+            self.result.seen = SeenPaths(wanted)
+        watched = WatchedRequest.watching(request.attributes, self.result.seen)
+        return replace(plan, request=replace(request, attributes=watched))
 
     @property
     def unread(self) -> tuple[RunPlan, ...]:
@@ -244,6 +262,13 @@ class _Group:
     def _publish(self, done: RunDone, version: str) -> None:
         reading = self._read(done.run)
         plan = self._plans[done.run]
+        if _has_nothing(plan, reading):
+            del self._plans[done.run], self._reading[done.run]
+            reading.writer.discard()
+            self.result.empty += 1
+            if self._progress is not None:
+                self._progress.advance(runs=1)
+            return
         run = replace(plan.request.run, notes=(*plan.request.run.notes, *done.notes))
         failpoint("export.before-publish")
         prepare = partial(
@@ -303,6 +328,12 @@ class _Group:
             for reading in self._reading.values():
                 reading.writer.discard()
             self._reading.clear()
+
+
+def _has_nothing(plan: RunPlan, reading: _Reading) -> bool:
+    """Whether a new run has none of the attributes asked for by path: a wrong path writes nothing."""
+    by_path = not plan.request.attributes.wanted.is_of_all_paths
+    return by_path and plan.planned.action is Action.NEW and not reading.rows and not reading.failures
 
 
 def _files_of(batch: pa.RecordBatch) -> tuple[int, int]:

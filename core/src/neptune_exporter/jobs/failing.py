@@ -1,4 +1,4 @@
-"""What is told of a run that failed, also where nobody expected it."""
+"""The one line for a run that failed, also where nobody expected it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import logging
 
 from neptune_exporter.contract import NeptuneExporterError
 from neptune_exporter.redaction import redact
+from neptune_exporter.system_errors import system_error
 
 _log = logging.getLogger(__name__)
 
 
 def why_failed(what: object, error: Exception) -> str:
-    """One line for a person. The traceback of what is no error of ours goes to the log."""
+    """One line for a person. The traceback of an unexpected error goes to the log."""
     if isinstance(error, NeptuneExporterError):
         return str(error)
+    if (known := system_error(error)) is not None:
+        return known
     return f"{internal_error(what, error)} (run with -v for the traceback)"
 
 
 def internal_error(what: object, error: Exception) -> str:
     """One line for an error that nobody foresaw. Its traceback goes to the log, with what it is about."""
+    if (known := system_error(error)) is not None:
+        return redact(known)
     _log.info("%s: internal error", what, exc_info=error)
     return redact(" ".join(f"internal error: {type(error).__name__}: {error}".split()))

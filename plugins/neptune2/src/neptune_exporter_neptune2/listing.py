@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from neptune_exporter.contract import RunSelection, SourceError, SourceRun
+from neptune_exporter.contract import QueryError, RunSelection, SourceError, SourceRun
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.toolkit.http_errors import RefusedError
 from neptune_exporter_neptune2.api import BACKEND, LEADERBOARD, Api
@@ -183,10 +183,10 @@ def _window(api: Api, project_id: str, uuid: str, kind: RunKind, query: str) -> 
                 partial(_read_page, api.address, project_id, kind),
             )
         except RefusedError as error:
-            hint = f"; is the query right? {query}" if error.status == 400 and query else ""
-            raise SourceError(
-                f"project {project_id}: its {_plural(kind)} cannot be listed: {error}{hint}"
-            ) from None
+            message = f"project {project_id}: its {_plural(kind)} cannot be listed: {error}"
+            if error.status == 400 and query:
+                raise QueryError(f"{message}; is the query right? {query}") from None
+            raise SourceError(message) from None
         yield page
         if page.rows < _PAGE:
             return

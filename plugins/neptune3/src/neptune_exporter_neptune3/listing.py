@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from neptune_exporter.contract import RunSelection, SourceError, SourceRun
+from neptune_exporter.contract import QueryError, RunSelection, SourceError, SourceRun
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter_neptune3.api import Api, RefusedError
 
@@ -83,7 +83,8 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
             run = _Listed.of(entry)
             listed.setdefault(run.sys_id, run)
     except RefusedError as error:
-        broken = SourceError(_why(project_id, selection, error))
+        kind = QueryError if error.status == 400 and selection.query else SourceError
+        broken = kind(_why(project_id, selection, error))
     except SourceError as error:
         broken = SourceError(f"the runs of project {project_id} cannot be listed: {error}")
     except Exception as error:  # noqa: BLE001 - raised below, after the runs that were listed

@@ -94,7 +94,7 @@ def _read(storage: Storage) -> _Mark | None:
     try:
         value = json.loads(rowless.unwrapped(storage.read(OWNER)))
         return _Mark(str(value["id"]), str(value["data"]))
-    except (DatasetError, ValueError, KeyError, TypeError):
+    except (DatasetError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -89,5 +89,5 @@ def _holder(path: Path) -> str:
     try:
         value = json.loads(rowless.unwrapped(path.read_bytes()))
         return f"process {value['pid']} on {value['host']} since {value['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"

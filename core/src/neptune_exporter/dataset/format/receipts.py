@@ -117,7 +117,7 @@ class Receipt:
             if value.pop("sha256") != _digest(value):
                 raise ValueError("its digest does not match its content")
             return _from_json(value)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise DatasetError(f"{where} is damaged: {reason}") from error
 

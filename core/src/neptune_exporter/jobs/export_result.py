@@ -1,0 +1,102 @@
+"""What became of an export, project by project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from neptune_exporter.contract import (
+    AttributeFailure,
+    NeptuneExporterError,
+    QueryError,
+    RunSelection,
+    SourceError,
+    UsageError,
+)
+from neptune_exporter.dataset import Recovery
+from neptune_exporter.jobs.failing import why_failed
+from neptune_exporter.jobs.planning import PlannedRun
+
+
+@dataclass
+class ProjectResult:
+    """What became of one project."""
+
+    project_id: str
+    listed: int = 0
+    exported: int = 0
+    up_to_date: int = 0
+    failed_runs: int = 0
+    empty: int = 0
+    """Runs that have none of the attributes that were asked for by path. They are not written."""
+    unknown: bool = False
+    """It was named and does not exist."""
+    error: str | None = None
+    failed_at: datetime | None = None
+    """When `error` happened."""
+
+    def fail(self, error: Exception) -> str:
+        """Its runs cannot be listed or read any further. One project must not cost the others.
+
+        Returns:
+            What is told of it.
+
+        Raises:
+            NeptuneExporterError, ImportError: the error, where it is one that ends the job.
+        """
+        if isinstance(error, QueryError):
+            raise UsageError(f"-q: {error}") from error
+        if isinstance(error, (NeptuneExporterError, ImportError)) and not isinstance(error, SourceError):
+            raise error
+        self.error, self.failed_at = why_failed(self.project_id, error), datetime.now(timezone.utc)
+        return self.error
+
+
+@dataclass
+class ExportResult:
+    """What became of an export."""
+
+    projects: list[ProjectResult] = field(default_factory=list)
+    rows: int = 0
+    files: int = 0
+    file_bytes: int = 0
+    failures: list[AttributeFailure] = field(default_factory=list)
+    refused: int = 0
+    """How many of the failures are runs of which nothing is read: the next export would refuse them too."""
+    missing: list[AttributeFailure] = field(default_factory=list)
+    """What earlier exports found to be lost for good, and this one was asked for too."""
+    unknown_ids: list[str] = field(default_factory=list)
+    """Ids that were named and that no run has. Empty where listing failed: then nobody knows."""
+    not_found: list[str] = field(default_factory=list)
+    """A line for each project, run or attribute that was named and does not exist."""
+    planned: list[PlannedRun] = field(default_factory=list)
+    recovered: Recovery = Recovery((), ())
+    """What an interrupted export had left and this one put in order first."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that was asked for is missing."""
+        return not (self.failed or self.missing or self.unknown_ids or self.not_found)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything failed now."""
+        return bool(self.failures) or any(p.error is not None or p.failed_runs for p in self.projects)
+
+    @property
+    def mendable(self) -> bool:
+        """Whether the same export, run again, asks for anything that failed now."""
+        failures = sum(not failure.permanent for failure in self.failures)
+        return failures > self.refused or any(p.error is not None for p in self.projects)
+
+    def refuse(self, project: ProjectResult, why: AttributeFailure) -> None:
+        """Note a run of which nothing is read."""
+        project.failed_runs += 1
+        self.failures.append(why)
+        self.refused += 1
+
+    def note_unknown(self, runs: RunSelection, listed: set[str]) -> None:
+        """Note the ids that were named in vain: without other options, which may have left their runs out."""
+        limited = runs.query or runs.modified_since or runs.modified_until
+        if not limited and all(p.error is None for p in self.projects):
+            self.unknown_ids = sorted(runs.named - listed)

@@ -1,0 +1,114 @@
+"""What a person named and the source does not have: projects, runs, attributes; and what is near it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from neptune_exporter.contract import (
+    AttributeRequest,
+    AttributeSelection,
+    NeptuneExporterError,
+    RunSelection,
+    Source,
+)
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from neptune_exporter.dataset import Dataset
+
+_MOST_PATHS = 2_000
+_MOST_RUNS = 10_000
+_MOST_LOOKED_AT = 100
+"""Runs of the dataset in which an attribute is looked for: only a name that few runs have needs more."""
+
+
+@dataclass
+class SeenPaths:
+    """Which of the wanted attribute paths a source has shown, and some others, to suggest from."""
+
+    wanted: AttributeSelection
+    matched: set[str] = field(default_factory=set)
+    """Of `wanted.names`; of a pattern, the pattern itself."""
+    others: set[str] = field(default_factory=set)
+
+    def see(self, path: str) -> None:
+        if self.wanted.includes_path(path):
+            self.matched.add(path if self.wanted.names else self.wanted.pattern or "")
+        elif len(self.others) < _MOST_PATHS:
+            self.others.add(path)
+
+    def add(self, other: SeenPaths) -> None:
+        self.matched |= other.matched
+        self.others |= set(islice(other.others, max(0, _MOST_PATHS - len(self.others))))
+
+    @property
+    def missing(self) -> list[str]:
+        """What was asked for and no run has shown."""
+        asked = self.wanted.names or ((self.wanted.pattern,) if self.wanted.pattern is not None else ())
+        return [name for name in asked if name not in self.matched]
+
+    def look_into(self, dataset: Dataset, keys: Iterable[RunKey]) -> None:
+        """Look also at runs that are up to date, of which nothing is read from the source."""
+        for key in islice(keys, _MOST_LOOKED_AT):
+            if not self.missing:
+                return
+            if (run := dataset.run(key)) is not None:
+                for batch in run.batches(columns=["attribute_path"]):
+                    for path in batch.column(0).unique().to_pylist():
+                        self.see(path)
+
+    def messages(self) -> list[str]:
+        """One line for each that no run has."""
+        if self.wanted.names:
+            return [f"-a: no run has the attribute {n}{did_you_mean(n, self.others)}" for n in self.missing]
+        return [f"-a: no attribute matches {p}{did_you_mean(p, self.others)}" for p in self.missing]
+
+
+@dataclass(frozen=True)
+class WatchedRequest(AttributeRequest):
+    """Notes each path that the source asks about, which is every attribute that it finds."""
+
+    seen: SeenPaths = field(default_factory=lambda: SeenPaths(AttributeSelection()), compare=False)
+
+    def includes(self, path: str, attribute_type: AttributeType | None) -> bool:
+        self.seen.see(path)
+        return super().includes(path, attribute_type)
+
+    @classmethod
+    def watching(cls, request: AttributeRequest, seen: SeenPaths) -> WatchedRequest:
+        return cls(request.wanted, request.covered, request.retry, seen)
+
+
+def unknown_project(source: Source, project_id: str) -> str | None:
+    """The line for a project that the source does not list; None if it does, or cannot tell."""
+    try:
+        projects = source.projects()
+    except NeptuneExporterError:
+        return None
+    if project_id in projects:
+        return None
+    return f"-p: there is no project {project_id}{did_you_mean(project_id, projects)}"
+
+
+def unmatched_runs(source: Source, project_ids: Iterable[str], asked: RunSelection) -> list[str]:
+    """A line for each condition on runs, where no run of these projects meets all of them.
+
+    Empty if there was none, or only one of time: that nothing changed since is no mistake.
+    """
+    if asked.query is not None:
+        return [f"-q: no run matches {asked.query}"]
+    names = [*asked.patterns, *sorted(asked.ids)]
+    if not names or asked.modified_since or asked.modified_until:
+        return []
+    everything = RunSelection(include_archived=asked.include_archived, kinds=asked.kinds)
+    listed: list[str] = []
+    try:
+        for project_id in project_ids:
+            listed += [run.key.run_id for run in islice(source.runs(project_id, everything), _MOST_RUNS)]
+    except NeptuneExporterError:
+        listed = []  # only suggestions are lost
+    return [f"-r: no run matches {name}{did_you_mean(name, listed)}" for name in names]

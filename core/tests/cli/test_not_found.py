@@ -1,0 +1,112 @@
+"""What was named and does not exist: one line that says so and what is near; 2 if nothing exists, else 3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from neptune_exporter.contract import QueryError
+
+Run = Callable[..., Result]
+EXPORT = ["export", "--exporter", "tracker"]
+
+
+def takes_queries(tracker: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker, "capabilities", replace(tracker.capabilities, runs_query=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-a", "train/lozz"], "-a: no attribute matches train/lozz; did you mean train/loss?"),
+        (
+            ["-a", "train/lozz", "-a", "zz"],
+            "-a: no run has the attribute train/lozz; did you mean train/loss?; "
+            "-a: no run has the attribute zz",
+        ),
+        (["-p", "acme/visoin"], "-p: there is no project acme/visoin; did you mean acme/vision?"),
+        (["-r", "RUM-1"], "-r: no run matches RUM-1; did you mean RUN-1 or RUN-10?"),
+        (["-q", "`lr` > 5"], "-q: no run matches `lr` > 5"),
+    ],
+)
+def test_nothing_of_what_was_named_exists(
+    arguments: list[str],
+    expected: str,
+    run: Run,
+    tracker: ModuleType,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if "-q" in arguments:
+        takes_queries(tracker, monkeypatch)
+        monkeypatch.setattr(tracker.source, "runs", lambda *_: iter(()))
+    result = run(*EXPORT, *arguments, "--error-report-file", "errors.jsonl")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"error: {expected}\n")
+    assert not list(folder.rglob("*.jsonl")) and not list(folder.rglob("*.parquet"))
+
+
+def test_some_of_what_was_named_exists(run: Run, tracker: ModuleType, folder: Path) -> None:
+    result = run(*EXPORT, "-p", "acme/visoin", "-p", "acme/text")
+    assert result.exit_code == 3
+    assert "\n-p: there is no project acme/visoin; did you mean acme/vision?\n" in result.stdout
+    result = run(*EXPORT, "-p", "acme/text", "-a", "lr", "-a", "train/lozz", "--json")
+    assert result.exit_code == 3
+    not_found = json.loads(result.stdout)["not_found"]
+    assert not_found == ["-a: no run has the attribute train/lozz; did you mean train/loss?"]
+    assert not list(folder.rglob("*.jsonl"))
+
+
+def test_a_name_that_few_runs_have_is_found(run: Run, tracker: ModuleType) -> None:
+    names = [a.path for a in tracker.source._runs[next(iter(tracker.source._runs))].attributes]
+    assert run(*EXPORT, *(part for name in names for part in ("-a", name))).exit_code == 0
+
+
+def test_a_run_without_the_attributes_is_not_written_and_counted(run: Run, tracker: ModuleType) -> None:
+    tracker.source.put(tracker.SampleRun(tracker.RunKey("acme/text", "EXP-3"), (tracker.parameter("x", 1),)))
+    result = run(*EXPORT, "-p", "acme/text", "-a", "lr")
+    assert result.exit_code == 0
+    assert "1 run has none of these attributes, and so nothing was written" in result.stdout
+    assert [key for key in run("summary", "--json").stdout.split('"') if key.startswith("EXP-")] == ["EXP-2"]
+    assert run(*EXPORT).exit_code == 0
+    assert '"EXP-3"' in run("summary", "--json").stdout
+
+
+def test_attributes_of_runs_that_are_up_to_date_are_looked_for_in_the_dataset(
+    run: Run, tracker: ModuleType
+) -> None:
+    assert run(*EXPORT).exit_code == 0
+    assert run(*EXPORT, "-a", "train/loss").exit_code == 0
+    result = run(*EXPORT, "-a", "train/lozz")
+    assert result.exit_code == 2
+    assert result.stderr == "error: -a: no attribute matches train/lozz; did you mean train/loss?\n"
+
+
+def test_a_query_that_the_server_refuses(
+    run: Run, tracker: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Iterator[None]:
+        raise QueryError("the server says: unexpected token")
+        yield
+
+    takes_queries(tracker, monkeypatch)
+    monkeypatch.setattr(tracker.source, "runs", refuse)
+    result = run(*EXPORT, "-p", "acme/vision", "-q", "(((")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: -q: the server says: unexpected token\n"
+    assert not list(folder.rglob("*.jsonl"))
+
+
+def test_that_nothing_changed_since_is_no_mistake(
+    run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker.source, "runs", lambda *_: iter(()))
+    result = run(*EXPORT, "-p", "acme/vision", "--modified-since", "2099-01-01")
+    assert result.exit_code == 0
+    assert result.stdout.endswith("No runs match these options.\n")
