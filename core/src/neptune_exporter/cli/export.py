@@ -202,6 +202,8 @@ def _run(ctx: click.Context, spec: SourceSpec, base: RunSelection, given: Export
     try:
         with shown_progress(quiet=state.no_progress) as progress:
             result = export_runs(spec, settings, job, progress)
+        if result.nothing_found:
+            raise UsageError("; ".join(result.not_found))
     except UsageError:
         withdraw_report(given.error_report_file)
         raise

@@ -61,7 +61,7 @@ def export_runs(
     Raises:
         AuthenticationError: the credentials were refused; what was finished stays.
         DatasetError: the dataset is locked or cannot be written.
-        UsageError: no project was named or found; or nothing of what was named exists.
+        UsageError: no project was named or found, or the source refused the query.
         KeyboardInterrupt: runs that were under way are not published.
     """
     source = open_source(spec, settings)
@@ -101,11 +101,7 @@ def export_runs(
 
 
 def _note_not_found(source: Source, options: ExportOptions, result: ExportResult) -> None:
-    """Note projects and runs that were named and do not exist.
-
-    Raises:
-        UsageError: no run was listed because of that.
-    """
+    """Note projects and runs that were named and do not exist."""
     if options.names_projects:
         for project in result.projects:  # one that is empty and one that does not exist can look the same
             if not (project.listed or project.unknown):
@@ -114,8 +110,7 @@ def _note_not_found(source: Source, options: ExportOptions, result: ExportResult
     if not listed and not result.not_found and not any(p.error for p in result.projects):
         projects = [p.project_id for p in result.projects]
         result.not_found = unmatched_runs(source, projects, options.runs)
-    if result.not_found and not listed and not result.failed:
-        raise UsageError("; ".join(result.not_found))
+    result.nothing_found = bool(result.not_found) and not listed and not result.failed
 
 
 def _note_if_unknown(source: Source, project: ProjectResult, result: ExportResult) -> None:
@@ -126,14 +121,9 @@ def _note_if_unknown(source: Source, project: ProjectResult, result: ExportResul
 
 
 def _note_attributes(seen: SeenPaths, result: ExportResult) -> None:
-    """Note attributes that were named and that no run has.
-
-    Raises:
-        UsageError: none of them exists.
-    """
+    """Note attributes that were named and that no run has."""
     lines = seen.messages()
-    if lines and not seen.matched:
-        raise UsageError("; ".join(lines))
+    result.nothing_found = bool(lines) and not seen.matched
     result.not_found += lines
 
 

@@ -69,6 +69,8 @@ class ExportResult:
     """Ids that were named and that no run has. Empty where listing failed: then nobody knows."""
     not_found: list[str] = field(default_factory=list)
     """A line for each project, run or attribute that was named and does not exist."""
+    nothing_found: bool = False
+    """Nothing of what was named exists: there is nothing to report but that."""
     planned: list[PlannedRun] = field(default_factory=list)
     recovered: Recovery = Recovery((), ())
     """What an interrupted export had left and this one put in order first."""
