@@ -148,21 +148,6 @@ def test_what_is_lost_for_good_is_told_by_every_export(run: Run, tracker: Module
     assert run(*one, "-c", "parameters").exit_code == 0
 
 
-def test_ids_that_no_run_has_are_told(run: Run, tracker: ModuleType, folder: Path) -> None:
-    (folder / "ids.txt").write_text("RUN-1\n" + "".join(f"RUN-2{n}\n" for n in range(7)))
-    for options in ((), ("--dry-run",)):
-        result = run(*EXPORT, "-r", "@ids.txt", *options)
-        assert result.exit_code == 3
-        message = (
-            "No run that matches these options has the id RUN-20, RUN-21, RUN-22, RUN-23, RUN-24 and 2 more\n"
-        )
-        assert message in result.stdout
-    nothing = run(*EXPORT, "-r", "RUN-2")
-    assert (nothing.exit_code, nothing.stdout) == (2, "")
-    assert nothing.stderr.startswith("error: -r: no run matches RUN-2; did you mean RUN-")
-    assert run(*EXPORT, "-r", "RUN-2.*").exit_code == 2
-
-
 def test_errors_are_reported_beside_the_data_if_nobody_said_where(run: Run, tracker: ModuleType) -> None:
     tracker.source.fail_attribute(RUN_1, "lr", times=1)
     told = document(run(*EXPORT, "--json"))

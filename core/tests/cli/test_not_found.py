@@ -110,3 +110,18 @@ def test_that_nothing_changed_since_is_no_mistake(
     result = run(*EXPORT, "-p", "acme/vision", "--modified-since", "2099-01-01")
     assert result.exit_code == 0
     assert result.stdout.endswith("No runs match these options.\n")
+
+
+def test_ids_that_no_run_has_are_told(run: Run, tracker: ModuleType, folder: Path) -> None:
+    (folder / "ids.txt").write_text("RUN-1\n" + "".join(f"RUN-2{n}\n" for n in range(7)))
+    for options in ((), ("--dry-run",)):
+        result = run(*EXPORT, "-r", "@ids.txt", *options)
+        assert result.exit_code == 3
+        message = (
+            "No run that matches these options has the id RUN-20, RUN-21, RUN-22, RUN-23, RUN-24 and 2 more\n"
+        )
+        assert message in result.stdout
+    nothing = run(*EXPORT, "-r", "RUN-2")
+    assert (nothing.exit_code, nothing.stdout) == (2, "")
+    assert nothing.stderr.startswith("error: -r: no run matches RUN-2; did you mean RUN-")
+    assert run(*EXPORT, "-r", "RUN-2.*").exit_code == 2
