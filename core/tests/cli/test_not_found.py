@@ -49,7 +49,7 @@ def test_nothing_of_what_was_named_exists(
         monkeypatch.setattr(tracker.source, "runs", lambda *_: iter(()))
     result = run(*EXPORT, *arguments, "--error-report-file", "errors.jsonl")
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"error: {expected}\n")
-    assert not list(folder.rglob("*.jsonl")) and not list(folder.rglob("*.parquet"))
+    assert not list(folder.rglob("*.jsonl")) and not list(folder.rglob("*_part_*.parquet"))
 
 
 def test_some_of_what_was_named_exists(run: Run, tracker: ModuleType, folder: Path) -> None:
