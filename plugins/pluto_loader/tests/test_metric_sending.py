@@ -16,7 +16,7 @@ NAMES = ("loss", "accuracy", "rate")
 
 
 def record(step: int, names: tuple[str, ...] = NAMES) -> dict[str, Any]:
-    return {"time": 1_000 + step, "step": step, "data": {name: step / 2 for name in names}}
+    return {"time": 1_000 + step, "step": step, "data": dict.fromkeys(names, step / 2)}
 
 
 def body(names: tuple[str, ...] = NAMES, first: int = 0) -> Body:

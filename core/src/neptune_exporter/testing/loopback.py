@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from types import TracebackType
@@ -120,6 +120,8 @@ class Fault:
     """Close the connection without an answer."""
     cut_after: int | None = None
     """Send only this many bytes of the body, then close the connection."""
+    drip: float = 0.0
+    """Send one byte of the body after the other, with so many seconds between."""
     after_handling: bool = False
     times: int = 1
     skip: int = 0
@@ -258,6 +260,12 @@ class LoopbackServer:
             self.requests.append(Recorded(request.method, request.path, status, time.time()))
 
 
+def _drops(body: bytes, seconds: float, wait: Callable[[float], None]) -> Iterator[bytes]:
+    for place in range(len(body)):
+        yield body[place : place + 1]
+        wait(seconds)
+
+
 class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -343,6 +351,9 @@ class _RequestHandler(BaseHTTPRequestHandler):
         for _ in request.chunks():  # an unread body would be taken for the next request
             pass
         owner.record(request, response.status)
+        if fault is not None and fault.drip and isinstance(response.body, bytes):
+            drops = _drops(response.body, fault.drip, owner.wait)
+            response = replace(response, body=drops, length=len(response.body))
         self._send(response, fault.cut_after if fault is not None else None)
 
     def _handled(self, owner: LoopbackServer, request: Request) -> Response:
@@ -380,6 +391,7 @@ class _RequestHandler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n" % len(piece) + piece + b"\r\n")
             else:
                 self.wfile.write(piece)
+                self.wfile.flush()  # it may be a drop
         if length is None:
             self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()

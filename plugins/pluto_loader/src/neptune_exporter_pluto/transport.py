@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import httpx
 
 from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SinkError
-from neptune_exporter.toolkit import Patience, TransientError, check_certificates, retry_after
+from neptune_exporter.toolkit import Patience, TransientError, check_certificates, retry_after, waiting_for
 from neptune_exporter_pluto.answers import NotAcknowledgedError
+from neptune_exporter_pluto.least_rate import demand_least_rate
 from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
 
 _T = TypeVar("_T")
@@ -42,7 +43,7 @@ class Transport:
     Args:
         api_key: Sent as bearer token with every request but those to presigned addresses.
         connections: Requests under way at once.
-        timeout: Seconds to wait for bytes of an answer.
+        timeout: Seconds to wait for bytes of an answer; of one that has begun, `least_rate` asks more.
         retry_for: Seconds for which a request is tried again.
         pool: Connections that the pool may hold in all.
     """
@@ -71,6 +72,7 @@ class Transport:
             # Shared: for each proxy that the environment names, httpx would read all certificates anew.
             verify=httpx.create_ssl_context(trust_env=not local),
         )
+        demand_least_rate(self._client, timeout)
         # It tells every address at INFO, and a presigned one is as good as a key for an hour.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self.requests = 0
@@ -143,7 +145,8 @@ class Transport:
     def put(self, url: str, what: str, content: Any, headers: Mapping[str, str]) -> httpx.Response:
         """Send bytes to a presigned address, once; the caller judges. The key is not sent."""
         self._count()
-        return self._client.put(url, content=content, headers=dict(headers))
+        with waiting_for(f"{httpx.URL(url).host}: {what}"):
+            return self._client.put(url, content=content, headers=dict(headers))
 
     def stream(self, url: str) -> AbstractContextManager[httpx.Response]:
         """Download from a presigned address. The key is not sent."""
@@ -167,7 +170,7 @@ class Transport:
     ) -> _T:
         headers = {"Authorization": self._authorization, **request.pop("headers", {})}
         try:
-            with self._turns:
+            with self._turns, waiting_for(f"{httpx.URL(url).netloc.decode()}: {what}"):
                 self._count()
                 response = self._client.request(method, url, headers=headers, **request)
         except httpx.TransportError as error:

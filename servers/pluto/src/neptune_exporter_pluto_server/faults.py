@@ -60,6 +60,11 @@ def stalled(seconds: float, path: str = INGEST, times: int = 1, skip: int = 0) -
     return Fault(path, delay=seconds, times=times, skip=skip)
 
 
+def dripping(seconds: float = 0.02, path: str = ANYTHING, times: int = 1, skip: int = 0) -> Fault:
+    """Everything is accepted and stored, and the answer comes byte by byte, with so many seconds between."""
+    return Fault(path, drip=seconds, times=times, skip=skip)
+
+
 LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>"
 
 
@@ -108,6 +113,7 @@ NAMED = {
     "commit_then_fail": commit_then_fail,
     "dropped": dropped,
     "stalled": stalled,
+    "dripping": dripping,
     "page": page,
     "commit_then_page": commit_then_page,
     "miscounted": miscounted,
