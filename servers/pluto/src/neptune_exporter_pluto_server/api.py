@@ -1,12 +1,13 @@
 """The writing routes of the API service, `POST /api/…`, and the heartbeat.
 
-Facts from pluto-server `web/server/routes/runs-openapi.ts` and `py/server.py`,
-partly seen running.
+Facts from pluto-server 3e89082, `web/server/routes/runs-openapi.ts` and `py/server.py`. What is in the
+recording of the real services (tests/data) is as recorded.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -27,13 +28,17 @@ from neptune_exporter_pluto_server.state import KEY_PREFIXES, ORGANIZATION, Stat
 MAX_TAGS = 50
 MAX_NAME = 255
 _MAX_DATE = 8.64e15
-_MAX_INDEXED = 2704  # a name that is part of a btree index of PostgreSQL, bytes
+_LAST_STORED = 253402300799999
+"""The end of 9999, which was stored; 8.64e15 was not. What is between them was not tried."""
+_MAX_INDEXED = 2684
+"""Bytes of a log name, compressed: an entry of an index of PostgreSQL has 2,704, some of them its own.
+Recorded: 2,600 random ones are taken, 2,690 are not, 3,000 of one letter are."""
 
 _TEXT = Field("string")
 _OPTIONAL_TEXT = Field("string", optional=True, nullable=True)
 _OPTIONAL_NUMBER = Field("number", optional=True, nullable=True)
 _OPTIONAL_FLAG = Field("boolean", optional=True, nullable=True)
-_OPTIONAL_TIME = Field("number", optional=True, nullable=True, minimum=-_MAX_DATE, maximum=_MAX_DATE)
+_OPTIONAL_TIME = Field("number", optional=True, nullable=True, minimum=0, maximum=_MAX_DATE, whole=True)
 _RUN_ID = Field("number")
 
 _CREATE = {
@@ -47,7 +52,7 @@ _CREATE = {
     "createdAt": _OPTIONAL_TIME,
     "updatedAt": _OPTIONAL_TIME,
     "forkRunId": _OPTIONAL_NUMBER,
-    "forkStep": Field("number", optional=True, nullable=True, minimum=0),
+    "forkStep": _OPTIONAL_NUMBER,
     "inheritConfig": _OPTIONAL_FLAG,
     "inheritTags": _OPTIONAL_FLAG,
 }
@@ -162,18 +167,20 @@ class Api:
         try:
             for text in (body["runName"], external_id or "", *tags):
                 check_text(text)
-            config, system_metadata, logger_settings = (
+            kept, system_metadata, logger_settings = (
                 stored(document)
                 for document in (config, documents["systemMetadata"], documents["loggerSettings"])
             )
-            too_long = max(len(body["runName"]), len(external_id or "")) > MAX_NAME
+            unstorable = max(len(body["runName"]), len(external_id or "")) > MAX_NAME
         except UnstorableError:
-            too_long = True
-        if too_long:
+            unstorable = True
+        if unstorable or max(created, updated) > _LAST_STORED:
             project.next_number += 1  # the real one has taken the number by then
             raise refused("Failed to create run", 500)
+        project.updated_at = now
         run = state.runs.add(project, body["runName"], external_id, created, updated)
-        run.tags, run.config = list(tags), config
+        run.tags, run.config = list(tags), kept
+        run.index(documents["config"])
         run.system_metadata, run.logger_settings = system_metadata, logger_settings
         if parent is not None:
             run.parent, run.fork_step = parent, int(body["forkStep"])
@@ -186,7 +193,7 @@ class Api:
     def _reopen(self, run: Run, body: Body) -> None:
         # name, tags and times of the request are ignored; its config is merged
         if run.terminal:
-            change_status(run, "RUNNING", self._state.now())
+            change_status(run, "RUNNING", self._state.now(), source="resume")
         try:
             config = _document(body.get("config"))
         except ValueError:
@@ -194,6 +201,7 @@ class Api:
         if isinstance(config, dict):
             merged = deep_merge(run.config if isinstance(run.config, dict) else {}, config)
             run.config = stored(merged)
+            run.index(merged)
             run.updated_at = self._state.now()
 
     def _fork_parent(self, project_name: str, body: Body) -> Run | None:
@@ -237,7 +245,7 @@ class Api:
         if run is None:
             raise refused("Run not found", 404)
         if run.terminal:
-            change_status(run, "RUNNING", self._state.now())
+            change_status(run, "RUNNING", self._state.now(), source="resume")
         return self._described(run, True)
 
     def _described(self, run: Run, resumed: bool) -> Body:
@@ -268,7 +276,10 @@ class Api:
         elif "statusMetadata" in body:
             metadata = None
         at = body.get("statusUpdated")
-        if change_status(run, body["status"], self._state.now(), None if at is None else int(at)):
+        given = js_parse(body["statusMetadata"]) if body.get("statusMetadata") else None
+        if change_status(
+            run, body["status"], self._state.now(), None if at is None else int(at), metadata=given
+        ):
             run.logger_settings, run.status_metadata = settings, metadata
         return _SUCCESS
 
@@ -276,7 +287,7 @@ class Api:
         run = self._state.run(body["runId"])
         for name in body["logName"]:
             check_text(name)
-            if len(name.encode()) > _MAX_INDEXED:
+            if _indexed_size(name) > _MAX_INDEXED:
                 raise internal_error()
         for name in body["logName"]:
             run.log_names.setdefault(name, body["logType"])
@@ -307,6 +318,7 @@ class Api:
             raise refused("Invalid config JSON: expected an object", 400)
         merged = deep_merge(run.config if isinstance(run.config, dict) else {}, added or {})
         run.config = stored(merged) or None
+        run.index(merged)
         run.updated_at = self._state.now()
         return _SUCCESS
 
@@ -331,6 +343,13 @@ class Api:
 
 
 _DOCUMENTS = ("loggerSettings", "systemMetadata", "config")
+
+
+def _indexed_size(name: str) -> int:
+    """About the bytes that PostgreSQL needs: it replaces repetitions and does not code single letters."""
+    plain = name.encode()
+    compressor = zlib.compressobj(strategy=zlib.Z_FIXED)
+    return min(len(plain), len(compressor.compress(plain) + compressor.flush()))
 
 
 def _document(text: str | None) -> Any:

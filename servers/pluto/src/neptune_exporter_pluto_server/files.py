@@ -185,9 +185,9 @@ def _row(file: dict[str, Any]) -> dict[str, Any]:
     Raises:
         KeyError, TypeError, ValueError: a member is missing or of the wrong type.
     """
-    caption = file.get("caption")
-    if not isinstance(caption, (str, type(None))):
-        raise TypeError("invalid type for `caption`")
+    for name in ("caption", "annotations"):
+        if not isinstance(file.get(name), (str, type(None))):
+            raise TypeError(f"invalid type for `{name}`")
     for name in ("fileName", "logName"):
         if not isinstance(file[name], str):
             raise TypeError(f"invalid type for `{name}`, expected a string")
@@ -198,8 +198,9 @@ def _row(file: dict[str, Any]) -> dict[str, Any]:
         "fileName": file["fileName"],
         "fileType": _file_type(file["fileType"]),
         "fileSize": _unsigned(file["fileSize"], "fileSize", U64_MAX),
-        "caption": caption,
+        "caption": file.get("caption"),
         "sampleIndex": _unsigned(file.get("sampleIndex", 0), "sampleIndex", _U32_MAX),
+        "annotations": file.get("annotations"),
     }
 
 

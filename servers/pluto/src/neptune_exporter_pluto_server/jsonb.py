@@ -1,7 +1,7 @@
 """What a JSON document is after JavaScript and a JSONB column have had it.
 
-The real API parses with `JSON.parse` and stores JSONB: numbers are doubles,
-1.0 is 1, the order of keys is lost, and some texts cannot be stored at all.
+The real API parses with `JSON.parse` and stores JSONB: numbers are doubles, of which it keeps 16 significant
+digits, 1.0 is 1, the order of keys is lost, and some texts cannot be stored at all. All as recorded from it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,16 @@ def js_number(value: float) -> Any:
     if value.is_integer() and abs(value) < _PRINTED_AS_INTEGER:
         return int(Decimal(repr(value)))
     return value
+
+
+def js_integer(value: int) -> int:
+    """An integer as JavaScript prints it: exact up to 2**53."""
+    return int(Decimal(repr(float(value)))) if value > 2**53 else value
+
+
+def kept_number(value: float) -> Any:
+    """A number as a document gives it back: 16 significant digits; None where they name no double."""
+    return js_number(float(f"{value:.15e}"))
 
 
 def _constant(name: str) -> Any:
@@ -69,6 +79,8 @@ def stored(value: Any) -> Any:
         for key in value:
             check_text(key)
         return {key: stored(value[key]) for key in sorted(value, key=lambda k: (len(k.encode()), k.encode()))}
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return kept_number(value)
     return value
 
 

@@ -224,3 +224,10 @@ def _merged(parts: list[_Part]) -> _Part:
     arrays = [part.array for part in parts if part.array is not None]
     array = np.concatenate(arrays)
     return _Part(max(part.arrived for part in parts), len(array), array)
+
+
+def newest_of_steps(rows: Points) -> Points:
+    """Rows sorted by step and time: the last of each step."""
+    last = np.ones(len(rows), np.bool_)
+    last[:-1] = rows["step"][1:] != rows["step"][:-1]
+    return np.asarray(rows[last])

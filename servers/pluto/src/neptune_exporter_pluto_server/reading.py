@@ -1,47 +1,40 @@
-"""The reading routes of the API service, as `pluto.query` of pluto-ml 0.0.29 calls them.
+"""The reading routes of the API service that tell of rows: metrics, logs, files.
 
-Shapes from that module, from pluto-server `web/server/lib/queries/` and from what
-was seen running: values that are not finite read as 0 with a flag, -0.0 reads as
-0, and a number without a fraction reads as an integer.
+As recorded from the real API (pluto-server 3e89082): values that are not finite read as 0 with a flag, -0.0
+reads as 0, a number without a fraction reads as an integer, steps beyond 2**53 are rounded.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import orjson
 
 from neptune_exporter.testing.loopback import LoopbackServer, Request, Response
-from neptune_exporter_pluto_server.api import authorized, run_url
+from neptune_exporter_pluto_server.api import authorized
 from neptune_exporter_pluto_server.files import download_url
-from neptune_exporter_pluto_server.points import Key, Points
-from neptune_exporter_pluto_server.runs import Run, log_group
+from neptune_exporter_pluto_server.jsonb import js_integer
+from neptune_exporter_pluto_server.lines import U64_MAX
+from neptune_exporter_pluto_server.listing import Listing
+from neptune_exporter_pluto_server.points import Key, Points, newest_of_steps
+from neptune_exporter_pluto_server.runs import log_group
 from neptune_exporter_pluto_server.shapes import (
     RefusedError,
     query_number,
     query_option,
     query_string,
-    refused,
 )
-from neptune_exporter_pluto_server.state import State
+from neptune_exporter_pluto_server.state import EPOCH, State
+from neptune_exporter_pluto_server.summaries import Summaries
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_LAST_TIME = 10413791999999  # the end of ClickHouse's DateTime64(3): 2299-12-31
-_MAX_LOG_NAMES = 1000
+_LAST_TIME = 253402300799999  # the end of 9999, as far as today's ClickHouse shows times (seen there)
 _MAX_FILES = 1000
 _LOG_TYPES = ("INFO", "ERROR", "WARNING", "DEBUG", "PRINT")
 _FLAGS = {"NaN": 1, "Inf": 2, "-Inf": 4}
-_LISTED = ["id", "name", "number", "displayId", "status", "tags", "config", "createdAt", "updatedAt", "url"]
-_SORTS: dict[str, Callable[[Run], Any]] = {
-    "createdAt": lambda run: run.created_at,
-    "updatedAt": lambda run: run.updated_at,
-    "name": lambda run: run.name,
-    "status": lambda run: run.status,
-}
 
 
 class Reading:
@@ -51,16 +44,22 @@ class Reading:
         self._state = state
 
     def register(self, server: LoopbackServer) -> None:
+        listing, summaries = Listing(self._state), Summaries(self._state)
         for path, handler in (
             ("metrics/raw", self.raw_metrics),
             ("metrics", self.metrics),
             ("metric-names", self.metric_names),
             ("logs", self.logs),
             ("files", self.files),
-            ("list", self.list),
-            ("projects", self.projects),
-            ("details/by-display-id/(?P<display_id>[^/]+)", self.details_by_display_id),
-            ("details/(?P<run_id>[^/]+)", self.details),
+            ("list", listing.runs),
+            ("projects", listing.projects),
+            ("details/by-display-id/(?P<display_id>[^/]+)", listing.details_by_display_id),
+            ("details/(?P<run_id>[^/]+)", listing.details),
+            ("status/history", listing.status_history),
+            ("auth/validate", listing.validate),
+            ("statistics", summaries.statistics),
+            ("compare", summaries.compare),
+            ("leaderboard", summaries.leaderboard),
         ):
             server.route("GET", f"/api/runs/{path}", self._route(handler))
 
@@ -102,7 +101,7 @@ class Reading:
         for each in [name] if name else points.visible_names(key):
             if group and log_group(each) != group:
                 continue
-            rows = _sampled(_newest(points.series(key, each, low, high)), limit)
+            rows = _sampled(newest_of_steps(points.series(key, each, low, high)), limit)
             metrics += [
                 {"logName": each, "logGroup": log_group(each), **row, "valueFlag": flag}
                 for row, flag in self._point_rows(rows)
@@ -131,7 +130,7 @@ class Reading:
         for place in np.flatnonzero(~finite).tolist():
             flags[place] = _flag(float(rows["value"][place]))
         return [
-            ({"value": _js(value), "time": _clickhouse_time(time), "step": self._integer(step)}, flag)
+            ({"value": _js(value), "time": _clickhouse_time(time), "step": self._step(step)}, flag)
             for value, time, step, flag in zip(
                 values.tolist(), rows["time"].tolist(), rows["step"].tolist(), flags, strict=True
             )
@@ -177,100 +176,12 @@ class Reading:
                 "time": _clickhouse_time(row["time"]),
                 "step": self._integer(row["step"]),
                 "caption": row["caption"],
-                "annotations": None,
+                "annotations": row["annotations"],
                 "url": download_url(self._state, key, row["logName"], row["fileName"]),
             }
             for row in rows[:_MAX_FILES]
         ]
         return {"files": files}
-
-    # Runs
-
-    def list(self, request: Request) -> dict[str, Any]:
-        project = query_string(request, "projectName")
-        limit = query_number("limit", request.param("limit"), 50, 1, 200)
-        offset = query_number("offset", request.param("offset"), 0, 0, 100_000)
-        if request.param("filter"):
-            raise refused("The rehearsal server does not know the filter parameter", 400)
-        search = (request.param("search") or "").strip().lower()
-        tags = {tag.strip() for tag in (request.param("tags") or "").split(",") if tag.strip()}
-        sort = request.param("sort") or "-createdAt"
-        order = _SORTS.get(sort.lstrip("+-"))
-        if order is None:
-            raise refused(f"The rehearsal server cannot sort by {sort}", 400)
-        with self._state.runs.lock:
-            runs = [
-                run
-                for run in self._state.runs.in_project(project)
-                if search in run.name.lower() and tags <= set(run.tags)
-            ]
-            runs.sort(key=order, reverse=sort.startswith("-"))
-            page = [self._listed(run) for run in runs[offset : offset + limit]]
-        return {"runs": page, "total": len(runs)}
-
-    def _listed(self, run: Run) -> dict[str, Any]:
-        details = self.described(run)
-        return {name: details[name] for name in _LISTED}
-
-    def projects(self, request: Request) -> dict[str, Any]:
-        with self._state.runs.lock:
-            projects = [
-                {
-                    "id": project.id,
-                    "name": project.name,
-                    "createdAt": iso_time(project.created_at),
-                    "updatedAt": iso_time(project.updated_at),
-                    "runCount": len(self._state.runs.in_project(project.name)),
-                }
-                for project in self._state.runs.projects.values()
-            ]
-        return {"projects": projects}
-
-    def details(self, request: Request) -> dict[str, Any]:
-        run_id = query_number("runId", request.path_values["run_id"])
-        with self._state.runs.lock:
-            run = self._state.run(run_id)
-            if request.param("projectName") not in (None, run.project.name):
-                raise refused("Run not found", 404)
-            return self.described(run)
-
-    def details_by_display_id(self, request: Request) -> dict[str, Any]:
-        display_id = request.path_values["display_id"]
-        prefix, _, number = display_id.partition("-")
-        if not prefix or not number.isdigit():
-            raise refused("Invalid display ID format. Expected PREFIX-NUMBER (e.g., 'MMP-1')", 400)
-        with self._state.runs.lock:
-            run = self._state.runs.find_displayed(display_id, request.param("projectName"))
-            if run is None:
-                raise refused("Run not found", 404)
-            return self.described(run)
-
-    def described(self, run: Run) -> dict[str, Any]:
-        names = [
-            {"logName": name, "logType": kind, "logGroup": log_group(name)}
-            for name, kind in run.log_names.items()
-        ]
-        return {
-            "id": run.id,
-            "name": run.name,
-            "number": run.number,
-            "displayId": run.display_id,
-            "status": run.status,
-            "tags": list(run.tags),
-            "config": run.config,
-            "systemMetadata": run.system_metadata,
-            "loggerSettings": run.logger_settings,
-            "statusMetadata": run.status_metadata,
-            "createdAt": iso_time(run.created_at),
-            "updatedAt": iso_time(run.updated_at),
-            "statusUpdated": None if run.status_updated is None else iso_time(run.status_updated),
-            "projectName": run.project.name,
-            "externalId": run.external_id,
-            "forkedFromRunId": None if run.parent is None else run.parent.id,
-            "forkStep": run.fork_step,
-            "url": run_url(self._state, run),
-            "logNames": names[:_MAX_LOG_NAMES],
-        }
 
     # Parameters and numbers
 
@@ -280,24 +191,15 @@ class Reading:
 
     def _steps(self, request: Request) -> tuple[int, int | None]:
         low, high = request.param("stepMin"), request.param("stepMax")
-        return query_number("stepMin", low, 0, 0), None if high is None else query_number(
-            "stepMax", high, 0, 0
-        )
+        last = None if high is None else min(query_number("stepMax", high, 0, 0), U64_MAX)
+        return min(query_number("stepMin", low, 0, 0), U64_MAX), last
+
+    def _step(self, value: int) -> int | str:
+        """Beyond 2**53 rounded, by JavaScript, and shown with the digits that it prints."""
+        return self._integer(js_integer(value))
 
     def _integer(self, value: int) -> int | str:
         return str(value) if self._state.settings.quoted_integers else value
-
-
-def run_record(reading: Reading, run: Run) -> dict[str, Any]:
-    """Everything known of a run, for the kept folder: also what no route tells."""
-    return {**reading.described(run), "logNames": run.log_names, "notes": run.notes}
-
-
-def _newest(rows: Points) -> Points:
-    """Rows sorted by step and time: the last of each step."""
-    last = np.ones(len(rows), np.bool_)
-    last[:-1] = rows["step"][1:] != rows["step"][:-1]
-    return np.asarray(rows[last])
 
 
 def _sampled(rows: Points, limit: int) -> Points:
@@ -319,13 +221,5 @@ def _js(value: float) -> float | int:
 
 
 def _clickhouse_time(milliseconds: int) -> str:
-    moment = _EPOCH + timedelta(milliseconds=min(milliseconds, _LAST_TIME))
+    moment = EPOCH + timedelta(milliseconds=min(milliseconds, _LAST_TIME))
     return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
-
-
-def iso_time(milliseconds: int) -> str:
-    try:
-        moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        return "+275760-09-13T00:00:00.000Z"
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -40,7 +40,7 @@ class Reaper:
         with state.runs.lock:
             stale = [run for run in state.runs.by_id.values() if not run.terminal and self._stale(run)]
             for run in stale:
-                change_status(run, "FAILED", state.now(), by_client=False)
+                change_status(run, "FAILED", state.now(), source="stale-monitor")
             return [run.id for run in stale]
 
     def _stale(self, run: Run) -> bool:

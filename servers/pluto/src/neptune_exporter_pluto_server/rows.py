@@ -46,6 +46,7 @@ FILES = pa.schema(
         ("fileSize", pa.uint64()),
         ("caption", pa.string()),
         ("sampleIndex", pa.uint32()),
+        ("annotations", pa.string()),
     ]
 )
 

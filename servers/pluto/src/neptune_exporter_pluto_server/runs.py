@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from neptune_exporter_pluto_server.columns import FieldValue, column_types, field_values
+
 STATUSES = ("RUNNING", "COMPLETED", "FAILED", "TERMINATED", "CANCELLED")
 LOG_TYPES = (
     "METRIC",
@@ -35,6 +37,19 @@ class Project:
     created_at: int
     updated_at: int
     next_number: int = 1
+    columns: dict[str, str] = field(default_factory=dict)
+    """Of the run table: key and type, the oldest first. None is ever removed."""
+
+
+@dataclass(frozen=True)
+class StatusEvent:
+    """A change of a run's status to another one. `at` is epoch milliseconds."""
+
+    before: str | None
+    after: str
+    source: str
+    at: int
+    metadata: Any = None
 
 
 @dataclass
@@ -62,6 +77,17 @@ class Run:
     """Name → log type, in the order in which they were registered."""
     heartbeat: float | None = None
     """Epoch seconds."""
+    fields: dict[str, FieldValue] = field(default_factory=dict)
+    """Values of the config by flattened key: what the run table shows, and `list` finds runs by."""
+    events: list[StatusEvent] = field(default_factory=list)
+
+    def index(self, config: Any) -> None:
+        """Take a config, as it was before it was stored, into the run table."""
+        values = field_values(config)
+        if values is not None:
+            self.fields = values
+            for key, kind in column_types(values).items():
+                self.project.columns.setdefault(key, kind)
 
     @property
     def display_id(self) -> str:
@@ -95,6 +121,7 @@ class Runs:
         run = Run(
             len(self.by_id) + 1, project, project.next_number, name, created_at, updated_at, external_id
         )
+        run.events.append(StatusEvent(None, run.status, "api", created_at))
         project.next_number += 1
         self.by_id[run.id] = run
         if external_id is not None:
@@ -115,20 +142,28 @@ class Runs:
 
 
 def change_status(
-    run: Run, status: str, now: int, status_updated: int | None = None, by_client: bool = True
+    run: Run,
+    status: str,
+    now: int,
+    status_updated: int | None = None,
+    source: str = "api",
+    metadata: Any = None,
 ) -> bool:
     """Change a run's status; False if the change is ignored (and answered with success).
 
     `status_updated` is the historical time of the change. Repeating a terminal
     status without it keeps the time that was there.
     """
-    if by_client and run.terminal and status != "RUNNING" and SEVERITY[status] < SEVERITY[run.status]:
+    if source == "api" and run.terminal and status != "RUNNING" and SEVERITY[status] < SEVERITY[run.status]:
         return False
     repeated = run.terminal and status == run.status
     if status_updated is not None:
         run.status_updated = status_updated
     elif not (repeated and run.status_updated is not None):
         run.status_updated = now
+    if status != run.status:
+        at = now if status_updated is None else status_updated
+        run.events.append(StatusEvent(run.status, status, source, at, metadata))
     run.status = status
     run.updated_at = now
     return True

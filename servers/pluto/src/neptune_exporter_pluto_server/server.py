@@ -13,8 +13,9 @@ from neptune_exporter_pluto_server.api import Api
 from neptune_exporter_pluto_server.faults import from_json
 from neptune_exporter_pluto_server.files import Files, object_key
 from neptune_exporter_pluto_server.ingest import Ingest
+from neptune_exporter_pluto_server.listing import run_record
 from neptune_exporter_pluto_server.points import Key
-from neptune_exporter_pluto_server.reading import Reading, run_record
+from neptune_exporter_pluto_server.reading import Reading
 from neptune_exporter_pluto_server.reaper import Reaper
 from neptune_exporter_pluto_server.runs import Run
 from neptune_exporter_pluto_server.state import DEFAULT_KEY, Settings, State
@@ -179,7 +180,7 @@ class RehearsalServer(LoopbackServer):
             self._stopped = True
             self._reaper.stop()
             with self.runs.lock:
-                runs = [run_record(self._reading, run) for run in self.runs.by_id.values()]
+                runs = [run_record(run) for run in self.runs.by_id.values()]
             self.store.close(runs)
 
     # Faults and counts are for Pluto's routes, not for the controls

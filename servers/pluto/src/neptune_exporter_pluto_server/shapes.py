@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neptune_exporter.testing.loopback import Request, Response
+from neptune_exporter_pluto_server.jsonb import js_number
 
 _MISSING: Any = object()
 
@@ -50,6 +51,7 @@ class Field:
     options: tuple[str, ...] = ()
     maximum: float | None = None
     minimum: float | None = None
+    whole: bool = False
 
     def issues(self, name: str, value: Any) -> list[dict[str, Any]]:
         if value is _MISSING:
@@ -66,6 +68,8 @@ class Field:
         if self.kind == "string":
             return self._length_issues(name, value)
         if self.kind == "number":
+            if self.whole and not float(value).is_integer():
+                return [_type_issue("integer", "float", [name])]
             return range_issues(name, value, self.minimum, self.maximum)
         return []
 
@@ -128,14 +132,14 @@ def read_body(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
     """The checked members of a JSON body; optional ones that are missing are left out.
 
     Raises:
-        RefusedError: 400 for what is not JSON, not declared as JSON, or of the wrong shape.
+        RefusedError: 400 for what is not JSON or of the wrong shape, 500 for what is not declared as JSON.
     """
-    body: Any = {}  # a body without the JSON content type is not looked at
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json":
-        try:
-            body = json.loads(request.body(), parse_constant=_not_json)
-        except (ValueError, RecursionError):
-            raise RefusedError(Response.of_text("Malformed JSON in request body", 400)) from None
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise internal_error()  # the body is not looked at, and what the route needs of it is missing
+    try:
+        body: Any = json.loads(request.body(), parse_constant=_not_json)
+    except (ValueError, RecursionError):
+        raise RefusedError(Response.of_text("Malformed JSON in request body", 400)) from None
     if not isinstance(body, dict):
         raise zod_error([_type_issue("object", _js_type(body), [])])
     issues = []
@@ -173,8 +177,7 @@ def query_number(
     issues = range_issues(name, value, minimum, maximum)
     if issues:
         raise zod_error(issues)
-    # steps are unsigned 64-bit integers, more than a double holds
-    return int(text) if text.isascii() and text.isdigit() else int(value)
+    return int(js_number(value))  # a step beyond 2**53 is rounded, and printed with JavaScript's digits
 
 
 def query_string(request: Request, name: str) -> str:

@@ -6,17 +6,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from neptune_exporter_pluto_server.points import Key
 from neptune_exporter_pluto_server.runs import Run, Runs
-from neptune_exporter_pluto_server.shapes import refused
+from neptune_exporter_pluto_server.shapes import internal_error, refused
 from neptune_exporter_pluto_server.store import Store
 
 ORGANIZATION = "rehearsal"
 DEFAULT_KEY = "mlps_rehearsal"
 KEY_PREFIXES = ("mlps_", "mlpi_")
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass
@@ -102,9 +104,17 @@ class State:
         """The run of this id.
 
         Raises:
-            RefusedError: 404.
+            RefusedError: 404; 500 for a number with a fraction.
         """
-        run = self.runs.by_id.get(int(run_id)) if float(run_id).is_integer() else None
+        if not float(run_id).is_integer():
+            raise internal_error()
+        run = self.runs.by_id.get(int(run_id))
         if run is None:
             raise refused("Run not found", 404)
         return run
+
+
+def iso_time(milliseconds: int) -> str:
+    """A time of PostgreSQL as the API shows it."""
+    moment = EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
