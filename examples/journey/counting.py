@@ -88,17 +88,17 @@ def in_pluto(server: Any, query: Any, project: str, run: dict[str, Any], names: 
     """
     details = query.get_run(project, run["id"])
     config = details["config"]
-    multiplier = float(config["neptune_exporter"]["step_multiplier"])
+    multiplier = float(config["sys/neptune_exporter"]["step_multiplier"])
     metrics = query.get_metrics(project, run["id"])
     key = server.key(run["id"])
-    texts = set(config["neptune_exporter"]["texts"])
+    texts = {name for name, _ in config["sys/neptune_exporter"].get("texts", [])}
     files = [f for f in query.get_files(project, run["id"]) if f["logName"] not in texts]
     own = ("import:", "import_project:")
     return dict(
         zip(
             ROWS,
             [
-                sum(not k.startswith(("sys/", "neptune_exporter")) for k in config),
+                sum(not k.startswith("sys/") for k in config),
                 len(metrics),
                 float(metrics["value"].sum()),
                 float(metrics["step"].sum()) / multiplier,

@@ -68,7 +68,7 @@ def compare(folder: Path, server: RehearsalServer) -> int:
     import pluto.query as query  # reads its addresses from the environment
 
     runs = query.list_runs(PROJECT)
-    names = {r["id"]: r["config"]["neptune_exporter"]["run_id"] for r in runs}
+    names = {r["id"]: r["config"]["sys/neptune_exporter"]["run_id"] for r in runs}
     truth: dict[str, dict[str, Any]] = json.loads((folder / "truth.json").read_text())
     if sorted(names.values()) != sorted(truth):
         print(f"\nlogged: {sorted(truth)}; in Pluto: {sorted(names.values())}")

@@ -15,7 +15,7 @@ from pluto.query import Client
 
 from neptune_exporter.testing.loaded import LoadedEntry, LoadedSample
 from neptune_exporter.testing.runs import SampleHistogram
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.config import SECTION, of_pairs
 from neptune_exporter_pluto_server import RehearsalServer
 
 _FLAGS = {"NaN": math.nan, "Inf": math.inf, "-Inf": -math.inf}
@@ -39,7 +39,7 @@ class _Reader:
         self._details = client.get_run(project, run_id)
         self._config: dict[str, Any] = dict(self._details["config"])
         self._section = self._config.pop(SECTION)
-        self._paths = {name: _unescaped(path) for name, path in self._section.get("names", {}).items()}
+        self._paths = {name: _unescaped(path) for name, path in of_pairs(self._section.get("names")).items()}
         self._multiplier = Decimal(self._section["step_multiplier"])
 
     def _path(self, name: str) -> str:
@@ -70,12 +70,17 @@ class _Reader:
         )
 
     def _parameters(self) -> dict[str, Any]:
-        renamed = self._section.get("renamed", {})
-        converted = self._section.get("converted", {})
+        renamed, converted, exact = (
+            of_pairs(self._section.get(key)) for key in ("renamed", "converted", "exact")
+        )
         values = {}
         for key, value in self._config.items():
             if converted.get(key) == "text with JSON escapes":
                 value = list(map(_unescaped, value)) if isinstance(value, list) else _unescaped(value)
+            if key in exact:
+                value = float(exact[key])
+            elif converted.get(key) == "number as text":
+                value = float(value)
             values[_unescaped(renamed[key]) if key in renamed else key] = value
         return values
 
@@ -99,7 +104,9 @@ class _Reader:
         for row in self._server.store.string_series(self._server.key(self._run_id)):
             entry = LoadedEntry(row["data"], self._step(row["step"]), _moment(row["time"]))
             texts[self._path(row["logName"])].append(entry)
-        streams = {("ERROR" if p.endswith("stderr") else "INFO"): p for p in self._section.get("console", {})}
+        streams = {
+            ("ERROR" if p.endswith("stderr") else "INFO"): p for p in of_pairs(self._section.get("console"))
+        }
         for line in self._client.get_logs(self._project, self._run_id):
             step = Decimal(int(line["lineNumber"]) - 1)
             texts[streams[line["logType"]]].append(LoadedEntry(line["message"], step, _instant(line["time"])))
@@ -121,7 +128,7 @@ class _Reader:
         return found
 
     def _files(self) -> dict[str, list[LoadedEntry]]:
-        own = set(self._section.get("texts", {}).values())
+        own = set(of_pairs(self._section.get("texts")).values())
         files: dict[str, list[LoadedEntry]] = defaultdict(list)
         for row in self._client.get_files(self._project, self._run_id):
             if row["logName"] in own:

@@ -21,7 +21,8 @@ from .reading import read_run
 class TestPlutoSink(SinkConformance):
     capabilities = CAPABILITIES
     allowed_losses = ("long-text", "long-description", "long-run-name", "fork-not-native")
-    allowed_losses += ("file-missing", "file-unsafe")
+    allowed_losses += ("file-missing", "file-unsafe", "rounded-number", "fractional-step")
+    """The last of steps that times any multiplier are not whole below 2**53: see test_steps_beyond.py."""
     generated_runs = 5
 
     @pytest.fixture

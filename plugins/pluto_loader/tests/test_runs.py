@@ -14,7 +14,7 @@ from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter, string_series
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.config import SECTION, of_pairs
 from neptune_exporter_pluto.facts import external_id
 from neptune_exporter_pluto_server import RehearsalServer
 
@@ -138,7 +138,7 @@ def test_tags_beyond_fifty_go_into_the_config(stored: Any) -> None:
         sample(parameter(SysAttribute.TAGS, tags), parameter(SysAttribute.GROUP_TAGS, ["g"]))
     )
     assert len(run.tags) == 50 and {"import:neptune", "import_project:acme/vision"} <= set(run.tags)
-    beyond = run.config[SECTION]["tags_beyond_limit"]
+    beyond = of_pairs(run.config[SECTION]["tags_beyond_limit"])
     assert set(run.tags) | set(beyond[SysAttribute.TAGS]) >= set(tags)
     assert losses_of(loaded) == {
         ("tags-beyond-limit", "sys/tags"): 12,
@@ -211,9 +211,9 @@ def test_null_characters_from_anywhere_are_no_refusal(server: RehearsalServer, m
     assert (origin["project"], origin["run_id"]) == (r"acme/vis\u0000ion", r"RUN\u0000-1")
     assert (origin["full_name"], origin["sys_id"]) == (stored.name, r"i\u0000d")
     assert origin["fork"] == {"parent": r"par\u0000ent", "step": None}
-    assert origin["not_exported"] == {r"bad\u0000name": r"it broke\u0000", "(run)": r"all\u0000of it"}
+    assert origin["not_exported"] == [[r"bad\u0000name", r"it broke\u0000"], ["(run)", r"all\u0000of it"]]
     assert origin["notes"] == [r"a note\u0000"]
-    assert origin["console"] == {r"monitoring/a\u0000b/stdout": 1}
+    assert origin["console"] == [[r"monitoring/a\u0000b/stdout", 1]]
     assert {c.verdict.value for c in sink.verify(run, full=True)} <= {"=", "~", "?"}
     assert make_sink(LoadOptions(name_prefix="pre\0")).load(run, None).already_loaded
 

@@ -33,6 +33,7 @@ SAMPLE = SampleRun(
         parameter(SysAttribute.FORK_PARENT, "RUN-0"),
         parameter(SysAttribute.FORK_STEP, 2.5),
         parameter("large", 2**60),
+        parameter("fine", 0.1 + 0.2),
         parameter("a\0b", 1),
         float_series("loss", [(0.1, 1.0), (0.2, 2.0)]),
         float_series("odd\nname", [(0.1, 1.0)]),
@@ -60,7 +61,18 @@ def test_the_section_is_equal(
     server.fail(Fault("/storage/", "PUT", status=403))  # a file that is listed twice: only the load knows
     loaded = make_sink(LoadOptions(name_prefix='old "'), log_every=2).load(RUN, None)
     held = section(server, loaded.target_id)
-    every = {"names", "renamed", "converted", "texts", "console", "losses", "fork", "sys_id", "full_name"}
+    every = {
+        "names",
+        "renamed",
+        "converted",
+        "exact",
+        "texts",
+        "console",
+        "losses",
+        "fork",
+        "sys_id",
+        "full_name",
+    }
     assert every | {"not_exported", "notes", "tags_beyond_limit", "load"} <= set(held)
     sink = make_sink(base_dir=tmp_path / machine) if machine == "another" else make_sink()
     assert not bad(sink)
@@ -77,7 +89,7 @@ def removed(key: str) -> Callable[[Section], None]:
 
 
 def added(key: str) -> Callable[[Section], None]:
-    return lambda section: section[key].__setitem__("more", "x")
+    return lambda section: section[key].append(["more", "x"])
 
 
 CHANGES = [
@@ -89,11 +101,12 @@ CHANGES = [
     ("fork", changed("fork", {"parent": "RUN-0", "step": 3}), "*"),
     ("names", removed("names"), "-"),
     ("names", added("names"), "+"),
-    ("renamed", changed("renamed", {}), "*"),
-    ("converted", changed("converted", {"large": "number as text"}), "*"),
+    ("renamed", changed("renamed", []), "*"),
+    ("converted", changed("converted", [["large", "number as text"]]), "*"),
+    ("exact", changed("exact", [["fine", "0.3"]]), "*"),
     ("texts", removed("texts"), "-"),
-    ("console", changed("console", {"monitoring/x/stdout": 2}), "*"),
-    ("not_exported", changed("not_exported", {}), "*"),
+    ("console", changed("console", [["monitoring/x/stdout", 2]]), "*"),
+    ("not_exported", changed("not_exported", []), "*"),
     ("not_exported", added("not_exported"), "+"),
     ("mine", changed("mine", 1), "+"),
     ("load/status", lambda section: section["load"].__setitem__("status", "FAILED"), "*"),
@@ -135,11 +148,11 @@ def test_what_earlier_versions_did_not_write_is_not_missing(
     held = section(server, loaded.target_id)
     del held["load"]["options"], held["losses"]
     held["url"] = "https://neptune.example/run"
-    held["not_exported"]["gone"] = "it broke in another way"
+    held["not_exported"] = [["gone", "it broke in another way"]]
     assert not bad(make_sink())
 
 
-@pytest.mark.parametrize("change", [changed("converted", {"large": "as text"}), removed("names")])
+@pytest.mark.parametrize("change", [changed("converted", [["large", "as text"]]), removed("names")])
 def test_what_another_machine_wrote_of_its_load_begins_nothing_anew(
     server: RehearsalServer, make_sink: MakeSink, tmp_path: Path, change: Callable[[Section], None]
 ) -> None:

@@ -22,6 +22,7 @@ _NDJSON = {"Content-Type": "application/x-ndjson"}
 _NAMES_A_CALL = 500
 MAX_FILES_LISTED = 1_000
 MAX_NAMES_LISTED = 1_000
+MAX_RUNS_LISTED = 200
 MAX_FILE_BYTES = 5 * 1024**3
 """The largest upload in one piece that S3 takes, and Pluto signs no other."""
 MAX_RAW_POINTS = 50_000
@@ -102,17 +103,6 @@ class PlutoApi:
                     f"{what}: the Pluto organization is at its limit of runs or storage; "
                     "raise the limit or remove runs, then load again: what has been loaded is not sent twice"
                 ) from None
-            raise
-
-    def resume_external(self, project: str, external_id: str) -> int | None:
-        """The run of an external id, RUNNING from now on; None if there is none."""
-        body = {"externalId": external_id, "projectName": project}
-        try:
-            what = f"looking for {external_id!r}"
-            return self._api("runs/resume", what, body, lambda content: _created(content).run_id)
-        except RefusedError as error:
-            if error.status == 404:
-                return None
             raise
 
     def resume_run(self, run_id: int) -> None:
@@ -230,6 +220,33 @@ class PlutoApi:
             {"projectName": project},
             lambda content: answers.about_run(content, run_id, "id", status=str),
         )
+
+    def find_runs(self, project: str, config_key: str, value: str) -> list[int]:
+        """The runs of a project whose config says so, without touching them; at most `MAX_RUNS_LISTED`.
+
+        A config that was written a moment ago may not be found yet.
+        """
+        answer = self._read(
+            "list",
+            f"runs of project {project!r}",
+            {
+                "projectName": project,
+                "filter": orjson.dumps({f"config.{config_key}": value}).decode(),
+                "limit": MAX_RUNS_LISTED,
+            },
+            lambda content: answers.json_object(content, runs=list),
+        )
+        return [int(run["id"]) for run in answer["runs"]]
+
+    def run_url(self, project: str, run_id: int) -> str:
+        """The address of a run's page; of the routes that only read, this one alone tells it."""
+        answer = self._read(
+            "statistics",
+            f"address of run {run_id}",
+            {"runId": run_id, "projectName": project},
+            lambda content: answers.about_run(content, run_id, "runId", url=str),
+        )
+        return str(answer["url"])
 
     def log_total(self, project: str, run_id: int) -> int:
         """How many log lines Pluto shows of a run: exact, duplicates included."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,12 +17,23 @@ from neptune_exporter.contract import Parameter
 from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.names import digest
 
-SECTION = "neptune_exporter"
-"""The key under which the loader keeps what it has to say of a run."""
+SECTION = "sys/neptune_exporter"
+"""The key under which the loader keeps what it has to say of a run.
+
+Pluto makes a column of the run table of every nested key, for ever, but for those that begin with `sys/`.
+Runs can be found by them all the same (read in pluto-server 3e89082, `extract-column-keys.ts`).
+"""
 
 _SAFE_INTEGER = 2**53
 _PIECE_BYTES = 1 << 20
+_MAX_KEY = 500
+"""Characters: with one longer key Pluto has no columns of the run at all, nor finds it by them (read)."""
+Pairs = list[list[Any]]
+"""What is known by names of which there is no end: Pluto would keep each as a key; arrays it leaves whole."""
 _RESERVED_KEYS = frozenset({SECTION, "__proto__", "constructor", "prototype", ""})
+
+
+ROUNDED = "rounded to 16 digits"
 
 
 def section_of(details: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,6 +41,21 @@ def section_of(details: Mapping[str, Any]) -> dict[str, Any]:
     config = details.get("config")
     section = config.get(SECTION) if isinstance(config, dict) else None
     return section if isinstance(section, dict) else {}
+
+
+def pairs(values: Mapping[str, Any]) -> Pairs:
+    return [[key, value] for key, value in values.items()]
+
+
+def of_pairs(found: Any) -> dict[str, Any]:
+    """The inverse of `pairs`; empty for anything else."""
+    rows = found if isinstance(found, list) else []
+    return {str(row[0]): row[1] for row in rows if isinstance(row, list) and len(row) == 2}
+
+
+def kept_number(value: float) -> float:
+    """What Pluto keeps of a number in a config: 16 significant digits; nothing of the largest (recorded)."""
+    return float(f"{value:.15e}")
 
 
 def escaped(text: str) -> str:
@@ -48,7 +74,10 @@ def readable(value: object) -> tuple[Any, str | None]:
             return "NaN", "number as text"
         if math.isinf(value):
             return "Infinity" if value > 0 else "-Infinity", "number as text"
-        return value, None
+        kept = kept_number(value)
+        if kept == value:
+            return value, None
+        return (repr(value), "number as text") if math.isinf(kept) else (kept, ROUNDED)
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z"), None
     if isinstance(value, (list, tuple)):
@@ -72,20 +101,27 @@ def storable(value: Any) -> Any:
     return None if value is None else readable(value)[0]
 
 
-def parameters_config(
-    parameters: Mapping[str, Parameter],
-) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+class ParametersConfig(NamedTuple):
+    """The config of a run's parameters."""
+
+    values: dict[str, Any]
+    converted: dict[str, str]
+    """By key, how a value was written if not as it is."""
+    renamed: dict[str, str]
+    """By key, the original path, with JSON escapes, where the path cannot be a key."""
+    exact: dict[str, str]
+    """By key, the digits of a number that Pluto rounds. The table sorts by the rounded one."""
+
+
+def parameters_config(parameters: Mapping[str, Parameter]) -> ParametersConfig:
     """The config of a run's parameters, by attribute path.
 
     Paths stay flat keys, so that `a` and `a/b` stand beside each other.
-
-    Returns:
-        The config; by key, how a value was written if not as it is; by key, the
-        original path, with JSON escapes, where the path cannot be a key.
     """
     config: dict[str, Any] = {}
     converted: dict[str, str] = {}
     renamed: dict[str, str] = {}
+    exact: dict[str, str] = {}
     for path, parameter in parameters.items():
         key = _key(path, parameters)
         value, how = readable(parameter.value)
@@ -94,16 +130,18 @@ def parameters_config(
         config[key] = value
         if key != path:
             renamed[key] = escaped(path)
-        if how:
+        if how == ROUNDED:
+            exact[key] = repr(parameter.value)
+        elif how:
             converted[key] = how
-    return config, converted, renamed
+    return ParametersConfig(config, converted, renamed, exact)
 
 
 def _key(path: str, taken: Mapping[str, object]) -> str:
     clean = str(readable(path)[0])
-    if clean == path and path not in _RESERVED_KEYS:
+    if clean == path and path not in _RESERVED_KEYS and len(path) <= _MAX_KEY:
         return path
-    mark = digest(path)
+    clean, mark = clean[: _MAX_KEY - 20], digest(path)
     while (key := f"{clean}~{mark}") in taken:
         mark = digest(mark, path)
     return key

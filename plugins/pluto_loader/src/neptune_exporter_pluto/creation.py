@@ -15,6 +15,7 @@ from neptune_exporter.toolkit import failpoint, pause
 from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.api import CreatedRun
 from neptune_exporter_pluto.facts import RunFacts
+from neptune_exporter_pluto.finding import loads_of
 from neptune_exporter_pluto.forks import native_fork
 from neptune_exporter_pluto.lifecycle import Found
 from neptune_exporter_pluto.losses import LossBook, LossCode
@@ -62,6 +63,9 @@ class Creation:
         """
         api = self.session.api
         fork = native_fork(self.session, self.run, self.target, self.multiplier, parent)
+        others: Mapping[str, Mapping[str, Any]] = {}
+        if self.journal.current is not None and self.journal.current.run_id is None:
+            others = loads_of(api, self.target.project, self.run.key)
         for _ in range(_MOST_GENERATIONS):
             now = self.journal.current
             assert now is not None
@@ -74,6 +78,12 @@ class Creation:
                     lifecycle.restore_tags(api, self.target.project, now.run_id, self.facts.tags)
                 self._tell_fork(now.fork if now.fork_noted else fork)
                 return None
+            other = others.get(now.external_id)
+            if other is not None and Found.of(other).mark not in ("", now.mark):
+                if self._is_loaded_by_another(Found.of(other), int(other["id"])):
+                    return self._elsewhere(int(other["id"]))
+                begin(now.number + 1)
+                continue
             asked = time.monotonic()
             created, sent = lifecycle.create(
                 api,
@@ -98,9 +108,9 @@ class Creation:
                 self._tell_fork(sent)
                 failpoint("pluto.run-noted")
                 return None
+            self._put_back(found, created.run_id)
             if self._is_loaded_by_another(found, created.run_id):
-                self.journal.note("elsewhere", run_id=created.run_id, url=created.url)
-                return Elsewhere(created.run_id, created.url)
+                return self._elsewhere(created.run_id)
             begin(now.number + 1)
         raise SinkError(f"{self.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
 
@@ -159,11 +169,20 @@ class Creation:
         elif sent is not None and not sent.exact:
             self.losses.add(LossCode.FRACTIONAL_STEP, 1, SysAttribute.FORK_STEP)
 
+    def _elsewhere(self, run_id: int) -> Elsewhere:
+        url = self.session.api.run_url(self.target.project, run_id)
+        self.journal.note("elsewhere", run_id=run_id, url=url)
+        return Elsewhere(run_id, url)
+
+    def _put_back(self, found: Found, run_id: int) -> None:
+        """Give a run its status again: creating it anew, where it could not be found, has made it RUNNING."""
+        status = "CANCELLED" if found.state == lifecycle.SUPERSEDED else found.status or "CANCELLED"
+        lifecycle.finish(self.session.api, self.target.project, run_id, status, found.ended)
+
     def _is_loaded_by_another(self, found: Found, run_id: int) -> bool:
-        """Whether another machine's run is whole and the same. Asking for it has made it RUNNING."""
+        """Whether another machine's run is whole and the same. One that is not is given up, if it may be."""
         api = self.session.api
         if found.state == lifecycle.COMPLETE:
-            lifecycle.finish(api, self.target.project, run_id, found.status, found.ended)
             if found.fingerprint == self.run.fingerprint:
                 return True
             lifecycle.supersede(api, self.target.project, run_id, "another export of it is loaded")
@@ -174,9 +193,7 @@ class Creation:
             )
             return False
         if found.state == lifecycle.SUPERSEDED:
-            lifecycle.finish(api, self.target.project, run_id, "CANCELLED", found.ended)
             return False
-        lifecycle.finish(api, self.target.project, run_id, found.status or "CANCELLED", found.ended)
         if not self.session.settings.restart_unfinished:
             raise SinkError(
                 f"{self.run.key}: another machine has begun to load it, as run {run_id}; let it finish "
@@ -188,7 +205,7 @@ class Creation:
     def _section(self, now: Progress) -> Mapping[str, object]:
         """The loader's part of the config, from the first moment on."""
         section = opening_section(self.facts, self.multiplier, ContentOptions.of(self.session))
-        own = {"mark": now.mark, "marks": {now.mark: True}, "generation": now.number}
+        own = {"mark": now.mark, "marks": lifecycle.mark_slots(now.mark), "generation": now.number}
         load = {"state": lifecycle.LOADING, **own, **section["load"]}
         return {**section, "load": load}
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import orjson
+
 from neptune_exporter.contract import ExportedRun, Parameter
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.sinks.names import digest, printable, shortened
-from neptune_exporter_pluto.config import parameters_config, readable, storable
+from neptune_exporter_pluto.config import pairs, parameters_config, readable, storable
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.settings import MAX_NAME
 
@@ -19,6 +21,9 @@ _MAX_NOTES = 1_000
 """UTF-16 units, for JavaScript counts them. Names have their limit in PostgreSQL, which counts characters."""
 _EXTERNAL_ID_PREFIX = "neptune"
 """Without it an id such as RUN-12 would be taken for one of Pluto's own display ids."""
+IDENTITY = "external_id"
+"""The key of the loader's section by which a run is found: the same for all generations. It never looks like
+a number, which Pluto would compare as one."""
 _RUNNING_TIME = "sys/running_time"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -62,22 +67,29 @@ def collect(run: ExportedRun, prefix: str, losses: LossBook) -> RunFacts:
     if len(name) > MAX_NAME:
         losses.add(LossCode.LONG_RUN_NAME, 1, SysAttribute.NAME if SysAttribute.NAME in parameters else None)
         name = shortened(name, MAX_NAME, digest(full_name))
-    created, ended = _times(run, parameters)
+    created, ended, before_epoch = _times(run, parameters)
+    losses.add(LossCode.TIME_BEFORE_1970, int(before_epoch), SysAttribute.CREATION_TIME)
     tags, beyond = _tags(run.key, parameters)
     for path, some in beyond.items():
         losses.add(LossCode.TAGS_BEYOND_LIMIT, len(some), path)
     description = str(readable(_text(parameters.get(SysAttribute.DESCRIPTION)) or "")[0])
     notes = _beginning(description, _MAX_NOTES)
     losses.add(LossCode.LONG_DESCRIPTION, int(notes != description), SysAttribute.DESCRIPTION)
-    config, converted, renamed = parameters_config(parameters)
-    origin = _origin(run, parameters)
-    origin |= {key: value for key, value in (("converted", converted), ("renamed", renamed)) if value}
-    if beyond:
-        origin["tags_beyond_limit"] = beyond
+    config = parameters_config(parameters)
+    for key in config.exact:
+        renamed = config.renamed.get(key)
+        losses.add(LossCode.ROUNDED_NUMBER, 1, key if renamed is None else orjson.loads(f'"{renamed}"'))
+    named: dict[str, Mapping[str, Any]] = {
+        "converted": config.converted,
+        "renamed": config.renamed,
+        "exact": config.exact,
+        "tags_beyond_limit": beyond,
+    }
+    origin = _origin(run, parameters) | {key: pairs(value) for key, value in named.items() if value}
     if name != full_name:
         origin["full_name"] = full_name
     return RunFacts(
-        name, full_name, created, ended, _status(parameters), tags, notes, config, storable(origin)
+        name, full_name, created, ended, _status(parameters), tags, notes, config.values, storable(origin)
     )
 
 
@@ -86,8 +98,8 @@ def _beginning(text: str, units: int) -> str:
     return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore")
 
 
-def _times(run: ExportedRun, parameters: Mapping[str, Parameter]) -> tuple[int, int]:
-    """Creation and end.
+def _times(run: ExportedRun, parameters: Mapping[str, Parameter]) -> tuple[int, int, bool]:
+    """Creation and end, and whether the creation was before 1970: Pluto refuses such times.
 
     The end is the last moment that anything was logged or that Neptune counted as
     running time; the modification time is later still (someone added a tag) and is
@@ -97,7 +109,7 @@ def _times(run: ExportedRun, parameters: Mapping[str, Parameter]) -> tuple[int, 
     modified = _moment(parameters.get(SysAttribute.MODIFICATION_TIME))
     created = _moment(parameters.get(SysAttribute.CREATION_TIME)) or first or modified
     if created is None:
-        return 0, 0
+        return 0, 0, False
     start = max(1, milliseconds(created))  # 0 would say that nothing tells
     ends = [milliseconds(last)] if last is not None else []
     running = parameters.get(_RUNNING_TIME)
@@ -105,7 +117,7 @@ def _times(run: ExportedRun, parameters: Mapping[str, Parameter]) -> tuple[int, 
         ends.append(start + int(running.value * 1000))
     if not ends and modified is not None:
         ends.append(milliseconds(modified))
-    return start, max([start, *ends])
+    return start, max([start, *ends]), _since_epoch(created) < 0
 
 
 def _status(parameters: Mapping[str, Parameter]) -> str:
@@ -149,6 +161,7 @@ def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, 
         "project": key.project_id,
         "run_id": key.run_id,
         "kind": key.kind.value,
+        IDENTITY: external_id(key, 1),
         "fingerprint": run.fingerprint,
     }
     sys_id = _text(parameters.get(SysAttribute.ID))
@@ -160,7 +173,8 @@ def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, 
     if parent is not None:
         origin["fork"] = {"parent": parent.run_id, "step": _plain(run.fork_step())}
     if run.failures:
-        origin["not_exported"] = {f.attribute_path or "(run)": f.message for f in run.failures[:1000]}
+        failures = {f.attribute_path or "(run)": f.message for f in run.failures[:1000]}
+        origin["not_exported"] = pairs(failures)
     if run.notes:
         origin["notes"] = list(run.notes)
     return origin
@@ -183,5 +197,9 @@ def _moment(parameter: Parameter | None) -> datetime | None:
 
 def milliseconds(moment: datetime) -> int:
     """Since 1970, never negative: Pluto's times are unsigned."""
+    return max(0, _since_epoch(moment))
+
+
+def _since_epoch(moment: datetime) -> int:
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
-    return max(0, (aware - _EPOCH) // timedelta(milliseconds=1))
+    return (aware - _EPOCH) // timedelta(milliseconds=1)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter.sinks.steps import Multiplier
-from neptune_exporter_pluto.limits import STEPS
+from neptune_exporter_pluto.limits import shown_step
 from neptune_exporter_pluto.session import Session
 from neptune_exporter_pluto.state import Fork, Journal, Target
 
@@ -41,7 +41,7 @@ def native_fork(
         return None
     told = known.loaded if known is not None and known.loaded is not None else {}
     last, of_parent = told.get("last_step"), told.get("multiplier")
-    scaled = (multiplier if of_parent is None else Multiplier.of(Decimal(of_parent))).one(fork_step, STEPS)
+    scaled = shown_step(multiplier if of_parent is None else Multiplier.of(Decimal(of_parent)), fork_step)
     if scaled is None:
         return None
     step, exact = scaled

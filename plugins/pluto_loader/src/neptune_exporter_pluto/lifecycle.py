@@ -35,7 +35,11 @@ class Found:
     status: str
     ended: int
     marks: frozenset[str]
-    """Of all that ever took it for theirs, or gave it up: merging removes nothing."""
+    """Of all that ever took it for theirs, or gave it up: merging removes nothing.
+
+    Each is in one of a few slots (`mark_slots`), as Pluto keeps every key of a config. Where two share one,
+    the earlier finds the later's mark in it.
+    """
 
     def is_of_others(self, mark: str) -> bool:
         """Whether anybody but the journal of this mark took it for theirs, or gave it up."""
@@ -46,7 +50,8 @@ class Found:
         section = section_of(details)
         load = section.get("load")
         load = load if isinstance(load, dict) else {}
-        marks = frozenset(load.get("marks", ()))
+        held = load.get("marks")
+        marks = frozenset(map(str, held.values())) if isinstance(held, dict) else frozenset()
         return cls(
             str(load.get("mark", "")),
             SUPERSEDED if SUPERSEDED in marks else str(load.get("state", "")),
@@ -55,6 +60,11 @@ class Found:
             int(load.get("ended", 0)),
             marks,
         )
+
+
+def mark_slots(mark: str) -> dict[str, str]:
+    """A mark for the config, beside those of others: one of 17 keys."""
+    return {"given_up" if mark == SUPERSEDED else mark[:1]: mark}
 
 
 def create(
@@ -157,7 +167,7 @@ def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
         if error.status == 404:
             return  # somebody removed it
         raise
-    load = {"state": SUPERSEDED, "reason": escaped(reason), "marks": {SUPERSEDED: True}}
+    load = {"state": SUPERSEDED, "reason": escaped(reason), "marks": mark_slots(SUPERSEDED)}
     api.merge_config(run_id, orjson.dumps({SECTION: {"load": load}}))
     tags = [tag for tag in details.get("tags") or [] if tag != SUPERSEDED_TAG][:49]
     api.set_tags(run_id, [*tags, SUPERSEDED_TAG])

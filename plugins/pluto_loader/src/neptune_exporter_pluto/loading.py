@@ -24,7 +24,7 @@ from neptune_exporter.sinks.points import MEMORY_POINTS, MEMORY_POINTS_ALONE, Po
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto import lifecycle, metrics
-from neptune_exporter_pluto.config import SECTION, escaped, section_of
+from neptune_exporter_pluto.config import SECTION, escaped, pairs, section_of
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
 from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
@@ -257,13 +257,13 @@ def closing_section(
     section: dict[str, Any] = {"load": {"state": lifecycle.COMPLETE}}
     changed = {name: escaped(path) for name, path in names.changed()}
     if changed:
-        section["names"] = changed
+        section["names"] = pairs(changed)
     gathered = [text.name for text in strings.texts.values() if text.size]
     texts = {name: names.name(name, "TEXT") for name in gathered}
     if texts:
-        section["texts"] = texts
+        section["texts"] = pairs(texts)
     if strings.console_lines:
-        section["console"] = {escaped(path): lines for path, lines in strings.console_lines.items()}
+        section["console"] = [[escaped(path), lines] for path, lines in strings.console_lines.items()]
     told = [loss for loss in losses if loss["reason"] in _ONLY_A_LOAD_KNOWS]
     if told:
         section["losses"] = [{**loss, "attribute_path": escaped(loss["attribute_path"])} for loss in told]

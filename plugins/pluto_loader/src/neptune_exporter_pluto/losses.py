@@ -24,6 +24,8 @@ class LossCode(str, Enum):
     LONG_TEXT = "long-text"
     NOT_TEXT = CommonLoss.NOT_TEXT.value
     TAGS_BEYOND_LIMIT = "tags-beyond-limit"
+    ROUNDED_NUMBER = "rounded-number"
+    TIME_BEFORE_1970 = "time-before-1970"
     LONG_DESCRIPTION = "long-description"
     LONG_RUN_NAME = "long-run-name"
     PROJECT_RENAMED = "project-renamed"
@@ -46,7 +48,7 @@ class LossCode(str, Enum):
 _MESSAGES: Mapping[str, str] = {
     LossCode.NEGATIVE_STEP: "Pluto has no negative steps; these are only in the dataset",
     LossCode.LARGE_STEP: "the step times the multiplier is beyond 2**64 - 1; these are only in the dataset",
-    LossCode.FRACTIONAL_STEP: "the step times the multiplier is not whole: it was rounded down",
+    LossCode.FRACTIONAL_STEP: "times the multiplier it is not whole, or Pluto rounds it (above 2**53): cut",
     LossCode.NO_STEP: "an entry without a step cannot be placed; it is only in the dataset",
     LossCode.DUPLICATE_STEP: "charts keep one point a step, the newest; the others are only in the dataset",
     LossCode.DOWNSAMPLED: "left out because only every N-th point was asked for (LOG_EVERY)",
@@ -55,6 +57,8 @@ _MESSAGES: Mapping[str, str] = {
     LossCode.LONG_TEXT: "longer than 60,000 bytes: cut in the series, whole in logs/stdout or logs/stderr",
     LossCode.NOT_TEXT: "holds bytes that are no text: they were replaced by the character U+FFFD",
     LossCode.TAGS_BEYOND_LIMIT: "a run has at most 50 tags, one of a group; the rest is in the config",
+    LossCode.ROUNDED_NUMBER: "Pluto shows 16 digits of a parameter; all of them are in the config",
+    LossCode.TIME_BEFORE_1970: "Pluto has no time before 1970; the time of creation is in the config",
     LossCode.LONG_DESCRIPTION: "notes hold 1,000 UTF-16 units; the whole description is in the config",
     LossCode.LONG_RUN_NAME: "names hold 255 characters; the whole name is in the config",
     LossCode.PROJECT_RENAMED: "Pluto's project names are printable ASCII; the original is in the config",

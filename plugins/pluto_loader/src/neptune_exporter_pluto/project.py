@@ -18,7 +18,7 @@ from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.survey import StepSurvey, joined, look_at_steps, multipliers
 from neptune_exporter_pluto.config import section_of
-from neptune_exporter_pluto.limits import STEPS
+from neptune_exporter_pluto.limits import EXACT_STEPS
 from neptune_exporter_pluto.session import Session
 
 _log = logging.getLogger(__name__)
@@ -44,12 +44,12 @@ def find_multipliers(
         return {run.key: asked for run in runs}
     found = zip((run.key for run in runs), session.senders.map(_survey_if_whole, runs), strict=True)
     surveys = {key: survey for key, survey in found if survey is not None}
-    return multipliers(surveys, _kept(session, project_id, joined(surveys.values(), STEPS)))
+    return multipliers(surveys, _kept(session, project_id, joined(surveys.values(), EXACT_STEPS)))
 
 
 def _survey_if_whole(run: ExportedRun) -> StepSurvey | None:
     try:
-        return look_at_steps(run, STEPS)
+        return look_at_steps(run, EXACT_STEPS)
     except DatasetError as error:
         _log.debug("%s: %s", run.key, error)
         return None

@@ -28,7 +28,7 @@ from neptune_exporter_pluto.facts import collect, external_id, run_name
 from neptune_exporter_pluto.files import file_tasks
 from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.kept import KeptRuns
-from neptune_exporter_pluto.limits import NAME, STEPS
+from neptune_exporter_pluto.limits import EXACT_STEPS, NAME
 from neptune_exporter_pluto.loading import Outcome, RunLoad, last_step_of, loss_record, told_losses
 from neptune_exporter_pluto.losses import NOTHING_LACKS, RESTORABLE, LossBook, LossCode
 from neptune_exporter_pluto.once import StartAgainError
@@ -212,7 +212,9 @@ class PlutoSink(Sink):
 
     def _multiplier(self, run: ExportedRun) -> Multiplier:
         if run.key not in self._session.multipliers:
-            look_at_steps(run, STEPS)  # raises what is wrong with a run that has none because it is damaged
+            look_at_steps(
+                run, EXACT_STEPS
+            )  # raises what is wrong with a run that has none because it is damaged
             self.prepare(run.key.project_id, [run])
         return self._session.multipliers[run.key]
 

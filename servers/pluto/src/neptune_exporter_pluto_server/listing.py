@@ -40,7 +40,8 @@ class Listing:
         if not project:
             raise refused("projectName is required unless konduktorJobPrefix is provided", 400)
         with self._state.runs.lock:
-            runs = [run for run in self._state.runs.in_project(project) if self._wanted(request)(run)]
+            wanted = self._wanted(request)
+            runs = [run for run in self._state.runs.in_project(project) if wanted(run)]
             total = len(runs)
             runs = self._sorted(runs, request.param("sort") or "-createdAt")
             with_fields = request.param("includeFieldValues") is not None
@@ -55,7 +56,9 @@ class Listing:
             tests.append(lambda run: not tags.isdisjoint(run.tags))
         for name, parse in (("filter", parse_filter), ("fieldFilters", parse_field_filters)):
             text = request.param(name)
-            if text:
+            if text and self._state.settings.unindexed_configs:
+                tests.append(lambda run: False)
+            elif text:
                 tests.append(parse(text))
         return lambda run: all(test(run) for test in tests)
 

@@ -42,6 +42,8 @@ class Settings:
     heartbeat_grace: float = 150.0
     """The same for a run that has sent heartbeats; also how long after the start
     such runs are left alone."""
+    unindexed_configs: bool = False
+    """Runs are not found by their config, as in the moment after it was written."""
     quoted_integers: bool = False
     """Steps and line numbers read back as strings, as from ClickHouse before 25.8."""
 

@@ -11,8 +11,9 @@ from typing import Any
 from neptune_exporter.contract import Comparison, ExportedRun, Verdict
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import lifecycle
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.config import SECTION, of_pairs
 from neptune_exporter_pluto.facts import collect, external_id, milliseconds
+from neptune_exporter_pluto.finding import loads_of
 from neptune_exporter_pluto.lifecycle import Found
 from neptune_exporter_pluto.loading import told_losses
 from neptune_exporter_pluto.losses import LossBook
@@ -122,15 +123,12 @@ def _asked_for(
 
 
 def _found_elsewhere(session: Session, run: ExportedRun, target: Target) -> int | None:
-    """The run that another machine has loaded. Asking for it makes it RUNNING, which is undone."""
+    """The run that another machine has loaded."""
+    loads = loads_of(session.api, target.project, run.key)
     for generation in range(1, _MOST_GENERATIONS):
-        run_id = session.api.resume_external(target.project, external_id(run.key, generation))
-        if run_id is None:
-            return None
-        found = Found.of(session.api.details(target.project, run_id))
-        lifecycle.finish(session.api, target.project, run_id, found.status or "CANCELLED", found.ended)
-        if found.state != lifecycle.SUPERSEDED:
-            return run_id
+        details = loads.get(external_id(run.key, generation))
+        if details is not None and Found.of(details).state != lifecycle.SUPERSEDED:
+            return int(details["id"])
     return None
 
 
@@ -186,6 +184,9 @@ def _parameters(check: Check) -> Iterator[Comparison]:
     extra = [key for key in held if key not in check.facts.config and key != SECTION]
     for key in extra:
         yield check.line(f"parameter {key}", Verdict.EXTRA, "", short(held[key]))
+    rounded = len(of_pairs(check.facts.origin.get("exact")))
+    if rounded:
+        yield check.line("parameters of 17 digits", Verdict.LOST, rounded, "16 shown, all in the config")
     if same:
         yield check.line("parameters", Verdict.EQUAL, same, same)
 

@@ -17,12 +17,12 @@ from neptune_exporter_pluto.losses import FILES_NOT_SENT, RESTORABLE, LossCode
 from neptune_exporter_pluto.outcome import of_error, of_response
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
-from neptune_exporter_pluto.verify.values import times_of
+from neptune_exporter_pluto.verify.values import shown_step, times_of
 
 ITEM = "files of "
 _PIECE = 1 << 20
-_LAST_TIME = 10_413_791_999_999
-"""ms since 1970: Pluto's database holds no time after 2299."""
+_LAST_TIME = 253_402_300_799_999
+"""ms since 1970: Pluto shows no time after 9999 (seen on the real one, with ClickHouse 26.9)."""
 
 Listed = dict[str, list[dict[str, Any]]]
 
@@ -133,7 +133,7 @@ def _differences(wanted: dict[str, FileTask], rows: list[dict[str, Any]]) -> Ite
         task = wanted.get(row["fileName"])
         if task is None:
             continue
-        told, size, step = task.to_sign, int(row["fileSize"]), int(row["step"])
+        told, size, step = task.to_sign, int(row["fileSize"]), shown_step(row["step"])
         where = f"of {told.file_name!r}"
         if size != told.size:
             yield f"{told.size} bytes", f"{size} bytes {where}"

@@ -15,12 +15,13 @@ from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter_pluto import api, metrics
 from neptune_exporter_pluto.limits import pluto_rows
 from neptune_exporter_pluto.verify.context import Check
-from neptune_exporter_pluto.verify.values import times_of
+from neptune_exporter_pluto.verify.values import shown_step, times_of
 
 ITEM = "points of "
 _WINDOW_POINTS = 10_000
 _PAGE_POINTS = 2 * _WINDOW_POINTS
 """A window is one page, unless steps repeat. Rows are large until they are numbers, and are read ahead."""
+_ROUNDED = 4096
 _FLAGS = {1: np.nan, 2: np.inf, 4: -np.inf}
 
 
@@ -148,8 +149,9 @@ def _read(check: Check, name: str, low: int, high: int | None) -> Points:
     pages: list[Points] = []
     limit = _PAGE_POINTS
     while True:
-        rows, more = check.api.raw_points(check.project, check.run_id, name, low, high, limit)
-        page = _points(rows)
+        asked = _wider(low, -1), None if high is None else _wider(high, 1)
+        rows, more = check.api.raw_points(check.project, check.run_id, name, *asked, limit)
+        page = _between(_points(rows), low, high)
         if not more:
             return _newest(Points.joined([*pages, page]))
         last = page.step[-1]
@@ -163,6 +165,16 @@ def _read(check: Check, name: str, low: int, high: int | None) -> Points:
         low = int(last)
 
 
+def _wider(step: int, direction: int) -> int:
+    """A bound on the safe side: above 2**53 Pluto rounds it, and by as much again when it prints it."""
+    return step if step <= 2**53 else step + direction * _ROUNDED
+
+
+def _between(points: Points, low: int, high: int | None) -> Points:
+    inside = points.step >= np.uint64(low)
+    return points[inside if high is None else inside & (points.step <= np.uint64(high))]
+
+
 def _points(rows: list[dict[str, Any]]) -> Points:
     values = np.array([row["value"] for row in rows], np.float64)
     for place, row in enumerate(rows):
@@ -171,7 +183,7 @@ def _points(rows: list[dict[str, Any]]) -> Points:
             values[place] = _FLAGS.get(flags, np.nan)
     return Points(
         np.zeros(len(rows), np.int32),
-        np.array([int(row["step"]) for row in rows], np.uint64),
+        np.array([shown_step(row["step"]) for row in rows], np.uint64),
         times_of(rows),
         values,
     )

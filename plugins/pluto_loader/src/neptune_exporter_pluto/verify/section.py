@@ -7,7 +7,7 @@ from typing import Any
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter_pluto import lifecycle
-from neptune_exporter_pluto.config import SECTION, section_of
+from neptune_exporter_pluto.config import SECTION, of_pairs, section_of
 from neptune_exporter_pluto.creation import opening_section
 from neptune_exporter_pluto.lifecycle import Found
 from neptune_exporter_pluto.loading import closing_section
@@ -16,6 +16,9 @@ from neptune_exporter_pluto.verify.context import Check
 from neptune_exporter_pluto.verify.values import is_same, short
 
 _LOAD = "load/"
+_PAIRS = frozenset(
+    {"names", "renamed", "converted", "exact", "texts", "console", "not_exported", "tags_beyond_limit"}
+)
 _NOT_WRITTEN_AT_FIRST = frozenset({"load/options", "losses", "url"})
 """Keys that earlier versions of the loader did not write, or did not know."""
 _NOT_TO_BE_KNOWN = frozenset({"losses", "url"})
@@ -60,7 +63,8 @@ def _flat(section: Mapping[str, Any]) -> dict[str, Any]:
     Of what was not exported only the paths: the next export of the same rows may fail in other words.
     """
     flat = {key: value for key, value in section.items() if key != "load"}
-    if isinstance(flat.get("not_exported"), Mapping):
+    flat |= {key: of_pairs(flat[key]) for key in _PAIRS & flat.keys()}
+    if "not_exported" in flat:
         flat["not_exported"] = dict.fromkeys(flat["not_exported"], "")
     load = section.get("load")
     return flat | {_LOAD + key: value for key, value in (load if isinstance(load, dict) else {}).items()}

@@ -34,6 +34,12 @@ def short(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "…"
 
 
+def shown_step(found: Any) -> int:
+    """A step that Pluto gives: above 2**53 with the shortest digits that name its double."""
+    step = int(found)
+    return step if step <= 2**53 else int(float(step))
+
+
 def times_of(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.int64]:
     """Of rows that Pluto gives, in ms since 1970."""
     return np.array([row["time"].removesuffix("Z") for row in rows], "datetime64[ms]").astype(np.int64)
