@@ -78,6 +78,7 @@ LAYERS = {
     "toolkit": 2,
     "sinks": 3,
     "dataset": 3,
+    "reading": 4,
     "jobs": 4,
     "cli": 5,
 }

@@ -1,1 +1,31 @@
 """neptune-exporter: get every byte of run history out of Neptune, prove it whole, load it anywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from neptune_exporter.reading import ExportedDataset
+
+__all__ = ["open_dataset"]
+
+
+def open_dataset(path: str | PathLike[str], files_path: str | PathLike[str] | None = None) -> ExportedDataset:
+    """Open an export for reading: ours, or one of the earlier tool.
+
+    Args:
+        path: The folder of the export, or the folder `data` in it.
+        files_path: Where the files are, if not in `files` beside `data`.
+
+    Raises:
+        DatasetError: there is no such folder.
+
+    Example:
+        >>> dataset = neptune_exporter.open_dataset("exports")
+        >>> dataset.fetch_runs_table().to_pandas()
+    """
+    from neptune_exporter import reading  # pyarrow is imported only by those who read
+
+    return reading.open_dataset(path, files_path)

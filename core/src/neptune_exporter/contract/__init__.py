@@ -45,6 +45,7 @@ from neptune_exporter.contract.specs import (
     SourceCapabilities,
     SourceSpec,
 )
+from neptune_exporter.contract.view import AttributeInfo, DatasetView, RunView, StepRange, TimeRange
 from neptune_exporter.errors import (
     AuthenticationError,
     DatasetError,
@@ -63,12 +64,14 @@ from neptune_exporter.hookspecs import hookimpl
 __all__ = [
     "API_VERSION",
     "AttributeFailure",
+    "AttributeInfo",
     "AttributeRequest",
     "AttributeSelection",
     "AuthenticationError",
     "Comparison",
     "DatasetError",
     "DatasetSummary",
+    "DatasetView",
     "EqualPoints",
     "ExportedRun",
     "FileEntry",
@@ -96,6 +99,7 @@ __all__ = [
     "RunRows",
     "RunSelection",
     "RunSummary",
+    "RunView",
     "Secret",
     "SettingInfo",
     "Sink",
@@ -108,9 +112,11 @@ __all__ = [
     "SourceRun",
     "SourceSpec",
     "Step",
+    "StepRange",
     "StepStatistics",
     "StoredFile",
     "TextLine",
+    "TimeRange",
     "TypeCount",
     "UnreadError",
     "UnsafePathError",

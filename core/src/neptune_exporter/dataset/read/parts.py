@@ -19,7 +19,7 @@ from neptune_exporter.dataset.format.columns import ENCODED, as_schema, with_nan
 from neptune_exporter.dataset.format.encoding import EXTRAS_KEY, METADATA_KEY
 from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.storage import Storage
-from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted
+from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted, Within
 from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
 
 _BATCH_BYTES = 16 << 20
@@ -140,6 +140,8 @@ class Part:
             columns = self._columns_to_read(here, doubtful)
             for batch in self.read_group(group, columns, batch_rows, keep_rows=keep_rows):
                 kept = here.among(self.with_nan(batch, doubtful), doubtful)
+                if here.within is not None:
+                    kept = here.within.among(self.converted(kept, here.within.columns))
                 for piece in cut(self.identified(kept)):
                     with self._errors():
                         converted = as_schema(piece, schema)
@@ -184,9 +186,16 @@ class Part:
 
     def may_hold(self, group: int, wanted: Wanted) -> bool:
         """Whether statistics allow that a row group holds something wanted."""
-        return self._overlaps(group, "attribute_type", wanted.types) and self._overlaps(
-            group, "attribute_path", wanted.attributes
+        return (
+            self._overlaps(group, "attribute_type", wanted.types)
+            and self._overlaps(group, "attribute_path", wanted.attributes)
+            and (wanted.within is None or self._may_lie_within(group, wanted.within))
         )
+
+    def _may_lie_within(self, group: int, within: Within) -> bool:
+        is_decimal = self.valid_count(group, "step_float64") == 0
+        steps = self.unscaled(group, "step", "scale=6") if is_decimal else None
+        return within.may_be_of(steps, self.unscaled(group, "timestamp", "milliseconds"))
 
     def is_all_of(self, group: int, types: frozenset[str] | None) -> bool:
         """Whether statistics prove that every row of a group is of one wanted type."""
@@ -335,6 +344,8 @@ class Part:
             columns["attribute_type"] = None
         if wanted.attributes is not None:
             columns["attribute_path"] = None
+        if wanted.within is not None:
+            columns.update(dict.fromkeys(wanted.within.columns))
         for name in self.columns_to_decide(doubtful):
             if name.partition(".")[0] not in columns:
                 columns[name] = None

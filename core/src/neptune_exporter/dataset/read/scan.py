@@ -50,6 +50,26 @@ def left_out(parts: Iterable[Part]) -> Tally:
     return result
 
 
+def attributes(parts: Iterable[Part]) -> dict[tuple[str, str], int]:
+    """Rows of each attribute, by path and type; mostly from footers.
+
+    Raises:
+        DatasetError: a part is missing or damaged.
+    """
+    counted: dict[tuple[str, str], int] = {}
+    for part in parts:
+        for group in range(part.metadata.num_row_groups):
+            if single := part.single(group):
+                rows = part.metadata.row_group(group).num_rows
+                counted[single] = counted.get(single, 0) + rows
+                continue
+            doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
+            for batch in _read(part, group, ["attribute_path", "attribute_type"], doubtful):
+                for path, kind, rows in _attributes(batch):
+                    counted[path, kind] = counted.get((path, kind), 0) + rows
+    return counted
+
+
 def time_span(parts: Iterable[Part]) -> tuple[datetime | None, datetime | None]:
     """The first and the last time of the rows of one run, mostly from footers.
 

@@ -11,13 +11,16 @@ import pyarrow as pa
 
 from neptune_exporter.contract import (
     AttributeFailure,
+    AttributeInfo,
     DatasetError,
-    ExportedRun,
     MissingFileError,
     Parameter,
     Row,
+    RunView,
     Step,
+    StepRange,
     StepStatistics,
+    TimeRange,
     TypeCount,
     parameters_by_path,
 )
@@ -31,14 +34,14 @@ from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.recent_parts import RecentParts
 from neptune_exporter.dataset.read.rows import rows
 from neptune_exporter.dataset.read.tally import Tally
-from neptune_exporter.dataset.read.wanted import Wanted
+from neptune_exporter.dataset.read.wanted import Wanted, Within
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA
 
 _RECENT = RecentParts()
 
 
-class StoredRun(ExportedRun):
+class StoredRun(RunView):
     """A run on disk. With a receipt, what the receipt names is the run; without one, all parts are."""
 
     def __init__(
@@ -105,6 +108,12 @@ class StoredRun(ExportedRun):
         if not self.damaged_receipt and not self.pending and any(part.known_ours for part in self.parts):
             found.append((self.place.receipt, "is missing: nothing tells whether the run is whole"))
         return found
+
+    def why_incomplete(self) -> list[str]:
+        pending = [f"{self._data.describe(self.place.pending)}: its publication was interrupted"]
+        lines = [*self.problems, *(pending if self.pending else []), *self.what_is_cut_short()]
+        lines += self.missing_parts()
+        return lines or ([] if self.complete else [f"{self._key} has no parts"])
 
     def what_is_cut_short(self) -> list[str]:
         """A line for each of `cut_short`."""
@@ -242,24 +251,42 @@ class StoredRun(ExportedRun):
         batch_rows: int = 65_536,
         encoded: bool = False,
     ) -> Iterator[pa.RecordBatch]:
-        names = FULL_SCHEMA.names
-        if columns is not None:
-            unknown = set(columns) - set(names)
-            if unknown:
-                raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
-            names = [name for name in names if name in columns]
         wanted = Wanted(
-            names,
+            _columns(columns),
             None if types is None else frozenset(AttributeType(t).value for t in types),
             None if attributes is None else frozenset(attributes),
             encoded=encoded,
         )
+        return self._read(wanted, batch_rows)
+
+    def _read(self, wanted: Wanted, batch_rows: int) -> Iterator[pa.RecordBatch]:
         self._raise_problems()
         for part in self.parts:
             yield from map(within_python, part.batches(wanted, batch_rows, keep_rows=True))
 
     def rows(self, types: Collection[AttributeType] | None = None) -> Iterator[Row]:
         return rows(self.batches(types))
+
+    def series(
+        self,
+        attribute: str,
+        type: AttributeType,
+        *,
+        step_range: StepRange = (None, None),
+        time_range: TimeRange = (None, None),
+        columns: Collection[str] | None = None,
+        batch_rows: int = 65_536,
+    ) -> Iterator[pa.RecordBatch]:
+        within = Within(step_range, (_milliseconds(time_range[0]), _milliseconds(time_range[1])))
+        kinds, paths = frozenset({AttributeType(type).value}), frozenset({attribute})
+        return self._read(Wanted(_columns(columns), kinds, paths, within=within), batch_rows)
+
+    def attributes(self) -> list[AttributeInfo]:
+        return [
+            AttributeInfo(path, AttributeType(kind), rows)
+            for (path, kind), rows in sorted(scan.attributes(self.parts).items())
+            if kind in AttributeType._value2member_map_
+        ]
 
     def open_file(self, file: str) -> BinaryIO:
         path = f"{self.place.project_folder}/{file}"
@@ -280,3 +307,15 @@ class StoredRun(ExportedRun):
     def _raise_problems(self) -> None:
         if self.problems:
             raise DatasetError(f"{self._key}: {self.problems[0]}")
+
+
+def _columns(names: Collection[str] | None) -> list[str]:
+    """The named columns in the order of the schema; all if none are named."""
+    unknown = set(names or ()).difference(FULL_SCHEMA.names)
+    if unknown:
+        raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+    return [name for name in FULL_SCHEMA.names if names is None or name in names]
+
+
+def _milliseconds(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp() * 1000

@@ -10,10 +10,51 @@ import pyarrow.compute as pc
 
 from neptune_exporter.dataset.format.columns import has_value, is_in
 from neptune_exporter.model import AttributeType
-from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN
+from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN, step_as_float
 
 VALUE_COLUMNS = tuple(dict.fromkeys(VALUE_COLUMN.values()))
 """The columns of which a row has one set, or it is no row at all."""
+
+
+@dataclass(frozen=True)
+class Within:
+    """Limits of steps, and of times in ms; all included, and None is none."""
+
+    steps: tuple[float | None, float | None] = (None, None)
+    times: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def columns(self) -> list[str]:
+        """What must be read to tell."""
+        steps = ["step", "step_float64"] if self.steps != (None, None) else []
+        return steps + (["timestamp"] if self.times != (None, None) else [])
+
+    def may_be_of(self, millionths: tuple[int, int] | None, times: tuple[int, int] | None) -> bool:
+        """Whether rows may lie there whose steps and times are between these, as far as that is known."""
+        return _overlap(self.steps, millionths, 10**6) and _overlap(self.times, times, 1)
+
+    def among(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of a batch, which has these columns in the types of the schema, that lie there."""
+        if self.steps != (None, None):
+            batch = batch.filter(_between(step_as_float(batch), *self.steps))
+        if self.times != (None, None):
+            batch = batch.filter(_between(batch.column("timestamp").cast(pa.int64()), *self.times))
+        return batch
+
+
+def _overlap(limits: tuple[float | None, float | None], extent: tuple[int, int] | None, unit: int) -> bool:
+    low, high = limits
+    if extent is None:
+        return True
+    return (low is None or extent[1] / unit >= low) and (high is None or extent[0] / unit <= high)
+
+
+def _between(values: pa.Array, low: float | None, high: float | None) -> pa.Array:
+    inside = pc.is_valid(values)
+    for limit, holds in ((low, pc.greater_equal), (high, pc.less_equal)):
+        if limit is not None:
+            inside = pc.and_kleene(inside, holds(values.cast(pa.float64()), pa.scalar(limit, pa.float64())))
+    return inside
 
 
 @dataclass(frozen=True)
@@ -25,6 +66,8 @@ class Wanted:
     attributes: frozenset[str] | None = None
     encoded: bool = False
     """Attribute paths as a dictionary array."""
+    within: Within | None = None
+    """Only rows whose step and time lie there."""
 
     @property
     def value_columns(self) -> Sequence[str]:

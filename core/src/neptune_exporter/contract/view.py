@@ -1,0 +1,92 @@
+"""A dataset as a plugin sees it that shows it: read-only, and with no more in memory than was asked for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from neptune_exporter.contract.run import ExportedRun
+from neptune_exporter.model import AttributeType, RunKey
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+StepRange: TypeAlias = "tuple[float | None, float | None]"
+"""Least and greatest step, both included; None is no limit."""
+TimeRange: TypeAlias = "tuple[datetime | None, datetime | None]"
+"""First and last time, both included; None is no limit."""
+
+
+@dataclass(frozen=True, order=True)
+class AttributeInfo:
+    """An attribute of a run. A path that was logged with two types is two attributes."""
+
+    path: str
+    type: AttributeType
+    rows: int
+    """Of a series the number of its points, else 1."""
+
+
+class RunView(ExportedRun, ABC):
+    """A run that is looked at."""
+
+    @abstractmethod
+    def why_incomplete(self) -> Sequence[str]:
+        """Why the run is not `complete`, a line each; empty if it is. Looks at names and sizes of parts."""
+
+    @abstractmethod
+    def attributes(self) -> Sequence[AttributeInfo]:
+        """All attributes, sorted by path. Reads names, no values.
+
+        Raises:
+            DatasetError: a part is damaged or missing.
+        """
+
+    @abstractmethod
+    def series(
+        self,
+        attribute: str,
+        type: AttributeType,
+        *,
+        step_range: StepRange = (None, None),
+        time_range: TimeRange = (None, None),
+        columns: Collection[str] | None = None,
+        batch_rows: int = 65_536,
+    ) -> Iterator[pa.RecordBatch]:
+        """The points of one series, in batches as of `ExportedRun.batches`.
+
+        Reads only the row groups that may hold such points. Points without a step (or time) are left out
+        where one of the two limits of its range is given.
+
+        Raises:
+            DatasetError: a part is damaged or missing.
+        """
+
+    @abstractmethod
+    def file_size(self, file: str) -> int | None:
+        """Bytes of what `file_value.path` names, None if it is not there.
+
+        Raises:
+            UnsafePathError: as `open_file`.
+        """
+
+
+class DatasetView(Protocol):
+    """A dataset that is looked at. Another process may write it meanwhile: each call sees what is there."""
+
+    @property
+    def data_path(self) -> str: ...
+
+    @property
+    def files_path(self) -> str: ...
+
+    def runs(self, project: str | None = None) -> Iterator[RunView]:
+        """Every run, model and model version of one project or of all, ours and the earlier tool's."""
+        ...
+
+    def run(self, key: RunKey) -> RunView | None:
+        """One run; None if there is nothing of it."""
+        ...

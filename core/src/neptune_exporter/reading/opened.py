@@ -1,0 +1,235 @@
+"""An export that is open for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from neptune_exporter.contract import DatasetError, RunView, StepRange, UsageError
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.reading import files
+from neptune_exporter.reading.choosing import Names, chooser, has_run
+from neptune_exporter.reading.lineage import Stretch, line
+from neptune_exporter.reading.points import Query, long_table
+from neptune_exporter.reading.runs_table import runs_table
+from neptune_exporter.reading.wide import wide_table
+
+Form = Literal["long", "wide"]
+
+
+def open_dataset(path: str | PathLike[str], files_path: str | PathLike[str] | None = None) -> ExportedDataset:
+    """See `neptune_exporter.open_dataset`."""
+    folder = Path(path)
+    data = folder / "data" if (folder / "data").is_dir() else folder
+    if not data.is_dir():
+        raise DatasetError(f"{data} is not there: give the folder of an export, or `data` in it")
+    return ExportedDataset(data, Path(files_path) if files_path is not None else data.parent / "files")
+
+
+class ExportedDataset:
+    """Runs of an export, read where they lie; nothing is written, and nothing kept but what is returned.
+
+    Arguments are called as in neptune-query: `project` is one project (all if not given); `runs` and
+    `attributes` are a regular expression that is searched for in run ids or attribute paths, or a list of
+    exact ones. Steps are float64. Tables are Arrow's: `.to_pandas()` makes a pandas DataFrame,
+    `polars.from_arrow(table)` a polars one, and DuckDB reads them by name. `DatasetError` is raised where a
+    part that is needed is damaged or missing.
+    """
+
+    def __init__(self, data_path: Path, files_path: Path) -> None:
+        self._dataset = Dataset(data_path, files_path)
+
+    def __repr__(self) -> str:
+        return f"ExportedDataset({self.data_path!r}, {self.files_path!r})"
+
+    @property
+    def data_path(self) -> str:
+        return str(self._dataset.data_path)
+
+    @property
+    def files_path(self) -> str:
+        return str(self._dataset.files_path)
+
+    def runs(self, project: str | None = None) -> Iterator[RunView]:
+        """Every run, model and model version, for reading it piece by piece."""
+        return self._dataset.runs(project)
+
+    def run(self, key: RunKey) -> RunView | None:
+        """One run; None if there is nothing of it."""
+        return self._dataset.run(key)
+
+    def list_projects(self) -> list[str]:
+        """Project ids, sorted."""
+        return self._dataset.projects()
+
+    def list_runs(self, *, project: str | None = None, runs: Names = None) -> list[str]:
+        """Run ids, by project.
+
+        Example:
+            >>> dataset.list_runs(runs=r"^exp-")
+            ['exp-1', 'exp-2']
+        """
+        return [run.key.run_id for run in self._chosen(project, runs)]
+
+    def list_attributes(
+        self, *, project: str | None = None, runs: Names = None, attributes: Names = None
+    ) -> list[str]:
+        """Paths of all attributes that any of these runs has, sorted."""
+        wanted = chooser(attributes, "attributes")
+        found = {each.path for run in self._chosen(project, runs) for each in run.attributes()}
+        return sorted(path for path in found if wanted(path))
+
+    def fetch_runs_table(
+        self,
+        *,
+        project: str | None = None,
+        runs: Names = None,
+        attributes: Names = None,
+        type_suffix_in_column_names: bool = False,
+    ) -> pa.Table:
+        """The runs with their parameters: columns `project`, `run` and one per attribute path.
+
+        Int columns are int64, times timestamps in UTC, string sets lists. An attribute that is of one type
+        in one run and of another in another has a column for each: `lr:float`, `lr:string`.
+
+        Example:
+            >>> dataset.fetch_runs_table(attributes=r"^(config/|sys/name$)").to_pandas()
+        """
+        return runs_table(
+            self._chosen(project, runs),
+            chooser(attributes, "attributes"),
+            type_suffix=type_suffix_in_column_names,
+        )
+
+    def fetch_metrics(
+        self,
+        *,
+        project: str | None = None,
+        runs: Names = None,
+        attributes: Names = None,
+        form: Form = "long",
+        include_time: Literal["absolute"] | None = None,
+        step_range: StepRange = (None, None),
+        lineage_to_the_root: bool = False,
+        tail_limit: int | None = None,
+    ) -> pa.Table:
+        """Points of float series.
+
+        Args:
+            form: `long` is a row per point: `project`, `run`, `attribute`, `step`, `timestamp`, `value`.
+                `wide` is a row per run and step: `project`, `run`, `step`, and a column per attribute.
+            include_time: In the wide form, `absolute` adds a column `<attribute>:timestamp` for each.
+            step_range: Least and greatest step, both included; None is no limit.
+            lineage_to_the_root: Whether a run that was forked off begins with the points of its parents, up
+                to the step of the fork. The long form then tells in `origin` which run logged a point.
+            tail_limit: At most so many points of each series, from its end.
+
+        Example:
+            >>> dataset.fetch_metrics(attributes=["loss"], form="wide", lineage_to_the_root=True)
+        """
+        if form not in ("long", "wide"):
+            raise UsageError(f"form is 'long' or 'wide', not {form!r}")
+        query = Query(
+            AttributeType.FLOAT_SERIES,
+            ["float_value"],
+            chooser(attributes, "attributes"),
+            step_range,
+            tail_limit,
+        )
+        is_long = form == "long"
+        table = self._points(query, project, runs, lineage_to_the_root, with_origin=is_long)
+        return table if is_long else wide_table(table, with_time=include_time == "absolute")
+
+    def fetch_series(
+        self,
+        *,
+        project: str | None = None,
+        runs: Names = None,
+        attributes: Names = None,
+        step_range: StepRange = (None, None),
+        lineage_to_the_root: bool = False,
+        tail_limit: int | None = None,
+    ) -> pa.Table:
+        """Entries of string series (logs, console output); as the long form of `fetch_metrics`."""
+        query = Query(
+            AttributeType.STRING_SERIES,
+            ["string_value"],
+            chooser(attributes, "attributes"),
+            step_range,
+            tail_limit,
+        )
+        return self._points(query, project, runs, lineage_to_the_root)
+
+    def fetch_histograms(
+        self,
+        *,
+        project: str | None = None,
+        runs: Names = None,
+        attributes: Names = None,
+        step_range: StepRange = (None, None),
+        lineage_to_the_root: bool = False,
+        tail_limit: int | None = None,
+    ) -> pa.Table:
+        """Entries of histogram series: `value` is a struct of `type`, `edges` and `values`."""
+        query = Query(
+            AttributeType.HISTOGRAM_SERIES,
+            ["histogram_value"],
+            chooser(attributes, "attributes"),
+            step_range,
+            tail_limit,
+        )
+        return self._points(query, project, runs, lineage_to_the_root)
+
+    def list_files(
+        self, *, project: str | None = None, runs: Names = None, attributes: Names = None
+    ) -> pa.Table:
+        """A row per file, of single files and of series: `project`, `run`, `attribute`, `type`, `step`,
+        `timestamp`, `path`, `size`, `sha256`. The last two are null in exports of the earlier tool."""
+        return files.files_table(self._chosen(project, runs), chooser(attributes, "attributes"))
+
+    def read_file(self, *, project: str, run: str, path: str) -> bytes:
+        """The bytes of a file, as `list_files` names it.
+
+        Raises:
+            MissingFileError: it is not there.
+            UnsafePathError: its path leaves the folder of files.
+        """
+        with self._named(project, run).open_file(path) as file:
+            return file.read()
+
+    def download_files(self, files_table: pa.Table, destination: str | PathLike[str] = ".") -> list[Path]:
+        """Copy files, as `list_files` gives them, below a folder. Returns where each is.
+
+        Raises:
+            MissingFileError, UnsafePathError: as `read_file`.
+        """
+        return [
+            files.copy_file(self._named(row["project"], row["run"]), row["path"], Path(destination))
+            for row in files_table.select(["project", "run", "path"]).to_pylist()
+        ]
+
+    def _named(self, project: str, run: str) -> RunView:
+        found = self.run(RunKey(project, run)) or next(
+            (each for each in self.runs(project) if each.key.run_id == run), None
+        )
+        if found is None:
+            raise UsageError(f"the dataset has no run {project}:{run}")
+        return found
+
+    def _points(
+        self, query: Query, project: str | None, runs: Names, to_the_root: bool, *, with_origin: bool = True
+    ) -> pa.Table:
+        chosen = self._chosen(project, runs)
+        lines: Sequence[list[Stretch]] = [
+            line(run, self.run) if to_the_root else [Stretch(run, float("inf"))] for run in chosen
+        ]
+        return long_table(lines, query, with_origin=with_origin and to_the_root)
+
+    def _chosen(self, project: str | None, runs: Names) -> list[RunView]:
+        wanted = has_run(project, runs)
+        return [run for run in self.runs(project) if wanted(run)]
