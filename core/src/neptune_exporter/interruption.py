@@ -20,6 +20,11 @@ def end_waits() -> None:
         _going_on.release()
 
 
+def is_ending() -> bool:
+    """Whether a person has asked the process to end."""
+    return not _going_on.locked()
+
+
 def pause(seconds: float) -> None:
     """Wait.
 

@@ -16,6 +16,7 @@ from click.testing import Result
 
 from neptune_exporter.cli.logs import NOTICE, logging_to
 from neptune_exporter.cli.progress import BarProgress, LoggedProgress, shown_progress
+from neptune_exporter.cli.time_left import TimeLeft
 from neptune_exporter.toolkit import Patience, TransientError
 
 Run = Callable[..., Result]
@@ -159,7 +160,7 @@ def test_a_terminal_shows_runs_points_bytes_their_rates_and_the_time_left(
         shown = screen.getvalue()
         assert len(progress._bar.tasks) == 1, "the stage without a total is still there"
         progress.finish()
-    figures = r"2 of 4 runs, 12,345 points \([\d,]+/s\), 6\.00 MB \(\S+ .B/s\) +0:00:0\d"
+    figures = r"2 of 4 runs, 12,345 points \([\d,]+/s\), 6\.00 MB \(\S+ .B/s\)"
     assert re.search(rf"export acme/vision \(1 of 2\) .*{figures}", shown)
     monkeypatch.setattr(sys, "stderr", quiet := Terminal())
     with shown_progress(quiet=True) as progress:
@@ -169,28 +170,72 @@ def test_a_terminal_shows_runs_points_bytes_their_rates_and_the_time_left(
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120])
-def test_a_narrow_terminal_costs_the_name_and_not_the_rate_or_the_time_left(
-    columns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_narrow_terminal_has_a_bar_and_the_time_left(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", screen := Terminal())
     for name, value in {"TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
     with shown_progress(quiet=False) as progress:
         assert isinstance(progress, BarProgress)
         progress.start(f"export {'a-long-workspace' * 3}/a-long-name (10 of 20)", 34_567)
-        progress.advance(runs=12_344, rows=987_654_321, bytes=6_000_000_000)
         progress._began -= 1_000
-        progress._bar.refresh()
-        time.sleep(0.05)  # what is a rate of no time?
-        progress.advance(runs=1)
+        progress._time_left = TimeLeft(progress._began)
+        progress.advance(runs=12_345, rows=987_654_321, bytes=6_000_000_000)
         progress._bar.refresh()
         shown = screen.getvalue()
         progress.finish()
-    line = shown.rpartition("\r")[2].rstrip()
-    figures = r"12,345 of 34,567 runs, 988 M points \([\d,]+/s\), 6\.00 GB \([\d.]+ MB/s\) +\d+:\d\d:\d\d"
-    found = re.fullmatch(rf"\S+ (.*)… (━*)[╸ ]*{figures}", line)
+    line = shown.rpartition("\r")[2].removeprefix("\x1b[2K").rstrip()
+    rates = r"988 M points \([\d,]+/s\), 6\.00 GB \([\d.]+ MB/s\)" if columns >= 120 else r"[\d.]+ MB/s"
+    found = re.fullmatch(rf"\S+ (.*)… (━*)[╸ ]*─*━* *12,345 of 34,567 runs, {rates} +30 min left", line)
     assert found, line
-    assert (bool(found[1]), bool(found[2])) == (columns >= 100, columns >= 120)
+    assert len(line) <= columns
+    assert found[1] and found[2]
+
+
+def test_a_line_in_a_log_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("neptune_exporter.cli.progress.EVERY", 0.02)
+    with logging_to(tmp_path / "run.log", 0):
+        for quiet in (False, True):
+            with shown_progress(quiet=quiet) as progress:
+                progress.start("export acme/vision", 4)
+                progress.advance(runs=1)
+                for _ in range(500):
+                    time.sleep(0.01)
+                    if (tmp_path / "run.log").read_text().count("1 of 4 runs") > 1:
+                        break
+                progress.finish()
+            on_stderr = capsys.readouterr().err
+            assert ("export acme/vision: 1 of 4 runs" in on_stderr) is not quiet
+            in_file = (tmp_path / "run.log").read_text()
+            assert in_file.count("1 of 4 runs") > 1
+            (tmp_path / "run.log").write_text("")
+
+
+def test_how_far_it_came_is_said_when_it_is_interrupted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neptune_exporter.cli.progress.is_ending", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(KeyboardInterrupt), shown_progress(quiet=False) as progress:
+        assert isinstance(progress, BarProgress)
+        progress.start("export acme/vision", 5_000)
+        progress.advance(runs=464)
+        progress._bar.refresh()
+        assert "stopping…" in screen.getvalue()
+        progress.finish()
+        raise KeyboardInterrupt
+    assert screen.getvalue().endswith("export acme/vision: 464 of 5,000 runs done\n")
+
+
+def test_a_line_for_each_run_in_the_log_file(run: Run, tracker: ModuleType, tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    for command in (["export", "--exporter"], ["export", "--exporter"], ["load", "--loader"]):
+        assert run(*command, "tracker", "--log-file", str(log)).exit_code == 0
+    text = log.read_text()
+    assert text.count("acme/vision:RUN-1: exported: rows 13, files 1\n") == 2  # its source tells no changes
+    assert text.count("acme/vision:RUN-1: loaded as ") == 1
 
 
 def test_the_bar_shows_figures_and_lets_messages_through() -> None:
@@ -199,10 +244,11 @@ def test_the_bar_shows_figures_and_lets_messages_through() -> None:
 
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=120)
-    with Progress(TextColumn("{task.description} {task.fields[figures]}"), console=console) as bar:
+    with Progress(TextColumn("{task.description}"), console=console) as bar:
         progress = BarProgress(bar)
         progress.start("load [red]acme/vision[/red]", 2)
         progress.advance(runs=1, rows=1_000_000)
         bar.refresh()
+        assert progress.shown_figures().startswith("1 of 2 runs, 1.00 M points")
         progress.finish()
-    assert "1 of 2 runs, 1.00 M points" in out.getvalue()
+    assert "load" in out.getvalue()

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar where there is a terminal, and messages everywhere."""
+"""Progress on stderr: a bar in a terminal, a line every 30 seconds elsewhere, and messages everywhere."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
+
 from neptune_exporter.cli.logs import NOTICE
+from neptune_exporter.cli.time_left import TimeLeft
+from neptune_exporter.interruption import is_ending
 from neptune_exporter.redaction import printable
 from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
@@ -22,25 +27,34 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_LOOKING_BACK = 600.0
-"""Seconds from which the time left is judged: a run may take minutes."""
-_ROOM_FOR_A_BAR = 120
-"""Columns of a terminal. In a narrower one the figures have the room of the bar."""
+EVERY = 30.0
+"""Seconds between two lines of progress in a log."""
+_ROOM_FOR_ALL_FIGURES = 120
+"""Columns of a terminal. In a narrower one the bar is short, and of points and bytes only a rate is shown."""
 
 
 class LoggedProgress:
-    """No bar: messages and finished stages go to the log."""
+    """No bar: messages, finished stages and a line every 30 seconds go to the log.
 
-    def __init__(self) -> None:
+    Args:
+        level: Of these lines: a notice where they take the place of a bar, INFO beside one.
+    """
+
+    def __init__(self, level: int = NOTICE) -> None:
         self._lock = threading.Lock()
+        self._level = level
         self._stage = ""
         self._total: int | None = None
         self._began = 0.0
+        self._time_left = TimeLeft(0.0)
         self.runs = self.rows = self.bytes = 0
+        self.interrupted = ""
+        """How far the stage came that was interrupted: `464 of 5,000 runs done`."""
 
     def start(self, stage: str, total: int | None = None) -> None:
         with self._lock:
             self._stage, self._total, self._began = printable(stage), total, time.monotonic()
+            self._time_left = TimeLeft(self._began)
             self.runs = self.rows = self.bytes = 0
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
@@ -48,22 +62,45 @@ class LoggedProgress:
             self.runs += runs
             self.rows += rows
             self.bytes += bytes
+            if runs:
+                self._time_left.advance(self.runs, time.monotonic())
 
     def message(self, text: str) -> None:
         _log.log(NOTICE, "%s", printable(text))
 
     def finish(self) -> None:
-        _log.info("%s: %s", self._stage, self._figures())
+        with self._lock:
+            _log.info("%s: %s", self._stage, self._figures())
+            if is_ending() and self._total is not None:
+                self.interrupted = f"{self._stage}: {self._runs()} done"
+            self._stage = ""
+
+    def log_line(self) -> None:
+        """Log how far the stage under way is."""
+        with self._lock:
+            if self._stage:
+                line = ", ".join(filter(None, (self._figures(), self._left())))
+                _log.log(self._level, "%s: %s", self._stage, line)
+
+    def _left(self) -> str:
+        """The time left of the stage, in words; empty where it cannot be said."""
+        return self._time_left.text(self._total, time.monotonic()) if self._total is not None else ""
+
+    def _runs(self) -> str:
+        of = f" of {self._total:,}" if self._total is not None else ""
+        return f"{self.runs:,}{of} run{'' if self.runs == 1 and not of else 's'}"
 
     def _figures(self, shown: Callable[[int], str] = "{:,}".format) -> str:
-        seconds = max(time.monotonic() - self._began, 1e-3)
-        of = f" of {self._total:,}" if self._total is not None else ""
-        parts = [f"{self.runs:,}{of} run{'' if self.runs == 1 and not of else 's'}"]
+        parts = [self._runs()]
         if self.rows:
-            parts.append(f"{shown(self.rows)} points ({shown(round(self.rows / seconds))}/s)")
+            parts.append(f"{shown(self.rows)} points ({shown(self._rate(self.rows))}/s)")
         if self.bytes:
-            parts.append(f"{size(self.bytes)} ({size(int(self.bytes / seconds))}/s)")
+            parts.append(f"{size(self.bytes)} ({size(self._rate(self.bytes))}/s)")
         return ", ".join(parts)
+
+    def _rate(self, count: int) -> int:
+        """So many a second."""
+        return round(count / max(time.monotonic() - self._began, 1e-3))
 
 
 def _short(count: int) -> str:
@@ -74,24 +111,39 @@ def _short(count: int) -> str:
 class BarProgress(LoggedProgress):
     """A line with a bar for the stage under way."""
 
-    def __init__(self, bar: Bar) -> None:
-        super().__init__()
+    def __init__(self, bar: Bar, *, narrow: bool = False) -> None:
+        super().__init__(logging.INFO)
         self._bar = bar
+        self._narrow = narrow
         self._task: TaskID | None = None
 
     def start(self, stage: str, total: int | None = None) -> None:
         super().start(stage, total)
         self._end()
-        self._task = self._bar.add_task(self._stage, total=total, figures="")
+        self._task = self._bar.add_task(self._stage, total=total, progress=self)
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
         super().advance(runs, rows, bytes)
         if self._task is not None:
-            self._bar.update(self._task, completed=self.runs, figures=self._figures(_short))
+            self._bar.update(self._task, completed=self.runs)
 
     def finish(self) -> None:
         super().finish()
         self._end()
+
+    def shown_figures(self) -> str:
+        """The figures that the line has room for."""
+        with self._lock:
+            if not self._narrow:
+                return self._figures(_short)
+            if self.bytes:
+                return f"{self._runs()}, {size(self._rate(self.bytes))}/s"
+            return f"{self._runs()}, {_short(self._rate(self.rows))}/s" if self.rows else self._runs()
+
+    def shown_left(self) -> str:
+        """The time left."""
+        with self._lock:
+            return self._left()
 
     def _end(self) -> None:
         if self._task is not None:
@@ -101,12 +153,47 @@ class BarProgress(LoggedProgress):
 
 @contextmanager
 def shown_progress(*, quiet: bool) -> Iterator[Progress]:
-    """The progress to hand to a job; whatever is on the screen is cleaned up at the end."""
+    """The progress to hand to a job; whatever is on the screen is cleaned up at the end.
+
+    Where the job is interrupted, how far it came is the last thing shown.
+    """
     if quiet or not sys.stderr.isatty():
-        yield LoggedProgress()
+        with _watched(LoggedProgress(logging.INFO if quiet else NOTICE)) as progress:
+            yield progress
         return
     from rich.console import Console
-    from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    narrow = console.width < _ROOM_FOR_ALL_FIGURES
+    bar = _bar(console, narrow=narrow)
+    with _watched(BarProgress(bar, narrow=narrow)) as progress, bar:
+        yield progress
+
+
+@contextmanager
+def _watched(progress: LoggedProgress) -> Iterator[LoggedProgress]:
+    """Log a line every 30 seconds; and where it is interrupted, say how far it came."""
+    over = threading.Event()
+
+    def log_lines() -> None:
+        while not over.wait(EVERY):
+            progress.log_line()
+
+    thread = threading.Thread(target=log_lines, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield progress
+    except KeyboardInterrupt:
+        if line := progress.interrupted:
+            click.echo(line, err=True)
+        raise
+    finally:
+        over.set()
+        thread.join()
+
+
+def _bar(console: Console, *, narrow: bool) -> Bar:
+    from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task
     from rich.progress import Progress as Bar
     from rich.table import Column
     from rich.text import Text
@@ -114,27 +201,32 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
     class Description(ProgressColumn):
         """Shown as it is, and cut short: it is the only column that gives way."""
 
+        max_refresh = None
+
         def render(self, task: Task) -> Text:
-            return Text(task.description, no_wrap=True, overflow="ellipsis")
+            text = "stopping…" if is_ending() else task.description
+            return Text(text, no_wrap=True, overflow="ellipsis")
 
     class Figures(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(str(task.fields["figures"]))
+            return Text(task.fields["progress"].shown_figures())
+
+    class Left(ProgressColumn):
+        max_refresh = 1.0
+
+        def render(self, task: Task) -> Text:
+            return Text(task.fields["progress"].shown_left())
 
     def whole() -> Column:
         return Column(no_wrap=True)
 
-    console = Console(stderr=True)
-    bar = Bar(
+    return Bar(
         SpinnerColumn(table_column=whole()),
         Description(),
-        *([BarColumn(20, table_column=whole())] if console.width >= _ROOM_FOR_A_BAR else []),
+        BarColumn(10 if narrow else 20, table_column=whole()),
         Figures(whole()),
-        TimeRemainingColumn(table_column=whole()),
+        Left(whole()),
         console=console,
         transient=True,
         refresh_per_second=4,
-        speed_estimate_period=_LOOKING_BACK,
     )
-    with bar:
-        yield BarProgress(bar)

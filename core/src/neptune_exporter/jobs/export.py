@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,8 @@ from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import RunKey
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -275,6 +278,7 @@ class _Project:
                 if plan.planned.action is Action.UP_TO_DATE:
                     self._project.up_to_date += 1
                     self._up_to_date.append(run.key)
+                    _log.info("%s: up to date", run.key)
                     self._progress.advance(runs=1)
                     continue
                 plans[str(run.key)] = plan

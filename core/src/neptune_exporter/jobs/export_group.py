@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from neptune_exporter.jobs.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 FAILPOINTS = ("export.rows-written", "export.before-publish", "export.run-published")
 
@@ -237,6 +240,7 @@ class _Group:
         if reading is not None:
             self.result.failures.extend(reading.failures)
             reading.writer.discard()
+        _log.info("%s: not exported: %s", key, message)
         self.result.unpublished += 1
         self.result.failures.append(AttributeFailure(key, "", None, message, attempts))
 
@@ -297,6 +301,7 @@ class _Group:
         if key in self._lost:
             return
         failpoint("export.run-published")
+        _log.info("%s: exported: rows %s, files %s", key, f"{reading.rows:,}", f"{reading.files:,}")
         self.result.published += 1
         self.result.rows += reading.rows
         self.result.files += reading.files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,8 @@ from neptune_exporter.jobs.selecting import divide_runs, parents_first
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
 from neptune_exporter.toolkit import failpoint
+
+_log = logging.getLogger(__name__)
 
 FAILPOINTS = ("load.run-loaded",)
 
@@ -320,6 +323,8 @@ class _Load:
                 self._outcome[run.key] = loaded
                 into = self._result.already_loaded if loaded.already_loaded else self._result.loaded
                 into.append((run.key, loaded))
+                what = "was loaded already" if loaded.already_loaded else "loaded"
+                _log.info("%s: %s as %s", run.key, what, loaded.target_id)
                 self._result.losses.extend(loaded.losses)
                 rows = 0 if loaded.already_loaded else run.row_count()
                 self._progress.advance(runs=1, rows=rows)
