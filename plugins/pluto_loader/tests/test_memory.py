@@ -83,6 +83,22 @@ def many_files(files: Path, count: int) -> Iterator[pa.RecordBatch]:
     )
 
 
+def peaks(folder: Path, loads: str) -> list[int]:
+    """The peaks of memory after the two loads, in MB."""
+    with RehearsalServer(reaper_interval=None, count_only=True) as server:
+        quick = {"NEPTUNE_EXPORTER_PLUTO_FILE_CHUNK_SLEEP": "0", "NEPTUNE_EXPORTER_PLUTO_VISIBLE_WITHIN": "0"}
+        done = subprocess.run(
+            [sys.executable, "-c", loads],
+            env={**clean_environment(), **server.environment(), **quick},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [int(line) for line in done.stderr.splitlines() if line.isdigit()]
+
+
 @pytest.mark.skipif(not STATUS.exists(), reason="the system tells no peak of memory")
 @pytest.mark.parametrize(
     ("write", "less", "more"),
@@ -103,20 +119,28 @@ def test_a_large_run_needs_no_more_than_a_smaller_one(
         (exports / "files").mkdir(parents=True)
         key = RunKey(KEY.project_id, folder)
         old_layout.write_run(exports / "data", key, write(files, count))
-    with RehearsalServer(reaper_interval=None, count_only=True) as server:
-        done = subprocess.run(
-            [sys.executable, "-c", LOADS],
-            env={
-                **clean_environment(),
-                **server.environment(),
-                "NEPTUNE_EXPORTER_PLUTO_FILE_CHUNK_SLEEP": "0",
-            },
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
-    small, large = (int(line) for line in done.stderr.splitlines() if line.isdigit())
+    small, large = peaks(tmp_path, LOADS)
     assert large < MOST
     assert large - small < 100, f"{small} MB for {less:,}, {large} MB for {more:,}"
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="the system tells no peak of memory")
+def test_memory_does_not_grow_with_the_number_of_runs(tmp_path: Path) -> None:
+    """Each has a megabyte of parameters, which a load has no use for once the run is loaded and checked."""
+    for folder, count in (("less", 10), ("more", 60)):
+        (tmp_path / folder / "exports" / "files").mkdir(parents=True)
+        for number in range(count):
+            key = RunKey(KEY.project_id, f"{folder}-{number}")
+            old_layout.write_run(tmp_path / folder / "exports" / "data", key, parameters(1_000))
+    small, large = peaks(tmp_path, LOADS.replace(', "--no-verify"', ""))
+    assert large - small < 25, f"{small} MB for 10 runs, {large} MB for 60"
+
+
+def parameters(count: int) -> Iterator[pa.RecordBatch]:
+    yield pa.RecordBatch.from_pydict(
+        {
+            "attribute_path": [f"notes/{number}" for number in range(count)],
+            "attribute_type": pa.repeat(AttributeType.STRING.value, count),
+            "string_value": [f"{number} " * 200 for number in range(count)],
+        }
+    )

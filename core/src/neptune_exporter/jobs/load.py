@@ -328,6 +328,7 @@ class _Load:
                 self._result.losses.extend(loaded.losses)
                 rows = 0 if loaded.already_loaded else run.row_count()
                 self._progress.advance(runs=1, rows=rows)
+            run.forget()
             self._release(run.key)
 
 
@@ -343,5 +344,6 @@ def _verify_loaded(
             result.failed.append((run.key, f"loaded, but could not be checked: {message}"))
         else:
             result.comparisons.extend(found)
+        run.forget()
         progress.advance(runs=1)
     progress.finish()

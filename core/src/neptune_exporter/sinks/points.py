@@ -213,7 +213,7 @@ class _Piece:
         with path.open("wb") as file:
             for column in columns:
                 self._types.append(column.dtype)
-                column.tofile(file)
+                file.write(column.data)  # not `tofile`, which does not say why it cannot write
         self._file: BinaryIO | None = None
         self.held = Points.joined([])
 

@@ -146,7 +146,7 @@ class PlutoSink(Sink):
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         target = self._session.target(run.key.project_id)
         journal = Journal.of(self._session.settings.base_dir, target, run.key)
-        with disk_errors(run.key), closing(journal.open()), self._session.loading():
+        with disk_errors(self._session.settings.base_dir), closing(journal.open()), self._session.loading():
             return self._load(run, parent, target, journal)
 
     def interrupt(self) -> None:
@@ -155,7 +155,7 @@ class PlutoSink(Sink):
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
         target = self._session.target(run.key.project_id)
         journal = Journal.of(self._session.settings.base_dir, target, run.key)
-        with disk_errors(run.key), closing(journal.open()):
+        with disk_errors(self._session.settings.base_dir), closing(journal.open()):
             equal = True
             for comparison in verify.compare(self._session, run, target, journal.current, journal, full=full):
                 equal = equal and comparison.verdict not in MISMATCH

@@ -10,6 +10,7 @@ one and is ignored. While a load is under way the file is locked.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -49,16 +50,25 @@ def check_writable(option: str, folder: Path) -> None:
 
 
 @contextmanager
-def disk_errors(run: RunKey) -> Iterator[None]:
-    """Tell an error of the disk as one of the run.
+def disk_errors(base_dir: Path) -> Iterator[None]:
+    """Report an error of the disk with the file, or the folder where the state of loads is.
 
     Raises:
-        SinkError: with the file, and what is wrong.
+        SinkError: with what is wrong, and what to do.
     """
     try:
         yield
     except OSError as error:
-        raise SinkError(f"{run}: {error.filename or 'its state'}: {error.strerror or error}") from error
+        where = error.filename or base_dir.absolute()
+        raise SinkError(f"{where}: {error.strerror or error}{_remedy(error)}") from error
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ": free some space there, or name another folder with --pluto-base-dir"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return ": load with fewer --workers and --pluto-file-connections, or raise the limit (ulimit -n 1024)"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -209,7 +219,7 @@ class Journal:
         for number, line in enumerate(content.splitlines()[1:], 2):
             try:
                 self._apply(orjson.loads(line))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 raise SinkError(
                     f"{self._path} is damaged in line {number}: nobody knows what of the run is in Pluto; "
                     "move that file away to look for the run there"
@@ -243,11 +253,12 @@ class Journal:
         try:
             written = self._file.write(line)
         except OSError as error:
-            raise SinkError(f"{self._path} cannot be written: {error.strerror}") from None
+            raise SinkError(f"{self._path} cannot be written: {error.strerror}{_remedy(error)}") from None
         if written != len(line):  # a line that is cut short would spoil the next one
             self._file.truncate(end)
             self._file.seek(end)
-            raise SinkError(f"{self._path} cannot be written: the disk is full")
+            full = OSError(errno.ENOSPC, "the disk is full")
+            raise SinkError(f"{self._path} cannot be written: {full.strerror}{_remedy(full)}")
 
     def compact(self) -> None:
         """Forget how a finished load came about: addresses and positions are of no use any more."""

@@ -174,6 +174,14 @@ class StoredRun(RunView):
         """The run's parts as they are now, by number."""
         return [_RECENT.part(self._data, path) for path in self.part_paths]
 
+    def forget(self) -> None:
+        """Let go of the rows that were read of the run: they are read again where they are asked for.
+
+        Of 10,000 runs that are loaded one after the other they would fill the memory.
+        """
+        for name in ("_parameters", "tally", "left_out"):
+            self.__dict__.pop(name, None)
+
     def keep_small_parts(self) -> None:
         """Decode the parts that are small enough to be kept, for all that is asked of the run next.
 
