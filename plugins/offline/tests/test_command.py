@@ -13,7 +13,12 @@ Logging = Callable[..., Any]
 
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-c", "from neptune_exporter.cli import main; main()", *arguments]
+    line = [
+        sys.executable,
+        "-c",
+        "import sys; from neptune_exporter.cli import main; sys.exit(main())",
+        *arguments,
+    ]
     return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -41,6 +41,10 @@ class SourceRun:
     partial: bool = False
     """It may be only a part of the run, as what was not yet sent is: it and what another source has
     exported of the run never take each other's place, and to what this source has exported of it, it adds."""
+    logs: tuple[tuple[str, int], ...] = ()
+    """If it is partial: what it is read from, each by a name that it keeps wherever it lies and however it
+    grows, with how far it goes (bytes, records). What an export has read is not read again from a copy or an
+    older state; what could not be read fails no longer once an export has all of that and more."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,8 @@ def _against(dataset: Dataset, earlier: Earlier, run: SourceRun, wanted: Attribu
     receipt, trouble = earlier.receipt, earlier.trouble
     if receipt is None or trouble is not None:
         return _anew(receipt, run, wanted, trouble or "")
-    if not receipt.is_of_state(run):
+    same_state = receipt.is_of_state(run)
+    if not same_state and not _has_all_of(receipt, run, wanted):
         return _anew(receipt, run, wanted, _change(receipt, run))
     failures = _unread(receipt)
     # Also if nothing is left to be read: what was lost has been read again since, in pieces.
@@ -126,7 +127,8 @@ def _against(dataset: Dataset, earlier: Earlier, run: SourceRun, wanted: Attribu
         if f.permanent and f.attribute_path not in retry | anew and (f in asked or not f.attribute_path)
     )
     if not retry and (wanted in receipt.selections or not (request.classes or request.others or ends_loss)):
-        planned = PlannedRun(run.key, Action.UP_TO_DATE, "unchanged since its export")
+        reason = "unchanged since its export" if same_state else "an earlier export has all of it"
+        planned = PlannedRun(run.key, Action.UP_TO_DATE, reason)
         return RunPlan(planned, RunRequest(run, request), missing=missing)
     if (stored := dataset.run(run.key)) is not None and stored.changed_parts():
         # Adding to it sets damaged parts aside: what was in them must not count as covered.
@@ -189,9 +191,14 @@ def _unread(receipt: Receipt) -> tuple[AttributeFailure, ...]:
 
 def _ended(receipt: Receipt, run: SourceRun, wanted: AttributeSelection) -> frozenset[str]:
     """Paths of failures to which reading what is wanted puts an end, or meets them again."""
-    if run.partial and not receipt.is_of_state(run):
+    if run.partial and not receipt.is_of_state(run) and not receipt.is_within(run):
         return frozenset()  # they may be of another part
     return frozenset(f.attribute_path for f in _unread(receipt) if _ends(f, wanted, receipt.selections))
+
+
+def _has_all_of(receipt: Receipt, run: SourceRun, wanted: AttributeSelection) -> bool:
+    """Whether a part of a run is a copy or an older state of what was exported, and nothing failed then."""
+    return wanted in receipt.selections and not receipt.failures and receipt.has_read(run)
 
 
 def _named(failure: AttributeFailure) -> tuple[str, AttributeType | None]:

@@ -77,6 +77,8 @@ class Folder:
     """Those before it were sent to a server and deleted."""
     offline: bool = False
     """A 2.x folder of the offline mode: the run was never on a server."""
+    extent: int = 0
+    """How far it goes, and never less while it grows: bytes (2.x), the number of the last operation (3.x)."""
     modified_ns: int = 0
     size_hint: int = 0
     notes: tuple[str, ...] = ()
@@ -85,6 +87,12 @@ class Folder:
     def container(self) -> Container:
         """What it is of, whatever project and run id that gets."""
         return self.client, self.kind, self.container_id
+
+    @property
+    def log_name(self) -> str:
+        """What a log is recognised by when a copy of it is exported later, whatever that is called."""
+        sign = (*self.process,) if self.start is None or not self.start.at else (*self.start,)
+        return hashlib.sha256(json.dumps(sign).encode()).hexdigest()[:32]
 
     @property
     def directory(self) -> Path:
@@ -136,6 +144,7 @@ def describe_log(path: Path, *, is_data: bool) -> Folder | None:
         started_at=parse_iso(metadata.get("createdAt")) or _first_time(start),
         first_operation=files[0][0],
         offline=mode == "offline",
+        extent=sum(s.st_size for s in _stats(log for _, log in files)),
         modified_ns=max((s.st_mtime_ns for s in stats), default=0),
         size_hint=sum(s.st_size for s in stats) // _BYTES_PER_POINT,
         notes=() if mode == "offline" else (_leftover(path, files[0][0]),),
@@ -224,7 +233,7 @@ def describe_database(path: Path, *, is_data: bool) -> Folder | None:
             if row is not None:
                 folder = replace(folder, project_id=str(row[0]), container_id=str(row[1]))
             name, start, last = _peek_run(database)
-            folder = replace(folder, name=name, start=start, size_hint=last)
+            folder = replace(folder, name=name, start=start, size_hint=last, extent=last)
             if start is not None:
                 folder = replace(folder, first_operation=start.number)
             return replace(folder, notes=_database_notes(database, tables, folder.first_operation))

@@ -29,11 +29,19 @@ class FoundRun:
             self.key,
             modified_at=self.modified_at,
             name=next((f.name for f in reversed(self.folders) if f.name), None),
-            handle=json.dumps([(str(f.path), f.first_operation) for f in self.folders]),
+            handle=json.dumps([str(f.path) for f in self.folders]),
             size_hint=sum(f.size_hint for f in self.folders),
             notes=tuple(notes),
             partial=True,  # what had been sent is not there
+            logs=self._logs(),
         )
+
+    def _logs(self) -> tuple[tuple[str, int], ...]:
+        """Each log once, as far as the longest copy of it goes."""
+        logs: dict[str, int] = {}
+        for folder in self.folders:
+            logs[folder.log_name] = max(folder.extent, logs.get(folder.log_name, 0))
+        return tuple(sorted(logs.items()))
 
     @property
     def modified_at(self) -> datetime:
@@ -119,8 +127,5 @@ def _named_by_copies(folders: Sequence[Folder]) -> list[Folder]:
 
 
 def paths_of(handle: str) -> list[Path]:
-    """The folders that `FoundRun.listed` put into the handle.
-
-    With the first operation of each: what a client has sent it deletes, and then the log is another part.
-    """
-    return [Path(path) for path, _ in json.loads(handle)]
+    """The folders that `FoundRun.listed` put into the handle."""
+    return [Path(path) for path in json.loads(handle)]

@@ -124,10 +124,9 @@ def _records(
             report,
         )
         if union.differing:
-            count = sum(last - first + 1 for first, last in union.differing)
             report(
-                f"{count:,} numbers ({_shown(union.differing)}) stand for several operations that differ; "
-                "all of them were read, and none can be told to be a repeat"
+                f"several operations that differ have the same number ({_shown(union.differing)}); "
+                "all were read, and points may be there twice"
             )
         streams += [_in_order(branch, logs, report) for branch in union.branches()]
     yield from streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda entry: entry[0])

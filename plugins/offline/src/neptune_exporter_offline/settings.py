@@ -15,25 +15,26 @@ class OfflineSettings:
 
     path: tuple[str, ...] = setting(
         default=(".neptune",),
-        help="Folder to search for what the Neptune clients left: a .neptune folder, one run's folder, "
-        "or any folder above. May be given several times.",
+        help="Where to look for runs: a .neptune folder, the folder of one run, or any folder above. "
+        "Folders below are searched too. Can be given several times.",
         env=("NEPTUNE_DATA_DIRECTORY", "NEPTUNE_LOG_DIRECTORY"),
     )
     project: str | None = setting(
         default=None,
-        help="Project (workspace/project) of Neptune 2.x folders, which do not name theirs. Without it: "
-        "offline/<name of the folder that .neptune lies in>. Neptune 3.x folders name their project.",
+        help="Project (workspace/project) for runs of Neptune 2.x, whose folders do not contain a project "
+        "name. Default: offline/NAME, where NAME is the folder that contains .neptune. Runs of Neptune 3.x "
+        "always keep their own project.",
     )
     run_id: tuple[str, ...] = setting(
         default=(),
-        help="Run id for Neptune 2.x folders, which know only a uuid (the default id). Either FOLDER=ID or "
-        "UUID=ID for one run (may be given several times), or one pattern for all others, "
-        "such as 'OLD-{uuid}'.",
+        help="Run id for runs of Neptune 2.x. Their folders contain only a UUID, which is the default id. "
+        "FOLDER=ID or UUID=ID sets the id of one run and can be given several times; a pattern such as "
+        "'OLD-{uuid}' sets the ids of all other runs.",
     )
     read_files: bool = setting(
         default=True,
-        help="Read files that were logged by path where they still exist on this machine. The clients "
-        "keep only the paths of such files. Files that the clients copied are always read.",
+        help="Read files that were logged by path, if they still exist on this machine. The Neptune clients "
+        "store only the paths of such files. Files that a client copied are always read.",
     )
 
     def __post_init__(self) -> None:

@@ -19,7 +19,8 @@ from neptune_exporter.contract import (
     StepStatistics,
     TypeCount,
 )
-from neptune_exporter.dataset.format import rowless
+from neptune_exporter.dataset.format import extents, rowless
+from neptune_exporter.dataset.format.extents import Extent
 from neptune_exporter.model import AttributeType, RunKey, RunKind
 
 FORMAT = "neptune-exporter-receipt"
@@ -82,6 +83,8 @@ class Receipt:
     """Of what may be a part only: a digest of what the source found it by. Else, and in old ones, empty."""
     url: str = ""
     """Address of the run's page, as the source told."""
+    logs: tuple[Extent, ...] = ()
+    """What it was read from, if that may be a part only."""
     fingerprint: str = field(init=False)
     """Of the rows, by the digests of the parts."""
 
@@ -98,6 +101,14 @@ class Receipt:
         """Whether the run is as it was then. Two parts of it may have been changed last at the same time."""
         same = run.modified_at is not None and self.modified_at == run.modified_at
         return same and (not run.partial or self.handle == handle_of(run))
+
+    def has_read(self, run: SourceRun) -> bool:
+        """Whether nothing is in the logs of a part of the run that was not read for this."""
+        return run.partial and extents.all_read(self.logs, run.logs)
+
+    def is_within(self, run: SourceRun) -> bool:
+        """Whether all that was read for this is in the logs of a part of the run."""
+        return run.partial and extents.all_there(self.logs, run.logs)
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Receipt:
@@ -152,6 +163,7 @@ class Receipt:
             "foreign": self.foreign,
             "handle": self.handle,
             "url": self.url,
+            "logs": [list(log) for log in self.logs],
             "fingerprint": self.fingerprint,
         }
 
@@ -196,6 +208,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         foreign=value.get("foreign"),
         handle=value.get("handle", ""),
         url=value.get("url", ""),
+        logs=tuple(Extent(*log) for log in value.get("logs", ())),
     )
 
 

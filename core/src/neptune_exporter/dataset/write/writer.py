@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 import pyarrow as pa
 
 from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, SourceRun
-from neptune_exporter.dataset.format import publication
+from neptune_exporter.dataset.format import extents, publication
 from neptune_exporter.dataset.format.layout import Place, parse_part
 from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.receipts import PartRecord, Receipt, handle_of
@@ -348,8 +348,16 @@ class RunWriter:
             partial=run.partial,
             handle=handle_of(run),
             url=run.url,
+            logs=self._logs(run, selections),
             foreign=older.any_rows and self._earlier.foreign,
         )
+
+    def _logs(self, run: SourceRun, selections: Sequence[AttributeSelection]) -> tuple[extents.Extent, ...]:
+        old = self._earlier.receipt
+        if old is None or not self._update.joins:
+            return extents.of_logs(run.logs)
+        same = all(selection in old.selections for selection in selections)
+        return extents.joined(old.logs, run.logs, same_selections=same)
 
 
 def publish(ready: Sequence[ReadyRun]) -> None:

@@ -1,0 +1,96 @@
+"""One export after another: running jobs, torn ends, copies, files that come back."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from .folders import Logging, folder_of, work_of
+from .test_command import command
+from .test_repeats import point, points, run_folder, write
+
+
+def export(folder: Path, *paths: Path, code: int = 0) -> str:
+    given = [argument for path in paths or (folder,) for argument in ("--offline-path", str(path))]
+    done = command("export", "--exporter", "offline", "--offline-project", "a/b", *given, cwd=folder)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def exported(folder: Path, path: str = "loss") -> list[tuple[float, float]]:
+    """Steps and values of a series, of all parts."""
+    found = []
+    for part in (folder / "exports" / "data").rglob("*_part_*.parquet"):
+        for row in pq.read_table(part).to_pylist():
+            if row["attribute_path"] == path:
+                found.append((float(row["step"]), row["float_value"]))
+    return sorted(found)
+
+
+def is_up_to_date(said: str) -> bool:
+    """Whether the only run was not read: listed 1, exported 0, up to date 1, failed 0."""
+    return re.search(r" 1 +0 +1 +0\n", said) is not None
+
+
+def numbered(count: int) -> list[tuple[float, float]]:
+    return [(float(n), float(n + 1)) for n in range(count)]
+
+
+def test_a_run_exported_while_it_is_logged_is_whole_at_the_next_export(tmp_path: Path) -> None:
+    """The client counts operations that it has not written to disk yet, and a record may be cut off."""
+    log = run_folder(tmp_path)
+    write(log, [*points(1, 30), point(31)[:20]], put=40)
+    said = export(tmp_path, code=3)
+    assert "operations 31 to 40 are not in the log" in said and "or still runs" in said
+    write(log, points(1, 50), put=50)
+    assert exported(tmp_path) == numbered(30)
+    export(tmp_path)
+    export(tmp_path)
+    assert exported(tmp_path) == numbered(50)
+
+
+def test_a_torn_copy_and_then_the_whole_log_elsewhere(tmp_path: Path) -> None:
+    torn, whole = run_folder(tmp_path / "backup"), run_folder(tmp_path / "job", "1__renamed")
+    write(torn, points(1, 30), put=40)
+    write(whole, points(1, 50), put=50)
+    export(tmp_path, tmp_path / "backup", code=3)
+    export(tmp_path, tmp_path / "job")
+    assert is_up_to_date(export(tmp_path, tmp_path / "backup")), "read again, though all of it is there"
+    export(tmp_path, tmp_path / "job", tmp_path / "backup")
+    assert exported(tmp_path) == numbered(50)
+
+
+def test_a_copy_that_the_client_made_comes_back(neptune2: Logging, tmp_path: Path) -> None:
+    from neptune.types import File
+
+    with neptune2() as run:
+        run["f"].upload(File.from_content(b"bytes", extension="bin"))
+    copies = folder_of(tmp_path) / "upload_path"
+    copies.rename(tmp_path / "away")
+    assert "the client's copy" in export(work_of(tmp_path), code=3)
+    shutil.copytree(tmp_path / "away", copies)
+    export(work_of(tmp_path))
+    export(work_of(tmp_path))
+    (stored,) = (work_of(tmp_path) / "exports" / "files").rglob("*.bin")
+    assert stored.read_bytes() == b"bytes"
+
+
+def test_records_that_differ_are_partial_at_every_export(tmp_path: Path) -> None:
+    write(run_folder(tmp_path), [*points(1, 5), point(5, value=-1)], put=5)
+    for _ in range(2):
+        export(tmp_path, code=3)
+    assert sorted(value for _, value in exported(tmp_path)) == [-1, 1, 2, 3, 4, 5]
+
+
+def test_databases_of_one_run_exported_one_after_another(scale: Logging, tmp_path: Path) -> None:
+    with scale() as run:
+        for n in range(5):
+            run.log_metrics({"m": float(n)}, step=n)
+    work = work_of(tmp_path)
+    shutil.copytree(work / ".neptune", work / "copy")
+    export(work, work / ".neptune")
+    assert is_up_to_date(export(work, work / "copy"))
+    assert exported(work, "m") == [(float(n), float(n)) for n in range(5)]
