@@ -100,6 +100,7 @@ def test_a_certificate_that_nobody_signed(server: Neptune3Server, certificate: P
         return command_line.run(*EXPORT, expect=expect, **environment).output
 
     refused = export("refused", expect=1)
-    assert "certificate is not trusted: set SSL_CERT_FILE, or NEPTUNE_VERIFY_SSL=false" in refused
+    assert "the certificate of the server 127.0.0.1 is not trusted (self" in refused
+    assert "set SSL_CERT_FILE to the file of its authority, or NEPTUNE_VERIFY_SSL=false" in refused
     assert "1 file" in export("blind", NEPTUNE_VERIFY_SSL="false")
     assert "1 file" in export("trusting", SSL_CERT_FILE=str(certificate))

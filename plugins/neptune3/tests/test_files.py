@@ -118,24 +118,47 @@ def test_a_missing_blob_costs_itself_only(exporting: Exports) -> None:
 
 
 @pytest.mark.parametrize("told", [1, 100])
-def test_a_wrong_size_is_told_and_the_file_kept(exporting: Exports, told: int) -> None:
+def test_a_file_of_another_size_than_listed_is_not_taken_for_it(exporting: Exports, told: int) -> None:
     held: dict[str, Value | None] = {"f": FakeFile(b"twelve bytes", size_bytes=told)}
     export = exporting(FakeProject(PROJECT, [FakeRun("r", dict(held))]))
     (failure,) = export().failures
-    assert f"{told} bytes and its store gave 12" in failure.message
-    assert content(export, "f") == [b"twelve bytes"]
+    assert failure.message == f"the file has {told} bytes and the server sent 12"
+    assert content(export, "f") == []
     assert export().failures == [failure], "what is not what it should be is passed over"
-    assert content(export, "f") == [b"twelve bytes"]
 
 
-def test_a_page_of_a_proxy_is_replaced_by_the_file_once_that_comes(exporting: Exports) -> None:
+@pytest.mark.parametrize("only", [0, 3])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_short_body_is_no_file_and_the_next_export_has_it(
+    exporting: Exports, only: int, chunked: bool
+) -> None:
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": FakeFile(b"weights")})]))
+    export.server.fail(Fault(path=f"^{STORAGE_PATH}", only=only, chunked=chunked, times=1000))
+    (failure,) = export().failures
+    assert failure.attribute_path == "f"
+    assert failure.message == f"the file has 7 bytes and the server sent {only}"
+    assert content(export, "f") == []
+    export.server.faults.clear()
+    assert export().complete
+    assert content(export, "f") == [b"weights"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_short_body_that_comes_once_costs_nothing(exporting: Exports, chunked: bool) -> None:
+    export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": FakeFile(b"weights")})]))
+    export.server.fail(Fault(path=f"^{STORAGE_PATH}", only=3, chunked=chunked))
+    assert export().complete
+    assert content(export, "f") == [b"weights"]
+
+
+def test_a_page_of_a_proxy_is_not_taken_for_the_file(exporting: Exports) -> None:
     """A portal that asks to log in answers 200, as often as it is asked."""
     export = exporting(FakeProject(PROJECT, [FakeRun("r", {"f": FakeFile(b"weights")})]))
     page = b"<html>Log in, please</html>"
     fault = export.server.fail(Fault(path=f"^{STORAGE_PATH}", status=200, body=page, times=1000))
     (failure,) = export().failures
-    assert "which were kept" in failure.message
-    assert content(export, "f") == [page]
+    assert failure.message == f"the file has 7 bytes and the server sent {len(page)}"
+    assert content(export, "f") == []
     export.server.faults.remove(fault)
     assert export().complete
     assert content(export, "f") == [b"weights"]

@@ -122,6 +122,10 @@ class Fault:
     """Send only this many bytes of the body, then close the connection."""
     drip: float = 0.0
     """Send one byte of the body after the other, with so many seconds between."""
+    only: int | None = None
+    """Send this many bytes of the body as if they were all (0: an empty body)."""
+    chunked: bool = False
+    """Send the body without its length."""
     after_handling: bool = False
     times: int = 1
     skip: int = 0
@@ -135,16 +139,6 @@ class Fault:
             and re.search(self.path, request.path) is not None
             and (self.where is None or self.where(request))
         )
-
-
-def web_page(title: str) -> bytes:
-    """What a portal that asks to log in answers in place of the server, with 200 and as `text/html`."""
-    return f"<!DOCTYPE html><html><head><title>{title}</title></head><body>Log in</body></html>".encode()
-
-
-def no_protocol() -> tuple[bytes, ...]:
-    """Bodies of 200 that no protocol here gives, and that naive readers take for something."""
-    return b"", b"null", b"[]", b'{"entries', b"OK"
 
 
 @dataclass(frozen=True)
@@ -266,6 +260,15 @@ def _drops(body: bytes, seconds: float, wait: Callable[[float], None]) -> Iterat
         wait(seconds)
 
 
+def _distorted(owner: LoopbackServer, response: Response, fault: Fault) -> Response:
+    if fault.only is None and not fault.drip and not fault.chunked:
+        return response
+    body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+    body = body[: fault.only]
+    pieces = _drops(body, fault.drip, owner.wait) if fault.drip else [body]
+    return replace(response, body=pieces, length=None if fault.chunked else len(body))
+
+
 class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -351,9 +354,8 @@ class _RequestHandler(BaseHTTPRequestHandler):
         for _ in request.chunks():  # an unread body would be taken for the next request
             pass
         owner.record(request, response.status)
-        if fault is not None and fault.drip and isinstance(response.body, bytes):
-            drops = _drops(response.body, fault.drip, owner.wait)
-            response = replace(response, body=drops, length=len(response.body))
+        if fault is not None:
+            response = _distorted(owner, response, fault)
         self._send(response, fault.cut_after if fault is not None else None)
 
     def _handled(self, owner: LoopbackServer, request: Request) -> Response:
@@ -391,7 +393,7 @@ class _RequestHandler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n" % len(piece) + piece + b"\r\n")
             else:
                 self.wfile.write(piece)
-                self.wfile.flush()  # it may be a drop
+            self.wfile.flush()  # it may be a drop
         if length is None:
             self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()

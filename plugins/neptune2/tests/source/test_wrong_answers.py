@@ -8,7 +8,7 @@ import json
 import pytest
 
 from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SourceError
-from neptune_exporter.testing.loopback import no_protocol, web_page
+from neptune_exporter.testing.foreign_bodies import no_protocol, web_page
 from neptune_exporter_neptune2.plugin import make_source
 from neptune_exporter_neptune2.settings import Neptune2Settings
 from neptune_exporter_neptune2_server import (

@@ -8,15 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from neptune_exporter.contract import SourceError
-from neptune_exporter.toolkit import (
-    AWAY_STATUSES,
-    TRANSIENT_STATUSES,
-    AwayError,
-    Patience,
-    Streaks,
-    TransientError,
-    one_line,
-    retry_after,
+from neptune_exporter.toolkit import AwayError, Patience, Streaks, TransientError, waiting_for
+from neptune_exporter.toolkit.http_errors import (
+    RefusedError,
+    StoppedError,
+    WebPageError,
+    error_of_status,
+    is_web_page,
+    not_the_protocol,
 )
 from neptune_exporter_neptune3.client import (
     Answer,
@@ -25,24 +24,15 @@ from neptune_exporter_neptune3.client import (
     ProtoLeaderboardEntriesSearchResultDTO,
     ProtoQueryAttributesResultDTO,
     ProtoSeriesValuesResponseDTO,
-    refused_token,
 )
 
 _T = TypeVar("_T")
 _ON_PARTS = 5.0
 """Seconds for which something is tried again that failed as part of a request, or whose like failed."""
-
-
-class RefusedError(SourceError):
-    """The server said no, and would say so again."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class StoppedError(SourceError):
-    """Everything is to end."""
+_TEXT = ("text/", "application/json", "application/xml")
+"""How the content types begin with which something else than the server may answer in place of protobuf."""
+_WEB_PAGES = 3
+"""So many web pages before the first answer of the server are final: a login page does not pass by itself."""
 
 
 class Api:
@@ -57,6 +47,8 @@ class Api:
             min(patience.seconds, _ON_PARTS), patience.first_wait, patience.longest_wait
         )
         self._is_away = threading.Event()
+        self._has_answered = threading.Event()
+        self._web_pages = 0
         self._project_id: str | None = None
         """One that was asked for, to see whether the server answers at all."""
         self._stopped = threading.Event()
@@ -115,7 +107,7 @@ class Api:
             signed = json.loads(content)["files"]
             return {each["path"]: (str(each["provider"]), str(each["url"])) for each in signed}
 
-        return self._call("sign", lambda: self._client.sign({"files": files}), parse)
+        return self._call("sign", lambda: self._client.sign({"files": files}), parse, is_json=True)
 
     @property
     def address(self) -> str:
@@ -136,7 +128,13 @@ class Api:
         self._client.close()
 
     def _call(
-        self, kind: str, send: Callable[[], Answer], parse: Callable[[bytes], _T], *, again: bool = False
+        self,
+        kind: str,
+        send: Callable[[], Answer],
+        parse: Callable[[bytes], _T],
+        *,
+        again: bool = False,
+        is_json: bool = False,
     ) -> _T:
         """While nothing answers each request is tried once; while none of its kind is answered, for a short
         time and then once: thousands do not wait in vain one by one."""
@@ -144,7 +142,10 @@ class Api:
         if self._is_away.is_set():
             patience = Patience(0)
         try:
-            return self.streaks.call(kind, lambda p: p.call(lambda: self._attempt(send, parse)), patience)
+            with waiting_for(f"{self.address}: {kind}"):
+                return self.streaks.call(
+                    kind, lambda p: p.call(lambda: self._attempt(kind, send, parse, is_json)), patience
+                )
         except AwayError as error:
             if not self._answers():
                 self._is_away.set()
@@ -160,6 +161,7 @@ class Api:
         body = {"experimentLeader": False, "pagination": {"limit": 1, "offset": 0}}
         try:
             self._attempt(
+                "search",
                 lambda: self._client.search(project_id, body),
                 ProtoLeaderboardEntriesSearchResultDTO.FromString,
             )
@@ -169,7 +171,18 @@ class Api:
             return False
         return True
 
-    def _attempt(self, send: Callable[[], Answer], parse: Callable[[bytes], _T]) -> _T:
+    def _attempt(
+        self, kind: str, send: Callable[[], Answer], parse: Callable[[bytes], _T], is_json: bool = False
+    ) -> _T:
+        try:
+            return self._once(kind, send, parse, is_json)
+        except WebPageError as error:
+            self._web_pages += 1
+            if self._web_pages < _WEB_PAGES or self._has_answered.is_set():
+                raise
+            raise SourceError(str(error)) from None
+
+    def _once(self, kind: str, send: Callable[[], Answer], parse: Callable[[bytes], _T], is_json: bool) -> _T:
         self.check_running()
         token = self._client.token
         answer = send()
@@ -177,33 +190,19 @@ class Api:
             self._client.forget_token(token)
             answer = send()
         if not 200 <= answer.status < 300:
-            raise _error_of(answer)
+            raise error_of_status(answer.status, answer.headers, answer.content)
         try:
+            if is_web_page(answer.headers, answer.content) or (not is_json and _is_foreign(answer)):
+                raise ValueError
             result = parse(answer.content)
-        except (DecodeError, ValueError, KeyError, TypeError) as error:
-            raise TransientError(f"the server's answer cannot be read: {type(error).__name__}") from None
+        except (DecodeError, ValueError, KeyError, TypeError, AttributeError):
+            raise not_the_protocol(self.address, kind, answer.headers, answer.content) from None
         self._is_away.clear()
+        self._has_answered.set()
         return result
 
 
-def _error_of(answer: Answer) -> SourceError | Exception:
-    said = _said(answer.content)
-    if answer.status == 401:
-        return refused_token(f"HTTP 401{said}")
-    message = f"HTTP {answer.status}{said}"
-    if answer.status in TRANSIENT_STATUSES:
-        kind = AwayError if answer.status in AWAY_STATUSES else TransientError
-        return kind(message, retry_after(answer.headers))
-    return RefusedError(message, answer.status)
-
-
-def _said(content: bytes) -> str:
-    try:
-        body = json.loads(content)
-    except ValueError:
-        return ""
-    for name in ("message", "title", "errorType"):
-        text = body.get(name) if isinstance(body, dict) else None
-        if isinstance(text, str) and text.strip():
-            return ", " + one_line(text, 200)
-    return ""
+def _is_foreign(answer: Answer) -> bool:
+    """Whether an answer of 200 cannot be a message of protobuf: almost any bytes parse as one, also none."""
+    kind = answer.headers.get("content-type", "").lower()
+    return kind.startswith(_TEXT) or not (kind or answer.content)

@@ -192,9 +192,10 @@ def _take(held: Contents, attributes: Sequence[Any]) -> Iterator[RunRows | Attri
             series = Series(held.run, holder_of(held.request), attribute.name, kind, last, has_own)
             (held.floats if is_metric else held.objects).append(series)
         elif not attribute.HasField(_PROPERTIES[kind]):
-            yield AttributeFailure(held.run, attribute.name, kind, "the server names it without its value")
+            continue  # listed without a value: there is nothing to keep
         elif kind is AttributeType.FILE:
-            held.files.append((attribute.name, FileRef.of(properties)))
+            if properties.path:
+                held.files.append((attribute.name, FileRef.of(properties)))
         else:
             try:
                 value = instant(properties.value) if kind is AttributeType.DATETIME else properties.value

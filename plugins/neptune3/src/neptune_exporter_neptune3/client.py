@@ -20,9 +20,9 @@ instead, all of it in neptune-query 1.14 (tests/test_client.py checks each):
 
 from __future__ import annotations
 
+import json
 import re
-import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -34,7 +34,25 @@ from neptune_exporter.contract import (
     Secret,
     SourceError,
 )
-from neptune_exporter.toolkit import AwayError, TransientError, check_certificates, one_line
+from neptune_exporter.toolkit import (
+    TRANSIENT_STATUSES,
+    AwayError,
+    TransientError,
+    check_certificates,
+    one_line,
+    paced,
+    retry_after,
+)
+from neptune_exporter.toolkit.http_errors import (
+    TOKEN_OPTION,
+    WebPageError,
+    connection_error,
+    is_web_page,
+    not_the_protocol,
+    refused_token,
+    said,
+    web_page_message,
+)
 
 try:
     import httpx
@@ -77,12 +95,18 @@ __all__ = [
     "ProtoQueryAttributesResultDTO",
     "ProtoSeriesValuesResponseDTO",
     "checked_version",
-    "refused_token",
+    "keep_pace",
     "transport_error",
 ]
 
 LOWEST, BELOW = (1, 14), (2, 0)
 """The versions of the client that this module was written for."""
+_EXCHANGE = "/authorization/oauth-token"
+"""How the path ends at which the client exchanges the API token for an access token."""
+_TRUST = (
+    "set SSL_CERT_FILE to the file of its authority, or NEPTUNE_VERIFY_SSL=false for a server that you trust"
+)
+"""What to do about a certificate that is not trusted."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +160,7 @@ class Client:
             )
         for http in (self._http, self._refreshing):
             http.timeout = httpx.Timeout(timeout, connect=min(30.0, timeout))
+            keep_pace(http, timeout)
         self._hidden: object = None
         """The access token that is kept out of every text."""
 
@@ -213,17 +238,27 @@ class Client:
             finally:
                 self._hide_token()
         except errors.ApiKeyRejectedError:
-            raise refused_token("the server rejects it") from None
+            raise refused_token(f"{self.address} rejects it") from None
         except errors.UnableToExchangeApiKeyError as error:
-            raise _not_exchanged(str(error)) from None
+            match = re.search(r"HTTP (\d{3})(?: \((.*)\))?", str(error))
+            status, message = (int(match[1]), match[2] or "") if match else (0, "")
+            content = json.dumps({"message": message}).encode()
+            raise _not_exchanged(self.address, status, {}, content) from None
         except errors.UnableToParseResponse as error:
             # The answer came; only the client's own reading of it failed.
             response = error.response
-            return Answer(response.status_code, _headers(response.headers), response.content)
+            found = Answer(response.status_code, _headers(response.headers), response.content)
+            if response.request.url.path.endswith(_EXCHANGE):
+                raise _not_exchanged(self.address, found.status, found.headers, found.content) from None
+            return found
         except httpx.HTTPError as error:
-            raise transport_error(error) from None
+            raise transport_error(error, TOKEN_OPTION) from None
         except ValueError as error:  # a status that Python has no name for, such as a proxy's 520
-            raise AwayError(f"the server gave an odd answer: {one_line(str(error), 200)}") from None
+            raise AwayError(f"{self.address} gave an odd answer: {one_line(str(error), 200)}") from None
+        except NeptuneExporterError:
+            raise
+        except Exception as error:
+            raise not_the_protocol(self.address, "the exchange of the API token", {}, None) from error
         return Answer(int(answer.status_code), _headers(answer.headers), answer.content)
 
     def _hide_token(self) -> None:
@@ -249,16 +284,12 @@ def checked_version() -> str:
     return found
 
 
-def transport_error(error: httpx.HTTPError) -> SourceError:
-    """What a failure without a whole answer means. Addresses stay out: one may be signed."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return SourceError(
-                "the server's certificate is not trusted: set SSL_CERT_FILE, "
-                "or NEPTUNE_VERIFY_SSL=false for a server that you trust"
-            )
-        cause = cause.__cause__ or cause.__context__
+def transport_error(error: httpx.HTTPError, address_from: str = "") -> SourceError:
+    """What a failure without a whole answer means.
+
+    Args:
+        address_from: The option that the address is from, if it is from one.
+    """
     if isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout)):
         return TransientError("the server did not answer in time")
     if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
@@ -267,22 +298,38 @@ def transport_error(error: httpx.HTTPError) -> SourceError:
         return TransientError("the server's answer cannot be decompressed")
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.TooManyRedirects)):
         return SourceError(f"the request cannot be made: {type(error).__name__}")
-    return AwayError(f"the server{_named(error)} cannot be reached")
+    return connection_error(error, _url_of(error), _TRUST, address_from)
 
 
-def _named(error: httpx.HTTPError) -> str:
-    """The token hides which server it is for; of an address only the host is told."""
+def _url_of(error: httpx.HTTPError) -> str:
     try:
-        return f" {error.request.url.host}"
+        return str(error.request.url)
     except RuntimeError:  # of no request
         return ""
 
 
-def refused_token(why: str) -> AuthenticationError:
-    return AuthenticationError(
-        f"the API token was refused ({why}): it is wrong, has expired, or is for another server. "
-        "Give a valid one with --api-token or NEPTUNE_API_TOKEN"
-    )
+class _PacedStream(httpx.SyncByteStream):
+    """A body that must come at the least rate. Below the buffers of httpx, which would hide a drip."""
+
+    def __init__(self, stream: Any, seconds: float) -> None:
+        self._stream = stream
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        return paced(self._stream, self._seconds)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def keep_pace(http: httpx.Client, seconds: float) -> None:
+    """Have each answer of this client end with a SlowError that on average over so many seconds comes slower
+    than the least rate."""
+
+    def watch(response: httpx.Response) -> None:
+        response.stream = _PacedStream(response.stream, seconds)
+
+    http.event_hooks = {"response": [watch]}
 
 
 def _no_token() -> AuthenticationError:
@@ -292,14 +339,23 @@ def _no_token() -> AuthenticationError:
     )
 
 
-def _not_exchanged(message: str) -> NeptuneExporterError:
-    match = re.search(r"HTTP (\d{3})", message)
-    status = int(match[1]) if match else 0
-    if status == 403:
-        return refused_token("HTTP 403")
-    if 400 <= status < 500 and status not in (408, 425, 429):
-        return SourceError(f"the server does not exchange the API token (HTTP {status})")
-    return AwayError(f"the server does not exchange the API token now (HTTP {status})")
+def _not_exchanged(server: str, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
+    """The server gave no access token for the API token, which is all that the request holds.
+
+    Servers answer a token of another form with 400 ("Invalid value for: header X-Neptune-Api-Token").
+    """
+    if is_web_page(headers, content):
+        may_pass = 200 <= status < 300 or status in TRANSIENT_STATUSES
+        return (WebPageError if may_pass else SourceError)(
+            f"HTTP {status}: {web_page_message(server, content)}"
+        )
+    if status in (400, 401, 403, 422):
+        return refused_token(f"{server} answered HTTP {status}{said(content)}")
+    if 200 <= status < 300:
+        return not_the_protocol(server, "the exchange of the API token", headers, content)
+    if 400 <= status < 500 and status not in TRANSIENT_STATUSES:
+        return SourceError(f"{server} does not exchange the API token (HTTP {status}{said(content)})")
+    return AwayError(f"{server} does not exchange the API token now (HTTP {status})", retry_after(headers))
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:

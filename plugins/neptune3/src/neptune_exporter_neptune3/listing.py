@@ -10,7 +10,8 @@ from urllib.parse import quote, quote_plus
 
 from neptune_exporter.contract import QueryError, RunSelection, SourceError, SourceRun
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
-from neptune_exporter_neptune3.api import Api, RefusedError
+from neptune_exporter.toolkit.http_errors import RefusedError
+from neptune_exporter_neptune3.api import Api
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _OTHER = "; is this a server of Neptune 2.x? Then use --exporter neptune2"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from neptune_exporter.contract import AttributeFailure, RunRows, SourceError
-from neptune_exporter.toolkit import AwayError, TransientError
-from neptune_exporter_neptune3.api import StoppedError
+from neptune_exporter.toolkit import AwayError
+from neptune_exporter.toolkit.http_errors import StoppedError
 from neptune_exporter_neptune3.attributes import FileRef, Series
 
 _R = TypeVar("_R", bound="SeriesRequest")
@@ -130,5 +130,4 @@ class _Order(Generic[_R]):
 
 
 def failure_of(series: Series, error: SourceError) -> AttributeFailure:
-    attempts = error.attempts if isinstance(error, TransientError) else 1
-    return AttributeFailure(series.run, series.path, series.type, str(error), attempts)
+    return AttributeFailure.of(series.run, series.path, series.type, error)

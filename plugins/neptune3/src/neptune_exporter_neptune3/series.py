@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeFailure, RunRows
+from neptune_exporter.contract import RunRows, SourceError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import HISTOGRAM_TYPE, TIME_TYPE, VALUE_COLUMN, step_columns
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import NAME_BYTES, FileRef, Series
 from neptune_exporter_neptune3.metrics import with_attributes
-from neptune_exporter_neptune3.paging import FileEntry, Page
+from neptune_exporter_neptune3.paging import FileEntry, Page, failure_of
 
 _POINTS = 10_000
 """Of an answer, over all its series: what the server gives at once."""
@@ -157,8 +157,7 @@ def _take(values: Sequence[Any], unread: Unread, points: _Points, page: Page[Obj
 
 
 def _fail(page: Page[ObjectRequest], unread: Unread, message: str) -> None:
-    series = unread.series
-    page.failures.append(AttributeFailure(series.run, series.path, series.type, message))
+    page.failures.append(failure_of(unread.series, SourceError(message)))
 
 
 def _rows(taken: Sequence[_Points]) -> Iterator[RunRows]:

@@ -26,7 +26,7 @@ from neptune_exporter_neptune3 import listing, metrics, series
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import Contents, read_attributes
 from neptune_exporter_neptune3.client import Client
-from neptune_exporter_neptune3.files import Downloads, FileToFetch
+from neptune_exporter_neptune3.downloads import Downloads, FileToFetch
 from neptune_exporter_neptune3.paging import FileEntry, read_pages
 from neptune_exporter_neptune3.settings import Neptune3Settings
 

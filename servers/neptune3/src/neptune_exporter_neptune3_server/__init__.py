@@ -24,6 +24,7 @@ from .server import (
     SIGN_PATH,
     VALUES_PATH,
     Neptune3Server,
+    token_malformed,
 )
 from .synthetic import synthetic_project
 
@@ -53,4 +54,5 @@ __all__ = [
     "StringSeries",
     "Value",
     "synthetic_project",
+    "token_malformed",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from neptune_exporter.testing.loopback import LoopbackServer, Request, Response
+from neptune_exporter.testing.loopback import Fault, LoopbackServer, Request, Response
 
 from .attributes import Attributes
 from .auth import EXCHANGE_PATH, TOKEN_PATH, Tokens
@@ -90,6 +90,12 @@ class Neptune3Server(LoopbackServer):
             return handler(request)
 
         self._open("POST", pattern, checked)
+
+
+def token_malformed(times: int = 1000) -> Fault:
+    """The 400 with which a real server answers an API token of another form."""
+    body = b'{"code":400,"errorType":"BAD_REQUEST","message":"Invalid value for: header X-Neptune-Api-Token"}'
+    return Fault(path=EXCHANGE_PATH, status=400, body=body, times=times)
 
 
 def _answering(handler: Callable[[Request], Response]) -> Callable[[Request], Response]:

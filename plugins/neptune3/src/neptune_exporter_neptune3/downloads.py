@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import mimetypes
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
@@ -24,13 +24,15 @@ from neptune_exporter.toolkit import (
     AwayError,
     Body,
     TransientError,
-    WrongSizeError,
+    look_ahead,
     receive,
     retry_after,
+    waiting_for,
 )
-from neptune_exporter_neptune3.api import Api, StoppedError
+from neptune_exporter.toolkit.http_errors import StoppedError
+from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import FileRef
-from neptune_exporter_neptune3.client import transport_error
+from neptune_exporter_neptune3.client import keep_pace, transport_error
 
 _SIGNED_AT_ONCE = 200
 _CHUNK = 1 << 18
@@ -62,6 +64,7 @@ class FileToFetch:
 
 @dataclass(frozen=True)
 class _Fetched:
+    file: FileToFetch
     stored: StoredFile | None
     failure: AttributeFailure | None = None
 
@@ -73,6 +76,7 @@ class Downloads:
         self._api = api
         self._executor = executor
         self._width = 2 * connections
+        self._seconds = timeout
         self._timeout = httpx.Timeout(timeout, connect=min(30.0, timeout))
         self._limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._opening = threading.Lock()
@@ -90,6 +94,7 @@ class Downloads:
                     # Made here: else one for each proxy, 30 ms each.
                     verify=httpx.create_ssl_context(verify=self._api.verifies_certificates),
                 )
+                keep_pace(self._opened, self._seconds)
             return self._opened
 
     def close(self) -> None:
@@ -104,7 +109,9 @@ class Downloads:
             SourceError: the server cannot be reached.
         """
         done: list[tuple[FileToFetch, StoredFile]] = []
-        for file, fetched in self._fetch_all(iter(wanted), writer):
+        for result in look_ahead(self._executor, self._work(iter(wanted), writer), self._width):
+            fetched = result()
+            file = fetched.file
             if done and (done[0][0].run != file.run or len(done) >= _BATCH):
                 yield _rows(done)
                 done = []
@@ -115,24 +122,10 @@ class Downloads:
         if done:
             yield _rows(done)
 
-    def _fetch_all(
-        self, wanted: Iterator[FileToFetch], writer: FileWriter
-    ) -> Iterator[tuple[FileToFetch, _Fetched]]:
-        flying: deque[tuple[FileToFetch, Future[_Fetched]]] = deque()
-        try:
-            while chunk := list(islice(wanted, _SIGNED_AT_ONCE)):
-                for file, url in zip(chunk, self._sign(chunk), strict=True):
-                    future = self._executor.submit(self._fetch, file, url, writer)
-                    flying.append((file, future))
-                    if len(flying) >= self._width:
-                        first, result = flying.popleft()
-                        yield first, result.result()
-            while flying:
-                first, result = flying.popleft()
-                yield first, result.result()
-        finally:
-            for _, future in flying:
-                future.cancel()
+    def _work(self, wanted: Iterator[FileToFetch], writer: FileWriter) -> Iterator[Callable[[], _Fetched]]:
+        while chunk := list(islice(wanted, _SIGNED_AT_ONCE)):
+            for file, url in zip(chunk, self._sign(chunk), strict=True):
+                yield partial(self._fetch, file, url, writer)
 
     def _sign(self, files: Sequence[FileToFetch]) -> Sequence[_Url | SourceError]:
         """A URL for each; one that cannot be signed must not keep the others from it."""
@@ -154,39 +147,20 @@ class Downloads:
             return _failed(file, url)
         download = _Download(self._api, self._http, file, url)
         try:
-            return _Fetched(self._store(download, writer, file.ref.size))
-        except WrongSizeError as error:
-            return self._keep_anyway(download, writer, error)
+            return _Fetched(file, self._store(download, writer))
         except StoppedError:
             raise
         except SourceError as error:
             return _failed(file, error)
 
-    def _store(self, download: _Download, writer: FileWriter, size: int | None) -> StoredFile:
+    def _store(self, download: _Download, writer: FileWriter) -> StoredFile:
         file = download.file
         opened = writer.create(file.run, file.path, name=file.name, step=file.step, ordinal=file.ordinal)
-        with opened as into:
+        with opened as into, waiting_for(f"the object store: {file.run} {file.path}{_at(file)}"):
             self._api.streaks.call(
-                "download", lambda patience: receive(download.open_at, into, size, patience)
+                "download", lambda patience: receive(download.open_at, into, file.ref.size, patience)
             )
         return opened.stored
-
-    def _keep_anyway(self, download: _Download, writer: FileWriter, error: WrongSizeError) -> _Fetched:
-        """What comes is kept, and told. Asked for again next time: it may be a proxy's page after all."""
-        file = download.file
-        try:
-            stored = self._store(download, writer, None)
-        except StoppedError:
-            raise
-        except SourceError as other:
-            return _failed(file, other)
-        if stored.size == file.ref.size:
-            return _Fetched(stored)  # what came first was another's, such as a proxy's page
-        message = (
-            f"Neptune says that the file has {file.ref.size} bytes and its store gave {stored.size}, "
-            f"which were kept{_at(file)}"
-        )
-        return _Fetched(stored, AttributeFailure(file.run, file.path, file.type, message))
 
 
 @dataclass(frozen=True)
@@ -275,10 +249,9 @@ def _at(file: FileToFetch) -> str:
 
 
 def _failed(file: FileToFetch, error: SourceError) -> _Fetched:
-    attempts = error.attempts if isinstance(error, TransientError) else 1
     text = str(error)
     message = text if _at(file) in text else text + _at(file)
-    return _Fetched(None, AttributeFailure(file.run, file.path, file.type, message, attempts))
+    return _Fetched(file, None, AttributeFailure.of(file.run, file.path, file.type, error, message))
 
 
 def _rows(done: Sequence[tuple[FileToFetch, StoredFile]]) -> RunRows:
