@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 from neptune_exporter.contract import AuthenticationError, Comparison, Sink, SinkCapabilities
 from neptune_exporter.dataset import StoredRun
-from neptune_exporter.jobs.waiting import first_done
+from neptune_exporter.toolkit import look_ahead
 
 
 def most_workers(asked: int, capabilities: SinkCapabilities) -> int:
@@ -25,17 +24,11 @@ def compare_runs(
         AuthenticationError: the credentials were refused.
         KeyboardInterrupt: comparisons that were under way have ended.
     """
-    left, running = deque(runs), deque[tuple[StoredRun, Future[Sequence[Comparison]]]]()
     with ThreadPoolExecutor(workers) as executor:
         try:
-            while left or running:
-                while left and len(running) < workers:
-                    run = left.popleft()
-                    running.append((run, executor.submit(compare, run)))
-                first_done([running[0][1]])
-                run, future = running.popleft()
+            for run, result in look_ahead(executor, runs, compare, workers):
                 try:
-                    yield run, future.result()
+                    yield run, result()
                 except AuthenticationError:
                     raise
                 except Exception as error:  # noqa: BLE001 - one run must not cost the others

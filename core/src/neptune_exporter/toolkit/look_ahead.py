@@ -5,35 +5,49 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from functools import partial
 from queue import Empty, Queue
 from typing import NoReturn, TypeVar
 
+from neptune_exporter.interruption import LISTENING
+
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
-def look_ahead(executor: Executor, work: Iterable[Callable[[], T]], width: int) -> Iterator[Callable[[], T]]:
-    """For each piece of work, in order, a function that waits for its result or raises its error.
+def look_ahead(
+    executor: Executor, items: Iterable[Item], work: Callable[[Item], T], width: int
+) -> Iterator[tuple[Item, Callable[[], T]]]:
+    """Each item, in order, with a function that waits for what `work` makes of it, or raises its error.
 
-        for result in look_ahead(executor, (partial(fetch, page) for page in range(9)), 4):
-            use(result())
+        for page, result in look_ahead(executor, range(9), fetch, 4):
+            use(page, result())
 
     Args:
-        work: Taken from lazily; its pieces must not wait for one another.
+        items: Taken from lazily; the work on one must not wait for that on another.
         width: How many may be under way or waiting to be taken.
     """
-    waiting: deque[Future[T]] = deque()
+    waiting: deque[tuple[Item, Future[T]]] = deque()
     try:
-        for piece in work:
-            waiting.append(executor.submit(piece))
+        for item in items:
+            waiting.append((item, executor.submit(work, item)))
             if len(waiting) >= width:
-                yield waiting.popleft().result
+                first, future = waiting.popleft()
+                yield first, partial(_result, future)
         while waiting:
-            yield waiting.popleft().result
+            first, future = waiting.popleft()
+            yield first, partial(_result, future)
     finally:
-        for future in waiting:
+        for _, future in waiting:
             future.cancel()
+
+
+def _result(future: Future[T]) -> T:
+    """Waits in short steps, so that Ctrl-C is heard on Windows too."""
+    while not future.done():
+        wait([future], LISTENING)
+    return future.result()
 
 
 def read_ahead(items: Iterator[T], depth: int) -> Iterator[T]:

@@ -55,7 +55,7 @@ class FileReader:
         rows: Rows = []
         failed: dict[str, tuple[Attribute, SourceError, int]] = {}
         work = chain.from_iterable(map(self._work, attributes))
-        for result in look_ahead(executor, work, 2 * connections):
+        for _, result in look_ahead(executor, work, _do, 2 * connections):
             outcome = result()
             attribute, error = outcome.attribute, outcome.error
             if error is not None:
@@ -152,6 +152,10 @@ class FileReader:
             return [self.downloads.image(attribute, image.index, image.step, image.time, image.name)]
         except SourceError as error:
             raise PartError(error, f"image {image.index}: {error}") from None
+
+
+def _do(work: Work) -> Outcome[Rows]:
+    return work()
 
 
 class _Captions:

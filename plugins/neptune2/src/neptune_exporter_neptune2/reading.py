@@ -105,9 +105,12 @@ class RunReader:
     def _series(self, kind: AttributeType, attributes: Sequence[Attribute]) -> Iterator[ReadEvent]:
         api, handle, width = self.means.api, self.request.run.handle, 2 * self.means.connections
         batcher = series.Batcher(kind)
-        firsts = (partial(attempt, a, partial(series.fetch, api, handle, a, 0)) for a in attributes)
-        for result in look_ahead(self.means.executor, firsts, width):
-            first: Outcome[series.Points] = result()
+
+        def first_page(attribute: Attribute) -> Outcome[series.Points]:
+            return attempt(attribute, lambda: series.fetch(api, handle, attribute, 0))
+
+        for _, result in look_ahead(self.means.executor, attributes, first_page, width):
+            first = result()
             without_value = 0
             try:
                 pages = series.pages(api, self.means.executor, width, handle, first.attribute, first.result())

@@ -74,12 +74,10 @@ def pages(
         IncompleteError: a page lacks points; what came before is good.
     """
     offsets = range(PAGE, first.total, PAGE)
-    rest: Iterator[Callable[[], Points]] = look_ahead(
-        executor, (partial(fetch, api, run_handle, attribute, offset) for offset in offsets), width
-    )
+    rest = look_ahead(executor, offsets, partial(fetch, api, run_handle, attribute), width)
     _check(first, 0, first.total)
     yield first
-    for offset, result in zip(offsets, rest, strict=True):
+    for offset, result in rest:
         page = result()
         _check(page, offset, first.total)
         yield page

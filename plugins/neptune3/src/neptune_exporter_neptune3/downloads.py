@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -64,7 +64,6 @@ class FileToFetch:
 
 @dataclass(frozen=True)
 class _Fetched:
-    file: FileToFetch
     stored: StoredFile | None
     failure: AttributeFailure | None = None
 
@@ -109,9 +108,9 @@ class Downloads:
             SourceError: the server cannot be reached.
         """
         done: list[tuple[FileToFetch, StoredFile]] = []
-        for result in look_ahead(self._executor, self._work(iter(wanted), writer), self._width):
+        fetch = partial(self._fetch, writer)
+        for (file, _), result in look_ahead(self._executor, self._signed(iter(wanted)), fetch, self._width):
             fetched = result()
-            file = fetched.file
             if done and (done[0][0].run != file.run or len(done) >= _BATCH):
                 yield _rows(done)
                 done = []
@@ -122,10 +121,9 @@ class Downloads:
         if done:
             yield _rows(done)
 
-    def _work(self, wanted: Iterator[FileToFetch], writer: FileWriter) -> Iterator[Callable[[], _Fetched]]:
+    def _signed(self, wanted: Iterator[FileToFetch]) -> Iterator[tuple[FileToFetch, _Url | SourceError]]:
         while chunk := list(islice(wanted, _SIGNED_AT_ONCE)):
-            for file, url in zip(chunk, self._sign(chunk), strict=True):
-                yield partial(self._fetch, file, url, writer)
+            yield from zip(chunk, self._sign(chunk), strict=True)
 
     def _sign(self, files: Sequence[FileToFetch]) -> Sequence[_Url | SourceError]:
         """A URL for each; one that cannot be signed must not keep the others from it."""
@@ -141,13 +139,14 @@ class Downloads:
             middle = len(files) // 2
             return [*self._sign(files[:middle]), *self._sign(files[middle:])]
 
-    def _fetch(self, file: FileToFetch, url: _Url | SourceError, writer: FileWriter) -> _Fetched:
+    def _fetch(self, writer: FileWriter, signed: tuple[FileToFetch, _Url | SourceError]) -> _Fetched:
         """Raises AuthenticationError, StoppedError, and AwayError if the server cannot be reached to sign."""
+        file, url = signed
         if isinstance(url, SourceError):
             return _failed(file, url)
         download = _Download(self._api, self._http, file, url)
         try:
-            return _Fetched(file, self._store(download, writer))
+            return _Fetched(self._store(download, writer))
         except StoppedError:
             raise
         except SourceError as error:
@@ -251,7 +250,7 @@ def _at(file: FileToFetch) -> str:
 def _failed(file: FileToFetch, error: SourceError) -> _Fetched:
     text = str(error)
     message = text if _at(file) in text else text + _at(file)
-    return _Fetched(file, None, AttributeFailure.of(file.run, file.path, file.type, error, message))
+    return _Fetched(None, AttributeFailure.of(file.run, file.path, file.type, error, message))
 
 
 def _rows(done: Sequence[tuple[FileToFetch, StoredFile]]) -> RunRows:

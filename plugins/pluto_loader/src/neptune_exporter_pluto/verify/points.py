@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from neptune_exporter.contract import Comparison, SinkError, Verdict
 from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
+from neptune_exporter.toolkit import look_ahead
 from neptune_exporter_pluto import api, metrics
 from neptune_exporter_pluto.limits import pluto_rows
 from neptune_exporter_pluto.verify.context import Check
@@ -79,15 +78,13 @@ def _pieces(windows: Iterator[Points]) -> Iterator[_Piece]:
 
 def _read_ahead(
     check: Check, names: Sequence[str], pieces: Iterator[_Piece]
-) -> Iterator[tuple[_Piece, Future[Points]]]:
+) -> Iterator[tuple[_Piece, Callable[[], Points]]]:
     """Each piece with what Pluto has of it. As many are read at once as there are connections."""
-    under_way: deque[tuple[_Piece, Future[Points]]] = deque()
-    for piece in pieces:
-        future = check.session.senders.submit(_read, check, names[piece.series], piece.low, piece.high)
-        under_way.append((piece, future))
-        if len(under_way) > check.session.settings.connections:
-            yield under_way.popleft()
-    yield from under_way
+
+    def read(piece: _Piece) -> Points:
+        return _read(check, names[piece.series], piece.low, piece.high)
+
+    return look_ahead(check.session.senders, pieces, read, check.session.settings.connections + 1)
 
 
 def _segments(windows: Iterator[Points]) -> Iterator[tuple[Points, bool]]:
@@ -106,7 +103,7 @@ def _segments(windows: Iterator[Points]) -> Iterator[tuple[Points, bool]]:
         yield held, True
 
 
-def _compare(check: Check, name: str, piece: _Piece, reading: Future[Points], tally: _Tally) -> None:
+def _compare(check: Check, name: str, piece: _Piece, reading: Callable[[], Points], tally: _Tally) -> None:
     wanted = _newest(piece.points)
 
     def read_again() -> Points:
@@ -115,7 +112,7 @@ def _compare(check: Check, name: str, piece: _Piece, reading: Future[Points], ta
     def is_right(found: Points) -> bool:
         return len(found) == len(wanted) and (not check.full or not _differences(wanted, found))
 
-    found = check.patiently(read_again, is_right, first=reading.result)
+    found = check.patiently(read_again, is_right, first=reading)
     tally.expected += len(wanted)
     tally.found += len(found)
     if check.full:
