@@ -1,7 +1,7 @@
 """A least rate for answers: a server that sends a byte now and then never runs into a timeout of its own.
 
 Until an answer begins, the timeout counts: Pluto stalls when it is busy. From its first byte on, status line
-and headers included, it comes at the toolkit's least rate, or it is given up as one that came too late.
+and headers included, an answer comes at the toolkit's least rate, or it is given up as one that came late.
 So an answer of known size takes at most its size by that rate, and some seconds.
 """
 
