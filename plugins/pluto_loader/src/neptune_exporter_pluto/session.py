@@ -67,7 +67,13 @@ class Session:
 
     def target_project(self, source_project: str) -> str:
         """The project in Pluto: the one that was asked for, else Neptune's as far as Pluto takes the name."""
-        return self.settings.project_name or usable_project_name(source_project)
+        return usable_project_name(self.wanted_project(source_project))
+
+    def wanted_project(self, source_project: str) -> str:
+        """The project that was asked for, whether or not Pluto takes its name."""
+        if self.settings.without_workspace:
+            return source_project.partition("/")[2] or source_project
+        return self.settings.project_name or source_project
 
 
 @dataclass(frozen=True)

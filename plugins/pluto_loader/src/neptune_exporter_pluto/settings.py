@@ -42,6 +42,10 @@ class PlutoSettings:
     project_name: str | None = setting(
         default=None, help="Project in Pluto that all runs go to; default: Neptune's project id."
     )
+    without_workspace: bool = setting(
+        default=False,
+        help="Name projects in Pluto without the workspace, as pluto.compat.neptune_query looks for them.",
+    )
     base_dir: Path = setting(
         default=Path(), help="Folder of the cache file and of the state that lets an interrupted load go on."
     )
@@ -112,6 +116,8 @@ class PlutoSettings:
     def __post_init__(self) -> None:
         if self.project_name is not None:
             check_project_name(self.project_name)
+            if self.without_workspace:
+                raise UsageError("--pluto-project-name and --pluto-without-workspace exclude each other")
         if (self.url_api is None) != (self.url_ingest is None):
             missing = "PLUTO_URL_INGEST" if self.url_ingest is None else "PLUTO_URL_API"
             raise UsageError(

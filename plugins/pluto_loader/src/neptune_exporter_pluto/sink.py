@@ -324,7 +324,7 @@ class PlutoSink(Sink):
         """Create the run, unless it is there, and send what is not there."""
         losses = LossBook(run.key)
         facts = collect(run, self._session.options.name_prefix, losses)
-        if target.project != (self._session.settings.project_name or run.key.project_id):
+        if target.project != self._session.wanted_project(run.key.project_id):
             losses.add(LossCode.PROJECT_RENAMED)
         multiplier = self._multiplier(run)
         creation = Creation(self._session, run, target, journal, facts, multiplier, losses)

@@ -21,8 +21,9 @@ from neptune_exporter_pluto.losses import LossBook, LossCode
 
 STDOUT, STDERR = "logs/stdout", "logs/stderr"
 LOG_TYPE = "DATA"
-_CONSOLE = re.compile(r"(?:^|/)(?:monitoring(?:/.*)?|runtime)/(stdout|stderr)$")
-"""Where the Neptune clients put what a process printed: 2.x below `monitoring/`, 3.x in `runtime/`."""
+_CONSOLE = re.compile(r"(?:(?:^|/)(?:monitoring(?:/.*)?|runtime)|^logs)/(stdout|stderr)$")
+"""Where the Neptune clients put what a process printed (2.x below `monitoring/`, 3.x in `runtime/`), and
+where people do (`logs/`): Pluto's Logs page shows console lines and nothing else."""
 _ERROR = re.compile(r"stderr|error", re.IGNORECASE)
 _MAX_TEXT = 60_000
 """Bytes: longer lines are parsed in quadratic time."""
