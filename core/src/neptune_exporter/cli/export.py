@@ -76,12 +76,7 @@ _what: opt.Decorator[Any] = opt.together(
         help="Attributes. One value: a regular expression. Several values: exact names.",
     ),
     opt.classes,
-    opt.option(
-        "--exclude",
-        multiple=True,
-        separator=",",
-        help="Attribute classes to exclude: parameters, metrics, series, files.",
-    ),
+    opt.exclude,
     opt.option("--modified-since", help="Only runs changed since then: ISO 8601, or an age (7d, 12h)."),
     opt.option("--modified-until", help="Only runs changed before then: ISO 8601, or an age."),
     opt.option("--force", is_flag=True, help="Read everything again, also what is up to date."),

@@ -27,7 +27,7 @@ from neptune_exporter.cli.output import (
     told_of,
     write_report,
 )
-from neptune_exporter.cli.selection import run_ids, split_lists
+from neptune_exporter.cli.selection import run_ids, selected_classes, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts
@@ -50,6 +50,8 @@ class LoadArguments:
     files_path: Path
     project_ids: Sequence[str]
     runs: Sequence[str]
+    classes: Sequence[str]
+    exclude: Sequence[str]
     name_prefix: str
     step_multiplier: Decimal | None
     workers: int
@@ -64,6 +66,8 @@ class LoadArguments:
 @opt.plugin("--loader", "loader", help="Where to load.  [required]")
 @opt.dataset_options
 @opt.selected_runs
+@opt.classes
+@opt.exclude
 @opt.option("--name-prefix", default="", help="Put before the name of every run.")
 @opt.option(
     "--step-multiplier",
@@ -92,6 +96,8 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     """Load a dataset into a tracker: parents first, each run once, with a list of what was lost.
 
     Run it again to continue after an interruption: what has arrived is not sent again.
+    To load more classes than an earlier load with -c, name all of them: each run is then
+    loaded again as a whole.
     """
     state = state_of(ctx)
     spec = selected_loader(ctx, given.loader)
@@ -109,6 +115,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
         files_path=given.files_path,
         project_ids=split_lists(given.project_ids),
         runs=RunSelection(patterns=patterns, ids=ids),
+        classes=selected_classes(given.classes, given.exclude),
         load=LoadOptions(given.name_prefix, given.step_multiplier),
         workers=given.workers,
         processes=given.processes,

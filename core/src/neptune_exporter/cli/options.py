@@ -182,6 +182,13 @@ classes: Decorator[Any] = option(
     help="Only these attribute classes: parameters, metrics, series, files.",
 )
 
+exclude: Decorator[Any] = option(
+    "--exclude",
+    multiple=True,
+    separator=",",
+    help="Attribute classes to exclude: parameters, metrics, series, files.",
+)
+
 project_patterns: Decorator[Any] = together(
     option("--project-pattern", help="Only discovered projects whose name matches this regular expression."),
     option(

@@ -97,9 +97,7 @@ def attributes(
     wanted = _classes(classes, "-c") or set(ALL_CLASSES)
     if missing := _classes(classes, "-c") - capabilities.classes:
         raise UsageError(f"-c: this exporter has no {_names(missing)}; it has {_names(capabilities.classes)}")
-    left = frozenset(wanted - _classes(exclude, "--exclude"))
-    if not left:
-        raise UsageError("-c and --exclude together leave nothing to export")
+    left = selected_classes(classes, exclude)
     one = len(given) == 1
     return AttributeSelection(
         pattern=regular_expression(given[0], "-a") if one else None,
@@ -108,6 +106,18 @@ def attributes(
         metric_previews=metric_previews,
         others=wanted == ALL_CLASSES,
     )
+
+
+def selected_classes(classes: Sequence[str], exclude: Sequence[str]) -> frozenset[AttributeClass]:
+    """The classes of `-c`, or all, without those of `--exclude`.
+
+    Raises:
+        UsageError: a class does not exist, or none is left.
+    """
+    left = frozenset((_classes(classes, "-c") or set(ALL_CLASSES)) - _classes(exclude, "--exclude"))
+    if not left:
+        raise UsageError("-c and --exclude together leave no attribute class")
+    return left
 
 
 def _classes(given: Sequence[str], option: str) -> set[AttributeClass]:

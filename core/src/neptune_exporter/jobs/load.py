@@ -31,9 +31,11 @@ from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import check_complete, load_run, unreadable
 from neptune_exporter.jobs.processes import divided, in_processes
 from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.jobs.selected_run import left_out as parts_left_out
+from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import divide_runs, parents_first
 from neptune_exporter.jobs.waiting import first_done
-from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey, RunKind
+from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.toolkit import failpoint
 
 _log = logging.getLogger(__name__)
@@ -55,6 +57,8 @@ class LoadJobOptions:
     project_ids: tuple[str, ...] = ()
     """Empty: all of the dataset."""
     runs: RunSelection = RunSelection()
+    classes: frozenset[AttributeClass] = ALL_CLASSES
+    """Of other classes nothing is loaded, but for what Neptune says of the run itself (`sys/…`)."""
     load: LoadOptions = LoadOptions()
     workers: int = 2
     processes: int | None = 1
@@ -120,7 +124,8 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     dataset = Dataset(options.data_path, options.files_path)
     result = LoadResult()
     runs, left_out = divide_runs(dataset, options.project_ids, options.runs)
-    if not options.files_path.is_dir() and any(map(_names_files, runs)):
+    wants_files = AttributeClass.FILES in options.classes
+    if wants_files and not options.files_path.is_dir() and any(map(_names_files, runs)):
         # Loaded without them, the runs would count as loaded.
         raise UsageError(
             f"there is no folder of files at {options.files_path}, but the runs have files: "
@@ -131,14 +136,16 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     processes, for_each = divided(spec, settings, options.processes, runs=len(runs), workers=workers)
     if options.dry_run:
         for run in runs:
-            _plan(run, result)
+            _plan(run, options.classes, result)
         return result
     sink = spec.factory(settings, options.load)
-    load: _LoadRun = partial(load_run, sink)
+    load: _LoadRun = partial(load_run, sink, classes=options.classes)
     try:
         if processes > 1:
             options = replace(options, workers=max(options.workers, processes))
-            sink = in_processes(sink, spec, for_each, options.load, dataset, processes, options.workers)
+            sink = in_processes(
+                sink, spec, for_each, options.load, dataset, processes, options.workers, options.classes
+            )
             load = sink.load
         others = _by_project(left_out)
         for project_id, project_runs in _by_project(runs).items():
@@ -146,7 +153,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             job.load(project_id, project_runs, others.get(project_id, []))
         if options.verify and spec.capabilities.verifies:
             workers = most_workers(options.workers, spec.capabilities)
-            _verify_loaded(sink, runs, workers, result, progress)
+            _verify_loaded(sink, runs, workers, options.classes, result, progress)
         result.closing_report = sink.closing_report()
     finally:
         sink.close()
@@ -161,11 +168,11 @@ def _unmatched(asked: RunSelection, runs: Sequence[StoredRun]) -> list[str]:
     return [*patterns, *sorted(asked.ids - found)]
 
 
-def _plan(run: StoredRun, result: LoadResult) -> None:
+def _plan(run: StoredRun, classes: frozenset[AttributeClass], result: LoadResult) -> None:
     try:
         check_complete(run)
-        rows = {t: count.rows for t, count in run.counts().items()}
-        losses = unreadable(run)
+        rows = {t: count.rows for t, count in selected(run, classes).counts().items()}
+        losses = [*unreadable(run), *parts_left_out(run, classes)]
     except Exception as error:  # noqa: BLE001 - one run must not cost the others
         result.failed.append((run.key, why_failed(run.key, error)))
     else:
@@ -203,6 +210,7 @@ class _Load:
         self._capabilities = spec.capabilities
         self._sink = sink
         self._load_run = load
+        self._classes = options.classes
         self._workers = most_workers(options.workers, spec.capabilities)
         self._progress = progress
         self._result = result
@@ -221,7 +229,7 @@ class _Load:
             # Their forks would be loaded as if they had none, for good.
             self._outcome = {key: None for key, _ in self._result.failed if key not in good}
             if ready:
-                self._sink.prepare(project_id, [*ready, *left_out])
+                self._sink.prepare(project_id, [selected(run, self._classes) for run in (*ready, *left_out)])
                 self._load_all(ready)
         except AuthenticationError:
             raise
@@ -333,12 +341,21 @@ class _Load:
 
 
 def _verify_loaded(
-    sink: Sink, runs: list[StoredRun], workers: int, result: LoadResult, progress: Progress
+    sink: Sink,
+    runs: list[StoredRun],
+    workers: int,
+    classes: frozenset[AttributeClass],
+    result: LoadResult,
+    progress: Progress,
 ) -> None:
     keys = {key for key, _ in result.loaded}
     arrived = [run for run in runs if run.key in keys and run.complete]
     progress.start("check what arrived", len(arrived))
-    for run, found in compare_runs(sink, arrived, workers, lambda run: list(sink.verify(run))):
+
+    def compare(run: StoredRun) -> list[Comparison]:
+        return list(sink.verify(selected(run, classes)))
+
+    for run, found in compare_runs(sink, arrived, workers, compare):
         if isinstance(found, Exception):
             message = why_failed(run.key, found)
             result.failed.append((run.key, f"loaded, but could not be checked: {message}"))

@@ -7,9 +7,16 @@ from dataclasses import replace
 
 from neptune_exporter.contract import DatasetError, LoadedRun, Loss, Sink
 from neptune_exporter.dataset import StoredRun
+from neptune_exporter.jobs.selected_run import left_out, selected
+from neptune_exporter.model import ALL_CLASSES, AttributeClass
 
 
-def load_run(sink: Sink, run: StoredRun, parent: LoadedRun | None) -> LoadedRun:
+def load_run(
+    sink: Sink,
+    run: StoredRun,
+    parent: LoadedRun | None,
+    classes: frozenset[AttributeClass] = ALL_CLASSES,
+) -> LoadedRun:
     """Load a run whose parts are what the export wrote, and tell also what no loader gets of it.
 
     Raises:
@@ -18,8 +25,8 @@ def load_run(sink: Sink, run: StoredRun, parent: LoadedRun | None) -> LoadedRun:
     check_parts(run)
     if run.receipt is None:
         run.keep_small_parts()  # some of its rows are counted first
-    losses = unreadable(run)
-    loaded = sink.load(run, parent)
+    losses = [*unreadable(run), *left_out(run, classes)]
+    loaded = sink.load(selected(run, classes), parent)
     return replace(loaded, losses=(*losses, *loaded.losses))
 
 

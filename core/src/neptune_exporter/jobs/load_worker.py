@@ -32,6 +32,7 @@ from neptune_exporter.jobs.messages import (
     report_message,
     settings_of,
 )
+from neptune_exporter.model import AttributeClass
 from neptune_exporter.plugins import PluginRegistry
 from neptune_exporter.redaction import redact
 
@@ -67,6 +68,7 @@ class _Worker:
         settings = settings_of(spec.name, spec.settings, setup["settings"])
         self._sink: Sink = spec.factory(settings, options_of(setup["options"]))
         self._dataset = Dataset(Path(setup["data_path"]), Path(setup["files_path"]))
+        self._classes = frozenset(map(AttributeClass, setup["classes"]))
         self._answers = answers
         self._executor = ThreadPoolExecutor(setup["threads"])
         self._under_way = 0
@@ -119,7 +121,7 @@ class _Worker:
             raise SinkError("its parts have changed since the load began: load again")
         self._sink.take_over(key, message["found"])
         parent = message["parent"]
-        return load_run(self._sink, run, parent and loaded_of(parent))
+        return load_run(self._sink, run, parent and loaded_of(parent), self._classes)
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ from neptune_exporter.jobs.messages import (
     settings_message,
 )
 from neptune_exporter.jobs.waiting import first_done
+from neptune_exporter.model import ALL_CLASSES, AttributeClass
 
 _END_WITHIN = 30.0
 _RUNS_WORTH_A_PROCESS = 100
@@ -61,6 +62,7 @@ def in_processes(
     dataset: Dataset,
     processes: int,
     workers: int,
+    classes: frozenset[AttributeClass] = ALL_CLASSES,
 ) -> Sink:
     """A sink that has `load` done in so many processes, with as many workers in all.
 
@@ -73,6 +75,7 @@ def in_processes(
         "options": options_message(options),
         "data_path": str(dataset.data_path),
         "files_path": str(dataset.files_path),
+        "classes": sorted(c.value for c in classes),
         "threads": -(-workers // processes),
         "level": logging.getLogger().getEffectiveLevel(),
     }

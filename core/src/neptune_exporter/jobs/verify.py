@@ -13,6 +13,7 @@ from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
 from neptune_exporter.jobs.load_run import check_parts
 from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import select_runs
 from neptune_exporter.model import RunKey
 
@@ -100,7 +101,7 @@ def verify_sink(
     def compare(run: StoredRun) -> list[Comparison]:
         if full:
             check_parts(run)
-        return list(sink.verify(run, full=full))
+        return list(sink.verify(selected(run, options.classes), full=full))
 
     try:
         workers = most_workers(options.workers, spec.capabilities)
