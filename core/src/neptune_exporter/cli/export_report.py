@@ -23,6 +23,7 @@ from neptune_exporter.reporters.grouping import Line
 from neptune_exporter.reporters.table import size, table
 
 if TYPE_CHECKING:
+    from neptune_exporter.jobs.estimating import Estimate
     from neptune_exporter.jobs.export import ExportOptions, ExportResult
 
 _NAMED = 5
@@ -105,9 +106,21 @@ def _print_plan(result: ExportResult) -> None:
     summary = ", ".join(f"{actions.count(a):,} {a}" for a in dict.fromkeys(actions))
     why = f" ({summary})" if summary else ""
     click.echo(f"would read {len(actions):,} of {counted(len(rows), 'run')}{why}; nothing was written")
+    if actions and result.estimate is not None:
+        click.echo(_estimated(result.estimate))
     _print_unknown_ids(result)
     _print_project_errors(result)
     _print_failures(result)
+
+
+def _estimated(estimate: Estimate) -> str:
+    rows = "an unknown number of rows" if estimate.rows is None else counted(estimate.rows, "row")
+    data = "an unknown size" if estimate.data_bytes is None else f"{size(estimate.data_bytes)} of parquet"
+    if estimate.requests is None:
+        requests = "an unknown number of requests"
+    else:
+        requests = counted(estimate.requests, "request")
+    return f"estimate, for all attributes and without files: {rows}, {data}, {requests}"
 
 
 def _print_result(result: ExportResult, written: Path | None) -> None:

@@ -30,7 +30,9 @@ class SourceRun:
     handle: str = ""
     """The source's own way to find the run again (a uuid, a folder). Opaque to core."""
     size_hint: int = 0
-    """Roughly how many rows it holds, 0 if unknown. Used to balance work, never to decide."""
+    """Roughly how many rows it holds, 0 if unknown: for the estimate of `--dry-run`, never to decide."""
+    requests_hint: int | None = None
+    """Roughly how many requests to a server reading it takes: 0 for what is on a disk, None if unknown."""
     notes: tuple[str, ...] = ()
     """What a person must know of this run for ever, kept in the receipt ("only what was not yet sent")."""
     url: str = ""

@@ -20,6 +20,7 @@ from neptune_exporter.contract import (
     UsageError,
 )
 from neptune_exporter.dataset import Dataset
+from neptune_exporter.jobs.estimating import Estimator
 from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, open_source, run_unit
 from neptune_exporter.jobs.export_result import ExportResult, ProjectResult
 from neptune_exporter.jobs.not_found import SeenPaths, unknown_project, unmatched_runs
@@ -74,8 +75,10 @@ def export_runs(
         result = ExportResult()
         if options.dry_run:
             dataset.check_files_folder()
+            estimator = Estimator(dataset)
             for project_id in projects:
-                _plan_project(source, dataset, project_id, options, result)
+                _plan_project(source, dataset, project_id, options, estimator, result)
+            result.estimate = estimator.result()
             result.note_unknown(options.runs, {planned.key.run_id for planned in result.planned})
             _note_not_found(source, options, result)
             return result
@@ -162,7 +165,12 @@ def _takes_project(project_id: str, options: ExportOptions) -> bool:
 
 
 def _plan_project(
-    source: Source, dataset: Dataset, project_id: str, options: ExportOptions, result: ExportResult
+    source: Source,
+    dataset: Dataset,
+    project_id: str,
+    options: ExportOptions,
+    estimator: Estimator,
+    result: ExportResult,
 ) -> None:
     project = ProjectResult(project_id)
     result.projects.append(project)
@@ -172,6 +180,7 @@ def _plan_project(
             project.listed += 1
             project.up_to_date += plan.planned.action is Action.UP_TO_DATE
             result.planned.append(plan.planned)
+            estimator.add(run, plan.planned)
             if plan.refusal is not None:
                 result.refuse(project, plan.refusal)
     except Exception as error:  # noqa: BLE001 - judged there

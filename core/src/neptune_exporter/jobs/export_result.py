@@ -14,6 +14,7 @@ from neptune_exporter.contract import (
     UsageError,
 )
 from neptune_exporter.dataset import Recovery
+from neptune_exporter.jobs.estimating import Estimate
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.planning import PlannedRun
 
@@ -72,6 +73,8 @@ class ExportResult:
     nothing_found: bool = False
     """Nothing of what was named exists: there is nothing to report but that."""
     planned: list[PlannedRun] = field(default_factory=list)
+    estimate: Estimate | None = None
+    """Of a dry run: what reading the planned runs takes."""
     recovered: Recovery = Recovery((), ())
     """What an interrupted export had left and this one put in order first."""
 

@@ -31,6 +31,7 @@ class FoundRun:
             name=next((f.name for f in reversed(self.folders) if f.name), None),
             handle=json.dumps([str(f.path) for f in self.folders]),
             size_hint=sum(f.size_hint for f in self.folders),
+            requests_hint=0,
             notes=tuple(notes),
             partial=True,  # what had been sent is not there
             logs=self._logs(),
