@@ -29,6 +29,15 @@ CANARY = "mlps_canary-8d1f0c"
 SMALL = old_layout.Shape(metrics=1, steps=10, parameters=6, lines=1, histograms=1, files=1)
 
 
+def test_pluto_login_is_named_only_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neptune_exporter_pluto.credentials._stored_key", lambda: None)
+    for installed in (True, False):
+        monkeypatch.setattr("neptune_exporter_pluto.credentials._has_login", lambda i=installed: i)
+        with pytest.raises(UsageError, match="PLUTO_API_KEY") as caught:
+            find_api_key(PlutoSettings())
+        assert ("pluto login" in str(caught.value)) is installed
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="there the key is in the keychain of the person")
 def test_the_key_of_pluto_login_is_found(
     server: RehearsalServer, command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from urllib.parse import urlsplit
 
 from neptune_exporter.contract import Secret, UsageError
@@ -85,12 +86,20 @@ def find_api_key(settings: PlutoSettings) -> Secret:
     """
     key = settings.api_key or _stored_key()
     if key is None or not key.reveal().strip():
-        raise UsageError(
-            "no API key of Pluto: set PLUTO_API_KEY, give --pluto-api-key, or run `pluto login <key>` once"
-        )
+        login = ", or run `pluto login <key>` once" if _has_login() else ""
+        raise UsageError(f"no API key of Pluto: set PLUTO_API_KEY, or give --pluto-api-key @FILE{login}")
     if not (key.reveal().isascii() and key.reveal().isprintable()):
         raise UsageError("the API key of Pluto has characters that no key has: was it copied whole?")
     return Secret(key.reveal().strip())
+
+
+def _has_login() -> bool:
+    """Whether the command `pluto login` is here: it is in the SDK, which this loader does not need."""
+    try:
+        metadata.version("pluto-ml")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _stored_key() -> Secret | None:

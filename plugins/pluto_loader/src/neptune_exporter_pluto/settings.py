@@ -21,7 +21,7 @@ class PlutoSettings:
     api_key: Secret | None = setting(
         default=None,
         env=("PLUTO_API_KEY", "MLOP_API_TOKEN"),
-        help="API key of Pluto; left out, what `pluto login` stored is used.",
+        help="API key of Pluto. Default: the key that Pluto's own client has stored.",
     )
     host: str | None = setting(
         default=None,
