@@ -15,8 +15,9 @@ import click
 from neptune_exporter.cli.logs import NOTICE
 from neptune_exporter.cli.time_left import TimeLeft
 from neptune_exporter.interruption import is_ending
-from neptune_exporter.redaction import printable
+from neptune_exporter.redaction import one_line, printable
 from neptune_exporter.reporters.table import size
+from neptune_exporter.toolkit import longest_wait
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 EVERY = 30.0
 """Seconds between two lines of progress in a log."""
+_LONG_WAIT = 10.0
+"""Seconds from which on a wait for a server is shown."""
 _ROOM_FOR_ALL_FIGURES = 120
 """Columns of a terminal. In a narrower one the bar is short, and of points and bytes only a rate is shown."""
 
@@ -79,7 +82,7 @@ class LoggedProgress:
         """Log how far the stage under way is."""
         with self._lock:
             if self._stage:
-                line = ", ".join(filter(None, (self._figures(), self._left())))
+                line = ", ".join(filter(None, (self._figures(), self._left(), _waits())))
                 _log.log(self._level, "%s: %s", self._stage, line)
 
     def _left(self) -> str:
@@ -101,6 +104,12 @@ class LoggedProgress:
     def _rate(self, count: int) -> int:
         """So many a second."""
         return round(count / max(time.monotonic() - self._began, 1e-3))
+
+
+def _waits() -> str:
+    """What has been waited for longest; empty if nothing for long."""
+    found = longest_wait(_LONG_WAIT)
+    return "" if found is None else f"waiting for {one_line(found[0], 80)} ({found[1]:.0f} s)"
 
 
 def _short(count: int) -> str:
@@ -205,7 +214,10 @@ def _bar(console: Console, *, narrow: bool) -> Bar:
         max_refresh = None
 
         def render(self, task: Task) -> Text:
-            text = "stopping…" if is_ending() else task.description
+            waits = _waits()
+            text = f"{task.description}: {waits}" if waits else task.description
+            if is_ending():
+                text = "stopping…"
             return Text(text, no_wrap=True, overflow="ellipsis")
 
     class Figures(ProgressColumn):
