@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neptune_exporter.cli import options as opt
+from neptune_exporter.cli.checksums import offer_checksums
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
@@ -126,7 +127,9 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
         result = load_runs(spec, settings, job, progress)
     if not (result.loaded or result.already_loaded or result.failed or result.losses or result.planned):
         raise nothing_taken(given.data_path, bool(job.project_ids or patterns or ids))
-    return _report(result, job, as_json=given.as_json, report=given.loss_report)
+    code = _report(result, job, as_json=given.as_json, report=given.loss_report)
+    offer_checksums(result.without_checksums)
+    return code
 
 
 def selected_loader(ctx: click.Context, name: str | None) -> SinkSpec:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from neptune_exporter.cli import options as opt
+from neptune_exporter.cli.checksums import offer_checksums
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
@@ -55,12 +56,14 @@ def summary(
     writer = spec.factory(settings)
     if output is None:
         writer.write(found, open_run, sys.stdout)
+        offer_checksums(found.without_checksums)
         return 0
     try:
         with output.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             writer.write(found, open_run, file)
     except OSError as error:
         raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
+    offer_checksums(found.without_checksums)
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neptune_exporter.cli import options as opt
+from neptune_exporter.cli.checksums import offer_checksums
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     "--loader", "loader", help="Compare this tracker with the dataset. Default: check the dataset itself."
 )
 @opt.option("--full", is_flag=True, help="With --loader: compare every value, not only counts.")
+@opt.option(
+    "--record",
+    is_flag=True,
+    help="Write checksums beside runs that have none (exports of other tools), to find later damage.",
+)
 @opt.workers(2, "runs are compared with it")
 @opt.show_all
 @opt.as_json
@@ -46,6 +52,7 @@ def verify(
     runs: Sequence[str],
     loader: str | None,
     full: bool,
+    record: bool,
     workers: int,
     as_json: bool,
 ) -> int:
@@ -63,6 +70,8 @@ def verify(
             raise UsageError("--full compares with a tracker: it needs --loader")
         if state.flags:
             raise UsageError(f"{next(iter(state.flags))} is an option of a loader: it needs --loader")
+    elif record:
+        raise UsageError("--record is for the dataset itself: give it without --loader")
     spec = state.plugins.sink(loader) if loader is not None else None
     settings = plugin_settings(state, "loader", spec) if spec is not None else None
     existing_dataset(data_path)
@@ -73,7 +82,7 @@ def verify(
 
     with shown_progress(quiet=state.no_progress) as progress:
         if spec is None:
-            result = verify_dataset(data_path, files_path, wanted, selection, progress)
+            result = verify_dataset(data_path, files_path, wanted, selection, progress, recording=record)
         else:
             job = LoadJobOptions(data_path, files_path, wanted, selection, workers=workers)
             result = verify_sink(spec, settings, job, full=full, progress=progress)
@@ -84,6 +93,7 @@ def verify(
         print_json({**_document(result), "exit_code": code})
     else:
         _print(result, compared=spec is not None, everything=state.verbose > 0)
+    offer_checksums(result.without_checksums)
     return code
 
 
@@ -135,6 +145,8 @@ def _document(result: VerifyResult) -> dict[str, Any]:
         "findings": [{**plain(f), "is_damage": f.is_damage} for f in result.findings],
         "comparisons": result.comparisons,
         "failed": [{"run": key, "message": message} for key, message in result.failed],
+        "without_checksums": result.without_checksums,
+        "recorded": result.recorded,
     }
 
 
@@ -155,6 +167,10 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
             ]
             for text in grouped(lines, show_all=shows_all()):
                 echo_line(f"{severity.value}: {text}")
+    if result.recorded:
+        parts, files = sum(r.parts for r in result.recorded), sum(r.files for r in result.recorded)
+        what = f"{counted(parts, 'part')} and {counted(files, 'file')}"
+        click.echo(f"checksums of {what} of {counted(len(result.recorded), 'run')} recorded")
     echo_grouped("Could not be compared", lines_of(result.failed))
     if not result.whole:
         click.echo(f"Verification failed: {counted(result.problems, 'problem')}.")

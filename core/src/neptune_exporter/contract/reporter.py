@@ -63,6 +63,8 @@ class DatasetSummary:
     projects: Sequence[ProjectSummary]
     problems: Sequence[str] = ()
     """Of the dataset as a whole: unreadable folders, leftovers."""
+    without_checksums: int = 0
+    """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
     format_version: int = field(default=1)
 
 

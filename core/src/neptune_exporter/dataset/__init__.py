@@ -1,5 +1,6 @@
 """The open dataset on disk: layout, writer, reader, receipts, verification."""
 
+from neptune_exporter.dataset.check.recording import RunRecorded, has_no_checksums, record
 from neptune_exporter.dataset.check.summary import summarise
 from neptune_exporter.dataset.check.verification import Finding, RunChecked, Severity, verify
 from neptune_exporter.dataset.dataset import Dataset, Recovery
@@ -25,10 +26,13 @@ __all__ = [
     "Recovery",
     "RowsError",
     "RunChecked",
+    "RunRecorded",
     "RunWriter",
     "Severity",
     "StoredRun",
     "WriteBudget",
+    "has_no_checksums",
+    "record",
     "summarise",
     "verify",
 ]

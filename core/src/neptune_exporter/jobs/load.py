@@ -25,7 +25,7 @@ from neptune_exporter.contract import (
     UsageError,
     Verdict,
 )
-from neptune_exporter.dataset import Dataset, StoredRun
+from neptune_exporter.dataset import Dataset, StoredRun, has_no_checksums
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import check_complete, load_run, unreadable
@@ -89,6 +89,8 @@ class LoadResult:
     planned: list[PlannedLoad] = field(default_factory=list)
     export_failures: int = 0
     """Attributes that the export could not read and that therefore cannot be loaded."""
+    without_checksums: int = 0
+    """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
     unmatched: list[str] = field(default_factory=list)
     """Ids and patterns of runs that were asked for and that no run of the dataset has."""
 
@@ -132,6 +134,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             "name it with --files-path"
         )
     result.unmatched.extend(_unmatched(options.runs, runs))
+    result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
     workers = most_workers(options.workers, spec.capabilities)
     processes, for_each = divided(spec, settings, options.processes, runs=len(runs), workers=workers)
     if options.dry_run:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neptune_exporter.contract import Comparison, RunSelection, SinkSpec, UsageError
-from neptune_exporter.dataset import Dataset, Finding, StoredRun, verify
+from neptune_exporter.dataset import Dataset, Finding, RunRecorded, StoredRun, record, verify
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
@@ -30,6 +30,10 @@ class VerifyResult:
     """Runs that could not be compared."""
     runs_checked: int = 0
     bytes_checked: int = 0
+    without_checksums: int = 0
+    """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
+    recorded: list[RunRecorded] = field(default_factory=list)
+    """Runs of which checksums were recorded now."""
 
     @property
     def mismatches(self) -> list[Comparison]:
@@ -52,10 +56,21 @@ def verify_dataset(
     project_ids: Sequence[str],
     runs: RunSelection,
     progress: Progress,
+    *,
+    recording: bool = False,
 ) -> VerifyResult:
-    """Check receipts, checksums and files of a dataset; read-only.
+    """Check receipts, checksums and files of a dataset.
+
+    Args:
+        data_path: The folder of parts and receipts.
+        files_path: The folder of files.
+        project_ids: Only these projects.
+        runs: Only these runs.
+        progress: Is told what is done.
+        recording: Also record checksums of runs that have none. Without it nothing is written.
 
     Raises:
+        DatasetError: checksums cannot be written there.
         UsageError: a project that was named is not in the dataset.
     """
     dataset = Dataset(data_path, files_path)
@@ -76,7 +91,15 @@ def verify_dataset(
             else:
                 result.runs_checked += 1
                 result.bytes_checked += item.bytes
+                result.without_checksums += not item.has_checksums
                 progress.advance(runs=1, bytes=item.bytes)
+        if recording and result.without_checksums:
+            progress.start("record checksums", result.without_checksums)
+            with dataset.lock():
+                for recorded in record(dataset, wanted):
+                    result.recorded.append(recorded)
+                    progress.advance(runs=1, bytes=recorded.bytes)
+            result.without_checksums -= len(result.recorded)
     finally:
         progress.finish()
     return result

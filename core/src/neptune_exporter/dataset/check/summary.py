@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neptune_exporter.contract import DatasetError, DatasetSummary, ProjectSummary, RunSummary, StepStatistics
+from neptune_exporter.dataset.check.recording import has_no_checksums
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format.paths import is_safe
 from neptune_exporter.dataset.format.receipts import Receipt
@@ -19,7 +20,9 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     problems: list[str] = []
     if not dataset.data_path.is_dir():
         problems.append(f"{dataset.data_path} is not there")
+    without_checksums = 0
     for run in dataset.runs():
+        without_checksums += has_no_checksums(dataset, run)
         projects.setdefault(run.key.project_id, []).append(summarise_run(run))
     return DatasetSummary(
         data_path=str(dataset.data_path),
@@ -29,6 +32,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
             for project, runs in sorted(projects.items())
         ],
         problems=problems,
+        without_checksums=without_checksums,
     )
 
 

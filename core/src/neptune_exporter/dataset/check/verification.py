@@ -10,11 +10,17 @@ from functools import lru_cache
 import pyarrow as pa
 
 from neptune_exporter.contract import DatasetError, UnsafePathError
+from neptune_exporter.dataset.check.advice import advice
+from neptune_exporter.dataset.check.recording import digest_of, has_no_checksums
 from neptune_exporter.dataset.dataset import Dataset
+from neptune_exporter.dataset.format import checksums
+from neptune_exporter.dataset.format.checksums import RunChecksums
 from neptune_exporter.dataset.format.columns import has_value
-from neptune_exporter.dataset.format.layout import is_data
+from neptune_exporter.dataset.format.layout import Place, is_data
+from neptune_exporter.dataset.format.layout import checksums as checksum_file
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.times import python_times
+from neptune_exporter.dataset.read.finding import project_folders
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.scan import NULL_ROWS, null_points
 from neptune_exporter.dataset.read.stored_run import StoredRun
@@ -25,8 +31,6 @@ from neptune_exporter.schema import FULL_SCHEMA
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 _ROWS = 65_536
-_ANEW = ": export the run with --force"
-"""What does not show in the size of a part, an export does not look for."""
 
 
 class Severity(str, Enum):
@@ -65,6 +69,8 @@ class RunChecked:
     run: RunKey
     bytes: int
     """Of parts and files that were read."""
+    has_checksums: bool = True
+    """Whether changed bytes were looked for: not in another tool's export of which nothing was recorded."""
 
 
 def verify(
@@ -82,6 +88,7 @@ def verify(
     named: dict[str, set[str]] = {}
     skipped: set[str] = set()
     """Project folders of which not all rows were read: there nobody knows which files no row names."""
+    seen: set[Place] = set()
     parts = lru_cache(lambda: _digests(dataset))  # seldom needed: only where a part has changed
     for run in dataset.runs():
         project = run.place.project_folder
@@ -92,6 +99,8 @@ def verify(
         yield from check.findings()
         if not check.all_read:
             skipped.add(project)
+        seen.add(run.place)
+    yield from _gone(dataset, seen, wanted)
     yield from _leftovers(dataset)
     for project, names in named.items():
         if project not in skipped:
@@ -108,6 +117,7 @@ class _RunCheck:
         self._dataset = dataset
         self._known_part = known_part
         self._changed: set[str] = set()
+        self._recorded: RunChecksums | None = None
         self.all_read = False
         """After the findings: whether all rows of the run, and so all files that they name, are known."""
         self._run = run
@@ -117,6 +127,11 @@ class _RunCheck:
 
     def findings(self) -> Iterator[Finding | RunChecked]:
         run = self._run
+        try:
+            recorded = checksums.read(self._dataset.data, run.place.folder)
+            self._recorded = recorded.get(run.place.stem)
+        except DatasetError:
+            pass  # told once for its folder
         if run.pending:
             yield _damage(
                 run, run.place.pending, "its publication was interrupted: the next export finishes it"
@@ -143,7 +158,7 @@ class _RunCheck:
             except DatasetError as error:
                 yield self._damage(part.path, str(error))
         self.all_read = len(readable) == len(self._parts) and not run.problems and not run.cut_short
-        yield RunChecked(run.key, self._bytes)
+        yield RunChecked(run.key, self._bytes, not has_no_checksums(self._dataset, run))
 
     def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
         run = self._run
@@ -152,7 +167,7 @@ class _RunCheck:
             size = self._dataset.data.size(path)
             if size is None:
                 self._changed.add(path)
-                yield _damage(run, path, "is missing: export the run again")
+                yield _damage(run, path, f"is missing: {advice(run)}")
                 continue
             digest = self._dataset.data.sha256(path)
             self._bytes += size
@@ -162,11 +177,11 @@ class _RunCheck:
             if other := self._known_part(digest):
                 yield _damage(run, path, f"has the content of {other}: swapped or overwritten")
             elif size != part.bytes:
-                message = f"has {size} bytes, its receipt says {part.bytes}: export the run again"
+                message = f"has {size} bytes, its receipt says {part.bytes}: {advice(run)}"
                 yield _damage(run, path, message)
             else:
                 message = "its content changed since it was written (SHA-256 differs)"
-                yield _damage(run, path, message + _ANEW)
+                yield _damage(run, path, f"{message}: {advice(run, force=True)}")
         expected = {part.name for part in receipt.parts}
         for name in run.part_names:
             if name not in expected:
@@ -185,6 +200,31 @@ class _RunCheck:
         for path, message in run.cut_short:
             yield _damage(run, path, message)
         self._bytes += run.data_bytes
+        if self._recorded is not None:
+            yield from self._against_record(self._recorded)
+
+    def _against_record(self, recorded: RunChecksums) -> Iterator[Finding]:
+        """Parts of another tool's export, against what `verify --record` noted of them."""
+        run, since = self._run, f"its checksum was recorded on {recorded.day}"
+        for name, expected in recorded.parts.items():
+            path = run.place.path(name)
+            size = self._dataset.data.size(path)
+            if size is None:
+                if path in (gap for gap, _ in run.cut_short):
+                    continue  # told above
+                message = f"is missing, and was there when {since}"
+            elif size != expected.bytes:
+                message = f"has {size} bytes, and had {expected.bytes} when {since}"
+            elif self._dataset.data.sha256(path) != expected.sha256:
+                message = f"changed since {since} (SHA-256 differs)"
+            else:
+                continue
+            self._changed.add(path)
+            yield _damage(run, path, f"{message}: {advice(run)}")
+        for name in run.part_names:
+            if name not in recorded.parts:
+                message = f"came after the checksums of its run were recorded on {recorded.day}"
+                yield _warning(run, run.place.path(name), message)
 
     def _item_of(self, problem: str) -> str:
         """What a problem of the run is about, as far as it begins with the name of it."""
@@ -251,16 +291,22 @@ class _RunCheck:
         if file in self._named:
             yield _warning(run, file, f"of {attribute} is named by another row too: one overwrote the other")
         self._named.add(file)
+        since, was_there = "it was written", ""
+        if digest is None and self._recorded is not None and file in self._recorded.files:
+            size, digest = self._recorded.files[file].bytes, self._recorded.files[file].sha256
+            since = f"its checksum was recorded on {self._recorded.day}"
+            was_there = f", and was there when {since}"
+        message = None
         if found is None:
-            yield _damage(run, file, f"of {attribute} is missing{_ANEW}")
+            message = f"is missing{was_there}"
         elif size is not None and found != size:
-            yield _damage(run, file, f"of {attribute} has {found} bytes instead of {size}{_ANEW}")
+            message = f"has {found} bytes instead of {size}"
         elif digest is not None:
             self._bytes += found
-            path = f"{run.place.project_folder}/{file}"
-            if self._dataset.file_storage.sha256(path) != digest:
-                what = f"of {attribute} changed since it was written (SHA-256 differs)"
-                yield _damage(run, file, what + _ANEW)
+            if digest_of(run, file) != digest:
+                message = f"changed since {since} (SHA-256 differs)"
+        if message is not None:
+            yield _damage(run, file, f"of {attribute} {message}: {advice(run, force=True)}")
 
 
 def _digests(dataset: Dataset) -> dict[str, str]:
@@ -270,6 +316,24 @@ def _digests(dataset: Dataset) -> dict[str, str]:
         for run in dataset.runs()
         for part in (run.receipt.parts if run.receipt else ())
     }
+
+
+def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool]) -> Iterator[Finding]:
+    """Runs of which checksums were recorded and nothing else is left, and checksums that cannot be read."""
+    for folder in project_folders(dataset.data):
+        try:
+            recorded = checksums.read(dataset.data, folder)
+        except DatasetError as error:
+            path = checksum_file(folder)
+            message = str(error).removeprefix(dataset.data.describe(path)).strip()
+            yield Finding(Severity.DAMAGE, None, path, message)
+            continue
+        for stem, run in recorded.items():
+            place = Place(folder, stem)
+            key = RunKey(run.project_id, run.run_id, place.kind)
+            if place not in seen and wanted(key):
+                message = f"is gone: its checksums were recorded on {run.day}; restore it from a copy"
+                yield Finding(Severity.DAMAGE, key, place.files_folder, message)
 
 
 def _leftovers(dataset: Dataset) -> Iterator[Finding]:

@@ -159,6 +159,11 @@ def is_data(path: str) -> bool:
     return parse_part(name) is not None or not {RECEIPTS, DAMAGED}.isdisjoint(folders)
 
 
+def checksums(folder: str) -> str:
+    """Where the checksums of another tool's runs in this folder lie, once they were recorded."""
+    return f"{folder}/{RECEIPTS}/checksums.parquet"
+
+
 def temporary(path: str) -> str:
     """Where something is written before it gets its name."""
     return f"{UNFINISHED}/{path.removeprefix(OWN_FOLDER + '/')}.tmp"

@@ -1,0 +1,105 @@
+"""Recording the checksums of runs that another tool exported, so that later damage is found."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.dataset import Dataset
+from neptune_exporter.dataset.format import checksums
+from neptune_exporter.dataset.format.checksums import Checksum, RunChecksums
+from neptune_exporter.dataset.format.paths import is_safe
+from neptune_exporter.dataset.read.stored_run import StoredRun
+from neptune_exporter.dataset.write.cleanup import named_files
+from neptune_exporter.model import RunKey
+
+_SAVE_BYTES = 4 << 30
+"""After so many bytes what is known is saved: an interruption costs no more than these."""
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class RunRecorded:
+    """The checksums of a run were taken."""
+
+    run: RunKey
+    parts: int
+    files: int
+    bytes: int
+    """Of parts and files that were read."""
+
+
+def has_no_checksums(dataset: Dataset, run: StoredRun) -> bool:
+    """Whether damage of the run may go unseen: another tool exported it, and nothing was recorded."""
+    if run.receipt is not None or run.damaged_receipt or not run.part_names:
+        return False
+    try:
+        return run.place.stem not in checksums.read(dataset.data, run.place.folder)
+    except DatasetError:
+        return False  # verify names the file that is damaged
+
+
+def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True) -> Iterator[RunRecorded]:
+    """Record the checksums of all wanted runs that have none. Those that have some keep them.
+
+    Only the file of checksums is written: parts and files stay as they are. Damage that is there already is
+    recorded as it is: `verify` tells it each time, as far as it can be seen.
+
+    Raises:
+        DatasetError: nothing can be written there, or what was recorded is damaged.
+    """
+    folder, known, unsaved = "", dict[str, RunChecksums](), 0
+    for run in dataset.runs():
+        if not wanted(run.key) or not has_no_checksums(dataset, run):
+            continue
+        if unsaved and (run.place.folder != folder or unsaved >= _SAVE_BYTES):
+            checksums.write(dataset.data, folder, known)
+            unsaved = 0
+        if run.place.folder != folder:
+            folder = run.place.folder
+            known = dict(checksums.read(dataset.data, folder))
+        taken = known[run.place.stem] = _checksums(dataset, run)
+        size = sum(each.bytes for each in (*taken.parts.values(), *taken.files.values()))
+        unsaved += size
+        yield RunRecorded(run.key, len(taken.parts), len(taken.files), size)
+    if unsaved:
+        checksums.write(dataset.data, folder, known)
+
+
+def _checksums(dataset: Dataset, run: StoredRun) -> RunChecksums:
+    parts = {}
+    for name in run.part_names:
+        path = run.place.path(name)
+        parts[name] = Checksum(dataset.data.size(path) or 0, dataset.data.sha256(path))
+    return RunChecksums(
+        run.key.project_id, run.key.run_id, datetime.now(timezone.utc), parts, dict(_files(run))
+    )
+
+
+def _files(run: StoredRun) -> Iterator[tuple[str, Checksum]]:
+    """Of the files that are there. What cannot be read `verify` tells."""
+    names: set[str] = set()
+    for part in run.parts:
+        try:
+            names.update(name for name in named_files([part]) if is_safe(name))
+        except DatasetError:
+            continue
+    for name in sorted(names):
+        try:
+            size = run.file_size(name)
+            if size is not None:
+                yield name, Checksum(size, digest_of(run, name))
+        except DatasetError:
+            continue
+
+
+def digest_of(run: StoredRun, file: str) -> str:
+    """SHA-256 of a file that a row names, in hex; streamed."""
+    digest = hashlib.sha256()
+    with run.open_file(file) as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

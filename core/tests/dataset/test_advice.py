@@ -1,0 +1,47 @@
+"""Advice fits the source: nobody is sent to a server that is closed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from neptune_exporter.contract import SourceRun
+from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset.check.advice import advice
+
+from .writing import KEY, series, write
+
+
+@pytest.mark.parametrize(
+    ("source", "url", "expected"),
+    [
+        ("offline 0.2.0", "", "restore it from a copy, or export the run again from its .neptune folder"),
+        (
+            "neptune2 0.2.0",
+            "https://app.neptune.ai/org/project/e/RUN-1",
+            "restore it from a copy: it came from hosted Neptune (app.neptune.ai), which is closed",
+        ),
+        (
+            "neptune3 0.2.0",
+            "https://neptune.example.com/org/project",
+            "export the run again if its server still runs, or restore it from a copy",
+        ),
+        (
+            "neptune3 0.2.0",
+            "https://neptune.ai.example.com/org/project",
+            "export the run again if its server still runs, or restore it from a copy",
+        ),
+    ],
+)
+def test_advice_fits_the_source(dataset: Dataset, source: str, url: str, expected: str) -> None:
+    write(dataset, series("loss", [1.0]), run=SourceRun(KEY, url=url))
+    run = dataset.run(KEY)
+    assert run is not None and run.receipt is not None
+    run.receipt = replace(run.receipt, source=source)
+    assert advice(run) == expected
+
+
+def test_of_another_tools_export_nobody_knows_the_server(existing: Dataset) -> None:
+    run = next(existing.runs())
+    assert "if its Neptune server still runs (hosted Neptune is closed)" in advice(run)
