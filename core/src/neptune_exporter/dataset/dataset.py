@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.finding import Found, found_runs, project_folders
 from neptune_exporter.dataset.read.listing import Listing
+from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.file_store import DatasetFiles
@@ -25,6 +27,8 @@ from neptune_exporter.dataset.write.publish_queue import Publisher
 from neptune_exporter.dataset.write.writer import ReadyRun, RunWriter
 from neptune_exporter.model import RunKey
 
+_PROBED = 256
+"""Runs of other tools that a child process reads before one of them is given out."""
 _ENCODERS = 2
 """Threads that write what was read while more is read."""
 
@@ -180,15 +184,17 @@ class Dataset:
         """Project ids, sorted."""
         return sorted({run.key.project_id for run in self.runs()})
 
-    def runs(self, project_id: str | None = None) -> Iterator[StoredRun]:
+    def runs(self, project_id: str | None = None, *, decode: bool = False) -> Iterator[StoredRun]:
         """Every run, model and model version, by project, kind and place in it.
+
+        Parts of other tools are read by a child process first, with `decode` every row of them.
 
         A run that is so damaged that its id cannot be read comes with an id guessed from
         its file names, and says so in `problems`. So does a copy of a run that is there already.
         """
         places: dict[RunKey, Place] = {}
         for folder in project_folders(self.data):
-            for found in found_runs(self.data, folder):
+            for found in self._probed(found_runs(self.data, folder), decode=decode):
                 run = self._stored(found)
                 if not run.problems and run.place != Place.of(run.key):
                     earlier = self.earlier(run.key)
@@ -197,6 +203,24 @@ class Dataset:
                         run.problems = (f"is the same run as {place.files_folder}: remove one",)
                 if project_id is None or run.key.project_id == project_id:
                     yield run
+
+    def _probed(self, several: Iterator[Found], *, decode: bool = False) -> Iterator[Found]:
+        """The same; those without a receipt were read by a child process, some at a time."""
+        try:
+            while chunk := list(itertools.islice(several, _PROBED)):
+                self._probe(chunk, decode=decode)
+                yield from chunk
+        finally:
+            probed(self.data).rest()
+
+    def _probe(self, several: Sequence[Found], *, decode: bool = False) -> None:
+        paths = [
+            found.place.path(name)
+            for found in several
+            if not found.has_receipt
+            for name in (*found.part_names, *found.unfinished)
+        ]
+        probed(self.data).probe(self.data, paths, decode=decode)
 
     def holds(self, key: RunKey) -> bool:
         """Whether anything of the run is where this key has its place, also what was left unfinished.
@@ -212,14 +236,18 @@ class Dataset:
             pending = self.data.size(place.pending) is not None
             has_receipt = self.data.size(place.receipt) is not None
             if names or unfinished or pending or has_receipt:
-                run = self._stored(Found(place, tuple(names), has_receipt, pending, tuple(unfinished)))
+                found = Found(place, tuple(names), has_receipt, pending, tuple(unfinished))
+                self._probe([found])
+                run = self._stored(found)
                 if run.key == key:
                     return run
         return next((run for run in self.runs(key.project_id) if run.key == key), None)
 
     def run_at(self, place: Place, part_names: Sequence[str]) -> StoredRun:
         """A complete run of which it is known where it lies: one that `runs` gave to another process."""
-        return self._stored(Found(place, tuple(part_names), self.data.size(place.receipt) is not None, False))
+        found = Found(place, tuple(part_names), self.data.size(place.receipt) is not None, False)
+        self._probe([found])
+        return self._stored(found)
 
     def _stored(self, found: Found) -> StoredRun:
         receipt, problems = found.read_receipt(self.data)

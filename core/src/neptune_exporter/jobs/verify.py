@@ -85,7 +85,8 @@ def verify_dataset(
         def wanted(key: RunKey) -> bool:
             return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
 
-        for item in verify(dataset, wanted):
+        everything = not project_ids and not runs.patterns and not runs.ids
+        for item in verify(dataset, None if everything else wanted):
             if isinstance(item, Finding):
                 result.findings.append(item)
             else:

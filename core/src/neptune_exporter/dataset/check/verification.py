@@ -7,26 +7,23 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-import pyarrow as pa
-
 from neptune_exporter.contract import DatasetError, UnsafePathError
 from neptune_exporter.dataset.check.advice import advice
 from neptune_exporter.dataset.check.recording import digest_of, has_no_checksums
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format import checksums
 from neptune_exporter.dataset.format.checksums import RunChecksums
-from neptune_exporter.dataset.format.columns import has_value
 from neptune_exporter.dataset.format.layout import Place, is_data
 from neptune_exporter.dataset.format.layout import checksums as checksum_file
 from neptune_exporter.dataset.format.receipts import Receipt
-from neptune_exporter.dataset.format.times import python_times
+from neptune_exporter.dataset.read.facts import decode_rows
 from neptune_exporter.dataset.read.finding import project_folders
 from neptune_exporter.dataset.read.parts import Part
-from neptune_exporter.dataset.read.scan import NULL_ROWS, null_points
+from neptune_exporter.dataset.read.probing import probed
+from neptune_exporter.dataset.read.scan import NULL_ROWS
 from neptune_exporter.dataset.read.stored_run import StoredRun
-from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted
+from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
-from neptune_exporter.schema import FULL_SCHEMA
 
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
@@ -74,13 +71,13 @@ class RunChecked:
 
 
 def verify(
-    dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
+    dataset: Dataset, wanted: Callable[[RunKey], bool] | None = None
 ) -> Iterator[Finding | RunChecked]:
     """Check everything that can be checked without the source. Read-only; files and parts are streamed.
 
     Args:
         dataset: What to check.
-        wanted: Which runs. Leftovers that belong to no run are looked for everywhere.
+        wanted: Which runs; all if not given. Leftovers that belong to no run are looked for everywhere.
 
     Yields:
         Findings as they turn up, and a `RunChecked` after each run.
@@ -90,9 +87,9 @@ def verify(
     """Project folders of which not all rows were read: there nobody knows which files no row names."""
     seen: set[Place] = set()
     parts = lru_cache(lambda: _digests(dataset))  # seldom needed: only where a part has changed
-    for run in dataset.runs():
+    for run in dataset.runs(decode=wanted is None):
         project = run.place.project_folder
-        if not wanted(run.key):
+        if wanted is not None and not wanted(run.key):
             skipped.add(project)
             continue
         check = _RunCheck(dataset, run, named.setdefault(project, set()), lambda digest: parts().get(digest))
@@ -143,6 +140,7 @@ class _RunCheck:
         else:
             yield from self._without_receipt()
         readable = []
+        run.probe(decode=True)
         for part in self._parts:
             if part.path in self._changed:
                 continue  # reported above; what a changed footer says is not to be trusted
@@ -245,23 +243,11 @@ class _RunCheck:
         for record in run.receipt.parts if run.receipt else ():
             if part.path == run.place.path(record.name) and part.rows != record.rows:
                 yield _damage(run, part.path, f"has {part.rows} rows, its receipt says {record.rows}")
-        odd_times = nulls = 0
-        foreign: set[str | None] = set()
-        unknown: set[str | None] = set()
-        for group in range(part.metadata.num_row_groups):
-            doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
-            for stored in part.read_group(group, sorted(part.columns), _ROWS):
-                batch = part.with_nan(part.converted(stored, FULL_SCHEMA.names), doubtful)
-                if batch.column("attribute_path").null_count or batch.column("attribute_type").null_count:
-                    part.identified(batch.filter(has_value(batch, VALUE_COLUMNS)))
-                nulls += null_points(batch, has_value(batch, VALUE_COLUMNS)) if doubtful else 0
-                odd_times += sum(
-                    python_times(batch.column(name)).null_count - batch.column(name).null_count
-                    for name in ("timestamp", "datetime_value")
-                )
-                for name, expected in (("project_id", run.key.project_id), ("run_id", run.key.run_id)):
-                    foreign.update(v for v in _distinct(batch.column(name)) if v != expected)
-                unknown.update(v for v in _distinct(batch.column("attribute_type")) if v not in _KNOWN_TYPES)
+        known = probed(self._dataset.data).facts(self._dataset.data, part.path, decode=True)
+        found = known.decoded if known is not None and known.decoded is not None else decode_rows(part)
+        expected = {"project_id": run.key.project_id, "run_id": run.key.run_id}
+        foreign = {value for name, values in found.ids.items() for value in values if value != expected[name]}
+        unknown, odd_times, nulls = found.unknown_types, found.odd_times, found.nulls
         if foreign:
             others = ", ".join(sorted(map(str, foreign))[:3])
             yield _damage(run, part.path, f"has rows of another run or project: {others}")
@@ -318,7 +304,7 @@ def _digests(dataset: Dataset) -> dict[str, str]:
     }
 
 
-def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool]) -> Iterator[Finding]:
+def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool] | None) -> Iterator[Finding]:
     """Runs of which checksums were recorded and nothing else is left, and checksums that cannot be read."""
     for folder in project_folders(dataset.data):
         try:
@@ -331,7 +317,7 @@ def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool]) 
         for stem, run in recorded.items():
             place = Place(folder, stem)
             key = RunKey(run.project_id, run.run_id, place.kind)
-            if place not in seen and wanted(key):
+            if place not in seen and (wanted is None or wanted(key)):
                 message = f"is gone: its checksums were recorded on {run.day}; restore it from a copy"
                 yield Finding(Severity.DAMAGE, key, place.files_folder, message)
 
@@ -349,13 +335,6 @@ def _unnamed_files(dataset: Dataset, project: str, named: set[str]) -> Iterator[
             continue
         if entry.is_file and entry.path.removeprefix(f"{project}/") not in named:
             yield Finding(Severity.WARNING, None, entry.path, "is a file that no row names")
-
-
-def _distinct(column: pa.Array) -> list[str | None]:
-    if not pa.types.is_dictionary(column.type):
-        return column.unique().to_pylist()  # type: ignore[no-any-return]
-    used = column.indices.unique().to_pylist()
-    return [None if code is None else column.dictionary[code].as_py() for code in used]
 
 
 def _damage(run: StoredRun, item: str, message: str) -> Finding:

@@ -19,6 +19,7 @@ from neptune_exporter.dataset.format.layout import (
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.model import RunKey
 
 
@@ -53,7 +54,9 @@ class Found:
         problem = "it has no rows that would tell its id"
         for name in (*self.part_names, *self.unfinished):
             try:
-                identity = Part(data, self.place.path(name)).identity()
+                path = self.place.path(name)
+                facts = probed(data).facts(data, path)
+                identity = Part(data, path).identity() if facts is None else facts.identity
             except DatasetError as error:
                 problem = str(error)
                 continue

@@ -19,6 +19,7 @@ from neptune_exporter.dataset.format.columns import ENCODED, as_schema, with_nan
 from neptune_exporter.dataset.format.encoding import EXTRAS_KEY, METADATA_KEY
 from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted, Within
 from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
 
@@ -168,6 +169,16 @@ class Part:
             if name in batch.schema.names and batch.column(name).null_count:
                 raise DatasetError(f"{self.where} is damaged: it has a row without {name}")
         return batch
+
+    def validate(self, batch: pa.RecordBatch) -> None:
+        """See that the batch of another tool's part is sound: a damaged page may point beyond what there is.
+
+        Raises:
+            DatasetError: it is not.
+        """
+        if not self.ours:
+            with self._errors():
+                batch.validate(full=True)
 
     def converted(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
         """The batch with some of its columns in the types of the schema; what holds text may stay encoded.
@@ -372,6 +383,7 @@ class Part:
 
     @contextlib.contextmanager
     def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:
+        refused.check(self._storage, self.path)
         with self._storage.open_input(self.path) as source:
             with self._errors():
                 known = self.__dict__.get("metadata")
@@ -384,7 +396,7 @@ class Part:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError, IndexError) as error:
             raise DatasetError(f"{self.where} is damaged: {str(error).splitlines()[0]}") from error
 
 

@@ -135,6 +135,7 @@ def _read(
     """The rows of a group that have a value. Those of series that have none are counted."""
     wanted = list(dict.fromkeys([*columns, *part.columns_to_decide(doubtful)]))
     for stored in part.read_group(group, wanted, _ROWS):
+        part.validate(stored)
         batch = stored
         if doubtful:
             batch = part.with_nan(stored, doubtful)

@@ -29,8 +29,10 @@ from neptune_exporter.dataset.format.paths import safe_path
 from neptune_exporter.dataset.format.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.times import within_python
-from neptune_exporter.dataset.read import forking, scan
+from neptune_exporter.dataset.read import forking, refused, scan
+from neptune_exporter.dataset.read.facts import PartFacts
 from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.recent_parts import RecentParts
 from neptune_exporter.dataset.read.rows import rows
 from neptune_exporter.dataset.read.tally import Tally
@@ -105,7 +107,7 @@ class StoredRun(RunView):
         lost = [(name, gap) for name in missing_parts(self.place, self.part_names)]
         lost += [(name, self._why_unfinished(name)) for name in self.unfinished]
         found = [(self.place.path(name), why) for name, why in lost]
-        if not self.damaged_receipt and not self.pending and any(part.known_ours for part in self.parts):
+        if not self.damaged_receipt and not self.pending and self._has_part_of_ours():
             found.append((self.place.receipt, "is missing: nothing tells whether the run is whole"))
         return found
 
@@ -115,13 +117,37 @@ class StoredRun(RunView):
         lines += self.missing_parts()
         return lines or ([] if self.complete else [f"{self._key} has no parts"])
 
+    def _has_part_of_ours(self) -> bool:
+        try:
+            facts = self.facts()
+        except DatasetError:
+            facts = None
+        if facts is not None:
+            return any(each.ours for each in facts)
+        return any(part.known_ours for part in self.parts)
+
+    def facts(self, *, decode: bool = False) -> list[PartFacts] | None:
+        """What a probe or a record tells of each part; None unless it is known of all.
+
+        Raises:
+            DatasetError: a part is damaged.
+        """
+        known = [probed(self._data).facts(self._data, path, decode=decode) for path in self.part_paths]
+        return None if None in known else [each for each in known if each is not None]
+
+    def probe(self, *, decode: bool = False) -> None:
+        """Have another tool's parts read by a child process first: damage can end the process that reads."""
+        if self.receipt is None:
+            probed(self._data).probe(self._data, self.part_paths, decode=decode)
+
     def what_is_cut_short(self) -> list[str]:
         """A line for each of `cut_short`."""
         return [f"{self._data.describe(path)} {why}" for path, why in self.cut_short]
 
     def _why_unfinished(self, name: str) -> str:
         try:
-            rows = Part(self._data, self.place.path(name)).rows
+            facts = probed(self._data).facts(self._data, self.place.path(name))
+            rows = Part(self._data, self.place.path(name)).rows if facts is None else facts.rows
         except DatasetError:
             return "was not finished by the tool that wrote it, and cannot be read"
         final = name.removesuffix(CUT_SHORT)
@@ -141,15 +167,28 @@ class StoredRun(RunView):
         return lines
 
     def changed_parts(self) -> list[str]:
-        """A line for every part whose content is not what the receipt says. Reads every byte.
+        """A line for every part whose content is not what the receipt says, or that cannot be read safely.
+        Reads every byte.
 
         Page checksums do not guard a part's footer: where that changed, rows may be missing without an error.
         """
+        if self.receipt is None:
+            return self._unreadable_parts()
         return [
             f"{self._data.describe(path)} changed since it was written (SHA-256 differs)"
-            for part in (self.receipt.parts if self.receipt else ())
+            for part in self.receipt.parts
             if self._data.sha256(path := self.place.path(part.name)) != part.sha256
         ]
+
+    def _unreadable_parts(self) -> list[str]:
+        self.probe(decode=True)
+        lines = []
+        for path in self.part_paths:
+            try:
+                refused.check(self._data, path)
+            except DatasetError as error:
+                lines.append(str(error))
+        return lines
 
     @property
     def failures(self) -> tuple[AttributeFailure, ...]:
@@ -221,7 +260,13 @@ class StoredRun(RunView):
         Raises:
             DatasetError: a part is missing or damaged.
         """
-        return scan.tally(self.parts)
+        facts = self.facts()
+        if facts is None:
+            return scan.tally(self.parts)
+        whole = Tally()
+        for each in facts:
+            whole.merge(each.tally)
+        return whole
 
     @cached_property
     def left_out(self) -> Tally:

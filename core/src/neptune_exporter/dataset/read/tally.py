@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,8 @@ from neptune_exporter.contract import StepStatistics, TypeCount
 from neptune_exporter.dataset.format.times import extent, is_python, moment, python_times
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import step_as_float
+
+_COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes")
 
 
 class Tally:
@@ -84,6 +87,31 @@ class Tally:
         self.files += count
         if sizes is not None:
             self.file_bytes += pc.sum(sizes, min_count=0).as_py()
+
+    def to_json(self) -> dict[str, Any]:
+        """In types that JSON has (NaN and infinity among them)."""
+        times = (self.first_time, self.last_time)
+        return {
+            "attributes": {kind: sorted(paths) for kind, paths in self._attributes.items()},
+            "rows": self._rows,
+            "steps": [self._steps.minimum, self._steps.maximum, self._steps.count],
+            "times": [None if time is None else time.isoformat() for time in times],
+            "counts": {name: getattr(self, name) for name in _COUNTS},
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Tally:
+        """What `to_json` gave."""
+        tally = cls()
+        tally._attributes = {kind: set(paths) for kind, paths in value["attributes"].items()}
+        tally._rows = dict(value["rows"])
+        tally._steps = StepStatistics(*value["steps"])
+        tally.first_time, tally.last_time = (
+            None if time is None else datetime.fromisoformat(time) for time in value["times"]
+        )
+        for name in _COUNTS:
+            setattr(tally, name, value["counts"][name])
+        return tally
 
     def merge(self, other: Tally) -> None:
         """Add what another one counted."""

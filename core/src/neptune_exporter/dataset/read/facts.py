@@ -1,0 +1,115 @@
+"""What one part holds, as far as summaries and checks need it: plain values that another process can send."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from neptune_exporter.dataset.format.columns import has_value
+from neptune_exporter.dataset.format.times import python_times
+from neptune_exporter.dataset.read import scan
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.tally import Tally
+from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
+from neptune_exporter.model import AttributeType
+from neptune_exporter.schema import FULL_SCHEMA
+
+_ROWS = 65_536
+_KNOWN_TYPES = frozenset(t.value for t in AttributeType)
+
+
+@dataclass
+class RowFacts:
+    """What shows only when every row of a part is decoded."""
+
+    odd_times: int = 0
+    """Times outside of the years 1 to 9999."""
+    nulls: int = 0
+    """Rows of series with a step or time and no value."""
+    ids: dict[str, list[str | None]] = field(default_factory=dict)
+    """The distinct values of `project_id` and `run_id`."""
+    unknown_types: list[str | None] = field(default_factory=list)
+    """Attribute types that this version does not know."""
+
+
+@dataclass
+class PartFacts:
+    """What one part holds."""
+
+    rows: int
+    ours: bool
+    """Whether this package wrote it."""
+    identity: tuple[str, str] | None
+    """Project id and run id; None without rows."""
+    tally: Tally
+    decoded: RowFacts | None = None
+    """None where not every row was decoded."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "ours": self.ours,
+            "identity": self.identity,
+            "tally": self.tally.to_json(),
+            "decoded": None if self.decoded is None else asdict(self.decoded),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> PartFacts:
+        identity, decoded = value["identity"], value["decoded"]
+        return cls(
+            rows=value["rows"],
+            ours=value["ours"],
+            identity=None if identity is None else (identity[0], identity[1]),
+            tally=Tally.from_json(value["tally"]),
+            decoded=None if decoded is None else RowFacts(**decoded),
+        )
+
+
+def facts_of(part: Part, *, decode: bool) -> PartFacts:
+    """Read a part: few columns of it, or with `decode` every row.
+
+    Raises:
+        DatasetError: it is missing or damaged.
+    """
+    decoded = decode_rows(part) if decode else None
+    return PartFacts(part.rows, part.ours, part.identity(), scan.tally([part]), decoded)
+
+
+def decode_rows(part: Part) -> RowFacts:
+    """Decode every page, which checks its checksum where it has one, and look at every row.
+
+    Raises:
+        DatasetError: the part is missing or damaged.
+    """
+    found = RowFacts()
+    ids: dict[str, set[str | None]] = {"project_id": set(), "run_id": set()}
+    unknown: set[str | None] = set()
+    for group in range(part.metadata.num_row_groups):
+        doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
+        for stored in part.read_group(group, sorted(part.columns), _ROWS):
+            part.validate(stored)
+            batch = part.with_nan(part.converted(stored, FULL_SCHEMA.names), doubtful)
+            if batch.column("attribute_path").null_count or batch.column("attribute_type").null_count:
+                part.identified(batch.filter(has_value(batch, VALUE_COLUMNS)))
+            if doubtful:
+                found.nulls += scan.null_points(batch, has_value(batch, VALUE_COLUMNS))
+            found.odd_times += sum(
+                python_times(batch.column(name)).null_count - batch.column(name).null_count
+                for name in ("timestamp", "datetime_value")
+            )
+            for name, values in ids.items():
+                values.update(_distinct(batch.column(name)))
+            unknown.update(v for v in _distinct(batch.column("attribute_type")) if v not in _KNOWN_TYPES)
+    found.ids = {name: sorted(values, key=str) for name, values in ids.items()}
+    found.unknown_types = sorted(unknown, key=str)
+    return found
+
+
+def _distinct(column: pa.Array) -> list[str | None]:
+    if not pa.types.is_dictionary(column.type):
+        return column.unique().to_pylist()  # type: ignore[no-any-return]
+    used = column.indices.unique().to_pylist()
+    return [None if code is None else column.dictionary[code].as_py() for code in used]

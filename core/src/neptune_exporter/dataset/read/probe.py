@@ -1,0 +1,63 @@
+"""The child process that reads parts of unknown origin before the process of the command does.
+
+A damaged footer can make pyarrow end the process (seen with 26.0.1: one changed byte of a footer, and
+reading a column then aborts). So a process of its own reads first:
+`python -m neptune_exporter.dataset.read.probe DATA_FOLDER`. Each line of its input names a part, each line of its output says what that holds.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import Any
+
+import pyarrow as pa
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.facts import facts_of
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.toolkit import failpoint
+
+_DAMAGE = (DatasetError, pa.ArrowException, ArithmeticError, LookupError, MemoryError, OSError, ValueError)
+"""What pyarrow and Python raise on bytes that are no part."""
+
+
+READY = b"ready\n"
+"""What it says first: whoever does not get that has not started it."""
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command: this ends with its input
+    _leave_no_core()
+    storage = Storage(sys.argv[1])
+    sys.stdout.write(READY.decode())
+    sys.stdout.flush()
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        answer = json.dumps(_answer(storage, request["path"], decode=request["decode"]))
+        sys.stdout.write(answer + "\n")
+        sys.stdout.flush()
+
+
+def _leave_no_core() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _answer(storage: Storage, path: str, *, decode: bool) -> dict[str, Any]:
+    failpoint(f"probe.{path}")
+    part = Part(storage, path)
+    try:
+        return {"facts": facts_of(part, decode=decode).to_json()}
+    except _DAMAGE as error:
+        text = (str(error) or type(error).__name__).splitlines()[0]
+        return {"error": text if isinstance(error, DatasetError) else f"{part.where} is damaged: {text}"}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Reading parts of unknown origin in a child process first, and knowing afterwards what they hold."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read import refused
+from neptune_exporter.dataset.read.facts import PartFacts
+from neptune_exporter.dataset.read.probe import READY
+from neptune_exporter.dataset.read.refused import Stamp
+
+_AHEAD = 16
+"""So many parts are named before their answers are read: few enough for the pipe to hold."""
+_MOST = 1024
+"""So many parts are known at a time: memory must not grow with the dataset."""
+
+
+class Probed:
+    """What is known of the parts in one folder of data. For several threads."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._guard = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._facts: dict[str, tuple[Stamp, PartFacts]] = {}
+
+    def facts(self, storage: Storage, path: str, *, decode: bool = False) -> PartFacts | None:
+        """What the part holds; None if that is not known (with `decode`: of every row), or it has changed.
+
+        Raises:
+            DatasetError: its probe found damage, or was ended by it.
+        """
+        refused.check(storage, path)
+        known = self._facts.get(path)
+        if known is None or known[0] != storage.stamp(path) or (decode and known[1].decoded is None):
+            return None
+        return known[1]
+
+    def learn(self, path: str, stamp: Stamp, facts: PartFacts) -> None:
+        """A part holds this as long as it has this stamp."""
+        self._facts[path] = stamp, facts
+        while len(self._facts) > _MOST:
+            del self._facts[next(iter(self._facts))]
+
+    def probe(self, storage: Storage, paths: Iterable[str], *, decode: bool = False) -> None:
+        """Have parts read by the child process, unless it is known what they hold.
+
+        Args:
+            storage: Where they are.
+            paths: Of the parts.
+            decode: Every row of them, not only what counting takes.
+
+        Raises:
+            DatasetError: the child process cannot be started.
+        """
+        with self._guard:
+            stamps = {path: storage.stamp(path) for path in paths}
+            left = deque(path for path in stamps if self._is_unknown(storage, path, decode))
+            while left:
+                ended = self._ask(storage, left, stamps, decode)
+                if ended is not None:
+                    path = left.popleft()
+                    message = f"{storage.describe(path)} is damaged: reading it ended the process ({ended})"
+                    refused.refuse(storage, path, stamps[path], message)
+
+    def rest(self) -> None:
+        """End the child process until another part is to be read."""
+        with self._guard:
+            if self._child is not None:
+                _end(self._child)
+                self._child = None
+
+    def _is_unknown(self, storage: Storage, path: str, decode: bool) -> bool:
+        try:
+            return self.facts(storage, path, decode=decode) is None
+        except DatasetError:
+            return False
+
+    def _ask(
+        self, storage: Storage, left: deque[str], stamps: Mapping[str, Stamp], decode: bool
+    ) -> str | None:
+        """Take answered parts away from those that are left; how the child ended, if it did."""
+        child = self._running()
+        assert child.stdin is not None and child.stdout is not None
+        sent = 0
+        while left:
+            try:
+                while sent < min(_AHEAD, len(left)):
+                    child.stdin.write(json.dumps({"path": left[sent], "decode": decode}).encode() + b"\n")
+                    child.stdin.flush()
+                    sent += 1
+            except OSError:
+                sent = len(left)  # it ended: only what it still said is read
+            line = child.stdout.readline()
+            if not line.endswith(b"\n"):
+                return self._how_it_ended(child)
+            path = left.popleft()
+            sent -= 1
+            self._take(storage, path, stamps[path], json.loads(line))
+        return None
+
+    def _take(self, storage: Storage, path: str, stamp: Stamp, answer: dict[str, Any]) -> None:
+        if "error" in answer:
+            refused.refuse(storage, path, stamp, answer["error"])
+        else:
+            self.learn(path, stamp, PartFacts.from_json(answer["facts"]))
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None:
+            command = [sys.executable, "-m", "neptune_exporter.dataset.read.probe", self._root]
+            child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            weakref.finalize(self, _end, child)
+            if child.stdout is None or child.stdout.readline() != READY:
+                how = self._how_it_ended(child)
+                raise DatasetError(f"the process that is to read other tools' parts first ended with {how}")
+            self._child = child
+        return self._child
+
+    def _how_it_ended(self, child: subprocess.Popen[bytes]) -> str:
+        self._child = None
+        _end(child)
+        code = child.returncode
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """It ends by itself when its input does."""
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            try:
+                stream.close()
+            except OSError:  # what was not written to a process that ended
+                continue
+    child.wait()
+
+
+_probed: weakref.WeakKeyDictionary[Storage, Probed] = weakref.WeakKeyDictionary()
+_guard = threading.Lock()
+
+
+def probed(storage: Storage) -> Probed:
+    """What is known of the parts of a folder of data: as long as that is in use."""
+    with _guard:
+        if storage not in _probed:
+            _probed[storage] = Probed(str(storage.root.absolute()))
+        return _probed[storage]

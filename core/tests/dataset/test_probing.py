@@ -1,0 +1,96 @@
+"""Parts of other tools are read by a child process first; what ends that is damaged, and not opened here.
+
+The damage that pyarrow dies of is not here: a failpoint ends the child in its place.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset import Dataset, Finding, StoredRun, summarise, verify
+from neptune_exporter.dataset.read import parts
+from neptune_exporter.jobs.load_run import check_parts
+from neptune_exporter.toolkit.failpoints import VARIABLE
+
+
+def runs_by_id(dataset: Dataset) -> dict[str, StoredRun]:
+    return {run.key.run_id: run for run in dataset.runs()}
+
+
+@pytest.fixture
+def deadly(existing: Dataset, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A part that ends whoever reads it."""
+    run = next(run for run in existing.runs() if len(run.part_names) > 2)
+    path = run.part_paths[1]
+    monkeypatch.setenv(VARIABLE, f"probe.{path}")
+    return path
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The parts that this process opened."""
+    seen: list[str] = []
+    plain = parts.Storage.open_input
+
+    def open_input(self: parts.Storage, path: str) -> object:
+        seen.append(path)
+        return plain(self, path)
+
+    monkeypatch.setattr(parts.Storage, "open_input", open_input)
+    return seen
+
+
+def test_it_is_damaged_by_name_and_not_opened(existing: Dataset, deadly: str, opened: list[str]) -> None:
+    dataset = Dataset(existing.data_path, existing.files_path)
+    damage = [f for f in verify(dataset) if isinstance(f, Finding) and f.is_damage and f.item == deadly]
+    (found,) = damage
+    assert found.message.startswith("is damaged: reading it ended the process (SIGKILL)")
+    assert deadly not in opened
+    (run,) = [run for run in dataset.runs() if deadly in run.part_paths]
+    with pytest.raises(DatasetError, match="reading it ended the process"):
+        list(run.batches())
+    with pytest.raises(DatasetError, match="reading it ended the process"):
+        check_parts(run)
+    assert deadly not in opened
+
+
+def test_the_others_are_summarised(existing: Dataset, deadly: str) -> None:
+    before = {r.key: r for p in summarise(existing).projects for r in p.runs}
+    after = {
+        r.key: r for p in summarise(Dataset(existing.data_path, existing.files_path)).projects for r in p.runs
+    }
+    assert before.keys() == after.keys()
+    (damaged,) = [key for key in after if after[key] != before[key]]
+    assert after[damaged].state == "damaged"
+    assert any("reading it ended the process" in problem for problem in after[damaged].problems)
+
+
+def test_a_part_that_was_replaced_is_read_again(
+    existing: Dataset, deadly: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = Dataset(existing.data_path, existing.files_path)
+    assert any(run.problems or run.key for run in dataset.runs())
+    monkeypatch.delenv(VARIABLE)
+    path = existing.data_path / deadly
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+    assert not [f for f in verify(dataset) if isinstance(f, Finding) and f.item == deadly]
+
+
+def test_bytes_that_are_no_text_are_damage(existing: Dataset, tmp_path: Path) -> None:
+    """Seen with one changed byte of a page: an index beyond the dictionary, or text that is not UTF-8."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (path, *_) = sorted(existing.data_path.rglob("*_part_0.parquet"))
+    table = pq.read_table(path)
+    column = table.schema.get_field_index("string_value")
+    wrong = pa.array([b"\xff\xfe"] * len(table), pa.binary())
+    text = pa.StringArray.from_buffers(len(wrong), *wrong.buffers()[1:])
+    pq.write_table(table.set_column(column, table.schema.field(column), text), path)
+    found = [f for f in verify(existing) if isinstance(f, Finding) and path.as_posix().endswith(f.item)]
+    assert any(f.is_damage and "damaged" in f.message for f in found), found
