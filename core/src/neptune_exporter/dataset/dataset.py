@@ -206,12 +206,9 @@ class Dataset:
 
     def _probed(self, several: Iterator[Found], *, decode: bool = False) -> Iterator[Found]:
         """The same; those without a receipt were read by a child process, some at a time."""
-        try:
-            while chunk := list(itertools.islice(several, _PROBED)):
-                self._probe(chunk, decode=decode)
-                yield from chunk
-        finally:
-            probed(self.data).rest()
+        while chunk := list(itertools.islice(several, _PROBED)):
+            self._probe(chunk, decode=decode)
+            yield from chunk
 
     def _probe(self, several: Sequence[Found], *, decode: bool = False) -> None:
         paths = [

@@ -1,8 +1,11 @@
 """The child process that reads parts of unknown origin before the process of the command does.
 
 A damaged footer can make pyarrow end the process (seen with 26.0.1: one changed byte of a footer, and
-reading a column then aborts). So a process of its own reads first:
-`python -m neptune_exporter.dataset.read.probe DATA_FOLDER`. Each line of its input names a part, each line of its output says what that holds.
+reading a column then aborts). So another process reads first:
+
+    python -m neptune_exporter.dataset.read.probe DATA_FOLDER
+
+Each line of its input names a part, and each line of its output says what that part holds.
 """
 
 from __future__ import annotations

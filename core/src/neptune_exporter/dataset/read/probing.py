@@ -122,6 +122,7 @@ class Probed:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
             weakref.finalize(self, _end, child)
+            _let_others_rest(self)
             if child.stdout is None or child.stdout.readline() != READY:
                 how = self._how_it_ended(child)
                 raise DatasetError(f"the process that is to read other tools' parts first ended with {how}")
@@ -133,6 +134,18 @@ class Probed:
         _end(child)
         code = child.returncode
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+_at_work: weakref.ref[Probed] | None = None
+
+
+def _let_others_rest(worker: Probed) -> None:
+    """One child process is enough: it stays for the next part, as starting one takes half a second."""
+    global _at_work
+    last = None if _at_work is None else _at_work()
+    _at_work = weakref.ref(worker)
+    if last is not None and last is not worker:
+        last.rest()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
