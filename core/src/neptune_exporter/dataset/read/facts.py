@@ -90,7 +90,7 @@ def decode_rows(part: Part) -> RowFacts:
     for group in range(part.metadata.num_row_groups):
         doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
         for stored in part.read_group(group, sorted(part.columns), _ROWS):
-            part.validate(stored)
+            scan.validate(part, stored)
             batch = part.with_nan(part.converted(stored, FULL_SCHEMA.names), doubtful)
             if batch.column("attribute_path").null_count or batch.column("attribute_type").null_count:
                 part.identified(batch.filter(has_value(batch, VALUE_COLUMNS)))

@@ -170,16 +170,6 @@ class Part:
                 raise DatasetError(f"{self.where} is damaged: it has a row without {name}")
         return batch
 
-    def validate(self, batch: pa.RecordBatch) -> None:
-        """See that the batch of another tool's part is sound: a damaged page may point beyond what there is.
-
-        Raises:
-            DatasetError: it is not.
-        """
-        if not self.ours:
-            with self._errors():
-                batch.validate(full=True)
-
     def converted(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
         """The batch with some of its columns in the types of the schema; what holds text may stay encoded.
 

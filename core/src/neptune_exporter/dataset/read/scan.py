@@ -8,6 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.columns import has_value
 from neptune_exporter.dataset.format.times import is_python, moment
 from neptune_exporter.dataset.read.parts import Part
@@ -129,13 +130,26 @@ def null_points(batch: pa.RecordBatch, valid: pa.Array) -> int:
     return int(pc.sum(pc.and_(placed, pc.invert(valid)), min_count=0).as_py())
 
 
+def validate(part: Part, batch: pa.RecordBatch) -> None:
+    """See that a batch of another tool's part is sound: a damaged page may point beyond what there is.
+
+    Raises:
+        DatasetError: it is not.
+    """
+    try:
+        if not part.ours:
+            batch.validate(full=True)
+    except pa.ArrowException as error:
+        raise DatasetError(f"{part.where} is damaged: {str(error).splitlines()[0]}") from error
+
+
 def _read(
     part: Part, group: int, columns: list[str], doubtful: Sequence[str], counting: Tally | None = None
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a group that have a value. Those of series that have none are counted."""
     wanted = list(dict.fromkeys([*columns, *part.columns_to_decide(doubtful)]))
     for stored in part.read_group(group, wanted, _ROWS):
-        part.validate(stored)
+        validate(part, stored)
         batch = stored
         if doubtful:
             batch = part.with_nan(stored, doubtful)
