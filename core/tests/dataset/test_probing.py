@@ -12,6 +12,7 @@ import pytest
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset, Finding, StoredRun, summarise, verify
 from neptune_exporter.dataset.read import parts
+from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.jobs.load_run import check_parts
 from neptune_exporter.toolkit.failpoints import VARIABLE
 
@@ -74,6 +75,7 @@ def test_a_part_that_was_replaced_is_read_again(
     dataset = Dataset(existing.data_path, existing.files_path)
     assert any(run.problems or run.key for run in dataset.runs())
     monkeypatch.delenv(VARIABLE)
+    probed(dataset.data).rest()
     path = existing.data_path / deadly
     content = path.read_bytes()
     path.unlink()
