@@ -37,6 +37,7 @@ from neptune_exporter.jobs.selecting import divide_runs, parents_first
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.toolkit import failpoint
+from neptune_exporter.toolkit.free_memory import give_back_memory
 
 _log = logging.getLogger(__name__)
 
@@ -339,8 +340,14 @@ class _Load:
                 self._result.losses.extend(loaded.losses)
                 rows = 0 if loaded.already_loaded else run.row_count()
                 self._progress.advance(runs=1, rows=rows)
-            run.forget()
+            _let_go(run)
             self._release(run.key)
+
+
+def _let_go(run: StoredRun) -> None:
+    """The memory that a load takes must not grow with the number of runs."""
+    run.forget()
+    give_back_memory()
 
 
 def _verify_loaded(
@@ -364,6 +371,6 @@ def _verify_loaded(
             result.failed.append((run.key, f"loaded, but could not be checked: {message}"))
         else:
             result.comparisons.extend(found)
-        run.forget()
+        _let_go(run)
         progress.advance(runs=1)
     progress.finish()

@@ -24,6 +24,7 @@ from neptune_exporter.sinks.steps import (
     double_steps,
     millionths,
 )
+from neptune_exporter.toolkit.free_memory import give_back_memory
 
 _DECIMALS = 6
 _MOST_DIGITS = 18
@@ -113,6 +114,7 @@ def look_at_steps(run: ExportedRun, within: StepRange) -> StepSurvey:
     fork_step = run.fork_step()
     if fork_step is not None:
         survey.look_at_one(fork_step)
+    give_back_memory()
     return survey
 
 
