@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 from pathlib import Path
 
@@ -48,3 +49,13 @@ def test_what_lies_behind_a_link_is_not_listed(tmp_path: Path) -> None:
         ("run/a/b", True, 1),
     ]
     assert storage.list("other", recursive=True) == [] == storage.list("nothing", recursive=True)
+
+
+@pytest.mark.parametrize("name", ["a.gz", "a.bz2", "a.tar.gz", "a.lz4", "a.zst"])
+def test_bytes_are_what_they_are_whatever_the_name_says(tmp_path: Path, name: str) -> None:
+    """pyarrow unpacks and packs streams by the ending of their names, unless it is told not to."""
+    storage = Storage(tmp_path)
+    with storage.create(name) as output:
+        output.write(b"not packed")
+    assert (tmp_path / name).read_bytes() == storage.read(name) == b"not packed"
+    assert storage.sha256(name) == output.sha256 == hashlib.sha256(b"not packed").hexdigest()

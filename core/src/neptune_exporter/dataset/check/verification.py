@@ -13,8 +13,9 @@ from neptune_exporter.dataset.check.recording import digest_of, has_no_checksums
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format import checksums
 from neptune_exporter.dataset.format.checksums import RunChecksums
-from neptune_exporter.dataset.format.layout import Place, is_data
+from neptune_exporter.dataset.format.layout import Place, is_data, is_passed_over
 from neptune_exporter.dataset.format.layout import checksums as checksum_file
+from neptune_exporter.dataset.format.paths import folded, meaning
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.read.facts import decode_rows
 from neptune_exporter.dataset.read.finding import project_folders
@@ -274,9 +275,9 @@ class _RunCheck:
         except UnsafePathError as error:
             yield _damage(run, file, str(error))
             return
-        if file in self._named:
+        if meaning(file) in self._named:
             yield _warning(run, file, f"of {attribute} is named by another row too: one overwrote the other")
-        self._named.add(file)
+        self._named.add(meaning(file))
         since, was_there = "it was written", ""
         if digest is None and self._recorded is not None and file in self._recorded.files:
             size, digest = self._recorded.files[file].bytes, self._recorded.files[file].sha256
@@ -330,10 +331,11 @@ def _leftovers(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _unnamed_files(dataset: Dataset, project: str, named: set[str]) -> Iterator[Finding]:
+    known = set(map(folded, named))
     for entry in dataset.file_storage.list(project, recursive=True):
-        if dataset.data_path == dataset.files_path and is_data(entry.path):
+        if is_passed_over(entry.name) or (dataset.data_path == dataset.files_path and is_data(entry.path)):
             continue
-        if entry.is_file and entry.path.removeprefix(f"{project}/") not in named:
+        if entry.is_file and folded(entry.path.removeprefix(f"{project}/")) not in known:
             yield Finding(Severity.WARNING, None, entry.path, "is a file that no row names")
 
 

@@ -8,6 +8,7 @@ import unicodedata
 from decimal import Decimal
 
 _READABLE_BYTES = 80
+_OURS = re.compile(r"[^/]*-[0-9a-f]{16}(/step_[^/]*-[0-9a-f]{16})?(-[0-9a-f]{16})?(\.[^/]*)?")
 _EXTENSION = re.compile(r"(\.tar)?\.[A-Za-z0-9]{1,16}$")
 
 
@@ -29,6 +30,12 @@ def file_name(attribute_path: str, name: str, step: Decimal | float | None, ordi
     number = step_id(step)
     leaf = f"step_{cleaned(number)}-{digest('file', attribute_path, number, ordinal)}"
     return f"{folder}/{leaf}{extension}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether `file_name` may have made it, or a variant of it: a path in a run's folder. Other tools' have
+    no digest there."""
+    return _OURS.fullmatch(name) is not None
 
 
 def step_id(step: Decimal | float) -> str:

@@ -44,6 +44,7 @@ SET_ASIDE = ".damaged"
 
 _MAX_BYTES = 180
 _PART = re.compile(r"(?P<stem>.+)_part_(?P<number>\d+)\.parquet(?P<end>|\.tmp)", re.DOTALL)
+_OF_WINDOWS = frozenset({"thumbs.db", "desktop.ini"})
 SANITISED = re.compile(r"(?P<name>.*)-[0-9a-f]{16}", re.DOTALL)
 
 
@@ -139,10 +140,15 @@ class PartName:
     """Another tool's, and not finished."""
 
 
+def is_passed_over(name: str) -> bool:
+    """Whether a file or folder is nobody's data: hidden, as the `._*` of macOS, or what Windows leaves."""
+    return name.startswith(".") or name.casefold() in _OF_WINDOWS
+
+
 def parse_part(name: str) -> PartName | None:
     """Read the name of a part, or None. The last `_part_` counts: a run id may hold one too."""
     match = _PART.fullmatch(name)
-    if match is None:
+    if match is None or is_passed_over(name):
         return None
     return PartName(match["stem"], int(match["number"]), match["end"] == CUT_SHORT)
 

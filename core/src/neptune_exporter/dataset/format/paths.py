@@ -1,11 +1,59 @@
-"""Whether a path that a row names may be opened."""
+"""What the path means that a row names, on whichever system it was written, and whether it may be opened."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
 from neptune_exporter.contract import UnsafePathError
+from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.model import RunKey
+
+
+def meaning(path: str) -> str:
+    """One spelling for all that name the same file: `/` between steps, accents composed, no empty steps.
+
+    The earlier tool wrote `\\` on Windows; macOS decomposes accents in names where it unpacks an archive.
+    """
+    steps = path.replace("\\", "/").split("/")
+    return unicodedata.normalize("NFC", "/".join(step for step in steps if step not in ("", ".")))
+
+
+def folded(path: str) -> str:
+    """The meaning where case does not count either, as on macOS and Windows: for what may be deleted."""
+    return unicodedata.normalize("NFC", meaning(path).casefold())
+
+
+def find(files: Storage, project_folder: str, file: str, run: RunKey) -> str | None:
+    """Where the file lies that a row of a run names; None if it is not there.
+
+    Raises:
+        UnsafePathError: as `safe_path`; or a step of the way is a symbolic link.
+    """
+    for spelling in _spellings(safe_path(file, run)):
+        path = f"{project_folder}/{spelling}"
+        files.check_no_links(path)
+        if files.size(path) is not None:
+            return path
+    return None if file.isascii() else _found_step_by_step(files, project_folder, meaning(file).split("/"))
+
+
+def _spellings(file: str) -> Iterator[str]:
+    slashed = meaning(file)
+    yield from dict.fromkeys([file, slashed, unicodedata.normalize("NFD", slashed)])
+
+
+def _found_step_by_step(files: Storage, folder: str, steps: list[str]) -> str | None:
+    """As a path may be decomposed in some of its steps only."""
+    for index, step in enumerate(steps):
+        is_last = index == len(steps) - 1
+        same = [e for e in files.list(folder) if meaning(e.name) == step and e.is_file == is_last]
+        if not same:
+            return None
+        folder = same[0].path
+        files.check_no_links(folder)
+    return folder
 
 
 def is_safe(file: str) -> bool:
@@ -27,7 +75,7 @@ def safe_path(file: str, run: RunKey) -> str:
 
 def _objection(file: str) -> str | None:
     windows = PureWindowsPath(file)
-    if not file or "\0" in file:
+    if not meaning(file) or "\0" in file:
         return "is not a path"
     if file.startswith(("/", "\\")) or windows.drive:
         return "is an absolute path"

@@ -101,8 +101,10 @@ class Storage:
                 if not is_file and item.is_dir(follow_symlinks=False):
                     yield from self._walk(path)
 
+    # Everywhere `compression=None`: pyarrow would else unpack what is called `.gz` while it is read.
+
     def read(self, path: str) -> bytes:
-        with self._errors(path, "read"), self._fs.open_input_stream(path) as stream:
+        with self._errors(path, "read"), self._fs.open_input_stream(path, compression=None) as stream:
             return bytes(stream.read())
 
     def open_input(self, path: str) -> pa.NativeFile:
@@ -119,7 +121,7 @@ class Storage:
         """Open for writing; folders are made as needed."""
         with self._errors(path, "written"):
             self._fs.create_dir(path.rpartition("/")[0], recursive=True)
-            return Output(self, path, self._fs.open_output_stream(path))
+            return Output(self, path, self._fs.open_output_stream(path, compression=None))
 
     def create_whole(self, path: str, data: bytes) -> None:
         """Write a small file at once, without waiting for the disk."""
@@ -155,7 +157,7 @@ class Storage:
     def sha256(self, path: str) -> str:
         """Hex; streamed."""
         digest = hashlib.sha256()
-        with self._errors(path, "read"), self._fs.open_input_stream(path) as stream:
+        with self._errors(path, "read"), self._fs.open_input_stream(path, compression=None) as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
         return digest.hexdigest()

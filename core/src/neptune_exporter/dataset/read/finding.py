@@ -14,6 +14,7 @@ from neptune_exporter.dataset.format.layout import (
     RECEIPTS,
     Place,
     guessed_id,
+    is_passed_over,
     parse_part,
 )
 from neptune_exporter.dataset.format.receipts import Receipt
@@ -78,7 +79,7 @@ def project_folders(data: Storage) -> list[str]:
     """All folders that may hold runs, sorted: of projects, and of models and versions in them."""
     folders = []
     for entry in data.list():
-        if not entry.is_file and not entry.name.startswith("."):
+        if not entry.is_file and not is_passed_over(entry.name):
             inside = {e.name for e in data.list(entry.path) if not e.is_file}
             folders += [
                 f"{entry.path}/{sub}" if sub else entry.path

@@ -24,8 +24,8 @@ from neptune_exporter.contract import (
     TypeCount,
     parameters_by_path,
 )
+from neptune_exporter.dataset.format import paths
 from neptune_exporter.dataset.format.layout import CUT_SHORT, Place, missing_parts
-from neptune_exporter.dataset.format.paths import safe_path
 from neptune_exporter.dataset.format.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.times import within_python
@@ -342,10 +342,19 @@ class StoredRun(RunView):
         ]
 
     def open_file(self, file: str) -> BinaryIO:
-        path = f"{self.place.project_folder}/{file}"
-        if self.file_size(file) is None:
-            raise MissingFileError(f"{self._files.describe(path)}, a file of {self._key}, is not there")
+        path = self.file_path(file)
+        if path is None:
+            there = self._files.describe(f"{self.place.project_folder}/{file}")
+            raise MissingFileError(f"{there}, a file of {self._key}, is not there")
         return self._files.open_bytes(path)
+
+    def file_path(self, file: str) -> str | None:
+        """Where in the folder of files that lies which `file_value.path` names, None if it is not there.
+
+        Raises:
+            UnsafePathError: as `open_file`.
+        """
+        return paths.find(self._files, self.place.project_folder, file, self._key)
 
     def file_size(self, file: str) -> int | None:
         """Bytes of what `file_value.path` names, None if it is not there.
@@ -353,9 +362,8 @@ class StoredRun(RunView):
         Raises:
             UnsafePathError: as `open_file`.
         """
-        path = f"{self.place.project_folder}/{safe_path(file, self._key)}"
-        self._files.check_no_links(path)
-        return self._files.size(path)
+        path = self.file_path(file)
+        return None if path is None else self._files.size(path)
 
     def _raise_problems(self) -> None:
         if self.problems:

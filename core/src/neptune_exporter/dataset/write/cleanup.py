@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow.compute as pc
 
+from neptune_exporter.dataset.format.file_names import is_ours
 from neptune_exporter.dataset.format.layout import Place
+from neptune_exporter.dataset.format.paths import folded
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.parts import Part
@@ -35,12 +37,14 @@ def sync_files(files: Storage, place: Place) -> list[Entry]:
 def drop_unnamed_files(
     data: Storage, files: Storage, place: Place, receipt: Receipt, stored: list[Entry]
 ) -> None:
-    """Delete files in the run's own folder that no row of the receipt's parts names: of earlier exports."""
-    if len(stored) == receipt.files:
+    """Delete files in the run's own folder that an earlier export of ours stored and no row names any more,
+    however it spells them."""
+    ours = [entry for entry in stored if is_ours(entry.path.removeprefix(f"{place.files_folder}/"))]
+    if not ours or len(stored) == receipt.files:
         return  # each is named: every path that a row names was stored, and no two rows share one
     parts = [Part(data, place.path(part.name)) for part in receipt.parts]
-    named = {f"{place.project_folder}/{path}" for path in named_files(parts)}
-    for entry in stored:
-        if entry.path not in named:
+    named = {folded(f"{place.project_folder}/{path}") for path in named_files(parts)}
+    for entry in ours:
+        if folded(entry.path) not in named:
             files.delete(entry.path)
     files.delete_empty_folders(place.files_folder)

@@ -261,7 +261,8 @@ class RunWriter:
             )
 
     def _published(self, ready: ReadyRun) -> None:
-        if not (self._keeps_files or ready.receipt.set_aside):  # which rows of damaged parts may name
+        # What damaged parts, and those that another tool did not finish, name is not known.
+        if not (self._keeps_files or ready.receipt.set_aside or self._earlier.unfinished):
             cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
         self._closed(self.key)
 
