@@ -55,7 +55,8 @@ def test_what_lies_behind_a_link_is_not_listed(tmp_path: Path) -> None:
 def test_bytes_are_what_they_are_whatever_the_name_says(tmp_path: Path, name: str) -> None:
     """pyarrow unpacks and packs streams by the ending of their names, unless it is told not to."""
     storage = Storage(tmp_path)
-    with storage.create(name) as output:
+    path = f"in/{name}"
+    with storage.create(path) as output:
         output.write(b"not packed")
-    assert (tmp_path / name).read_bytes() == storage.read(name) == b"not packed"
-    assert storage.sha256(name) == output.sha256 == hashlib.sha256(b"not packed").hexdigest()
+    assert (tmp_path / "in" / name).read_bytes() == storage.read(path) == b"not packed"
+    assert storage.sha256(path) == output.sha256 == hashlib.sha256(b"not packed").hexdigest()
