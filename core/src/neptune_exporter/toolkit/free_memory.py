@@ -1,7 +1,7 @@
-"""Gives memory that is free back to the system, which Python and the C library keep longer than a job can bear.
+"""Gives free memory back to the system, which Python and the C library keep for longer than a job can bear.
 
-A part that was read is freed only when Python looks for circles of objects, which it does less and less often
-the more objects there are. Its footer was thousands of small allocations, and glibc keeps the pages they leave.
+A part that was read is freed only when Python looks for reference cycles, which it does less often the
+more objects there are. Its footer was thousands of small allocations, and glibc keeps the pages they leave.
 """
 
 from __future__ import annotations
