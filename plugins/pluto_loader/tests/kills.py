@@ -89,6 +89,7 @@ def test_every_row_is_stored_once(tmp_path: Path) -> None:
 
 def killed(line: CommandLine, chance: random.Random, took: float) -> int:
     """Run a load that gets a signal at some moment, and give its exit code: 0 where it ended before."""
+    line._output.unlink(missing_ok=True)  # of the load before
     process = line._start(LOAD, {})
     process.join(chance.uniform(0.0, took))
     if process.exitcode is None:
