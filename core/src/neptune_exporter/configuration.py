@@ -268,7 +268,8 @@ def _from_elsewhere(field: SettingField, value: object) -> object:
         with open(int(descriptor[1]) if descriptor else value[1:], encoding="utf-8") as file:  # noqa: PTH123
             return file.read().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{field.flag}: cannot read {value[1:]}: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{field.flag}: cannot read {value[1:]}: {reason}") from None
 
 
 def _checked(field: SettingField, found: _Found) -> object:

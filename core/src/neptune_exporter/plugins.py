@@ -161,25 +161,27 @@ class PluginRegistry:
             spec = _find(found[0], (kind, name))
             assert isinstance(spec, spec_type)
             return spec
+        raise UsageError(self._why_not(kind, name, found))
+
+    def _why_not(self, kind: Kind, name: str, found: list[Plugin]) -> str:
+        """Why nothing of this name can be selected, and what would help."""
         if found:
             origins = " and ".join(p.origin for p in found)
-            raise UsageError(
+            return (
                 f"{origins} both provide the {kind} {name}: uninstall one, or name it in {DISABLE_VARIABLE}"
             )
         for plugin in self.plugins:
             offered = {(kind_of(s), s.name) for s in plugin.specs}
             if (kind, name) in offered or (plugin.name == name and not plugin.specs):
                 if plugin.disabled:
-                    raise UsageError(f"the {kind} {name} is disabled by {DISABLE_VARIABLE}")
+                    return f"the {kind} {name} is disabled by {DISABLE_VARIABLE}"
                 if plugin.error:
-                    raise UsageError(
-                        f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
-                    )
+                    return f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
         if name in FOLDERS and not self.builtin_only:
             hint = f"; {_install(name)}"
         else:
             hint = did_you_mean(name, [spec.name for spec in self.specs(kind)])
-        raise UsageError(f"there is no {kind} {name}; available: {self._names(kind)}{hint}")
+        return f"there is no {kind} {name}; available: {self._names(kind)}{hint}"
 
     @property
     def names(self) -> list[str]:

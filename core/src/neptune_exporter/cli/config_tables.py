@@ -84,16 +84,23 @@ def _converted(option: CommandOption, value: object, place: str, file: Configura
     if option.count or isinstance(option.type, click.types.IntParamType):
         return _typed(value, int, "a whole number", place)
     if option.multiple:
-        items = [value] if isinstance(value, str) else value
-        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-            raise UsageError(f"{place}: must be a text or a list of texts, not {value!r}")
-        return tuple(items)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _texts(value, place)
+    return _text(option, value, place, file.path.parent)
+
+
+def _texts(value: object, place: str) -> tuple[str, ...]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise UsageError(f"{place}: must be a text or a list of texts, not {value!r}")
+    return tuple(items)
+
+
+def _text(option: CommandOption, value: object, place: str, folder: Path) -> str:
+    if type(value) in (int, float):
         value = str(value)  # --step-multiplier
-    text = _typed(value, str, "a text", place)
+    text: str = _typed(value, str, "a text", place)
     if isinstance(option.type, click.Path):
-        path = Path(text).expanduser()
-        return str(path if path.is_absolute() else file.path.parent / path)
+        return str(folder / Path(text).expanduser())  # an absolute path stays as it is
     return text
 
 

@@ -133,14 +133,9 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
     )
     if not any(p.listed or p.error for p in result.projects):
         click.echo("No runs match these options.")
-    if empty := sum(p.empty for p in result.projects):
-        have = "has" if empty == 1 else "have"
-        click.echo(f"{counted(empty, 'run')} {have} none of these attributes, and so nothing was written")
+    _print_empty(result)
     _print_unknown_ids(result)
-    if result.missing:
-        names = (f"{f.run} {f.attribute_path}".strip() for f in result.missing)
-        what = counted(len(result.missing), "attribute")
-        echo_line(f"Permanently unavailable (reported by an earlier export): {what}: {_some(names)}")
+    _print_missing(result)
     _print_project_errors(result)
     _print_failures(result)
     if written is not None:
@@ -148,6 +143,19 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
         echo_line(f"error report: {written}")
     if result.mendable:
         click.echo("Run the same command again: it asks only for what failed.")
+
+
+def _print_empty(result: ExportResult) -> None:
+    if empty := sum(p.empty for p in result.projects):
+        have = "has" if empty == 1 else "have"
+        click.echo(f"{counted(empty, 'run')} {have} none of these attributes, and so nothing was written")
+
+
+def _print_missing(result: ExportResult) -> None:
+    if result.missing:
+        names = (f"{f.run} {f.attribute_path}".strip() for f in result.missing)
+        what = counted(len(result.missing), "attribute")
+        echo_line(f"Permanently unavailable (reported by an earlier export): {what}: {_some(names)}")
 
 
 def _print_failures(result: ExportResult) -> None:

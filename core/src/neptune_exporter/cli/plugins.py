@@ -53,13 +53,17 @@ def settings(ctx: click.Context, names: Sequence[str], form: str | None) -> int:
     if unknown := [name for name in names if name not in found]:
         raise UsageError(f"{', '.join(unknown)} has no settings; there are {', '.join(found) or 'none'}")
     chosen = {name: fields for name, fields in found.items() if not names or name in names}
+    _print_as(form, chosen)
+    return 0
+
+
+def _print_as(form: str | None, chosen: dict[str, list[SettingField]]) -> None:
     if form == "json":
         print_json({name: [_record(f) for f in fields] for name, fields in chosen.items()})
     elif form == "markdown":
         click.echo(settings_table(chosen), nl=False)
     else:
         _print_settings(chosen)
-    return 0
 
 
 def _print_settings(settings: dict[str, list[SettingField]]) -> None:

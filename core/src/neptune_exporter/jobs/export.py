@@ -19,7 +19,7 @@ from neptune_exporter.contract import (
     SourceSpec,
     UsageError,
 )
-from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset import Dataset, Recovery
 from neptune_exporter.jobs.estimating import Estimator
 from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, open_source, run_unit
 from neptune_exporter.jobs.export_result import ExportResult, ProjectResult
@@ -74,20 +74,11 @@ def export_runs(
         dataset = Dataset(options.data_path, options.files_path)
         result = ExportResult()
         if options.dry_run:
-            dataset.check_files_folder()
-            estimator = Estimator(dataset)
-            for project_id in projects:
-                _plan_project(source, dataset, project_id, options, estimator, result)
-            result.estimate = estimator.result()
-            result.note_unknown(options.runs, {planned.key.run_id for planned in result.planned})
-            _note_not_found(source, options, result)
+            _plan(source, dataset, projects, options, result)
             return result
         with dataset.lock():
             result.recovered = dataset.recover()
-            for key in result.recovered.finished:
-                progress.message(f"{key}: finished publishing what an interrupted export had read")
-            for path in result.recovered.deleted:
-                progress.message(f"{path}: deleted, an interrupted export had not finished it")
+            _tell_recovered(result.recovered, progress)
             listed: set[str] = set()
             by_path = not options.attributes.is_of_all_paths
             seen = SeenPaths(options.attributes) if by_path else None
@@ -106,17 +97,37 @@ def export_runs(
         source.close()
 
 
+def _tell_recovered(recovered: Recovery, progress: Progress) -> None:
+    for key in recovered.finished:
+        progress.message(f"{key}: finished publishing what an interrupted export had read")
+    for path in recovered.deleted:
+        progress.message(f"{path}: deleted, an interrupted export had not finished it")
+
+
+def _plan(
+    source: Source, dataset: Dataset, projects: Sequence[str], options: ExportOptions, result: ExportResult
+) -> None:
+    """What the export would do, and nothing of it."""
+    dataset.check_files_folder()
+    estimator = Estimator(dataset)
+    for project_id in projects:
+        _plan_project(source, dataset, project_id, options, estimator, result)
+    result.estimate = estimator.result()
+    result.note_unknown(options.runs, {planned.key.run_id for planned in result.planned})
+    _note_not_found(source, options, result)
+
+
 def _note_not_found(source: Source, options: ExportOptions, result: ExportResult) -> None:
     """Note projects and runs that were named and do not exist."""
     if options.names_projects:
         for project in result.projects:  # one that is empty and one that does not exist can look the same
             if not (project.listed or project.unknown):
                 _note_if_unknown(source, project, result)
-    listed = any(p.listed for p in result.projects)
-    if not listed and not result.not_found and not any(p.error for p in result.projects):
-        projects = [p.project_id for p in result.projects]
-        result.not_found = unmatched_runs(source, projects, options.runs)
-    result.nothing_found = bool(result.not_found) and not listed and not result.failed
+    if any(p.listed for p in result.projects):
+        return
+    if not result.not_found and not any(p.error for p in result.projects):
+        result.not_found = unmatched_runs(source, [p.project_id for p in result.projects], options.runs)
+    result.nothing_found = bool(result.not_found) and not result.failed
 
 
 def _note_if_unknown(source: Source, project: ProjectResult, result: ExportResult) -> None:
