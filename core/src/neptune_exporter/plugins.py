@@ -120,7 +120,7 @@ class PluginRegistry:
         """The exporter of this name.
 
         Raises:
-            UsageError: there is none, it is broken, or two plugins have it. Says what there is.
+            UsageError: it does not exist, it is broken, or two plugins have it. Says which ones exist.
         """
         return self._select("exporter", name, SourceSpec)
 
@@ -143,7 +143,7 @@ class PluginRegistry:
         return [_find(self._by_name[key][0], key) for key in sorted(usable)]
 
     def available(self, kind: Kind) -> str:
-        """The names of a kind, for messages; where there is none, what adds some."""
+        """The names of a kind, for messages; if there are no plugins, what adds some."""
         names = self._names(kind)
         return names if self.builtin_only or self.specs(kind) else f"{names}; {_install('all')}"
 

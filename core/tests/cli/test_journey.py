@@ -369,7 +369,10 @@ def test_a_selection_that_takes_nothing_is_told(run: Run, tracker: ModuleType) -
     for command in (LOAD, ("verify",), ("verify", "--loader", "tracker")):
         result = run(*command, "-r", "RUN-2")
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "has no run that the options take" in result.stderr
+        assert "no run of the dataset at exports/data matches these options; " in result.stderr
+    assert run(*LOAD, "-r", "RUM-1").stderr.endswith("; did you mean RUN-1 or RUN-10?\n")
+    message = "the dataset has no project acme/visoin; did you mean acme/vision?\n"
+    assert run(*LOAD, "-p", "acme/visoin").stderr.endswith(message)
 
 
 def test_the_module_is_the_same_program(tracker: ModuleType, folder: Path) -> None:

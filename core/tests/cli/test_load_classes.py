@@ -46,3 +46,12 @@ def test_the_name_of_a_run_comes_along(run: Run, tracker: ModuleType) -> None:
     assert paths_in(tracker) == {"train/loss", "model"}
     names = {held.name for held in tracker.target.runs.values()}
     assert names == {"name of RUN-1", "name of RUN-10", "name of EXP-2"}
+
+
+def test_verify_compares_the_classes_that_were_loaded(run: Run, tracker: ModuleType) -> None:
+    assert run("export", "--exporter", "tracker").exit_code == 0
+    assert run(*LOAD, "-c", "parameters").exit_code == 0
+    assert run("verify", "--loader", "tracker", "-c", "parameters", "--full").exit_code == 0
+    assert run("verify", "--loader", "tracker").exit_code == 4
+    result = run("verify", "-c", "parameters")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)

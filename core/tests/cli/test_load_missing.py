@@ -48,7 +48,7 @@ def test_a_dataset_without_any_run(command: tuple[str, ...], run: Run, tracker: 
     result = run(*command)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert result.stderr.startswith(f"error: the dataset at {Path('exports/data')} holds no run: ")
-    assert "has no run that the options take" in run(*command, "-r", "RUN-1").stderr
+    assert "matches these options; see `summary`" in run(*command, "-r", "RUN-1").stderr
 
 
 @pytest.mark.parametrize("verbose", [False, True])

@@ -171,7 +171,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "exclude": (["export", "--exporter", "tracker", "--exclude", "x"], "--exclude: there is no class x; "),
     "nothing-left": (
         ["export", "--exporter", "tracker", "-c", "files", "--exclude", "files"],
-        "-c and --exclude together leave nothing to export",
+        "-c and --exclude together leave no attribute class",
     ),
     "since": (
         ["export", "--exporter", "tracker", "--modified-since", "last week"],

@@ -205,7 +205,7 @@ def _help(field: SettingField) -> str:
 
 
 def default_text(field: SettingField) -> str:
-    """The default for a person; empty where there is none to show."""
+    """The default for a person; empty where there is nothing to show."""
     from neptune_exporter.contract.settings import Secret
 
     value = field.default

@@ -145,7 +145,7 @@ def selected_exporter(ctx: click.Context, name: str | None) -> SourceSpec:
     """The exporter that was selected.
 
     Raises:
-        UsageError: none was, or there is none of that name. Says what there is.
+        UsageError: none was selected, or none has that name. Says which ones are installed.
     """
     plugins = state_of(ctx).plugins
     if name is None:

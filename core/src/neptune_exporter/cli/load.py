@@ -126,7 +126,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     with shown_progress(quiet=state.no_progress) as progress:
         result = load_runs(spec, settings, job, progress)
     if not (result.loaded or result.already_loaded or result.failed or result.losses or result.planned):
-        raise nothing_taken(given.data_path, bool(job.project_ids or patterns or ids))
+        raise nothing_taken(given.data_path, bool(job.project_ids or patterns or ids), result.suggestion)
     code = _report(result, job, as_json=given.as_json, report=given.loss_report)
     offer_checksums(result.without_checksums)
     return code
@@ -136,7 +136,7 @@ def selected_loader(ctx: click.Context, name: str | None) -> SinkSpec:
     """The loader that was selected.
 
     Raises:
-        UsageError: none was, or there is none of that name. Says what there is.
+        UsageError: none was selected, or none has that name. Says which ones are installed.
     """
     plugins = state_of(ctx).plugins
     if name is None:

@@ -20,7 +20,7 @@ from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import one_line, printable, redact
 
 SHOWN = 20
-"""Of a list of what went wrong, so many are shown; all are in the report."""
+"""Lines shown of a list of what went wrong; all are in the report."""
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def write_report(given: Path | None, default: Path, records: Sequence[Mapping[st
     """Write one record a line, to the given file or else to the default one if there is any record.
 
     Returns:
-        Where it is; None if there is none, or none could be written (which is logged: the
+        Where it is; None if nothing was written, or nothing could be (which is logged: the
         result of the job is worth more than its report).
     """
     if given is None and not records:
@@ -101,7 +101,7 @@ def write_report(given: Path | None, default: Path, records: Sequence[Mapping[st
 
 
 def report_name(what: str) -> str:
-    """The name of a report that nobody named: `errors-20240501T120000Z.jsonl`."""
+    """The default name of a report: `errors-20240501T120000Z.jsonl`."""
     return f"{what}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.jsonl"
 
 

@@ -1,7 +1,7 @@
 """Takes credentials out of the process list.
 
 The arguments of a process are there for every user of the machine to read. When a
-secret was given as one, the process starts itself anew with the same arguments, but
+secret was given as one, the process starts itself again with the same arguments, but
 with a pipe in the secret's place. It was visible for the moment that this takes:
 a variable or `@FILE` is better, and the help says so.
 """

@@ -12,7 +12,7 @@ _ESCAPED = "neptune_exporter.escaped"
 
 
 def prepare_streams() -> None:
-    """Make stdout and stderr take every text. A closed stream is as one that nobody reads.
+    """Make stdout and stderr take every text. A closed stream counts as one without a reader.
 
     Once for the process: a stream that is replaced closes what is below it.
     """
@@ -36,7 +36,7 @@ def _fill_closed() -> None:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """`\\u00e9` for what an encoding lacks: Python's own `\\xe9` is none of the escapes of JSON."""
+    """`\\u00e9` for what an encoding lacks: JSON has no escape like Python's own `\\xe9`."""
     import json
 
     assert isinstance(error, UnicodeEncodeError)
@@ -78,7 +78,7 @@ class _Stream(io.BufferedWriter):
 
 
 class _Messages(_Stream):
-    """What is told on the way: not worth the job."""
+    """Messages on the way: an error in writing them must not end the job."""
 
 
 class _Results(_Stream):

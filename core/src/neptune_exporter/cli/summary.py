@@ -52,7 +52,7 @@ def summary(
     if unknown := [p for p in wanted if p not in present]:
         raise UsageError(f"the dataset has no project {', '.join(unknown)}")
     if (patterns or ids) and not any(project.runs for project in found.projects):
-        raise UsageError(f"the dataset at {data_path} has no run that -r takes")
+        raise UsageError(f"the dataset at {data_path} has no run that matches -r")
     writer = spec.factory(settings)
     if output is None:
         writer.write(found, open_run, sys.stdout)
@@ -67,10 +67,11 @@ def summary(
     return 0
 
 
-def nothing_taken(data_path: Path, selected: bool) -> UsageError:
+def nothing_taken(data_path: Path, selected: bool, suggestion: str = "") -> UsageError:
     """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof."""
     if selected:
-        return UsageError(f"the dataset at {data_path} has no run that the options take; see `summary`")
+        more = suggestion or "; see `summary`"
+        return UsageError(f"no run of the dataset at {data_path} matches these options{more}")
     return UsageError(
         f"the dataset at {data_path} holds no run: what was exported was empty, or it is not this --data-path"
     )

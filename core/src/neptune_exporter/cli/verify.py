@@ -15,7 +15,7 @@ from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
 from neptune_exporter.cli.output import counted, echo_line, plain, print_json
-from neptune_exporter.cli.selection import run_ids, split_lists
+from neptune_exporter.cli.selection import run_ids, selected_classes, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.contract.selection import RunSelection
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @opt.plugin(
     "--loader", "loader", help="Compare this tracker with the dataset. Default: check the dataset itself."
 )
+@opt.classes
 @opt.option("--full", is_flag=True, help="With --loader: compare every value, not only counts.")
 @opt.option(
     "--record",
@@ -50,6 +51,7 @@ def verify(
     files_path: Path,
     project_ids: Sequence[str],
     runs: Sequence[str],
+    classes: Sequence[str],
     loader: str | None,
     full: bool,
     record: bool,
@@ -68,6 +70,8 @@ def verify(
     if loader is None:
         if full:
             raise UsageError("--full compares with a tracker: it needs --loader")
+        if classes:
+            raise UsageError("-c compares these classes with a tracker: it needs --loader")
         if state.flags:
             raise UsageError(f"{next(iter(state.flags))} is an option of a loader: it needs --loader")
     elif record:
@@ -84,7 +88,8 @@ def verify(
         if spec is None:
             result = verify_dataset(data_path, files_path, wanted, selection, progress, recording=record)
         else:
-            job = LoadJobOptions(data_path, files_path, wanted, selection, workers=workers)
+            only = selected_classes(classes, ())
+            job = LoadJobOptions(data_path, files_path, wanted, selection, only, workers=workers)
             result = verify_sink(spec, settings, job, full=full, progress=progress)
     if not result.runs_checked and not result.findings:
         raise nothing_taken(data_path, bool(wanted or patterns or ids))

@@ -36,6 +36,7 @@ from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import divide_runs, parents_first
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, AttributeType, RunKey, RunKind
+from neptune_exporter.suggestions import did_you_mean
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter.toolkit.free_memory import give_back_memory
 
@@ -94,6 +95,8 @@ class LoadResult:
     """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
     unmatched: list[str] = field(default_factory=list)
     """Ids and patterns of runs that were asked for and that no run of the dataset has."""
+    suggestion: str = ""
+    """What may have been meant by the first of them."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -136,6 +139,8 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
         )
     result.unmatched.extend(_unmatched(options.runs, runs))
     result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
+    if result.unmatched:
+        result.suggestion = did_you_mean(result.unmatched[0], [run.key.run_id for run in left_out])
     workers = most_workers(options.workers, spec.capabilities)
     processes, for_each = divided(spec, settings, options.processes, runs=len(runs), workers=workers)
     if options.dry_run:

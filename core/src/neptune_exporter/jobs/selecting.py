@@ -8,6 +8,7 @@ from typing import TypeVar
 from neptune_exporter.contract import ExportedRun, RunSelection, UsageError
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.model import RunKey
+from neptune_exporter.suggestions import did_you_mean
 
 _Run = TypeVar("_Run", bound=ExportedRun)
 
@@ -35,9 +36,8 @@ def divide_runs(
     present = sorted(of_project)
     unknown = [p for p in project_ids if p not in of_project]
     if unknown:
-        raise UsageError(
-            f"the dataset has no project {', '.join(unknown)}; it has {', '.join(present) or 'none'}"
-        )
+        near = did_you_mean(unknown[0], present) or f"; it has {', '.join(present) or 'none'}"
+        raise UsageError(f"the dataset has no project {', '.join(unknown)}{near}")
     chosen = dict.fromkeys(project_ids or present)
     selected: list[StoredRun] = []
     left_out: list[StoredRun] = []

@@ -16,6 +16,7 @@ from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import select_runs
 from neptune_exporter.model import RunKey
+from neptune_exporter.suggestions import did_you_mean
 
 
 @dataclass
@@ -80,7 +81,8 @@ def verify_dataset(
         present = dataset.projects() if project_ids else []
         unknown = [p for p in project_ids if p not in present]
         if unknown:
-            raise UsageError(f"the dataset has no project {', '.join(unknown)}")
+            near = did_you_mean(unknown[0], present)
+            raise UsageError(f"the dataset has no project {', '.join(unknown)}{near}")
 
         def wanted(key: RunKey) -> bool:
             return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
