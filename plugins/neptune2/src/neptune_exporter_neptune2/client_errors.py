@@ -85,9 +85,10 @@ def _of_client(error: Exception, what: str, server: str) -> NeptuneExporterError
         return refused_token(f"{what}: {type(error).__name__}")
     if isinstance(error, NeptuneClientUpgradeRequiredError):
         return MissingDependencyError(one_line(f"{what}: the server wants another client: {error}", 500))
-    if isinstance(error, CannotResolveHostname):
+    if isinstance(error, CannotResolveHostname):  # which the client looks up itself, also behind a proxy
         return SourceError(
-            f"{what} failed: the name of {server} is not known here (it is from {TOKEN_OPTION})"
+            f"{what} failed: the name of {server} is not known here (it is from {TOKEN_OPTION}); "
+            "Neptune's client needs it also where HTTPS_PROXY is set"
         )
     if isinstance(error, common.NeptuneConnectionLostException):
         return _of_http(error.cause or error, what, server)

@@ -106,7 +106,41 @@ def test_an_attribute_without_a_value_makes_no_row_and_is_no_failure(
     assert export.value("SAN-1", "lr", "float_value") == 0.5
 
 
-def test_a_token_of_no_server_is_named() -> None:
-    content = {"api_address": "nowhere at all", "api_key": "k"}
-    token = base64.b64encode(json.dumps(content).encode()).decode()
-    assert "NEPTUNE_API_TOKEN" in str(the_error(Neptune2Settings(api_token=Secret(token))))
+def token_for(address: str) -> Secret:
+    content = {"api_address": address, "api_url": address, "api_key": "of nobody"}
+    return Secret(base64.b64encode(json.dumps(content).encode()).decode())
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("http://127.0.0.1:1", "the server 127.0.0.1 cannot be reached: the connection was refused"),
+        ("http://nowhere.invalid", "the name of http://nowhere.invalid is not known here"),
+        ("nowhere at all", "nowhere at all"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_named_with_its_option(
+    monkeypatch: pytest.MonkeyPatch, address: str, message: str
+) -> None:
+    monkeypatch.setattr("neptune.common.backends.utils.retries_timeout", 0.1)
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+    error = str(the_error(Neptune2Settings(api_token=token_for(address))))
+    assert message in error
+    assert "--api-token or NEPTUNE_API_TOKEN" in error
+
+
+def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neptune.common.backends.utils.retries_timeout", 0.1)
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    message = str(the_error(Neptune2Settings(api_token=token_for("http://127.0.0.2:9"))))
+    assert "through the proxy 127.0.0.1:1 (HTTP_PROXY): the connection was refused" in message
+    assert "secret" not in message
+
+
+def test_a_server_without_tls_behind_https_is_named(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neptune.common.backends.utils.retries_timeout", 0.1)
+    address = serve().url.replace("http:", "https:")
+    message = str(the_error(Neptune2Settings(api_token=token_for(address))))
+    assert "the server 127.0.0.1 cannot be reached: TLS failed (" in message

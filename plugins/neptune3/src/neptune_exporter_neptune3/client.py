@@ -345,10 +345,10 @@ def _not_exchanged(server: str, status: int, headers: Mapping[str, str], content
     Servers answer a token of another form with 400 ("Invalid value for: header X-Neptune-Api-Token").
     """
     if is_web_page(headers, content):
-        may_pass = 200 <= status < 300 or status in TRANSIENT_STATUSES
-        return (WebPageError if may_pass else SourceError)(
-            f"HTTP {status}: {web_page_message(server, content)}"
-        )
+        if 200 <= status < 300:
+            return WebPageError(web_page_message(server, content))
+        kind = AwayError if status in TRANSIENT_STATUSES else SourceError
+        return kind(f"HTTP {status}: {web_page_message(server, content)}")
     if status in (400, 401, 403, 422):
         return refused_token(f"{server} answered HTTP {status}{said(content)}")
     if 200 <= status < 300:
