@@ -39,6 +39,41 @@ def test_commit_then_fail_has_committed(run, server: RehearsalServer) -> None:
     assert server.stats()["points"] == 1
 
 
+def test_a_page_of_something_in_between(run, server: RehearsalServer) -> None:
+    server.fail(faults.page("^/ingest/"))
+    answer = run.ingest("metrics", POINT)
+    assert (answer.status_code, answer.content) == (200, faults.LOGIN_PAGE)
+    assert server.stats()["points"] == 0
+    server.fail(faults.commit_then_page(body=b"null"))
+    assert run.ingest("metrics", POINT).content == b"null"
+    assert server.stats()["points"] == 1
+
+
+def test_a_miscount_takes_nothing(run, server: RehearsalServer) -> None:
+    server.fail(faults.miscounted(records=7))
+    assert run.ingest("metrics", POINT).text == "Stream processed successfully: 7 records"
+    assert server.stats()["points"] == 0
+
+
+def test_storages_that_fail(run, server: RehearsalServer) -> None:
+    file = {"fileName": "a.txt", "logName": "x", "fileSize": 3, "fileType": "txt", "step": 0, "time": 1}
+    signed = run.http.post("/files", json={"files": [file]}, headers=run.headers).json()["x"][0]["a.txt"]
+    server.fail(faults.stored_otherwise())
+    server.fail(faults.stored_otherwise(None))
+    server.fail(faults.storage_refuses(401))
+    answers = [httpx.put(signed, content=b"abc") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 401, 200]
+    tags = [answer.headers.get("etag") for answer in answers]
+    assert tags == ['"' + "0" * 32 + '"', None, None, '"900150983cd24fb0d6963f7d28e17f72"']
+    assert server.stats()["files"] == 1
+
+
+def test_an_answer_that_drips_is_whole(run, server: RehearsalServer) -> None:
+    server.fail(faults.dripping(0.001, "^/ingest/"))
+    assert run.ingest("metrics", POINT).text == "Stream processed successfully: 1 records"
+    assert server.stats()["points"] == 1
+
+
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 @pytest.mark.parametrize("retry_after", [None, "3"])
 def test_a_proxy_in_front(run, server: RehearsalServer, status: int, retry_after: str | None) -> None:
