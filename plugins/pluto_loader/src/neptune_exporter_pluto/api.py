@@ -238,16 +238,6 @@ class PlutoApi:
         )
         return [int(run["id"]) for run in answer["runs"]]
 
-    def run_url(self, project: str, run_id: int) -> str:
-        """The address of a run's page; of the routes that only read, this one alone tells it."""
-        answer = self._read(
-            "statistics",
-            f"address of run {run_id}",
-            {"runId": run_id, "projectName": project},
-            lambda content: answers.about_run(content, run_id, "runId", url=str),
-        )
-        return str(answer["url"])
-
     def log_total(self, project: str, run_id: int) -> int:
         """How many log lines Pluto shows of a run: exact, duplicates included."""
         return int(self.log_page(project, run_id, 0, limit=1)["total"])

@@ -73,7 +73,7 @@ class Creation:
                 if now.elsewhere:
                     return Elsewhere(now.run_id, now.url)
                 self._check_ours(now.run_id, now)
-                lifecycle.describe(api, now.run_id, self.facts, self._section(now))
+                lifecycle.describe(api, now.run_id, self.facts, self._section(now, now.url))
                 if now.reopened:
                     lifecycle.restore_tags(api, self.target.project, now.run_id, self.facts.tags)
                 self._tell_fork(now.fork if now.fork_noted else fork)
@@ -81,7 +81,7 @@ class Creation:
             other = others.get(now.external_id)
             if other is not None and Found.of(other).mark not in ("", now.mark):
                 if self._is_loaded_by_another(Found.of(other), int(other["id"])):
-                    return self._elsewhere(int(other["id"]))
+                    return self._elsewhere(int(other["id"]), Found.of(other).page)
                 begin(now.number + 1)
                 continue
             asked = time.monotonic()
@@ -110,7 +110,7 @@ class Creation:
                 return None
             self._put_back(found, created.run_id)
             if self._is_loaded_by_another(found, created.run_id):
-                return self._elsewhere(created.run_id)
+                return self._elsewhere(created.run_id, created.url)
             begin(now.number + 1)
         raise SinkError(f"{self.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
 
@@ -141,7 +141,7 @@ class Creation:
         patience = self.session.settings.visible_within
         marked_within = min(_MARKED_WITHIN, patience)
         if not created.resumed:
-            lifecycle.describe(api, created.run_id, self.facts, self._section(now))
+            lifecycle.describe(api, created.run_id, self.facts, self._section(now, created.url))
             if time.monotonic() - asked > marked_within / 2:  # so slow that another may have taken it
                 try:
                     self._check_ours(created.run_id, now)
@@ -155,7 +155,7 @@ class Creation:
             pause(_POLL)
             details = api.details(self.target.project, created.run_id)
         if mark in ("", now.mark):
-            lifecycle.describe(api, created.run_id, self.facts, self._section(now))
+            lifecycle.describe(api, created.run_id, self.facts, self._section(now, created.url))
         if not mark:
             pause(min(_OVERTAKEN_WITHIN, patience))
             details = api.details(self.target.project, created.run_id)
@@ -169,8 +169,7 @@ class Creation:
         elif sent is not None and not sent.exact:
             self.losses.add(LossCode.FRACTIONAL_STEP, 1, SysAttribute.FORK_STEP)
 
-    def _elsewhere(self, run_id: int) -> Elsewhere:
-        url = self.session.api.run_url(self.target.project, run_id)
+    def _elsewhere(self, run_id: int, url: str) -> Elsewhere:
         self.journal.note("elsewhere", run_id=run_id, url=url)
         return Elsewhere(run_id, url)
 
@@ -202,10 +201,16 @@ class Creation:
         lifecycle.supersede(api, self.target.project, run_id, "begun by another machine and never finished")
         return False
 
-    def _section(self, now: Progress) -> Mapping[str, object]:
-        """The loader's part of the config, from the first moment on."""
+    def _section(self, now: Progress, url: str) -> Mapping[str, object]:
+        """The loader's part of the config, from the first moment on; with the address, as no other route than
+        that of the creation tells it."""
         section = opening_section(self.facts, self.multiplier, ContentOptions.of(self.session))
-        own = {"mark": now.mark, "marks": lifecycle.mark_slots(now.mark), "generation": now.number}
+        own = {
+            "mark": now.mark,
+            "marks": lifecycle.mark_slots(now.mark),
+            "generation": now.number,
+            "page": url,
+        }
         load = {"state": lifecycle.LOADING, **own, **section["load"]}
         return {**section, "load": load}
 

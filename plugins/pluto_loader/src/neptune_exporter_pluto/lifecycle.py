@@ -34,6 +34,8 @@ class Found:
     fingerprint: str
     status: str
     ended: int
+    page: str
+    """The address of the run in Pluto."""
     marks: frozenset[str]
     """Of all that ever took it for theirs, or gave it up: merging removes nothing.
 
@@ -58,6 +60,7 @@ class Found:
             str(section.get("fingerprint", "")),
             str(load.get("status", "")),
             int(load.get("ended", 0)),
+            str(load.get("page", "")),
             marks,
         )
 

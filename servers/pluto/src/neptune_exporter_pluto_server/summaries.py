@@ -36,7 +36,7 @@ class Summary:
     last_step: int
 
     def aggregated(self, name: str) -> float:
-        variance = self.deviation**2
+        variance = self.deviation * self.deviation
         values = (self.low, self.high, self.mean, self.last, variance)
         return dict(zip(_AGGREGATIONS, values, strict=True))[name]
 
@@ -54,7 +54,7 @@ def summary(state: State, run: Run, name: str) -> Summary | None:
         min(values),
         max(values),
         mean,
-        math.sqrt(max(squares - mean**2, 0.0)),
+        math.sqrt(max(squares - mean * mean, 0.0)),
         values[-1],
         int(points["step"][-1]),
     )
