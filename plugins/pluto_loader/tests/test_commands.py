@@ -62,7 +62,7 @@ def test_what_was_sent_is_told_in_numbers_and_words(command_line: CommandLine) -
     done = command_line.run(*LOAD, "-p", "acme/standard")
     assert done.output.splitlines()[:2] == [
         "1 run loaded",
-        "sent: 600 points, 2 metrics, 10 string series entries, 4 histograms, 3 files, "
+        "sent: 600 points, 2 metrics, 10 log lines, 4 histograms, 3 files, "
         f"{3 * 1984:,} file bytes, 1 consolidated text",
     ]
     done = command_line.run(*LOAD)
