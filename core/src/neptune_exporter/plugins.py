@@ -45,7 +45,7 @@ RESERVED_FLAGS = frozenset(
         *("--modified-since", "--modified-until", "--force", "--workers", "--processes"),
         *("--all", "--dry-run", "--json", "--workspace", "--project-pattern", "--project-exclude-pattern"),
         *("--error-report-file", "--name-prefix", "--step-multiplier", "--no-verify", "--loss-report"),
-        *("--full", "--output", "--record"),
+        *("--full", "--output", "--record", "--accept", "--write-accepted"),
     }
 )
 """Options of the commands themselves: a setting of a plugin cannot have one of them for its flag."""

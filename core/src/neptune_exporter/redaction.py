@@ -60,6 +60,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def escaped(document: str) -> str:
+    """A JSON document whose texts keep their meaning and hold nothing that would steer a terminal."""
+    if document.replace("\n", "").isprintable():
+        return document
+    return "".join(c if c == "\n" or c.isprintable() else _escape(c) for c in document)
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
 def one_line(text: str, most: int | None = None) -> str:
     """A message of whatever origin as a single line without credentials, of at most so many characters.
 

@@ -166,3 +166,12 @@ def test_both_may_be_one_folder(tmp_path: Path) -> None:
     export(tmp_path, tmp_path)
     export(tmp_path, tmp_path, 2.0)
     assert_whole(tmp_path, tmp_path)
+
+
+def test_files_of_another_dataset_are_not_read(tmp_path: Path) -> None:
+    (data, files), (other, _) = ((tmp_path / name / "data", tmp_path / name / "files") for name in "ab")
+    export(data, files)
+    export(other, other.parent / "files")
+    Dataset(data, files).check_files_to_read()
+    with pytest.raises(UsageError, match="holds the files of the dataset"):
+        Dataset(other, files).check_files_to_read()

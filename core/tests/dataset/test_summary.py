@@ -46,7 +46,10 @@ def test_with_and_without_receipts_the_numbers_are_the_same(dataset: Dataset, tm
     assert one.types[AttributeType.FLOAT_SERIES] == TypeCount(3, 900)
     assert other.file_bytes == sum(p.stat().st_size for p in old.files_path.rglob("*") if p.is_file())
     assert other.data_bytes == sum(p.stat().st_size for p in old.data_path.rglob("*.parquet"))
-    assert (one.source, other.source, one.state, other.state) == ("test 1", None, "complete", "complete")
+    assert (one.source, other.source, other.state) == ("test 1", None, "complete")
+    assert (one.name, one.tags) == (None, ("RUN-1", "baseline"))
+    assert (other.name, other.tags) == ("experiment RUN-1", ("RUN-1", "baseline"))
+    assert (one.state, one.problems) == ("damaged", ["5 of its 5 files are missing"])  # none was stored
 
 
 def test_a_run_with_failures_is_partial(dataset: Dataset) -> None:

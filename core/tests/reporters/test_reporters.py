@@ -175,3 +175,34 @@ def test_reports_do_not_depend_on_the_order_of_types() -> None:
         return list(document["projects"][0]["runs"][0]["types"])
 
     assert types_of(json.loads(written("json", summary()))) == ["float", "float_series"]
+
+
+@pytest.mark.parametrize("reporter", ["text", "html", "json"])
+def test_nothing_that_is_no_text_reaches_a_report(reporter: str) -> None:
+    odd = "a\x07b\x1b]0;t\x07\u202ec\x9bd\U000e0041"
+    run = RunSummary(
+        RunKey(odd, odd),
+        "complete",
+        {},
+        StepStatistics(),
+        *(None, None, 1, 1, 1),
+        name=odd,
+        tags=[odd],
+        problems=[odd],
+        notes=[odd],
+        source=odd,
+    )
+    text = written(reporter, DatasetSummary(odd, odd, [ProjectSummary(odd, [run])], [odd]))
+    assert text.replace("\n", "").isprintable()
+    if reporter == "json":
+        (project,) = json.loads(text)["projects"]
+        assert (project["project_id"], project["runs"][0]["tags"]) == (odd, [odd])
+
+
+def test_names_tags_and_one_project_are_shown() -> None:
+    (project, _) = summary().projects
+    run = replace(project.runs[0], name="first try", tags=["baseline", "v2"])
+    only = DatasetSummary("/d", "/f", [ProjectSummary(project.project_id, [run])])
+    for reporter in ("text", "html"):
+        text = written(reporter, only)
+        assert "1 project," in text and "first try" in text and "baseline, v2" in text

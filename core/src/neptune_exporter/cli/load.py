@@ -104,7 +104,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     spec = selected_loader(ctx, given.loader)
     patterns, ids = run_ids(given.runs)
     settings = plugin_settings(state, "loader", spec)
-    existing_dataset(given.data_path)
+    existing_dataset(given.data_path, given.files_path)
     prepare_report(None if given.dry_run else given.loss_report, "--loss-report")
 
     from neptune_exporter.cli.progress import shown_progress

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from neptune_exporter.errors import UsageError
-from neptune_exporter.redaction import one_line, printable, redact
+from neptune_exporter.redaction import escaped, one_line, printable, redact
 
 SHOWN = 20
 """Lines shown of a list of what went wrong; all are in the report."""
@@ -53,7 +53,12 @@ def plain(value: Any, name: str = "") -> Any:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """The one JSON document of a command."""
-    click.echo(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json_text(document))
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """The document as JSON, with what is no text (control characters, marks of direction) as escapes."""
+    return escaped(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def prepare_report(path: Path | None, option: str) -> None:
@@ -88,7 +93,7 @@ def write_report(given: Path | None, default: Path, records: Sequence[Mapping[st
     if given is None and not records:
         return None
     path = given or default
-    lines = (json.dumps(plain(r), ensure_ascii=False, allow_nan=False) + "\n" for r in records)
+    lines = (escaped(json.dumps(plain(r), ensure_ascii=False, allow_nan=False)) + "\n" for r in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # An argument may hold bytes that are no text.

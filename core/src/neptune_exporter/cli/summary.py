@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.checksums import offer_checksums
@@ -40,7 +42,7 @@ def summary(
     spec = state.plugins.reporter("json" if as_json else reporter)
     patterns, ids = run_ids(runs)
     settings = plugin_settings(state, "reporter", spec)
-    existing_dataset(data_path)
+    existing_dataset(data_path, files_path)
 
     from neptune_exporter.jobs.summary import summarise_dataset
 
@@ -53,6 +55,7 @@ def summary(
         raise UsageError(f"the dataset has no project {', '.join(unknown)}")
     if (patterns or ids) and not any(project.runs for project in found.projects):
         raise UsageError(f"the dataset at {data_path} has no run that matches -r")
+    found = replace(found, show_all=state.show_all)
     writer = spec.factory(settings)
     if output is None:
         writer.write(found, open_run, sys.stdout)
@@ -77,7 +80,17 @@ def nothing_taken(data_path: Path, selected: bool, suggestion: str = "") -> Usag
     )
 
 
-def existing_dataset(data_path: Path) -> None:
-    """Raises UsageError if there is no folder of data."""
+def existing_dataset(data_path: Path, files_path: Path) -> None:
+    """Raises UsageError if there is no folder of data, or the folder of files is not there or another's.
+
+    A folder of files that nobody named need not be there: a dataset may have no files.
+    """
     if not data_path.is_dir():
         raise UsageError(f"there is no dataset at {data_path}: export first, or name it with --data-path")
+    source = click.get_current_context().get_parameter_source("files_path")
+    if not files_path.is_dir() and source not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
+        raise UsageError(f"there is no folder of files at {files_path}: name it with --files-path")
+
+    from neptune_exporter.dataset import Dataset
+
+    Dataset(data_path, files_path).check_files_to_read()

@@ -14,7 +14,7 @@ from neptune_exporter.cli.checksums import offer_checksums
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
-from neptune_exporter.cli.output import counted, echo_line, plain, print_json
+from neptune_exporter.cli.output import counted, echo_line, json_text, plain, prepare_report, print_json
 from neptune_exporter.cli.selection import run_ids, selected_classes, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
@@ -41,6 +41,16 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Write checksums beside runs that have none (exports of other tools), to find later damage.",
 )
+@opt.option(
+    "--accept",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="JSON file of damage that is known and accepted: exit code 0 then means that nothing is new.",
+)
+@opt.option(
+    "--write-accepted",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write all damage found now to this file, for --accept.",
+)
 @opt.workers(2, "runs are compared with it")
 @opt.show_all
 @opt.as_json
@@ -55,6 +65,8 @@ def verify(
     loader: str | None,
     full: bool,
     record: bool,
+    accept: Path | None,
+    write_accepted: Path | None,
     workers: int,
     as_json: bool,
 ) -> int:
@@ -74,16 +86,21 @@ def verify(
             raise UsageError("-c compares these classes with a tracker: it needs --loader")
         if state.flags:
             raise UsageError(f"{next(iter(state.flags))} is an option of a loader: it needs --loader")
-    elif record:
-        raise UsageError("--record is for the dataset itself: give it without --loader")
+    elif record or accept or write_accepted:
+        option = "--record" if record else "--accept" if accept else "--write-accepted"
+        raise UsageError(f"{option} is for the dataset itself: give it without --loader")
     spec = state.plugins.sink(loader) if loader is not None else None
     settings = plugin_settings(state, "loader", spec) if spec is not None else None
-    existing_dataset(data_path)
+    existing_dataset(data_path, files_path)
+    prepare_report(write_accepted, "--write-accepted")
 
     from neptune_exporter.cli.progress import shown_progress
+    from neptune_exporter.dataset import Dataset
+    from neptune_exporter.jobs.accepting import accepted_document, divide, read_accepted
     from neptune_exporter.jobs.load import LoadJobOptions
     from neptune_exporter.jobs.verify import verify_dataset, verify_sink
 
+    known = read_accepted(accept) if accept is not None else []
     with shown_progress(quiet=state.no_progress) as progress:
         if spec is None:
             result = verify_dataset(data_path, files_path, wanted, selection, progress, recording=record)
@@ -93,6 +110,12 @@ def verify(
             result = verify_sink(spec, settings, job, full=full, progress=progress)
     if not result.runs_checked and not result.findings:
         raise nothing_taken(data_path, bool(wanted or patterns or ids))
+    if write_accepted is not None:
+        document = accepted_document(Dataset(data_path, files_path), result.findings)
+        write_accepted.write_text(json_text(document) + "\n", encoding="utf-8")
+    if known:
+        parts = divide(Dataset(data_path, files_path), result.findings, known)
+        result.findings, result.accepted, result.outdated = parts
     code = _exit_code(result)
     if as_json:
         print_json({**_document(result), "exit_code": code})
@@ -152,6 +175,8 @@ def _document(result: VerifyResult) -> dict[str, Any]:
         "failed": [{"run": key, "message": message} for key, message in result.failed],
         "without_checksums": result.without_checksums,
         "recorded": result.recorded,
+        "accepted": result.accepted,
+        "outdated": result.outdated,
     }
 
 
@@ -172,6 +197,10 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
             ]
             for text in grouped(lines, show_all=shows_all()):
                 echo_line(f"{severity.value}: {text}")
+    if result.accepted:
+        click.echo(f"accepted, as it is known: {counted(len(result.accepted), 'problem')}")
+    if result.outdated:
+        click.echo(f"no longer found, of what the --accept file lists: {result.outdated:,}")
     if result.recorded:
         parts, files = sum(r.parts for r in result.recorded), sum(r.files for r in result.recorded)
         what = f"{counted(parts, 'part')} and {counted(files, 'file')}"
@@ -179,6 +208,8 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
     echo_grouped("Could not be compared", lines_of(result.failed))
     if not result.whole:
         click.echo(f"Verification failed: {counted(result.problems, 'problem')}.")
+    elif result.accepted:
+        click.echo("nothing new: all damage that was found is accepted")
     elif result.findings:
         click.echo(f"no damage; {counted(len(result.findings), 'warning')}")
     elif unknown := sum(c.verdict.value == "?" for c in result.comparisons):

@@ -42,6 +42,9 @@ class RunSummary:
     exported_at: datetime | None = None
     source: str | None = None
     failures: int = 0
+    name: str | None = None
+    """`sys/name`, None if the run has none."""
+    tags: Sequence[str] = ()
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
 
@@ -65,6 +68,8 @@ class DatasetSummary:
     """Of the dataset as a whole: unreadable folders, leftovers."""
     without_checksums: int = 0
     """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
+    show_all: bool = False
+    """The person wants each problem by itself, not those of a kind in one line."""
     format_version: int = field(default=1)
 
 

@@ -86,6 +86,11 @@ class Dataset:
         if self._has_folder_for_files:
             owner.check(self.data, self.file_storage, self._holds_runs)
 
+    def check_files_to_read(self) -> None:
+        """Raise UsageError if the files folder says that it is another dataset's."""
+        if self._has_folder_for_files:
+            owner.check_to_read(self.data, self.file_storage)
+
     @property
     def _has_folder_for_files(self) -> bool:
         return self.files_path.resolve() != self.data_path.resolve()

@@ -33,6 +33,10 @@ class VerifyResult:
     bytes_checked: int = 0
     without_checksums: int = 0
     """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
+    accepted: list[Finding] = field(default_factory=list)
+    """Damage that the person knows of and accepts: it does not count."""
+    outdated: int = 0
+    """Entries of what is accepted that stand for nothing found any more."""
     recorded: list[RunRecorded] = field(default_factory=list)
     """Runs of which checksums were recorded now."""
 

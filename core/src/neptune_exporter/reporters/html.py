@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
+from html import escape as _escape
 from typing import TextIO
 
 from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter
 from neptune_exporter.model import RunKey
+from neptune_exporter.redaction import printable
+from neptune_exporter.reporters.grouping import grouped
 from neptune_exporter.reporters.table import Cell, size
-from neptune_exporter.reporters.text import RUN_HEADER, TYPE_HEADER, kinds, run_rows, type_rows
+from neptune_exporter.reporters.text import (
+    RUN_HEADER,
+    TYPE_HEADER,
+    counted,
+    kinds,
+    note_lines,
+    problem_lines,
+    run_rows,
+    type_rows,
+)
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
@@ -33,17 +44,22 @@ class HtmlReporter(Reporter):
             out.write(part + "\n")
 
 
+def escape(text: str) -> str:
+    """Data as the page shows it: nothing that is no text, and no markup."""
+    return _escape(printable(text))
+
+
 def _page(summary: DatasetSummary) -> Iterator[str]:
     runs = [run for project in summary.projects for run in project.runs]
     data, files = sum(r.data_bytes for r in runs), sum(r.file_bytes for r in runs)
     yield _HEAD
     yield "<h1>Neptune export</h1>"
-    yield f"<p>{len(summary.projects):,} projects, {kinds(runs)}; data {size(data)}, files {size(files)}</p>"
+    projects = counted(len(summary.projects), "project")
+    yield f"<p>{projects}, {kinds(runs)}; data {size(data)}, files {size(files)}</p>"
     for number, project in enumerate(summary.projects):
         yield from _project(project, is_open=number == 0)
-    problems = [f"{run.key}: {text}" for run in runs for text in run.problems]
-    yield from _list("Problems", [*problems, *summary.problems])
-    yield from _list("Notes", [f"{run.key}: {text}" for run in runs for text in run.notes])
+    yield from _list("Problems", [*grouped(problem_lines(summary)), *summary.problems])
+    yield from _list("Notes", grouped(note_lines(summary)))
     yield "</html>"
 
 

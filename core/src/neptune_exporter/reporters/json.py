@@ -10,14 +10,15 @@ from typing import Any, TextIO
 
 from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter, RunSummary
 from neptune_exporter.model import RunKey
+from neptune_exporter.redaction import escaped
 
 
 class JsonReporter(Reporter):
     """Everything that the records hold, and totals."""
 
     def write(self, summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun], out: TextIO) -> None:
-        json.dump(summary_document(summary), out, indent=2, ensure_ascii=False, allow_nan=False)
-        out.write("\n")
+        text = json.dumps(summary_document(summary), indent=2, ensure_ascii=False, allow_nan=False)
+        out.write(escaped(text) + "\n")
 
 
 def summary_document(summary: DatasetSummary) -> dict[str, Any]:
@@ -49,6 +50,8 @@ def _run(run: RunSummary) -> dict[str, Any]:
     return {
         "run_id": run.key.run_id,
         "kind": run.key.kind.value,
+        "name": run.name,
+        "tags": list(run.tags),
         "state": run.state,
         "source": run.source,
         "exported_at": _time(run.exported_at),

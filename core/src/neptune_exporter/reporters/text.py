@@ -10,11 +10,12 @@ from typing import TextIO
 from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter, RunSummary
 from neptune_exporter.model import AttributeType, RunKey, RunKind
 from neptune_exporter.redaction import printable
+from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.table import Cell, size, table
 
 TYPE_HEADER = ("attribute type", "attributes", "rows")
 RUN_HEADER = (
-    *("run", "state", "attributes", "rows", "steps", "first step", "last step"),
+    *("run", "name", "tags", "state", "attributes", "rows", "steps", "first step", "last step"),
     *("first time (UTC)", "last time (UTC)", "data", "files", "failed"),
 )
 _NAMES = {RunKind.RUN: "run", RunKind.MODEL: "model", RunKind.MODEL_VERSION: "model version"}
@@ -30,17 +31,28 @@ class TextReporter(Reporter):
 
 def _lines(summary: DatasetSummary) -> Iterator[str]:
     runs = [run for project in summary.projects for run in project.runs]
-    yield f"{_counted(len(summary.projects), 'project')}, {kinds(runs)}"
+    yield f"{counted(len(summary.projects), 'project')}, {kinds(runs)}"
     yield f"data   {_bytes(sum(r.data_bytes for r in runs))} in {summary.data_path}"
     files, file_bytes = sum(r.files for r in runs), sum(r.file_bytes for r in runs)
-    yield f"files  {_bytes(file_bytes)} in {_counted(files, 'file')} in {summary.files_path}"
+    yield f"files  {_bytes(file_bytes)} in {counted(files, 'file')} in {summary.files_path}"
     for project in summary.projects:
         yield ""
         yield from _project(project)
-    problems = [f"{run.key}: {text}" for run in runs for text in run.problems]
-    problems += summary.problems
-    yield from _section("Problems", problems)
-    yield from _section("Notes", [f"{run.key}: {text}" for run in runs for text in run.notes])
+    show_all = summary.show_all
+    yield from _section("Problems", [*grouped(problem_lines(summary), show_all=show_all), *summary.problems])
+    yield from _section("Notes", grouped(note_lines(summary), show_all=show_all))
+
+
+def problem_lines(summary: DatasetSummary) -> list[Line]:
+    """What is wrong with runs."""
+    runs = (run for project in summary.projects for run in project.runs)
+    return [Line(str(run.key), text) for run in runs for text in run.problems]
+
+
+def note_lines(summary: DatasetSummary) -> list[Line]:
+    """What else is to be said of runs."""
+    runs = (run for project in summary.projects for run in project.runs)
+    return [Line(str(run.key), text) for run in runs for text in run.notes]
 
 
 def _section(title: str, lines: list[str]) -> Iterator[str]:
@@ -76,6 +88,8 @@ def run_rows(runs: Iterable[RunSummary]) -> list[tuple[Cell, ...]]:
     return [
         (
             run.key.run_id if run.key.kind is RunKind.RUN else f"{run.key.run_id} ({run.key.kind})",
+            run.name,
+            ", ".join(run.tags) or None,
             run.state,
             sum(c.attributes for c in run.types.values()),
             sum(c.rows for c in run.types.values()),
@@ -117,7 +131,8 @@ def _bytes(count: int) -> str:
     return f"{count:,} bytes ({size(count)})" if count >= 1000 else f"{count} bytes"
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """`1 project`, `2 projects`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 

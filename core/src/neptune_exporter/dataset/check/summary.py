@@ -52,7 +52,12 @@ def summarise_run(run: StoredRun) -> RunSummary:
     if receipt is None and counted is not None and any(t in FILE_TYPES for t in run.counts()):
         files, file_bytes, unreadable = _files_on_disk(run)
         problems += unreadable
+    if not problems and receipt is not None and (gone := _gone_files(run, receipt)):
+        problems.append(gone)
+    name, tags = _name_and_tags(run)
     return RunSummary(
+        name=name,
+        tags=tags,
         key=run.key,
         state=_state(run, problems),
         types=dict(run.counts()) if counted else {},
@@ -68,6 +73,30 @@ def summarise_run(run: StoredRun) -> RunSummary:
         problems=problems,
         notes=(*run.notes, *_notes(run, counted)),
     )
+
+
+def _name_and_tags(run: StoredRun) -> tuple[str | None, tuple[str, ...]]:
+    """`sys/name` and `sys/tags`, as the receipt or a probe tells: no part is opened for them."""
+    if run.receipt is not None:
+        return run.receipt.name, run.receipt.tags
+    try:
+        facts = run.facts() or []
+    except DatasetError:
+        return None, ()
+    name = next((each.name for each in facts if each.name is not None), None)
+    return name, tuple(sorted({tag for each in facts for tag in each.tags}))
+
+
+def _gone_files(run: StoredRun, receipt: Receipt) -> str | None:
+    """A line if files are gone. Parts are not opened: what lies in the run's own folder is counted."""
+    if not receipt.files or receipt.foreign is not False:
+        return None
+    gone = receipt.files - run.files_there()
+    return f"{gone:,} of its {receipt.files:,} files {_is(gone)} missing" if gone > 0 else None
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _state(run: StoredRun, problems: list[str]) -> str:
@@ -107,7 +136,10 @@ def _files_on_disk(run: StoredRun) -> tuple[int, int, list[str]]:
     size, errors = 0, []
     for name in names:
         try:
-            size += run.file_size(name) or 0
+            found = run.file_size(name)
+            if found is None:
+                errors.append(f"the file {name} is missing")
+            size += found or 0
         except DatasetError as error:
             errors.append(str(error))
     more = f" (and {len(errors) - 1:,} more files)" if len(errors) > 1 else ""

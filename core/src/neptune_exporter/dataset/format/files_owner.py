@@ -72,6 +72,19 @@ def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mar
     return own or _Mark(mark.id if mark else uuid.uuid4().hex)
 
 
+def check_to_read(data: Storage, files: Storage) -> None:
+    """Raise UsageError if the files are another dataset's. What has no mark may be anybody's."""
+    own, mark = _read(data), _read(files)
+    if mark is None or not _holds_files(files):
+        return
+    owner = (files.root.resolve() / mark.data).resolve()
+    if owner != data.root.resolve() and (own is None or own.id != mark.id):
+        raise UsageError(
+            f"{files.root} holds the files of the dataset {owner}, not of {data.root}: "
+            "name the folder of its files with --files-path"
+        )
+
+
 _ANOTHERS = (
     "{files} holds the files of the dataset {owner}, and an export into {data} may delete them: give it "
     "a --files-path of its own. If they are its own, because it was moved or copied, delete {marker}"

@@ -71,6 +71,8 @@ class Receipt:
     file_bytes: int
     failures: tuple[AttributeFailure, ...] = ()
     fork: Fork | None = None
+    tags: tuple[str, ...] = ()
+    """`sys/tags`, sorted."""
     set_aside: tuple[str, ...] = ()
     """Parts of an earlier export that could not be read, and that this one renamed."""
     identity: str = ""
@@ -156,6 +158,7 @@ class Receipt:
             "parts": [vars(part) for part in self.parts],
             "files": {"count": self.files, "bytes": self.file_bytes},
             "failures": [_failure_to_json(f) for f in self.failures],
+            "tags": list(self.tags),
             "fork": self.fork and {"parent": self.fork.parent, "step": _step_to_json(self.fork.step)},
             "set_aside": list(self.set_aside),
             "identity": self.identity,
@@ -201,6 +204,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         files=value["files"]["count"],
         file_bytes=value["files"]["bytes"],
         failures=tuple(_failure_from_json(key, f) for f in value["failures"]),
+        tags=tuple(value.get("tags", ())),
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
         set_aside=tuple(value.get("set_aside", ())),
         identity=value.get("identity", ""),

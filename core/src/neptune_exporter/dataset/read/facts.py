@@ -12,11 +12,13 @@ from neptune_exporter.dataset.format.times import python_times
 from neptune_exporter.dataset.read import scan
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
-from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
-from neptune_exporter.model import AttributeType
+from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted
+from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter.schema import FULL_SCHEMA
 
 _ROWS = 65_536
+_NAME_AND_TAGS = frozenset({str(SysAttribute.NAME), str(SysAttribute.TAGS)})
+_WANTED = Wanted(("attribute_path", "string_value", "string_set_value"), attributes=_NAME_AND_TAGS)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 
 
@@ -44,6 +46,10 @@ class PartFacts:
     identity: tuple[str, str] | None
     """Project id and run id; None without rows."""
     tally: Tally
+    name: str | None = None
+    """`sys/name`."""
+    tags: tuple[str, ...] = ()
+    """`sys/tags`."""
     decoded: RowFacts | None = None
     """None where not every row was decoded."""
 
@@ -53,6 +59,8 @@ class PartFacts:
             "ours": self.ours,
             "identity": self.identity,
             "tally": self.tally.to_json(),
+            "name": self.name,
+            "tags": self.tags,
             "decoded": None if self.decoded is None else asdict(self.decoded),
         }
 
@@ -64,6 +72,8 @@ class PartFacts:
             ours=value["ours"],
             identity=None if identity is None else (identity[0], identity[1]),
             tally=Tally.from_json(value["tally"]),
+            name=value["name"],
+            tags=tuple(value["tags"]),
             decoded=None if decoded is None else RowFacts(**decoded),
         )
 
@@ -75,7 +85,21 @@ def facts_of(part: Part, *, decode: bool) -> PartFacts:
         DatasetError: it is missing or damaged.
     """
     decoded = decode_rows(part) if decode else None
-    return PartFacts(part.rows, part.ours, part.identity(), scan.tally([part]), decoded)
+    tally = scan.tally([part])
+    attributes = {path for paths in tally.attributes.values() for path in paths}
+    name, tags = _name_and_tags(part) if attributes & _NAME_AND_TAGS else (None, ())
+    return PartFacts(part.rows, part.ours, part.identity(), tally, name, tags, decoded)
+
+
+def _name_and_tags(part: Part) -> tuple[str | None, tuple[str, ...]]:
+    name, tags = None, set[str]()
+    for batch in part.batches(_WANTED, _ROWS):
+        for path, text, several in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if path == SysAttribute.NAME:
+                name = text
+            else:
+                tags.update(tag for tag in several or () if tag is not None)
+    return name, tuple(sorted(tags))
 
 
 def decode_rows(part: Part) -> RowFacts:

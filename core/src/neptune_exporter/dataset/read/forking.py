@@ -1,4 +1,4 @@
-"""Where a run was forked off, as two of its parameters tell."""
+"""What a receipt keeps of a run's parameters: where the run was forked off, and its tags."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter.schema import STEP_TYPE
 
-FORK_PATHS = frozenset({str(SysAttribute.FORK_PARENT), str(SysAttribute.FORK_STEP)})
+RECEIPT_PATHS = frozenset(map(str, (SysAttribute.FORK_PARENT, SysAttribute.FORK_STEP, SysAttribute.TAGS)))
+"""The attributes that a receipt tells of."""
+_SET = AttributeType.STRING_SET
 _WANTED = Wanted(
-    ("attribute_path", "int_value", "float_value", "string_value"),
-    frozenset({AttributeType.STRING.value, AttributeType.INT.value, AttributeType.FLOAT.value}),
-    FORK_PATHS,
+    ("attribute_path", "int_value", "float_value", "string_value", "string_set_value"),
+    frozenset(t.value for t in (AttributeType.STRING, AttributeType.INT, AttributeType.FLOAT, _SET)),
+    RECEIPT_PATHS,
 )
 _ROWS = 1 << 18
 
@@ -30,6 +32,8 @@ class Forking:
 
     parent: str | None = None
     step: float | int | None = None
+    tags: tuple[str, ...] | None = None
+    """`sys/tags`, which the receipt keeps for summaries."""
 
     def meet(self, rows: SortedRows, path: str, kind: str, start: int) -> None:
         """Rows of an attribute, from `start` on."""
@@ -37,19 +41,26 @@ class Forking:
             self.parent = rows.columns["string_value"][start].as_py()
         elif path == SysAttribute.FORK_STEP and kind in ("int", "float"):
             self.step = rows.columns[f"{kind}_value"][start].as_py()
+        elif path == SysAttribute.TAGS and kind == AttributeType.STRING_SET.value:
+            self.tags = _tags(rows.columns["string_set_value"][start].as_py())
 
     def read(self, parts: Iterable[Part]) -> None:
         """Take from parts what was not met: the parent and the step may come with different exports."""
-        known = Forking(self.parent, self.step)
+        known = Forking(self.parent, self.step, self.tags)
         for part in parts:
             for batch in part.batches(_WANTED, _ROWS):
-                for path, whole, real, text in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+                for path, whole, real, text, tags in zip(
+                    *(c.to_pylist() for c in batch.columns), strict=True
+                ):
                     if path == SysAttribute.FORK_PARENT:
                         self.parent = text
+                    elif path == SysAttribute.TAGS:
+                        self.tags = _tags(tags)
                     else:
                         self.step = whole if whole is not None else real
         self.parent = self.parent if known.parent is None else known.parent
         self.step = self.step if known.step is None else known.step
+        self.tags = self.tags if known.tags is None else known.tags
 
     @property
     def fork(self) -> Fork | None:
@@ -62,6 +73,10 @@ class Forking:
             return Fork(self.parent, pa.scalar(Decimal(repr(self.step)), STEP_TYPE).as_py())
         except (pa.ArrowInvalid, ArithmeticError):
             return Fork(self.parent, float(self.step))
+
+
+def _tags(values: Iterable[str | None] | None) -> tuple[str, ...]:
+    return tuple(sorted(tag for tag in values or () if tag is not None))
 
 
 def fork(parts: Iterable[Part]) -> Fork | None:

@@ -19,7 +19,7 @@ from neptune_exporter.dataset.format.receipts import PartRecord, Receipt, handle
 from neptune_exporter.dataset.format.sorting import Batch, SortedRows
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.earlier import Earlier
-from neptune_exporter.dataset.read.forking import FORK_PATHS, Forking
+from neptune_exporter.dataset.read.forking import RECEIPT_PATHS, Forking
 from neptune_exporter.dataset.read.listing import Listing
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
@@ -227,7 +227,7 @@ class RunWriter:
             numbers = {_number(part.name) for part in kept}
             if not self._parts.paths and 0 not in numbers:
                 self._parts.add_empty()
-            if any(not FORK_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
+            if any(not RECEIPT_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
                 self._forking.read(Part(self._data, self._place.path(part.name)) for part in kept)
             older.tally.merge(self._tally)
             parts = kept + self._parts.placed(numbers)
@@ -344,6 +344,7 @@ class RunWriter:
             file_bytes=tally.file_bytes,
             failures=(*self._update.still_failed, *self._failures),
             fork=self._forking.fork,
+            tags=self._forking.tags or (),
             set_aside=tuple(older.damaged),
             identity=run.identity,
             partial=run.partial,

@@ -1,0 +1,103 @@
+"""Gaps that a person knows of and accepts, so that `verify` tells only what is new.
+
+The file is JSON for people to read and edit: a list `accepted` of what was found, each with its project, run,
+item, message, and the SHA-256 of the item as it was then (null if it is missing). An optional `note` is for
+whoever reads it. An entry stands for exactly that: another message, or other bytes, are new damage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neptune_exporter.contract import DatasetError, UsageError
+from neptune_exporter.dataset import Dataset, Finding
+
+_FORMAT = "neptune-exporter-accepted"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """One gap that is known."""
+
+    project: str | None
+    run: str | None
+    kind: str | None
+    item: str
+    message: str
+    sha256: str | None
+
+    @classmethod
+    def of(cls, dataset: Dataset, finding: Finding) -> Accepted:
+        """What a finding is now."""
+        key = finding.run
+        return cls(
+            project=key.project_id if key else None,
+            run=key.run_id if key else None,
+            kind=key.kind.value if key else None,
+            item=finding.item,
+            message=finding.message,
+            sha256=_digest(dataset, finding),
+        )
+
+
+def read_accepted(path: Path) -> list[Accepted]:
+    """The gaps that a file lists.
+
+    Raises:
+        UsageError: it cannot be read, or is no such file.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["format"] != _FORMAT:
+            raise ValueError(f"its format is not {_FORMAT}")
+        names = tuple(Accepted.__dataclass_fields__)
+        return [Accepted(**{name: entry[name] for name in names}) for entry in value["accepted"]]
+    except OSError as error:
+        raise UsageError(f"--accept: {path} cannot be read: {error.strerror}") from error
+    except KeyError as error:
+        raise UsageError(f"--accept: {path} lacks {error}; `verify --write-accepted` writes one") from error
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"--accept: {path}: {error}; `verify --write-accepted` writes one") from error
+
+
+def accepted_document(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
+    """What `read_accepted` reads, of all damage that was found."""
+    damage = dict.fromkeys(Accepted.of(dataset, finding) for finding in findings if finding.is_damage)
+    return {"format": _FORMAT, "version": 1, "accepted": [{**vars(each), "note": ""} for each in damage]}
+
+
+def divide(
+    dataset: Dataset, findings: Sequence[Finding], accepted: Sequence[Accepted]
+) -> tuple[list[Finding], list[Finding], int]:
+    """Findings that are new, those that are accepted, and how many entries stand for nothing found."""
+    known = set(accepted)
+    items = {(each.run, each.item) for each in accepted}
+    new: list[Finding] = []
+    old: list[Finding] = []
+    met: set[Accepted] = set()
+    for finding in findings:
+        entry = None
+        if finding.is_damage and (finding.run.run_id if finding.run else None, finding.item) in items:
+            entry = Accepted.of(dataset, finding)  # reads the item: only of what may be accepted
+        if entry in known and entry is not None:
+            met.add(entry)
+            old.append(finding)
+        else:
+            new.append(finding)
+    return new, old, len(known - met)
+
+
+def _digest(dataset: Dataset, finding: Finding) -> str | None:
+    """Of a part or a file, None if it is not there or cannot be read."""
+    try:
+        if dataset.data.size(finding.item) is not None:
+            return dataset.data.sha256(finding.item)
+        run = dataset.run(finding.run) if finding.run else None
+        path = run.file_path(finding.item) if run is not None else None
+        return None if path is None else dataset.file_storage.sha256(path)
+    except DatasetError:
+        return None

@@ -1,0 +1,48 @@
+"""`verify` of another tool's export as a person uses it: record, find damage, accept it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+EXISTING = Path(__file__).parents[3] / "tests" / "data" / "existing-export"
+AT = ("-d", "e/data", "-f", "e/files")
+
+
+def test_record_accept_and_find_what_is_new(run: Run, folder: Path) -> None:
+    shutil.copytree(EXISTING, folder / "e")
+    first = run("verify", *AT, "--write-accepted", "known.json")
+    assert first.exit_code == 4
+    assert "have no checksums" in first.stderr and "`neptune-exporter verify --record`" in first.stderr
+    (entry,) = json.loads(Path("known.json").read_text())["accepted"]
+    assert (entry["item"], entry["sha256"]) == ("run-a/artifacts/gone.bin", None)
+
+    recorded = run("verify", *AT, "--record", "--accept", "known.json")
+    assert recorded.exit_code == 0, recorded.output
+    assert "accepted, as it is known: 1 problem" in recorded.stdout
+    assert "nothing new" in recorded.stdout.splitlines()[-1]
+    assert " recorded\n" in recorded.stdout and "no checksums" not in recorded.stderr
+
+    file = min(p for p in Path("e/files").glob("[!.]*/**/*") if p.is_file() and p.stat().st_size)
+    content = file.read_bytes()
+    file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    damaged = run("verify", *AT, "--accept", "known.json")
+    assert damaged.exit_code == 4
+    (line,) = [line for line in damaged.stdout.splitlines() if line.startswith("damage: ")]
+    assert file.name in line and "changed since its checksum was recorded on" in line
+
+
+def test_a_files_folder_that_is_not_there_is_refused(run: Run, folder: Path) -> None:
+    shutil.copytree(EXISTING, folder / "e")
+    for command in ("summary", "verify"):
+        result = run(command, "-d", "e/data", "-f", "e/filez")
+        assert result.exit_code == 2
+        assert result.stderr.splitlines()[-1] == (
+            "error: there is no folder of files at e/filez: name it with --files-path"
+        )
