@@ -79,6 +79,7 @@ class Dataset:
             if self._has_folder_for_files:
                 held.enter_context(lock.held(self.files_path / LOCK, str(self.files_path)))
                 owner.claim(self.data, self.file_storage, self._holds_runs)
+            held.enter_context(self._listing.locked())
             yield
 
     def check_files_folder(self) -> None:

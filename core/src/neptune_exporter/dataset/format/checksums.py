@@ -18,6 +18,7 @@ from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import rowless
 from neptune_exporter.dataset.format.layout import checksums, temporary
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.schema import SCHEMA
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def write(data: Storage, folder: str, runs: Mapping[str, RunChecksums]) -> None:
     content = b"\n".join(_to_json(stem, run) for stem, run in runs.items())
     digest = hashlib.sha256(content).hexdigest().encode()
     path = checksums(folder)
-    data.create_whole(temporary(path), rowless.wrapped(digest + b"\n" + content))
+    data.create_whole(temporary(path), rowless.wrapped(digest + b"\n" + content, SCHEMA))
     data.sync([temporary(path)])
     data.move(temporary(path), path)
 

@@ -67,6 +67,7 @@ def held(path: Path, dataset: str) -> Iterator[None]:
             file.flush()
             yield
             file.truncate(0)
+            file.write(rowless.wrapped(b""))
         finally:
             _unlock(file)
 

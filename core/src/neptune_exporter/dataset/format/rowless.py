@@ -21,9 +21,12 @@ _LENGTH = 4
 _CHECKSUM = 4
 
 
-def wrapped(content: bytes) -> bytes:
-    """A Parquet file without rows that holds the content, and the CRC-32 of its footer behind it."""
-    return _MAGIC + content + _checked_footer()
+def wrapped(content: bytes, schema: pa.Schema = FULL_SCHEMA) -> bytes:
+    """A Parquet file without rows that holds the content, and the CRC-32 of its footer behind it.
+
+    `schema` is that of the parts beside which it lies: readers want one for all files.
+    """
+    return _MAGIC + content + _checked_footer(schema)
 
 
 def unwrapped(data: bytes) -> bytes:
@@ -40,10 +43,10 @@ def unwrapped(data: bytes) -> bytes:
     return data[len(_MAGIC) : end]
 
 
-@lru_cache(maxsize=1)
-def _checked_footer() -> bytes:
+@lru_cache(maxsize=2)
+def _checked_footer(schema: pa.Schema) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.ParquetWriter(sink, FULL_SCHEMA).close()
+    pq.ParquetWriter(sink, schema).close()
     footer = bytes(sink.getvalue())[len(_MAGIC) :]
     return _checksum(footer) + footer
 

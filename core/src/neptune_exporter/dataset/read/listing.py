@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from neptune_exporter.dataset.format import publication
-from neptune_exporter.dataset.format.layout import DAMAGED, LOCK, SET_ASIDE, Place, parse_part
+from neptune_exporter.dataset.format.layout import DAMAGED, SET_ASIDE, Place, parse_part
 from neptune_exporter.dataset.format.storage import Storage
 
 
@@ -22,14 +24,24 @@ _Stems = dict[str, _Numbers]
 
 
 class Listing:
-    """Lists each folder once while the same process holds the lock: then all that comes anew is
-    ours, and named in receipts. Without a lock it lists anew each time. For several threads."""
+    """Lists each folder once while the dataset is locked: then all that comes anew is ours, and named in
+    receipts. Without a lock it lists anew each time. For several threads."""
 
     def __init__(self, data: Storage) -> None:
         self._data = data
         self._guard = threading.Lock()
-        self._lock: tuple[int, int] | None = None
+        self._is_locked = False
         self._folders: dict[str, _Stems] = {}
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """While the dataset is."""
+        self._is_locked = True
+        try:
+            yield
+        finally:
+            self._is_locked = False
+            self._folders = {}
 
     def parts(self, place: Place) -> list[str]:
         """Names of the parts that are there, by number, whether or not one is missing between them."""
@@ -49,10 +61,7 @@ class Listing:
 
     def _listed(self, place: Place) -> _Numbers:
         with self._guard:
-            lock = self._data.stamp(LOCK)
-            if lock != self._lock or not lock or not lock[0]:  # an empty one is held by nobody
-                self._folders, self._lock = {}, lock
-            if place.folder not in self._folders:
+            if not self._is_locked or place.folder not in self._folders:
                 self._folders[place.folder] = self._list(place.folder)
             return self._folders[place.folder].get(place.stem, _Numbers())
 
