@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from neptune_exporter.contract import LoadOptions, UsageError
+from neptune_exporter.contract import LoadOptions, MissingDependencyError, UsageError
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter_pluto.plugin import make_sink
@@ -100,3 +100,15 @@ def test_the_server_ends_with_the_process(tmp_path: Path) -> None:
             return
         time.sleep(0.05)
     pytest.fail("the local Pluto goes on")
+
+
+def test_where_the_local_pluto_is_missing_the_hint_adds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`uv sync --extra rehearse` without `--inexact` removes other plugins; no index has the package."""
+    from neptune_exporter_pluto.rehearse import LocalPluto
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        MissingDependencyError,
+        match=r"uv sync --inexact --extra rehearse, or pip install \./servers/pluto$",
+    ):
+        LocalPluto.start(None)

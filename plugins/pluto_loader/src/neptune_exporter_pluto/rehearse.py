@@ -113,7 +113,8 @@ class LocalPluto:
         if importlib.util.find_spec("neptune_exporter_pluto_server") is None:
             raise MissingDependencyError(
                 "--pluto-rehearse needs a local Pluto, which is not installed: "
-                "pip install 'neptune-exporter-pluto[rehearse]'"
+                "to add it, in a clone of the repository: uv sync --inexact --extra rehearse, or "
+                "pip install ./servers/pluto"
             )
         state_folder = Path(tempfile.mkdtemp(prefix="pluto-rehearsal-state-"))
         process = subprocess.Popen(
