@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import DatasetError
-from neptune_exporter.dataset import Dataset, Finding, StoredRun, summarise, verify
+from neptune_exporter.dataset import Dataset, Finding, StoredRun, record, summarise, verify
 from neptune_exporter.dataset.read import parts
-from neptune_exporter.dataset.read.probing import probed
+from neptune_exporter.dataset.read.probing import Probed, probed
 from neptune_exporter.jobs.load_run import check_parts
 from neptune_exporter.toolkit.failpoints import VARIABLE
 
@@ -96,3 +96,21 @@ def test_bytes_that_are_no_text_are_damage(existing: Dataset, tmp_path: Path) ->
     pq.write_table(table.set_column(column, table.schema.field(column), text), path)
     found = [f for f in verify(existing) if isinstance(f, Finding) and path.as_posix().endswith(f.item)]
     assert any(f.is_damage and "damaged" in f.message for f in found), found
+
+
+def test_what_was_recorded_is_not_probed_again(existing: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = summarise(existing)
+    assert len(list(record(existing))) == len([run for p in before.projects for run in p.runs])
+
+    def start(self: Probed) -> None:
+        raise AssertionError("a child process was started")
+
+    monkeypatch.setattr(Probed, "_running", start)
+    again = Dataset(existing.data_path, existing.files_path)
+    after = summarise(again)
+    assert after.projects == before.projects
+    assert (before.without_checksums > 0, after.without_checksums) == (True, 0)
+    part = min(existing.data_path.rglob("*_part_0.parquet"))
+    part.write_bytes(part.read_bytes())  # the same bytes, changed at another time
+    with pytest.raises(AssertionError, match="a child process"):
+        summarise(Dataset(existing.data_path, existing.files_path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, FileWriter
+from neptune_exporter.dataset.format import checksums, lock, publication
 from neptune_exporter.dataset.format import files_owner as owner
-from neptune_exporter.dataset.format import lock, publication
 from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, UNFINISHED_FILES, Place
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.earlier import Earlier
+from neptune_exporter.dataset.read.facts import PartFacts
 from neptune_exporter.dataset.read.finding import Found, found_runs, project_folders
 from neptune_exporter.dataset.read.listing import Listing
 from neptune_exporter.dataset.read.probing import probed
@@ -217,13 +219,23 @@ class Dataset:
             yield from chunk
 
     def _probe(self, several: Sequence[Found], *, decode: bool = False) -> None:
+        foreign = [found for found in several if not found.has_receipt]
+        self._remember(foreign)
         paths = [
-            found.place.path(name)
-            for found in several
-            if not found.has_receipt
-            for name in (*found.part_names, *found.unfinished)
+            found.place.path(name) for found in foreign for name in (*found.part_names, *found.unfinished)
         ]
         probed(self.data).probe(self.data, paths, decode=decode)
+
+    def _remember(self, several: Sequence[Found]) -> None:
+        """Take from what was recorded what parts hold that have not changed since."""
+        with contextlib.suppress(DatasetError):  # damaged checksums: verify tells, and all is probed
+            for found in several:
+                recorded = checksums.read(self.data, found.place.folder).get(found.place.stem)
+                for name, part in recorded.parts.items() if recorded else ():
+                    stamp = part.bytes, part.changed_ns
+                    path = found.place.path(name)
+                    if part.facts and self.data.stamp(path) == stamp:
+                        probed(self.data).learn(path, stamp, PartFacts.from_json(json.loads(part.facts)))
 
     def holds(self, key: RunKey) -> bool:
         """Whether anything of the run is where this key has its place, also what was left unfinished.

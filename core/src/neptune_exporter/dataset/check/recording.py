@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,6 +13,7 @@ from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format import checksums
 from neptune_exporter.dataset.format.checksums import Checksum, RunChecksums
 from neptune_exporter.dataset.format.paths import is_safe
+from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.cleanup import named_files
 from neptune_exporter.model import RunKey
@@ -73,10 +75,20 @@ def _checksums(dataset: Dataset, run: StoredRun) -> RunChecksums:
     parts = {}
     for name in run.part_names:
         path = run.place.path(name)
-        parts[name] = Checksum(dataset.data.size(path) or 0, dataset.data.sha256(path))
+        size, changed_ns = dataset.data.stamp(path) or (0, 0)
+        parts[name] = Checksum(size, dataset.data.sha256(path), changed_ns, _facts(dataset, path))
     return RunChecksums(
         run.key.project_id, run.key.run_id, datetime.now(timezone.utc), parts, dict(_files(run))
     )
+
+
+def _facts(dataset: Dataset, path: str) -> str:
+    """What the probe of a part told, which `Dataset.runs` has just had read."""
+    try:
+        facts = probed(dataset.data).facts(dataset.data, path)
+    except DatasetError:
+        return ""
+    return "" if facts is None else json.dumps(facts.to_json())
 
 
 def _files(run: StoredRun) -> Iterator[tuple[str, Checksum]]:

@@ -27,6 +27,10 @@ class Checksum:
 
     bytes: int
     sha256: str
+    changed_ns: int = 0
+    """Of a part: when it was changed last, in ns since 1970."""
+    facts: str = ""
+    """Of a part: what it holds, in JSON, so that it need not be probed again. Empty if it is damaged."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def _to_json(stem: str, run: RunChecksums) -> bytes:
 
 
 def _plain(items: Iterable[tuple[str, Checksum]]) -> dict[str, list[object]]:
-    return {name: [each.bytes, each.sha256] for name, each in items}
+    return {name: [each.bytes, each.sha256, each.changed_ns, each.facts] for name, each in items}
 
 
 def _from_json(line: bytes) -> tuple[str, RunChecksums]:
