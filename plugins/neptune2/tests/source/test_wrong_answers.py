@@ -140,7 +140,9 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_server_without_tls_behind_https_is_named(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neptune.common.backends.utils.retries_timeout", 0.1)
+    monkeypatch.setattr(
+        "neptune.common.backends.utils.retries_timeout", 1.5
+    )  # the client repeats it once at once
     address = serve().url.replace("http:", "https:")
     message = str(the_error(Neptune2Settings(api_token=token_for(address))))
     assert "the server 127.0.0.1 cannot be reached: TLS failed (" in message
