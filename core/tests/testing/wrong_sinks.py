@@ -45,9 +45,12 @@ class _AlteringSink(MemorySink):
         return loaded
 
 
-class _WrongSink(SinkConformance):
+class WrongSinkChecks(SinkConformance):
     capabilities = MemorySink.CAPABILITIES
     generated_runs = 0  # what they hold differs from one hypothesis to the next
+    target_in_memory = True
+    broken_lines = None
+    crossed_lines = None
     make: Callable[[LoadOptions, MemoryTarget], Sink]
 
     @pytest.fixture
@@ -70,7 +73,7 @@ class DroppingSink(_AlteringSink):
         return [row for row in rows if row not in lines[-1:]]
 
 
-class TestDropsARow(_WrongSink):
+class TestDropsARow(WrongSinkChecks):
     make = DroppingSink
 
 
@@ -81,7 +84,7 @@ class MergingSink(_AlteringSink):
         return [replace(row, path=safe.sub("_", row.path)) if isinstance(row, Point) else row for row in rows]
 
 
-class TestMergesNames(_WrongSink):
+class TestMergesNames(WrongSinkChecks):
     make = MergingSink
 
 
@@ -90,11 +93,11 @@ class NanLosingSink(_AlteringSink):
         return [row for row in rows if not _is_nan(row)]
 
 
-class TestLosesNan(_WrongSink):
+class TestLosesNan(WrongSinkChecks):
     make = NanLosingSink
 
 
-class TestLosesNanAsDeclaredButInSilence(_WrongSink):
+class TestLosesNanAsDeclaredButInSilence(WrongSinkChecks):
     capabilities = replace(MemorySink.CAPABILITIES, nan=False, verifies=False)
     make = NanLosingSink
 
@@ -107,14 +110,14 @@ class HonestSink(NanLosingSink):
         return replace(super().load(run, parent), losses=losses)
 
 
-class TestLosesNanAsDeclaredAndSaysSo(_WrongSink):
+class TestLosesNanAsDeclaredAndSaysSo(WrongSinkChecks):
     """Not wrong at all."""
 
     capabilities = replace(MemorySink.CAPABILITIES, nan=False, verifies=False)
     make = HonestSink
 
 
-class TestSaysLostWhatItMayNotLose(_WrongSink):
+class TestSaysLostWhatItMayNotLose(WrongSinkChecks):
     capabilities = replace(MemorySink.CAPABILITIES, verifies=False)
     make = HonestSink
 
@@ -130,7 +133,7 @@ class StepRoundingSink(_AlteringSink):
         ]
 
 
-class TestRoundsSteps(_WrongSink):
+class TestRoundsSteps(WrongSinkChecks):
     make = StepRoundingSink
 
 
@@ -146,7 +149,7 @@ class AppendingSink(MemorySink):
         return loaded
 
 
-class TestSendsTwice(_WrongSink):
+class TestSendsTwice(WrongSinkChecks):
     capabilities = replace(MemorySink.CAPABILITIES, verifies=False)
     make = AppendingSink
 
@@ -161,7 +164,7 @@ class ForgetfulSink(MemorySink):
         return super().load(run, parent)
 
 
-class TestTakesOneRunForAnother(_WrongSink):
+class TestTakesOneRunForAnother(WrongSinkChecks):
     capabilities = replace(MemorySink.CAPABILITIES, verifies=False)
     make = ForgetfulSink
 
@@ -179,7 +182,7 @@ class OrphaningSink(MemorySink):
         return super().load(run, None)
 
 
-class TestForgetsParents(_WrongSink):
+class TestForgetsParents(WrongSinkChecks):
     make = OrphaningSink
 
 
@@ -188,7 +191,7 @@ class TimelessSink(_AlteringSink):
         return [replace(row, timestamp=None) if isinstance(row, Point) else row for row in rows]
 
 
-class TestForgetsTimes(_WrongSink):
+class TestForgetsTimes(WrongSinkChecks):
     capabilities = replace(MemorySink.CAPABILITIES, verifies=False)
     make = TimelessSink
 
@@ -212,7 +215,7 @@ class _GullibleRun(MemoryRun):
             return io.BytesIO()
 
 
-class TestTakesMissingFilesForEmpty(_WrongSink):
+class TestTakesMissingFilesForEmpty(WrongSinkChecks):
     make = GullibleSink
 
 

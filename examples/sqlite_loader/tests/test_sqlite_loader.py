@@ -81,6 +81,7 @@ def _sample(path: Path, target_id: str) -> LoadedSample:
         fork_step=None if run["fork_step"] is None else Decimal(run["fork_step"]),
         created_at=None if run["created"] is None else _EPOCH + timedelta(milliseconds=run["created"]),
         failed=run["status"] == "failed",
+        running=run["status"] in ("loading", "active"),
         step_multiplier=multiplier,
     )
 

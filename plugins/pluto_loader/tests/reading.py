@@ -66,6 +66,7 @@ class _Reader:
             fork_step=None if fork_step is None else self._step(fork_step),
             created_at=_instant(self._details["createdAt"]),
             failed=self._details["status"] == "FAILED",
+            running=self._details["status"] == "RUNNING",
             step_multiplier=self._multiplier,
         )
 

@@ -24,6 +24,9 @@ class TestPlutoSink(SinkConformance):
     allowed_losses += ("file-missing", "file-unsafe", "rounded-number", "fractional-step")
     """The last of steps that times any multiplier are not whole below 2**53: see test_steps_beyond.py."""
     generated_runs = 5
+    broken_lines = 6
+    crossed_lines = 2
+    target_in_memory = True  # the server runs in this process; test_memory.py measures the loader alone
 
     @pytest.fixture
     def sink_factory(self, make_sink: MakeSink) -> SinkFactory:

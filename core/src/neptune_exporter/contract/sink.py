@@ -23,6 +23,24 @@ class LoadOptions:
     """For targets with whole steps: multiply by this, exactly. None: the sink finds one."""
 
 
+LOADED_COUNTS = frozenset(
+    {
+        "parameters",
+        "points",
+        "metrics",
+        "texts",
+        "string series entries",
+        "log lines",
+        "histograms",
+        "tables",
+        "files",
+        "file bytes",
+        "consolidated texts",
+    }
+)
+"""What a loader may count. Anybody who sums over loaders can rely on these names."""
+
+
 @dataclass(frozen=True)
 class LoadedRun:
     """What became of a run in the target."""
@@ -33,7 +51,7 @@ class LoadedRun:
     already_loaded: bool = False
     """An earlier load had finished it; nothing was sent."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """What was sent, by the target's own terms: `points`, `histograms`, `files` …"""
+    """What was sent, by names of `LOADED_COUNTS`."""
     losses: Sequence[Loss] = ()
 
 

@@ -241,6 +241,8 @@ def _run_problems(
     timed = rules.capabilities.timestamps and None not in (found.created_at, run.created_at)
     if timed and found.created_at != run.created_at:
         problems.append(f"it was created at {found.created_at}, not {run.created_at}")
+    if found.running and run.parameter(SysAttribute.STATE) not in ("active", "running"):
+        problems.append("it is shown as running, though it has ended")
     failed = run.parameter(SysAttribute.FAILED)
     if found.failed is not None and failed is not None and found.failed != failed:
         problems.append(f"failed is {found.failed}, not {failed}")

@@ -45,5 +45,7 @@ class LoadedSample:
     fork_step: Step | None = None
     created_at: datetime | None = None
     failed: bool | None = None
+    running: bool | None = None
+    """Whether the target shows the run as one that has not ended."""
     step_multiplier: Decimal | None = None
     """What the target has on record; None where steps are stored as they are."""

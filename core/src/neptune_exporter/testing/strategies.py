@@ -127,3 +127,33 @@ def with_previews(run: SampleRun) -> st.SearchStrategy[SampleRun]:
 
     size = run.rows
     return st.lists(st.booleans(), min_size=size, max_size=size).map(mark)
+
+
+_STEP_SIZES = (
+    st.integers(0, 9).map(float),
+    st.sampled_from((0.5, 0.25, 0.001, 1e-6, 5e-7, 1.5, 2.000001)),
+    st.sampled_from((1e9, 1e12, 2.0**53, 2.0**53 + 2, 1e15 + 0.5, -1.0, -0.5, -1e12)),
+    st.sampled_from((2.0**63, 2.0**63 + 2048, 1e19, 2.0**64, 1e300)),
+)
+
+
+def dense_run() -> st.SearchStrategy[SampleRun]:
+    """A run of several float series, most of whose steps are shared, of one size or of all sizes."""
+    one_size = st.integers(0, len(_STEP_SIZES) - 1).map(lambda n: _STEP_SIZES[n])
+    kinds = one_size | st.just(st.one_of(*_STEP_SIZES))
+
+    def series(steps: st.SearchStrategy[float]) -> st.SearchStrategy[SampleRun]:
+        entries = st.lists(
+            st.builds(Entry, st.floats(), steps, st.none() | times()), min_size=1, max_size=20
+        ).map(tuple)
+        points = st.lists(entries, min_size=3, max_size=5)
+        return points.map(
+            lambda found: SampleRun(
+                RunKey(PROJECT, "dense"),
+                tuple(
+                    SampleAttribute(f"series/{n}", AttributeType.FLOAT_SERIES, e) for n, e in enumerate(found)
+                ),
+            )
+        )
+
+    return kinds.flatmap(series)
