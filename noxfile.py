@@ -132,6 +132,15 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "4", "--dist", "worksteal", *session.posargs, env={"PYTHONHASHSEED": "0"})
 
 
+@nox.session
+def kit(session: nox.Session) -> None:
+    """The conformance kit for every loader, with a break at every line: hours, so not by default."""
+    _install_workspace(session, "-e", "./examples/sqlite_loader")
+    loaders = ["plugins/pluto_loader/tests/test_conformance.py", "examples/sqlite_loader/tests"]
+    environment = {"PYTHONHASHSEED": "0", "NEPTUNE_EXPORTER_KIT": "all"}
+    session.run("pytest", "--timeout", "0", *loaders, *session.posargs, env=environment)
+
+
 @nox.session(python=PYTHONS)
 @nox.parametrize("package", list(PACKAGES))
 def plugin(session: nox.Session, package: str) -> None:
