@@ -80,7 +80,7 @@ def test_an_argument_that_is_no_text(arguments: list[str], command: Command, odd
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_costs_no_export(closed: str, command: Command, folder: Path) -> None:
     assert command("export", "--exporter", "tracker", to=closed).returncode == 0
-    assert len(list((folder / "exports/data").glob("*/*.parquet"))) == 3
+    assert len(list((folder / "exports/data").glob("*/*_part_*.parquet"))) == 3
     assert command("verify", "-v", to=closed).returncode == 0
 
 
@@ -103,7 +103,7 @@ def test_a_full_stdout_is_told_in_one_line(arguments: list[str], command: Comman
 @needs_full
 def test_a_full_stderr_costs_no_job(command: Command, folder: Path) -> None:
     assert command("export", "--exporter", "tracker", "-v", to="2>/dev/full").returncode == 0
-    assert len(list((folder / "exports/data").glob("*/*.parquet"))) == 3
+    assert len(list((folder / "exports/data").glob("*/*_part_*.parquet"))) == 3
 
 
 @pytest.mark.parametrize("arguments", [["summary"], ["verify"]])

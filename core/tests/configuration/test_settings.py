@@ -257,7 +257,7 @@ def test_the_given_file_stands_for_the_projects_and_the_users_comes_after(
     [
         (b"[acme\n", "cannot be read as TOML: "),
         (b"\xff\xfe", "cannot be read as TOML: "),
-        (b"count = 3\n", "count must be in the table of a plugin"),
+        (b"count = 3\n", "count must be in a table, under"),
     ],
 )
 def test_a_file_that_is_none_is_refused(

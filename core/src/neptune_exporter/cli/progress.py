@@ -173,8 +173,8 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
     from rich.console import Console
 
     console = Console(stderr=True)
-    console.width -= len("^C")  # which a terminal puts behind the bar: in a full line it would break it
     narrow = console.width < _ROOM_FOR_ALL_FIGURES
+    console.width -= len("^C")  # which a terminal puts behind the bar: in a full line it would break it
     bar = _bar(console, narrow=narrow)
     with _watched(BarProgress(bar, narrow=narrow)) as progress, bar:
         yield progress
