@@ -164,12 +164,13 @@ def test_unknown_and_legacy_projects(serve: Serve, connect: Connect) -> None:
         ids(source, project_id="team/old")
 
 
-def test_a_failing_project_does_not_stop_the_others(serve: Serve, export: Exporter) -> None:
+def test_a_project_that_does_not_exist_does_not_stop_the_others(serve: Serve, export: Exporter) -> None:
     good = FakeProject("team", "cats")
     good.add_run()
     result = export(serve(good), ("team/none", "team/cats"))
     assert not result.complete
-    assert [(p.exported, bool(p.error)) for p in result.projects] == [(0, True), (1, False)]
+    assert [p.exported for p in result.projects] == [0, 1]
+    assert "there is no project team/none" in result.not_found[0]
 
 
 def registry() -> FakeProject:
