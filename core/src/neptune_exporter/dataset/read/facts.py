@@ -8,12 +8,13 @@ from typing import Any
 import pyarrow as pa
 
 from neptune_exporter.dataset.format.columns import has_value
+from neptune_exporter.dataset.format.layout import Place, parse_part
 from neptune_exporter.dataset.format.times import python_times
 from neptune_exporter.dataset.read import scan
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted
-from neptune_exporter.model import AttributeType, SysAttribute
+from neptune_exporter.model import AttributeType, RunKey, SysAttribute
 from neptune_exporter.schema import FULL_SCHEMA
 
 _ROWS = 65_536
@@ -88,7 +89,20 @@ def facts_of(part: Part, *, decode: bool) -> PartFacts:
     tally = scan.tally([part])
     attributes = {path for paths in tally.attributes.values() for path in paths}
     name, tags = _name_and_tags(part) if attributes & _NAME_AND_TAGS else (None, ())
-    return PartFacts(part.rows, part.ours, part.identity(), tally, name, tags, decoded)
+    return PartFacts(part.rows, part.ours, identity_of(part), tally, name, tags, decoded)
+
+
+def identity_of(part: Part) -> tuple[str, str] | None:
+    """Project id and run id: from the footer where the digests in the names of folder and part prove them."""
+    if part.rows:
+        project, run = part.extent(0, "project_id"), part.extent(0, "run_id")
+        if project and run and project[0] == project[1] and run[0] == run[1]:
+            folder, _, name = part.path.rpartition("/")
+            named = parse_part(name)
+            place = Place(folder, named.stem if named else "")
+            if place in Place.candidates(RunKey(project[0], run[0], place.kind)):
+                return project[0], run[0]
+    return part.identity()
 
 
 def _name_and_tags(part: Part) -> tuple[str | None, tuple[str, ...]]:
