@@ -9,7 +9,7 @@ from neptune_exporter_pluto.settings import PlutoSettings, divided
 
 CAPABILITIES = SinkCapabilities(
     lowest_step=0,
-    highest_step=2**64 - 1,
+    highest_step=2**53,
     equal_points=EqualPoints.NEWEST,
     signed_zeros=False,
     histograms=False,
