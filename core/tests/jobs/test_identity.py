@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import AttributeSelection
@@ -16,7 +17,7 @@ from neptune_exporter.dataset import Dataset, Receipt
 from neptune_exporter.dataset.format import rowless
 from neptune_exporter.jobs.planning import Action
 from neptune_exporter.model import AttributeClass, AttributeType, RunKey, SysAttribute
-from neptune_exporter.schema import parameter_batch
+from neptune_exporter.schema import SCHEMA, parameter_batch
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.memory_source import MemorySource
 from neptune_exporter.testing.runs import FIRST_TIME, SampleAttribute, SampleRun, float_series, parameter
@@ -241,3 +242,20 @@ def test_what_was_lost_is_read_again_in_pieces(tmp_path: Path) -> None:
     memory.reads.clear()
     assert export(memory, tmp_path).complete and memory.reads == []
     assert export(memory, tmp_path).projects[0].up_to_date == 1
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_run_in_an_early_layout_of_another_tool_is_not_exported_beside_it(
+    tmp_path: Path, force: bool
+) -> None:
+    """`data/<project>/part_N.parquet`, as before 2025-11-11: it would be there twice."""
+    assert export(source(1), tmp_path / "new").complete
+    (part,) = parts(tmp_path / "new")
+    early = tmp_path / "data" / "project" / "part_0.parquet"
+    early.parent.mkdir(parents=True)
+    pq.write_table(pq.read_table(part).select(SCHEMA.names), early)
+    before = early.read_bytes()
+    (failure,) = export(source(1), tmp_path, force=force).failures
+    assert "holds it in project," in failure.message and "--force" not in failure.message
+    assert early.read_bytes() == before and parts(tmp_path) == []
+    assert paths(tmp_path) == {SysAttribute.ID, "n1", "loss"}

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, FileWriter
@@ -188,6 +189,17 @@ class Dataset:
         candidates = Place.candidates(key)
         return candidates[0] if len(candidates) == 1 else self.earlier(key).place
 
+    def elsewhere(self, key: RunKey) -> Place | None:
+        """Where the run lies if not where it has its place: in a layout of the earlier tool's first weeks, or
+        in a folder that a person named. It is read there, and nothing is added to it."""
+        return self._elsewhere.get(key)
+
+    @cached_property
+    def _elsewhere(self) -> dict[RunKey, Place]:
+        found = (each for folder in project_folders(self.data) for each in found_runs(self.data, folder))
+        odd = self._probed(each for each in found if not each.place.is_usual)
+        return {run.key: run.place for run in map(self._stored, odd)}
+
     def projects(self) -> list[str]:
         """Project ids, sorted."""
         return sorted({run.key.project_id for run in self.runs()})
@@ -258,9 +270,13 @@ class Dataset:
                     return run
         return next((run for run in self.runs(key.project_id) if run.key == key), None)
 
-    def run_at(self, place: Place, part_names: Sequence[str]) -> StoredRun:
+    def run_at(self, key: RunKey, folder: str, stem: str, part_names: Sequence[str]) -> StoredRun:
         """A complete run of which it is known where it lies: one that `runs` gave to another process."""
-        found = Found(place, tuple(part_names), self.data.size(place.receipt) is not None, False)
+        place = Place(folder, stem)
+        if place.part_name(0) in part_names or not part_names:
+            found = Found(place, tuple(part_names), self.data.size(place.receipt) is not None, False)
+        else:
+            found = Found.among(folder, key, part_names)
         self._probe([found])
         return self._stored(found)
 
@@ -278,4 +294,5 @@ class Dataset:
             unfinished=found.unfinished,
             problems=[*problems, *([problem] if problem else [])],
             damaged_receipt=bool(problems),
+            among_many=found.among_many is not None,
         )

@@ -19,7 +19,6 @@ from typing import IO
 
 from neptune_exporter.contract import LoadedRun, Sink, SinkError
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.interruption import end_waits
 from neptune_exporter.jobs.load_run import load_run
 from neptune_exporter.jobs.messages import (
@@ -116,7 +115,7 @@ class _Worker:
 
     def _loaded(self, message: Message) -> LoadedRun:
         key, (folder, stem) = key_of(message["run"]), message["place"]
-        run = self._dataset.run_at(Place(folder, stem), message["parts"])
+        run = self._dataset.run_at(key, folder, stem, message["parts"])
         if run.key != key or not run.complete:
             raise SinkError("its parts have changed since the load began: load again")
         self._sink.take_over(key, message["found"])

@@ -15,6 +15,8 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import NOTHING, Dataset, Earlier, Receipt
 from neptune_exporter.model import AttributeType, RunKey
 
+_ADVICE = "give it folders of its own (-d, -f), or replace what is there by --force"
+
 
 class Action(str, Enum):
     """What is to be done for a run."""
@@ -83,6 +85,9 @@ def plan_run(
     """
     earlier = dataset.earlier(run.key)
     if not earlier.exists:
+        if place := dataset.elsewhere(run.key):
+            where = f"the dataset holds it in {place.folder}, under a name to which nothing can be added"
+            return _refused(run, wanted, where, "give it folders of its own (-d, -f)")
         return _plan(run, wanted, Action.NEW, "not in the dataset")
     if why := _in_the_way(earlier, run, source):
         if not force:
@@ -157,12 +162,9 @@ def _in_the_way(earlier: Earlier, run: SourceRun, source: str) -> str | None:
     return None
 
 
-def _refused(run: SourceRun, wanted: AttributeSelection, reason: str) -> RunPlan:
-    message = (
-        f"not exported: {reason}; give it folders of its own (-d, -f), or replace what is there by --force"
-    )
+def _refused(run: SourceRun, wanted: AttributeSelection, reason: str, advice: str = _ADVICE) -> RunPlan:
     planned = PlannedRun(run.key, Action.REFUSE, reason)
-    failure = AttributeFailure(run.key, "", None, message)
+    failure = AttributeFailure(run.key, "", None, f"not exported: {reason}; {advice}")
     return RunPlan(planned, RunRequest(run, AttributeRequest(wanted)), refusal=failure)
 
 

@@ -4,6 +4,7 @@
     <data>/<project>/[models/|model_versions/]_receipts/<run>.receipt.parquet
     <data>/<project>/[models/|model_versions/]_damaged/…      parts that could not be read
     <files>/<project>/[models/|model_versions/]<run>/…
+    <data>/<project>/part_<N>.parquet                         read only: rows of several runs
     <data>/.neptune-exporter/, <files>/.neptune-exporter/     the lock, whose files these are, and what is
                                                               being written
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -43,7 +45,7 @@ CUT_SHORT = ".tmp"
 SET_ASIDE = ".damaged"
 
 _MAX_BYTES = 180
-_PART = re.compile(r"(?P<stem>.+)_part_(?P<number>\d+)\.parquet(?P<end>|\.tmp)", re.DOTALL)
+_PART = re.compile(r"((?P<stem>.+)_)?part_(?P<number>\d+)\.parquet(?P<end>|\.tmp)", re.DOTALL)
 _OF_WINDOWS = frozenset({"thumbs.db", "desktop.ini"})
 SANITISED = re.compile(r"(?P<name>.*)-[0-9a-f]{16}", re.DOTALL)
 
@@ -89,10 +91,18 @@ class Place:
 
     @classmethod
     def candidates(cls, key: RunKey) -> tuple[Place, ...]:
-        """Ours, and the public tool's where it differs."""
+        """Ours, and where they differ the public tool's, and either as macOS unpacks it from an archive."""
         theirs = cls(_folder(sanitised(key.project_id), key.kind), sanitised(key.run_id))
-        ours = cls.of(key)
-        return (ours,) if ours == theirs else (ours, theirs)
+        plain = (cls.of(key), theirs)
+        if theirs.folder.isascii() and theirs.stem.isascii():
+            return tuple(dict.fromkeys(plain))
+        decomposed = (cls(*(unicodedata.normalize("NFD", n) for n in (p.folder, p.stem))) for p in plain)
+        return tuple(dict.fromkeys([*plain, *decomposed]))
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether both names end in a digest, as ours and the public tool's since 2025-11-12 do."""
+        return all(SANITISED.fullmatch(name) for name in (self.project_folder, self.stem))
 
     @property
     def project_folder(self) -> str:
@@ -125,6 +135,22 @@ class Place:
         return f"{self.stem}_part_{number}.parquet"
 
 
+@dataclass(frozen=True, order=True)
+class PlaceAmongMany(Place):
+    """Where a run lies whose rows are in parts with those of others. Nothing is ever written there."""
+
+    @classmethod
+    def of_run(cls, folder: str, key: RunKey) -> PlaceAmongMany:
+        return cls(folder, sanitised(key.run_id))
+
+    @property
+    def is_usual(self) -> bool:
+        return False
+
+    def part_name(self, number: int) -> str:
+        return f"part_{number}.parquet"
+
+
 def _folder(project_folder: str, kind: RunKind) -> str:
     sub = KIND_FOLDERS[kind]
     return f"{project_folder}/{sub}" if sub else project_folder
@@ -135,6 +161,7 @@ class PartName:
     """What the name of a part tells."""
 
     stem: str
+    """Empty if it holds rows of several runs: so the earlier tool wrote them before 2025-11-11."""
     number: int
     unfinished: bool = False
     """Another tool's, and not finished."""
@@ -150,7 +177,7 @@ def parse_part(name: str) -> PartName | None:
     match = _PART.fullmatch(name)
     if match is None or is_passed_over(name):
         return None
-    return PartName(match["stem"], int(match["number"]), match["end"] == CUT_SHORT)
+    return PartName(match["stem"] or "", int(match["number"]), match["end"] == CUT_SHORT)
 
 
 def missing_parts(place: Place, names: Iterable[str]) -> list[str]:

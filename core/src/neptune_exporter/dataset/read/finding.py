@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from neptune_exporter.contract import DatasetError
@@ -13,12 +13,14 @@ from neptune_exporter.dataset.format.layout import (
     RECEIPT,
     RECEIPTS,
     Place,
+    PlaceAmongMany,
     guessed_id,
     is_passed_over,
     parse_part,
 )
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.part_of_many import runs_in
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.model import RunKey
@@ -35,6 +37,14 @@ class Found:
     pending: bool
     unfinished: tuple[str, ...] = ()
     """Parts that another tool did not finish, by number."""
+    among_many: RunKey | None = None
+    """Whose rows are meant, where the parts hold those of several runs."""
+
+    @classmethod
+    def among(cls, folder: str, key: RunKey, names: Sequence[str], unfinished: Sequence[str] = ()) -> Found:
+        """A run in parts that hold rows of several."""
+        place = PlaceAmongMany.of_run(folder, key)
+        return cls(place, tuple(names), False, False, tuple(unfinished), key)
 
     def read_receipt(self, data: Storage) -> tuple[Receipt | None, list[str]]:
         """The receipt, or what is wrong with it."""
@@ -47,6 +57,8 @@ class Found:
 
     def key(self, data: Storage, receipt: Receipt | None) -> tuple[RunKey, str | None]:
         """Whose rows these are, as the receipt or else the rows tell; and why it had to be guessed, if so."""
+        if self.among_many is not None:
+            return self.among_many, None
         if receipt is not None:
             return receipt.key, None
         if self.pending:
@@ -106,4 +118,25 @@ def found_runs(data: Storage, folder: str) -> Iterator[Found]:
         names, unfinished = (
             tuple(name for _, name in sorted(those.items())) for those in (what.parts, what.unfinished)
         )
-        yield Found(Place(folder, stem), names, what.has_receipt, what.pending, unfinished)
+        if stem:
+            yield Found(Place(folder, stem), names, what.has_receipt, what.pending, unfinished)
+        else:
+            yield from _found_among_many(data, folder, names, unfinished)
+
+
+def _found_among_many(
+    data: Storage, folder: str, names: Sequence[str], unfinished: tuple[str, ...]
+) -> Iterator[Found]:
+    """The runs in parts that hold rows of several; the parts together, should one of them be damaged."""
+    place = PlaceAmongMany(folder, "part")
+    keys: set[RunKey] = set()
+    probed(data).probe(data, map(place.path, names))
+    try:
+        for name in names:
+            keys.update(runs_in(Part(data, place.path(name)), place.kind))
+    except DatasetError:
+        keys = set()
+    if not keys:
+        yield Found(place, tuple(names), False, False, unfinished)
+    for key in sorted(keys):
+        yield Found.among(folder, key, names, unfinished)

@@ -330,8 +330,8 @@ class Part:
         """All rows, by row group."""
         with self._opened(_ALL_AS_DICTIONARY) as file, self._errors():
             table = file.read(use_threads=False)  # in one go: each call costs as much as thousands of rows
-        self._check_rows(len(table), self.rows)
         meta = self.metadata
+        self._check_rows(len(table), meta.num_rows)
         lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
         starts = itertools.accumulate(lengths, initial=0)
         return [table.slice(start, n).to_batches() for start, n in zip(starts, lengths, strict=False)]

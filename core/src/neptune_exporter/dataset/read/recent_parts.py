@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.part_of_many import PartOfMany
 from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.model import RunKey
 
 _PARTS = 64
 _WITH_ROWS = 8
@@ -13,7 +15,7 @@ _WITH_ROWS = 8
 _FOOTER_BYTES = 8 << 20
 """Of all footers, as they are stored; in memory they take some nine times as much."""
 
-_Key = tuple[Storage, str, "tuple[int, int] | None"]
+_Key = tuple[Storage, str, "tuple[int, int] | None", "RunKey | None"]
 
 
 class RecentParts:
@@ -23,11 +25,17 @@ class RecentParts:
         self._parts: dict[_Key, Part] = {}
         self._lock = threading.Lock()
 
-    def part(self, storage: Storage, path: str) -> Part:
-        """The part, with all that is known of it if it was asked for before and has not changed since."""
-        key = storage, path, storage.stamp(path)
+    def part(self, storage: Storage, path: str, run: RunKey | None = None) -> Part:
+        """The part, with all that is known of it if it was asked for before and has not changed since.
+
+        `run`: whose rows are meant, where it holds those of several.
+        """
+        key = storage, path, storage.stamp(path), run
         with self._lock:
-            part = self._parts.pop(key) if key in self._parts else Part(storage, path)
+            if key in self._parts:
+                part = self._parts.pop(key)
+            else:
+                part = Part(storage, path) if run is None else PartOfMany(storage, path, run)
             self._parts[key] = part
             self._forget()
             return part

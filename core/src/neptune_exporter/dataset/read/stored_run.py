@@ -59,6 +59,7 @@ class StoredRun(RunView):
         unfinished: Sequence[str] = (),
         problems: Sequence[str] = (),
         damaged_receipt: bool = False,
+        among_many: bool = False,
     ) -> None:
         self._data = data
         self._files = files
@@ -75,6 +76,8 @@ class StoredRun(RunView):
         self.problems = tuple(problems)
         """What is known to be wrong without reading the parts."""
         self.damaged_receipt = damaged_receipt
+        self.among_many = among_many
+        """Its parts hold rows of other runs too."""
 
     @property
     def key(self) -> RunKey:
@@ -132,6 +135,8 @@ class StoredRun(RunView):
         Raises:
             DatasetError: a part is damaged.
         """
+        if self.among_many:
+            return None
         known = [probed(self._data).facts(self._data, path, decode=decode) for path in self.part_paths]
         return None if None in known else [each for each in known if each is not None]
 
@@ -211,7 +216,8 @@ class StoredRun(RunView):
     @property
     def parts(self) -> list[Part]:
         """The run's parts as they are now, by number."""
-        return [_RECENT.part(self._data, path) for path in self.part_paths]
+        run = self._key if self.among_many else None
+        return [_RECENT.part(self._data, path, run) for path in self.part_paths]
 
     def forget(self) -> None:
         """Let go of the rows that were read of the run: they are read again where they are asked for.
