@@ -85,7 +85,7 @@ def test_what_no_loader_gets_and_what_is_damaged_is_told_once(
     old_layout.write_run(data, RunKey(PROJECT, "OTHER"), [unknown])
 
     output = command_line.run(*LOAD, *TWO, "--json", expect=3).output
-    told = json.loads(output[output.index("{\n") :])
+    told, _ = json.JSONDecoder().raw_decode(output, output.index("{\n"))
     losses = [(loss["run"]["run_id"], loss["reason"]) for loss in told["losses"]]
     assert sorted(losses) == [("OTHER", "unknown-type"), ("RUN-8", "negative-step")]
     failed = {each["run"]["run_id"]: each["message"] for each in told["failed"]}
@@ -209,7 +209,7 @@ def test_what_processes_tell_each_other_says_the_same_at_the_other_end() -> None
     )
     message = sent(messages.settings_message("pluto", settings))
     assert messages.settings_of("pluto", PlutoSettings, message) == settings
-    options = LoadOptions("näme \udc80", Decimal("0.10"), True)
+    options = LoadOptions("näme \udc80", Decimal("0.10"))
     assert messages.options_of(sent(messages.options_message(options))) == options
     key = RunKey("acme/x", "a\udc80b")
     run = LoadedRun("7", None, False, {"points": 3}, (Loss(key, "r", "m", 2, "path", True),))

@@ -20,6 +20,9 @@ from neptune_exporter_pluto_server.runs import Run
 from .conftest import MakeSink
 from .killed_load import KEY, everything
 
+REFUSALS = 3
+"""So often the store refuses an address before the loader asks for another."""
+
 BAD = {Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT}
 
 
@@ -144,7 +147,7 @@ def test_a_file_that_was_listed_twice_is_told_by_the_load_that_ends(
     server: RehearsalServer, make_sink: MakeSink
 ) -> None:
     run = SampleRun(KEY, (file("a", b"1", "a.bin"), float_series("loss", [(0, 1.0)])))
-    server.fail(Fault("/storage/", "PUT", status=403))
+    server.fail(Fault("/storage/", "PUT", status=403, times=REFUSALS))
     server.fail(Fault("/logName/add", status=400))
     with pytest.raises(SinkError):
         load(make_sink(), run)
@@ -174,13 +177,20 @@ def test_another_machines_run_is_looked_at_and_its_losses_are_told(
         )
 
 
+def test_a_refusal_that_ends_costs_no_second_listing(server: RehearsalServer, make_sink: MakeSink) -> None:
+    server.fail(Fault("/storage/", "PUT", status=403, times=REFUSALS - 1))
+    sink, run = make_sink(), SampleRun(KEY, (file("a", b"1", "a.bin"),))
+    assert not load(sink, run).losses
+    assert not bad(verify(sink, run))
+
+
 def test_losses_that_only_the_load_knows_are_told_on_another_machine(
     server: RehearsalServer, make_sink: MakeSink, tmp_path: Path
 ) -> None:
     run = SampleRun(KEY, (file("a", b"1", "a.bin"),)).plus(
         parameter(SysAttribute.FORK_PARENT, "RUN-0"), parameter(SysAttribute.FORK_STEP, 1.0)
     )
-    server.fail(Fault("/storage/", "PUT", status=403))
+    server.fail(Fault("/storage/", "PUT", status=403, times=REFUSALS))
     first = load(make_sink(), run)
     assert [loss.reason for loss in first.losses] == ["file-listed-twice", "fork-not-native"]
     found = load(make_sink(base_dir=tmp_path / "another"), run)
