@@ -78,7 +78,7 @@ def test_a_run_of_which_nothing_is_asked_for_is_not_taken_for_deleted(
 ) -> None:
     export = exporting(FakeProject(PROJECT, [FakeRun("r", {"lr": 0.1})]))
     result = export(attributes=attributes)
-    assert (result.complete, result.rows, result.projects[0].exported) == (True, 0, 1)
+    assert (result.failed, result.rows, result.projects[0].listed) == (0, 0, 1)
     assert sum(each.path == VALUES_PATH for each in export.server.requests) == 1
 
 

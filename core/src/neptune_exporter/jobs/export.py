@@ -258,12 +258,13 @@ class _Project:
         try:
             runs.extend(self._source.runs(self._project_id, self._options.runs))
         except Exception as error:  # noqa: BLE001 - judged there
-            self._failed(error)
+            self._failed(error, exists=bool(runs))
         return runs
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, *, exists: bool = False) -> None:
+        """`exists`: runs of the project were listed, before the error."""
         message = self._project.fail(error)
-        if self._options.names_projects and not self._project.listed:
+        if self._options.names_projects and not (exists or self._project.listed):
             _note_if_unknown(self._source, self._project, self._result)
         if not self._project.unknown:
             self._progress.message(f"{self._project_id}: {message}")
