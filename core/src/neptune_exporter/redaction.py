@@ -73,9 +73,9 @@ def _escape(character: str) -> str:
 
 
 def one_line(text: str, most: int | None = None) -> str:
-    """A message of whatever origin as a single line without credentials, of at most so many characters.
+    """A message of whatever origin as a single line without credentials, of at most this many characters.
 
-    Credentials go first: of one that was cut nobody knows any more what it is.
+    Credentials go first: one that was cut can no longer be recognised.
     """
     line = printable(redact(" ".join(text.split())))
     return line if most is None or len(line) <= most else line[:most] + "…"

@@ -133,7 +133,7 @@ def test_a_malformed_row_is_refused(columns: dict[str, object], says: str) -> No
 @pytest.mark.parametrize(
     ("name", "kind", "says"),
     [
-        ("loss", pa.float64(), "column 'loss' is none of the schema"),
+        ("loss", pa.float64(), "column 'loss' is not in the schema"),
         ("float_value", pa.float32(), "column 'float_value' is float, not double"),
         ("step", pa.float64(), "column 'step' is double"),
         ("timestamp", pa.timestamp("us", tz="UTC"), "column 'timestamp' is timestamp[us, tz=UTC]"),

@@ -8,7 +8,7 @@ from neptune_exporter.cli.output import counted
 
 
 def offer_checksums(runs: int) -> None:
-    """One line on stderr where damage of so many runs may go unseen; nothing where there are none."""
+    """One line on stderr that says for how many runs damage may go unseen; no line for 0."""
     if runs:
         has = "has" if runs == 1 else "have"
         click.echo(

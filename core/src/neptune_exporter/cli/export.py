@@ -206,7 +206,7 @@ def _run(ctx: click.Context, spec: SourceSpec, base: RunSelection, given: Export
 
 
 def _projects(spec: SourceSpec, given: ExportArguments) -> tuple[str, ...]:
-    """The projects that were named; empty if they are to be discovered."""
+    """The projects that were named; empty to discover them."""
     capabilities = spec.capabilities
     patterns = given.project_pattern, given.project_exclude_pattern
     check_project_patterns(*patterns)

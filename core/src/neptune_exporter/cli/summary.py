@@ -83,7 +83,7 @@ def nothing_taken(data_path: Path, selected: bool, suggestion: str = "") -> Usag
 def existing_dataset(data_path: Path, files_path: Path) -> None:
     """Raises UsageError if there is no folder of data, or the folder of files is not there or another's.
 
-    A folder of files that nobody named need not be there: a dataset may have no files.
+    The default folder of files need not exist: a dataset may have no files.
     """
     if not data_path.is_dir():
         raise UsageError(f"there is no dataset at {data_path}: export first, or name it with --data-path")

@@ -32,9 +32,9 @@ class AttributeFailure:
     permanent: bool = False
     """No later export can succeed (a file that is gone from this machine, say): not asked for again."""
     time: datetime | None = field(default_factory=_now, compare=False)
-    """When it failed: now, unless it is told again by a receipt."""
+    """When it failed: now, unless a receipt repeats it."""
     lost: bool = False
-    """Rows that an earlier export had were lost on disk; nobody knows of which attributes."""
+    """Rows that an earlier export had were lost on disk; it is unknown of which attributes."""
 
     @classmethod
     def of(

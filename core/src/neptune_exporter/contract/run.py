@@ -25,7 +25,7 @@ class TypeCount:
 
 
 class ExportedRun(ABC):
-    """One run of a dataset. Memory does not grow with the run; every call reads anew."""
+    """One run of a dataset. Memory does not grow with the run; every call reads again."""
 
     @property
     @abstractmethod
@@ -44,7 +44,7 @@ class ExportedRun(ABC):
     @property
     @abstractmethod
     def failures(self) -> tuple[AttributeFailure, ...]:
-        """What the export could not read, as its receipt tells."""
+        """What the export could not read, as its receipt says."""
 
     @property
     @abstractmethod
@@ -117,9 +117,9 @@ class ExportedRun(ABC):
 
     @property
     def url(self) -> str:
-        """Address of the run's page in Neptune; empty where no export told it."""
+        """Address of the run's page in Neptune; empty if no export recorded it."""
         return ""
 
     def time_span(self) -> tuple[datetime | None, datetime | None]:
-        """First and last timestamp of any series, None where there is none."""
+        """First and last timestamp of any series, None if the run has no series."""
         return None, None

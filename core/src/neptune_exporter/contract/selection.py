@@ -63,7 +63,7 @@ class AttributeSelection:
     metric_previews: bool = False
     """Neptune 3.x: take preview points of metrics too."""
     others: bool = True
-    """Also what is of no class, as this version does not know its type: a source can only tell of it.
+    """Whether to report attributes whose type this version does not know.
     Excluding classes leaves it in, naming those that are wanted leaves it out."""
 
     def includes(self, path: str, attribute_type: AttributeType | None) -> bool:
@@ -96,9 +96,8 @@ class AttributeSelection:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> AttributeSelection:
         classes = frozenset(AttributeClass(c) for c in value["classes"])
-        # Before it was written here, what is of no class was told where all classes were wanted.
-        others = bool(value.get("others", classes == ALL_CLASSES))
-        return cls(value["pattern"], tuple(value["names"]), classes, bool(value["metric_previews"]), others)
+        names, previews = tuple(value["names"]), bool(value["metric_previews"])
+        return cls(value["pattern"], names, classes, previews, bool(value["others"]))
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class AttributeRequest:
     """Paths that failed then: read again although covered."""
 
     def includes(self, path: str, attribute_type: AttributeType | None) -> bool:
-        """Whether the attribute is to be read now; without a type, to be told as one that cannot be read."""
+        """Whether to read the attribute now; without a type, whether to report that it cannot be read."""
         if not self.wanted.includes(path, attribute_type):
             return False
         return path in self.retry or not self._is_covered(path, attribute_type)

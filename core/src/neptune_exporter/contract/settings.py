@@ -35,7 +35,7 @@ class Secret:
         remember(value)
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        return Secret, (self._value,)  # made anew, and so remembered, in a worker process
+        return Secret, (self._value,)  # a worker process makes it again, and so remembers it
 
     def reveal(self) -> str:
         return self._value

@@ -139,7 +139,7 @@ class Sink(ABC):
         raise NotImplementedError
 
     def closing_report(self) -> Mapping[str, str | int]:
-        """What to tell at the end of a load, label by label (a rehearsal: what was created)."""
+        """What to print at the end of a load, label by label (a rehearsal: what was created)."""
         return {}
 
     def close(self) -> None:  # noqa: B027 - optional

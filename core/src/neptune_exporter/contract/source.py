@@ -36,9 +36,9 @@ class SourceRun:
     notes: tuple[str, ...] = ()
     """What a person must know of this run for ever, kept in the receipt ("only what was not yet sent")."""
     url: str = ""
-    """Address of its page, kept in the receipt for whoever still has the server. Empty if there is none."""
+    """Address of its page, kept in the receipt for whoever still has the server. Empty if it has no page."""
     identity: str = ""
-    """What tells it from another run that has or had the same key, kept in the receipt (`sys/id` in
+    """What distinguishes it from another run that has or had the same key, kept in the receipt (`sys/id` in
     Neptune 3.x). Empty where the key alone does that."""
     partial: bool = False
     """It may be only a part of the run, as what was not yet sent is: it and what another source has
@@ -51,7 +51,7 @@ class SourceRun:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run and what is to be read of it."""
+    """One run and what to read of it."""
 
     run: SourceRun
     attributes: AttributeRequest

@@ -68,7 +68,7 @@ class SinkCapabilities:
     infinities: bool = True
     """Of float series."""
     signed_zeros: bool = True
-    """-0.0 is told from 0.0."""
+    """-0.0 stays distinct from 0.0."""
     largest_integer: int = 2**63 - 1
     """Parameters that are larger, or smaller than its negative, come as text or are lost."""
     earliest_time: int | None = None
@@ -112,7 +112,7 @@ class SinkSpec:
     capabilities: SinkCapabilities = SinkCapabilities()
     api_version: int = API_VERSION
     divided: Callable[[Any, int], Any] | None = None
-    """The settings for each of so many processes that load side by side, so that together they ask no
+    """The settings for each of this many processes that load side by side, so that together they ask no
     more of the target than one alone; raises UsageError where that cannot be. None: one process only.
     """
 

@@ -38,7 +38,7 @@ class RunMetadata:
     fork_parent: RunKey | None
     fork_step: Step | None
     parent_id: str | None = None
-    """How the target calls the fork parent; None if there is none or it was not loaded."""
+    """How the target calls the fork parent; None if the run was not forked or its parent was not loaded."""
 
     @classmethod
     def of(cls, run: ExportedRun, name_prefix: str = "", parent_id: str | None = None) -> RunMetadata:

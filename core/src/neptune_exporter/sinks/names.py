@@ -17,7 +17,7 @@ _MAX_FILE_NAME_BYTES = 180
 
 
 def digest(*parts: str) -> str:
-    """Twelve hex digits that tell such parts from any others."""
+    """Twelve hex digits that distinguish such parts from any others."""
     text = "\0".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 

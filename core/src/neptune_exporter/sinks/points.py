@@ -20,7 +20,7 @@ MEMORY_POINTS, MEMORY_POINTS_ALONE = 1 << 20, 1 << 21
 """So many points are sorted in memory, of a run that a process loads beside others or alone; more go to disk
 in pieces of this size."""
 _MERGED_POINTS, _LEAST_READ = 1 << 18, 1 << 12
-"""So many points of all pieces are read at once, and at least so many of each."""
+"""How many points of all pieces are read at once, and the least number of each."""
 
 Bound: TypeAlias = "tuple[int, ...]"
 Side: TypeAlias = 'Literal["left", "right"]'
@@ -134,7 +134,7 @@ class PointSorter:
             points = points[len(fitting) :]
 
     def windows(self, window_points: int) -> Iterator[Points]:
-        """All points, once, in windows of about so many: the same ones, however many were in memory."""
+        """All points, once, in windows of about this size, the same however many points were in memory."""
         waiting: list[Points] = []
         for stretch in self._sorted():
             waiting.append(stretch)
@@ -223,7 +223,7 @@ class _Piece:
         return self._read < self._rows
 
     def fill(self, rows: int) -> None:
-        """Read so that at least `rows` are held, if there are so many."""
+        """Read so that at least `rows` are held, if that many remain."""
         wanted = min(rows - len(self.held), self._rows - self._read)
         if wanted <= 0:
             return

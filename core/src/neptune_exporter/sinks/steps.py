@@ -181,7 +181,7 @@ def _scaled(values: Int64s, numerator: int, denominator: int) -> tuple[Uint64s, 
 
 
 def _scaled_exactly(values: Int64s, numerator: int, denominator: int) -> tuple[Uint64s, Bools, Bools]:
-    """For multipliers of so many digits that 64 bits do not hold the way to the result."""
+    """For multipliers with more digits than 64 bits hold on the way to the result."""
     exact: list[Any] = [divmod(int(v) * numerator, denominator) for v in values]
     beyond = np.array([q > _MAX_U64 for q, _ in exact], np.bool_)
     steps = np.array([0 if q > _MAX_U64 else q for q, _ in exact], np.uint64)

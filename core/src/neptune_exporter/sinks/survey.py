@@ -80,7 +80,7 @@ class StepSurvey:
                 return
             left = left[~_whole_after(left, digits)]
             self.digits = max(self.digits, digits if len(left) == 0 else 0)
-        # What a double's product cannot tell any more: the shortest decimal does.
+        # A double's product no longer shows it; the shortest decimal does.
         for step in np.unique(left).tolist():
             self.look_at_one(step)
 
@@ -142,7 +142,7 @@ def multipliers(surveys: Mapping[RunKey, StepSurvey], common: int) -> dict[RunKe
 
 
 def _whole_after(doubles: Floats, digits: int) -> Bools:
-    """Where a double is the nearest one to a decimal of so many digits.
+    """Where a double is the nearest one to a decimal of this many digits.
 
     Below 2**53 the product's nearest integer is exact, and the division is rounded
     correctly: they give the double back if and only if the decimal names it.

@@ -42,7 +42,7 @@ def as_text(rows: SeriesRows, losses: LossBook) -> pa.Array:
 
 
 def step_texts(batch: pa.RecordBatch) -> pa.Array:
-    """Steps as a person writes them: `5`, `0.25`; empty where there is none."""
+    """Steps as a person writes them: `5`, `0.25`; empty for a row without a step."""
     steps = batch.column("step").cast(pa.string())
     steps = pc.utf8_rtrim(pc.utf8_rtrim(steps, "0"), ".")
     if batch.column("step_float64").null_count < batch.num_rows:

@@ -159,7 +159,7 @@ def same_parameter(expected: Any, found: Any, rules: Rules) -> bool:
     """Whether a target's parameter is the run's: equal and of the same kind.
 
     Targets without such types may hold as text: a datetime (ISO 8601), NaN and
-    infinities, an integer beyond 2**53. 3 and 3.0 are one number, True is none.
+    infinities, an integer beyond 2**53. 3 and 3.0 are one number, True is not a number.
     """
     if isinstance(expected, datetime):
         return _instant(found) == expected
@@ -195,7 +195,7 @@ def _loss_problems(run: SampleRun, losses: Sequence[Loss], rules: Rules) -> list
         if not loss.message.strip() or "\n" in loss.message:
             problems.append(f"{what}: the message must be one sentence, not {loss.message!r}")
         if loss.requested:
-            problems.append(f"{what} says that it was requested; nobody did")
+            problems.append(f"{what} says that it was requested, which it was not")
         attributes = [a for a in run.attributes if loss.attribute_path in (None, a.path)]
         if not attributes:
             problems.append(f"{what}: the run has no such attribute")
@@ -233,7 +233,7 @@ def _run_problems(
         told = sum(x.count for x in loaded.losses if x.attribute_path == SysAttribute.TAGS)
         missing = run.tags - found.tags
         if len(missing) > told:
-            problems.append(f"{len(missing)} tags did not arrive, {told} are told: {sorted(missing)[:3]}")
+            problems.append(f"{len(missing)} tags did not arrive, {told} are reported: {sorted(missing)[:3]}")
     if run.parent is not None and parent is not None:
         problems += _fork_problems(run, loaded, found, parent, rules)
     if run.parent is None and found.parent is not None:
@@ -254,7 +254,7 @@ def _fork_problems(
 ) -> list[str]:
     if not rules.capabilities.forks:
         told = any(x.attribute_path in _FORK_PATHS for x in loaded.losses)
-        return [] if told or found.parent == parent.target_id else ["the lost fork is not told as a loss"]
+        return [] if told or found.parent == parent.target_id else ["the lost fork is not reported as a loss"]
     problems = []
     if found.parent != parent.target_id:
         problems.append(f"the parent is {found.parent!r}, not {parent.target_id!r}")

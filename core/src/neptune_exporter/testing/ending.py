@@ -25,7 +25,7 @@ class Ending:
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait(self) -> None:
-        """Return when told to end, before or now."""
+        """Return when the end is requested, now or before."""
         while True:
             try:
                 return self._told.get(timeout=_LISTENING)

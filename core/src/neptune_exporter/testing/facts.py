@@ -122,7 +122,7 @@ def check_schema(schema: pa.Schema) -> None:
         raise MalformedRowError(f"a column is there twice: {schema.names}")
     for field in schema:
         if field.name not in FULL_SCHEMA.names:
-            raise MalformedRowError(f"column {field.name!r} is none of the schema: {FULL_SCHEMA.names}")
+            raise MalformedRowError(f"column {field.name!r} is not in the schema: {FULL_SCHEMA.names}")
         wanted = FULL_SCHEMA.field(field.name).type
         is_dictionary = pa.types.is_dictionary(field.type)
         plain = field.type.value_type if is_dictionary else field.type
@@ -212,7 +212,7 @@ def _floats(values: tuple[float, ...]) -> str:
 
 
 def _text(text: str) -> str:
-    """Exact however long: the rest of a long text is told by its digest."""
+    """Exact however long: a digest stands for the rest of a long text."""
     if len(text) <= _LONG:
         return repr(text)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -121,7 +121,7 @@ class Fault:
     cut_after: int | None = None
     """Send only this many bytes of the body, then close the connection."""
     drip: float = 0.0
-    """Send one byte of the body after the other, with so many seconds between."""
+    """Send one byte of the body after the other, with this many seconds between."""
     only: int | None = None
     """Send this many bytes of the body as if they were all (0: an empty body)."""
     chunked: bool = False
@@ -302,7 +302,7 @@ class _HttpServer(ThreadingHTTPServer):
 
 
 class _DroppedError(Exception):
-    """The connection is to be closed without (the rest of) an answer."""
+    """Close the connection without (the rest of) an answer."""
 
 
 class _RequestHandler(BaseHTTPRequestHandler):

@@ -69,7 +69,7 @@ class ReporterConformance:
         assert self._write(reporter, summary_of(empty)).strip()
 
     def test_reports_a_damaged_dataset(self, reporter: Reporter) -> None:
-        """Damage is named, and does not keep the rest from being told."""
+        """Damage is named, and does not hide the rest."""
         summary = summary_of(themed_runs("types"), ["a folder cannot be read"])
         (project,) = summary.projects
         damaged = RunSummary(
@@ -86,7 +86,7 @@ class ReporterConformance:
         )
         both = ProjectSummary(project.project_id, [*project.runs, damaged])
         text = self._write(reporter, DatasetSummary("d", "f", [both], summary.problems))
-        assert "damaged" in text, "a damaged run is not told as such"
+        assert "damaged" in text, "a damaged run is not reported as damaged"
 
     def test_writes_the_same_again(self, reporter: Reporter) -> None:
         summary = summary_of(sample_runs())

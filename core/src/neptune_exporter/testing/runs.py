@@ -136,7 +136,7 @@ class SampleRun:
         return next((a for a in self.attributes if a.path == path), None)
 
     def parameter(self, path: str) -> Value | None:
-        """The value of a single-valued attribute, None if there is none."""
+        """The value of a single-valued attribute, None if the run lacks it."""
         attribute = self.attribute(path)
         return attribute.value if attribute is not None and attribute.type in PARAMETER_TYPES else None
 

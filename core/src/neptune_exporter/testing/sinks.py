@@ -92,7 +92,7 @@ class SinkConformance(OnceChecks, VerificationChecks):
         self._check(runs, loaded, read_back)
 
     def test_any_run_arrives(self, sink: Sink, read_back: ReadBack) -> None:
-        """Runs that nobody thought of: made by hypothesis, the same every time."""
+        """Runs that hypothesis makes up, the same every time."""
         if self.generated_runs == 0:
             pytest.skip("the author wants no generated runs")
         numbers = count()
@@ -213,7 +213,7 @@ class SinkConformance(OnceChecks, VerificationChecks):
         assert not found.files, f"a file came from nowhere: {found.files}"
         assert found.parameters.get("kept") == 1, "the rest of the run did not arrive"
         told = [loss for loss in loaded.losses if loss.attribute_path in (None, "bad")]
-        assert sum(loss.count for loss in told) == 1, f"the missing file is not told: {loaded.losses}"
+        assert sum(loss.count for loss in told) == 1, f"the missing file is not reported: {loaded.losses}"
         if self.capabilities.verifies:
             bad = [c for c in sink.verify(exported, full=True) if c.verdict in BAD]
-            assert not bad, f"a file that was told as lost is no mismatch: {bad}"
+            assert not bad, f"a file that was reported as lost is not a mismatch: {bad}"

@@ -23,7 +23,7 @@ class VerificationChecks(SinkChecks):
 
     @pytest.mark.parametrize("full", [False, True])
     def test_verifies_what_it_loaded(self, sink: Sink, full: bool) -> None:
-        """`=` for what arrived, `~` for declared losses, `?` for what the target cannot tell."""
+        """`=` for what arrived, `~` for declared losses, `?` for what the target cannot show."""
         if not self.capabilities.verifies:
             pytest.skip("declares that it cannot verify")
         for theme in THEMES:

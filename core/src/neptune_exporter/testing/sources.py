@@ -227,7 +227,7 @@ class SourceConformance:
         self._check_reading(source, source_runs, both)
 
     def test_names_the_attribute_that_failed(self, source: Source, source_runs: Sequence[SampleRun]) -> None:
-        """It costs that attribute only, and is told as a value."""
+        """It costs that attribute only, and is reported as a value."""
         run, path = self._first_attribute(source_runs)
         if not self.break_attribute(run.key, path):
             pytest.skip("the author gives no break_attribute")

@@ -106,7 +106,7 @@ def attributes(
 def sample_run(
     types: tuple[AttributeType, ...] = _ALL_TYPES, max_attributes: int = 6
 ) -> st.SearchStrategy[SampleRun]:
-    """A run of up to so many attributes, no two of one path."""
+    """A run of up to this many attributes, each with a path of its own."""
     several = st.lists(attributes(types), max_size=max_attributes, unique_by=lambda a: a.path).map(tuple)
     keys = st.builds(RunKey, st.just(PROJECT), st.sampled_from(RUN_IDS) | texts(min_size=1))
     return st.builds(SampleRun, keys, several, times())

@@ -94,7 +94,7 @@ def refused_token(why: str) -> AuthenticationError:
 
 
 def said(content: bytes) -> str:
-    """What the JSON of a Neptune error says, after a comma; empty if there is none."""
+    """What the JSON of a Neptune error says, after a comma; empty if it says nothing."""
     try:
         body = json.loads(content)
     except ValueError:

@@ -20,7 +20,7 @@ class SlowError(TransientError):
 
 
 def paced(chunks: Iterable[bytes], seconds: float) -> Iterator[bytes]:
-    """The same pieces, as long as on average over every so many seconds they come at the least rate.
+    """The same pieces, as long as their average rate over a window is at least the least rate.
 
     The pieces must be given as they come from the network: a buffer that fills up first hides a drip.
 

@@ -19,9 +19,9 @@ from neptune_exporter.toolkit.retrying import Patience, TransientError
 T = TypeVar("T")
 
 PATIENT = 3
-"""After so many failures in a row each further thing of the kind is tried just once."""
+"""After this many failures in a row, each further thing of the kind is tried only once."""
 TRIED = 20
-"""After so many it may be given up without a try, if the tries took long: a server may hang at each."""
+"""After this many, a thing may be given up without a try if tries took long: a server may hang."""
 _LEAST = 60.0
 """Seconds that those tries may take in any case."""
 
@@ -50,7 +50,7 @@ class Streaks:
             return self._streaks[kind].failures
 
     def call(self, kind: str, action: Callable[[Patience], T], patience: Patience | None = None) -> T:
-        """Do something that is as patient as it is told to be.
+        """Do something with the patience that it is given.
 
         Args:
             patience: Another than usual, for as long as there is no streak.

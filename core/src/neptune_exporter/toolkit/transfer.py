@@ -36,7 +36,7 @@ class Body:
     offset: int = 0
     """The byte of the content with which it begins: not the one asked for if the server cannot resume."""
     size: int | None = None
-    """Bytes of the whole content as this answer tells, None if it does not."""
+    """Bytes of the whole content as this answer states; None if it does not."""
     version: str | None = None
     """Something that is another when the content is another (a strong ETag), None if unknown."""
 
@@ -138,7 +138,9 @@ class _Transfer:
             if body.offset != asked or other:
                 into.restart()
                 if body.offset:
-                    raise TransientError("the file changed while it was downloaded; begun anew")
+                    raise TransientError(
+                        "the file changed while it was downloaded; the download starts again"
+                    )
             self._version = body.version
             for chunk in body.chunks:
                 into.write(chunk)

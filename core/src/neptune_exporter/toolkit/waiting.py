@@ -32,7 +32,7 @@ def waiting_for(what: str) -> Iterator[None]:
 
 
 def longest_wait(least: float = 0.0) -> tuple[str, float] | None:
-    """What has been waited for longest, and for how many seconds; None if nothing for at least so many."""
+    """What has been waited for longest, and for how many seconds; None if for less than the least time."""
     with _lock:
         first = next(iter(_waits.values()), None)
     if first is None:

@@ -43,7 +43,7 @@ Container = tuple[int, RunKind, str]
 
 
 class Start(NamedTuple):
-    """The first record of a log, or any other, by what tells it from those of other processes."""
+    """The first record of a log, or any other, by what distinguishes it from those of other processes."""
 
     number: int
     at: float
@@ -100,7 +100,7 @@ class Folder:
 
     @property
     def working_directory(self) -> Path:
-        """Where the process ran, as far as can be told: 2.x keeps its data in `.neptune` below it."""
+        """Where the process ran, as far as the folder shows: 2.x keeps its data in `.neptune` below it."""
         around = (self.directory, *self.directory.parents)
         data = next((p for p in around if p.name == ".neptune"), self.directory.parent)
         return data.parent
@@ -196,7 +196,7 @@ def _start_of(first: list[tuple[int, oplog.Record]]) -> Start | None:
 
 
 def start_of(version: int, record: oplog.Record) -> Start:
-    """What tells a record of a 2.x log from others."""
+    """What distinguishes a record of a 2.x log from others."""
     digest = hashlib.sha256(json.dumps(record.operation, sort_keys=True).encode()).hexdigest()
     return Start(version, record.at, digest)
 
@@ -312,7 +312,7 @@ def _peek_run(database: sqlite3.Connection) -> tuple[str | None, Start | None, i
 
 
 def row_at(database: sqlite3.Connection, number: int) -> Start | None:
-    """What tells an operation of a database from others, if it is there."""
+    """What distinguishes an operation of a database from others; None if it is not there."""
     query = "SELECT timestamp, operation_type, operation FROM run_operations WHERE sequence_id = ?"
     row = database.execute(query, (number,)).fetchone()
     if row is None:

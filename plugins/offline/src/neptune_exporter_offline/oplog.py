@@ -52,7 +52,7 @@ def is_log_name(name: str) -> bool:
 
 
 def read_version(folder: Path, name: str) -> int:
-    """The number in `last_put_version` or `last_ack_version`; 0 where there is none or the file is empty."""
+    """The number in `last_put_version` or `last_ack_version`; 0 if the file is missing or empty."""
     try:
         return int((folder / name).read_text(encoding="ascii").strip() or 0)
     except (OSError, ValueError):

@@ -2,7 +2,7 @@
 
 A process is recognised by the name that the client gave its folder, wherever it lies, and under another name
 by its first record with the time at which it was logged. Logs of one process for several servers lie in one
-folder and tell different times of the same records (`neptune_experimental` gives each partition a log).
+folder and give different times for the same records (`neptune_experimental` gives each partition a log).
 """
 
 from __future__ import annotations

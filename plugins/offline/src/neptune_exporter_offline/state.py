@@ -52,7 +52,7 @@ class State:
             attribute.value = value
 
     def series(self, path: str, attribute_type: AttributeType) -> Series | None:
-        """Where points of a series go; None where none are to be kept."""
+        """Where points of a series go; None if no points are kept."""
         attribute = self.attributes.get(path)
         if attribute is None:
             attribute = self._create(path, attribute_type, None)
@@ -119,7 +119,7 @@ class State:
         attribute = self._find(path, attribute_type)
         if attribute is None:
             attribute = self._create(path, attribute_type, make())
-        # Of another type: Neptune refuses the operation, so it changes something that nobody keeps.
+        # Of another type: Neptune refuses the operation, so it has no effect.
         return attribute.value if attribute.type is attribute_type else make()
 
     def _find(self, path: str, attribute_type: AttributeType) -> Attribute | None:

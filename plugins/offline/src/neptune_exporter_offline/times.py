@@ -43,7 +43,7 @@ def to_datetime(milliseconds: int) -> datetime:
 
 
 def parse_iso(text: object) -> datetime | None:
-    """An ISO time as `metadata.json` has it; None if it is none."""
+    """An ISO time as `metadata.json` has it; None if the text is not a time."""
     if not isinstance(text, str):
         return None
     try:

@@ -1,6 +1,6 @@
 """The union of logs that repeat each other, by the numbers of their records.
 
-Each process numbers its records from 1, so a number tells a repeat from a new record: a forked child
+Each process numbers its records from 1, so a number distinguishes a repeat from a new record: a forked child
 writes the buffer that it inherited again, a folder was copied, a backup holds an older state of it. Of equal
 records one is kept; records of one number that differ are all kept, and reported.
 
@@ -47,7 +47,7 @@ class Hole:
 
     first: int
     last: int | None
-    """None: nobody knows how many there are."""
+    """None if the number of records is unknown."""
     message: str
     permanent: bool = True
 

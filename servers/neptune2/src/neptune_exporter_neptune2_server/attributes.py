@@ -161,7 +161,7 @@ class StringSeries(_Points):
 
 @dataclass(frozen=True)
 class Image:
-    """One element of an image series. `step` and `timestamp_ms` are told by the channel endpoint only."""
+    """One element of an image series. `step` and `timestamp_ms` come only from the channel endpoint."""
 
     content: bytes
     step: float

@@ -105,7 +105,7 @@ class Tokens:
             self._doomed_after = after_requests
 
     def expire_refresh(self) -> None:
-        """Refuse all refresh tokens issued so far: the client then exchanges its API token anew."""
+        """Refuse all refresh tokens issued so far: the client then exchanges its API token again."""
         with self._lock:
             self._refresh.clear()
 

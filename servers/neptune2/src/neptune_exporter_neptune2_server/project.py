@@ -136,7 +136,7 @@ class FakeProject:
         yield from self.containers
 
     def find(self, sys_id: str) -> FakeContainer:
-        """The container with this `sys/id`; KeyError if there is none."""
+        """The container with this `sys/id`; KeyError if it does not exist."""
         for container in self.everything():
             if container.sys_id == sys_id:
                 return container

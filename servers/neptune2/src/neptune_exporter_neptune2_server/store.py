@@ -31,7 +31,7 @@ class Options:
     artifacts: bool = True
     """Whether the server has artifacts; said in its client config."""
     channels: bool = True
-    """Whether the server tells steps and times of image series (getChannelValues)."""
+    """Whether the server gives steps and times of image series (getChannelValues)."""
 
 
 class Store:

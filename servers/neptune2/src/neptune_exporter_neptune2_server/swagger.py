@@ -3,7 +3,7 @@
 Only the operations that reading needs, named as the client calls them (see
 `neptune.internal.backends.hosted_client` and `hosted_neptune_backend`), plus
 `getChannelValues`, which a Neptune server has and the client does not call: the
-only place that tells steps and times of an image series.
+only place that gives steps and times of an image series.
 
 Each document names this server as its host: bravado sends requests to the host
 that the document names, wherever it was loaded from.

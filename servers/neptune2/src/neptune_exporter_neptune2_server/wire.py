@@ -47,7 +47,7 @@ library of JVM servers, writes for a double; the client's model reads them with
 
 
 _KEPT_POINTS = 200_000
-"""Pages of longer series (some 75 bytes a point) are made anew for every request."""
+"""Pages of longer series (some 75 bytes a point) are made for every request."""
 
 
 def number(value: float, mode: NonFinite) -> float | str | None:

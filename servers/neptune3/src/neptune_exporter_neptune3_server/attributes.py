@@ -126,7 +126,7 @@ class Attributes:
 
 
 def _holders(view: ProjectView, body: dict[str, Any]) -> list[Holder]:
-    """The runs asked for, all if none are named; identifiers that nobody has are passed over."""
+    """The runs asked for, all if none are named; identifiers that do not exist are passed over."""
     wanted = body.get("experimentIdsFilter")
     if wanted is None:
         return view.holders

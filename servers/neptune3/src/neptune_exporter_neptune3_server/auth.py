@@ -31,7 +31,7 @@ class Tokens:
     def __init__(self, lifetime: float) -> None:
         self.lifetime = lifetime
         self.refuse_refresh = False
-        """Answer the next refreshes as if the session had ended; the client then starts anew."""
+        """Answer the next refreshes as if the session had ended; the client then starts again."""
         self.api_key = secrets.token_hex(16)
         self._secret = secrets.token_bytes(32)
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class Tokens:
             self._refresh.clear()
 
     def expire(self, after_requests: int = 0) -> None:
-        """Access tokens issued so far are refused with 401, at once or after so many more requests."""
+        """Access tokens issued so far are refused with 401, at once or after a number of further requests."""
         with self._lock:
             if after_requests:
                 self._expire_after = after_requests

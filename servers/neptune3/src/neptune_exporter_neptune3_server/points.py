@@ -26,10 +26,10 @@ _FIELDS = ((16, "step", "<f8"), (32, "value", "<f8"), (64, "preview", "u1"), (12
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Columns of one series in the order in which they are to be sent, all of one length.
+    """Columns of one series in the order of sending, all of one length.
 
     timestamps: milliseconds since the epoch. completion: the ratio of a preview,
-    1.0 for every point that is none.
+    1.0 for every point that is not a preview.
     """
 
     timestamps: Int64s

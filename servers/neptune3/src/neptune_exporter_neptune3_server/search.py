@@ -22,7 +22,7 @@ from .store import Holder, ProjectView, Store
 from .values import aggregate, attribute_dto
 
 _NAMES = ("sys/id", "sys/name", "sys/custom_run_id")
-"""What a search over all projects tells of a run."""
+"""What a search over all projects returns for a run."""
 
 
 class Search:

@@ -24,7 +24,7 @@ from .values import write_file, write_histogram
 
 @dataclass(frozen=True)
 class _Wanted:
-    """One series of a request. `holder` is None for a run that nobody has."""
+    """One series of a request. `holder` is None if the server has no such run."""
 
     request_id: str
     attribute: str

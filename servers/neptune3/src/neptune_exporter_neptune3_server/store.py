@@ -121,7 +121,7 @@ class Holder:
 
 @dataclass(eq=False)
 class ProjectView:
-    """A project at the time of one request: made anew for each, as tests change the data."""
+    """A project at the time of one request: made for each, because tests change the data."""
 
     project: FakeProject
     list_inherited: bool

@@ -1,4 +1,4 @@
-"""`python -m neptune_exporter_pluto_server`: a local Pluto until it is told to end.
+"""`python -m neptune_exporter_pluto_server`: a local Pluto as a process of its own.
 
 Prints one line of JSON with its URLs, then serves until SIGINT, SIGTERM or, with
 `--until-stdin-closes`, the end of its input. With `--folder` the data stays there.

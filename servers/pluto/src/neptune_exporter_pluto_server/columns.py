@@ -74,7 +74,7 @@ def js_text(value: Any) -> str:
 
 
 def js_number_of(text: str) -> float:
-    """What JavaScript's `Number` makes of a text; NaN where it is none."""
+    """What JavaScript's `Number` makes of a text; NaN where it is not a number."""
     try:
         return math.nan if "_" in text else float(text.strip() or "0")
     except ValueError:

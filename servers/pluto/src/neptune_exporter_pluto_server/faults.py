@@ -61,7 +61,7 @@ def stalled(seconds: float, path: str = INGEST, times: int = 1, skip: int = 0) -
 
 
 def dripping(seconds: float = 0.02, path: str = ANYTHING, times: int = 1, skip: int = 0) -> Fault:
-    """Everything is accepted and stored, and the answer comes byte by byte, with so many seconds between."""
+    """Everything is accepted and stored, and the answer comes a byte every `seconds`."""
     return Fault(path, drip=seconds, times=times, skip=skip)
 
 
@@ -86,7 +86,7 @@ def miscounted(path: str = INGEST, records: int = 1, times: int = 1, skip: int =
 
 
 def stored_otherwise(etag: str | None = "0" * 32, times: int = 1, skip: int = 0) -> Fault:
-    """The storage keeps other bytes, as the ETag of its answer tells; None: it gives no ETag at all."""
+    """The storage keeps other bytes, as the ETag of its answer shows; None: it gives no ETag at all."""
     headers = {} if etag is None else {"ETag": f'"{etag}"'}
     return Fault("^/storage/", method="PUT", status=200, headers=headers, times=times, skip=skip)
 

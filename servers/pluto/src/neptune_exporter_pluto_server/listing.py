@@ -1,4 +1,4 @@
-"""The reading routes that tell of runs and projects: list, details, status history.
+"""The reading routes for runs and projects: list, details, status history.
 
 Shapes, refusals and orders as recorded from the real API (pluto-server 3e89082).
 """
@@ -166,7 +166,7 @@ def described(run: Run) -> dict[str, Any]:
 
 
 def run_record(run: Run) -> dict[str, Any]:
-    """Everything known of a run, for the kept folder: also what no route tells."""
+    """Everything known of a run, for the kept folder: also what no route returns."""
     return {**described(run), "logNames": run.log_names, "notes": run.notes}
 
 

@@ -1,4 +1,4 @@
-"""The reading routes of the API service that tell of rows: metrics, logs, files.
+"""The reading routes of the API service for rows: metrics, logs, files.
 
 As recorded from the real API (pluto-server 3e89082): values that are not finite read as 0 with a flag, -0.0
 reads as 0, a number without a fraction reads as an integer, steps beyond 2**53 are rounded.

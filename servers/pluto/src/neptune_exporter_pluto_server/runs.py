@@ -23,7 +23,7 @@ LOG_TYPES = (
     "DATA",
 )
 SEVERITY = {"COMPLETED": 0, "TERMINATED": 1, "CANCELLED": 2, "FAILED": 3}
-"""Terminal statuses. A client cannot replace one by a lesser one: it is told 200
+"""Terminal statuses. A client cannot replace one by a lesser one: it gets 200
 and nothing happens (pluto-server, `run-status.ts`)."""
 
 MAX_ANCESTORS = 10
@@ -108,7 +108,7 @@ class Runs:
         self._by_external: dict[tuple[str, str], Run] = {}
 
     def project(self, name: str, created_at: int, updated_at: int) -> Project:
-        """The project of this name, made if there is none."""
+        """The project of this name, which is made if it does not exist."""
         project = self.projects.get(name)
         if project is None:
             project = Project(len(self.projects) + 1, name, run_prefix(name), created_at, updated_at)

@@ -105,7 +105,7 @@ class RehearsalServer(LoopbackServer):
         """The run of this external id.
 
         Raises:
-            KeyError: there is none, or there are several in different projects.
+            KeyError: no run has it, or several in different projects do.
         """
         with self.runs.lock:
             found = [

@@ -1,4 +1,4 @@
-"""What the API tells of whole metrics: statistics, comparison, ranking.
+"""What the API answers about whole metrics: statistics, comparison, ranking.
 
 Shapes and numbers as recorded from the real API; what it makes of a metric without finite values is read in
 `web/server/lib/queries/metric-summaries.ts`: it leaves it out.
