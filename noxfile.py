@@ -20,6 +20,10 @@ WHEEL_TESTS = {
     "neptune3": ["plugins/neptune3/tests/test_client.py", "plugins/neptune3/tests/test_points.py"],
     "offline": ["plugins/offline/tests/test_files.py"],
     "pluto_loader": ["plugins/pluto_loader/tests/test_encode.py", "plugins/pluto_loader/tests/test_runs.py"],
+    "mlflow_loader": [
+        "plugins/mlflow_loader/tests/test_names.py",
+        "plugins/mlflow_loader/tests/test_runs.py",
+    ],
     "neptune2-server": ["servers/neptune2/tests/test_process.py"],
     "neptune3-server": ["servers/neptune3/tests/test_process.py"],
     "pluto-server": ["servers/pluto/tests/test_ingest.py"],
@@ -32,6 +36,7 @@ PACKAGES = {
     "neptune3": "neptune_exporter_neptune3",
     "offline": "neptune_exporter_offline",
     "pluto_loader": "neptune_exporter_pluto",
+    "mlflow_loader": "neptune_exporter_mlflow",
     "neptune2-server": "neptune_exporter_neptune2_server",
     "neptune3-server": "neptune_exporter_neptune3_server",
     "pluto-server": "neptune_exporter_pluto_server",

@@ -40,7 +40,8 @@ class Held:
     file: Callable[[FileToSend], BinaryIO | None] | None = None
     """Opens what the target holds of a file; None if it is not there."""
     names: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """All that are there, by kind (`points`, `texts`, `histograms`): what the run does not have is `+`."""
+    """All that are there, by kind (`points`, `texts`, `histograms`; `files` by `unique_name`): what the run
+    does not have is `+`."""
     name: str | None = None
     status: str | None = None
     """`finished`, `failed` or `active`, as `RunMetadata` has it."""
@@ -77,7 +78,7 @@ class Comparer:
         self._full = full
         self._sums: dict[str, dict[str, _Sum]] = {"texts": {}, "histograms": {}}
         self._series: _SeriesReading | None = None
-        self._seen: dict[str, set[str]] = {"points": set(), "texts": set(), "histograms": set()}
+        self._seen: dict[str, set[str]] = {k: set() for k in ("points", "texts", "histograms", "files")}
         self.lines: list[tuple[str, str, Verdict, str, str]] = []
         """Kind, name, verdict, expected, found."""
 
@@ -142,6 +143,7 @@ class Comparer:
             self._sums[kind].setdefault(name, _Sum()).add(step, time, value)
 
     def file(self, file: FileToSend) -> None:
+        self._seen["files"].add(file.unique_name)
         if self._held.file is None:
             self._line("files", file.unique_name, Verdict.UNKNOWN, file.size, "the target cannot be read")
             return

@@ -76,6 +76,9 @@ class Loader(Sink):
     """For `FileToSend.unique_name`."""
     by_step: ClassVar[bool] = False
     """Points come ordered by step, not by series and then step."""
+    infinity: ClassVar[float | None] = None
+    """The number that the target stores for infinity, if it does. Points have it instead; the manifest
+    lists those that really have this value."""
 
     def __init__(self, options: LoadOptions) -> None:
         self.options = options
@@ -165,7 +168,7 @@ class Loader(Sink):
     def _limits(self) -> Limits:
         mine, own = type(self), ("texts", "histograms")
         made = [what for what in own if getattr(mine, what) is getattr(Loader, what)]
-        return Limits(self.capabilities, self.names, self.file_names, frozenset(made))
+        return Limits(self.capabilities, self.names, self.file_names, frozenset(made), self.infinity)
 
     # --- loading
 
@@ -361,6 +364,7 @@ def _manifest(run: ExportedRun, metadata: RunMetadata, walk: Walk) -> FileToSend
         "names": dict(walk.names.changed()),
         "types": walk.types,
         "files": walk.files,
+        "finite": walk.finite,
         "losses": [
             {"reason": loss.reason, "message": loss.message, "count": loss.count, "path": loss.attribute_path}
             for loss in walk.losses.losses()

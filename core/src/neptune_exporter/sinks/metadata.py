@@ -11,6 +11,8 @@ from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.sinks.names import digest
 
 _RUNNING_TIME = "sys/running_time"
+_EXPERIMENT = "sys/experiment/name"
+_OWNER = "sys/owner"
 _LONGEST_RUNNING_TIME = 1e10
 """Seconds; what is more than three centuries is no running time."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -37,6 +39,9 @@ class RunMetadata:
     """The run's page in Neptune; empty where no export has it."""
     fork_parent: RunKey | None
     fork_step: Step | None
+    experiment: str = ""
+    """Of Neptune 3.x; empty where the run is in none."""
+    owner: str = ""
     parent_id: str | None = None
     """How the target calls the fork parent; None if the run was not forked or its parent was not loaded."""
 
@@ -62,6 +67,8 @@ class RunMetadata:
             run.url,
             run.parent(),
             run.fork_step(),
+            text_of(parameters.get(_EXPERIMENT)) or "",
+            text_of(parameters.get(_OWNER)) or "",
             parent_id,
         )
 

@@ -11,9 +11,11 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Literal
 
 _MAX_FILE_NAME_BYTES = 180
+_LONGEST_SUFFIX = 12
 
 
 def digest(*parts: str) -> str:
@@ -73,6 +75,8 @@ class NameRule:
     reserved: frozenset[str] = frozenset()
     mark: str = "~"
     """Stands before the digest of a changed name; the target must allow it."""
+    paths: bool = False
+    """The names are paths of files: a changed one keeps its extension, and none is a folder of another."""
 
     def takes(self, name: str) -> bool:
         fits = self.longest is None or self._length(name) <= self.longest
@@ -81,6 +85,10 @@ class NameRule:
     def marked(self, name: str, mark: str) -> str:
         """A name that is taken, like this one, with the mark at its end."""
         clean, tail = self.clean(name).strip() or "_", self.mark + mark
+        if self.paths:
+            suffix = PurePosixPath(clean).suffix
+            if len(suffix) <= _LONGEST_SUFFIX:
+                clean, tail = clean.removesuffix(suffix), tail + suffix
         if self.longest is not None:
             clean = self._beginning(clean, self.longest - self._length(tail))
         return clean + tail
@@ -88,6 +96,10 @@ class NameRule:
     def same(self, name: str) -> str:
         """Equal for names that the target takes for one."""
         return name.casefold() if self.folds_case else name
+
+    def folders(self, name: str) -> list[str]:
+        """What cannot be the name of a file any more, as it is a folder of this one."""
+        return [self.same(str(folder)) for folder in PurePosixPath(name).parents] if self.paths else []
 
     def _length(self, name: str) -> int:
         return len(name.encode("utf-8", "replace")) if self.unit == "bytes" else len(name)
@@ -112,6 +124,7 @@ class NameBook:
         self._rule = rule
         self._names: dict[tuple[str, str], str] = {}
         self._taken: set[str] = set()
+        self._folders: set[str] = set()
         self._used: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
@@ -130,17 +143,23 @@ class NameBook:
                 known = self._new(path, kind, rule)
                 self._names[key] = known
                 self._taken.add(rule.same(known))
+                self._folders.update(rule.folders(known))
             if used:
                 self._used.add(key)
             return known
 
     def _new(self, path: str, kind: str, rule: NameRule) -> str:
-        if rule.takes(path) and rule.same(path) not in self._taken:
+        if rule.takes(path) and self._is_free(path, rule):
             return path
         mark = digest(path, kind)
-        while rule.same(name := rule.marked(path, mark)) in self._taken:
-            mark = digest(mark, path, kind)
+        while not self._is_free(name := rule.marked(path, mark), rule):
+            path, mark = rule.clean(path).replace("/", "_"), digest(mark, path, kind)
         return name
+
+    def _is_free(self, name: str, rule: NameRule) -> bool:
+        same = rule.same(name)
+        clear = same not in self._taken and same not in self._folders
+        return clear and self._taken.isdisjoint(rule.folders(name))
 
     def by_type(self) -> Mapping[str, list[str]]:
         """All names that are used, by kind."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Limits:
     file_names: NameRule
     made: frozenset[str]
     """`texts` and `histograms`: those that go into a file, as the target has no place for them."""
+    infinity: float | None = None
+    """The number that the target stores for infinity."""
 
     @property
     def steps(self) -> StepRange:
@@ -76,6 +78,9 @@ class Walk:
     """The type of each parameter that is no text, by its name."""
     files: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     """Attribute path, step as text and time of each file, by its unique name."""
+
+    finite: list[tuple[str, int, int, float]] = field(default_factory=list)
+    """Name, step, time and value of points that really have the value that stands for infinity."""
 
     def __post_init__(self) -> None:
         self.names = NameBook(self.limits.names)
@@ -128,6 +133,7 @@ class Walk:
                 sorter.add(Points(numbers, rows.steps.steps, rows.times, values)[usable])
             names = [self.names.name(path, "points") for path in series.paths]
             for window in sorter.windows(_WINDOW_POINTS):
+                window = self._as_stored(names, window)
                 points, dropped = without_equal(window, self.limits.capabilities.equal_points)
                 for number, count in zip(*np.unique(dropped.series, return_counts=True), strict=True):
                     self.losses.add(CommonLoss.DUPLICATE_STEP, int(count), series.paths[number])
@@ -136,6 +142,19 @@ class Walk:
                 receiver.points(names, points)
         finally:
             sorter.close()
+
+    def _as_stored(self, names: Sequence[str], points: Points) -> Points:
+        """The same with one bit pattern for each value that the target tells from others."""
+        values, infinity = points.value, self.limits.infinity
+        values = np.where(np.isnan(values), np.nan, values)
+        if not self.limits.capabilities.signed_zeros:
+            values = values + 0.0
+        if infinity is not None:
+            for i in np.flatnonzero(np.abs(values) == infinity).tolist():
+                at = (int(points.step[i]), int(points.time[i]), float(values[i]))
+                self.finite.append((names[points.series[i]], *at))
+            values = np.clip(values, -infinity, infinity)
+        return replace(points, value=values)
 
     def _usable(self, rows: SeriesRows) -> Bools:
         rows.count_unusable(self.losses)

@@ -1,0 +1,1 @@
+"""Loads exported Neptune runs into MLflow: a plugin of neptune-exporter."""

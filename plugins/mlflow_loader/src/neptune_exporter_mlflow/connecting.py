@@ -1,0 +1,129 @@
+"""Opens MLflow once, so that what cannot be reached or used is one line and no minutes of retries."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SinkError, UsageError
+from neptune_exporter_mlflow.settings import MlflowSettings
+
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # sent unless this is set before the first import
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",  # of its own 7 tries in a row the last waits for minutes
+}.items():
+    os.environ.setdefault(_name, _value)
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+
+import requests  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+from sqlalchemy import create_engine, make_url  # noqa: E402
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError  # noqa: E402
+
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_PROBE_SECONDS = "10"
+_UNREACHABLE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": _PROBE_SECONDS}
+
+
+def connected(settings: MlflowSettings) -> MlflowClient:
+    """A client that has been answered.
+
+    Raises:
+        UsageError: there is no tracking URI, or one that cannot be used.
+        AuthenticationError: MLflow refused the credentials.
+        SinkError: there is no answer within some 20 seconds.
+    """
+    uri = tracking_uri(settings)
+    with _environment(_UNREACHABLE), translated(f"MLflow at {shown(uri)}"):
+        if is_database(uri):
+            ask_database(uri)
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def tracking_uri(settings: MlflowSettings) -> str:
+    """The tracking URI, else that of the direct database.
+
+    Raises:
+        UsageError: there is none, or it names MLflow's file store.
+    """
+    direct = settings.direct_database.reveal() if settings.direct_database else None
+    uri = settings.tracking_uri or direct
+    if not uri:
+        raise UsageError(
+            "where is MLflow? Give --mlflow-tracking-uri or MLFLOW_TRACKING_URI: the address of a tracking "
+            "server, databricks, or a database such as sqlite:///mlflow.db"
+        )
+    if uri.startswith("file:") or (":" not in uri and not uri.startswith("databricks")):
+        raise UsageError(
+            f"{uri!r} is a file store, which MLflow does not keep up any more and where one odd step makes "
+            "a run unreadable: use sqlite:///mlflow.db, or the address of a tracking server"
+        )
+    if password := urlsplit(uri).password:
+        Secret(password)  # from here on no message shows it
+    return uri
+
+
+def shown(uri: str) -> str:
+    """A URI without its user and password."""
+    parts = urlsplit(uri)
+    return uri if "@" not in parts.netloc else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def is_database(uri: str) -> bool:
+    return uri.split(":")[0].split("+")[0] in DATABASES
+
+
+def ask_database(uri: str) -> None:
+    """Connect once; MLflow itself would try ten times, each with a longer wait before it."""
+    try:
+        url = make_url(uri)
+        knows_timeout = url.get_backend_name() in ("postgresql", "mysql")
+        waits = {"connect_timeout": int(_PROBE_SECONDS)} if knows_timeout else {}
+        engine = create_engine(url, connect_args=waits)
+        with engine.connect():
+            engine.dispose()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise UsageError(f"{shown(uri)}: {error}") from error
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{shown(uri)} needs a driver: pip install {error.name} ({error})") from error
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Errors of MLflow, of its connections and of its database as one line that names `what`."""
+    try:
+        yield
+    except NeptuneExporterError:
+        raise
+    except MlflowException as error:
+        message = str(error.message).strip().splitlines()[0]
+        if error.get_http_status_code() in (401, 403):
+            raise AuthenticationError(
+                f"{what} refuses the credentials (MLFLOW_TRACKING_USERNAME and _PASSWORD, or "
+                f"MLFLOW_TRACKING_TOKEN): {message}"
+            ) from error
+        raise SinkError(f"{what}: {message}") from error
+    except (requests.RequestException, SQLAlchemyError, OSError) as error:
+        raise SinkError(f"{what}: {str(error).strip().splitlines()[0]}") from error
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    earlier = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in earlier.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,164 @@
+"""Loads runs into MLflow with its public client.
+
+A run is begun with the tags `neptune.mark`, by which it is found from any machine, and `neptune.begun`; the
+tag `neptune.record` is written last and says that it is whole.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path, PurePosixPath
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+
+from neptune_exporter.contract import LoadOptions, ParameterValue
+from neptune_exporter.model import RunKind
+from neptune_exporter.sinks.comparing import Held
+from neptune_exporter.sinks.filekinds import FileKind
+from neptune_exporter.sinks.loader import Found, Loader
+from neptune_exporter.sinks.metadata import RunMetadata
+from neptune_exporter.sinks.points import Points
+from neptune_exporter.sinks.received import FileToSend
+from neptune_exporter.sinks.values import as_text
+from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
+from neptune_exporter_mlflow.experiments import Experiments
+from neptune_exporter_mlflow.names import FILES, KEYS, LONGEST_TAG, beginning, fitting
+from neptune_exporter_mlflow.plugin import CAPABILITIES
+from neptune_exporter_mlflow.reading import LONG_VALUES, RunReader, moment, shown_value
+from neptune_exporter_mlflow.settings import MlflowSettings
+
+_BATCH_POINTS = 1_000
+"""One request holds no more."""
+_BATCH_PARAMETERS = 100
+_BATCH_CHARACTERS = 200_000
+"""Of parameters in one request, which may have a megabyte."""
+_STATUS = {"finished": "FINISHED", "failed": "FAILED"}
+
+
+class MlflowLoader(Loader):
+    capabilities = CAPABILITIES
+    names = KEYS
+    file_names = FILES
+    infinity = 1.7976931348623157e308
+
+    def __init__(self, client: MlflowClient, settings: MlflowSettings, options: LoadOptions) -> None:
+        super().__init__(options)
+        self.uri = tracking_uri(settings)
+        self.client = client
+        self._experiments = Experiments(client, settings)
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if self.uri.startswith("sqlite") else nullcontext()
+        )
+
+    @contextmanager
+    def mlflow(self) -> Iterator[MlflowClient]:
+        """The client, with its errors translated; one thread at a time where SQLite takes only one."""
+        with self._turn, translated(f"MLflow at {shown(self.uri)}"):
+            yield self.client
+
+    def find(self, mark: str) -> Sequence[Found]:
+        with self.mlflow():
+            runs = self._experiments.runs(f"tags.`neptune.mark` = '{mark}'")
+        runs.sort(key=lambda run: (run.data.tags.get("neptune.begun", ""), run.info.run_id))
+        return [Found(run.info.run_id, run.data.tags.get("neptune.record", "")) for run in runs]
+
+    def discard(self, target_id: str) -> None:
+        with self.mlflow() as client:
+            if client.get_run(target_id).info.lifecycle_stage == "active":
+                client.delete_run(target_id)
+
+    def begin(self, run: RunMetadata) -> str:
+        with self.mlflow() as client:
+            experiment = self._experiments.of(run)
+            made = client.create_run(experiment, moment(run.created), _tags(run), fitting(run.name))
+        return str(made.info.run_id)
+
+    def parameters(self, target_id: str, values: Mapping[str, ParameterValue]) -> None:
+        texts = {name: as_text(value) for name, value in values.items()}
+        shown = {name: shown_value(text) for name, text in texts.items()}
+        batch: list[Param] = []
+        characters = 0
+        for name, text in shown.items():
+            if len(batch) == _BATCH_PARAMETERS or characters + len(text) > _BATCH_CHARACTERS:
+                self._log(target_id, params=batch)
+                batch, characters = [], 0
+            batch.append(Param(name, text))
+            characters += len(text)
+        self._log(target_id, params=batch)
+        long = {name: text for name, text in texts.items() if shown[name] != text}
+        if long:
+            self.file(target_id, _made(LONG_VALUES, json.dumps(long, indent=1).encode()))
+
+    def points(self, target_id: str, names: Sequence[str], points: Points) -> None:
+        columns = (points.series, points.value, points.time, points.step)
+        for start in range(0, len(points), _BATCH_POINTS):
+            rows = zip(*(column[start : start + _BATCH_POINTS].tolist() for column in columns), strict=True)
+            self._log(target_id, [Metric(names[series], *rest) for series, *rest in rows])
+            self._check_interrupted()
+
+    def _log(self, target_id: str, metrics: Sequence[Metric] = (), params: Sequence[Param] = ()) -> None:
+        with self.mlflow() as client:
+            client.log_batch(target_id, metrics=metrics, params=params)
+
+    def file(self, target_id: str, file: FileToSend) -> None:
+        folder, name = PurePosixPath(file.unique_name).parent, PurePosixPath(file.unique_name).name
+        with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as temporary:
+            copy = Path(temporary, name)
+            with file.open() as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            with self.mlflow() as client:
+                client.log_artifact(target_id, str(copy), None if str(folder) == "." else str(folder))
+
+    def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
+        with self.mlflow() as client:
+            if run.status in _STATUS:
+                client.set_terminated(target_id, _STATUS[run.status], moment(run.ended))
+            client.set_tag(target_id, "neptune.record", record)
+
+    def read_back(self, target_id: str) -> Held:
+        with self.mlflow() as client:
+            return RunReader(client, target_id, self.mlflow).held()
+
+    def url(self, target_id: str) -> str | None:
+        if not self.uri.startswith("http"):
+            return None
+        with self.mlflow() as client:
+            experiment = client.get_run(target_id).info.experiment_id
+        return f"{shown(self.uri).rstrip('/')}/#/experiments/{experiment}/runs/{target_id}"
+
+
+def _tags(run: RunMetadata) -> dict[str, str]:
+    """What MLflow shows and finds a run by. Everything that is cut here is whole in the parameters."""
+    tags = {
+        "neptune.mark": run.mark,
+        "neptune.begun": f"{time.time_ns():020}",
+        "neptune.project": run.key.project_id,
+        "neptune.run_id": run.key.run_id,
+        "neptune.kind": "" if run.key.kind is RunKind.RUN else run.key.kind.value,
+        "neptune.url": run.url,
+        "neptune.name": run.name if fitting(run.name) != run.name else "",
+        "neptune.tags": json.dumps(run.tags, ensure_ascii=False) if run.tags else "",
+        "neptune.group_tags": json.dumps(run.group_tags, ensure_ascii=False) if run.group_tags else "",
+        "neptune.created": "" if run.created is None else str(run.created),
+        "neptune.ended": "" if run.ended is None or run.status == "active" else str(run.ended),
+        "neptune.fork.parent": "" if run.fork_parent is None else run.fork_parent.run_id,
+        "neptune.fork.step": "" if run.fork_step is None else str(run.fork_step),
+        "mlflow.parentRunId": run.parent_id or "",
+        "mlflow.note.content": run.description,
+        "mlflow.user": run.owner,
+    }
+    where = "(cut here: the parameters have all of it)"
+    return {key: beginning(text, LONGEST_TAG, where) for key, text in tags.items() if text}
+
+
+def _made(name: str, content: bytes) -> FileToSend:
+    kind = FileKind("text", "json")
+    return FileToSend(name, name, None, None, len(content), kind, lambda: io.BytesIO(content), True)

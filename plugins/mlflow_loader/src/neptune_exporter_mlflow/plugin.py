@@ -1,0 +1,47 @@
+"""Registers the loader. Imports nothing heavy: the loading code is imported by the factory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from neptune_exporter.contract import EqualPoints, LoadOptions, Sink, SinkCapabilities, SinkSpec, hookimpl
+from neptune_exporter_mlflow.settings import MlflowSettings, divided
+
+CAPABILITIES = SinkCapabilities(
+    lowest_step=-(2**63),
+    highest_step=2**63 - 1,
+    equal_points=EqualPoints.MERGED,
+    signed_zeros=False,
+    earliest_time=0,
+    verifies=True,
+)
+"""Steps are whole and signed; a point is told from others by its step, time and value; times before 1970
+are refused (`mlflow.utils.validation`, seen in 3.17.2)."""
+
+
+def make_sink(settings: MlflowSettings, options: LoadOptions) -> Sink:
+    """The factory of the loader.
+
+    Raises:
+        UsageError: there is no tracking URI, or it names a file store.
+        AuthenticationError: MLflow refused the credentials.
+        SinkError: MLflow cannot be reached.
+    """
+    from neptune_exporter_mlflow.connecting import connected
+    from neptune_exporter_mlflow.loader import MlflowLoader
+
+    return MlflowLoader(connected(settings), settings, options)
+
+
+@hookimpl
+def neptune_exporter_sinks() -> Iterable[SinkSpec]:
+    return [
+        SinkSpec(
+            name="mlflow",
+            summary="MLflow (server, database, Databricks): metrics, params, tags, artifacts, nested runs",
+            factory=make_sink,
+            settings=MlflowSettings,
+            capabilities=CAPABILITIES,
+            divided=divided,
+        )
+    ]

@@ -1,0 +1,122 @@
+"""Reads a run back through MLflow's public reading side, for comparison."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, BinaryIO, cast
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from neptune_exporter.sinks.comparing import Held
+from neptune_exporter.sinks.points import Points
+from neptune_exporter.sinks.received import FileToSend
+from neptune_exporter_mlflow.names import LONGEST_VALUE, beginning, fitting
+
+LONG_VALUES = "neptune/long_parameters.json"
+"""Parameters that MLflow would cut or some database refuse, whole."""
+_STATUS = {"FINISHED": "finished", "FAILED": "failed", "RUNNING": "active"}
+
+
+def moment(milliseconds: int | None) -> int | None:
+    """A time of a run as MLflow takes it: it takes 0 for none."""
+    return 1 if milliseconds == 0 else milliseconds
+
+
+def shown_value(text: str) -> str:
+    """A parameter as MLflow holds it; PostgreSQL knows no character 0."""
+    return beginning(text.replace("\0", "\\0"), LONGEST_VALUE, f"(all of it: {LONG_VALUES})")
+
+
+class RunReader:
+    """Reads one run.
+
+    Args:
+        turn: Gives the client while it may be used, as the reading goes on after `held`.
+    """
+
+    def __init__(
+        self, client: MlflowClient, run_id: str, turn: Callable[[], AbstractContextManager[MlflowClient]]
+    ) -> None:
+        self._run = client.get_run(run_id)
+        self._client, self._id = client, run_id
+        self._turn = turn
+        self._files = dict(self._listed(client, None))
+
+    def held(self) -> Held:
+        tags, info = self._run.data.tags, self._run.info
+        name = tags.get("neptune.name")
+        return Held(
+            self._parameters(),
+            self._points,
+            file=self._file,
+            names={"points": set(self._run.data.metrics), "files": set(self._files) - {LONG_VALUES}},
+            name=name if name and fitting(name) == info.run_name else info.run_name,
+            status=_STATUS.get(info.status, info.status),
+            created=_time(tags.get("neptune.created"), info.start_time),
+            ended=_time(tags.get("neptune.ended"), info.end_time),
+            parent_id=tags.get("mlflow.parentRunId"),
+            tags=_tags(self._run),
+        )
+
+    def _parameters(self) -> dict[str, Any]:
+        values = dict(self._run.data.params)
+        if LONG_VALUES in self._files:
+            with self._open(LONG_VALUES) as file:
+                whole: dict[str, str] = json.load(file)
+            values |= {name: text for name, text in whole.items() if values.get(name) == shown_value(text)}
+        return values
+
+    def _points(self, name: str) -> Iterator[Points]:
+        with self._turn() as client:
+            history = client.get_metric_history(self._id, name)
+        yield Points.of_rows((m.step, m.timestamp, m.value) for m in history)
+
+    def _listed(self, client: MlflowClient, folder: str | None) -> Iterator[tuple[str, int]]:
+        for entry in client.list_artifacts(self._id, folder):
+            if entry.is_dir:
+                yield from self._listed(client, entry.path)
+            else:
+                yield entry.path, entry.file_size
+
+    def _file(self, file: FileToSend) -> BinaryIO | None:
+        if file.unique_name not in self._files:
+            return None
+        with self._turn():
+            return self._open(file.unique_name)
+
+    def _open(self, name: str) -> BinaryIO:
+        folder = tempfile.TemporaryDirectory(prefix="neptune-exporter-")
+        return cast(BinaryIO, _Copy(self._client.download_artifacts(self._id, name, folder.name), folder))
+
+
+class _Copy(io.FileIO):
+    """What MLflow has downloaded; gone when it is closed."""
+
+    def __init__(self, path: str, folder: tempfile.TemporaryDirectory[str]) -> None:
+        super().__init__(path)
+        self._folder = folder
+
+    def close(self) -> None:
+        super().close()
+        self._folder.cleanup()
+
+
+def _time(exact: str | None, held: int | None) -> int | None:
+    """A time as MLflow holds it, but 0 where that is what it stands for; None where Neptune told none."""
+    if exact is None or held is None:
+        return None
+    return int(exact) if moment(int(exact)) == held else held
+
+
+def _tags(run: Run) -> list[str]:
+    """The copy that can be searched; where it was cut, the parameter."""
+    text = run.data.tags.get("neptune.tags", "[]")
+    try:
+        return list(json.loads(text))
+    except json.JSONDecodeError:
+        return list(json.loads(run.data.params["sys/tags"]))

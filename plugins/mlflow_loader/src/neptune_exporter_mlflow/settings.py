@@ -1,0 +1,55 @@
+"""What a user can say of a load into MLflow."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+
+from neptune_exporter.contract import Secret, UsageError, setting
+
+FIELDS = ("workspace", "project", "experiment")
+
+
+@dataclass(frozen=True)
+class MlflowSettings:
+    tracking_uri: str | None = setting(
+        default=None,
+        env=("MLFLOW_TRACKING_URI",),
+        help="Where MLflow is: https://…, databricks, sqlite:///mlflow.db, postgresql://…",
+    )
+    experiment: str = setting(
+        default="{workspace}/{project}",
+        help="The MLflow experiment of a run: {workspace}, {project} and {experiment} stand for Neptune's.",
+    )
+    artifact_location: str | None = setting(
+        default=None,
+        help="Where new experiments keep their artifacts (a folder, s3://…); default: MLflow decides.",
+    )
+    direct_database: Secret | None = setting(
+        default=None,
+        help="The tracking server's own database (sqlite, PostgreSQL): points are written into it directly.",
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            named = [
+                field for _, field, _, _ in string.Formatter().parse(self.experiment) if field is not None
+            ]
+        except ValueError as error:
+            raise UsageError(f"--mlflow-experiment {self.experiment!r}: {error}") from error
+        unknown = sorted(set(named) - set(FIELDS))
+        if unknown or not self.experiment.strip():
+            known = ", ".join(f"{{{field}}}" for field in FIELDS)
+            raise UsageError(f"--mlflow-experiment {self.experiment!r}: it is made of text and {known}")
+
+
+def divided(settings: MlflowSettings, processes: int) -> MlflowSettings:
+    """The settings for each of several processes.
+
+    Raises:
+        UsageError: the target is an SQLite file, to which one process at a time can write.
+    """
+    direct = settings.direct_database.reveal() if settings.direct_database else ""
+    if any(uri.startswith("sqlite") for uri in (settings.tracking_uri or "", direct)):
+        raise UsageError("--processes: one process at a time can write to an SQLite file")
+    return settings

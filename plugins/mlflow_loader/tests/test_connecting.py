@@ -1,0 +1,57 @@
+"""What cannot be reached or used is one line, soon."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from neptune_exporter.contract import AuthenticationError, Secret, SinkError, UsageError
+from neptune_exporter.testing.loopback import LoopbackServer, Response
+from neptune_exporter_mlflow.connecting import connected, shown, tracking_uri
+from neptune_exporter_mlflow.settings import MlflowSettings
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "./mlruns", "/somewhere/mlruns"])
+def test_a_file_store_is_refused(uri: str) -> None:
+    with pytest.raises(UsageError, match=r"is a file store, .*: use sqlite:///mlflow\.db"):
+        connected(MlflowSettings(uri))
+
+
+def test_no_address_says_what_to_give() -> None:
+    with pytest.raises(UsageError, match="MLFLOW_TRACKING_URI"):
+        connected(MlflowSettings())
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg"])
+def test_what_does_not_answer_is_one_line(scheme: str) -> None:
+    address = f"{scheme}://127.0.0.1:{free_port()}"
+    with pytest.raises(SinkError) as raised:
+        connected(MlflowSettings(address))
+    assert str(raised.value).startswith(f"MLflow at {address}: ") and "\n" not in str(raised.value)
+
+
+def test_passwords_are_not_shown() -> None:
+    uri = "postgresql://me:s3cret-pass@127.0.0.1:1/db"
+    assert tracking_uri(MlflowSettings(direct_database=Secret(uri))) == uri
+    assert shown(uri) == "postgresql://127.0.0.1:1/db"
+
+
+def test_a_driver_that_is_missing_is_named() -> None:
+    with pytest.raises(UsageError, match=r"needs a driver|Can't load plugin"):
+        connected(MlflowSettings("mysql+nosuchdriver://127.0.0.1:1/db"))
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_name_the_variables(status: int) -> None:
+    with LoopbackServer() as server:
+        server.route("GET", ".*", lambda _: Response.of_text("no", status))
+        server.route("POST", ".*", lambda _: Response.of_text("no", status))
+        with pytest.raises(AuthenticationError, match="refuses the credentials"):
+            connected(MlflowSettings(server.url))
