@@ -12,6 +12,7 @@ import pytest
 
 from neptune_exporter.contract import FileEntry, SourceRun
 from neptune_exporter.dataset import NOTHING, Dataset, summarise
+from neptune_exporter.dataset.check.recording import record
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA
 from neptune_exporter.testing import old_layout
@@ -86,7 +87,15 @@ def test_summary_and_verify_read_them(dataset: Dataset, layout: str) -> None:
         (key, "complete", 1, []) for key in RUNS
     ]
     assert all(run.steps.count == next(iter(project.runs)).steps.count for run in project.runs)
+    on_disk = sum(path.stat().st_size for path in dataset.data_path.rglob("*.parquet"))
+    assert 0 <= on_disk - sum(run.data_bytes for run in project.runs) < 10
+    assert len(list(record(dataset))) == 3 and list(record(dataset)) == []
     assert problems(dataset) == []
+    part = next(dataset.data_path.rglob("*part_0.parquet"))
+    content = bytearray(part.read_bytes())
+    content[len(content) // 3] ^= 1
+    part.write_bytes(content)
+    assert any("SHA-256" in line or "damaged" in line for line in problems(dataset))
 
 
 @LAYOUTS

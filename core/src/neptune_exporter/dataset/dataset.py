@@ -294,5 +294,4 @@ class Dataset:
             unfinished=found.unfinished,
             problems=[*problems, *([problem] if problem else [])],
             damaged_receipt=bool(problems),
-            among_many=found.among_many is not None,
         )

@@ -245,7 +245,7 @@ class _RunCheck:
             if part.path == run.place.path(record.name) and part.rows != record.rows:
                 yield _damage(run, part.path, f"has {part.rows} rows, its receipt says {record.rows}")
         data = self._dataset.data
-        known = None if run.among_many else probed(data).facts(data, part.path, decode=True)
+        known = None if run.place.among_many else probed(data).facts(data, part.path, decode=True)
         found = known.decoded if known is not None and known.decoded is not None else decode_rows(part)
         expected = {"project_id": run.key.project_id, "run_id": run.key.run_id}
         foreign = {value for name, values in found.ids.items() for value in values if value != expected[name]}

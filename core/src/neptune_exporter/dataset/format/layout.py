@@ -22,7 +22,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from neptune_exporter.model import RunKey, RunKind
 
@@ -84,6 +84,8 @@ class Place:
 
     folder: str
     stem: str
+    among_many: bool = field(default=False, compare=False)
+    """Its parts hold rows of other runs too, and are not named after it. Nothing is ever written there."""
 
     @classmethod
     def of(cls, key: RunKey) -> Place:
@@ -96,13 +98,14 @@ class Place:
         plain = (cls.of(key), theirs)
         if theirs.folder.isascii() and theirs.stem.isascii():
             return tuple(dict.fromkeys(plain))
-        decomposed = (cls(*(unicodedata.normalize("NFD", n) for n in (p.folder, p.stem))) for p in plain)
+        decomposed = (cls(_decomposed(place.folder), _decomposed(place.stem)) for place in plain)
         return tuple(dict.fromkeys([*plain, *decomposed]))
 
     @property
     def is_usual(self) -> bool:
         """Whether both names end in a digest, as ours and the public tool's since 2025-11-12 do."""
-        return all(SANITISED.fullmatch(name) for name in (self.project_folder, self.stem))
+        names = (self.project_folder, self.stem)
+        return not self.among_many and all(SANITISED.fullmatch(name) for name in names)
 
     @property
     def project_folder(self) -> str:
@@ -132,23 +135,11 @@ class Place:
         return f"{self.folder}/{name}"
 
     def part_name(self, number: int) -> str:
-        return f"{self.stem}_part_{number}.parquet"
+        return f"part_{number}.parquet" if self.among_many else f"{self.stem}_part_{number}.parquet"
 
 
-@dataclass(frozen=True, order=True)
-class PlaceAmongMany(Place):
-    """Where a run lies whose rows are in parts with those of others. Nothing is ever written there."""
-
-    @classmethod
-    def of_run(cls, folder: str, key: RunKey) -> PlaceAmongMany:
-        return cls(folder, sanitised(key.run_id))
-
-    @property
-    def is_usual(self) -> bool:
-        return False
-
-    def part_name(self, number: int) -> str:
-        return f"part_{number}.parquet"
+def _decomposed(name: str) -> str:
+    return unicodedata.normalize("NFD", name)
 
 
 def _folder(project_folder: str, kind: RunKind) -> str:

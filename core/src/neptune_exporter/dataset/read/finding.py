@@ -13,10 +13,10 @@ from neptune_exporter.dataset.format.layout import (
     RECEIPT,
     RECEIPTS,
     Place,
-    PlaceAmongMany,
     guessed_id,
     is_passed_over,
     parse_part,
+    sanitised,
 )
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.storage import Storage
@@ -43,7 +43,7 @@ class Found:
     @classmethod
     def among(cls, folder: str, key: RunKey, names: Sequence[str], unfinished: Sequence[str] = ()) -> Found:
         """A run in parts that hold rows of several."""
-        place = PlaceAmongMany.of_run(folder, key)
+        place = Place(folder, sanitised(key.run_id), among_many=True)
         return cls(place, tuple(names), False, False, tuple(unfinished), key)
 
     def read_receipt(self, data: Storage) -> tuple[Receipt | None, list[str]]:
@@ -128,7 +128,7 @@ def _found_among_many(
     data: Storage, folder: str, names: Sequence[str], unfinished: tuple[str, ...]
 ) -> Iterator[Found]:
     """The runs in parts that hold rows of several; the parts together, should one of them be damaged."""
-    place = PlaceAmongMany(folder, "part")
+    place = Place(folder, "part", among_many=True)
     keys: set[RunKey] = set()
     probed(data).probe(data, map(place.path, names))
     try:

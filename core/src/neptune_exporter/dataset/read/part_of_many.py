@@ -8,6 +8,7 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.columns import is_in
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read.parts import Part
@@ -30,6 +31,14 @@ class PartOfMany(Part):
         """Of the run."""
         groups = range(self.metadata.num_row_groups)
         return sum(len(b) for group in groups for b in self.read_group(group, ["attribute_type"], _ROWS))
+
+    @property
+    def stored_bytes(self) -> int:
+        """As much of the part as the rows make; all of it if it is damaged."""
+        try:
+            return super().stored_bytes * self.rows // max(1, int(self.metadata.num_rows))
+        except DatasetError:
+            return super().stored_bytes
 
     def identity(self) -> tuple[str, str] | None:
         return self._run.project_id, self._run.run_id

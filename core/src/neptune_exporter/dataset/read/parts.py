@@ -9,13 +9,13 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from neptune_exporter.contract import DatasetError
-from neptune_exporter.dataset.format.columns import ENCODED, as_schema, with_nan
+from neptune_exporter.dataset.format.columns import as_schema, with_nan
 from neptune_exporter.dataset.format.encoding import EXTRAS_KEY, METADATA_KEY
 from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.storage import Storage
@@ -72,6 +72,11 @@ class Part:
     @property
     def rows(self) -> int:
         return int(self.metadata.num_rows)
+
+    @property
+    def stored_bytes(self) -> int:
+        """On disk; 0 if it is missing."""
+        return self._storage.size(self.path) or 0
 
     @property
     def footer_bytes(self) -> int:
@@ -132,7 +137,7 @@ class Part:
         Raises:
             DatasetError: the part is missing or damaged.
         """
-        schema = _schema_of(tuple(wanted.columns), wanted.encoded)
+        schema = wanted.schema
         for group in range(self.metadata.num_row_groups):
             if not self.may_hold(group, wanted):
                 continue
@@ -388,11 +393,3 @@ class Part:
             yield
         except (pa.ArrowException, OSError, UnicodeDecodeError, IndexError) as error:
             raise DatasetError(f"{self.where} is damaged: {str(error).splitlines()[0]}") from error
-
-
-@lru_cache(maxsize=64)
-def _schema_of(names: tuple[str, ...], encoded: bool) -> pa.Schema:
-    fields = {name: FULL_SCHEMA.field(name) for name in names}
-    if encoded and "attribute_path" in fields:
-        fields["attribute_path"] = pa.field("attribute_path", ENCODED)
-    return pa.schema(fields.values())

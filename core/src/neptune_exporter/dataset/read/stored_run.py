@@ -30,7 +30,7 @@ from neptune_exporter.dataset.format.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.times import within_python
 from neptune_exporter.dataset.read import forking, refused, scan
-from neptune_exporter.dataset.read.facts import PartFacts
+from neptune_exporter.dataset.read.facts import PartFacts, facts_of
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.recent_parts import RecentParts
@@ -59,7 +59,6 @@ class StoredRun(RunView):
         unfinished: Sequence[str] = (),
         problems: Sequence[str] = (),
         damaged_receipt: bool = False,
-        among_many: bool = False,
     ) -> None:
         self._data = data
         self._files = files
@@ -76,8 +75,6 @@ class StoredRun(RunView):
         self.problems = tuple(problems)
         """What is known to be wrong without reading the parts."""
         self.damaged_receipt = damaged_receipt
-        self.among_many = among_many
-        """Its parts hold rows of other runs too."""
 
     @property
     def key(self) -> RunKey:
@@ -135,10 +132,14 @@ class StoredRun(RunView):
         Raises:
             DatasetError: a part is damaged.
         """
-        if self.among_many:
-            return None
+        if self.place.among_many:
+            return None if decode else self._facts_among_many
         known = [probed(self._data).facts(self._data, path, decode=decode) for path in self.part_paths]
         return None if None in known else [each for each in known if each is not None]
+
+    @cached_property
+    def _facts_among_many(self) -> list[PartFacts]:
+        return [facts_of(part, decode=False) for part in self.parts]
 
     def probe(self, *, decode: bool = False) -> None:
         """Have another tool's parts read by a child process first: damage can end the process that reads."""
@@ -216,7 +217,7 @@ class StoredRun(RunView):
     @property
     def parts(self) -> list[Part]:
         """The run's parts as they are now, by number."""
-        run = self._key if self.among_many else None
+        run = self._key if self.place.among_many else None
         return [_RECENT.part(self._data, path, run) for path in self.part_paths]
 
     def forget(self) -> None:
@@ -238,8 +239,8 @@ class StoredRun(RunView):
 
     @property
     def data_bytes(self) -> int:
-        """Bytes of the parts on disk."""
-        return sum(self._data.size(path) or 0 for path in self.part_paths)
+        """Bytes of the parts on disk; of parts that hold rows of other runs too, as much as its rows make."""
+        return sum(part.stored_bytes for part in self.parts)
 
     def counts(self) -> Mapping[AttributeType, TypeCount]:
         return self.receipt.types if self.receipt else self.tally.types()

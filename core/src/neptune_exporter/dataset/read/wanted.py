@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter.dataset.format.columns import has_value, is_in
+from neptune_exporter.dataset.format.columns import ENCODED, has_value, is_in
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN, step_as_float
 
@@ -76,6 +77,11 @@ class Wanted:
             return VALUE_COLUMNS
         return tuple({VALUE_COLUMN[AttributeType(t)]: None for t in self.types})
 
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the wanted columns."""
+        return _schema_of(tuple(self.columns), self.encoded)
+
     def among(self, batch: pa.RecordBatch, doubtful: Sequence[str]) -> pa.RecordBatch:
         """The wanted rows of a batch.
 
@@ -91,3 +97,11 @@ class Wanted:
         if mask is None or (not mask.null_count and pc.all(mask, min_count=0).as_py()):
             return batch
         return batch.filter(mask)
+
+
+@lru_cache(maxsize=64)
+def _schema_of(names: tuple[str, ...], encoded: bool) -> pa.Schema:
+    fields = {name: FULL_SCHEMA.field(name) for name in names}
+    if encoded and "attribute_path" in fields:
+        fields["attribute_path"] = pa.field("attribute_path", ENCODED)
+    return pa.schema(fields.values())
