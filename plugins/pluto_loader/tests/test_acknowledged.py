@@ -14,14 +14,14 @@ import pytest
 from neptune_exporter.contract import LoadedRun, LoadOptions, SinkError
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
-from neptune_exporter_pluto import metrics, once
+from neptune_exporter_pluto import metrics, ordered_ingest
 from neptune_exporter_pluto.losses import LossCode
 from neptune_exporter_pluto.sink import PlutoSink
 from neptune_exporter_pluto.stored import not_stored
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .killed_load import everything, settings
-from .test_once import check, load_once
+from .test_ordered_ingest import check, load_once
 
 ROUTES = [
     "^/ingest/metrics$",
@@ -41,7 +41,7 @@ BODIES = {"html": faults.LOGIN_PAGE, "null": b"null", "empty": b"", "other": b'{
 
 @pytest.fixture(autouse=True)
 def small_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(once, "BODY_BYTES", 4_000)
+    monkeypatch.setattr(ordered_ingest, "BODY_BYTES", 4_000)
     monkeypatch.setattr(metrics, "BODY_BYTES", 4_000)
 
 

@@ -16,7 +16,7 @@ from neptune_exporter.testing.runs import SampleRun, float_series, parameter, st
 from neptune_exporter_pluto import cachefile
 from neptune_exporter_pluto.cachefile import LineOwners, LoadedCache
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
-from neptune_exporter_pluto.state import Target
+from neptune_exporter_pluto.target import Target
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink

@@ -24,7 +24,7 @@ from neptune_exporter_pluto_server.runs import Run
 from .datasets import export
 from .killed_load import everything
 from .reading import read_run
-from .test_once import comparable
+from .test_ordered_ingest import comparable
 
 LOAD = ("load", "--loader", "pluto")
 VERIFY = ("verify", "--loader", "pluto", "--full")
@@ -301,7 +301,7 @@ def test_ctrl_c_ends_a_load_soon_and_the_next_one_goes_on(
 def test_kills_at_random_moments_leave_everything_exactly_once(
     command_line: CommandLine, server: RehearsalServer, tmp_path: Path, seed: int
 ) -> None:
-    """Wherever they strike, in requests or between them; failpoints are in `test_once.py`."""
+    """Wherever they strike, in requests or between them; failpoints are in `test_ordered_ingest.py`."""
     whole = everything()
     runs = [replace(whole, key=replace(whole.key, run_id=f"RUN-{n}")) for n in range(2)]
     export(command_line.folder, *runs)

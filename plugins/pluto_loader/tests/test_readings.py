@@ -11,7 +11,7 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
-from neptune_exporter_pluto import state
+from neptune_exporter_pluto import progress
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
@@ -35,8 +35,8 @@ def run_of(points: int) -> tuple[Passed, Passed]:
 
 
 def read_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("state", "sink"):
-        monkeypatch.setattr(f"neptune_exporter_pluto.{module}.READING", state.READING - 1)
+    for module in ("progress", "journal_events", "sink"):
+        monkeypatch.setattr(f"neptune_exporter_pluto.{module}.READING", progress.READING - 1)
 
 
 def test_what_was_proven_of_rows_read_otherwise_is_read_back_once_more(

@@ -9,8 +9,8 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, parameter
-from neptune_exporter_pluto import state
 from neptune_exporter_pluto.credentials import find_endpoints
+from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto_server import RehearsalServer
 
@@ -47,7 +47,7 @@ def test_an_error_of_the_disk_is_one_of_the_run(make_sink: MakeSink) -> None:
     run = SampleRun(RunKey("acme/vision", "RUN-1"), (parameter("lr", 0.1),))
     target = sink.session.target("acme/vision")
     folder = target.folder(sink.session.settings.base_dir)
-    state.Journal.of(sink.session.settings.base_dir, target, run.key).open().close()
+    Journal.of(sink.session.settings.base_dir, target, run.key).open().close()
     (journal,) = folder.iterdir()
     journal.unlink()
     journal.mkdir()

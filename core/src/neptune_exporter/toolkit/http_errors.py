@@ -35,7 +35,7 @@ _PAGE = re.compile(rb"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
-class RefusedError(SourceError):
+class RequestRefusedError(SourceError):
     """The server said no, and would say so again. `status`: of HTTP."""
 
     def __init__(self, message: str, status: int, attempts: int = 1) -> None:
@@ -69,7 +69,7 @@ def error_of_status(status: int, headers: Mapping[str, str], content: bytes) -> 
 
     Returns:
         AuthenticationError for 401; a TransientError, AwayError or InternalError for what another attempt may
-        cure; RefusedError for the rest.
+        cure; RequestRefusedError for the rest.
     """
     message = f"HTTP {status}{said(content)}"
     if status == 401:
@@ -82,7 +82,7 @@ def error_of_status(status: int, headers: Mapping[str, str], content: bytes) -> 
         message += f": the server redirects to {place}, perhaps a login page; is it the right address?"
     if status == 407:
         message += ": the proxy that HTTPS_PROXY or HTTP_PROXY names wants a user name and a password"
-    return RefusedError(message, status)
+    return RequestRefusedError(message, status)
 
 
 def refused_token(why: str) -> AuthenticationError:

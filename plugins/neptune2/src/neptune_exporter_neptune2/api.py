@@ -27,7 +27,7 @@ from neptune_exporter.toolkit import (
 from neptune_exporter.toolkit.http_errors import (
     TOKEN_OPTION,
     InternalError,
-    RefusedError,
+    RequestRefusedError,
     StoppedError,
     WebPageError,
     connection_error,
@@ -101,7 +101,7 @@ class Api:
 
         Raises:
             AuthenticationError: the token was refused.
-            RefusedError: the request was refused, with the status.
+            RequestRefusedError: the request was refused, with the status.
             TransientError: patience is at its end.
         """
         return self._request("GET", path, params, None, read)
@@ -123,7 +123,7 @@ class Api:
             except InternalError as error:
                 faults += 1
                 if faults >= _INTERNAL_ERRORS:
-                    raise RefusedError(f"{error}, {faults} times", error.status, faults) from None
+                    raise RequestRefusedError(f"{error}, {faults} times", error.status, faults) from None
                 raise
 
         try:

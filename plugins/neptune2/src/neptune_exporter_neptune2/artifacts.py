@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from neptune_exporter.contract import SourceError
 from neptune_exporter.model import AttributeType
-from neptune_exporter.toolkit.http_errors import RefusedError
+from neptune_exporter.toolkit.http_errors import RequestRefusedError
 from neptune_exporter_neptune2.api import ARTIFACTS
 from neptune_exporter_neptune2.downloads import LISTING, Downloads
 from neptune_exporter_neptune2.file_rows import FileRow
@@ -38,7 +38,7 @@ def listing(downloads: Downloads, project_uuid: str, attribute: Attribute) -> li
     params = {"projectIdentifier": project_uuid, "hash": digest}
     try:
         return downloads.api.get(f"{ARTIFACTS}/artifact/files", params, lambda answer: list(answer["files"]))
-    except RefusedError as error:
+    except RequestRefusedError as error:
         raise SourceError(f"the server does not list the files of the artifact {digest}: {error}") from None
 
 

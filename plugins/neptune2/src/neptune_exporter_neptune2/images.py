@@ -9,7 +9,7 @@ from typing import Any
 
 from neptune_exporter.contract import SourceError
 from neptune_exporter.toolkit import clean
-from neptune_exporter.toolkit.http_errors import RefusedError
+from neptune_exporter.toolkit.http_errors import RequestRefusedError
 from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.values import Attribute
 
@@ -54,7 +54,7 @@ def told(api: Api, attribute: Attribute) -> Iterator[Image]:
                 {"limit": _PAGE, "offset": index},
                 partial(_page, index),
             )
-        except RefusedError as error:
+        except RequestRefusedError as error:
             if index == 0 and error.status in (400, 404, 405, 410):
                 raise Untold from None
             raise

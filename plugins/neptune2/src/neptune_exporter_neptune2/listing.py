@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from neptune_exporter.contract import QueryError, RunSelection, SourceError, SourceRun
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
-from neptune_exporter.toolkit.http_errors import RefusedError
+from neptune_exporter.toolkit.http_errors import RequestRefusedError
 from neptune_exporter_neptune2.api import BACKEND, LEADERBOARD, Api
 from neptune_exporter_neptune2.values import Attribute
 
@@ -83,7 +83,7 @@ def project_uuid(api: Api, project_id: str) -> str:
             {"projectIdentifier": project_id},
             lambda answer: (str(answer["id"]), int(answer.get("version", 2))),
         )
-    except RefusedError as error:
+    except RequestRefusedError as error:
         if error.status in (400, 403, 404, 422):
             raise SourceError(
                 f"there is no project {project_id} (workspace/project), or this token's user may not read it"
@@ -182,7 +182,7 @@ def _window(api: Api, project_id: str, uuid: str, kind: RunKind, query: str) -> 
                 body,
                 partial(_read_page, api.address, project_id, kind),
             )
-        except RefusedError as error:
+        except RequestRefusedError as error:
             message = f"project {project_id}: its {_plural(kind)} cannot be listed: {error}"
             if error.status == 400 and query:
                 raise QueryError(f"{message}; is the query right? {query}") from None

@@ -20,7 +20,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import parameter_batch
 from neptune_exporter.toolkit import look_ahead
-from neptune_exporter.toolkit.http_errors import RefusedError, StoppedError
+from neptune_exporter.toolkit.http_errors import RequestRefusedError, StoppedError
 from neptune_exporter_neptune2 import series
 from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.downloads import Downloads
@@ -120,7 +120,7 @@ class RunReader:
                     if batch is not None:
                         yield RunRows(self._key, batch)
             except SourceError as error:
-                is_without = isinstance(error, RefusedError) and error.status == 404
+                is_without = isinstance(error, RequestRefusedError) and error.status == 404
                 if first.attribute.has_value or not is_without:
                     yield failure_of(self._key, first.attribute, error)
             if without_value:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from neptune_exporter.contract import SourceError
 from neptune_exporter.toolkit import AwayError, Patience, Streaks, TransientError, waiting_for
 from neptune_exporter.toolkit.http_errors import (
-    RefusedError,
+    RequestRefusedError,
     StoppedError,
     WebPageError,
     error_of_status,
@@ -62,7 +62,7 @@ class Api:
 
         Raises, as every method here:
             AuthenticationError: the token was refused.
-            RefusedError: the request was refused, with the status.
+            RequestRefusedError: the request was refused, with the status.
             TransientError: patience is at its end; an AwayError if the server answers nothing else either.
         """
         self._project_id = project_id
@@ -165,7 +165,7 @@ class Api:
                 lambda: self._client.search(project_id, body),
                 ProtoLeaderboardEntriesSearchResultDTO.FromString,
             )
-        except RefusedError:
+        except RequestRefusedError:
             return True
         except (StoppedError, TransientError):
             return False

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 from neptune_exporter.contract import QueryError, RunSelection, SourceError, SourceRun
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
-from neptune_exporter.toolkit.http_errors import RefusedError
+from neptune_exporter.toolkit.http_errors import RequestRefusedError
 from neptune_exporter_neptune3.api import Api
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -51,7 +51,7 @@ def projects(api: Api) -> list[str]:
         for entry in _entries(api.search_everywhere, {"sorting": _OLDEST_FIRST, "experimentLeader": False}):
             found.add(f"{entry.organization_name}/{entry.project_name}")
     except SourceError as error:
-        hint = _OTHER if isinstance(error, RefusedError) and error.status == 404 else ""
+        hint = _OTHER if isinstance(error, RequestRefusedError) and error.status == 404 else ""
         raise SourceError(f"the projects cannot be listed: {error}{hint}") from None
     return sorted(found)
 
@@ -83,7 +83,7 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
         for entry in _entries(lambda page: api.search(project_id, page), body):
             run = _Listed.of(entry)
             listed.setdefault(run.sys_id, run)
-    except RefusedError as error:
+    except RequestRefusedError as error:
         kind = QueryError if error.status == 400 and selection.query else SourceError
         broken = kind(_why(project_id, selection, error))
     except SourceError as error:
@@ -272,7 +272,7 @@ def _takes(selection: RunSelection, run: SourceRun) -> bool:
     )
 
 
-def _why(project_id: str, selection: RunSelection, error: RefusedError) -> str:
+def _why(project_id: str, selection: RunSelection, error: RequestRefusedError) -> str:
     if error.status in (403, 404, 422):
         return (
             f"there is no project {project_id} (workspace/project), or this token may not read it ({error})"

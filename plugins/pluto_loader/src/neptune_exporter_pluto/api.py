@@ -14,7 +14,7 @@ from neptune_exporter_pluto.answers import NotAcknowledgedError
 from neptune_exporter_pluto.content_types import NO_EXTENSION
 from neptune_exporter_pluto.credentials import Endpoints
 from neptune_exporter_pluto.settings import check_project_name
-from neptune_exporter_pluto.transport import RefusedError, Transport
+from neptune_exporter_pluto.transport import PlutoRefusedError, Transport
 
 _T = TypeVar("_T")
 _JSON = {"Content-Type": "application/json"}
@@ -97,7 +97,7 @@ class PlutoApi:
         """
         try:
             return self._api("runs/create", what, body, _created)
-        except RefusedError as error:
+        except PlutoRefusedError as error:
             if "at limit" in error.text.lower():
                 raise AtLimitError(
                     f"{what}: the Pluto organization is at its limit of runs or storage; "
@@ -212,7 +212,7 @@ class PlutoApi:
         """Config, tags, status, times and log names of a run.
 
         Raises:
-            RefusedError: with status 404, if there is no such run.
+            PlutoRefusedError: with status 404, if there is no such run.
         """
         return self._read(
             f"details/{run_id}",

@@ -14,15 +14,18 @@ from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.toolkit import failpoint, pause
 from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.api import CreatedRun
-from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.finding import loads_of
 from neptune_exporter_pluto.forks import native_fork
+from neptune_exporter_pluto.journal import Journal
+from neptune_exporter_pluto.journal_events import fork_record
 from neptune_exporter_pluto.lifecycle import Found
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.once import StartAgainError
+from neptune_exporter_pluto.ordered_ingest import StartAgainError
+from neptune_exporter_pluto.progress import Fork, Progress
+from neptune_exporter_pluto.run_metadata import PlutoMetadata
 from neptune_exporter_pluto.session import ContentOptions, Session
-from neptune_exporter_pluto.state import Fork, Journal, Progress, Target, fork_record
-from neptune_exporter_pluto.transport import RefusedError
+from neptune_exporter_pluto.target import Target
+from neptune_exporter_pluto.transport import PlutoRefusedError
 
 _MOST_GENERATIONS = 100
 _MARKED_WITHIN = 10.0
@@ -48,7 +51,7 @@ class Creation:
     run: ExportedRun
     target: Target
     journal: Journal
-    facts: RunFacts
+    metadata: PlutoMetadata
     multiplier: Multiplier
     losses: LossBook
 
@@ -73,9 +76,9 @@ class Creation:
                 if now.elsewhere:
                     return Elsewhere(now.run_id, now.url)
                 self._check_ours(now.run_id, now)
-                lifecycle.describe(api, now.run_id, self.facts, self._section(now, now.url))
+                lifecycle.describe(api, now.run_id, self.metadata, self._section(now, now.url))
                 if now.reopened:
-                    lifecycle.restore_tags(api, self.target.project, now.run_id, self.facts.tags)
+                    lifecycle.restore_tags(api, self.target.project, now.run_id, self.metadata.tags)
                 self._tell_fork(now.fork if now.fork_noted else fork)
                 return None
             other = others.get(now.external_id)
@@ -89,7 +92,7 @@ class Creation:
                 api,
                 self.target.project,
                 now.external_id,
-                self.facts,
+                self.metadata,
                 fork,
                 self.session.settings.visible_within,
             )
@@ -99,7 +102,7 @@ class Creation:
             if found is None or found.mark == now.mark:
                 # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at
                 # ended ones.
-                api.set_status(created.run_id, self.facts.status, self.facts.ended)
+                api.set_status(created.run_id, self.metadata.status, self.metadata.ended)
                 # Created before a kill: this request forked nothing.
                 if "forkedFromRunId" in details:
                     made = Fork.of(details)
@@ -118,7 +121,7 @@ class Creation:
         """Nobody has given up the run, nor taken it for theirs, nor removed it."""
         try:
             details = self.session.api.details(self.target.project, run_id)
-        except RefusedError as error:
+        except PlutoRefusedError as error:
             if error.status != 404:
                 raise
             raise StartAgainError("somebody has removed what there was of it in Pluto") from None
@@ -141,7 +144,7 @@ class Creation:
         patience = self.session.settings.visible_within
         marked_within = min(_MARKED_WITHIN, patience)
         if not created.resumed:
-            lifecycle.describe(api, created.run_id, self.facts, self._section(now, created.url))
+            lifecycle.describe(api, created.run_id, self.metadata, self._section(now, created.url))
             if time.monotonic() - asked > marked_within / 2:  # so slow that another may have taken it
                 try:
                     self._check_ours(created.run_id, now)
@@ -155,7 +158,7 @@ class Creation:
             pause(_POLL)
             details = api.details(self.target.project, created.run_id)
         if mark in ("", now.mark):
-            lifecycle.describe(api, created.run_id, self.facts, self._section(now, created.url))
+            lifecycle.describe(api, created.run_id, self.metadata, self._section(now, created.url))
         if not mark:
             pause(min(_OVERTAKEN_WITHIN, patience))
             details = api.details(self.target.project, created.run_id)
@@ -204,7 +207,7 @@ class Creation:
     def _section(self, now: Progress, url: str) -> Mapping[str, object]:
         """The loader's part of the config, from the first moment on; with the address, as no other route than
         that of the creation tells it."""
-        section = opening_section(self.facts, self.multiplier, ContentOptions.of(self.session))
+        section = opening_section(self.metadata, self.multiplier, ContentOptions.of(self.session))
         own = {
             "mark": now.mark,
             "marks": lifecycle.mark_slots(now.mark),
@@ -215,7 +218,9 @@ class Creation:
         return {**section, "load": load}
 
 
-def opening_section(facts: RunFacts, multiplier: Multiplier, options: ContentOptions) -> dict[str, Any]:
+def opening_section(
+    metadata: PlutoMetadata, multiplier: Multiplier, options: ContentOptions
+) -> dict[str, Any]:
     """What there is to know of a run before it is loaded; the same in every load with the same options."""
-    load = {"status": facts.status, "ended": facts.ended, "options": options.recorded()}
-    return {**facts.origin, "step_multiplier": str(multiplier), "load": load}
+    load = {"status": metadata.status, "ended": metadata.ended, "options": options.recorded()}
+    return {**metadata.origin, "step_multiplier": str(multiplier), "load": load}

@@ -11,8 +11,8 @@ from typing import Any
 from neptune_exporter.model import RunKey
 from neptune_exporter_pluto.api import PlutoApi
 from neptune_exporter_pluto.config import SECTION
-from neptune_exporter_pluto.facts import IDENTITY, external_id
-from neptune_exporter_pluto.transport import RefusedError
+from neptune_exporter_pluto.run_metadata import IDENTITY, external_id
+from neptune_exporter_pluto.transport import PlutoRefusedError
 
 
 def loads_of(api: PlutoApi, project: str, run: RunKey) -> dict[str, dict[str, Any]]:
@@ -26,7 +26,7 @@ def _details(api: PlutoApi, project: str, run_id: int) -> dict[str, Any] | None:
     """None where somebody has removed it since."""
     try:
         return api.details(project, run_id)
-    except RefusedError as error:
+    except PlutoRefusedError as error:
         if error.status == 404:
             return None
         raise

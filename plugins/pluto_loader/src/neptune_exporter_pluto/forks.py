@@ -6,9 +6,11 @@ from decimal import Decimal
 
 from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.limits import shown_step
+from neptune_exporter_pluto.progress import Fork
 from neptune_exporter_pluto.session import Session
-from neptune_exporter_pluto.state import Fork, Journal, Target
+from neptune_exporter_pluto.target import Target
 
 
 def parent_replaced(sent: Fork | None, wanted: Fork | None) -> bool:

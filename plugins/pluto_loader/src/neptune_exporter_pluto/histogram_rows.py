@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.series import SeriesRows
-from neptune_exporter_pluto.encode.rows import object_row
+from neptune_exporter_pluto.encode.ingest_lines import object_row
 from neptune_exporter_pluto.histograms import draw
 from neptune_exporter_pluto.losses import LossBook, LossCode
 

@@ -14,9 +14,9 @@ from neptune_exporter.contract import SinkError
 from neptune_exporter.toolkit import pause
 from neptune_exporter_pluto.api import CreatedRun, PlutoApi
 from neptune_exporter_pluto.config import SECTION, escaped, pieces, section_of
-from neptune_exporter_pluto.facts import MAX_TAGS, RunFacts
-from neptune_exporter_pluto.state import Fork
-from neptune_exporter_pluto.transport import RefusedError
+from neptune_exporter_pluto.progress import Fork
+from neptune_exporter_pluto.run_metadata import MAX_TAGS, PlutoMetadata
+from neptune_exporter_pluto.transport import PlutoRefusedError
 
 LOADING, COMPLETE, SUPERSEDED = "loading", "complete", "superseded"
 SUPERSEDED_TAG = "neptune-exporter:superseded"
@@ -74,7 +74,7 @@ def create(
     api: PlutoApi,
     project: str,
     external_id: str,
-    facts: RunFacts,
+    metadata: PlutoMetadata,
     fork: Fork | None,
     patience: float,
 ) -> tuple[CreatedRun, Fork | None]:
@@ -86,14 +86,14 @@ def create(
         The run, and the fork that it was asked for with: None if Pluto refused it.
     """
     body: dict[str, Any] = {
-        "runName": facts.name,
+        "runName": metadata.name,
         "projectName": project,
         "externalId": external_id,
-        "tags": list(facts.tags),
+        "tags": list(metadata.tags),
     }
-    if facts.created:
-        body |= {"createdAt": facts.created, "updatedAt": facts.ended}
-    what = f"creating run {facts.name!r} in project {project!r}"
+    if metadata.created:
+        body |= {"createdAt": metadata.created, "updatedAt": metadata.ended}
+    what = f"creating run {metadata.name!r} in project {project!r}"
     if fork is None:
         return api.create_run(body, what), None
     forked = body | {
@@ -107,7 +107,7 @@ def create(
     while True:
         try:
             return api.create_run(forked, what), fork
-        except RefusedError as error:
+        except PlutoRefusedError as error:
             if error.status != 400 or "fork" not in error.text.lower():
                 raise
             if time.monotonic() >= deadline:
@@ -116,15 +116,15 @@ def create(
         pause(min(_POLL, max(patience / 20, 0.02)))
 
 
-def describe(api: PlutoApi, run_id: int, facts: RunFacts, section: Mapping[str, Any]) -> None:
+def describe(api: PlutoApi, run_id: int, metadata: PlutoMetadata, section: Mapping[str, Any]) -> None:
     """The loader's section of the config, parameters and notes. Harmless to repeat.
 
     The section comes first: it tells whose run this is, and that it is not yet whole.
     """
-    for piece in pieces({SECTION: section, **facts.config}):
+    for piece in pieces({SECTION: section, **metadata.config}):
         api.merge_config(run_id, piece)
-    if facts.notes:
-        api.set_notes(run_id, facts.notes)
+    if metadata.notes:
+        api.set_notes(run_id, metadata.notes)
 
 
 def restore_tags(api: PlutoApi, project: str, run_id: int, tags: Sequence[str]) -> None:
@@ -166,7 +166,7 @@ def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
     then say that it is complete."""
     try:
         details = api.details(project, run_id)
-    except RefusedError as error:
+    except PlutoRefusedError as error:
         if error.status == 404:
             return  # somebody removed it
         raise

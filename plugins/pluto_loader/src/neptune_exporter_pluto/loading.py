@@ -26,15 +26,15 @@ from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto import lifecycle, metrics
 from neptune_exporter_pluto.config import SECTION, escaped, pairs, section_of
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
-from neptune_exporter_pluto.facts import RunFacts
-from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
+from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.histogram_rows import HistogramStream
+from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.limits import NAME, pluto_rows
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.metric_sending import send_bodies
-from neptune_exporter_pluto.once import OnceStream, StartAgainError, settled
+from neptune_exporter_pluto.ordered_ingest import OrderedIngest, StartAgainError, settled
+from neptune_exporter_pluto.run_metadata import PlutoMetadata
 from neptune_exporter_pluto.session import ContentOptions, Pipeline, Session
-from neptune_exporter_pluto.state import Journal
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.upload import Uploader
 
@@ -59,7 +59,7 @@ class RunLoad:
     journal: Journal
     run_id: int
     url: str
-    facts: RunFacts
+    metadata: PlutoMetadata
     multiplier: Multiplier
     losses: LossBook
 
@@ -94,7 +94,9 @@ class RunLoad:
             if self._last_step is not None:
                 section["load"]["last_step"] = str(self._last_step)  # for forks of it by other machines
             api.merge_config(self.run_id, orjson.dumps({SECTION: section}))
-            shown = lifecycle.finish(api, self.project, self.run_id, self.facts.status, self.facts.ended)
+            shown = lifecycle.finish(
+                api, self.project, self.run_id, self.metadata.status, self.metadata.ended
+            )
             self._check_alone(lifecycle.Found.of(shown))
         finally:
             points.close()
@@ -136,9 +138,9 @@ class RunLoad:
     # --- string series, console lines, histograms
 
     def _send_rows(self) -> StringStreams:
-        settings, created = self.session.settings, self.facts.created
-        data = OnceStream("data", self.journal, partial(self._ingest, "data", repeatable=False), None, 0)
-        logs = OnceStream(
+        settings, created = self.session.settings, self.metadata.created
+        data = OrderedIngest("data", self.journal, partial(self._ingest, "data", repeatable=False), None, 0)
+        logs = OrderedIngest(
             "logs",
             self.journal,
             partial(self._ingest, "logs", repeatable=False),
@@ -185,7 +187,7 @@ class RunLoad:
             metrics.VALUE_COLUMNS,
             self.multiplier,
             self.session.settings.batch_rows,
-            self.facts.created,
+            self.metadata.created,
         ):
             if beside is not None and beside.done() and beside.exception() is not None:
                 return
@@ -198,7 +200,7 @@ class RunLoad:
         """
         uploader = Uploader(self.session, self.project, self.run_id, self.journal, self.losses)
         names = points.names(self.names)
-        texts = text_tasks(strings, self.names, self.facts.ended)
+        texts = text_tasks(strings, self.names, self.metadata.ended)
         with ThreadPoolExecutor(1, "pluto-files") as side:
             files = side.submit(self._send_files, uploader, texts)
             try:
@@ -228,7 +230,7 @@ class RunLoad:
             self.names,
             self.losses,
             self.multiplier,
-            self.facts.created,
+            self.metadata.created,
             settings.batch_rows,
             settings.max_files_per_run,
             others=texts,

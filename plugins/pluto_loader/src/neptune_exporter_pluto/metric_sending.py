@@ -17,9 +17,9 @@ import orjson
 
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto.encode.metrics import Body
-from neptune_exporter_pluto.once import settled
+from neptune_exporter_pluto.journal import Journal
+from neptune_exporter_pluto.ordered_ingest import settled
 from neptune_exporter_pluto.session import Pipeline
-from neptune_exporter_pluto.state import Journal
 from neptune_exporter_pluto.verify.values import times_of
 
 _MOST_ROWS = 1_000

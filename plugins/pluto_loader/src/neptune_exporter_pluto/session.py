@@ -20,7 +20,7 @@ from neptune_exporter_pluto.cachefile import DEFAULT_NAME, OWNERS_NAME, LineOwne
 from neptune_exporter_pluto.config import escaped, section_of
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.settings import MAX_NAME, PlutoSettings
-from neptune_exporter_pluto.state import FOLDER, Target
+from neptune_exporter_pluto.target import FOLDER, Target
 
 
 @dataclass

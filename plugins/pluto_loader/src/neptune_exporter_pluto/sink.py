@@ -24,27 +24,22 @@ from neptune_exporter_pluto.cachefile import DEFAULT_NAME, cache_line, check_lis
 from neptune_exporter_pluto.creation import Creation, Elsewhere
 from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
 from neptune_exporter_pluto.data_rows import ORDER
-from neptune_exporter_pluto.facts import collect, external_id, run_name
-from neptune_exporter_pluto.files import file_tasks
+from neptune_exporter_pluto.disk_errors import check_writable, disk_errors
+from neptune_exporter_pluto.file_tasks import file_tasks
 from neptune_exporter_pluto.forks import native_fork, parent_replaced
-from neptune_exporter_pluto.kept import KeptRuns
+from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.limits import EXACT_STEPS, NAME
 from neptune_exporter_pluto.loading import Outcome, RunLoad, last_step_of, loss_record, told_losses
 from neptune_exporter_pluto.losses import NOTHING_LACKS, RESTORABLE, LossBook, LossCode
-from neptune_exporter_pluto.once import StartAgainError
+from neptune_exporter_pluto.option_changes import OptionChanges
+from neptune_exporter_pluto.ordered_ingest import StartAgainError
 from neptune_exporter_pluto.pace import Pace
+from neptune_exporter_pluto.progress import READING, Progress
 from neptune_exporter_pluto.project import find_multipliers, recorded_multiplier
+from neptune_exporter_pluto.run_metadata import collect, external_id, run_name
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.settings import PlutoSettings
-from neptune_exporter_pluto.state import (
-    FOLDER,
-    READING,
-    Journal,
-    Progress,
-    Target,
-    check_writable,
-    disk_errors,
-)
+from neptune_exporter_pluto.target import FOLDER, Target
 from neptune_exporter_pluto.transport import Transport
 from neptune_exporter_pluto.verify import MISMATCH
 
@@ -77,7 +72,7 @@ class PlutoSink(Sink):
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._kept_runs = KeptRuns(ContentOptions.of(session), session.options.step_multiplier)
+        self._option_changes = OptionChanges(ContentOptions.of(session), session.options.step_multiplier)
 
     @classmethod
     def connected(cls, settings: PlutoSettings, options: LoadOptions, *, local: bool = False) -> PlutoSink:
@@ -125,7 +120,7 @@ class PlutoSink(Sink):
         return self._session
 
     def closing_report(self) -> Mapping[str, str | int]:
-        return self._kept_runs.report(self._session.cache.path)
+        return self._option_changes.report(self._session.cache.path)
 
     def close(self) -> None:
         self._session.senders.shutdown(cancel_futures=True)
@@ -184,7 +179,7 @@ class PlutoSink(Sink):
             elif self._parent_replaced(now, run, parent, target):
                 self._begin(run, target, journal, "the run that it is forked off was loaded anew")
             elif self._is_there(run, target, journal, now):
-                self._kept_runs.look_at(now.loaded)
+                self._option_changes.look_at(now.loaded)
                 return _told_before(run, now)
         elif now is None or not self._goes_on(now, run):
             self._begin(run, target, journal, "it was begun with other options or another export")
@@ -323,11 +318,11 @@ class PlutoSink(Sink):
     ) -> Outcome:
         """Create the run, unless it is there, and send what is not there."""
         losses = LossBook(run.key)
-        facts = collect(run, self._session.options.name_prefix, losses)
+        metadata = collect(run, self._session.options.name_prefix, losses)
         if target.project != self._session.wanted_project(run.key.project_id):
             losses.add(LossCode.PROJECT_RENAMED)
         multiplier = self._multiplier(run)
-        creation = Creation(self._session, run, target, journal, facts, multiplier, losses)
+        creation = Creation(self._session, run, target, journal, metadata, multiplier, losses)
         elsewhere = creation.ensure(parent, lambda number: self._note_begin(run, journal, number))
         if elsewhere is not None:
             return self._loaded_elsewhere(run, target, journal, elsewhere)
@@ -336,7 +331,7 @@ class PlutoSink(Sink):
         if now.chunking != self._chunking():
             journal.note("chunking", chunking=self._chunking())
         return RunLoad(
-            self._session, run, target.project, journal, now.run_id, now.url, facts, multiplier, losses
+            self._session, run, target.project, journal, now.run_id, now.url, metadata, multiplier, losses
         ).execute()
 
     def _loaded_elsewhere(
@@ -369,7 +364,7 @@ class PlutoSink(Sink):
         told += [
             r for r in map(loss_record, found.losses()) if (r["reason"], r["attribute_path"]) not in known
         ]
-        self._kept_runs.look_at(record)
+        self._option_changes.look_at(record)
         return Outcome(
             LoadedRun(
                 str(elsewhere.run_id),

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.series import SeriesRows
-from neptune_exporter_pluto.encode.rows import log_rows, string_rows
+from neptune_exporter_pluto.encode.ingest_lines import log_rows, string_rows
 from neptune_exporter_pluto.encode.text import lines_of
 from neptune_exporter_pluto.losses import LossBook, LossCode
 

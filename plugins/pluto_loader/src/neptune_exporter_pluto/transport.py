@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 _S = TypeVar("_S")
 
 
-class RefusedError(SinkError):
+class PlutoRefusedError(SinkError):
     """Pluto said no, and would say so again."""
 
     def __init__(self, message: str, status: int, text: str) -> None:
@@ -94,7 +94,7 @@ class Transport:
             accept: What the content says; raises NotAcknowledgedError if Pluto does not answer so.
 
         Raises:
-            AuthenticationError, RefusedError, OutOfPatienceError
+            AuthenticationError, PlutoRefusedError, OutOfPatienceError
         """
         return self.patiently(lambda: self._once("GET", url, what, True, accept, params=dict(params)))
 
@@ -118,7 +118,7 @@ class Transport:
 
         Raises:
             AuthenticationError: the key was refused.
-            RefusedError: the request was refused.
+            PlutoRefusedError: the request was refused.
             UncertainError: not repeatable, and the connection broke, a proxy gave up, or what came is no
                 answer of Pluto.
             OutOfPatienceError: patience is at its end.
@@ -136,7 +136,7 @@ class Transport:
             # Whoever goes on at once, perhaps with a new run, would only meet the same failure again.
             try:
                 send(nothing[0], True, nothing[1])
-            except RefusedError:
+            except PlutoRefusedError:
                 pass  # an answer too
             except (AuthenticationError, SinkError) as later:  # which would say that nothing was taken
                 raise SinkError(f"{error}; then: {later}") from None
@@ -191,7 +191,7 @@ class Transport:
         if outcome is Outcome.UNAUTHORIZED:
             raise AuthenticationError(f"{message}. Is the API key right, and has it not expired?")
         if outcome is Outcome.REFUSED:
-            raise RefusedError(message, response.status_code, response.text)
+            raise PlutoRefusedError(message, response.status_code, response.text)
         raise self._again(outcome, repeatable, message, retry_after(response.headers))
 
     @staticmethod

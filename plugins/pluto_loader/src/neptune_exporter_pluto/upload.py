@@ -20,14 +20,15 @@ import httpx
 from neptune_exporter.contract import AuthenticationError, SinkError
 from neptune_exporter.toolkit import TransientError, failpoint, retry_after
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
-from neptune_exporter_pluto.files import FileTask
+from neptune_exporter_pluto.file_tasks import FileTask
+from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.once import StartAgainError, settled
+from neptune_exporter_pluto.ordered_ingest import StartAgainError, settled
 from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
+from neptune_exporter_pluto.progress import Progress
 from neptune_exporter_pluto.session import Pipeline, Session
-from neptune_exporter_pluto.state import Journal, Progress
 from neptune_exporter_pluto.stored import not_stored
-from neptune_exporter_pluto.transport import OutOfPatienceError, RefusedError, UncertainError
+from neptune_exporter_pluto.transport import OutOfPatienceError, PlutoRefusedError, UncertainError
 
 _ADDRESS_LIVES = 3_300.0
 """Seconds; Pluto's upload addresses are good for an hour."""
@@ -225,7 +226,7 @@ class Uploader:
             if of_response(response) in (Outcome.BUSY, Outcome.UNCERTAIN):
                 pace.pushed_back(era)
                 raise TransientError(message, retry_after(response.headers))
-            raise RefusedError(message, response.status_code, response.text)
+            raise PlutoRefusedError(message, response.status_code, response.text)
 
 
 def _content(file: BinaryIO, task: FileTask, digest: hashlib._Hash) -> bytes | Iterator[bytes]:

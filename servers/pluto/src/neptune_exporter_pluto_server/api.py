@@ -22,7 +22,7 @@ from neptune_exporter_pluto_server.runs import (
     more_than_one_group,
     owner_of_step,
 )
-from neptune_exporter_pluto_server.shapes import Field, RefusedError, internal_error, read_body, refused
+from neptune_exporter_pluto_server.shapes import ApiError, Field, internal_error, read_body, refused
 from neptune_exporter_pluto_server.state import KEY_PREFIXES, ORGANIZATION, State
 
 MAX_TAGS = 50
@@ -79,15 +79,15 @@ Body = dict[str, Any]
 
 
 def authorized(state: State, request: Request) -> None:
-    """Raises RefusedError: 401 as the API service words it."""
+    """Raises ApiError: 401 as the API service words it."""
     parts = request.headers.get("authorization", "").split(" ")
     key = parts[1] if len(parts) > 1 else ""
     if not key:
-        raise RefusedError(Response.of_json({"error": "Unauthorized"}, 401))
+        raise ApiError(Response.of_json({"error": "Unauthorized"}, 401))
     problem = "Invalid API key" if not key.startswith(KEY_PREFIXES) else state.keys.problem(key)
     if problem is not None:
         message = "Key not found" if problem == "unknown" else problem
-        raise RefusedError(Response.of_json({"error": "Unauthorized", "message": message}, 401))
+        raise ApiError(Response.of_json({"error": "Unauthorized", "message": message}, 401))
 
 
 class Api:
@@ -119,7 +119,7 @@ class Api:
                 body = read_body(request, fields)
                 with self._state.runs.lock:
                     return Response.of_json(handler(body))
-            except RefusedError as error:
+            except ApiError as error:
                 return error.response
             except UnstorableError:
                 return internal_error().response
@@ -129,7 +129,7 @@ class Api:
     def _slug(self, request: Request) -> Response:
         try:
             authorized(self._state, request)
-        except RefusedError as error:
+        except ApiError as error:
             return error.response
         return Response.of_json({"organization": {"slug": ORGANIZATION}})
 
@@ -226,7 +226,7 @@ class Api:
         if len(given) != 1:
             message = "Provide exactly one of: runId, displayId, or externalId"
             issue = {"code": "custom", "message": message, "path": []}
-            raise RefusedError(
+            raise ApiError(
                 Response.of_json({"success": False, "error": {"issues": [issue], "name": "ZodError"}}, 400)
             )
         runs = self._state.runs
@@ -327,7 +327,7 @@ class Api:
     def _trigger(self, request: Request) -> Response:
         try:
             authorized(self._state, request)
-        except RefusedError:
+        except ApiError:
             return Response.of_json({"detail": "Invalid API token"}, 401)
         try:
             run_id = json.loads(request.body())["runId"]

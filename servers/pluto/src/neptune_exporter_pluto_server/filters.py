@@ -45,7 +45,7 @@ def parse_filter(text: str) -> Matches:
     """What runs a filter takes.
 
     Raises:
-        RefusedError: 400.
+        ApiError: 400.
     """
     try:
         return _node(json.loads(text))
@@ -57,7 +57,7 @@ def parse_field_filters(text: str) -> Matches:
     """A list of terms, all of which must hold. Only texts that `is` another one are here.
 
     Raises:
-        RefusedError: 400.
+        ApiError: 400.
     """
     try:
         terms = [

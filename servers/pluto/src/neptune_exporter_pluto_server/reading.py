@@ -23,7 +23,7 @@ from neptune_exporter_pluto_server.listing import Listing
 from neptune_exporter_pluto_server.points import Key, Points, newest_of_steps
 from neptune_exporter_pluto_server.runs import log_group
 from neptune_exporter_pluto_server.shapes import (
-    RefusedError,
+    ApiError,
     query_number,
     query_option,
     query_string,
@@ -72,7 +72,7 @@ class Reading:
                     return Response(200, orjson.dumps(found), "application/json")
                 except TypeError:  # a config with an integer beyond 64 bits
                     return Response.of_json(found)
-            except RefusedError as error:
+            except ApiError as error:
                 return error.response
 
         return answer

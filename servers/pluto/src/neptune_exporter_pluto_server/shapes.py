@@ -17,7 +17,7 @@ from neptune_exporter_pluto_server.jsonb import js_number
 _MISSING: Any = object()
 
 
-class RefusedError(Exception):
+class ApiError(Exception):
     """A request that is answered with this response."""
 
     def __init__(self, response: Response) -> None:
@@ -25,13 +25,13 @@ class RefusedError(Exception):
         self.response = response
 
 
-def refused(error: str, status: int) -> RefusedError:
-    return RefusedError(Response.of_json({"error": error}, status))
+def refused(error: str, status: int) -> ApiError:
+    return ApiError(Response.of_json({"error": error}, status))
 
 
-def internal_error() -> RefusedError:
+def internal_error() -> ApiError:
     """What an exception inside the real API looks like."""
-    return RefusedError(Response.of_text("Internal Server Error", 500))
+    return ApiError(Response.of_text("Internal Server Error", 500))
 
 
 @dataclass(frozen=True)
@@ -123,23 +123,23 @@ def range_issues(
     return []
 
 
-def zod_error(issues: list[dict[str, Any]]) -> RefusedError:
+def zod_error(issues: list[dict[str, Any]]) -> ApiError:
     body = {"success": False, "error": {"issues": issues, "name": "ZodError"}}
-    return RefusedError(Response.of_json(body, 400))
+    return ApiError(Response.of_json(body, 400))
 
 
 def read_body(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
     """The checked members of a JSON body; optional ones that are missing are left out.
 
     Raises:
-        RefusedError: 400 for what is not JSON or of the wrong shape, 500 for what is not declared as JSON.
+        ApiError: 400 for what is not JSON or of the wrong shape, 500 for what is not declared as JSON.
     """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise internal_error()  # the body is not looked at, and what the route needs of it is missing
     try:
         body: Any = json.loads(request.body(), parse_constant=_not_json)
     except (ValueError, RecursionError):
-        raise RefusedError(Response.of_text("Malformed JSON in request body", 400)) from None
+        raise ApiError(Response.of_text("Malformed JSON in request body", 400)) from None
     if not isinstance(body, dict):
         raise zod_error([_type_issue("object", _js_type(body), [])])
     issues = []
@@ -160,7 +160,7 @@ def query_number(
     """An integer in a query or a path, read as JavaScript's `Number` reads it.
 
     Raises:
-        RefusedError: 400, as zod's coercion would.
+        ApiError: 400, as zod's coercion would.
     """
     if text is None:
         if default is not None:

@@ -106,7 +106,7 @@ class State:
         """The run of this id.
 
         Raises:
-            RefusedError: 404; 500 for a number with a fraction.
+            ApiError: 404; 500 for a number with a fraction.
         """
         if not float(run_id).is_integer():
             raise internal_error()

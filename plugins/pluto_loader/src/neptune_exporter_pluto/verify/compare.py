@@ -1,4 +1,4 @@
-"""The comparison of a run: its facts, then its data."""
+"""The comparison of a run: its metadata, then its data."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from neptune_exporter.contract import Comparison, ExportedRun, Verdict
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.config import SECTION, of_pairs
-from neptune_exporter_pluto.facts import collect, external_id, milliseconds
 from neptune_exporter_pluto.finding import loads_of
+from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.lifecycle import Found
 from neptune_exporter_pluto.loading import told_losses
 from neptune_exporter_pluto.losses import LossBook
+from neptune_exporter_pluto.progress import Progress
 from neptune_exporter_pluto.project import recorded_multiplier
+from neptune_exporter_pluto.run_metadata import collect, external_id, milliseconds
 from neptune_exporter_pluto.session import ContentOptions, Session
-from neptune_exporter_pluto.state import Journal, Progress, Target
-from neptune_exporter_pluto.transport import RefusedError
-from neptune_exporter_pluto.verify import console, files, forks, names, points, section
+from neptune_exporter_pluto.target import Target
+from neptune_exporter_pluto.transport import PlutoRefusedError
+from neptune_exporter_pluto.verify import console, forks, listed_files, names, points, section
 from neptune_exporter_pluto.verify.context import Check
 from neptune_exporter_pluto.verify.values import is_same, short
 
@@ -96,14 +98,14 @@ def compare(
     )
     try:
         yield from _whole(check, known)
-        yield from _facts(check)
+        yield from _metadata(check)
         yield from forks.compare_fork(check, target, known)
         yield from _parameters(check)
         strings, lines = console.read_rows(check)
         try:
             yield from points.compare_points(check)
             yield from console.compare_console(check, lines)
-            yield from files.compare_files(check, strings)
+            yield from listed_files.compare_files(check, strings)
             yield from names.compare_names(check)
             yield from section.compare_section(check, strings)
             yield from console.untold(check, dict(loaded.get("counts", {})), strings)
@@ -135,7 +137,7 @@ def _found_elsewhere(session: Session, run: ExportedRun, target: Target) -> int 
 def _details(session: Session, target: Target, run_id: int) -> dict[str, Any] | None:
     try:
         return session.api.details(target.project, run_id)
-    except RefusedError as error:
+    except PlutoRefusedError as error:
         if error.status == 404:
             return None
         raise
@@ -152,39 +154,39 @@ def _whole(check: Check, known: Progress | None) -> Iterator[Comparison]:
         yield check.line("export", Verdict.DIFFERENT, check.run.fingerprint, found.fingerprint)
 
 
-def _facts(check: Check) -> Iterator[Comparison]:
-    details, facts = check.details, check.facts
+def _metadata(check: Check) -> Iterator[Comparison]:
+    details, metadata = check.details, check.metadata
     expected: list[tuple[str, Any, Any]] = [
-        ("status", facts.status, details["status"]),
-        ("name", facts.name, details["name"]),
+        ("status", metadata.status, details["status"]),
+        ("name", metadata.name, details["name"]),
     ]
-    tags, held = set(facts.tags), set(details.get("tags") or [])
+    tags, held = set(metadata.tags), set(details.get("tags") or [])
     verdict = Verdict.EQUAL if tags == held else Verdict.EXTRA if tags < held else Verdict.DIFFERENT
     yield check.line("tags", verdict, sorted(tags), sorted(held))
-    if facts.created:
-        expected.append(("time of creation", facts.created, _milliseconds(details["createdAt"])))
-        expected.append(("time of the end", facts.ended, _milliseconds(details.get("statusUpdated"))))
+    if metadata.created:
+        expected.append(("time of creation", metadata.created, _milliseconds(details["createdAt"])))
+        expected.append(("time of the end", metadata.ended, _milliseconds(details.get("statusUpdated"))))
     for item, wanted, found in expected:
         yield check.line(item, Verdict.EQUAL if wanted == found else Verdict.DIFFERENT, wanted, found)
-    if facts.notes:
-        yield check.line("notes", Verdict.UNKNOWN, facts.notes[:40], "Pluto gives no way to read them")
+    if metadata.notes:
+        yield check.line("notes", Verdict.UNKNOWN, metadata.notes[:40], "Pluto gives no way to read them")
 
 
 def _parameters(check: Check) -> Iterator[Comparison]:
     found = check.details.get("config")
     held = found if isinstance(found, dict) else {}
     same = 0
-    for key, value in check.facts.config.items():
+    for key, value in check.metadata.config.items():
         if key not in held:
             yield check.line(f"parameter {key}", Verdict.MISSING, short(value))
         elif not is_same(value, held[key]):
             yield check.line(f"parameter {key}", Verdict.DIFFERENT, short(value), short(held[key]))
         else:
             same += 1
-    extra = [key for key in held if key not in check.facts.config and key != SECTION]
+    extra = [key for key in held if key not in check.metadata.config and key != SECTION]
     for key in extra:
         yield check.line(f"parameter {key}", Verdict.EXTRA, "", short(held[key]))
-    rounded = len(of_pairs(check.facts.origin.get("exact")))
+    rounded = len(of_pairs(check.metadata.origin.get("exact")))
     if rounded:
         yield check.line("parameters of 17 digits", Verdict.LOST, rounded, "16 shown, all in the config")
     if same:

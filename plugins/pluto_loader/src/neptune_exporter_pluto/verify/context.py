@@ -13,9 +13,9 @@ from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.toolkit import pause
 from neptune_exporter_pluto.api import PlutoApi
-from neptune_exporter_pluto.facts import RunFacts
 from neptune_exporter_pluto.limits import NAME
 from neptune_exporter_pluto.losses import DROPPED, LossBook, LossCode
+from neptune_exporter_pluto.run_metadata import PlutoMetadata
 from neptune_exporter_pluto.session import ContentOptions, Session
 
 _T = TypeVar("_T")
@@ -35,7 +35,7 @@ class Check:
     details: dict[str, Any]
     options: ContentOptions
     """With which it was loaded."""
-    facts: RunFacts
+    metadata: PlutoMetadata
     multiplier: Multiplier
     folder: Path
     deadline: float

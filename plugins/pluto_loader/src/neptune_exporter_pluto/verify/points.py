@@ -44,7 +44,7 @@ def compare_points(check: Check) -> Iterator[Comparison]:
             metrics.VALUE_COLUMNS,
             check.multiplier,
             settings.batch_rows,
-            check.facts.created,
+            check.metadata.created,
         ):
             stream.take(rows)
         names = stream.names(check.names)

@@ -34,7 +34,7 @@ def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison
     if not held:
         yield check.line(SECTION, Verdict.MISSING, "the loader's section of the config")
         return
-    wanted = _flat(opening_section(check.facts, check.multiplier, check.options))
+    wanted = _flat(opening_section(check.metadata, check.multiplier, check.options))
     is_whole = Found.of(check.details).state not in (lifecycle.LOADING, lifecycle.SUPERSEDED)
     if is_whole:
         wanted |= _flat(closing_section(check.names, strings, check.declared))

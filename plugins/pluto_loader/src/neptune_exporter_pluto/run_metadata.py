@@ -29,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class PlutoMetadata:
     """Times in ms since 1970; 0 where nothing tells them."""
 
     name: str
@@ -59,7 +59,7 @@ def run_name(run: ExportedRun) -> str:
     return name if name and name.strip() else run.key.run_id
 
 
-def collect(run: ExportedRun, prefix: str, losses: LossBook) -> RunFacts:
+def collect(run: ExportedRun, prefix: str, losses: LossBook) -> PlutoMetadata:
     """Everything but the data. What does not fit is counted as lost and kept in the config."""
     parameters = run.parameters()
     full_name = prefix + run_name(run)
@@ -88,7 +88,7 @@ def collect(run: ExportedRun, prefix: str, losses: LossBook) -> RunFacts:
     origin = _origin(run, parameters) | {key: pairs(value) for key, value in named.items() if value}
     if name != full_name:
         origin["full_name"] = full_name
-    return RunFacts(
+    return PlutoMetadata(
         name, full_name, created, ended, _status(parameters), tags, notes, config.values, storable(origin)
     )
 

@@ -20,7 +20,7 @@ _FLAGS = {
 _SHOWN = 4
 
 
-class KeptRuns:
+class OptionChanges:
     """Counts such runs, and the differences. Thread-safe.
 
     Args:

@@ -12,7 +12,7 @@ import httpx
 from neptune_exporter.contract import Comparison, SinkError, Verdict
 from neptune_exporter.toolkit import TransientError
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
-from neptune_exporter_pluto.files import FileTask, file_tasks, text_tasks
+from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.losses import FILES_NOT_SENT, RESTORABLE, LossCode
 from neptune_exporter_pluto.outcome import of_error, of_response
 from neptune_exporter_pluto.strings import StringStreams
@@ -31,13 +31,13 @@ def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
     """One line for each attribute with files."""
     settings = check.session.settings
     by_name: dict[str, dict[str, FileTask]] = defaultdict(dict)
-    texts = text_tasks(strings, check.names, check.facts.ended)
+    texts = text_tasks(strings, check.names, check.metadata.ended)
     tasks = file_tasks(
         check.run,
         check.names,
         check.losses,
         check.multiplier,
-        check.facts.created,
+        check.metadata.created,
         settings.batch_rows,
         check.options.max_files_per_run,
         others=texts,

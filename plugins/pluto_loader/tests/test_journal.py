@@ -1,4 +1,4 @@
-"""The state folder on a bad day: a full disk, a line that is cut short."""
+"""The journal on a bad day: a full disk, a line that is cut short."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 
 from neptune_exporter.contract import SinkError
 from neptune_exporter_pluto.cachefile import LineOwners
-from neptune_exporter_pluto.state import Journal, Target
+from neptune_exporter_pluto.journal import Journal
+from neptune_exporter_pluto.target import Target
 
 from .killed_load import KEY
 

@@ -17,7 +17,8 @@ import pyarrow as pa
 from neptune_exporter.contract import AuthenticationError
 from neptune_exporter.toolkit import failpoint, pause
 from neptune_exporter_pluto.encode.text import lines_of
-from neptune_exporter_pluto.state import Journal, Progress
+from neptune_exporter_pluto.journal import Journal
+from neptune_exporter_pluto.progress import Progress
 from neptune_exporter_pluto.transport import OutOfPatienceError, UncertainError
 
 BODY_BYTES = 1 << 20
@@ -30,7 +31,7 @@ class StartAgainError(Exception):
     """What a run in Pluto holds cannot be known any more: the run has to be loaded into a new one."""
 
 
-class OnceStream:
+class OrderedIngest:
     """One stream of one run.
 
     Args:

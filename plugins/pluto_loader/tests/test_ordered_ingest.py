@@ -23,12 +23,13 @@ from neptune_exporter.testing.commands import fork
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loaded import LoadedSample
 from neptune_exporter.testing.loopback import Fault, Request, Response
-from neptune_exporter_pluto import metrics, once
+from neptune_exporter_pluto import metrics, ordered_ingest
 from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import FAILPOINTS, PlutoSink
-from neptune_exporter_pluto.state import Journal, Target
+from neptune_exporter_pluto.target import Target
 from neptune_exporter_pluto.transport import UncertainError
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
@@ -41,7 +42,7 @@ SCRIPT = Path(__file__).with_name("killed_load.py")
 
 @pytest.fixture
 def small_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(once, "BODY_BYTES", 4_000)
+    monkeypatch.setattr(ordered_ingest, "BODY_BYTES", 4_000)
     monkeypatch.setattr(metrics, "BODY_BYTES", 4_000)
 
 
@@ -359,13 +360,13 @@ def test_that_a_position_was_found_is_known_to_the_next_load(tmp_path: Path) -> 
     journal = Journal.of(tmp_path, target, KEY).open()
     begun = {"external_id": "x", "fingerprint": "f", "content": "c", "chunking": "k", "mark": "m"}
     journal.note("begin", generation=1, **begun)
-    stream = once.OnceStream("logs", journal, send, lambda: 2, 0)
+    stream = ordered_ingest.OrderedIngest("logs", journal, send, lambda: 2, 0)
     assert not stream.resolved
     stream.add(pa.array([b"first\n", b"second\n"]))
     stream.flush()
     assert stream.resolved
     journal.close()
     journal = Journal.of(tmp_path, target, KEY).open()
-    assert once.OnceStream("logs", journal, send, lambda: 2, 0).resolved
-    assert not once.OnceStream("data", journal, send, None, 0).resolved
+    assert ordered_ingest.OrderedIngest("logs", journal, send, lambda: 2, 0).resolved
+    assert not ordered_ingest.OrderedIngest("data", journal, send, None, 0).resolved
     journal.close()

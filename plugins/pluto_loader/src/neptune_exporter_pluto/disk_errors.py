@@ -1,0 +1,48 @@
+"""Errors of the disk that holds the state of loads, in plain words."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from neptune_exporter.contract import SinkError, UsageError
+
+
+def check_writable(option: str, folder: Path) -> None:
+    """Make a folder, and a file in it for a moment.
+
+    Raises:
+        UsageError: that cannot be done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{option}: nothing can be written in {folder}: {error.strerror}") from None
+
+
+@contextmanager
+def disk_errors(base_dir: Path) -> Iterator[None]:
+    """Report an error of the disk with the file, or the folder where the state of loads is.
+
+    Raises:
+        SinkError: with what is wrong, and what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or base_dir.absolute()
+        raise SinkError(f"{where}: {error.strerror or error}{remedy(error)}") from error
+
+
+def remedy(error: OSError) -> str:
+    """What a person can do, to stand behind the message; empty where nothing special helps."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ": free some space there, or name another folder with --pluto-base-dir"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return ": load with fewer --workers and --pluto-file-connections, or raise the limit (ulimit -n 1024)"
+    return ""

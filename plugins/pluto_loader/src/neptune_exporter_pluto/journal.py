@@ -1,0 +1,150 @@
+"""What is known of a run's load, on disk: written before and after everything that must happen only once.
+
+One file of JSON lines per run, in a folder per account, host and target project:
+
+    <base>/.neptune-exporter-pluto/<target>/<run>.jsonl
+
+The first line says whose file it is. A line that a kill has cut off is the last
+one and is ignored. While a load is under way the file is locked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from neptune_exporter.contract import SinkError
+from neptune_exporter.model import RunKey
+from neptune_exporter_pluto import journal_events
+from neptune_exporter_pluto.disk_errors import remedy
+from neptune_exporter_pluto.file_claim import claim
+from neptune_exporter_pluto.progress import Progress
+from neptune_exporter_pluto.target import Target, readable_name
+
+
+class Journal:
+    """The file of one run; several threads may note. What was noted survives the end of the process.
+
+    A loss of power may take the last notes along, but for those that are `durable`:
+    what is about to be sent and must not be sent twice.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
+        self._path = path
+        self._identity = dict(identity)
+        self._file: BinaryIO | None = None
+        self._lock = threading.Lock()
+        self.current: Progress | None = None
+
+    @classmethod
+    def of(cls, base: Path, target: Target, run: RunKey) -> Journal:
+        name = readable_name(run.run_id, run.project_id, run.kind.value, run.run_id)
+        identity = {
+            "account": target.account,
+            "host": target.host,
+            "target_project": target.project,
+            "project": run.project_id,
+            "run": run.run_id,
+            "kind": run.kind.value,
+        }
+        return cls(target.folder(base) / f"{name}.jsonl", identity)
+
+    @property
+    def work_folder(self) -> Path:
+        """For temporary files of this run's load; nobody else uses it while the journal is open."""
+        return self._path.with_suffix(".work")
+
+    def open(self) -> Journal:
+        """Read what is known, and keep others out.
+
+        Raises:
+            SinkError: another process is loading this run.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.fdopen(descriptor, "r+b", buffering=0)
+        if not claim(self._file):
+            self.close()
+            raise SinkError("another process is loading this run into Pluto; wait for it or end it")
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        self._read(content[:whole])
+        if not whole:
+            self._write(self._identity)
+        return self
+
+    def peek(self) -> Progress | None:
+        """What is known, without a lock and without creating anything."""
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        self._read(content[: content.rfind(b"\n") + 1])
+        return self.current
+
+    def _read(self, content: bytes) -> None:
+        for number, line in enumerate(content.splitlines()[1:], 2):
+            try:
+                self.current = journal_events.after(self.current, orjson.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+                raise SinkError(
+                    f"{self._path} is damaged in line {number}: nobody knows what of the run is in Pluto; "
+                    "move that file away to look for the run there"
+                ) from None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def note_proven(self, equal: bool) -> None:
+        """Write down whether reading back agreed."""
+        self._note(journal_events.proven(equal))
+
+    def note(self, event: str, durable: bool = False, **values: Any) -> None:
+        """Write down an event and apply it. `durable` also survives a loss of power."""
+        self._note({"e": event, **values}, durable)
+
+    def _note(self, record: Mapping[str, Any], durable: bool = False) -> None:
+        with self._lock:
+            self._write(record)
+            if durable and self._file is not None:
+                os.fsync(self._file.fileno())
+            self.current = journal_events.after(self.current, record)
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        if self._file is None:
+            raise ValueError("the journal is not open")
+        line = orjson.dumps(record) + b"\n"
+        end = self._file.tell()
+        try:
+            written = self._file.write(line)
+        except OSError as error:
+            raise SinkError(f"{self._path} cannot be written: {error.strerror}{remedy(error)}") from None
+        if written != len(line):  # a line that is cut short would spoil the next one
+            self._file.truncate(end)
+            self._file.seek(end)
+            full = OSError(errno.ENOSPC, "the disk is full")
+            raise SinkError(f"{self._path} cannot be written: {full.strerror}{remedy(full)}")
+
+    def compact(self) -> None:
+        """Forget how a finished load came about: addresses and positions are of no use any more."""
+        now = self.current
+        if now is None or now.loaded is None:
+            return
+        records = [self._identity, *journal_events.of_finished(now)]
+        fresh = self._path.with_suffix(".new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(b"".join(orjson.dumps(record) + b"\n" for record in records))
+            file.flush()
+            os.fsync(file.fileno())
+        self.close()
+        fresh.replace(self._path)
