@@ -180,6 +180,13 @@ def typing(session: nox.Session) -> None:
 
 
 @nox.session
+def complexity(session: nox.Session) -> None:
+    """radon: at most 3 % of the functions may be hard to follow."""
+    session.install(*CONSTRAINTS, "radon")
+    session.run("python", "tests/complexity.py")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the pages of docs/; any warning, such as a dead link, fails."""
     session.install(*CONSTRAINTS, "mkdocs-material", "mkdocstrings-python", "ruff")

@@ -28,7 +28,7 @@ def test_a_drip_ends_after_the_first_span(monkeypatch: pytest.MonkeyPatch) -> No
         came.extend(paced(chunks(monkeypatch, [1] * 1000, 0.5), 60))
 
 
-def test_a_drip_that_begins_late_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fast_beginning_does_not_pay_for_a_drip(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SlowError):
         list(paced(chunks(monkeypatch, [10**6] * 100 + [1] * 1000, 1.0), 60))
 

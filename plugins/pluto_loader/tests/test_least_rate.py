@@ -23,7 +23,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40
 
 @pytest.fixture
 def dripping(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a server that sends so many bytes at once and then a byte every 0.02 s, for a minute."""
+    """The address of a server that sends the first bytes at once, then one every 0.02 s, for a minute."""
     at_once: int = request.param
     ended = threading.Event()
     listening = socket.create_server(("127.0.0.1", 0))
@@ -32,7 +32,7 @@ def dripping(request: pytest.FixtureRequest) -> Iterator[str]:
         connection, _ = listening.accept()
         with connection:
             connection.recv(65_536)
-            text = HEAD + b" " * 400
+            text = HEAD.replace(b"400", b"%d" % (at_once + 4_000)) + b" " * at_once
             connection.sendall(text[:at_once])
             for byte in (text + b" " * 3_000)[at_once:]:
                 if ended.wait(0.02):
@@ -50,9 +50,9 @@ def dripping(request: pytest.FixtureRequest) -> Iterator[str]:
     listening.close()
 
 
-@pytest.mark.parametrize("dripping", [1, len(HEAD), len(HEAD) + 50], indirect=True)
+@pytest.mark.parametrize("dripping", [1, len(HEAD), len(HEAD) + 50, 10**6], indirect=True)
 def test_an_answer_that_drips_is_one_that_comes_too_late(dripping: str) -> None:
-    """From the first byte of its status line, its headers or its body on."""
+    """From the first byte of its status line, its headers or its body on, or after a fast megabyte."""
     key = Secret("mlps_any")
     transport = Transport(key, connections=1, timeout=1, retry_for=0, pool=1, local=True)
     with pytest.raises(OutOfPatienceError, match="the points: Pluto no answer in time"):

@@ -2,22 +2,20 @@
 
 Until an answer begins, the timeout counts: Pluto stalls when it is busy. From its first byte on, status line
 and headers included, an answer comes at the toolkit's least rate, or it is given up as one that came late.
-So an answer of known size takes at most its size by that rate, and some seconds.
 """
 
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Iterable
 from typing import Any
 
 import httpcore
 import httpx
 
-from neptune_exporter.toolkit.pace import LEAST_RATE
+from neptune_exporter.toolkit.pace import Pace, SlowError
 
-_LONGEST_START = 60.0
+_LONGEST_SPAN = 60.0
 
 
 def demand_least_rate(client: httpx.Client, timeout: float) -> None:
@@ -27,37 +25,38 @@ def demand_least_rate(client: httpx.Client, timeout: float) -> None:
     `test_least_rate.py` fails.
 
     Args:
-        timeout: Of the client, in seconds; an answer may come more slowly for so long, a minute at most.
+        timeout: Of the client, in seconds. The rate is taken over spans of this length, a minute at most.
     """
     # Private names of httpx 0.27 and 0.28, and of httpcore 1.0.
     for transport in (client._transport, *client._mounts.values()):
         pool: Any = getattr(transport, "_pool", None)
         if pool is not None:
-            pool._network_backend = _Backend(pool._network_backend, min(timeout, _LONGEST_START))
+            pool._network_backend = _Backend(pool._network_backend, min(timeout, _LONGEST_SPAN))
 
 
 class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
         self._stream = stream
         self._seconds = seconds
-        self._begun: float | None = None
-        """When the first byte of the answer came; None while it is waited for."""
-        self._received = 0
+        self._pace: Pace | None = None
+        """Of the answer, from its first byte on; None while that is waited for."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._begun is not None:
-            left = self._begun + self._seconds + self._received / LEAST_RATE - time.monotonic()
+        if self._pace is not None:
+            left = self._pace.left
             if left <= 0:
-                raise httpcore.ReadTimeout(f"only {self._received:,} bytes came")
+                raise httpcore.ReadTimeout("the answer came too slowly")
             timeout = left if timeout is None else min(timeout, left)
         content = self._stream.read(max_bytes, timeout)
-        if self._begun is None:
-            self._begun, self._received = time.monotonic(), 0
-        self._received += len(content)
+        self._pace = self._pace or Pace(self._seconds)
+        try:
+            self._pace.add(len(content))
+        except SlowError as error:
+            raise httpcore.ReadTimeout(str(error)) from None
         return content
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._begun = None
+        self._pace = None
         self._stream.write(buffer, timeout)
 
     def close(self) -> None:
