@@ -62,10 +62,30 @@ def test_a_run_without_any_time_does_not_end_before_it_begins(stored: Any) -> No
     assert 0 <= run.status_updated - run.created_at < 60_000
 
 
-def test_a_creation_before_1970_is_as_early_as_pluto_takes(stored: Any) -> None:
-    created = datetime(1969, 7, 20, tzinfo=timezone.utc)
-    run, _ = stored(SampleRun(KEY, (parameter(SysAttribute.CREATION_TIME, created),)))
-    assert (run.created_at, run.status_updated) == (1, 1)
+@pytest.mark.parametrize(
+    ("created", "shown", "lost"),
+    [
+        (datetime(1969, 7, 20, tzinfo=timezone.utc), 0, 1),
+        (datetime(1970, 1, 1, tzinfo=timezone.utc), 0, 0),
+        (datetime(1970, 1, 1, 0, 0, 1, tzinfo=timezone.utc), 1000, 0),
+    ],
+)
+def test_a_creation_before_1970_is_as_early_as_pluto_takes(
+    server: RehearsalServer, make_sink: MakeSink, created: datetime, shown: int, lost: int
+) -> None:
+    """That is 0, which the real API takes for a time (pluto-server 3e89082)."""
+    run = MemoryRun(SampleRun(KEY, (parameter(SysAttribute.CREATION_TIME, created),)))
+    sink = make_sink()
+    loaded = sink.load(run, None)
+    held = server.runs.by_id[int(loaded.target_id)]
+    assert (held.created_at, held.status_updated) == (shown, shown)
+    told = [(loss.attribute_path, loss.count) for loss in loaded.losses if loss.reason == "time-before-1970"]
+    assert told == [(SysAttribute.CREATION_TIME, 1)] * lost
+    assert held.config[SysAttribute.CREATION_TIME] == created.isoformat(timespec="milliseconds").replace(
+        "+00:00", "Z"
+    )
+    verdicts = {line.item: line.verdict.value for line in sink.verify(run, full=True)}
+    assert (verdicts["time of creation"], verdicts["time of the end"]) == ("=", "=")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from neptune_exporter_pluto_server import RehearsalServer
 from .conftest import MakeSink
 from .reading import read_run
 from .samples import CREATED, KEY, losses_of, sample
-from .test_state import files_no_longer_than
+from .test_journal import files_no_longer_than
 
 # Forks.
 

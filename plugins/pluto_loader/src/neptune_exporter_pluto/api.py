@@ -114,10 +114,10 @@ class PlutoApi:
             lambda content: answers.about_run(content, run_id, "runId"),
         )
 
-    def set_status(self, run_id: int, status: str, at_ms: int) -> None:
-        """Set the status as of a moment; 0: none is known, and Pluto takes now, as for the creation."""
+    def set_status(self, run_id: int, status: str, at_ms: int | None) -> None:
+        """Set the status as of a moment; None: none is known, and Pluto takes now, as for the creation."""
         body = {"runId": run_id, "status": status}
-        if at_ms:
+        if at_ms is not None:
             body["statusUpdated"] = at_ms
         self._update("runs/status/update", f"the status of run {run_id}", body)
 

@@ -222,5 +222,7 @@ def opening_section(
     metadata: PlutoMetadata, multiplier: Multiplier, options: ContentOptions
 ) -> dict[str, Any]:
     """What there is to know of a run before it is loaded; the same in every load with the same options."""
-    load = {"status": metadata.status, "ended": metadata.ended, "options": options.recorded()}
+    load: dict[str, Any] = {"status": metadata.status, "options": options.recorded()}
+    if metadata.ended is not None:
+        load["ended"] = metadata.ended
     return {**metadata.origin, "step_multiplier": str(multiplier), "load": load}

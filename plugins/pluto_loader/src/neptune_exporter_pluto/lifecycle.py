@@ -33,7 +33,7 @@ class Found:
     state: str
     fingerprint: str
     status: str
-    ended: int
+    ended: int | None
     page: str
     """The address of the run in Pluto."""
     marks: frozenset[str]
@@ -59,7 +59,7 @@ class Found:
             SUPERSEDED if SUPERSEDED in marks else str(load.get("state", "")),
             str(section.get("fingerprint", "")),
             str(load.get("status", "")),
-            int(load.get("ended", 0)),
+            None if load.get("ended") is None else int(load["ended"]),
             str(load.get("page", "")),
             marks,
         )
@@ -91,7 +91,7 @@ def create(
         "externalId": external_id,
         "tags": list(metadata.tags),
     }
-    if metadata.created:
+    if metadata.created is not None:
         body |= {"createdAt": metadata.created, "updatedAt": metadata.ended}
     what = f"creating run {metadata.name!r} in project {project!r}"
     if fork is None:
@@ -136,7 +136,7 @@ def restore_tags(api: PlutoApi, project: str, run_id: int, tags: Sequence[str]) 
         api.set_tags(run_id, [*tags, *others][:MAX_TAGS])
 
 
-def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int) -> dict[str, Any]:
+def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int | None) -> dict[str, Any]:
     """Give the run its final status, and make sure that it has it.
 
     Pluto fails runs that look abandoned, which every historical run does, and then

@@ -138,7 +138,7 @@ class RunLoad:
     # --- string series, console lines, histograms
 
     def _send_rows(self) -> StringStreams:
-        settings, created = self.session.settings, self.metadata.created
+        settings, created = self.session.settings, self.metadata.no_time
         data = OrderedIngest("data", self.journal, partial(self._ingest, "data", repeatable=False), None, 0)
         logs = OrderedIngest(
             "logs",
@@ -187,7 +187,7 @@ class RunLoad:
             metrics.VALUE_COLUMNS,
             self.multiplier,
             self.session.settings.batch_rows,
-            self.metadata.created,
+            self.metadata.no_time,
         ):
             if beside is not None and beside.done() and beside.exception() is not None:
                 return
@@ -200,7 +200,7 @@ class RunLoad:
         """
         uploader = Uploader(self.session, self.project, self.run_id, self.journal, self.losses)
         names = points.names(self.names)
-        texts = text_tasks(strings, self.names, self.metadata.ended)
+        texts = text_tasks(strings, self.names, self.metadata.ended or 0)
         with ThreadPoolExecutor(1, "pluto-files") as side:
             files = side.submit(self._send_files, uploader, texts)
             try:
@@ -230,7 +230,7 @@ class RunLoad:
             self.names,
             self.losses,
             self.multiplier,
-            self.metadata.created,
+            self.metadata.no_time,
             settings.batch_rows,
             settings.max_files_per_run,
             others=texts,

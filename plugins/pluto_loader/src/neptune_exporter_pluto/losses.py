@@ -76,9 +76,6 @@ _MESSAGES: Mapping[str, str] = {
 REQUESTED = frozenset({LossCode.DOWNSAMPLED, LossCode.FILE_CAP})
 """What the user asked for: shown, but no reason for exit code 3."""
 
-RESTORABLE = frozenset({LossCode.FILE_MISSING, LossCode.FILE_DAMAGED})
-"""Of which somebody may bring back what is lost."""
-
 NOTHING_LACKS = frozenset({LossCode.FILE_LISTED_TWICE})
 """Of which all is there: the load that caused it tells it, and no later one."""
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.points import Points, PointSorter
-from neptune_exporter.sinks.series import SeriesRows
+from neptune_exporter.sinks.series import SeriesNumbers, SeriesRows
 from neptune_exporter_pluto.encode.metrics import LINE_BYTES, Body, MetricEncoder
 from neptune_exporter_pluto.losses import LossBook, LossCode
 
@@ -27,24 +27,19 @@ def cutting() -> tuple[int, ...]:
     return _WINDOW_POINTS, _WINDOW_MEMORY, BODY_BYTES, LINE_BYTES
 
 
-class Series:
+class Series(SeriesNumbers):
     """The series of a run by number, and how far the steps of each reach."""
 
     def __init__(self) -> None:
-        self.paths: list[str] = []
-        self._numbers: dict[str, int] = {}
+        super().__init__()
         self.largest = np.empty(0, np.uint64)
 
-    def numbers(self, paths: list[str]) -> npt.NDArray[np.int32]:
-        """The run's number for each of a batch's paths."""
-        for path in paths:
-            if path not in self._numbers:
-                self._numbers[path] = len(self.paths)
-                self.paths.append(path)
+    def of(self, paths: list[str]) -> npt.NDArray[np.int32]:
+        numbers = super().of(paths)
         new = len(self.paths) - len(self.largest)
         if new:
             self.largest = np.append(self.largest, np.zeros(new, np.uint64))
-        return np.array([self._numbers[path] for path in paths], np.int32)
+        return numbers
 
     def look_at(self, points: Points) -> None:
         np.maximum.at(self.largest, points.series, points.step)
@@ -73,7 +68,7 @@ class MetricStream:
     def take(self, rows: SeriesRows) -> None:
         rows.count_unusable(self._losses)
         usable = rows.steps.usable
-        numbers = self._series.numbers(rows.paths)
+        numbers = self._series.of(rows.paths)
         values = rows.batch.column("float_value").to_numpy(zero_copy_only=False)
         points = Points(numbers[rows.series], rows.steps.steps, rows.times, values)
         if not usable.all():

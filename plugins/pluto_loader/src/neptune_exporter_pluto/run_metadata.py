@@ -1,18 +1,18 @@
-"""What a run is called, when it was, how it ended, where it came from: all that is told beside the data."""
+"""What a run is called in Pluto, when it was, how it ended, where it came from: all but its data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 
 from neptune_exporter.contract import ExportedRun, Parameter
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
+from neptune_exporter.sinks.metadata import RunMetadata, Status, text_of
 from neptune_exporter.sinks.names import digest, printable, shortened
-from neptune_exporter_pluto.config import pairs, parameters_config, readable, storable
+from neptune_exporter_pluto.config import ParametersConfig, pairs, parameters_config, readable, storable
 from neptune_exporter_pluto.losses import LossBook, LossCode
 from neptune_exporter_pluto.settings import MAX_NAME
 
@@ -24,18 +24,18 @@ _EXTERNAL_ID_PREFIX = "neptune"
 IDENTITY = "external_id"
 """The key of the loader's section by which a run is found: the same for all generations. It never looks like
 a number, which Pluto would compare as one."""
-_RUNNING_TIME = "sys/running_time"
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_STATUS: Mapping[Status, str] = {"finished": "COMPLETED", "failed": "FAILED", "active": "TERMINATED"}
+"""A run that was still active when it was exported did not complete."""
 
 
 @dataclass(frozen=True)
 class PlutoMetadata:
-    """Times in ms since 1970; 0 where nothing tells them."""
+    """A run as Pluto shows it. Times in ms since 1970, never negative; None where nothing says them."""
 
     name: str
     full_name: str
-    created: int
-    ended: int
+    created: int | None
+    ended: int | None
     status: str
     tags: Sequence[str]
     notes: str
@@ -43,53 +43,57 @@ class PlutoMetadata:
     origin: Mapping[str, Any]
     """For the loader's section of the config; texts of any kind are in it as Pluto can store them."""
 
+    @property
+    def no_time(self) -> int:
+        """The time of rows that have none."""
+        return self.created or 0
+
 
 def external_id(run: RunKey, generation: int) -> str:
     """The id by which any machine finds the run again: no longer than Pluto takes, never another run's."""
-    mark = digest(run.project_id, run.kind.value, run.run_id)
+    mark = RunMetadata.mark_of(run)
     if generation > 1:
         mark += f":{generation}"
     readable_part = printable(f"{run.project_id}/{run.run_id}")[: MAX_NAME - len(mark) - 20]
     return f"{_EXTERNAL_ID_PREFIX}:{readable_part}:{mark}"
 
 
-def run_name(run: ExportedRun) -> str:
-    """`sys/name`, else the run id: what the public page calls the Op name."""
-    name = _text(run.parameters().get(SysAttribute.NAME))
-    return name if name and name.strip() else run.key.run_id
-
-
 def collect(run: ExportedRun, prefix: str, losses: LossBook) -> PlutoMetadata:
     """Everything but the data. What does not fit is counted as lost and kept in the config."""
     parameters = run.parameters()
-    full_name = prefix + run_name(run)
-    name = str(readable(full_name)[0])
+    plain = RunMetadata.of(run, prefix)
+    name = str(readable(plain.name)[0])
     if len(name) > MAX_NAME:
         losses.add(LossCode.LONG_RUN_NAME, 1, SysAttribute.NAME if SysAttribute.NAME in parameters else None)
-        name = shortened(name, MAX_NAME, digest(full_name))
-    created, ended, before_epoch = _times(run, parameters)
-    losses.add(LossCode.TIME_BEFORE_1970, int(before_epoch), SysAttribute.CREATION_TIME)
-    tags, beyond = _tags(run.key, parameters)
-    for path, some in beyond.items():
-        losses.add(LossCode.TAGS_BEYOND_LIMIT, len(some), path)
-    description = str(readable(_text(parameters.get(SysAttribute.DESCRIPTION)) or "")[0])
+        name = shortened(name, MAX_NAME, digest(plain.name))
+    created, ended = _since_1970(plain, losses)
+    tags = _Tags(run.key, losses)
+    tags.add(SysAttribute.TAGS, plain.tags)
+    tags.add(SysAttribute.GROUP_TAGS, plain.group_tags)
+    description = str(readable(plain.description)[0])
     notes = _beginning(description, _MAX_NOTES)
     losses.add(LossCode.LONG_DESCRIPTION, int(notes != description), SysAttribute.DESCRIPTION)
     config = parameters_config(parameters)
-    for key in config.exact:
-        renamed = config.renamed.get(key)
-        losses.add(LossCode.ROUNDED_NUMBER, 1, key if renamed is None else orjson.loads(f'"{renamed}"'))
+    _count_rounded(config, losses)
     named: dict[str, Mapping[str, Any]] = {
         "converted": config.converted,
         "renamed": config.renamed,
         "exact": config.exact,
-        "tags_beyond_limit": beyond,
+        "tags_beyond_limit": tags.beyond,
     }
     origin = _origin(run, parameters) | {key: pairs(value) for key, value in named.items() if value}
-    if name != full_name:
-        origin["full_name"] = full_name
+    if name != plain.name:
+        origin["full_name"] = plain.name
     return PlutoMetadata(
-        name, full_name, created, ended, _status(parameters), tags, notes, config.values, storable(origin)
+        name,
+        plain.name,
+        created,
+        ended,
+        _STATUS[plain.status],
+        tags.taken,
+        notes,
+        config.values,
+        storable(origin),
     )
 
 
@@ -98,60 +102,56 @@ def _beginning(text: str, units: int) -> str:
     return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore")
 
 
-def _times(run: ExportedRun, parameters: Mapping[str, Parameter]) -> tuple[int, int, bool]:
-    """Creation and end, and whether the creation was before 1970: Pluto refuses such times.
-
-    The end is the last moment that anything was logged or that Neptune counted as
-    running time; the modification time is later still (someone added a tag) and is
-    used only where nothing else is known.
-    """
-    first, last = run.time_span()
-    modified = _moment(parameters.get(SysAttribute.MODIFICATION_TIME))
-    created = _moment(parameters.get(SysAttribute.CREATION_TIME)) or first or modified
-    if created is None:
-        return 0, 0, False
-    start = max(1, milliseconds(created))  # 0 would say that nothing tells
-    ends = [milliseconds(last)] if last is not None else []
-    running = parameters.get(_RUNNING_TIME)
-    if running is not None and isinstance(running.value, (int, float)) and 0 < running.value < 1e10:
-        ends.append(start + int(running.value * 1000))
-    if not ends and modified is not None:
-        ends.append(milliseconds(modified))
-    return start, max([start, *ends]), _since_epoch(created) < 0
+def _since_1970(plain: RunMetadata, losses: LossBook) -> tuple[int | None, int | None]:
+    """Creation and end: Pluto refuses negative times, and takes 0 (recorded from the real API)."""
+    if plain.created is None or plain.ended is None:
+        return None, None
+    losses.add(LossCode.TIME_BEFORE_1970, int(plain.created < 0), SysAttribute.CREATION_TIME)
+    return max(0, plain.created), max(0, plain.ended)
 
 
-def _status(parameters: Mapping[str, Parameter]) -> str:
-    """FAILED as Neptune says; a run that was still active when it was exported did not complete."""
-    failed = parameters.get(SysAttribute.FAILED)
-    if failed is not None and failed.value is True:
-        return "FAILED"
-    state = (_text(parameters.get(SysAttribute.STATE)) or "").lower()
-    if state == "failed":
-        return "FAILED"
-    return "TERMINATED" if state in ("active", "running") else "COMPLETED"
+def _count_rounded(config: ParametersConfig, losses: LossBook) -> None:
+    for key in config.exact:
+        renamed = config.renamed.get(key)
+        losses.add(LossCode.ROUNDED_NUMBER, 1, key if renamed is None else orjson.loads(f'"{renamed}"'))
 
 
-def _tags(run: RunKey, parameters: Mapping[str, Parameter]) -> tuple[list[str], dict[str, list[str]]]:
+class _Tags:
     """Tags that Pluto takes, and by attribute the rest: it takes 50, of which one may begin with `group:`."""
-    own = ["import:neptune", f"import_project:{run.project_id}"]
-    if run.kind is not RunKind.RUN:
-        own.append(f"neptune:{run.kind.value}")
-    tags = [tag for tag in (str(readable(tag)[0]) for tag in own) if len(tag) <= MAX_NAME]
-    beyond: dict[str, list[str]] = {}
-    grouped = False
-    for path in (SysAttribute.TAGS, SysAttribute.GROUP_TAGS):
-        found = parameters.get(path)
-        values = found.value if found is not None and isinstance(found.value, list) else []
-        for tag in (str(readable(value)[0]) for value in values):
-            if tag in tags:
+
+    def __init__(self, run: RunKey, losses: LossBook) -> None:
+        self._losses = losses
+        self.taken = [tag for tag in map(_readable_tag, _own_tags(run)) if len(tag) <= MAX_NAME]
+        self.beyond: dict[str, list[str]] = {}
+
+    def add(self, path: str, tags: Iterable[str]) -> None:
+        for tag in map(_readable_tag, tags):
+            if tag in self.taken:
                 continue
-            is_group = tag.startswith("group:")
-            if tag.strip() and len(tag) <= MAX_NAME and len(tags) < MAX_TAGS and not (is_group and grouped):
-                tags.append(tag)
-                grouped = grouped or is_group
+            if self._fits(tag):
+                self.taken.append(tag)
             else:
-                beyond.setdefault(path, []).append(tag)
-    return tags, beyond
+                self.beyond.setdefault(path, []).append(tag)
+                self._losses.add(LossCode.TAGS_BEYOND_LIMIT, 1, path)
+
+    def _fits(self, tag: str) -> bool:
+        usable = tag.strip() and len(tag) <= MAX_NAME and len(self.taken) < MAX_TAGS
+        return bool(usable) and not (_is_group(tag) and any(map(_is_group, self.taken)))
+
+
+def _own_tags(run: RunKey) -> Iterator[str]:
+    yield "import:neptune"
+    yield f"import_project:{run.project_id}"
+    if run.kind is not RunKind.RUN:
+        yield f"neptune:{run.kind.value}"
+
+
+def _readable_tag(tag: str) -> str:
+    return str(readable(tag)[0])
+
+
+def _is_group(tag: str) -> bool:
+    return tag.startswith("group:")
 
 
 def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, 
         IDENTITY: external_id(key, 1),
         "fingerprint": run.fingerprint,
     }
-    sys_id = _text(parameters.get(SysAttribute.ID))
+    sys_id = text_of(parameters.get(SysAttribute.ID))
     if sys_id:
         origin["sys_id"] = sys_id
     if run.url:
@@ -185,21 +185,3 @@ def _plain(step: object) -> int | float | None:
         return None
     value = float(str(step))
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
-
-
-def _text(parameter: Parameter | None) -> str | None:
-    return parameter.value if parameter is not None and isinstance(parameter.value, str) else None
-
-
-def _moment(parameter: Parameter | None) -> datetime | None:
-    return parameter.value if parameter is not None and isinstance(parameter.value, datetime) else None
-
-
-def milliseconds(moment: datetime) -> int:
-    """Since 1970, never negative: Pluto's times are unsigned."""
-    return max(0, _since_epoch(moment))
-
-
-def _since_epoch(moment: datetime) -> int:
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
-    return (aware - _EPOCH) // timedelta(milliseconds=1)

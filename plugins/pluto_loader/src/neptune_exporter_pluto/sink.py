@@ -14,6 +14,8 @@ from typing import Any
 
 from neptune_exporter.contract import Comparison, ExportedRun, LoadedRun, LoadOptions, Loss, Sink, SinkError
 from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.files import RESTORABLE
+from neptune_exporter.sinks.metadata import run_name
 from neptune_exporter.sinks.names import NameBook, digest
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.survey import look_at_steps
@@ -30,13 +32,13 @@ from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.limits import EXACT_STEPS, NAME
 from neptune_exporter_pluto.loading import Outcome, RunLoad, last_step_of, loss_record, told_losses
-from neptune_exporter_pluto.losses import NOTHING_LACKS, RESTORABLE, LossBook, LossCode
+from neptune_exporter_pluto.losses import NOTHING_LACKS, LossBook, LossCode
 from neptune_exporter_pluto.option_changes import OptionChanges
 from neptune_exporter_pluto.ordered_ingest import StartAgainError
 from neptune_exporter_pluto.pace import Pace
 from neptune_exporter_pluto.progress import READING, Progress
 from neptune_exporter_pluto.project import find_multipliers, recorded_multiplier
-from neptune_exporter_pluto.run_metadata import collect, external_id, run_name
+from neptune_exporter_pluto.run_metadata import collect, external_id
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.target import FOLDER, Target

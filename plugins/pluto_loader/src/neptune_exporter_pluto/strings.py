@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,34 +12,27 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from neptune_exporter.sinks import texts
 from neptune_exporter.sinks.names import NameBook
-from neptune_exporter.sinks.series import SeriesRows
+from neptune_exporter.sinks.series import Bools, SeriesRows
 from neptune_exporter_pluto.encode.ingest_lines import log_rows, string_rows
 from neptune_exporter_pluto.encode.text import lines_of
 from neptune_exporter_pluto.losses import LossBook, LossCode
 
 STDOUT, STDERR = "logs/stdout", "logs/stderr"
 LOG_TYPE = "DATA"
-_CONSOLE = re.compile(r"(?:(?:^|/)(?:monitoring(?:/.*)?|runtime)|^logs)/(stdout|stderr)$")
-"""Where the Neptune clients put what a process printed (2.x below `monitoring/`, 3.x in `runtime/`), and
-where people do (`logs/`): Pluto's Logs page shows console lines and nothing else."""
-_ERROR = re.compile(r"stderr|error", re.IGNORECASE)
 _MAX_TEXT = 60_000
 """Bytes: longer lines are parsed in quadratic time."""
 _CUT_MARK = " … [cut here; the whole text is in {}]"
 
-Bools = npt.NDArray[np.bool_]
-
 
 def console_stream(path: str) -> str | None:
-    """`stdout` or `stderr` for a path under which a client stored what was printed."""
-    match = _CONSOLE.search(path)
-    return match[1] if match else None
+    """`stdout` or `stderr` for a path whose entries are console lines.
 
-
-def is_error(path: str) -> bool:
-    """Whether a series goes to the text `logs/stderr`."""
-    return _ERROR.search(path) is not None
+    Also for `logs/stdout` and `logs/stderr`, which people write: Pluto's Logs page shows console lines and
+    nothing else.
+    """
+    return path.removeprefix("logs/") if path in (STDOUT, STDERR) else texts.console_stream(path)
 
 
 @dataclass
@@ -107,35 +99,22 @@ class StringStreams:
         return self._lines
 
     def take(self, rows: SeriesRows) -> None:
-        texts = self._as_text(rows)
-        self._consolidate(rows, texts)
+        values = texts.as_text(rows, self._losses)
+        self._consolidate(rows, values)
         console = np.array([console_stream(path) is not None for path in rows.paths], np.bool_)[rows.series]
         if console.any():
-            self._take_console(rows, texts, console)
+            self._take_console(rows, values, console)
         if not console.all():
-            self._take_series(rows, texts, ~console)
+            self._take_series(rows, values, ~console)
 
-    def _as_text(self, rows: SeriesRows) -> pa.Array:
-        """The values; bytes that are no UTF-8, which Parquet lets through, are replaced and counted."""
-        texts = rows.batch.column("string_value")
-        try:
-            texts.validate(full=True)
-        except pa.ArrowInvalid:
-            raw = [value or b"" for value in texts.cast(pa.binary()).to_pylist()]
-            decoded = [value.decode("utf-8", "replace") for value in raw]
-            bad = np.array([v != d.encode() for v, d in zip(raw, decoded, strict=True)], np.bool_)
-            rows.count(bad, LossCode.NOT_TEXT, self._losses)
-            return pa.array(decoded, pa.string())
-        return texts
-
-    def _take_series(self, rows: SeriesRows, texts: pa.Array, mine: Bools) -> None:
+    def _take_series(self, rows: SeriesRows, values: pa.Array, mine: Bools) -> None:
         rows.count_unusable(self._losses, mine)
         usable = mine & rows.steps.usable
         if not usable.any():
             return
         where = pa.array(usable)
         series = rows.series[usable]
-        kept = texts.filter(where)
+        kept = values.filter(where)
         long = np.asarray(pc.greater(pc.binary_length(kept), _MAX_TEXT))
         if long.any():
             rows.count(_spread(usable, long), LossCode.LONG_TEXT, self._losses)
@@ -145,15 +124,15 @@ class StringStreams:
         self.entries += len(kept)
         self._to_data(string_rows(rows.times[usable], rows.steps.steps[usable], series, names, kept))
 
-    def _cut(self, rows: SeriesRows, series: npt.NDArray[np.int32], texts: pa.Array, long: Bools) -> pa.Array:
-        values = texts.to_pylist()
+    def _cut(self, rows: SeriesRows, series: npt.NDArray[np.int32], kept: pa.Array, long: Bools) -> pa.Array:
+        values = kept.to_pylist()
         for index in np.flatnonzero(long):
-            mark = _CUT_MARK.format(STDERR if is_error(rows.paths[series[index]]) else STDOUT)
+            mark = _CUT_MARK.format(STDERR if texts.is_error(rows.paths[series[index]]) else STDOUT)
             room = _MAX_TEXT - len(mark.encode())
             values[index] = str(values[index]).encode()[:room].decode("utf-8", "ignore") + mark
         return pa.array(values, pa.string())
 
-    def _take_console(self, rows: SeriesRows, texts: pa.Array, mine: Bools) -> None:
+    def _take_console(self, rows: SeriesRows, values: pa.Array, mine: Bools) -> None:
         """Lines are numbered by their step, from one, or in their order where they have no usable one."""
         series = rows.series[mine]
         numbers = _line_numbers(rows, mine)
@@ -167,19 +146,19 @@ class StringStreams:
             ["ERROR" if console_stream(path) == "stderr" else "INFO" for path in rows.paths], pa.string()
         ).take(pa.array(series))
         for times, number, level, messages in _bounded(
-            rows.times[mine], numbers, levels, texts.filter(pa.array(mine))
+            rows.times[mine], numbers, levels, values.filter(pa.array(mine))
         ):
             self._to_logs(log_rows(times, number, level, messages))
 
-    def _consolidate(self, rows: SeriesRows, texts: pa.Array) -> None:
-        steps = step_texts(rows.batch)
+    def _consolidate(self, rows: SeriesRows, values: pa.Array) -> None:
+        steps = texts.step_texts(rows.batch)
         times = pc.fill_null(
             pc.strftime(rows.batch.column("timestamp").cast(pa.timestamp("ms")), "%Y-%m-%dT%H:%M:%SZ"), ""
         )
         paths = pa.array(rows.paths, pa.string()).take(pa.array(rows.series))
-        lines = pc.binary_join_element_wise(times, paths, steps, pc.fill_null(texts, ""), "\t")
+        lines = pc.binary_join_element_wise(times, paths, steps, pc.fill_null(values, ""), "\t")
         lines = pc.binary_join_element_wise(lines, "\n", "")
-        errors = np.array([is_error(path) for path in rows.paths], np.bool_)[rows.series]
+        errors = np.array([texts.is_error(path) for path in rows.paths], np.bool_)[rows.series]
         for name, mine in ((STDERR, errors), (STDOUT, ~errors)):
             if mine.all():
                 self.texts[name].write(lines_of(lines))
@@ -198,15 +177,6 @@ def _line_numbers(rows: SeriesRows, mine: Bools) -> npt.NDArray[np.int64]:
     usable = pc.fill_null(pc.and_(whole, pc.greater_equal(steps, pa.scalar(0))), False)
     numbers = pc.if_else(usable, pc.floor(steps), pa.scalar(None, steps.type)).cast(pa.int64(), safe=False)
     return np.array(pc.fill_null(pc.add(numbers, 1), -1), np.int64)
-
-
-def step_texts(batch: pa.RecordBatch) -> pa.Array:
-    """Steps as a person writes them: `5`, `0.25`."""
-    steps = batch.column("step").cast(pa.string())
-    steps = pc.utf8_rtrim(pc.utf8_rtrim(steps, "0"), ".")
-    if batch.column("step_float64").null_count < batch.num_rows:
-        steps = pc.coalesce(batch.column("step_float64").cast(pa.string()), steps)
-    return pc.fill_null(steps, "")
 
 
 def _bounded(

@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from neptune_exporter.contract import Comparison, ExportedRun, Verdict
+from neptune_exporter.sinks.metadata import milliseconds
 from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter.sinks.values import short
 from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.config import SECTION, of_pairs
 from neptune_exporter_pluto.finding import loads_of
@@ -19,13 +21,13 @@ from neptune_exporter_pluto.loading import told_losses
 from neptune_exporter_pluto.losses import LossBook
 from neptune_exporter_pluto.progress import Progress
 from neptune_exporter_pluto.project import recorded_multiplier
-from neptune_exporter_pluto.run_metadata import collect, external_id, milliseconds
+from neptune_exporter_pluto.run_metadata import collect, external_id
 from neptune_exporter_pluto.session import ContentOptions, Session
 from neptune_exporter_pluto.target import Target
 from neptune_exporter_pluto.transport import PlutoRefusedError
 from neptune_exporter_pluto.verify import console, forks, listed_files, names, points, section
 from neptune_exporter_pluto.verify.context import Check
-from neptune_exporter_pluto.verify.values import is_same, short
+from neptune_exporter_pluto.verify.values import is_same
 
 MISMATCH = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
 _MOST_GENERATIONS = 100
@@ -163,7 +165,7 @@ def _metadata(check: Check) -> Iterator[Comparison]:
     tags, held = set(metadata.tags), set(details.get("tags") or [])
     verdict = Verdict.EQUAL if tags == held else Verdict.EXTRA if tags < held else Verdict.DIFFERENT
     yield check.line("tags", verdict, sorted(tags), sorted(held))
-    if metadata.created:
+    if metadata.created is not None:
         expected.append(("time of creation", metadata.created, _milliseconds(details["createdAt"])))
         expected.append(("time of the end", metadata.ended, _milliseconds(details.get("statusUpdated"))))
     for item, wanted, found in expected:

@@ -52,7 +52,7 @@ def read_rows(check: Check) -> tuple[StringStreams, _Sum]:
 
     streams = StringStreams(check.names, check.losses, check.folder, lambda lines: None, take)
     batch_rows = check.session.settings.batch_rows
-    rows = pluto_rows(check.run, ROW_TYPES, ROW_COLUMNS, check.multiplier, batch_rows, check.metadata.created)
+    rows = pluto_rows(check.run, ROW_TYPES, ROW_COLUMNS, check.multiplier, batch_rows, check.metadata.no_time)
     take_rows(rows, check.names, streams, HistogramStream(check.names, check.losses, lambda lines: None))
     return streams, expected
 

@@ -10,10 +10,11 @@ from typing import Any, BinaryIO
 import httpx
 
 from neptune_exporter.contract import Comparison, SinkError, Verdict
+from neptune_exporter.sinks.files import RESTORABLE
 from neptune_exporter.toolkit import TransientError
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
-from neptune_exporter_pluto.losses import FILES_NOT_SENT, RESTORABLE, LossCode
+from neptune_exporter_pluto.losses import FILES_NOT_SENT, LossCode
 from neptune_exporter_pluto.outcome import of_error, of_response
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
@@ -31,13 +32,13 @@ def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
     """One line for each attribute with files."""
     settings = check.session.settings
     by_name: dict[str, dict[str, FileTask]] = defaultdict(dict)
-    texts = text_tasks(strings, check.names, check.metadata.ended)
+    texts = text_tasks(strings, check.names, check.metadata.ended or 0)
     tasks = file_tasks(
         check.run,
         check.names,
         check.losses,
         check.multiplier,
-        check.metadata.created,
+        check.metadata.no_time,
         settings.batch_rows,
         check.options.max_files_per_run,
         others=texts,

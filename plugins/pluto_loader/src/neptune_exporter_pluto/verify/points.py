@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from neptune_exporter.contract import Comparison, SinkError, Verdict
+from neptune_exporter.contract import Comparison, EqualPoints, SinkError, Verdict
+from neptune_exporter.sinks.equal_points import without_equal
 from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter.toolkit import look_ahead
 from neptune_exporter_pluto import api, metrics
@@ -44,7 +45,7 @@ def compare_points(check: Check) -> Iterator[Comparison]:
             metrics.VALUE_COLUMNS,
             check.multiplier,
             settings.batch_rows,
-            check.metadata.created,
+            check.metadata.no_time,
         ):
             stream.take(rows)
         names = stream.names(check.names)
@@ -135,10 +136,8 @@ def _differences(wanted: Points, found: Points) -> list[str]:
 
 def _newest(points: Points) -> Points:
     """One point a step, as Pluto's charts show them: the one with the newest time."""
-    if len(points) < 2:
-        return points
-    points = points[np.lexsort((points.time, points.step))]
-    return points[np.append(points.step[1:] != points.step[:-1], True)]
+    newest, _ = without_equal(points, EqualPoints.NEWEST)
+    return newest[np.argsort(newest.step, kind="stable")]
 
 
 def _read(check: Check, name: str, low: int, high: int | None) -> Points:

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_SHOWN = 80
-
 
 def is_same(wanted: Any, found: Any) -> bool:
     """Equal after a way through JSON and JavaScript.
@@ -26,12 +24,6 @@ def is_same(wanted: Any, found: Any) -> bool:
     if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
         return len(wanted) == len(found) and all(map(is_same, wanted, found))
     return bool(wanted == found)
-
-
-def short(value: Any) -> str:
-    """A value for a line of the comparison."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "…"
 
 
 def shown_step(found: Any) -> int:
