@@ -136,3 +136,11 @@ def test_no_two_steps_merge(steps: list[Decimal]) -> None:
 def test_a_multiplier_is_positive(wrong: str) -> None:
     with pytest.raises(UsageError, match="positive"):
         Multiplier.of(Decimal(wrong))
+
+
+@pytest.mark.parametrize("within", [U64, StepRange()])
+def test_the_first_step_that_is_too_high_needs_no_room(within: StepRange) -> None:
+    """As a double the bound is rounded up to that step, and then no multiplier seemed to fit."""
+    survey = StepSurvey(within)
+    survey.look_at(batch([None, None], [float(within.highest), 0.25]))
+    assert survey.multiplier == 100

@@ -1,4 +1,4 @@
-"""Reads what an MLflow on this machine holds with nothing but sqlite3 and the folder of artifacts."""
+"""Reads what an MLflow holds with nothing but sqlite3 or psycopg, and the folder of artifacts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from neptune_exporter.contract import Step
 from neptune_exporter.testing import LoadedEntry, LoadedSample, SampleHistogram
@@ -24,19 +26,25 @@ _OWN = "neptune/"
 
 @dataclass(frozen=True)
 class Store:
-    path: Path
+    """A database of MLflow's, here or in PostgreSQL."""
 
-    @property
-    def uri(self) -> str:
-        return f"sqlite:///{self.path}"
+    uri: str
+
+    def _connect(self) -> Any:
+        if self.uri.startswith("sqlite"):
+            return sqlite3.connect(self.uri.removeprefix("sqlite:///"))
+        return psycopg.connect(self.uri)
+
+    def _run(self, query: str, values: Sequence[object]) -> Any:
+        return query if self.uri.startswith("sqlite") else query.replace("?", "%s"), values
 
     def rows(self, query: str, *values: object) -> list[Any]:
-        with closing(sqlite3.connect(self.path)) as db:
-            return db.execute(query, values).fetchall()
+        with closing(self._connect()) as db:
+            return list(db.execute(*self._run(query, values)).fetchall())
 
     def write(self, query: str, *values: object) -> int:
-        with closing(sqlite3.connect(self.path)) as db, db:
-            return db.execute(query, values).rowcount
+        with closing(self._connect()) as db, db:
+            return int(db.execute(*self._run(query, values)).rowcount)
 
     def pairs(self, table: str, run_id: str) -> dict[str, str]:
         return dict(self.rows(f"select key, value from {table} where run_uuid = ?", run_id))
@@ -48,7 +56,9 @@ class Store:
 
     def points(self, run_id: str) -> list[Any]:
         columns = "key, step, timestamp, value, is_nan"
-        return self.rows(f"select {columns} from metrics where run_uuid = ? order by rowid", run_id)
+        return self.rows(
+            f"select {columns} from metrics where run_uuid = ? order by key, step, timestamp, value", run_id
+        )
 
 
 def read_run(store: Store, run_id: str) -> LoadedSample:

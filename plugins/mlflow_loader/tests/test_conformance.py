@@ -29,8 +29,13 @@ class TestMlflowLoader(SinkConformance):
 
     @pytest.fixture(autouse=True)
     def _store(self, store: Store) -> None:
-        self._tampered = store
+        self._target = store
 
     def tamper(self, key: RunKey, loaded: LoadedRun) -> bool:
         query = "update metrics set value = 0.26 where value = 0.25 and run_uuid = ?"
-        return self._tampered.write(query, loaded.target_id) > 0
+        return self._target.write(query, loaded.target_id) > 0
+
+    def held_ids(self, key: RunKey) -> list[str]:
+        query = """select runs.run_uuid from runs join tags on tags.run_uuid = runs.run_uuid
+            where lifecycle_stage = 'active' and tags.key = 'neptune.run_id' and tags.value = ?"""
+        return [run_id for (run_id,) in self._target.rows(query, key.run_id)]

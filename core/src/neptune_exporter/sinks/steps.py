@@ -48,6 +48,12 @@ class StepRange:
         return self.lowest == 0
 
     @property
+    def highest_double(self) -> float:
+        """The highest step that is a double: 2**63 - 1 itself would be rounded up to one above it."""
+        nearest = float(self.highest)
+        return nearest if nearest <= self.highest else math.nextafter(nearest, 0)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(np.uint64 if self.signless else np.int64)
 

@@ -70,7 +70,7 @@ class StepSurvey:
         return self.within.lowest <= step <= self.within.highest
 
     def _look_at_doubles(self, doubles: Floats) -> None:
-        doubles = doubles[(doubles >= self.within.lowest) & (doubles <= self.within.highest)]
+        doubles = doubles[(doubles >= self.within.lowest) & (doubles <= self.within.highest_double)]
         if not len(doubles):
             return
         self.largest = max(self.largest, float(np.abs(doubles).max()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,12 @@ from neptune_exporter_mlflow.settings import MlflowSettings
 
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # sent unless this is set before the first import
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",  # of its own 7 tries in a row the last waits for minutes
 }.items():
     os.environ.setdefault(_name, _value)
-logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 import requests  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402

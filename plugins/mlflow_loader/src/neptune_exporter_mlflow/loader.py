@@ -29,6 +29,7 @@ from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import FileToSend
 from neptune_exporter.sinks.values import as_text
 from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
+from neptune_exporter_mlflow.direct import DirectPoints
 from neptune_exporter_mlflow.experiments import Experiments
 from neptune_exporter_mlflow.names import FILES, KEYS, LONGEST_TAG, beginning, fitting
 from neptune_exporter_mlflow.plugin import CAPABILITIES
@@ -44,13 +45,25 @@ _STATUS = {"finished": "FINISHED", "failed": "FAILED"}
 
 
 class MlflowLoader(Loader):
+    """Args:
+    client: Has been answered.
+    direct: Takes points instead of the client.
+    """
+
     capabilities = CAPABILITIES
     names = KEYS
     file_names = FILES
     infinity = 1.7976931348623157e308
 
-    def __init__(self, client: MlflowClient, settings: MlflowSettings, options: LoadOptions) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        settings: MlflowSettings,
+        options: LoadOptions,
+        direct: DirectPoints | None = None,
+    ) -> None:
         super().__init__(options)
+        self._direct = direct
         self.uri = tracking_uri(settings)
         self.client = client
         self._experiments = Experiments(client, settings)
@@ -98,6 +111,10 @@ class MlflowLoader(Loader):
             self.file(target_id, _made(LONG_VALUES, json.dumps(long, indent=1).encode()))
 
     def points(self, target_id: str, names: Sequence[str], points: Points) -> None:
+        if self._direct is not None:
+            with self._turn:
+                self._direct.write(target_id, names, points)
+            return
         columns = (points.series, points.value, points.time, points.step)
         for start in range(0, len(points), _BATCH_POINTS):
             rows = zip(*(column[start : start + _BATCH_POINTS].tolist() for column in columns), strict=True)
@@ -126,6 +143,10 @@ class MlflowLoader(Loader):
     def read_back(self, target_id: str) -> Held:
         with self.mlflow() as client:
             return RunReader(client, target_id, self.mlflow).held()
+
+    def close(self) -> None:
+        if self._direct is not None:
+            self._direct.close()
 
     def url(self, target_id: str) -> str | None:
         if not self.uri.startswith("http"):

@@ -28,9 +28,12 @@ def make_sink(settings: MlflowSettings, options: LoadOptions) -> Sink:
         SinkError: MLflow cannot be reached.
     """
     from neptune_exporter_mlflow.connecting import connected
+    from neptune_exporter_mlflow.direct import DirectPoints
     from neptune_exporter_mlflow.loader import MlflowLoader
 
-    return MlflowLoader(connected(settings), settings, options)
+    client = connected(settings)  # which makes the tables of a new database
+    direct = DirectPoints(settings.direct_database.reveal()) if settings.direct_database else None
+    return MlflowLoader(client, settings, options, direct)
 
 
 @hookimpl
