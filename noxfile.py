@@ -24,6 +24,10 @@ WHEEL_TESTS = {
         "plugins/mlflow_loader/tests/test_names.py",
         "plugins/mlflow_loader/tests/test_runs.py",
     ],
+    "wandb_loader": [
+        "plugins/wandb_loader/tests/test_framing.py",
+        "plugins/wandb_loader/tests/test_runs.py",
+    ],
     "neptune2-server": ["servers/neptune2/tests/test_process.py"],
     "neptune3-server": ["servers/neptune3/tests/test_process.py"],
     "pluto-server": ["servers/pluto/tests/test_ingest.py"],
@@ -37,6 +41,7 @@ PACKAGES = {
     "offline": "neptune_exporter_offline",
     "pluto_loader": "neptune_exporter_pluto",
     "mlflow_loader": "neptune_exporter_mlflow",
+    "wandb_loader": "neptune_exporter_wandb",
     "neptune2-server": "neptune_exporter_neptune2_server",
     "neptune3-server": "neptune_exporter_neptune3_server",
     "pluto-server": "neptune_exporter_pluto_server",

@@ -1,0 +1,1 @@
+"""Loads exported runs into Weights & Biases: run folders that `wandb sync` takes, or sent at once."""

@@ -1,0 +1,147 @@
+"""The folder of runs, and what it says of each: begun, or whole with a record.
+
+A run is written in a folder `unfinished-…`, which `wandb sync` passes over, and is renamed to the name that
+wandb gives offline runs when it is whole: so nothing half is ever sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from neptune_exporter.contract import SinkError
+from neptune_exporter.sinks.loader import Found
+from neptune_exporter_wandb.naming import mark_in
+
+_MARK = "neptune-exporter.json"
+_UNFINISHED, _WHOLE = "unfinished-", "offline-run-"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Errors of the file system as what they are to a user."""
+    try:
+        yield
+    except OSError as error:
+        raise SinkError(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+class RunFolders:
+    """All runs below one folder `wandb`.
+
+    Target ids are `<run id>.<token>`, of which the token tells loads of the same run apart.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path / "wandb"
+
+    def find(self, mark: str) -> list[Found]:
+        """All runs with a mark; those that are not whole by the time at which they were begun."""
+        found = []
+        with told(self.path):
+            names = [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
+        for name in names:
+            if mark not in name:
+                continue
+            if name.startswith(_UNFINISHED):
+                target_id = name[len(_UNFINISHED) :]
+                if mark_in(run_id_in(target_id)) == mark:
+                    found.append(Found(target_id))
+            elif name.startswith(_WHOLE) and mark_in(name.rpartition("-")[2]) == mark:
+                found += self._whole(self.path / name)
+        return sorted(found, key=lambda f: f.target_id.rpartition(".")[2])
+
+    @staticmethod
+    def _whole(folder: Path) -> list[Found]:
+        """A run that is no load of ours, or was removed meanwhile, is none."""
+        try:
+            mark = json.loads((folder / _MARK).read_bytes())
+            return [Found(mark["target_id"], mark["record"])]
+        except (OSError, ValueError, KeyError):
+            return []
+
+    def begin(self, run_id: str) -> str:
+        target_id = f"{run_id}.{time.time_ns():016x}{os.urandom(3).hex()}"
+        folder = self._unfinished(target_id)
+        with told(folder):
+            folder.mkdir(parents=True)
+            self._write_mark(folder, target_id, "")
+        return target_id
+
+    def finish(self, target_id: str, created: int | None, record: str) -> None:
+        """Give a run its record, and its name among those that are whole.
+
+        Raises:
+            SinkError: another load has removed the run, or finished it first.
+        """
+        folder, whole = self._unfinished(target_id), self._whole_path(target_id, created)
+        with told(folder):
+            self._write_mark(folder, target_id, record)
+            for other in self._whole(whole):
+                if json.loads(other.record) == json.loads(record):
+                    shutil.rmtree(folder)
+                    raise SinkError(f"{whole}: another load has finished this run at the same time")
+                self.discard(other.target_id)
+            folder.rename(whole)
+            _sync(self.path)
+
+    def discard(self, target_id: str) -> None:
+        folder = self._unfinished(target_id)
+        with told(folder):
+            for whole in self.path.glob(f"{_WHOLE}*-{run_id_in(target_id)}"):
+                if any(found.target_id == target_id for found in self._whole(whole)):
+                    whole.rename(folder)
+            with contextlib.suppress(FileNotFoundError):  # not there, or another load removes it, too
+                shutil.rmtree(folder)
+
+    def folder(self, target_id: str) -> Path:
+        """Where a run is.
+
+        Raises:
+            SinkError: it is not there.
+        """
+        for whole in self.path.glob(f"{_WHOLE}*-{run_id_in(target_id)}"):
+            if any(found.target_id == target_id for found in self._whole(whole)):
+                return whole
+        folder = self._unfinished(target_id)
+        if not folder.is_dir():
+            raise SinkError(f"{folder}: the folder of the run is gone")
+        return folder
+
+    def _unfinished(self, target_id: str) -> Path:
+        return self.path / f"{_UNFINISHED}{target_id}"
+
+    def _whole_path(self, target_id: str, created: int | None) -> Path:
+        """As wandb names it: by second of the start (UTC) and run id."""
+        moment = _EPOCH + timedelta(milliseconds=created or 0)
+        return self.path / f"{_WHOLE}{moment.year:04}{moment:%m%d_%H%M%S}-{run_id_in(target_id)}"
+
+    def _write_mark(self, folder: Path, target_id: str, record: str) -> None:
+        beside = folder / f"{_MARK}.new"
+        with beside.open("w") as file:
+            json.dump({"target_id": target_id, "record": record}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(folder / _MARK)
+
+
+def run_id_in(target_id: str) -> str:
+    """How W&B calls the run."""
+    return target_id.partition(".")[0]
+
+
+def _sync(folder: Path) -> None:
+    """Let the names in a folder outlive a loss of power, where the system has a way to."""
+    if hasattr(os, "O_DIRECTORY"):
+        number = os.open(folder, os.O_DIRECTORY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

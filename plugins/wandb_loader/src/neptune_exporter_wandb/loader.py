@@ -1,0 +1,156 @@
+"""The loader: writes the folders of runs, finds them again, reads them back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from neptune_exporter.contract import (
+    Comparison,
+    ExportedRun,
+    LoadedRun,
+    LoadOptions,
+    MissingDependencyError,
+    ParameterValue,
+    SinkError,
+    Verdict,
+)
+from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.comparing import Held
+from neptune_exporter.sinks.loader import Found, Loader
+from neptune_exporter.sinks.metadata import RunMetadata
+from neptune_exporter.sinks.points import Points
+from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
+from neptune_exporter_wandb.folders import RunFolders, run_id_in, told
+from neptune_exporter_wandb.naming import ATTRIBUTES, FILES, filled, project_of, run_id_of
+from neptune_exporter_wandb.plugin import CAPABILITIES
+from neptune_exporter_wandb.settings import WandbSettings
+
+try:
+    from neptune_exporter_wandb.reading import DamagedRunError, RunReader
+    from neptune_exporter_wandb.wire import is_known
+    from neptune_exporter_wandb.writing import RunWriter
+except ImportError as error:  # wandb itself, or its protobuf classes
+    raise MissingDependencyError(
+        f"the loader wandb needs the package wandb ({error}): pip install 'neptune-exporter[wandb]'"
+    ) from error
+
+
+class WandbLoader(Loader):
+    """Loads into run folders below `settings.path`."""
+
+    capabilities = CAPABILITIES
+    names = ATTRIBUTES
+    file_names = FILES
+    by_step = True
+
+    def __init__(self, settings: WandbSettings, options: LoadOptions) -> None:
+        super().__init__(options)
+        self._settings = settings
+        self._folders = RunFolders(settings.path)
+        self._fingerprints: dict[RunKey, str] = {}
+        self._writers: dict[str, RunWriter] = {}
+        self._loaded = 0
+
+    @classmethod
+    def connected(cls, settings: WandbSettings, options: LoadOptions) -> WandbLoader:
+        """A loader whose target can be written.
+
+        Raises:
+            SinkError: the format of the installed wandb is not known.
+        """
+        if not is_known():
+            raise SinkError("the installed wandb has another format of runs: install wandb 0.31")
+        return cls(settings, options)
+
+    # --- once
+
+    def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+        self._fingerprints[run.key] = run.fingerprint
+        loaded = super().load(run, parent)
+        self._loaded += 1
+        return loaded
+
+    def find(self, mark: str) -> Sequence[Found]:
+        return self._folders.find(mark)
+
+    def discard(self, target_id: str) -> None:
+        self._close(target_id)
+        self._folders.discard(target_id)
+
+    def _where(self, run: RunMetadata) -> tuple[str, str]:
+        """Entity and project in W&B."""
+        return self._settings.entity or "", project_of(self._settings, run)
+
+    def begin(self, run: RunMetadata) -> str:
+        entity, project = self._where(run)
+        run_id = run_id_of(run, self._fingerprints[run.key], (entity, project))
+        group = filled(self._settings.group, run)
+        target_id = self._folders.begin(run_id)
+        folder = self._folders.folder(target_id)
+        with told(folder):
+            writer = RunWriter(folder, run, run_id, project, entity, group, self._multipliers[run.key])
+            self._writers[target_id] = writer
+        return target_id
+
+    @contextmanager
+    def _writer(self, target_id: str) -> Iterator[RunWriter]:
+        with told(self._folders.path):
+            yield self._writers[target_id]
+
+    # --- what a run has
+
+    def parameters(self, target_id: str, values: Mapping[str, ParameterValue]) -> None:
+        with self._writer(target_id) as writer:
+            writer.parameters(values)
+
+    def points(self, target_id: str, names: Sequence[str], points: Points) -> None:
+        with self._writer(target_id) as writer:
+            writer.points(names, points)
+
+    def texts(self, target_id: str, entries: Entries[str]) -> None:
+        with self._writer(target_id) as writer:
+            writer.texts(entries)
+
+    def histograms(self, target_id: str, entries: Entries[HistogramValue]) -> None:
+        with self._writer(target_id) as writer:
+            writer.histograms(entries)
+
+    def file(self, target_id: str, file: FileToSend) -> None:
+        with self._writer(target_id) as writer:
+            writer.file(file)
+
+    def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
+        with self._writer(target_id) as writer:
+            writer.finish()
+        self._close(target_id)
+        self._folders.finish(target_id, run.created, record)
+
+    def _close(self, target_id: str) -> None:
+        writer = self._writers.pop(target_id, None)
+        if writer is not None:
+            writer.close()
+
+    def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
+        try:
+            yield from super().verify(run, full=full)
+        except DamagedRunError as error:
+            yield Comparison(run.key, "run", Verdict.DIFFERENT, "a folder as it was written", str(error))
+
+    def read_back(self, target_id: str) -> Held:
+        return RunReader(self._folders.folder(target_id), run_id_in(target_id)).held()
+
+    def closing_report(self) -> Mapping[str, str | int]:
+        folder = self._folders.path
+        return {"to send the runs": f"wandb sync {folder}{os.sep}offline-run-*"} if self._loaded else {}
+
+    def close(self) -> None:
+        for target_id in list(self._writers):
+            self._close(target_id)
+
+    @property
+    def path(self) -> Path:
+        """The folder of the runs."""
+        return self._folders.path

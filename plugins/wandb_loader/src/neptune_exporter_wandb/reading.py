@@ -1,0 +1,248 @@
+"""Reads a run's folder back, with a reader of its own: framing, checksums, every record, every file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from wandb.proto import wandb_internal_pb2 as pb
+
+from neptune_exporter.contract import SinkError
+from neptune_exporter.sinks.comparing import Held
+from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
+from neptune_exporter.sinks.received import FileToSend, HistogramValue
+from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter_wandb.folders import told
+from neptune_exporter_wandb.framing import FramingError, read_records
+from neptune_exporter_wandb.rows import STEP
+from neptune_exporter_wandb.steps import whole_step
+from neptune_exporter_wandb.tables import read_table
+from neptune_exporter_wandb.writing import HISTOGRAMS
+
+_BATCH = 65_536
+_SYSTEM = frozenset({STEP, "_timestamp", "_runtime", "_step"})
+_POINT = np.dtype([("step", "<i8"), ("time", "<i8"), ("value", "<f8")])
+
+
+class DamagedRunError(SinkError):
+    """A run's folder is not as it was written; says what is wrong with it."""
+
+
+class SeriesFile:
+    """Points by series in a file that is gone when nothing refers to this any more."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="neptune-exporter-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._path = self._folder / "series"
+        self._numbers: dict[str, int] = {}
+        self._sorter = PointSorter(self._folder, SeriesOrder())
+        self._waiting: list[tuple[int, int, int, float]] = []
+        self._at: dict[int, tuple[int, int]] = {}
+
+    def add(self, name: str, step: int, time: int, value: float) -> None:
+        number = self._numbers.setdefault(name, len(self._numbers))
+        self._waiting.append((number, step, time, value))
+        if len(self._waiting) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            series, step, time, value = zip(*self._waiting, strict=True)
+            self._waiting.clear()
+            self._sorter.add(
+                Points(
+                    np.array(series, np.int32),
+                    np.array(step, np.int64),
+                    np.array(time, np.int64),
+                    np.array(value, np.float64),
+                )
+            )
+
+    def close(self) -> None:
+        """Put them in order; they can be read from now on."""
+        self._flush()
+        start = 0
+        with self._path.open("wb") as file:
+            for points in self._sorter.windows(_BATCH):
+                rows = np.empty(len(points), _POINT)
+                rows["step"], rows["time"], rows["value"] = points.step, points.time, points.value
+                file.write(rows.tobytes())
+                numbers, counts = np.unique(points.series, return_counts=True)
+                for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+                    first, before = self._at.get(number, (start, 0))
+                    self._at[number] = (first, before + count)
+                    start += count
+        self._sorter.close()
+
+    @property
+    def names(self) -> set[str]:
+        return set(self._numbers)
+
+    def points(self, name: str) -> Iterator[Points]:
+        start, count = self._at.get(self._numbers.get(name, -1), (0, 0))
+        with self._path.open("rb") as file:
+            file.seek(start * _POINT.itemsize)
+            while count:
+                rows = np.frombuffer(file.read(min(count, _BATCH) * _POINT.itemsize), _POINT)
+                count -= len(rows)
+                zeros = np.zeros(len(rows), np.int32)
+                yield Points(zeros, *(rows[column].copy() for column in ("step", "time", "value")))
+
+
+class RunReader:
+    """What the folder of a run holds.
+
+    Raises:
+        DamagedRunError: it is not as it was written.
+    """
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        self._folder, self._files = folder, folder / "files"
+        path = folder / f"run-{run_id}.wandb"
+        self.series = SeriesFile()
+        self.config: dict[str, Any] = {}
+        self.run = pb.RunRecord()
+        self.exit: pb.RunExitRecord | None = None
+        self.listed: set[str] = set()
+        self.tables: dict[str, list[str]] = {}
+        self.summary: dict[str, str] = {}
+        self.rows = 0
+        manifest = json.loads(self._own("neptune/manifest.json"))
+        self.multiplier = Multiplier.of(Decimal(manifest["step_multiplier"]))
+        self.types: dict[str, str] = manifest["types"]
+        self._histograms = self._index()
+        try:
+            with path.open("rb") as file:
+                for record in read_records(file):
+                    self._take(pb.Record.FromString(record))
+        except (FramingError, DecodeError, OSError, ValueError, KeyError) as error:
+            raise DamagedRunError(f"{path}: {error}") from error
+        if self.exit is None:
+            raise DamagedRunError(f"{path}: has no exit record")
+        self.series.close()
+
+    def _own(self, name: str) -> bytes:
+        path = self._files / name
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DamagedRunError(f"{path}: {error.strerror}") from error
+
+    def _take(self, record: pb.Record) -> None:
+        kind = record.WhichOneof("record_type")
+        if kind == "history":
+            self._row(record.history)
+        elif kind == "run":
+            self.run = record.run
+            self._configure(record.run.config)
+        elif kind == "config":
+            self._configure(record.config)
+        elif kind == "files":
+            self.listed.update(item.path for item in record.files.files)
+        elif kind == "summary":
+            self.summary |= {item.nested_key[0]: item.value_json for item in record.summary.update}
+        elif kind == "exit":
+            self.exit = record.exit
+
+    def _configure(self, config: pb.ConfigRecord) -> None:
+        for item in config.update:
+            self.config[item.key] = json.loads(item.value_json)
+
+    def _row(self, history: pb.HistoryRecord) -> None:
+        if history.step.num != self.rows:
+            raise DamagedRunError(f"{self._folder}: row {self.rows} has the number {history.step.num}")
+        self.rows += 1
+        values, parts = {}, {}
+        for item in history.item:
+            if len(item.nested_key) == 1:
+                values[item.nested_key[0]] = item.value_json
+            else:
+                parts[tuple(item.nested_key)] = item.value_json
+        for (name, part), text in parts.items():
+            if part == "path" and parts.get((name, "_type")) == '"table-file"':
+                self.tables.setdefault(name, []).append(json.loads(text))
+        if not parts:
+            step = whole_step(values[STEP], self.multiplier)
+            time = round(float(values["_timestamp"]) * 1000)
+            for name in values.keys() - _SYSTEM:
+                self.series.add(name, step, time, float(values[name]))
+
+    def _index(self) -> dict[str, list[int]]:
+        """Where the lines of each histogram series begin."""
+        lines: dict[str, list[int]] = {}
+        path = self._files / HISTOGRAMS
+        if path.is_file():
+            with told(path), path.open("rb") as file:
+                start = 0
+                for line in file:
+                    lines.setdefault(json.loads(line)["name"], []).append(start)
+                    start += len(line)
+        return lines
+
+    def texts(self, name: str) -> Iterator[tuple[int, int, str]]:
+        for table in self.tables.get(name, ()):
+            path = self._files / table
+            with told(path):
+                for step, time, text in read_table(path):
+                    yield whole_step(step, self.multiplier), time, text
+
+    def histograms(self, name: str) -> Iterator[tuple[int, int, HistogramValue]]:
+        path = self._files / HISTOGRAMS
+        starts = self._histograms.get(name, ())
+        if not starts:
+            return
+        with told(path), path.open("rb") as file:
+            for start in starts:
+                file.seek(start)
+                line = json.loads(file.readline())
+                value = HistogramValue(line["kind"], line["edges"], line["values"])
+                yield whole_step(line["step"], self.multiplier), line["time"], value
+
+    def file(self, file: FileToSend) -> BinaryIO | None:
+        """A file that W&B would not send is not there."""
+        path = self._files / file.unique_name
+        if file.unique_name not in self.listed:
+            return None
+        with contextlib.suppress(FileNotFoundError):
+            return path.open("rb")
+        return None
+
+    def held(self) -> Held:
+        about = self.config.get("neptune", {})
+        parameters = {name: value for name, value in self.config.items() if name not in ("neptune", "_wandb")}
+        fork = about.get("fork") or {}
+        own = {path for paths in self.tables.values() for path in paths} | {HISTOGRAMS}
+        return Held(
+            {name: self._typed(name, value) for name, value in parameters.items()},
+            self.series.points,
+            self.texts,
+            self.histograms,
+            self.file,
+            {
+                "points": self.series.names,
+                "texts": set(self.tables),
+                "histograms": set(self._histograms),
+                "files": self.listed - own,
+            },
+            name=self.run.display_name,
+            status=about.get("status"),
+            created=about.get("created"),
+            ended=about.get("ended"),
+            parent_id=fork.get("wandb_run"),
+            tags=about.get("tags"),
+        )
+
+    def _typed(self, name: str, value: Any) -> Any:
+        """JSON has one kind of numbers for whole ones and others: the manifest says which it was."""
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return float(value) if whole and self.types.get(name) == "float" else value

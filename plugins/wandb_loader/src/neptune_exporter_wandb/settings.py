@@ -1,0 +1,41 @@
+"""Every option of the loader; each is a flag, a variable and a TOML key.
+
+The key and the address of W&B are wandb's own: WANDB_API_KEY, WANDB_BASE_URL, `wandb login` (netrc).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from neptune_exporter.contract import UsageError, setting
+
+FIELDS = ("workspace", "project", "experiment")
+"""What templates may name; `experiment` is empty where a run is in none."""
+
+
+@dataclass(frozen=True)
+class WandbSettings:
+    """Settings of `--loader wandb`."""
+
+    mode: str = setting(
+        default="offline", choices=("offline",), help="offline: write folders for `wandb sync`."
+    )
+    path: Path = setting(
+        default=Path(), env=("WANDB_DIR",), help="Folder in which the folder `wandb` with the runs is made."
+    )
+    entity: str | None = setting(
+        default=None, env=("WANDB_ENTITY",), help="Team or user in W&B; default: that of the key."
+    )
+    project: str = setting(
+        default="{workspace}-{project}",
+        help="Project in W&B, by a template of {workspace}, {project} and {experiment}.",
+    )
+    group: str = setting(default="{experiment}", help="Group of a run, by a template of the same fields.")
+
+    def __post_init__(self) -> None:
+        for template in (self.project, self.group):
+            try:
+                template.format(**dict.fromkeys(FIELDS, "x"))
+            except (KeyError, IndexError, ValueError, AttributeError) as error:
+                raise UsageError(f"{template!r}: a template names {', '.join(FIELDS)} in braces") from error

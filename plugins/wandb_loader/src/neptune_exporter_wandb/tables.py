@@ -1,0 +1,136 @@
+"""String series as tables of W&B: `step`, `time` (UTC), `text`.
+
+A table lies in a file; W&B shows at most some 10,000 rows of one, so a long series is several tables under
+one name. The format is that of the files that wandb 0.31.0 writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from neptune_exporter.sinks.names import digest, only
+
+MOST_ROWS = 10_000
+"""`wandb.Table.MAX_ROWS`."""
+_MOST_BYTES = 1 << 24
+COLUMNS = ["step", "time", "text"]
+_HEAD = b'{"columns":' + orjson.dumps(COLUMNS) + b',"data":['
+_plain = only("A-Za-z0-9_-")
+
+
+@dataclass
+class Table:
+    """A file of one series that is whole."""
+
+    name: str
+    path: str
+    """Within the folder of the run's files."""
+    rows: int
+    size: int
+    sha256: str
+    time: int
+    """Of the last row, in ms since 1970."""
+
+    def value(self) -> dict[str, Any]:
+        """What stands in the history."""
+        return {
+            "_type": "table-file",
+            "path": self.path,
+            "sha256": self.sha256,
+            "size": self.size,
+            "ncols": len(COLUMNS),
+            "nrows": self.rows,
+        }
+
+
+@dataclass
+class _Open:
+    """A table that grows."""
+
+    path: str
+    time: int = 0
+    rows: int = 0
+    size: int = 0
+    sha: Any = field(default_factory=hashlib.sha256)
+
+
+class TableWriter:
+    """Writes the tables of a run; no file stays open between two calls.
+
+    Args:
+        files: The folder of the run's files.
+    """
+
+    def __init__(self, files: Path) -> None:
+        self._files = files
+        self._parts: dict[str, int] = {}
+        self._open: dict[str, _Open] = {}
+        self.whole: list[Table] = []
+
+    def write(self, name: str, steps: list[bytes], times: list[int], texts: list[str]) -> None:
+        """Append entries of a series.
+
+        Args:
+            steps: As texts of JSON numbers.
+            times: In ms since 1970.
+        """
+        moments = np.datetime_as_string(np.array(times, "M8[ms]")).tolist()
+        rows: list[bytes] = []
+        table = self._open.get(name)
+        for step, time, moment, text in zip(steps, times, moments, texts, strict=True):
+            if table is None:
+                table = self._begin(name)
+            row = b'[%s,"%sZ",%s]' % (step, moment.encode(), orjson.dumps(text))
+            rows.append(row if table.rows == 0 else b",\n" + row)
+            table.rows, table.time = table.rows + 1, time
+            table.size += len(rows[-1])
+            if table.rows == MOST_ROWS or table.size > _MOST_BYTES:
+                self._append(table, rows)
+                self._end(name)
+                table = None
+        if table is not None:
+            self._append(table, rows)
+
+    def _begin(self, name: str) -> _Open:
+        part = self._parts[name] = self._parts.get(name, -1) + 1
+        shown = _plain(name)[:60]
+        table = self._open[name] = _Open(f"media/table/{shown}_{digest(name)}_{part}.table.json")
+        self._append(table, [_HEAD])
+        table.size = len(_HEAD)
+        return table
+
+    def _append(self, table: _Open, rows: list[bytes]) -> None:
+        content = b"".join(rows)
+        rows.clear()
+        path = self._files / table.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(content)
+        table.sha.update(content)
+
+    def _end(self, name: str) -> None:
+        table = self._open.pop(name)
+        self._append(table, [b"]}"])
+        self.whole.append(
+            Table(name, table.path, table.rows, table.size + 2, table.sha.hexdigest(), table.time)
+        )
+
+    def close(self) -> None:
+        """End all tables."""
+        for name in list(self._open):
+            self._end(name)
+
+
+def read_table(path: Path) -> Iterator[tuple[str, int, str]]:
+    """Step as the text of a number, time in ms since 1970, and text of each row."""
+    content = json.loads(path.read_bytes(), parse_float=str, parse_int=str)
+    for step, moment, text in content["data"]:
+        yield step, int(np.datetime64(moment[:-1], "ms").astype(np.int64)), text

@@ -1,0 +1,65 @@
+"""History rows as bytes of wandb's protobuf records, many times faster than through its classes.
+
+The numbers of the fields are those of the installed package (`wandb.proto.wandb_internal_pb2`), and a row
+of ours is parsed by its classes before the first run is written: see `is_known`.
+"""
+
+from __future__ import annotations
+
+from wandb.proto import wandb_internal_pb2 as pb
+
+_VARINTS = [bytes([n]) for n in range(128)] + [bytes([n & 127 | 128, n >> 7]) for n in range(128, 1 << 14)]
+
+
+def varint(number: int) -> bytes:
+    """A number, not negative, as protobuf writes it."""
+    if number < len(_VARINTS):
+        return _VARINTS[number]
+    parts = bytearray()
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)
+
+
+class ItemHeads(dict[int, bytes]):
+    """What stands before the text of a value in an item of a history row, by the length of the text.
+
+    Example: `heads = ItemHeads("train/loss"); row = heads[len(text)] + text`
+    """
+
+    def __init__(self, *keys: str) -> None:
+        super().__init__()
+        self._keys = b"".join(b"\x12" + varint(len(k)) + k for k in (key.encode() for key in keys))
+
+    def __missing__(self, length: int) -> bytes:
+        value = b"\x82\x01" + varint(length)
+        head = b"\x0a" + varint(len(self._keys) + len(value) + length) + self._keys + value
+        self[length] = head
+        return head
+
+
+def row_record(items: bytes, row: int, record: int) -> bytes:
+    """A history record.
+
+    Args:
+        items: The items of the row, one after the other.
+        row: Its number.
+        record: The number of the record in the file.
+    """
+    step = b"\x08" + varint(row) if row else b""
+    history = items + b"\x12" + varint(len(step)) + step
+    return b"\x08" + varint(record) + b"\x12" + varint(len(history)) + history
+
+
+def is_known() -> bool:
+    """Whether the installed wandb reads our rows as they are meant."""
+    row = row_record(ItemHeads("a/b")[3] + b"0.5" + ItemHeads("h", "bins")[1] + b"1", 3, 7)
+    try:
+        expected = pb.Record(num=7, history=pb.HistoryRecord(step=pb.HistoryStep(num=3)))
+        expected.history.item.add(nested_key=["a/b"], value_json="0.5")
+        expected.history.item.add(nested_key=["h", "bins"], value_json="1")
+        return bool(pb.Record.FromString(row) == expected)
+    except (AttributeError, ValueError):
+        return False
