@@ -138,11 +138,13 @@ def test_what_is_lost_for_good_is_told_by_every_export(run: Run, tracker: Module
     tracker.source.fail_attribute(key, "model", permanent=True)
     one = (*EXPORT, "-r", "RUN-1")
     first = run(*one)
-    assert (first.exit_code, "model: HTTP 500 (permanent: not asked for again)" in first.stdout) == (3, True)
+    why = "model: HTTP 500 (permanent: read again only if the run changes, or with --force)"
+    assert (first.exit_code, why in first.stdout) == (3, True)
     again = run(*one)
     assert again.exit_code == 3
     assert again.stdout.endswith(
         "Permanently unavailable (reported by an earlier export): 1 attribute: acme/vision:RUN-1 model\n"
+        "They are read again only if their runs change, or with --force.\n"
     )
     assert "run the same command again" not in first.stdout + again.stdout
     assert run(*one, "-c", "parameters").exit_code == 0

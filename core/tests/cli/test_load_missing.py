@@ -34,7 +34,7 @@ def test_an_attribute_that_was_not_exported(run: Run, tracker: ModuleType) -> No
     run(*EXPORT)
     result = run(*LOAD)
     assert result.exit_code == 3
-    told = "1 attribute could not be exported and so is not in the dataset: export again to fetch it\n"
+    told = "1 attribute could not be exported and so is not in the dataset: export again if its server still"
     assert told in result.stdout
     assert json.loads(run(*LOAD, "--json").stdout)["export_failures"] == 1
 

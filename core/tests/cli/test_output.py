@@ -56,7 +56,8 @@ def test_names_cannot_steer_the_terminal(run: Run, tracker: ModuleType, odd: Run
     export, load = ("export", "--exporter", "tracker"), ("load", "--loader", "tracker")
     tracker.source.fail_attribute(odd, "lr", permanent=True)
     shown = shown_lines(run(*export, "-v"))
-    assert f"  {SHOWN}:{SHOWN} lr: lr: HTTP 500 (permanent: not asked for again)" in shown
+    permanent = "(permanent: read again only if the run changes, or with --force)"
+    assert f"  {SHOWN}:{SHOWN} lr: lr: HTTP 500 {permanent}" in shown
     shown = shown_lines(run(*export))
     assert any(f"1 attribute: {SHOWN}:{SHOWN} lr" in line for line in shown)
     assert SHOWN in shown_lines(run("projects", "--exporter", "tracker"))

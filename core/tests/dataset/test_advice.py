@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from neptune_exporter.contract import SourceRun
+from neptune_exporter.contract import AttributeFailure, SourceRun
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.dataset.check.advice import advice
+from neptune_exporter.dataset.check.advice import advice, advice_on_failure
 
 from .writing import KEY, series, write
 
@@ -40,6 +40,36 @@ def test_advice_fits_the_source(dataset: Dataset, source: str, url: str, expecte
     assert run is not None and run.receipt is not None
     run.receipt = replace(run.receipt, source=source)
     assert advice(run) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "url", "failure", "expected"),
+    [
+        ("offline 0.2.0", "", {}, "export again from its .neptune folder"),
+        ("offline 0.2.0", "", {"permanent": True}, "its source no longer has it"),
+        (
+            "neptune2 0.2.0",
+            "https://app.neptune.ai/org/project/e/RUN-1",
+            {},
+            "it was only in hosted Neptune (app.neptune.ai), which is closed",
+        ),
+        ("neptune3 0.2.0", "https://neptune.example.com/org/p", {}, "export again if its server still runs"),
+        (
+            "neptune3 0.2.0",
+            "https://neptune.example.com/org/p",
+            {"permanent": True, "lost": True},
+            "export the run again if its server still runs, or restore it from a copy",
+        ),
+    ],
+)
+def test_advice_on_what_was_not_exported(
+    dataset: Dataset, source: str, url: str, failure: dict[str, bool], expected: str
+) -> None:
+    write(dataset, series("loss", [1.0]), run=SourceRun(KEY, url=url))
+    run = dataset.run(KEY)
+    assert run is not None and run.receipt is not None
+    run.receipt = replace(run.receipt, source=source)
+    assert advice_on_failure(run, AttributeFailure(KEY, "lr", None, "HTTP 500", **failure)) == expected
 
 
 def test_of_another_tools_export_nobody_knows_the_server(existing: Dataset) -> None:

@@ -156,6 +156,7 @@ def _print_missing(result: ExportResult) -> None:
         names = (f"{f.run} {f.attribute_path}".strip() for f in result.missing)
         what = counted(len(result.missing), "attribute")
         echo_line(f"Permanently unavailable (reported by an earlier export): {what}: {_some(names)}")
+        click.echo("They are read again only if their runs change, or with --force.")
 
 
 def _print_failures(result: ExportResult) -> None:
@@ -182,5 +183,9 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _failure_line(failure: AttributeFailure) -> Line:
-    for_good = " (permanent: not asked for again)" if failure.permanent and not failure.lost else ""
+    for_good = (
+        " (permanent: read again only if the run changes, or with --force)"
+        if failure.permanent and not failure.lost
+        else ""
+    )
     return Line(str(failure.run), failure.message + for_good, failure.attribute_path, False)

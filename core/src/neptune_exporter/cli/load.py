@@ -204,12 +204,10 @@ def _print_plan(result: LoadResult) -> None:
 
 
 def _print_missing(result: LoadResult) -> None:
-    if result.export_failures:
-        what = counted(result.export_failures, "attribute")
-        those, them = ("is", "it") if result.export_failures == 1 else ("are", "them")
-        click.echo(
-            f"{what} could not be exported and so {those} not in the dataset: export again to fetch {them}"
-        )
+    for advice, count in result.unexported.items():
+        those = "is" if count == 1 else "are"
+        what = f"{counted(count, 'attribute')} could not be exported and so {those} not in the dataset"
+        click.echo(f"{what}: {advice}")
     echo_list("Asked for, but not in the dataset", result.unmatched)
     echo_grouped("Failed", lines_of(result.failed))
     if result.losses:

@@ -1,5 +1,6 @@
 """The open dataset on disk: layout, writer, reader, receipts, verification."""
 
+from neptune_exporter.dataset.check.advice import advice, advice_on_failure
 from neptune_exporter.dataset.check.recording import RunRecorded, has_no_checksums, record
 from neptune_exporter.dataset.check.summary import summarise
 from neptune_exporter.dataset.check.verification import Finding, RunChecked, Severity, verify
@@ -31,6 +32,8 @@ __all__ = [
     "Severity",
     "StoredRun",
     "WriteBudget",
+    "advice",
+    "advice_on_failure",
     "has_no_checksums",
     "record",
     "summarise",

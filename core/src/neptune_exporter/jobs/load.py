@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ from neptune_exporter.contract import (
     UsageError,
     Verdict,
 )
-from neptune_exporter.dataset import Dataset, StoredRun, has_no_checksums
+from neptune_exporter.dataset import Dataset, StoredRun, advice_on_failure, has_no_checksums
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import check_complete, load_run, unreadable
@@ -89,8 +89,9 @@ class LoadResult:
     comparisons: list[Comparison] = field(default_factory=list)
     closing_report: Mapping[str, str | int] = field(default_factory=dict)
     planned: list[PlannedLoad] = field(default_factory=list)
-    export_failures: int = 0
-    """Attributes that the export could not read and that therefore cannot be loaded."""
+    unexported: Counter[str] = field(default_factory=Counter)
+    """Attributes that the export could not read and that therefore cannot be loaded, counted by what can be
+    done about them."""
     without_checksums: int = 0
     """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
     unmatched: list[str] = field(default_factory=list)
@@ -106,6 +107,11 @@ class LoadResult:
             for name, count in run.counts.items():
                 total[name] += count
         return dict(total)
+
+    @property
+    def export_failures(self) -> int:
+        """How many attributes the export could not read."""
+        return self.unexported.total()
 
     @property
     def mismatches(self) -> list[Comparison]:
@@ -187,7 +193,7 @@ def _plan(run: StoredRun, classes: frozenset[AttributeClass], result: LoadResult
     else:
         result.planned.append(PlannedLoad(run.key, rows))
         result.losses.extend(losses)
-        result.export_failures += len(run.failures)
+        result.unexported.update(advice_on_failure(run, failure) for failure in run.failures)
 
 
 def _names_files(run: StoredRun) -> bool:
@@ -265,7 +271,7 @@ class _Load:
             message = "the target has no place for model registry objects; they stay in the dataset"
             self._result.losses.append(Loss(run.key, "model-object", message, count))
             return False
-        self._result.export_failures += len(run.failures)
+        self._result.unexported.update(advice_on_failure(run, failure) for failure in run.failures)
         return True
 
     def _load_all(self, runs: list[StoredRun]) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from neptune_exporter.contract import DatasetError, LoadedRun, Loss, Sink
-from neptune_exporter.dataset import StoredRun
+from neptune_exporter.dataset import StoredRun, advice
 from neptune_exporter.jobs.selected_run import left_out, selected
 from neptune_exporter.model import ALL_CLASSES, AttributeClass
+from neptune_exporter.sinks.files import RESTORABLE
+
+_RESTORABLE = frozenset(reason.value for reason in RESTORABLE)
 
 
 def load_run(
@@ -27,7 +30,14 @@ def load_run(
         run.keep_small_parts()  # some of its rows are counted first
     losses = [*unreadable(run), *left_out(run, classes)]
     loaded = sink.load(selected(run, classes), parent)
-    return replace(loaded, losses=(*losses, *loaded.losses))
+    return replace(loaded, losses=(*losses, *(_with_advice(run, loss) for loss in loaded.losses)))
+
+
+def _with_advice(run: StoredRun, loss: Loss) -> Loss:
+    """A loader does not know where the run came from, so it cannot say how to get a lost file back."""
+    if loss.reason not in _RESTORABLE:
+        return loss
+    return replace(loss, message=f"{loss.message}: {advice(run, force=True)}")
 
 
 def unreadable(run: StoredRun) -> list[Loss]:
@@ -57,17 +67,17 @@ def check_parts(run: StoredRun) -> None:
         DatasetError: one changed since it was written.
     """
     if changed := run.changed_parts():
-        raise DatasetError(_damaged(changed))
+        raise DatasetError(_damaged(run, changed))
 
 
 def _why_incomplete(run: StoredRun) -> str:
     if run.pending:
-        return "its export was interrupted while publishing: run the export again"
+        return "its export was interrupted while publishing: the next export or `verify --record` finishes it"
     if run.cut_short:
-        return f"it may not be whole: {'; '.join(run.what_is_cut_short())}"
+        return f"it may not be whole: {'; '.join(run.what_is_cut_short())}: {advice(run)}"
     problems = [*run.problems, *run.missing_parts()]
-    return _damaged(problems or ["it has no parts"])
+    return _damaged(run, problems or ["it has no parts"])
 
 
-def _damaged(problems: Sequence[str]) -> str:
-    return f"it is damaged: {'; '.join(problems)}; `neptune-exporter verify` tells more"
+def _damaged(run: StoredRun, problems: Sequence[str]) -> str:
+    return f"it is damaged: {'; '.join(problems)}: {advice(run, force=True)}; see `neptune-exporter verify`"

@@ -72,7 +72,8 @@ def verify_dataset(
         project_ids: Only these projects.
         runs: Only these runs.
         progress: Is told what is done.
-        recording: Also record checksums of runs that have none. Without it nothing is written.
+        recording: Finish interrupted publications first, and record checksums of runs that have none. Without
+            it nothing is written.
 
     Raises:
         DatasetError: checksums cannot be written there.
@@ -91,6 +92,9 @@ def verify_dataset(
         def wanted(key: RunKey) -> bool:
             return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
 
+        if recording:
+            with dataset.lock():
+                dataset.recover()
         everything = not project_ids and not runs.patterns and not runs.ids
         for item in verify(dataset, None if everything else wanted):
             if isinstance(item, Finding):

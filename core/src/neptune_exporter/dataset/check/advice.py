@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from neptune_exporter.contract import AttributeFailure
 from neptune_exporter.dataset.read.stored_run import StoredRun
 
 _HOSTED = ("neptune.ai",)
@@ -12,19 +13,40 @@ _COPY = "restore it from a copy"
 
 
 def advice(run: StoredRun, *, force: bool = False) -> str:
-    """How the run can be had again, for the end of a message.
+    """How to get back what a run lost on disk, for the end of a message.
 
     Args:
         run: The run that lost something.
         force: An export would not see by itself that anything is wrong.
     """
     again = "export the run again" + (" with --force" if force else "")
-    receipt = run.receipt
-    if receipt is None:
+    if run.receipt is None:
         return f"{_COPY}, or {again} if its Neptune server still runs (hosted Neptune is closed)"
-    if receipt.source.partition(" ")[0] == "offline":
+    if _is_offline(run):
         return f"{_COPY}, or {again} from its .neptune folder"
-    host = urlsplit(receipt.url).hostname or ""
-    if any(host == hosted or host.endswith("." + hosted) for hosted in _HOSTED):
+    if host := _hosted_by(run):
         return f"{_COPY}: it came from hosted Neptune ({host}), which is closed"
     return f"{again} if its server still runs, or {_COPY}"
+
+
+def advice_on_failure(run: StoredRun, failure: AttributeFailure) -> str:
+    """How to get what an export could not read, for the end of a message."""
+    if failure.lost:
+        return advice(run)
+    if failure.permanent:
+        return "its source no longer has it"
+    if _is_offline(run):
+        return "export again from its .neptune folder"
+    if host := _hosted_by(run):
+        return f"it was only in hosted Neptune ({host}), which is closed"
+    return "export again if its server still runs"
+
+
+def _is_offline(run: StoredRun) -> bool:
+    return run.receipt is not None and run.receipt.source.partition(" ")[0] == "offline"
+
+
+def _hosted_by(run: StoredRun) -> str:
+    """Host name of hosted Neptune, if the run came from there."""
+    host = (urlsplit(run.url).hostname if run.url else None) or ""
+    return host if any(host == hosted or host.endswith("." + hosted) for hosted in _HOSTED) else ""

@@ -131,9 +131,8 @@ class _RunCheck:
         except DatasetError:
             pass  # told once for its folder
         if run.pending:
-            yield _damage(
-                run, run.place.pending, "its publication was interrupted: the next export finishes it"
-            )
+            message = "its publication was interrupted: the next export or `verify --record` finishes it"
+            yield _damage(run, run.place.pending, message)
         for problem in run.problems:
             yield self._damage(self._item_of(problem), problem)
         if run.receipt is not None:
