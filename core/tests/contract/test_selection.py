@@ -36,13 +36,6 @@ def test_what_is_of_no_class_is_asked_for_unless_classes_are_named(
     assert AttributeSelection.from_json(wanted.to_json()) == wanted
 
 
-def test_a_selection_of_an_earlier_version_told_of_no_class_unless_it_took_all() -> None:
-    for classes in (ALL_CLASSES, NO_FILES):
-        written = AttributeSelection(classes=classes).to_json()
-        del written["others"]
-        assert AttributeSelection.from_json(written).others is (classes == ALL_CLASSES)
-
-
 def test_what_is_of_no_class_is_covered_by_what_told_of_it() -> None:
     named = AttributeSelection(classes=ALL_CLASSES, others=False)
     request = AttributeRequest(AttributeSelection(), (named,))
