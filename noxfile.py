@@ -32,7 +32,7 @@ WHEEL_TESTS = {
     "neptune3-server": ["servers/neptune3/tests/test_process.py"],
     "pluto-server": ["servers/pluto/tests/test_ingest.py"],
 }
-"""What the matrix runs by default of each package, so that 20 sessions stay a matter of minutes. The session
+"""What the matrix runs by default of each package, so that its sessions stay a matter of minutes. The session
 `tests` runs everything; `nox -s plugin -- whole` runs all of a package's tests against its wheel."""
 PACKAGES = {
     "core": "neptune_exporter_core",
@@ -53,7 +53,16 @@ SERVER_OF = {"neptune2": "neptune2-server", "neptune3": "neptune3-server", "plut
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "typing", "docs", "tests", "plugin", "demo"]
+# Every package on the oldest and the newest Python, the servers on one; `nox -s plugin` is the whole matrix.
+nox.options.sessions = [
+    *["lint", "typing", "docs", "tests"],
+    *(
+        f"plugin-{python}(package={package!r})"
+        for package in PACKAGES
+        for python in ([PYTHONS[-2]] if package.endswith("-server") else [PYTHONS[0], PYTHONS[-1]])
+    ),
+    "demo",
+]
 
 # Every environment is new: where bytecode may not be written, each of the many Pythons that a session starts
 # would compile what it imports, which takes several times as long as running it.
