@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -55,7 +56,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 # Every package on the oldest and the newest Python, the servers on one; `nox -s plugin` is the whole matrix.
 nox.options.sessions = [
-    *["lint", "typing", "docs", "tests"],
+    *["lint", "typing", "docs", "tests", "template"],
     *(
         f"plugin-{python}(package={package!r})"
         for package in PACKAGES
@@ -100,6 +101,15 @@ def _install_workspace(session: nox.Session, *extra: str) -> None:
     session.install(*CONSTRAINTS, *packages, *extra)
 
 
+def _build_wheel(session: nox.Session, folder: str, target: Path) -> None:
+    if shutil.which("uv"):
+        command = ["uv", "build", "--wheel", "--quiet", "--out-dir", str(target), folder]
+    else:
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+        command = [*pip, "-w", str(target), str(Path(folder).resolve())]
+    session.run_install(*command, external=True, silent=True)
+
+
 _built = False
 
 
@@ -110,12 +120,7 @@ def _build_wheels(session: nox.Session) -> None:
         return
     shutil.rmtree(DIST, ignore_errors=True)
     for folder in [".", *map(_folder, PACKAGES)]:
-        if shutil.which("uv"):
-            command = ["uv", "build", "--wheel", "--quiet", "--out-dir", str(DIST), folder]
-        else:
-            pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-            command = [*pip, "-w", str(DIST), f"./{folder}"]
-        session.run_install(*command, external=True, silent=True)
+        _build_wheel(session, folder, DIST)
     _built = True
 
 
@@ -133,6 +138,17 @@ def kills(session: nox.Session) -> None:
     _install_workspace(session)
     number = session.posargs[0] if session.posargs else "200"
     session.run("pytest", "-s", "plugins/pluto_loader/tests/kills.py", env={"NEPTUNE_EXPORTER_KILLS": number})
+
+
+def _copy_example(name: str, folder: Path) -> None:
+    """The example loader under another name. `sqlite3` and the file `runs.sqlite` keep theirs."""
+    example = ROOT / "examples" / "sqlite_loader"
+    shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file():
+            text = re.sub(r"(?<!\.)sqlite(?!3)", name, path.read_text())
+            path.write_text(text.replace("Sqlite", name.title()))
+        path.rename(path.with_name(path.name.replace("sqlite", name)))
 
 
 @nox.session
@@ -176,6 +192,23 @@ def plugin(session: nox.Session, package: str) -> None:
     session.run("python", "-c", IMPORT_ALL, name)
     whole = session.posargs == ["whole"]
     session.run("pytest", "-q", *([f"{_folder(package)}/tests"] if whole else WHEEL_TESTS[package]))
+
+
+@nox.session
+def template(session: nox.Session) -> None:
+    """Begin a loader of your own: `-- NAME FOLDER` copies, builds and tests the example."""
+    if session.posargs and len(session.posargs) != 2:
+        session.error("nox -s template -- NAME FOLDER")
+    wheels = Path(session.create_tmp())
+    name, folder = session.posargs or ("acme", str(wheels / "acme"))
+    if not session.posargs:
+        shutil.rmtree(folder, ignore_errors=True)
+    _build_wheels(session)
+    _copy_example(name, Path(folder))
+    _build_wheel(session, folder, wheels)
+    (wheel,) = wheels.glob(f"neptune_exporter_{name}-*.whl")
+    session.install(*CONSTRAINTS, *_wheels("core"), f"{wheel}[testing]")
+    session.run("pytest", "-q", folder)
 
 
 @nox.session
