@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import AttributeRequest, AttributeSelection, SourceRun
-from neptune_exporter.dataset import Dataset, RunWriter, WriteBudget
-from neptune_exporter.jobs.planning import NOTHING
+from neptune_exporter.dataset import Dataset, RunWriter, Stays, WriteBudget
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch, step_columns
 from neptune_exporter.testing.commands import fork
@@ -36,7 +35,9 @@ def export(folder: Path, value: float, count: int, keep: bool = False) -> None:
         dataset.recover()
         writer = dataset.writer(KEY)
         write(dataset, writer, value, count)
-        writer.publish(SourceRun(KEY), "test 1", ALL, asked=NOTHING if keep else AttributeRequest())
+        writer.publish(
+            SourceRun(KEY), "test 1", ALL, stays=Stays.NOT_DELIVERED if keep else AttributeRequest()
+        )
 
 
 def write(dataset: Dataset, writer: RunWriter, value: float, count: int) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import AttributeSelection, SourceRun
-from neptune_exporter.dataset import Dataset, summarise
+from neptune_exporter.dataset import Dataset, Stays, summarise
 from neptune_exporter.dataset.format.storage import Storage
-from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeClass, RunKey
 from neptune_exporter.testing import old_layout
 
@@ -75,7 +74,7 @@ def test_a_run_with_an_unfinished_part_is_not_whole(dataset: Dataset) -> None:
 
 def test_what_was_unfinished_is_a_warning_once_the_run_was_exported_again(dataset: Dataset) -> None:
     part = unfinished(their_parts(dataset)[1])
-    write(dataset, series("d", [1.0]), asked=NOTHING)
+    write(dataset, series("d", [1.0]), stays=Stays.NOT_DELIVERED)
     assert part.exists() and paths(dataset) == ["a", "c", "d"]
     run = dataset.run(KEY)
     assert run is not None and run.complete
@@ -99,9 +98,9 @@ def test_parts_behind_a_gap_stay_when_something_is_added(dataset: Dataset, locke
     their_parts(dataset)[1].unlink()
     if locked:
         with dataset.lock():
-            write(dataset, series("d", [1.0]), asked=NOTHING)
+            write(dataset, series("d", [1.0]), stays=Stays.NOT_DELIVERED)
     else:
-        write(dataset, series("d", [1.0]), asked=NOTHING)
+        write(dataset, series("d", [1.0]), stays=Stays.NOT_DELIVERED)
     assert paths(dataset) == ["a", "c", "d"] and problems(dataset) == []
     run = dataset.run(KEY)
     assert run is not None and any("_part_1.parquet" in note and "missing" in note for note in run.notes)
@@ -141,7 +140,7 @@ def test_a_project_is_listed_once_for_all_its_runs(dataset: Dataset, monkeypatch
         for number in range(5):
             key = RunKey(KEY.project_id, f"RUN-{number}")
             dataset.holds(key)
-            dataset.writer(key).publish(SourceRun(key), "test 1", ALL, asked=NOTHING)
+            dataset.writer(key).publish(SourceRun(key), "test 1", ALL, stays=Stays.NOT_DELIVERED)
     assert len(listed) == 2, "its folder, and the one of damaged parts"
 
 
@@ -150,7 +149,7 @@ def test_a_damaged_part_is_set_aside_with_the_publication(dataset: Dataset, tmp_
     parts[1].write_bytes(parts[1].read_bytes()[:300])
     writer = dataset.writer(KEY)
     writer.write(series("d", [1.0]))
-    writer.prepare(SourceRun(KEY), "test 1", ALL, asked=NOTHING)
+    writer.prepare(SourceRun(KEY), "test 1", ALL, stays=Stays.NOT_DELIVERED)
     assert parts[1].exists(), "nothing may change before the publication"
     writer.discard()
 
@@ -160,14 +159,14 @@ def test_a_damaged_part_is_set_aside_with_the_publication(dataset: Dataset, tmp_
     assert run is not None and any("was damaged and is now" in note for note in run.notes)
     assert paths(dataset) == ["a", "c"] and {"p/0", "p/1"} <= run.parameters().keys()
     assert [p.name for p in dataset.data_path.rglob("*.damaged")] == [parts[1].name + ".damaged"]
-    publish(dataset.writer(KEY), asked=NOTHING)
+    publish(dataset.writer(KEY), stays=Stays.NOT_DELIVERED)
     assert paths(dataset) == ["a", "c"] and len(list(dataset.data_path.rglob("*.damaged"))) == 1
 
 
 def test_what_is_lost_makes_a_run_partial_unless_everything_was_read_anew(dataset: Dataset) -> None:
     their_parts(dataset)[1].unlink()
     only = AttributeSelection(classes=frozenset({AttributeClass.PARAMETERS}))
-    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", [only], asked=NOTHING)
+    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", [only], stays=Stays.NOT_DELIVERED)
     (run,) = dataset.runs()
     assert [(f.attribute_path, f.permanent) for f in run.failures] == [("", True)] and not run.notes
     assert "_part_1.parquet of another tool's export was missing" in run.failures[0].message

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import FileEntry, SourceRun
-from neptune_exporter.dataset import NOTHING, Dataset, summarise
+from neptune_exporter.dataset import Dataset, Stays, summarise
 from neptune_exporter.dataset.check.recording import record
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA
@@ -157,7 +157,7 @@ def test_names_that_macos_decomposed(dataset: Dataset) -> None:
     with dataset.lock():
         writer = dataset.writer(key)
         writer.write(series("later", [1.0]))
-        writer.publish(SourceRun(key), "test 1", ALL, asked=NOTHING)
+        writer.publish(SourceRun(key), "test 1", ALL, stays=Stays.NOT_DELIVERED)
     (run,) = dataset.runs()
     assert run.key == key and run.complete and run.place.folder == folder.name
     assert {"later"} < {each.path for each in run.attributes()}

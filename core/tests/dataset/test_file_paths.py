@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import AttributeSelection, FileEntry, SourceRun, UnsafePathError
-from neptune_exporter.dataset import NOTHING, Dataset
+from neptune_exporter.dataset import Dataset, Stays
 from neptune_exporter.dataset.format.file_names import file_name, is_ours
 from neptune_exporter.dataset.format.paths import folded, meaning
 from neptune_exporter.model import FILE_TYPES, AttributeClass, AttributeType, RunKey
@@ -79,7 +79,7 @@ def test_a_later_export_deletes_no_file_that_a_row_names(
         (folder / "Case" / name).write_bytes(b"?")
     assert problems(dataset) == []
     with dataset.lock():
-        dataset.writer(KEY).publish(SourceRun(KEY), "test 1", PARAMETERS, asked=NOTHING)
+        dataset.writer(KEY).publish(SourceRun(KEY), "test 1", PARAMETERS, stays=Stays.NOT_DELIVERED)
     assert stored(dataset) == [b"0", b"1", b"2"] and problems(dataset) == []
     assert all((folder / "Case" / name).exists() for name in stray)
 
@@ -87,7 +87,7 @@ def test_a_later_export_deletes_no_file_that_a_row_names(
 def test_what_another_tool_stored_is_never_deleted(dataset: Dataset) -> None:
     exported(dataset, composed, composed)
     with dataset.lock():
-        dataset.writer(KEY).publish(SourceRun(KEY), "test 1", ALL, replaces=True)
+        dataset.writer(KEY).publish(SourceRun(KEY), "test 1", ALL, stays=Stays.NOTHING)
     assert len([p for p in (dataset.files_path / san(KEY.project_id)).rglob("*") if p.is_file()]) == 3
     assert all("no row names" in line for line in problems(dataset))
 
@@ -100,7 +100,7 @@ def test_what_we_stored_goes_once_no_row_names_it(dataset: Dataset) -> None:
             file.write(content)
         columns = {"file_value": pa.array([{"path": file.stored.path}]), "file_size": pa.array([1])}
         writer.write(attribute_batch("ours", AttributeType.FILE, columns))
-        writer.publish(SourceRun(KEY), "test 1", ALL, asked=NOTHING)
+        writer.publish(SourceRun(KEY), "test 1", ALL, stays=Stays.NOT_DELIVERED)
         assert stored(dataset) == [b"0", b"1", b"2", content] and problems(dataset) == []
 
 

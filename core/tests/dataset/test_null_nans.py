@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import AttributeSelection, DatasetError, Point, SourceRun, TypeCount
-from neptune_exporter.dataset import Dataset, StoredRun, summarise
+from neptune_exporter.dataset import Dataset, Stays, StoredRun, summarise
 from neptune_exporter.dataset.read import parts
-from neptune_exporter.jobs.planning import NOTHING
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, SCHEMA
 from neptune_exporter.testing import old_layout
@@ -136,7 +135,7 @@ def test_it_is_told_as_information_and_only_what_is_left_out_is_a_warning(
 @pytest.mark.parametrize("path", ["lr", "new"])
 def test_what_is_added_to_the_run_keeps_them(dataset: Dataset, run: StoredRun, path: str) -> None:
     """Whether the part stays as it is or is written anew."""
-    write(dataset, series(path, [1.0]), asked=NOTHING)
+    write(dataset, series(path, [1.0]), stays=Stays.NOT_DELIVERED)
     added = dataset.run(KEY)
     assert added is not None and added.receipt is not None
     assert sorted(map(repr, nans(added))) == sorted(map(repr, NANS))

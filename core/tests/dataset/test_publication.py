@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from neptune_exporter.contract import SourceRun
-from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, verify
+from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, Stays, verify
 from neptune_exporter.dataset.format.layout import Place
-from neptune_exporter.jobs.planning import NOTHING
 
 from .exporting import ALL, KEY, export, killed
 
@@ -128,5 +127,5 @@ def test_a_pending_receipt_whose_parts_are_gone_is_dropped(tmp_path: Path) -> No
 def test_a_writer_finishes_what_was_pending(tmp_path: Path) -> None:
     assert killed("dataset.pending-written", "export", tmp_path, 1.0, 3)
     dataset = Dataset(tmp_path / "data", tmp_path / "files")
-    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", ALL, asked=NOTHING)
+    dataset.writer(KEY).publish(SourceRun(KEY), "test 1", ALL, stays=Stays.NOT_DELIVERED)
     assert content(tmp_path) == expected(1.0, 3)

@@ -17,8 +17,7 @@ from neptune_exporter.contract import (
     SourceRun,
     TypeCount,
 )
-from neptune_exporter.dataset import Dataset, Fork, RowsError, WriteBudget
-from neptune_exporter.jobs.planning import NOTHING
+from neptune_exporter.dataset import Dataset, Fork, RowsError, Stays, WriteBudget
 from neptune_exporter.model import FILE_TYPES, AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA, attribute_batch, parameter_batch
 
@@ -52,7 +51,7 @@ def test_replacing_leaves_nothing_of_the_old(dataset: Dataset) -> None:
 def test_adding_replaces_only_what_came_in(dataset: Dataset) -> None:
     dataset = Dataset(dataset.data_path, dataset.files_path, budget=WriteBudget(0))
     first = write(dataset, series("z", [1.0]), series("m", [1.0, 2.0]), series("a", [1.0]))
-    second = write(dataset, series("m", [7.0]), series("n", [8.0]), asked=NOTHING)
+    second = write(dataset, series("m", [7.0]), series("n", [8.0]), stays=Stays.NOT_DELIVERED)
     assert points(dataset) == [("a", 0, 1.0), ("m", 0, 7.0), ("n", 0, 8.0), ("z", 0, 1.0)]
     assert second.types == {AttributeType.FLOAT_SERIES: TypeCount(4, 4)}
     untouched = {part.sha256 for part in first.parts} & {part.sha256 for part in second.parts}
@@ -63,7 +62,7 @@ def test_adding_replaces_only_what_came_in(dataset: Dataset) -> None:
 
 def test_adding_when_every_old_row_is_replaced(dataset: Dataset) -> None:
     write(dataset, series("a", [1.0]))
-    write(dataset, series("a", [2.0]), asked=NOTHING)
+    write(dataset, series("a", [2.0]), stays=Stays.NOT_DELIVERED)
     assert points(dataset) == [("a", 0, 2.0)]
     assert problems(dataset) == []
 
@@ -77,7 +76,7 @@ def test_other_rows_of_a_part_survive_the_replacement_of_one_attribute(dataset: 
         attribute_batch("odd", AttributeType.FLOAT_SERIES, odd),
         parameter_batch([("n", AttributeType.INT, 2**63 - 1), ("t", AttributeType.STRING_SET, ["b", "a"])]),
     )
-    receipt = write(dataset, series("a", [2.0]), asked=NOTHING)
+    receipt = write(dataset, series("a", [2.0]), stays=Stays.NOT_DELIVERED)
     run = dataset.run(KEY)
     assert run is not None
     assert {path: p.value for path, p in run.parameters().items()} == {"n": 2**63 - 1, "t": ["a", "b"]}
@@ -88,7 +87,7 @@ def test_other_rows_of_a_part_survive_the_replacement_of_one_attribute(dataset: 
 
 def test_an_attribute_that_changed_its_type_is_there_once(dataset: Dataset) -> None:
     write(dataset, parameter_batch([("a", AttributeType.INT, 1)]))
-    write(dataset, parameter_batch([("a", AttributeType.STRING, "x")]), asked=NOTHING)
+    write(dataset, parameter_batch([("a", AttributeType.STRING, "x")]), stays=Stays.NOT_DELIVERED)
     run = dataset.run(KEY)
     assert run is not None
     assert dict(run.counts()) == {AttributeType.STRING: TypeCount(1, 1)}
@@ -100,7 +99,7 @@ def test_what_came_only_partly_replaces_only_those_steps(dataset: Dataset) -> No
     writer.write(series("a", [10.0, 20.0]))
     writer.write(series("b", [10.0, 20.0]))
     writer.fail(AttributeFailure(KEY, "a", AttributeType.FLOAT_SERIES, "the server gave up"))
-    publish(writer, asked=NOTHING)
+    publish(writer, stays=Stays.NOT_DELIVERED)
     assert points(dataset, "a") == [("a", 0, 10.0), ("a", 1, 20.0), ("a", 2, 3.0)]
     assert points(dataset, "b") == [("b", 0, 10.0), ("b", 1, 20.0)]
 
@@ -116,13 +115,13 @@ def test_failures_live_until_they_are_retried_or_replaced(dataset: Dataset) -> N
     writer = dataset.writer(KEY)
     writer.write(series("delivered", [1.0]))
     writer.fail(failure("again", "second"))
-    receipt = publish(writer, asked=NOTHING, retried={"retried"})
+    receipt = publish(writer, stays=Stays.NOT_DELIVERED, retried={"retried"})
     assert [(f.attribute_path, f.message) for f in receipt.failures] == [
         ("other", "first"),
         ("", "first"),
         ("again", "second"),
     ]
-    assert publish(dataset.writer(KEY), asked=NOTHING, retried={""}).failures == (
+    assert publish(dataset.writer(KEY), stays=Stays.NOT_DELIVERED, retried={""}).failures == (
         failure("other", "first"),
         failure("again", "second"),
     )
@@ -131,8 +130,8 @@ def test_failures_live_until_they_are_retried_or_replaced(dataset: Dataset) -> N
 
 def test_what_was_asked_for_and_did_not_come_goes(dataset: Dataset) -> None:
     for path in ("a", "b"):
-        write(dataset, series(path, [1.0]), asked=NOTHING)
-    write(dataset, series("c", [1.0]), series("d", [1.0]), asked=NOTHING)
+        write(dataset, series(path, [1.0]), stays=Stays.NOT_DELIVERED)
+    write(dataset, series("c", [1.0]), series("d", [1.0]), stays=Stays.NOT_DELIVERED)
     b_and_c = AttributeRequest(AttributeSelection(names=("b", "c", "n")))
     receipt = write(dataset, series("n", [1.0]), asked=b_and_c)
     assert points(dataset) == [(path, 0, 1.0) for path in "adn"]
@@ -169,10 +168,10 @@ def test_a_fork_is_told_by_rows_that_came_one_after_another(dataset: Dataset, fi
         "step": parameter_batch([("sys/forking/step", AttributeType.FLOAT, 4.0)]),
     }
     write(dataset, rows.pop(first), parameter_batch([("a", AttributeType.INT, 1)]))
-    write(dataset, *rows.values(), asked=NOTHING)
-    assert write(dataset, parameter_batch([("a", AttributeType.INT, 2)]), asked=NOTHING).fork == Fork(
-        "RUN-0", 4
-    )
+    write(dataset, *rows.values(), stays=Stays.NOT_DELIVERED)
+    assert write(
+        dataset, parameter_batch([("a", AttributeType.INT, 2)]), stays=Stays.NOT_DELIVERED
+    ).fork == Fork("RUN-0", 4)
 
 
 def test_a_fork_goes_with_its_rows(dataset: Dataset) -> None:
@@ -184,14 +183,19 @@ def test_a_fork_goes_with_its_rows(dataset: Dataset) -> None:
 
 def test_another_run_is_replaced_only_if_that_is_what_is_wanted(dataset: Dataset) -> None:
     write(dataset, series("a", [1.0]), run=SourceRun(KEY, identity="RUN-1"))
-    for asked in (AttributeRequest(), NOTHING):
+    for stays in (Stays.NOT_ASKED_FOR, Stays.NOT_DELIVERED):
         writer = dataset.writer(KEY)
         writer.write(series("b", [1.0]))
         with pytest.raises(RowsError, match="RUN-1"):
-            publish(writer, run=SourceRun(KEY, identity="RUN-2"), asked=asked)
+            publish(writer, run=SourceRun(KEY, identity="RUN-2"), stays=stays)
         writer.discard()
     assert points(dataset) == [("a", 0, 1.0)]
-    write(dataset, series("b", [1.0]), run=SourceRun(KEY, identity="RUN-2"), asked=NOTHING, replaces=True)
+    write(
+        dataset,
+        series("b", [1.0]),
+        run=SourceRun(KEY, identity="RUN-2"),
+        stays=Stays.NOTHING,
+    )
     assert points(dataset) == [("b", 0, 1.0)]
 
 
@@ -202,7 +206,7 @@ def test_adding_to_what_another_tool_exported(existing: Dataset) -> None:
     before = {kind: count.rows for kind, count in run.counts().items()}
     writer = existing.writer(key)
     writer.write(series("train/loss", [1.0]))
-    receipt = writer.publish(SourceRun(key), "test 1", ALL, asked=NOTHING)
+    receipt = writer.publish(SourceRun(key), "test 1", ALL, stays=Stays.NOT_DELIVERED)
     after = {kind: count.rows for kind, count in receipt.types.items()}
     assert after.pop(AttributeType.FLOAT_SERIES) < before.pop(AttributeType.FLOAT_SERIES)
     assert after == before
@@ -215,7 +219,7 @@ def test_a_damaged_part_is_set_aside_when_the_run_is_added_to(dataset: Dataset) 
     part = next(dataset.data_path.rglob("*_part_1.parquet"))
     part.write_bytes(part.read_bytes()[:-50])
     assert dataset.receipt(KEY) is None, "a run with a damaged part is not up to date"
-    receipt = write(dataset, series("c", [1.0]), asked=NOTHING)
+    receipt = write(dataset, series("c", [1.0]), stays=Stays.NOT_DELIVERED)
     assert points(dataset) == [("b", 0, 1.0), ("c", 0, 1.0)]
     assert "part_1.parquet.damaged" in receipt.notes[0]
     assert len(list(dataset.data_path.rglob("*.damaged"))) == 1
@@ -243,7 +247,7 @@ def test_files_that_no_row_names_any_more_go(dataset: Dataset) -> None:
         return {row.path: run.open_file(row.file).read() for row in rows}
 
     export({"a": b"1", "b": b"2"})
-    export({"b": b"3", "c": b"4"}, asked=NOTHING)
+    export({"b": b"3", "c": b"4"}, stays=Stays.NOT_DELIVERED)
     assert stored() == {"a": b"1", "b": b"3", "c": b"4"}
     export({"c": b"5"})
     assert stored() == {"c": b"5"}
@@ -260,10 +264,10 @@ def test_files_of_a_part_that_was_set_aside_stay_with_it(dataset: Dataset) -> No
     part = next(dataset.data_path.rglob("*_part_0.parquet"))
     part.write_bytes(part.read_bytes()[:-50])
     for value in (2.0, 3.0):
-        write(dataset, series("b", [value]), asked=NOTHING)
+        write(dataset, series("b", [value]), stays=Stays.NOT_DELIVERED)
         assert len(files_of(dataset)) == 1
     next(dataset.data_path.rglob("*.damaged")).unlink()
-    write(dataset, series("b", [4.0]), asked=NOTHING)
+    write(dataset, series("b", [4.0]), stays=Stays.NOT_DELIVERED)
     assert files_of(dataset) == []
 
 

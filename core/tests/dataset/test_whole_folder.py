@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import SourceRun
-from neptune_exporter.dataset import NOTHING, Dataset
+from neptune_exporter.dataset import Dataset, Stays
 from neptune_exporter.dataset.check.recording import record
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch
@@ -90,7 +90,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     write_ours(dataset)
     writer = dataset.writer(RunKey("acme/vision", "run-a"))
     writer.write(series("later", [1.0]))
-    writer.publish(SourceRun(RunKey("acme/vision", "run-a")), "test 1", ALL, asked=NOTHING)
+    writer.publish(SourceRun(RunKey("acme/vision", "run-a")), "test 1", ALL, stays=Stays.NOT_DELIVERED)
     return dataset
 
 
@@ -134,7 +134,7 @@ def test_a_run_that_the_earlier_tool_hid_stays_where_it_is(dataset: Dataset) -> 
         writer.write(series("later", [1.0]))
         named = {"file_value": pa.array([{"path": file.stored.path}])}
         writer.write(attribute_batch("f", AttributeType.FILE, named))
-        writer.publish(SourceRun(key), "test 1", ALL, asked=NOTHING)
+        writer.publish(SourceRun(key), "test 1", ALL, stays=Stays.NOT_DELIVERED)
     (run,) = dataset.runs()
     assert run.key == key and run.complete and {each.path for each in run.attributes()} > {"later"}
     assert run.file_size(file.stored.path) == 1

@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import AttributeFailure, AttributeSelection, DatasetError, SourceRun, TypeCount
-from neptune_exporter.dataset import Dataset, WriteBudget
-from neptune_exporter.jobs.planning import NOTHING
+from neptune_exporter.dataset import Dataset, Stays, WriteBudget
 from neptune_exporter.model import AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import (
     FULL_SCHEMA,
@@ -136,7 +135,7 @@ def test_a_fork_is_remembered_by_the_receipt(dataset: Dataset) -> None:
         ("sys/forking/step", AttributeType.FLOAT, 0.5),
     ]
     write(dataset, parameter_batch(fork))
-    write(dataset, series("a", [1.0]), asked=NOTHING)
+    write(dataset, series("a", [1.0]), stays=Stays.NOT_DELIVERED)
     run = dataset.run(KEY)
     assert run is not None
     assert run.parent() == RunKey("org/project", "RUN-0")
@@ -195,7 +194,7 @@ def test_many_threads_write_many_runs(dataset: Dataset) -> None:
             writer = dataset.writer(key)
             for n in range(5):
                 writer.write(series(f"m/{n}", [float(round_number)] * 1000))
-            writer.publish(SourceRun(key), "test 1", ALL, asked=NOTHING)
+            writer.publish(SourceRun(key), "test 1", ALL, stays=Stays.NOT_DELIVERED)
 
     threads = [threading.Thread(target=export, args=(key,)) for key in keys]
     for thread in threads:

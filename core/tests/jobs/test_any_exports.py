@@ -115,6 +115,8 @@ def test_what_is_lost_on_disk_is_told_until_it_is_read_again(
                 source.fail_attribute(KEY, path, times=1)
             result = export(source, folder, attributes=selection, force=force)
             unread = {path for path in before if not selection.includes(path, kind_of(path))}
+            if harm is not None:  # the run was read whole: what the source has no more is gone, as it is there
+                unread &= state.keys()
             owed = unread - held(folder).keys()
             assert not owed or not result.complete
         source = MemorySource([run_of(state, changes)])

@@ -11,12 +11,11 @@ from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.buffer import RowsError
-from neptune_exporter.dataset.write.merging import NOTHING
+from neptune_exporter.dataset.write.merging import Stays
 from neptune_exporter.dataset.write.writer import ReadyRun, RunWriter
 
 __all__ = [
     "FAILPOINTS",
-    "NOTHING",
     "Dataset",
     "Earlier",
     "Finding",
@@ -30,6 +29,7 @@ __all__ = [
     "RunRecorded",
     "RunWriter",
     "Severity",
+    "Stays",
     "StoredRun",
     "WriteBudget",
     "advice",

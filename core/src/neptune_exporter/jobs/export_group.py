@@ -280,9 +280,9 @@ class _Group:
             run,
             version,
             plan.selections,
-            asked=plan.asked,
+            asked=plan.request.attributes,
             retried=plan.retried,
-            replaces=plan.replaces,
+            stays=plan.stays,
         )
         # What fails from here on is left for the next export to finish, not thrown away.
         del self._plans[done.run], self._reading[done.run]

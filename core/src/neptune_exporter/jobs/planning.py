@@ -1,7 +1,8 @@
-"""What an export has to do for a run, judged by the receipt of what was done before."""
+"""What an export does for a run: a table of the states in which it may be met."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -12,10 +13,11 @@ from neptune_exporter.contract import (
     RunRequest,
     SourceRun,
 )
-from neptune_exporter.dataset import NOTHING, Dataset, Earlier, Receipt
-from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.dataset import Dataset, Stays
+from neptune_exporter.jobs.planning_case import Case, whole
+from neptune_exporter.model import RunKey
 
-_ADVICE = "give it folders of its own (-d, -f), or replace what is there by --force"
+_OWN_FOLDERS = "give it folders of its own (-d, -f)"
 
 
 class Action(str, Enum):
@@ -52,195 +54,130 @@ class RunPlan:
     retried: frozenset[str] = frozenset()
     """Paths that had failed and that will be read now, or fail again."""
     missing: tuple[AttributeFailure, ...] = ()
-    """What is wanted, failed for good and is not asked for again."""
-    adds: bool = False
-    """Nothing of what is there goes, but for attributes of which rows come in."""
-    replaces: bool = False
-    """Nothing of what is there stays."""
+    """What is wanted, failed for good or was lost, and is not asked for again."""
+    stays: Stays = Stays.NOT_ASKED_FOR
+    """Which of the rows that are there stay."""
     refusal: AttributeFailure | None = None
     """Why nothing is read of the run."""
-
-    @property
-    def asked(self) -> AttributeRequest:
-        """For `RunWriter.prepare`."""
-        return NOTHING if self.adds else self.request.attributes
 
 
 def plan_run(
     dataset: Dataset, run: SourceRun, wanted: AttributeSelection, source: str, *, force: bool
 ) -> RunPlan:
-    """Decide what to read of a run.
-
-    A run is up to date if its receipt names the same modification time, everything
-    wanted was asked for then, and nothing failed that may succeed now. What an
-    earlier export left out is added; what failed is asked for again; a run that
-    changed is read anew. Rows that this export does not ask for are never thrown away
-    (`RunWriter.prepare`). Another run does not take the place of the one that is there,
-    unless by force: that one may be gone from the source. Nor do what one source and what
-    another has of a run, if either may be only a part of it; two parts that one source has
-    are joined. Of rows of which no receipt told where they came from, none goes but by force.
+    """Decide what to read of a run: by the first row of the table whose state it is in.
 
     Args:
         source: Name and version of what does the reading.
     """
-    earlier = dataset.earlier(run.key)
-    if not earlier.exists:
-        if place := dataset.elsewhere(run.key):
-            where = f"the dataset holds it in {place.folder}, under a name to which nothing can be added"
-            return _refused(run, wanted, where, "give it folders of its own (-d, -f)")
-        return _plan(run, wanted, Action.NEW, "not in the dataset")
-    if why := _in_the_way(earlier, run, source):
-        if not force:
-            return _refused(run, wanted, why)
-        plan = _plan(run, wanted, Action.CHANGED, "takes the place of what is there, by force")
-        return replace(plan, replaces=True)
-    plan = (
-        _anew(earlier.receipt, run, wanted, "asked for anew")
-        if force
-        else _against(dataset, earlier, run, wanted)
-    )
-    # Where two parts are joined, nobody knows whether what was lost was in this one.
-    read_again = wanted.is_everything and (force or not run.partial)
-    failures = earlier.receipt.failures if earlier.receipt and not read_again else ()
-    missing = (*(f for f in failures if f.lost), *plan.missing)
-    reads = plan.planned.action is not Action.UP_TO_DATE
-    return replace(plan, missing=missing, adds=reads and not force and (run.partial or earlier.foreign))
+    case = Case(dataset, run, wanted, source, force)
+    return next(plan(case) for is_in_state, plan in _TABLE if is_in_state(case))
 
 
-def _against(dataset: Dataset, earlier: Earlier, run: SourceRun, wanted: AttributeSelection) -> RunPlan:
-    """What is to be done for a run of which there is something, and nothing in the way."""
-    receipt, trouble = earlier.receipt, earlier.trouble
-    if receipt is None or trouble is not None:
-        return _anew(receipt, run, wanted, trouble or "")
-    same_state = receipt.is_of_state(run)
-    if not same_state and not _has_all_of(receipt, run, wanted):
-        return _anew(receipt, run, wanted, _change(receipt, run))
-    failures = _unread(receipt)
-    # Also if nothing is left to be read: what was lost has been read again since, in pieces.
-    ends_loss = wanted.is_everything and len(failures) < len(receipt.failures)
-    ended = _ended(receipt, run, wanted)
-    if any(not f.attribute_path and not f.permanent for f in failures):
-        return _anew(receipt, run, wanted, "it failed as a whole", Action.RETRY)
-    asked = [f for f in failures if f.attribute_path in ended or _asks_for(wanted, f)]
-    retry = frozenset(f.attribute_path for f in asked if not f.permanent)
-    request = AttributeRequest(wanted, receipt.selections, retry)
-    # What failed in an earlier state of the run and was not asked for since, for good or not.
-    anew = {f.attribute_path for f in asked if f.attribute_type and request.includes(*_named(f))}
-    missing = tuple(
-        f
-        for f in failures
-        if f.permanent and f.attribute_path not in retry | anew and (f in asked or not f.attribute_path)
-    )
-    if not retry and (wanted in receipt.selections or not (request.classes or request.others or ends_loss)):
-        reason = "unchanged since its export" if same_state else "an earlier export has all of it"
-        planned = PlannedRun(run.key, Action.UP_TO_DATE, reason)
-        return RunPlan(planned, RunRequest(run, request), missing=missing)
-    if (stored := dataset.run(run.key)) is not None and stored.changed_parts():
-        # Adding to it sets damaged parts aside: what was in them must not count as covered.
-        return _anew(receipt, run, wanted, "damaged on disk")
-    selections = (*receipt.selections, *(() if wanted in receipt.selections else (wanted,)))
-    action, reason = (
-        (Action.RETRY, f"{len(retry)} attributes failed before")
-        if retry
-        else (Action.ADD, "an earlier export left attributes out")
-    )
-    planned = PlannedRun(run.key, action, reason)
-    return RunPlan(planned, RunRequest(run, request), selections, (retry & ended) | anew, missing)
+def _refuse_elsewhere(case: Case) -> RunPlan:
+    place = case.dataset.elsewhere(case.run.key)
+    folder = "" if place is None else place.folder
+    reason = f"the dataset holds it in {folder}, under a name to which nothing can be added"
+    return _refused(case, reason, _OWN_FOLDERS)
 
 
-def _in_the_way(earlier: Earlier, run: SourceRun, source: str) -> str | None:
-    """What the dataset holds that this run must not take the place of."""
-    if other := earlier.another(run):
-        return f"the dataset holds another run with this id, {other}: not {run.identity}"
-    if receipt := earlier.receipt:
-        is_other = receipt.source.rpartition(" ")[0] != source.rpartition(" ")[0]
-        in_parts = is_other and (run.partial or receipt.partial is not False)
-    else:
-        in_parts = run.partial
-    if in_parts:
-        return f"the dataset holds what {earlier.by} exported of it, and one of both may be a part only"
-    return None
+def _refuse_obstacle(case: Case) -> RunPlan:
+    return _refused(case, case.obstacle, f"{_OWN_FOLDERS}, or replace what is there by --force")
 
 
-def _refused(run: SourceRun, wanted: AttributeSelection, reason: str, advice: str = _ADVICE) -> RunPlan:
-    planned = PlannedRun(run.key, Action.REFUSE, reason)
-    failure = AttributeFailure(run.key, "", None, f"not exported: {reason}; {advice}")
-    return RunPlan(planned, RunRequest(run, AttributeRequest(wanted)), refusal=failure)
+def _read_new(case: Case) -> RunPlan:
+    return _read(case, Action.NEW, "not in the dataset")
 
 
-def _plan(run: SourceRun, wanted: AttributeSelection, action: Action, reason: str) -> RunPlan:
-    """Read everything wanted, as if nothing had been read before."""
-    request = RunRequest(run, AttributeRequest(wanted))
-    return RunPlan(PlannedRun(run.key, action, reason), request, (wanted,))
+def _replace(case: Case) -> RunPlan:
+    plan = _read(case, Action.CHANGED, "takes the place of what is there, by force")
+    return replace(plan, retried=frozenset(), stays=Stays.NOTHING)
 
 
-def _anew(
-    receipt: Receipt | None,
-    run: SourceRun,
-    wanted: AttributeSelection,
-    reason: str,
-    action: Action = Action.CHANGED,
-) -> RunPlan:
-    """Read everything wanted again, with what of it had failed."""
-    plan = _plan(run, wanted, action, reason)
-    return plan if receipt is None else replace(plan, retried=_ended(receipt, run, wanted))
+def _read_by_force(case: Case) -> RunPlan:
+    case = _of_all_that_was_selected(case) if case.has_damage else case
+    return replace(_read(case, Action.CHANGED, "asked for anew"), missing=case.lost)
 
 
-def _unread(receipt: Receipt) -> tuple[AttributeFailure, ...]:
-    """What could not be read from the source."""
-    return tuple(f for f in receipt.failures if not f.lost)
+def _read_without_receipt(case: Case) -> RunPlan:
+    return _beside_what_is_there(case, _read(case, Action.CHANGED, case.earlier.trouble or ""))
 
 
-def _ended(receipt: Receipt, run: SourceRun, wanted: AttributeSelection) -> frozenset[str]:
-    """Paths of failures to which reading what is wanted puts an end, or meets them again."""
-    if run.partial and not receipt.is_of_state(run) and not receipt.is_within(run):
-        return frozenset()  # they may be of another part
-    return frozenset(f.attribute_path for f in _unread(receipt) if _ends(f, wanted, receipt.selections))
+def _read_whole(case: Case) -> RunPlan:
+    case = _of_all_that_was_selected(case)
+    return _beside_what_is_there(case, _read(case, Action.CHANGED, "damaged on disk"))
 
 
-def _has_all_of(receipt: Receipt, run: SourceRun, wanted: AttributeSelection) -> bool:
-    """Whether a part of a run is a copy or an older state of what was exported, and nothing failed then."""
-    return wanted in receipt.selections and not receipt.failures and receipt.has_read(run)
+def _read_changed(case: Case) -> RunPlan:
+    return _beside_what_is_there(case, _read(case, Action.CHANGED, case.change))
 
 
-def _named(failure: AttributeFailure) -> tuple[str, AttributeType | None]:
-    return failure.attribute_path, failure.attribute_type
+def _read_failed(case: Case) -> RunPlan:
+    return _beside_what_is_there(case, _read(case, Action.RETRY, "it failed as a whole"))
 
 
-def _asks_for(wanted: AttributeSelection, failure: AttributeFailure) -> bool:
-    """Whether what failed may be wanted. Without a type it is of one that is not known, or any."""
-    return bool(failure.attribute_path) and wanted.includes(*_named(failure))
+def _leave(case: Case) -> RunPlan:
+    reason = "unchanged since its export" if case.is_of_same_state else "an earlier export has all of it"
+    planned = PlannedRun(case.run.key, Action.UP_TO_DATE, reason)
+    return RunPlan(planned, RunRequest(case.run, case.request), missing=(*case.lost, *case.missing))
 
 
-def _ends(
-    failure: AttributeFailure, wanted: AttributeSelection, earlier: tuple[AttributeSelection, ...]
-) -> bool:
-    """Whether reading what is wanted meets what failed for certain: only then does it end the failure.
-
-    What is not known to be of a class may be of any that was asked for before.
-    """
-    path = failure.attribute_path
-    if failure.attribute_type is not None:
-        return wanted.includes(path, failure.attribute_type)
-    if not path:
-        return _covers_all(wanted, earlier)
-    return wanted.includes_path(path) and _has_classes_of(wanted, earlier)
+def _retry(case: Case) -> RunPlan:
+    return _read_rest(case, Action.RETRY, f"{len(case.retry)} attributes failed before")
 
 
-def _change(receipt: Receipt, run: SourceRun) -> str:
-    if run.modified_at is None or receipt.modified_at is None:
-        return "the source cannot tell whether it changed"
-    if run.modified_at == receipt.modified_at:
-        return "not read from there before"
-    return f"changed at {run.modified_at.isoformat(timespec='seconds')}"
+def _add(case: Case) -> RunPlan:
+    return _read_rest(case, Action.ADD, "an earlier export left attributes out")
 
 
-def _covers_all(wanted: AttributeSelection, earlier: tuple[AttributeSelection, ...]) -> bool:
-    """Whether everything that earlier selections took is asked for again."""
-    if wanted.is_of_all_paths:
-        return _has_classes_of(wanted, earlier)
-    return all(e == wanted for e in earlier)
+_TABLE: tuple[tuple[Callable[[Case], bool], Callable[[Case], RunPlan]], ...] = (
+    (lambda case: case.is_elsewhere, _refuse_elsewhere),
+    (lambda case: case.is_absent, _read_new),
+    (lambda case: case.has_obstacle and not case.is_forced, _refuse_obstacle),
+    (lambda case: case.has_obstacle, _replace),
+    (lambda case: case.is_forced, _read_by_force),
+    (lambda case: case.has_no_usable_receipt, _read_without_receipt),
+    (lambda case: case.lacks_parts, _read_whole),
+    (lambda case: case.has_changed, _read_changed),
+    (lambda case: case.failed_as_a_whole, _read_failed),
+    (lambda case: case.has_all_that_is_wanted, _leave),
+    (lambda case: case.is_damaged, _read_whole),
+    (lambda case: case.has_failures_to_retry, _retry),
+    (lambda case: True, _add),
+)
+"""The states, and what is done in each. The first that holds counts, so a row may take for granted that those
+before it do not hold."""
 
 
-def _has_classes_of(wanted: AttributeSelection, earlier: tuple[AttributeSelection, ...]) -> bool:
-    return all(e.classes <= wanted.classes and e.others <= wanted.others for e in earlier)
+def _of_all_that_was_selected(case: Case) -> Case:
+    """What was damaged may have held any of it."""
+    return case if case.receipt is None else replace(case, wanted=whole(case.wanted, case.receipt))
+
+
+def _refused(case: Case, reason: str, advice: str) -> RunPlan:
+    planned = PlannedRun(case.run.key, Action.REFUSE, reason)
+    failure = AttributeFailure(case.run.key, "", None, f"not exported: {reason}; {advice}")
+    return RunPlan(planned, RunRequest(case.run, AttributeRequest(case.wanted)), refusal=failure)
+
+
+def _read(case: Case, action: Action, reason: str) -> RunPlan:
+    """Read everything wanted, as if nothing had been read before, with what of it had failed."""
+    planned = PlannedRun(case.run.key, action, reason)
+    request = RunRequest(case.run, AttributeRequest(case.wanted))
+    return RunPlan(planned, request, (case.wanted,), case.ended)
+
+
+def _read_rest(case: Case, action: Action, reason: str) -> RunPlan:
+    """Read what is left of what is wanted."""
+    assert case.receipt is not None
+    planned = PlannedRun(case.run.key, action, reason)
+    selections = tuple(dict.fromkeys([*case.receipt.selections, case.wanted]))
+    retried = (case.retry & case.ended) | case.read_again
+    plan = RunPlan(planned, RunRequest(case.run, case.request), selections, retried, case.missing)
+    return _beside_what_is_there(case, plan)
+
+
+def _beside_what_is_there(case: Case, plan: RunPlan) -> RunPlan:
+    """A part of a run is joined with other parts, and rows of unknown origin go only by force."""
+    adds = case.run.partial or case.earlier.foreign
+    stays = Stays.NOT_DELIVERED if adds else Stays.NOT_ASKED_FOR
+    return replace(plan, stays=stays, missing=(*case.lost, *plan.missing))

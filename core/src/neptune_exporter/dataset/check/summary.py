@@ -89,7 +89,7 @@ def _name_and_tags(run: StoredRun) -> tuple[str | None, tuple[str, ...]]:
 
 def _gone_files(run: StoredRun, receipt: Receipt) -> str | None:
     """A line if files are gone. Parts are not opened: what lies in the run's own folder is counted."""
-    if not receipt.files or receipt.foreign is not False:
+    if not receipt.files or receipt.foreign:
         return None
     gone = receipt.files - run.files_there()
     return f"{gone:,} of its {receipt.files:,} files {_is(gone)} missing" if gone > 0 else None

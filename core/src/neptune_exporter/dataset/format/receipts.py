@@ -77,10 +77,10 @@ class Receipt:
     """Parts of an earlier export that could not be read, and that this one renamed."""
     identity: str = ""
     """What tells the run from another one with the same key, as the source told."""
-    partial: bool | None = False
-    """The source may have had only a part of the run. None in receipts that were written before this was."""
-    foreign: bool | None = False
-    """It has rows of which no receipt told where they came from. None as above."""
+    partial: bool = False
+    """The source may have had only a part of the run."""
+    foreign: bool = False
+    """It has rows of which no receipt told where they came from."""
     handle: str = ""
     """Of what may be a part only: a digest of what the source found it by. Else, and in old ones, empty."""
     url: str = ""
@@ -204,15 +204,15 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         files=value["files"]["count"],
         file_bytes=value["files"]["bytes"],
         failures=tuple(_failure_from_json(key, f) for f in value["failures"]),
-        tags=tuple(value.get("tags", ())),
+        tags=tuple(value["tags"]),
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
-        set_aside=tuple(value.get("set_aside", ())),
-        identity=value.get("identity", ""),
-        partial=value.get("partial"),
-        foreign=value.get("foreign"),
-        handle=value.get("handle", ""),
-        url=value.get("url", ""),
-        logs=tuple(Extent(*log) for log in value.get("logs", ())),
+        set_aside=tuple(value["set_aside"]),
+        identity=value["identity"],
+        partial=value["partial"],
+        foreign=value["foreign"],
+        handle=value["handle"],
+        url=value["url"],
+        logs=tuple(Extent(*log) for log in value["logs"]),
     )
 
 
@@ -258,6 +258,6 @@ def _failure_from_json(run: RunKey, value: Mapping[str, Any]) -> AttributeFailur
         value["message"],
         value["attempts"],
         value["permanent"],
-        _time_from_json(value.get("time")),
+        _time_from_json(value["time"]),
         value.get("lost", False),
     )

@@ -80,11 +80,7 @@ class Earlier:
     @property
     def foreign(self) -> bool:
         """Whether it holds rows of which no receipt told where they came from."""
-        if self.receipt is None:
-            return bool(self.parts)
-        if self.receipt.foreign is not None:
-            return self.receipt.foreign
-        return any(Part(self.data, self.place.path(name)).known_ours is False for name in self.parts)
+        return bool(self.parts) if self.receipt is None else self.receipt.foreign
 
     def another(self, run: SourceRun) -> str | None:
         """Which other run this is than the one that the source has under the key now; None if it is that one,

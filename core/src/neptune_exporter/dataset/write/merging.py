@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property
 
 import pyarrow as pa
@@ -22,11 +23,22 @@ from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import FILE_TYPES, AttributeType
 from neptune_exporter.schema import step_as_float
 
-NOTHING = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
-"""As what was asked for: all that is there stays, but for attributes of which rows come in."""
+NOTHING_ASKED = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
 _ROWS = 65_536
 _POINT_COLUMNS = ("attribute_path", "step", "step_float64", "timestamp")
 _TYPES = {kind.value: kind for kind in AttributeType}
+
+
+class Stays(Enum):
+    """Which of the rows that are there stay when an export of their run comes in. Rows of what failed always
+    do, unless nothing does."""
+
+    NOT_ASKED_FOR = "not asked for"
+    """Those of attributes that the export did not ask for."""
+    NOT_DELIVERED = "not delivered"
+    """All but those of attributes that come in: what is there may be more than the source has."""
+    NOTHING = "nothing"
+    """None: they are of another run, or of another part of it, and are replaced by force."""
 
 
 @dataclass(frozen=True)

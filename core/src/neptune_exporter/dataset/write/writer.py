@@ -26,7 +26,7 @@ from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.write import cleanup
 from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.buffer import RowsError, RunBuffer
-from neptune_exporter.dataset.write.merging import NOTHING, Kept, Update, keep, points_of
+from neptune_exporter.dataset.write.merging import NOTHING_ASKED, Kept, Stays, Update, keep, points_of
 from neptune_exporter.dataset.write.new_parts import NewParts
 from neptune_exporter.model import FILE_TYPES, RunKey
 from neptune_exporter.toolkit import failpoint, turn
@@ -174,10 +174,10 @@ class RunWriter:
         *,
         asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
-        replaces: bool = False,
+        stays: Stays = Stays.NOT_ASKED_FOR,
     ) -> Receipt:
         """Make everything visible at once, with its receipt: `prepare` and publish."""
-        ready = self.prepare(run, source, selections, asked=asked, retried=retried, replaces=replaces)
+        ready = self.prepare(run, source, selections, asked=asked, retried=retried, stays=stays)
         publish([ready])
         return ready.receipt
 
@@ -189,7 +189,7 @@ class RunWriter:
         *,
         asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
-        replaces: bool = False,
+        stays: Stays = Stays.NOT_ASKED_FOR,
     ) -> ReadyRun:
         """Write everything, so that only the publication is left. `discard` still throws it away.
 
@@ -197,11 +197,10 @@ class RunWriter:
             run: As the source listed it.
             source: Name and version of what did the reading.
             selections: What was asked for of this state of the run, now and by earlier exports.
-            asked: What was to be read now. Of that only what came in is left; what was not asked for
-                or failed stays (`Update.keeps`). Old failures stay, except those that rows, failures
-                or `retried` end; they and old notes go if everything was read anew.
+            asked: What was to be read now. Old failures stay, except those that rows, failures or
+                `retried` end; they and old notes go if everything was read again.
             retried: Paths that had failed and were asked for again.
-            replaces: Nothing stays of what is there, whatever it is of.
+            stays: Which of the rows that are there stay.
 
         Raises:
             RowsError: another run is there (`Earlier.another`), and this does not replace it.
@@ -209,11 +208,13 @@ class RunWriter:
         if run.key != self.key:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
+            replaces = stays is Stays.NOTHING
             if not replaces and (other := self._earlier.another(run)):
                 raise RowsError(f"{self.key} is not published: the dataset holds another run, {other}")
             self._wait()
-            joins = bool(run.partial) and asked == NOTHING
-            read_again = not joins and any(s.is_everything for s in selections)
+            keeps_more = stays is Stays.NOT_DELIVERED
+            asked, joins = NOTHING_ASKED if keeps_more else asked, keeps_more and bool(run.partial)
+            read_again = not joins and (any(s.is_everything for s in selections) or self._reads_all(asked))
             read_again = read_again and all(f.attribute_path for f in self._failures)
             old, paths = None if replaces else self._earlier.receipt, self._buffer.paths
             self._update = Update.of(
@@ -244,6 +245,14 @@ class RunWriter:
             new, there = self._parts.paths, tuple(self._earlier.parts)
             ready = publication.Publication(self._place, receipt, receipt.to_bytes(), new, there)
             return ReadyRun(self, ready, stored)
+
+    def _reads_all(self, asked: AttributeRequest) -> bool:
+        """Whether all that the receipt says was there, or selected, is read again."""
+        old, wanted = self._earlier.receipt, asked.wanted
+        if old is None or asked.covered or not wanted.is_of_all_paths or any(f.lost for f in old.failures):
+            return False
+        classes = {kind.attribute_class for kind in old.types}.union(*(s.classes for s in old.selections))
+        return classes <= wanted.classes and wanted.others >= any(s.others for s in old.selections)
 
     def _lost(self, notes: Iterable[str], hint: str) -> list[AttributeFailure]:
         return [

@@ -1,0 +1,231 @@
+"""A run as an export meets it: what the source has, what the dataset has, and what is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, SourceRun
+from neptune_exporter.dataset import Dataset, Earlier, Receipt
+from neptune_exporter.model import AttributeType
+
+
+@dataclass(frozen=True)
+class Case:
+    """The predicates that the plan of a run is made of. Each looks only once, when it is first asked."""
+
+    dataset: Dataset
+    run: SourceRun
+    wanted: AttributeSelection
+    source: str
+    """Name and version of what does the reading."""
+    force: bool
+
+    @cached_property
+    def earlier(self) -> Earlier:
+        return self.dataset.earlier(self.run.key)
+
+    @property
+    def receipt(self) -> Receipt | None:
+        return self.earlier.receipt
+
+    @cached_property
+    def _receipt(self) -> Receipt:
+        assert self.receipt is not None, "asked only of runs that have one"
+        return self.receipt
+
+    @property
+    def is_absent(self) -> bool:
+        return not self.earlier.exists
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """It lies under a name to which nothing can be added."""
+        return self.is_absent and self.dataset.elsewhere(self.run.key) is not None
+
+    @property
+    def has_obstacle(self) -> bool:
+        """What is there must not be mixed with the run, nor replaced unless by force."""
+        return bool(self.obstacle)
+
+    @cached_property
+    def obstacle(self) -> str:
+        if other := self.earlier.another(self.run):
+            return f"the dataset holds another run with this id, {other}: not {self.run.identity}"
+        if self.is_part_of_another_source:
+            by = self.earlier.by
+            return f"the dataset holds what {by} exported of it, and one of both may be a part only"
+        return ""
+
+    @property
+    def is_part_of_another_source(self) -> bool:
+        """Different sources have the run, and what one of them has may be a part of it."""
+        if self.receipt is None:
+            return self.run.partial
+        return _name(self.receipt.source) != _name(self.source) and (self.run.partial or self.receipt.partial)
+
+    @property
+    def is_forced(self) -> bool:
+        return self.force
+
+    @property
+    def has_no_usable_receipt(self) -> bool:
+        return self.receipt is None or self.earlier.pending
+
+    @property
+    def lacks_parts(self) -> bool:
+        """Parts are missing or have another size."""
+        return self.earlier.trouble is not None
+
+    @cached_property
+    def is_damaged(self) -> bool:
+        """A part's content is not what was written. Reads every byte, so it is asked last."""
+        stored = self.dataset.run(self.run.key)
+        return stored is not None and bool(stored.changed_parts())
+
+    @property
+    def has_damage(self) -> bool:
+        """Either of both. Nothing tells it where there is no receipt."""
+        return not self.has_no_usable_receipt and (self.lacks_parts or self.is_damaged)
+
+    @cached_property
+    def is_of_same_state(self) -> bool:
+        return self._receipt.is_of_state(self.run)
+
+    @property
+    def has_changed(self) -> bool:
+        """The source has another state of the run, of which not all was read before."""
+        return not self.is_of_same_state and not self._has_all_of_it
+
+    @property
+    def _has_all_of_it(self) -> bool:
+        """A part of a run is a copy or an older state of what was exported, and nothing failed then."""
+        receipt = self._receipt
+        return self.wanted in receipt.selections and not receipt.failures and receipt.has_read(self.run)
+
+    @property
+    def change(self) -> str:
+        before, now = self._receipt.modified_at, self.run.modified_at
+        if before is None or now is None:
+            return "the source cannot tell whether it changed"
+        if before == now:
+            return "not read from there before"
+        return f"changed at {now.isoformat(timespec='seconds')}"
+
+    @cached_property
+    def unread(self) -> tuple[AttributeFailure, ...]:
+        """What could not be read from the source."""
+        return tuple(f for f in self._receipt.failures if not f.lost)
+
+    @property
+    def failed_as_a_whole(self) -> bool:
+        return any(not f.attribute_path and not f.permanent for f in self.unread)
+
+    @cached_property
+    def asked_failures(self) -> tuple[AttributeFailure, ...]:
+        """Failures of what is wanted now."""
+        ended = self.ended
+        return tuple(f for f in self.unread if f.attribute_path in ended or _asks_for(self.wanted, f))
+
+    @cached_property
+    def retry(self) -> frozenset[str]:
+        """Paths that failed and may succeed now."""
+        return frozenset(f.attribute_path for f in self.asked_failures if not f.permanent)
+
+    @cached_property
+    def request(self) -> AttributeRequest:
+        """What is left to be read."""
+        return AttributeRequest(self.wanted, self._receipt.selections, self.retry)
+
+    @property
+    def has_failures_to_retry(self) -> bool:
+        return bool(self.retry)
+
+    @property
+    def has_all_that_is_wanted(self) -> bool:
+        # Also if nothing is left to be read: what was lost has been read again since, in pieces.
+        ends_loss = self.wanted.is_everything and len(self.unread) < len(self._receipt.failures)
+        is_left = self.request.classes or self.request.others or ends_loss
+        return not self.retry and (self.wanted in self._receipt.selections or not is_left)
+
+    @cached_property
+    def read_again(self) -> frozenset[str]:
+        """Paths that failed in an earlier state of the run and were not asked for since, for good or not."""
+        asked = (f for f in self.asked_failures if f.attribute_type)
+        return frozenset(f.attribute_path for f in asked if self.request.includes(*_named(f)))
+
+    @property
+    def missing(self) -> tuple[AttributeFailure, ...]:
+        """What is wanted, failed for good and is not asked for again."""
+        again = self.retry | self.read_again
+        return tuple(
+            f
+            for f in self.unread
+            if f.permanent
+            and f.attribute_path not in again
+            and (f in self.asked_failures or not f.attribute_path)
+        )
+
+    @property
+    def lost(self) -> tuple[AttributeFailure, ...]:
+        """What was lost on disk and is not read again now."""
+        # Where two parts are joined, nobody knows whether what was lost was in this one.
+        reads_all = self.wanted.is_everything and (self.force or not self.run.partial)
+        return () if self.receipt is None or reads_all else tuple(f for f in self.receipt.failures if f.lost)
+
+    @cached_property
+    def ended(self) -> frozenset[str]:
+        """Paths of failures that reading what is wanted ends, or meets again."""
+        receipt, run = self.receipt, self.run
+        if receipt is None:
+            return frozenset()
+        if run.partial and not receipt.is_of_state(run) and not receipt.is_within(run):
+            return frozenset()  # they may be of another part
+        return frozenset(
+            f.attribute_path for f in self.unread if _is_ended_by(self.wanted, f, receipt.selections)
+        )
+
+
+def whole(wanted: AttributeSelection, receipt: Receipt) -> AttributeSelection:
+    """All attributes of the classes that are wanted, were selected, or are held. Rows of earlier states stay
+    that no selection of the receipt names any more, so paths do not limit it."""
+    several = (wanted, *receipt.selections)
+    held = (kind.attribute_class for kind in receipt.types)
+    return AttributeSelection(
+        classes=frozenset(held).union(*(each.classes for each in several)),
+        metric_previews=any(each.metric_previews for each in several),
+        others=any(each.others for each in several),
+    )
+
+
+def _name(source: str) -> str:
+    """Of a source, without its version."""
+    return source.rpartition(" ")[0]
+
+
+def _named(failure: AttributeFailure) -> tuple[str, AttributeType | None]:
+    return failure.attribute_path, failure.attribute_type
+
+
+def _asks_for(wanted: AttributeSelection, failure: AttributeFailure) -> bool:
+    """Whether what failed may be wanted. Without a type it is of one that is not known, or any."""
+    return bool(failure.attribute_path) and wanted.includes(*_named(failure))
+
+
+def _is_ended_by(
+    wanted: AttributeSelection, failure: AttributeFailure, earlier: tuple[AttributeSelection, ...]
+) -> bool:
+    """Whether reading what is wanted meets what failed for certain: only then does it end the failure.
+
+    What is not known to be of a class may be of any that was asked for before.
+    """
+    path = failure.attribute_path
+    if failure.attribute_type is not None:
+        return wanted.includes(path, failure.attribute_type)
+    if not path and not wanted.is_of_all_paths:
+        return all(each == wanted for each in earlier)
+    return (not path or wanted.includes_path(path)) and _has_classes_of(wanted, earlier)
+
+
+def _has_classes_of(wanted: AttributeSelection, earlier: tuple[AttributeSelection, ...]) -> bool:
+    return all(each.classes <= wanted.classes and each.others <= wanted.others for each in earlier)
