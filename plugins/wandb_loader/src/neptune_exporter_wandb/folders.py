@@ -75,15 +75,18 @@ class RunFolders:
             self._write_mark(folder, target_id, "")
         return target_id
 
-    def finish(self, target_id: str, created: int | None, record: str) -> None:
+    def finish(self, target_id: str, created: int | None, record: str, rows: int) -> None:
         """Give a run its record, and its name among those that are whole.
+
+        Args:
+            rows: Of its history.
 
         Raises:
             SinkError: another load has removed the run, or finished it first.
         """
         folder, whole = self._unfinished(target_id), self._whole_path(target_id, created)
         with told(folder):
-            self._write_mark(folder, target_id, record)
+            self._write_mark(folder, target_id, record, rows)
             for other in self._whole(whole):
                 if json.loads(other.record) == json.loads(record):
                     shutil.rmtree(folder)
@@ -115,6 +118,12 @@ class RunFolders:
             raise SinkError(f"{folder}: the folder of the run is gone")
         return folder
 
+    def rows(self, target_id: str) -> int:
+        """How many rows the history of a whole run has."""
+        path = self.folder(target_id) / _MARK
+        with told(path):
+            return int(json.loads(path.read_bytes())["rows"])
+
     def _unfinished(self, target_id: str) -> Path:
         return self.path / f"{_UNFINISHED}{target_id}"
 
@@ -123,10 +132,10 @@ class RunFolders:
         moment = _EPOCH + timedelta(milliseconds=created or 0)
         return self.path / f"{_WHOLE}{moment.year:04}{moment:%m%d_%H%M%S}-{run_id_in(target_id)}"
 
-    def _write_mark(self, folder: Path, target_id: str, record: str) -> None:
+    def _write_mark(self, folder: Path, target_id: str, record: str, rows: int = 0) -> None:
         beside = folder / f"{_MARK}.new"
         with beside.open("w") as file:
-            json.dump({"target_id": target_id, "record": record}, file)
+            json.dump({"target_id": target_id, "record": record, "rows": rows}, file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(folder / _MARK)

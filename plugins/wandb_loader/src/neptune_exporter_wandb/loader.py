@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from neptune_exporter.contract import (
@@ -30,6 +31,8 @@ from neptune_exporter_wandb.settings import WandbSettings
 
 try:
     from neptune_exporter_wandb.reading import DamagedRunError, RunReader
+    from neptune_exporter_wandb.sending import send
+    from neptune_exporter_wandb.server import Server
     from neptune_exporter_wandb.wire import is_known
     from neptune_exporter_wandb.writing import RunWriter
 except ImportError as error:  # wandb itself, or its protobuf classes
@@ -46,12 +49,15 @@ class WandbLoader(Loader):
     file_names = FILES
     by_step = True
 
-    def __init__(self, settings: WandbSettings, options: LoadOptions) -> None:
+    def __init__(self, settings: WandbSettings, options: LoadOptions, server: Server | None = None) -> None:
         super().__init__(options)
         self._settings = settings
         self._folders = RunFolders(settings.path)
         self._fingerprints: dict[RunKey, str] = {}
         self._writers: dict[str, RunWriter] = {}
+        self._server = server
+        self._entity = settings.entity or ""
+        self._links: dict[str, str] = {}
         self._loaded = 0
 
     @classmethod
@@ -59,11 +65,19 @@ class WandbLoader(Loader):
         """A loader whose target can be written.
 
         Raises:
-            SinkError: the format of the installed wandb is not known.
+            AuthenticationError: online, and there is no key, or the server refused it.
+            SinkError: the format of the installed wandb is not known, or the server cannot be reached.
         """
         if not is_known():
             raise SinkError("the installed wandb has another format of runs: install wandb 0.31")
-        return cls(settings, options)
+        server = None if settings.mode == "offline" else Server.found()
+        if server is not None and settings.mode is None and server.key is None:
+            server = None
+        loader = cls(settings, options, server)
+        if server is not None:
+            entity = server.entity()
+            loader._entity = loader._entity or entity
+        return loader
 
     # --- once
 
@@ -71,7 +85,21 @@ class WandbLoader(Loader):
         self._fingerprints[run.key] = run.fingerprint
         loaded = super().load(run, parent)
         self._loaded += 1
-        return loaded
+        return loaded if self._server is None else self._send(run, loaded, self._server)
+
+    def _send(self, run: ExportedRun, loaded: LoadedRun, server: Server) -> LoadedRun:
+        """Send a run that is whole in its folder, unless the server has it as a whole."""
+        run_id, folder = run_id_in(loaded.target_id), self._folders.folder(loaded.target_id)
+        project = project_of(self._settings, RunMetadata.of(run))
+        if server.is_whole(self._entity, project, run_id, self._folders.rows(loaded.target_id)):
+            return replace(loaded, already_loaded=True)
+        link = send(folder, run_id, self._check_interrupted, server.entity)
+        if link is not None:
+            self._links[loaded.target_id] = link
+        return replace(loaded, url=link, already_loaded=False)
+
+    def url(self, target_id: str) -> str | None:
+        return self._links.get(target_id)
 
     def find(self, mark: str) -> Sequence[Found]:
         return self._folders.find(mark)
@@ -84,9 +112,17 @@ class WandbLoader(Loader):
         """Entity and project in W&B."""
         return self._settings.entity or "", project_of(self._settings, run)
 
+    def _run_id(self, run: RunMetadata, fingerprint: str) -> str:
+        return run_id_of(run, fingerprint, self._where(run))
+
+    def _is_current(self, found: Found, run: ExportedRun, metadata: RunMetadata) -> bool:
+        """Whether it also goes to where it is to go now."""
+        here = run_id_in(found.target_id) == self._run_id(metadata, run.fingerprint)
+        return here and super()._is_current(found, run, metadata)
+
     def begin(self, run: RunMetadata) -> str:
         entity, project = self._where(run)
-        run_id = run_id_of(run, self._fingerprints[run.key], (entity, project))
+        run_id = self._run_id(run, self._fingerprints[run.key])
         group = filled(self._settings.group, run)
         target_id = self._folders.begin(run_id)
         folder = self._folders.folder(target_id)
@@ -125,8 +161,9 @@ class WandbLoader(Loader):
     def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
         with self._writer(target_id) as writer:
             writer.finish()
+            rows = writer.rows
         self._close(target_id)
-        self._folders.finish(target_id, run.created, record)
+        self._folders.finish(target_id, run.created, record, rows)
 
     def _close(self, target_id: str) -> None:
         writer = self._writers.pop(target_id, None)
@@ -144,7 +181,11 @@ class WandbLoader(Loader):
 
     def closing_report(self) -> Mapping[str, str | int]:
         folder = self._folders.path
-        return {"to send the runs": f"wandb sync {folder}{os.sep}offline-run-*"} if self._loaded else {}
+        if not self._loaded:
+            return {}
+        if self._server is not None:
+            return {"sent to": self._server.url}
+        return {"to send the runs": f"wandb sync {folder}{os.sep}offline-run-*"}
 
     def close(self) -> None:
         for target_id in list(self._writers):

@@ -18,8 +18,10 @@ FIELDS = ("workspace", "project", "experiment")
 class WandbSettings:
     """Settings of `--loader wandb`."""
 
-    mode: str = setting(
-        default="offline", choices=("offline",), help="offline: write folders for `wandb sync`."
+    mode: str | None = setting(
+        default=None,
+        choices=("offline", "online"),
+        help="offline: write folders for `wandb sync`; online: send them, too. Default: online with a key.",
     )
     path: Path = setting(
         default=Path(), env=("WANDB_DIR",), help="Folder in which the folder `wandb` with the runs is made."

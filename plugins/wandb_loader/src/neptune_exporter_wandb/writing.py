@@ -59,7 +59,7 @@ class RunWriter:
         self._files.mkdir()
         self._file: BinaryIO = (folder / f"run-{run_id}.wandb").open("xb")
         self._out = RecordWriter(self._file)
-        self._record = self._row = 0
+        self._record = self.rows = 0
         self._tails = Tails(multiplier, self._started)
         self._heads: PointHeads | None = None
         self._names: Sequence[str] = ()
@@ -103,7 +103,7 @@ class RunWriter:
     def _write_rows(self, rows: Sequence[bytes]) -> None:
         self._out.write_all(iter(rows))
         self._record += len(rows)
-        self._row += len(rows)
+        self.rows += len(rows)
 
     def parameters(self, values: Mapping[str, ParameterValue]) -> None:
         config = pb.ConfigRecord()
@@ -118,7 +118,7 @@ class RunWriter:
             for name in names:
                 self._define(name)
         if len(points):
-            rows = list(point_rows(self._heads, self._tails, points, self._row, self._record + 1))
+            rows = list(point_rows(self._heads, self._tails, points, self.rows, self._record + 1))
             self._write_rows(rows)
             self._last[points.series] = points.value
 
@@ -157,8 +157,8 @@ class RunWriter:
         for part, content in value.items():
             text = json.dumps(content, ensure_ascii=False).encode()
             items.append(ItemHeads(name, part)[len(text)] + text)
-        (tail,) = self._tails.of(step, np.array([time], np.int64), self._row)
-        self._write_rows([row_record(b"".join(items) + tail, self._row, self._record + 1)])
+        (tail,) = self._tails.of(step, np.array([time], np.int64), self.rows)
+        self._write_rows([row_record(b"".join(items) + tail, self.rows, self._record + 1)])
 
     def file(self, file: FileToSend) -> None:
         path = self._files / file.unique_name
@@ -204,8 +204,8 @@ class RunWriter:
         summary.update.add(nested_key=["_runtime"], value_json=str(self._runtime()))
         if self._run.ended is not None:
             summary.update.add(nested_key=["_timestamp"], value_json=str(self._run.ended / 1000))
-        if self._row:
-            summary.update.add(nested_key=["_step"], value_json=str(self._row - 1))
+        if self.rows:
+            summary.update.add(nested_key=["_step"], value_json=str(self.rows - 1))
         for name, text in zip(self._names, json_texts(self._last) if len(self._names) else [], strict=True):
             summary.update.add(nested_key=[name], value_json=text.decode())
         self._write(summary=summary)
