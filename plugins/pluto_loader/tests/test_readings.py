@@ -35,7 +35,7 @@ def run_of(points: int) -> tuple[Passed, Passed]:
 
 
 def read_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("progress", "journal_events", "sink"):
+    for module in ("progress", "journal_events", "open_run"):
         monkeypatch.setattr(f"neptune_exporter_pluto.{module}.READING", progress.READING - 1)
 
 

@@ -1,295 +1,191 @@
-"""One run into one run of Pluto: what is done in which order.
-
-What Pluto cannot tell about (histograms, tables, string series) goes first: if
-an interruption leaves it uncertain, little has been sent when the run is begun
-again. Metrics, which may be repeated, go last.
-"""
+"""Carries out what was decided of a run."""
 
 from __future__ import annotations
 
-import itertools
-import shutil
+import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import orjson
-
-from neptune_exporter.contract import ExportedRun, LoadedRun, Loss
-from neptune_exporter.sinks.names import NameBook
-from neptune_exporter.sinks.points import MEMORY_POINTS, MEMORY_POINTS_ALONE, PointSorter
-from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter.contract import LoadedRun, Loss, SinkError
 from neptune_exporter.toolkit import failpoint
-from neptune_exporter_pluto import lifecycle, metrics
-from neptune_exporter_pluto.config import SECTION, escaped, pairs, section_of
-from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
-from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
-from neptune_exporter_pluto.histogram_rows import HistogramStream
-from neptune_exporter_pluto.journal import Journal
-from neptune_exporter_pluto.limits import NAME, pluto_rows
-from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.metric_sending import send_bodies
-from neptune_exporter_pluto.ordered_ingest import OrderedIngest, StartAgainError, settled
-from neptune_exporter_pluto.run_metadata import PlutoMetadata
-from neptune_exporter_pluto.session import ContentOptions, Pipeline, Session
-from neptune_exporter_pluto.strings import StringStreams
-from neptune_exporter_pluto.upload import Uploader
+from neptune_exporter_pluto.creation import Creation, Elsewhere
+from neptune_exporter_pluto.data_rows import ORDER
+from neptune_exporter_pluto.deciding import Action, Decision, Load, Situation, decide
+from neptune_exporter_pluto.forks import parent_replaced
+from neptune_exporter_pluto.load_section import last_step_of, loss_record, told_losses
+from neptune_exporter_pluto.losses import NOTHING_LACKS, LossBook, LossCode
+from neptune_exporter_pluto.open_run import OpenRun
+from neptune_exporter_pluto.option_changes import OptionChanges
+from neptune_exporter_pluto.ordered_ingest import StartAgainError
+from neptune_exporter_pluto.progress import Progress
+from neptune_exporter_pluto.project import recorded_multiplier
+from neptune_exporter_pluto.reading_back import damage, shown
+from neptune_exporter_pluto.run_metadata import collect
+from neptune_exporter_pluto.sending import FinishedLoad, Sender
+from neptune_exporter_pluto.session import ContentOptions
 
-_ONLY_A_LOAD_KNOWS = frozenset({LossCode.FILE_LISTED_TWICE, LossCode.FORK_NOT_NATIVE, LossCode.FORK_STEP})
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a run, and what the journal is to keep of it."""
-
-    loaded: LoadedRun
-    record: Mapping[str, Any]
+_MOST_ATTEMPTS = 4
+_log = logging.getLogger(__name__)
 
 
-@dataclass
-class RunLoad:
-    """The load of one run, whose journal is open and has begun a generation."""
+def load(work: OpenRun, changes: OptionChanges) -> LoadedRun:
+    """Load a run, unless it is there.
 
-    session: Session
-    run: ExportedRun
-    project: str
-    journal: Journal
-    run_id: int
-    url: str
-    metadata: PlutoMetadata
-    multiplier: Multiplier
-    losses: LossBook
+    Args:
+        changes: Takes note of a run that stays as it was loaded with other options.
+    """
+    decision = _decision(work)
+    if decision.action is Action.LISTED:
+        _log.warning("%s: taken for loaded because %s lists it", work.run.key, work.session.cache.path)
+        return LoadedRun("", already_loaded=True)
+    if decision.action is Action.SAME:
+        changes.look_at(_loaded(work.now))
+        return _told_before(work)
+    _BEGINNINGS[decision.action](work, decision)
+    return _send(work, changes)
 
-    def __post_init__(self) -> None:
-        self.names = NameBook(NAME)
-        self._metrics: dict[str, int] = {}
-        self._rows: dict[str, int] = {}
-        self._files: dict[str, int] = {}
-        self._last_step: int | None = None
 
-    def execute(self) -> Outcome:
-        """Send everything, then read the status back.
+def _decision(work: OpenRun) -> Decision:
+    situation = _situation(work)
+    decision = decide(situation)
+    if decision.action is not Action.READ_BACK:
+        return decision
+    found, wrong = shown(work)
+    if wrong:
+        _log.warning("%s: Pluto does not show all of it; it is sent again: %s", work.run.key, wrong)
+        # Asked for only now: it reads the run, and most runs are as they were.
+        same_options = not work.now.elsewhere and work.now.content == work.content
+        situation = replace(situation, same_options=same_options)
+    return decide(replace(situation, shown=found, wrong=wrong))
 
-        Raises:
-            StartAgainError: what the run in Pluto holds cannot be known any more.
-            SinkError, AuthenticationError: the load can be gone on with later.
-        """
-        api, folder = self.session.api, self.journal.work_folder
-        shutil.rmtree(folder, ignore_errors=True)
-        alone = self.session.has_one_load
-        sorter = PointSorter(folder, memory_points=MEMORY_POINTS_ALONE if alone else MEMORY_POINTS)
-        points = metrics.MetricStream(sorter, self.losses, self.session.settings.log_every)
+
+def _situation(work: OpenRun) -> Situation:
+    """What is known without asking Pluto."""
+    now, session = work.journal.current, work.session
+    listed = work.line in session.cache
+    if now is None:
+        ours = listed and session.owners.claim(work.line, work.target, str(work.run.key))
+        return Situation(listed=listed, line_is_ours=ours)
+    return Situation(
+        Load.BEGUN if now.loaded is None else Load.WHOLE,
+        listed,
+        same_export=now.fingerprint == work.run.fingerprint,
+        same_options=now.loaded is not None or _same_options(work, now),
+        parent_replaced=now.fork is not None and parent_replaced(now.fork, work.fork()),
+    )
+
+
+def _same_options(work: OpenRun, now: Progress) -> bool:
+    has_rows = now.sent.get("data") or "data" in now.sending
+    if has_rows and now.order != ORDER:
+        return False  # what Pluto has of them is known by their number alone
+    return now.content == work.content
+
+
+def _begin(work: OpenRun, decision: Decision) -> None:
+    work.begin()
+
+
+def _resume(work: OpenRun, decision: Decision) -> None:
+    pass
+
+
+def _supersede(work: OpenRun, decision: Decision) -> None:
+    work.supersede(decision.reason)
+
+
+def _resend(work: OpenRun, decision: Decision) -> None:
+    work.journal.note("reopened")
+
+
+_BEGINNINGS = {
+    Action.NEW: _begin,
+    Action.RESUME: _resume,
+    Action.SUPERSEDE: _supersede,
+    Action.RESEND: _resend,
+}
+
+
+def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
+    """Create the run, unless it is there, send what is not there, and note that it is whole."""
+    for _ in range(_MOST_ATTEMPTS):
         try:
-            texts = self._send_rows_and_read_metrics(points, alone)
-            self._send_metrics_and_files(points, texts)
-            texts.close()
-            failpoint("pluto.data-complete")
-            self._register_names()
-            losses = self.losses.losses()
-            told = [loss_record(loss) for loss in losses]
-            section = closing_section(self.names, texts, told)
-            if self._last_step is not None:
-                section["load"]["last_step"] = str(self._last_step)  # for forks of it by other machines
-            api.merge_config(self.run_id, orjson.dumps({SECTION: section}))
-            shown = lifecycle.finish(
-                api, self.project, self.run_id, self.metadata.status, self.metadata.ended
-            )
-            self._check_alone(lifecycle.Found.of(shown))
-        finally:
-            points.close()
-            shutil.rmtree(folder, ignore_errors=True)
-        counts = self._metrics | self._rows | self._files
-        result = {
-            "counts": counts,
-            "losses": told,
-            "last_step": self._last_step,
-            "at": time.time(),
-            "multiplier": str(self.multiplier),
-            "options": ContentOptions.of(self.session).recorded(),
-        }
-        failpoint("pluto.run-finished")
-        return Outcome(
-            LoadedRun(str(self.run_id), self.url or None, counts=dict(counts), losses=losses), result
-        )
-
-    def _check_alone(self, found: lifecycle.Found) -> None:
-        """Of two machines that took the run for theirs at the same moment, the later finds both marks."""
-        assert self.journal.current is not None  # it is open
-        if found.is_of_others(self.journal.current.mark):
-            raise StartAgainError("another machine has loaded into it at the same time, or given it up")
-
-    def _send_rows_and_read_metrics(self, points: metrics.MetricStream, alone: bool) -> StringStreams:
-        """Sending rows mostly waits for answers: of a run that is alone, metrics are read meanwhile."""
-        if not alone:
-            texts = self._send_rows()
-            self._read_metrics(points)
-            return texts
-        with ThreadPoolExecutor(1, "pluto-rows") as side:
-            sending = side.submit(self._send_rows)
-            try:
-                self._read_metrics(points, sending)
-            finally:
-                texts = sending.result()  # what sending raises goes first, as where it is done first
-        return texts
-
-    # --- string series, console lines, histograms
-
-    def _send_rows(self) -> StringStreams:
-        settings, created = self.session.settings, self.metadata.no_time
-        data = OrderedIngest("data", self.journal, partial(self._ingest, "data", repeatable=False), None, 0)
-        logs = OrderedIngest(
-            "logs",
-            self.journal,
-            partial(self._ingest, "logs", repeatable=False),
-            lambda: self.session.api.log_total(self.project, self.run_id),
-            settings.visible_within,
-        )
-        strings = StringStreams(self.names, self.losses, self.journal.work_folder, data.add, logs.add)
-        histograms = HistogramStream(self.names, self.losses, data.add)
-        take_rows(
-            pluto_rows(self.run, ROW_TYPES, ROW_COLUMNS, self.multiplier, settings.batch_rows, created),
-            self.names,
-            strings,
-            histograms,
-        )
-        data.flush()
-        logs.flush()
-        if logs.resolved:
-            self._check_logs(logs.lines)
-        self._rows = {
-            "string series entries": strings.entries,
-            "log lines": logs.lines,
-            "histograms": histograms.counts["histograms"],
-            "tables": histograms.counts["tables"],
-        }
-        return strings
-
-    def _check_logs(self, lines: int) -> None:
-        """After a position had to be found by reading back: the end must be what it should."""
-        found = settled(
-            lambda: self.session.api.log_total(self.project, self.run_id),
-            lines,
-            self.session.settings.visible_within,
-        )
-        if found != lines:
-            raise StartAgainError(f"Pluto shows {found} log lines where {lines} were sent")
-
-    # --- metrics and files
-
-    def _read_metrics(self, points: metrics.MetricStream, beside: Future[Any] | None = None) -> None:
-        """Have them all taken, unless what is done beside it fails."""
-        for rows in pluto_rows(
-            self.run,
-            metrics.TYPES,
-            metrics.VALUE_COLUMNS,
-            self.multiplier,
-            self.session.settings.batch_rows,
-            self.metadata.no_time,
-        ):
-            if beside is not None and beside.done() and beside.exception() is not None:
-                return
-            points.take(rows)
-
-    def _send_metrics_and_files(self, points: metrics.MetricStream, strings: StringStreams) -> None:
-        """Metrics mostly wait for the processor, uploads for the network: they go side by side.
-
-        All metrics get their names before, so that the names of files depend on no race.
-        """
-        uploader = Uploader(self.session, self.project, self.run_id, self.journal, self.losses)
-        names = points.names(self.names)
-        texts = text_tasks(strings, self.names, self.metadata.ended or 0)
-        with ThreadPoolExecutor(1, "pluto-files") as side:
-            files = side.submit(self._send_files, uploader, texts)
-            try:
-                self._send_metrics(points, names)
-            except BaseException:
-                uploader.stop()
-                raise
-            files.result()
-        self._last_step = points.last_step
-        self._metrics = {"points": points.points, "metrics": len(names)}
-
-    def _send_metrics(self, points: metrics.MetricStream, names: Sequence[str]) -> None:
-        settings = self.session.settings
-        send_bodies(
-            points.bodies(names, settings.flush_every),
-            self.journal,
-            Pipeline(self.session.senders, settings.connections + 1),
-            partial(self._ingest, "metrics", repeatable=True),
-            partial(self.session.api.raw_points, self.project, self.run_id),
-            settings.visible_within,
-        )
-
-    def _send_files(self, uploader: Uploader, texts: Sequence[FileTask]) -> None:
-        settings = self.session.settings
-        files = file_tasks(
-            self.run,
-            self.names,
-            self.losses,
-            self.multiplier,
-            self.metadata.no_time,
-            settings.batch_rows,
-            settings.max_files_per_run,
-            others=texts,
-        )
-        uploader.upload(itertools.chain(texts, files))
-        self._files = {
-            "files": uploader.files - len(texts),
-            "file bytes": uploader.bytes - sum(task.to_sign.size for task in texts),
-            "consolidated texts": len(texts),
-        }
-
-    def _register_names(self) -> None:
-        pipeline = Pipeline(self.session.senders, self.session.settings.connections)
-        for log_type, names in self.names.by_type().items():
-            pipeline.submit(self.session.api.register_names, self.run_id, log_type, names)
-        pipeline.drain()
-
-    def _ingest(self, kind: str, body: bytes, records: int, *, repeatable: bool) -> None:
-        self.session.api.ingest(kind, self.project, self.run_id, body, records, repeatable=repeatable)
+            finished = _into_pluto(work, changes)
+        except StartAgainError as error:
+            _log.warning("%s: %s; it is loaded anew into another run", work.run.key, error)
+            work.supersede(str(error))
+            continue
+        # The line first: a run that the journal calls loaded and no line names was taken out by someone.
+        failpoint("pluto.run-told")
+        work.session.owners.claim(work.line, work.target, str(work.run.key))
+        work.session.cache.add(work.line)
+        failpoint("pluto.run-listed")
+        work.journal.note("loaded", result=finished.record)
+        failpoint("pluto.run-loaded")
+        return finished.loaded
+    raise SinkError(
+        f"{work.run.key}: {_MOST_ATTEMPTS} times the connection broke in a way that leaves open what Pluto "
+        "has taken; the unfinished runs are tagged, load again when the connection is better"
+    )
 
 
-def closing_section(
-    names: NameBook, strings: StringStreams, losses: Iterable[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """What only loading showed."""
-    section: dict[str, Any] = {"load": {"state": lifecycle.COMPLETE}}
-    changed = {name: escaped(path) for name, path in names.changed()}
-    if changed:
-        section["names"] = pairs(changed)
-    gathered = [text.name for text in strings.texts.values() if text.size]
-    texts = {name: names.name(name, "TEXT") for name in gathered}
-    if texts:
-        section["texts"] = pairs(texts)
-    if strings.console_lines:
-        section["console"] = [[escaped(path), lines] for path, lines in strings.console_lines.items()]
-    told = [loss for loss in losses if loss["reason"] in _ONLY_A_LOAD_KNOWS]
-    if told:
-        section["losses"] = [{**loss, "attribute_path": escaped(loss["attribute_path"])} for loss in told]
-    return section
+def _into_pluto(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
+    losses = LossBook(work.run.key)
+    metadata = collect(work.run, work.session.options.name_prefix, losses)
+    if work.target.project != work.session.wanted_project(work.run.key.project_id):
+        losses.add(LossCode.PROJECT_RENAMED)
+    elsewhere = Creation(work, metadata, losses).ensure()
+    if elsewhere is not None:
+        return _loaded_elsewhere(work, elsewhere, changes)
+    if work.now.chunking != work.chunking:
+        work.journal.note("chunking", chunking=work.chunking)
+    return Sender(work, metadata, losses).send()
 
 
-def last_step_of(details: Mapping[str, Any]) -> int | None:
-    """The last step of all metrics that a run's config tells; None where it tells none."""
-    told = (section_of(details).get("load") or {}).get("last_step")
-    return None if told is None else int(told)
+def _loaded_elsewhere(work: OpenRun, elsewhere: Elsewhere, changes: OptionChanges) -> FinishedLoad:
+    """Take a run for loaded that another machine has loaded, if Pluto shows all of it.
 
-
-def told_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Losses that a run's config tells: those that reading the rows again does not show."""
-    for loss in section_of(details).get("losses", []):
-        yield {**loss, "attribute_path": orjson.loads(f'"{loss["attribute_path"]}"')}
-
-
-def loss_record(loss: Loss) -> dict[str, Any]:
-    """A loss for the journal."""
-    return {
-        "reason": loss.reason,
-        "message": loss.message,
-        "count": loss.count,
-        "attribute_path": loss.attribute_path,
-        "requested": loss.requested,
+    Raises:
+        StartAgainError: it does not.
+    """
+    details = work.session.api.details(work.target.project, elsewhere.run_id)
+    told = list(told_losses(details))
+    record: dict[str, Any] = {
+        "counts": {},
+        "last_step": last_step_of(details),
+        "elsewhere": True,
+        "at": time.time(),  # it may have ended just now
+        "options": ContentOptions.read(details, ContentOptions.of(work.session)).recorded(),
+        "multiplier": str(recorded_multiplier(details)),
+        "losses": told,
     }
+    found = LossBook(work.run.key)
+    wrong = damage(work, replace(work.now, loaded=record), found)
+    if wrong:
+        raise StartAgainError(f"another machine has loaded it, but Pluto does not show it: {wrong[0].item}")
+    known = {(loss["reason"], loss["attribute_path"]) for loss in told}
+    own = map(loss_record, found.losses())
+    told += [loss for loss in own if (loss["reason"], loss["attribute_path"]) not in known]
+    changes.look_at(record)
+    losses = [Loss(work.run.key, **loss) for loss in told]
+    loaded = LoadedRun(str(elsewhere.run_id), elsewhere.url or None, already_loaded=True, losses=losses)
+    return FinishedLoad(loaded, record)
+
+
+def _loaded(now: Progress) -> Mapping[str, Any]:
+    assert now.loaded is not None
+    return now.loaded
+
+
+def _told_before(work: OpenRun) -> LoadedRun:
+    """A finished load, told again, but for what was told then and costs nothing: all files are there."""
+    now = work.now
+    result = _loaded(now)
+    losses = [
+        Loss(work.run.key, **record)
+        for record in result.get("losses", [])
+        if record["reason"] not in NOTHING_LACKS
+    ]
+    return LoadedRun(str(now.run_id), now.url or None, True, dict(result.get("counts", {})), tuple(losses))

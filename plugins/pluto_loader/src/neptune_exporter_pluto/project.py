@@ -47,6 +47,18 @@ def find_multipliers(
     return multipliers(surveys, _kept(session, project_id, joined(surveys.values(), EXACT_STEPS)))
 
 
+def multiplier_of(session: Session, run: ExportedRun) -> Multiplier:
+    """The multiplier of one run, as `find_multipliers` found it for its project, or else finds it now.
+
+    Raises:
+        DatasetError: the run is damaged.
+    """
+    if run.key not in session.multipliers:
+        look_at_steps(run, EXACT_STEPS)  # raises what is wrong with a run that gets none as it is damaged
+        session.multipliers |= find_multipliers(session, run.key.project_id, [run])
+    return session.multipliers[run.key]
+
+
 def _survey_if_whole(run: ExportedRun) -> StepSurvey | None:
     try:
         return look_at_steps(run, EXACT_STEPS)

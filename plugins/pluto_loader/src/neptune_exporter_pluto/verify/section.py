@@ -9,9 +9,8 @@ from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.sinks.values import short
 from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.config import SECTION, of_pairs, section_of
-from neptune_exporter_pluto.creation import opening_section
 from neptune_exporter_pluto.lifecycle import Found
-from neptune_exporter_pluto.loading import closing_section
+from neptune_exporter_pluto.load_section import closing_section, opening_section
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
 from neptune_exporter_pluto.verify.values import is_same

@@ -1,0 +1,108 @@
+"""A run whose journal is open: what is known of it, and the notes of its beginning."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from neptune_exporter.contract import ExportedRun, LoadedRun
+from neptune_exporter.sinks.metadata import run_name
+from neptune_exporter.sinks.names import digest
+from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter_pluto import lifecycle, metrics
+from neptune_exporter_pluto.cachefile import cache_line
+from neptune_exporter_pluto.data_rows import ORDER
+from neptune_exporter_pluto.disk_errors import disk_errors
+from neptune_exporter_pluto.forks import native_fork
+from neptune_exporter_pluto.journal import Journal
+from neptune_exporter_pluto.progress import READING, Fork, Progress
+from neptune_exporter_pluto.project import multiplier_of
+from neptune_exporter_pluto.run_metadata import external_id
+from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.target import Target
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that nobody else on this machine loads or verifies meanwhile."""
+
+    session: Session
+    run: ExportedRun
+    parent: LoadedRun | None
+    """What this load has made of the fork parent, if anything."""
+    target: Target
+    journal: Journal
+
+    @property
+    def now(self) -> Progress:
+        """What is known of the load that has begun."""
+        assert self.journal.current is not None
+        return self.journal.current
+
+    @cached_property
+    def line(self) -> str:
+        """Its line in the list of loaded runs."""
+        return cache_line(self.target.project, run_name(self.run))
+
+    @cached_property
+    def multiplier(self) -> Multiplier:
+        """Of its steps. Reads the run, unless `prepare` has.
+
+        Raises:
+            DatasetError: the run is damaged.
+        """
+        return multiplier_of(self.session, self.run)
+
+    def fork(self) -> Fork | None:
+        """Where it is to be forked off in Pluto, by what is known of its parent at this moment."""
+        return native_fork(self.session, self.run, self.target, self.multiplier, self.parent)
+
+    @cached_property
+    def content(self) -> str:
+        """Digest of the options that decide what is sent."""
+        settings = self.session.settings
+        options = (self.session.options.name_prefix, settings.log_every, settings.max_files_per_run)
+        return digest(str(self.multiplier), *map(str, options))
+
+    @cached_property
+    def chunking(self) -> str:
+        """Digest of the options that decide how metrics are cut into requests."""
+        settings = self.session.settings
+        return digest(*map(str, (*metrics.cutting(), settings.flush_every, settings.batch_rows, READING)))
+
+    def begin(self) -> None:
+        """Note the beginning of the next generation: a run in Pluto that is still to be made."""
+        before = self.journal.current
+        number = 1 if before is None else before.number + 1
+        self.journal.note(
+            "begin",
+            generation=number,
+            external_id=external_id(self.run.key, number),
+            fingerprint=self.run.fingerprint,
+            content=self.content,
+            chunking=self.chunking,
+            mark=secrets.token_hex(8),
+            order=ORDER,
+        )
+
+    def supersede(self, reason: str) -> None:
+        """Mark the run that there is, if any, as given up, and begin another generation."""
+        if self.now.run_id is not None:
+            lifecycle.supersede(self.session.api, self.target.project, self.now.run_id, reason)
+        self.begin()
+
+
+@contextmanager
+def opened(session: Session, run: ExportedRun, parent: LoadedRun | None = None) -> Iterator[OpenRun]:
+    """Open a run's journal.
+
+    Raises:
+        SinkError: another process is loading the run, or the state cannot be read or written.
+    """
+    target = session.target(run.key.project_id)
+    journal = Journal.of(session.settings.base_dir, target, run.key)
+    with disk_errors(session.settings.base_dir), closing(journal.open()):
+        yield OpenRun(session, run, parent, target, journal)

@@ -1,0 +1,68 @@
+"""What Pluto shows of a run that was loaded whole."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+from neptune_exporter.contract import Comparison
+from neptune_exporter.sinks.files import RESTORABLE
+from neptune_exporter.sinks.names import NameBook
+from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter_pluto import verify
+from neptune_exporter_pluto.deciding import Shown
+from neptune_exporter_pluto.file_tasks import file_tasks
+from neptune_exporter_pluto.limits import NAME
+from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.open_run import OpenRun
+from neptune_exporter_pluto.progress import Progress
+from neptune_exporter_pluto.session import ContentOptions
+from neptune_exporter_pluto.verify import MISMATCH
+
+
+def shown(work: OpenRun) -> tuple[Shown, str]:
+    """Whether Pluto shows all of a run, as an earlier command found or as it does now; and what is wrong."""
+    now = work.now
+    if now.proven and not _has_files_again(work, now):
+        return Shown.ALL, ""
+    wrong = damage(work, now, LossBook(work.run.key))
+    if not wrong:
+        work.journal.note_proven(True)
+        return Shown.ALL, ""
+    repeatable = all(map(verify.is_repeatable, wrong))
+    return Shown.LACKS_REPEATABLE if repeatable else Shown.DAMAGED, wrong[0].item
+
+
+def damage(work: OpenRun, now: Progress, losses: LossBook) -> list[Comparison]:
+    """What Pluto does not show as it was sent, but for what people change there.
+
+    What another machine wrote of its load it wrote in its own way: nothing is sent anew for that.
+
+    Args:
+        losses: Is filled with what cannot be in Pluto.
+    """
+    compared = verify.compare(
+        work.session, work.run, work.target, now, work.journal, full=False, losses=losses
+    )
+    return [c for c in compared if c.verdict in MISMATCH and not _is_harmless(c, now)]
+
+
+def _is_harmless(comparison: Comparison, now: Progress) -> bool:
+    return verify.is_edit(comparison) or (now.elsewhere and verify.is_said_of_load(comparison))
+
+
+def _has_files_again(work: OpenRun, now: Progress) -> bool:
+    """Whether files that were missing or damaged when the run was loaded are there now."""
+    assert now.loaded is not None
+    told: Counter[tuple[str, str]] = Counter()
+    for loss in now.loaded.get("losses", []):
+        if loss["reason"] in RESTORABLE:
+            told[loss["reason"], loss["attribute_path"]] += int(loss["count"])
+    if not told:
+        return False
+    most = ContentOptions.of_record(now.loaded["options"]).max_files_per_run
+    only = None if most else {path for _, path in told}  # the cap counts files of all attributes
+    found = LossBook(work.run.key)
+    batch_rows = work.session.settings.batch_rows
+    tasks = file_tasks(work.run, NameBook(NAME), found, Multiplier(1, 1), 0, batch_rows, most, only=only)
+    deque(tasks, maxlen=0)
+    return any(found.count(LossCode(reason), path) < count for (reason, path), count in told.items())
