@@ -20,6 +20,7 @@ WHEEL_TESTS = {
     "neptune2": ["plugins/neptune2/tests/source/test_values.py"],
     "neptune3": ["plugins/neptune3/tests/test_client.py", "plugins/neptune3/tests/test_points.py"],
     "offline": ["plugins/offline/tests/test_files.py"],
+    "explorer": ["plugins/explorer/tests/test_points.py", "plugins/explorer/tests/test_guard.py"],
     "pluto_loader": ["plugins/pluto_loader/tests/test_encode.py", "plugins/pluto_loader/tests/test_runs.py"],
     "mlflow_loader": [
         "plugins/mlflow_loader/tests/test_names.py",
@@ -40,6 +41,7 @@ PACKAGES = {
     "neptune2": "neptune_exporter_neptune2",
     "neptune3": "neptune_exporter_neptune3",
     "offline": "neptune_exporter_offline",
+    "explorer": "neptune_exporter_explorer",
     "pluto_loader": "neptune_exporter_pluto",
     "mlflow_loader": "neptune_exporter_mlflow",
     "wandb_loader": "neptune_exporter_wandb",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from neptune_exporter.contract.specs import ReporterSpec, SinkSpec, SourceSpec
+    from neptune_exporter.contract.specs import CommandSpec, ReporterSpec, SinkSpec, SourceSpec
 
 PROJECT = "neptune_exporter"
 """The name of the pluggy project and of the entry point group."""
@@ -30,3 +30,8 @@ def neptune_exporter_sinks() -> Iterable[SinkSpec]:  # type: ignore[empty-body]
 @hookspec
 def neptune_exporter_reporters() -> Iterable[ReporterSpec]:  # type: ignore[empty-body]
     """The summary reporters of this plugin."""
+
+
+@hookspec
+def neptune_exporter_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]
+    """The commands that this plugin adds to the command line."""

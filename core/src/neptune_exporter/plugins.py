@@ -18,7 +18,7 @@ import pluggy
 
 from neptune_exporter import hookspecs
 from neptune_exporter.configuration import setting_fields
-from neptune_exporter.contract.specs import API_VERSION, ReporterSpec, SinkSpec, SourceSpec
+from neptune_exporter.contract.specs import API_VERSION, CommandSpec, ReporterSpec, SinkSpec, SourceSpec
 from neptune_exporter.errors import UsageError
 from neptune_exporter.suggestions import did_you_mean
 
@@ -28,8 +28,17 @@ if TYPE_CHECKING:
 DISABLE_VARIABLE = "NEPTUNE_EXPORTER_DISABLE_PLUGINS"
 """Names of plugins or distributions, separated by commas, that are not even imported."""
 
-FOLDERS = {"neptune2": "neptune2", "neptune3": "neptune3", "offline": "offline", "pluto": "pluto_loader"}
+FOLDERS = {
+    "neptune2": "neptune2",
+    "neptune3": "neptune3",
+    "offline": "offline",
+    "pluto": "pluto_loader",
+    "explorer": "explorer",
+}
 """Plugins of this repository, which are extras of the distribution `neptune-exporter`: the folder of each."""
+
+_EXTRA_OF_COMMAND = {"view": "explorer"}
+"""Commands that plugins of this repository add."""
 
 RESERVED_NAMES = frozenset(
     {"general", "export", "export-models", "projects", "summary", "load", "verify", "plugins", "completion"}
@@ -50,14 +59,16 @@ RESERVED_FLAGS = frozenset(
 )
 """Options of the commands themselves: a setting of a plugin cannot have one of them for its flag."""
 
-Spec: TypeAlias = "SourceSpec | SinkSpec | ReporterSpec"
-Kind: TypeAlias = Literal["exporter", "loader", "reporter"]
-_SpecT = TypeVar("_SpecT", SourceSpec, SinkSpec, ReporterSpec)
+Spec: TypeAlias = "SourceSpec | SinkSpec | ReporterSpec | CommandSpec"
+Kind: TypeAlias = Literal["exporter", "loader", "reporter", "command"]
+KINDS: tuple[Kind, ...] = ("exporter", "loader", "reporter", "command")
+_SpecT = TypeVar("_SpecT", SourceSpec, SinkSpec, ReporterSpec, CommandSpec)
 
 _HOOKS: Mapping[str, tuple[Kind, type]] = {
     "neptune_exporter_sources": ("exporter", SourceSpec),
     "neptune_exporter_sinks": ("loader", SinkSpec),
     "neptune_exporter_reporters": ("reporter", ReporterSpec),
+    "neptune_exporter_commands": ("command", CommandSpec),
 }
 _TYPES: Mapping[Kind, Any] = dict(_HOOKS.values())
 _KIND_OF: Mapping[type, Kind] = {spec_type: kind for kind, spec_type in _HOOKS.values()}
@@ -132,6 +143,10 @@ class PluginRegistry:
         """The reporter of this name; raises as `source` does."""
         return self._select("reporter", name, ReporterSpec)
 
+    def command(self, name: str) -> CommandSpec:
+        """The command of this name; raises as `source` does."""
+        return self._select("command", name, CommandSpec)
+
     def select(self, kind: Kind, name: str) -> Spec:
         """What has this name; raises as `source` does."""
         found: Spec = self._select(kind, name, _TYPES[kind])
@@ -163,6 +178,13 @@ class PluginRegistry:
             return spec
         raise UsageError(self._why_not(kind, name, found))
 
+    def why_no_command(self, name: str) -> str | None:
+        """Why the command of a plugin cannot be called; None if no plugin is known to have it."""
+        found = self._by_name.get(("command", name), [])
+        offered = {spec.name for p in self.plugins for spec in p.specs if kind_of(spec) == "command"}
+        known = name in offered or (name in _EXTRA_OF_COMMAND and not self.builtin_only)
+        return self._why_not("command", name, found) if known and len(found) != 1 else None
+
     def _why_not(self, kind: Kind, name: str, found: list[Plugin]) -> str:
         """Why nothing of this name can be selected, and what would help."""
         if found:
@@ -177,8 +199,9 @@ class PluginRegistry:
                     return f"the {kind} {name} is disabled by {DISABLE_VARIABLE}"
                 if plugin.error:
                     return f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
-        if name in FOLDERS and not self.builtin_only:
-            hint = f"; {_install(name)}"
+        extra = _EXTRA_OF_COMMAND.get(name) if kind == "command" else name
+        if extra in FOLDERS and not self.builtin_only:
+            hint = f"; {_install(extra)}"
         else:
             hint = did_you_mean(name, [spec.name for spec in self.specs(kind)])
         return f"there is no {kind} {name}; available: {self._names(kind)}{hint}"

@@ -14,7 +14,8 @@ from click.testing import Result
 from neptune_exporter.cli.app import app, command_tables
 from neptune_exporter.cli.config_tables import NOT_IN_FILES
 from neptune_exporter.cli.option import CommandOption
-from neptune_exporter.plugins import RESERVED_NAMES
+from neptune_exporter.cli.state import State
+from neptune_exporter.plugins import RESERVED_NAMES, PluginRegistry
 
 Run = Callable[..., Result]
 
@@ -33,13 +34,14 @@ def error_of(result: Result) -> str:
 
 
 def test_every_option_of_a_command_has_a_variable_and_a_key() -> None:
-    tables = command_tables()
+    tables = command_tables(PluginRegistry.discover(builtin_only=True))
     assert {"export", "export-models", "projects", "summary", "load", "verify"} == set(tables)
     for name, command in tables.items():
         own = [p for p in command.params if isinstance(p, click.Option)]
         assert all(isinstance(option, CommandOption) for option in own), name
     assert set(NOT_IN_FILES) == {"config"}
-    assert {*tables, "general", *app.list_commands(click.Context(app))} == RESERVED_NAMES
+    with click.Context(app, obj=State(builtin_only=True)) as ctx:
+        assert {*tables, "general", *app.list_commands(ctx)} == RESERVED_NAMES
 
 
 def test_a_flag_counts_before_a_variable_and_that_before_a_file(

@@ -56,14 +56,14 @@ def test_help_imports_nothing_heavy(folder: Path) -> None:
     assert not imported & {
         "pyarrow",
         "rich",
-        "pluggy",
-        "importlib_metadata",
         "platformdirs",
         "numpy",
-        "logging",
+        "starlette",
+        "uvicorn",
     }
-    ours = {name for name in result.stderr.split() if name.startswith("neptune_exporter.")}
-    assert {name.split(".")[1] for name in ours} == {"cli", "interruption", "redaction", "suggestions"}
+    ours = {name.split(".")[1] for name in result.stderr.split() if name.startswith("neptune_exporter.")}
+    assert "plugins" in ours  # they may add commands
+    assert not ours & {"dataset", "jobs", "reading", "schema", "sinks", "toolkit"}
 
 
 def test_version(run: Run) -> None:

@@ -6,13 +6,17 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from neptune_exporter.cli.exit_codes import report_error
 from neptune_exporter.cli.state import State, state_of
+from neptune_exporter.errors import UsageError
 from neptune_exporter.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from neptune_exporter.plugins import PluginRegistry
 
 _COMMANDS = {
     "export": ("export", "Export runs from Neptune into the dataset on disk."),
@@ -26,11 +30,13 @@ _COMMANDS = {
 }
 
 
-def command_tables() -> dict[str, click.Command]:
+def command_tables(plugins: PluginRegistry) -> dict[str, click.Command]:
     """The commands that have a table in the configuration file."""
     from neptune_exporter.cli.command import Command
+    from neptune_exporter.cli.plugin_command import plugin_command
 
     found = {name: _command(name) for name in _COMMANDS}
+    found |= {spec.name: plugin_command(plugins, spec.name) for spec in plugins.specs("command")}
     return {name: command for name, command in found.items() if isinstance(command, Command)}
 
 
@@ -45,21 +51,38 @@ class App(click.Group):
     """Knows its commands by name, and turns every error into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(self._summaries(ctx))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return _command(cmd_name) if cmd_name in _COMMANDS else None
+        if cmd_name in _COMMANDS:
+            return _command(cmd_name)
+        if cmd_name not in self._summaries(ctx):
+            return None
+        from neptune_exporter.cli.plugin_command import plugin_command
+
+        return plugin_command(state_of(ctx).plugins, cmd_name)
+
+    def _summaries(self, ctx: click.Context) -> dict[str, str]:
+        """The commands of core, then those of plugins."""
+        of_plugins = state_of(ctx).plugins.specs("command")
+        return {name: summary for name, (_, summary) in _COMMANDS.items()} | {
+            spec.name: spec.summary for spec in of_plugins
+        }
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+            formatter.write_dl(list(self._summaries(ctx).items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _COMMANDS and not ctx.resilient_parsing and not args[0].startswith("-"):
-            near = did_you_mean(args[0], _COMMANDS) or f"; there are {', '.join(_COMMANDS)}"
-            raise click.UsageError(f"there is no command {args[0]}{near}")
+            plugins, names = state_of(ctx).plugins, self.list_commands(ctx)
+            if args[0] not in names:
+                if (why := plugins.why_no_command(args[0])) is not None:
+                    raise UsageError(why)
+                near = did_you_mean(args[0], names) or f"; there are {', '.join(names)}"
+                raise click.UsageError(f"there is no command {args[0]}{near}")
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -56,7 +56,7 @@ class Command(click.Command):
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                section = param.section if isinstance(param, Option) else GENERAL  # click's own: --help
+                section = getattr(param, "section", GENERAL)  # click's own, --help, has none
                 sections.setdefault(section, []).append(record)
         general_options = sections.pop(GENERAL)
         for title, records in [*sections.items(), (GENERAL, general_options)]:

@@ -54,7 +54,8 @@ def _options(command: click.Command) -> Iterator[CommandOption]:
 def _check_tables(file: ConfigurationFile, state: State) -> None:
     from neptune_exporter.cli.app import command_tables
 
-    known = {name: {o.key for o in _options(command)} for name, command in command_tables().items()}
+    tables = command_tables(state.plugins)
+    known = {name: {o.key for o in _options(command)} for name, command in tables.items()}
     known[GENERAL_TABLE] = set().union(*known.values())
     for table, content in file.tables.items():
         if table not in known and (keys := state.plugins.settings_of(table)) is not None:

@@ -88,9 +88,10 @@ def _shown_default(field: SettingField) -> str | None:
 def _settings(registry: PluginRegistry) -> dict[str, list[SettingField]]:
     """Settings by plugin name, each once."""
     from neptune_exporter.configuration import setting_fields
+    from neptune_exporter.plugins import KINDS
 
     found: dict[str, dict[str, SettingField]] = {}
-    for kind in ("exporter", "loader", "reporter"):
+    for kind in KINDS:
         for spec in registry.specs(kind):
             for field in setting_fields(spec.name, spec.settings):
                 found.setdefault(spec.name, {}).setdefault(field.name, field)
@@ -136,9 +137,9 @@ def _record(field: SettingField) -> dict[str, Any]:
 
 
 def _provided(plugin: Plugin) -> dict[str, list[str]]:
-    from neptune_exporter.plugins import kind_of
+    from neptune_exporter.plugins import KINDS, kind_of
 
-    provided: dict[str, list[str]] = {"exporter": [], "loader": [], "reporter": []}
+    provided: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for spec in plugin.specs:
         provided[kind_of(spec)].append(spec.name)
     return provided

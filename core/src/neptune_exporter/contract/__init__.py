@@ -38,6 +38,7 @@ from neptune_exporter.contract.source import (
 )
 from neptune_exporter.contract.specs import (
     API_VERSION,
+    CommandSpec,
     EqualPoints,
     ReporterSpec,
     SinkCapabilities,
@@ -68,6 +69,7 @@ __all__ = [
     "AttributeRequest",
     "AttributeSelection",
     "AuthenticationError",
+    "CommandSpec",
     "Comparison",
     "DatasetError",
     "DatasetSummary",

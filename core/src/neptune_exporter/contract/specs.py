@@ -11,6 +11,8 @@ from neptune_exporter.contract.settings import NoSettings
 from neptune_exporter.model import ALL_CLASSES, AttributeClass
 
 if TYPE_CHECKING:
+    import click
+
     from neptune_exporter.contract.reporter import Reporter
     from neptune_exporter.contract.sink import LoadOptions, Sink
     from neptune_exporter.contract.source import Source
@@ -126,4 +128,30 @@ class ReporterSpec:
     summary: str
     factory: Callable[[Any], Reporter]
     settings: type = NoSettings
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """A command that looks at a dataset. `factory` makes it when it is called or its help is shown.
+
+    Core adds the options `--data-path` and `--files-path`, checks them, and calls the callback with
+    the argument `dataset`, a `DatasetView`, beside those of the command's own options. What it raises as
+    `UsageError` or `DatasetError` is shown in one line; what it returns is the exit code.
+
+    Example:
+        >>> @click.command(help="Count the runs.")
+        ... def count(dataset: DatasetView) -> int:
+        ...     click.echo(sum(1 for run in dataset.runs()))
+        ...     return 0
+        >>> CommandSpec("count", "Count the runs.", lambda: count)
+    """
+
+    name: str
+    """What is typed after `neptune-exporter`."""
+    summary: str
+    """One line for the help."""
+    factory: Callable[[], click.Command]
+    settings: type = NoSettings
+    """Always `NoSettings`: the command has options of its own."""
     api_version: int = API_VERSION

@@ -1,0 +1,59 @@
+"""Commands that plugins add, as commands of this command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neptune_exporter.cli import options as opt
+from neptune_exporter.cli.command import Command
+from neptune_exporter.cli.option import CommandOption
+from neptune_exporter.cli.summary import existing_dataset
+from neptune_exporter.errors import UsageError
+from neptune_exporter.plugins import PluginRegistry
+
+
+def plugin_command(plugins: PluginRegistry, name: str) -> Command:
+    """The command of a plugin, with the options of a dataset and our general ones.
+
+    Raises:
+        UsageError: there is no such command, or its plugin is broken.
+    """
+    spec = plugins.command(name)
+    try:
+        own = spec.factory()
+    except Exception as error:  # foreign code: whatever it raises is told in one line
+        raise UsageError(f"the command {name} cannot be used: {type(error).__name__}: {error}") from error
+    if own.callback is None:
+        raise UsageError(f"the command {name} cannot be used: it has no callback")
+    callback = own.callback
+
+    @opt.dataset_options
+    @click.pass_context
+    def command(ctx: click.Context, /, data_path: Path, files_path: Path, **given: Any) -> Any:
+        existing_dataset(data_path, files_path)
+        from neptune_exporter.reading import ExportedDataset
+
+        return callback(dataset=ExportedDataset(data_path, files_path), **given)
+
+    params = [*reversed(command.__click_params__), *map(_as_ours, own.params)]
+    return Command(name, params=params, callback=command, help=own.help or spec.summary)
+
+
+def _as_ours(param: click.Parameter) -> click.Parameter:
+    """An option that is also a variable and a key in the configuration file."""
+    if not isinstance(param, click.Option) or isinstance(param, CommandOption):
+        return param
+    return CommandOption(
+        [*param.opts, *([f"/{param.secondary_opts[0]}"] if param.secondary_opts else []), str(param.name)],
+        type=param.type,
+        default=param.default,
+        required=param.required,
+        multiple=param.multiple,
+        is_flag=param.is_flag,
+        flag_value=param.flag_value if param.is_flag else None,
+        show_default=param.show_default,
+        help=param.help,
+    )

@@ -1,0 +1,1 @@
+"""Looks at an export in the browser: `neptune-exporter view`."""

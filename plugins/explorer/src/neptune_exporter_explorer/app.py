@@ -1,0 +1,194 @@
+"""The server: pages from this package, answers from the dataset, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from neptune_exporter.contract import DatasetView, NeptuneExporterError, UsageError
+from neptune_exporter_explorer import details, files
+from neptune_exporter_explorer.answers import Json
+from neptune_exporter_explorer.guard import Guard
+from neptune_exporter_explorer.listing import Listing
+from neptune_exporter_explorer.packing import pack
+from neptune_exporter_explorer.runs import OpenRuns, run_key
+from neptune_exporter_explorer.series import Series, View
+from neptune_exporter_explorer.table import RunsTable
+
+STATIC = Path(__file__).with_name("static")
+Answer = Callable[[Request], Response]
+
+
+def make_app(dataset: DatasetView, hosts: Collection[str], any_host: bool = False) -> Starlette:
+    """The application, which reads the runs in a thread of its own.
+
+    Args:
+        dataset: What is shown.
+        hosts: What the header Host may be, e.g. `127.0.0.1:8000`.
+        any_host: Whether Host may also be any address of a machine.
+    """
+    runs = OpenRuns(dataset)
+    table = RunsTable(runs)
+    table.start()
+    api = Api(runs, table)
+    routes = [
+        Route("/", lambda request: FileResponse(STATIC / "index.html")),
+        Route("/api/dataset", answering(api.dataset)),
+        Route("/api/runs", answering(api.listing.runs)),
+        Route("/api/columns", answering(api.listing.columns)),
+        Route("/api/run", answering(api.run)),
+        Route("/api/attributes", answering(api.attributes)),
+        Route("/api/parameters", answering(api.parameters)),
+        Route("/api/points", answering(api.points)),
+        Route("/api/texts", answering(api.texts)),
+        Route("/api/histograms", answering(api.histograms)),
+        Route("/api/files", answering(api.files)),
+        Route("/file", answering(api.file)),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    middleware = [
+        Middleware(Guard, hosts=hosts, any_host=any_host),
+        Middleware(GZipMiddleware, minimum_size=4096, compresslevel=1),
+    ]
+    app = Starlette(routes=routes, middleware=middleware)
+    app.state.table = table
+    return app
+
+
+def answering(function: Answer) -> Answer:
+    """Errors that say what happened become an answer that says it."""
+
+    def answer(request: Request) -> Response:
+        try:
+            return function(request)
+        except UsageError as error:
+            return Json({"error": str(error)}, 400)
+        except (NeptuneExporterError, OSError) as error:
+            return Json({"error": str(error)}, 404)
+
+    return answer
+
+
+def number(request: Request, name: str) -> float | None:
+    """A number of the address; None if it is not there.
+
+    Raises:
+        UsageError: it is no number.
+    """
+    text = request.query_params.get(name, "")
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise UsageError(f"{name} is not a number: {text[:50]}") from None
+
+
+class Api:
+    """What the pages ask for."""
+
+    def __init__(self, runs: OpenRuns, table: RunsTable) -> None:
+        self._runs = runs
+        self._table = table
+        self._series = Series(runs)
+        self.listing = Listing(table)
+
+    def dataset(self, request: Request) -> Response:
+        """What is looked at, and how far it was read."""
+        table, shown = self._table, self._runs.dataset
+        rows = [row for row in table.rows if not row.gone]
+        return Json(
+            {
+                "data_path": shown.data_path,
+                "files_path": shown.files_path,
+                "projects": sorted({row.key.project_id for row in rows}),
+                "runs": len(rows),
+                "complete": table.complete,
+                "version": table.version,
+                "problem": table.problem,
+            }
+        )
+
+    def _run(self, request: Request) -> Any:
+        return self._runs[run_key(request.query_params.get("run", ""))]
+
+    def run(self, request: Request) -> Response:
+        return Json(details.details(self._run(request), self._runs, self._table))
+
+    def attributes(self, request: Request) -> Response:
+        """Attributes of several runs: in how many of them each is, and which runs cannot be read."""
+        counts: dict[tuple[str, str], int] = {}
+        errors = []
+        for name in request.query_params.getlist("run"):
+            try:
+                for each in self._runs[run_key(name)].attributes():
+                    counts[each.path, each.type.value] = counts.get((each.path, each.type.value), 0) + 1
+            except (NeptuneExporterError, OSError) as error:
+                errors.append({"run": name, "message": str(error)})
+        found = [{"path": path, "type": kind, "runs": n} for (path, kind), n in sorted(counts.items())]
+        return Json({"attributes": found, "errors": errors})
+
+    def parameters(self, request: Request) -> Response:
+        """Parameters of several runs, for laying side by side."""
+        result, errors = {}, []
+        for name in request.query_params.getlist("run"):
+            try:
+                found = self._runs[run_key(name)].parameters()
+                result[name] = {
+                    path: v.value if isinstance(v.value, (str, int, float, list)) else v.value.isoformat()
+                    for path, v in found.items()
+                }
+            except (NeptuneExporterError, OSError) as error:
+                errors.append({"run": name, "message": str(error)})
+        return Json({"runs": result, "errors": errors})
+
+    def points(self, request: Request) -> Response:
+        """The lines of one chart; a run whose part is damaged costs its own line only."""
+        asked = request.query_params
+        view = View(
+            asked.get("x", "step"),  # type: ignore[arg-type]
+            number(request, "low"),
+            number(request, "high"),
+            int(min(max(number(request, "buckets") or 400, 16), 10_000)),
+            asked.get("inherited") == "1",
+        )
+        lines, errors = [], []
+        for name in asked.getlist("run"):
+            try:
+                lines += self._series.lines(run_key(name), asked.get("attribute", ""), view)
+            except (NeptuneExporterError, OSError) as error:
+                errors.append({"run": name, "message": str(error)})
+        return Response(pack(lines, errors), media_type="application/octet-stream")
+
+    def texts(self, request: Request) -> Response:
+        asked = request.query_params
+        offset, limit = int(number(request, "offset") or 0), int(number(request, "limit") or 200)
+        found = details.texts(
+            self._run(request),
+            asked.get("attribute", ""),
+            asked.get("q", ""),
+            asked.get("pattern") == "1",
+            max(0, offset),
+            min(limit, 5_000),
+        )
+        return Json(found)
+
+    def histograms(self, request: Request) -> Response:
+        return Json(details.histograms(self._run(request), request.query_params.get("attribute", "")))
+
+    def files(self, request: Request) -> Response:
+        return Json({"files": list(files.listed(self._run(request)))})
+
+    def file(self, request: Request) -> Response:
+        asked = request.query_params
+        as_text = asked.get("text") == "1"
+        return files.response(
+            self._run(request), asked.get("path", ""), request.headers.get("range"), as_text
+        )

@@ -1,0 +1,144 @@
+"""A series as points of a chart: few enough for the pixels, with every peak, and no line through a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tsdownsample import MinMaxDownsampler
+
+Floats = npt.NDArray[np.float64]
+_CHUNK = 2_000_000
+"""Points that are reduced at once; of a longer series no more are in memory."""
+_PER_CHUNK = 20_000
+_GAP = 10
+"""A hole in the steps is a gap if it is so many times as wide as the distances on both sides of it."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points by ascending x. Each is a point of the series, as it was logged."""
+
+    x: Floats
+    y: Floats
+    """Never NaN in `line`; NaN and infinities are in `odd`."""
+    segment: npt.NDArray[np.int64]
+    """A line is drawn between neighbours of one segment only."""
+    odd_x: Floats
+    odd_y: Floats
+    """NaN, inf or -inf."""
+    points: int
+    """Of the series within the range, before they were reduced."""
+
+
+_NONE = np.empty(0)
+EMPTY = Curve(_NONE, _NONE, np.empty(0, np.int64), _NONE, _NONE, 0)
+
+
+def curve(chunks: Iterable[tuple[Floats, Floats]], buckets: int) -> Curve:
+    """Reduce a series that comes in pieces of ascending x.
+
+    The minimum and the maximum of each bucket of x stay, with the first and the last point, so that a peak
+    of one point is seen however many points there are.
+
+    Args:
+        chunks: x and y of each piece. x is never NaN.
+        buckets: About how many pixels the curve is wide; twice as many points come back.
+
+    Example:
+        >>> curve([(np.arange(1_000_000.0), values)], 400).points
+        1000000
+    """
+    reduced: list[Curve] = []
+    tail = np.empty(0)
+    segment = 0
+    for x, y in _sized(chunks):
+        breaks = np.concatenate([tail, x])
+        begins = np.cumsum(_holes(breaks))[len(tail) :] + segment
+        tail = np.unique(breaks[-4:])[-3:]
+        odd = ~np.isfinite(y)
+        begins = begins + np.cumsum(odd)
+        segment = int(begins[-1])
+        part = Curve(x[~odd], y[~odd], begins[~odd], x[odd], y[odd], len(x))
+        reduced.append(_reduced(part, max(_PER_CHUNK, buckets)))
+    return _reduced(_joined(reduced), buckets) if reduced else EMPTY
+
+
+def in_order(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """The points by ascending x; those of one x stay in their order, and those without one are left out."""
+    there = ~np.isnan(x)
+    if not there.all():
+        x, y = x[there], y[there]
+    if len(x) > 1 and (x[1:] < x[:-1]).any():
+        order = np.argsort(x, kind="stable")
+        x, y = x[order], y[order]
+    return x, y
+
+
+def _sized(chunks: Iterable[tuple[Floats, Floats]]) -> Iterator[tuple[Floats, Floats]]:
+    """The same points in few pieces."""
+    xs: list[Floats] = []
+    ys: list[Floats] = []
+    held = 0
+    for x, y in chunks:
+        if len(x):
+            xs.append(x)
+            ys.append(y)
+            held += len(x)
+        if held >= _CHUNK:
+            yield np.concatenate(xs), np.concatenate(ys)
+            xs, ys, held = [], [], 0
+    if held:
+        yield np.concatenate(xs), np.concatenate(ys)
+
+
+def _holes(x: Floats) -> npt.NDArray[np.bool_]:
+    """Before which points there is a gap: where the distance is far wider than those on both sides of it."""
+    result = np.zeros(len(x), np.bool_)
+    new = np.flatnonzero(np.diff(x) > 0) + 1  # repeated steps are no distance
+    if len(new) < 3:
+        return result
+    places = np.concatenate([[0], new])
+    widths = np.diff(x[places])
+    around = np.maximum(widths[:-2], widths[2:])
+    result[new[1:-1][widths[1:-1] > _GAP * around]] = True
+    return result
+
+
+def _joined(parts: list[Curve]) -> Curve:
+    if len(parts) == 1:
+        return parts[0]
+    return Curve(
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.y for part in parts]),
+        np.concatenate([part.segment for part in parts]),
+        np.concatenate([part.odd_x for part in parts]),
+        np.concatenate([part.odd_y for part in parts]),
+        sum(part.points for part in parts),
+    )
+
+
+def _reduced(part: Curve, buckets: int) -> Curve:
+    x, y, segment = part.x, part.y, part.segment
+    if len(x) > 2 * buckets + 2:
+        kept = _kept(x, y, buckets)
+        x, y, segment = x[kept], y[kept], segment[kept]
+    odd = _thinned(part.odd_x, part.odd_y, buckets)
+    return Curve(x, y, segment, part.odd_x[odd], part.odd_y[odd], part.points)
+
+
+def _kept(x: Floats, y: Floats, buckets: int) -> npt.NDArray[np.int64]:
+    inner = MinMaxDownsampler().downsample(x, y, n_out=2 * buckets)
+    return np.unique(np.concatenate([[0], inner.astype(np.int64), [len(x) - 1]]))
+
+
+def _thinned(x: Floats, y: Floats, buckets: int) -> npt.NDArray[np.int64]:
+    """Of NaN, inf and -inf one of each in a bucket."""
+    if len(x) <= buckets:
+        return np.arange(len(x))
+    width = (x[-1] - x[0]) or 1.0
+    kind = np.where(np.isnan(y), 0, np.sign(y)).astype(np.int64) + 1
+    bucket = ((x - x[0]) / width * buckets).astype(np.int64) * 3 + kind
+    return np.sort(np.unique(bucket, return_index=True)[1])

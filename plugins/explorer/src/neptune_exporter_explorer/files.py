@@ -1,0 +1,129 @@
+"""Files of a run: a list of them, and their bytes in a form that no browser executes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from neptune_exporter.contract import RunView
+from neptune_exporter.model import FILE_TYPES
+from neptune_exporter.schema import step_as_float
+from neptune_exporter_explorer.guard import SANDBOX
+
+SHOWN = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "bmp": "image/bmp",
+    "avif": "image/avif",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "flac": "audio/flac",
+    "m4a": "audio/mp4",
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "mov": "video/mp4",
+}
+"""What the pages show; a browser draws or plays it and runs nothing of it. All else is a download."""
+_MAGIC = (
+    (b"\x89PNG\r\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+)
+_COLUMNS = (
+    "attribute_path",
+    "attribute_type",
+    "step",
+    "step_float64",
+    "timestamp",
+    "file_value",
+    "file_size",
+)
+_PIECE = 1 << 18
+
+
+def listed(run: RunView) -> Iterator[dict[str, Any]]:
+    """Every file: attribute, type, step, path, name, size, and how it can be shown."""
+    for batch in run.batches(FILE_TYPES, columns=_COLUMNS):
+        steps = step_as_float(batch).to_pylist()
+        for row, step in zip(batch.to_pylist(), steps, strict=True):
+            path = (row["file_value"] or {}).get("path") or ""
+            yield {
+                "attribute": row["attribute_path"],
+                "type": row["attribute_type"],
+                "step": step,
+                "time": row["timestamp"].isoformat() if row["timestamp"] else None,
+                "path": path,
+                "name": PurePosixPath(path).name,
+                "size": row["file_size"],
+                "shown": kind_of(path),
+            }
+
+
+def kind_of(path: str) -> str | None:
+    """`image`, `audio` or `video` for what is shown, by the end of its name."""
+    kind = SHOWN.get(_extension(path))
+    return None if kind is None else kind.partition("/")[0]
+
+
+def _extension(path: str) -> str:
+    return PurePosixPath(path).suffix.lstrip(".").lower()
+
+
+def response(run: RunView, path: str, wanted_range: str | None, as_text: bool) -> Response:
+    """The bytes of a file, or a range of them, as a picture, sound or film, as plain text, or to download.
+
+    Raises:
+        MissingFileError, UnsafePathError: as `ExportedRun.open_file`.
+    """
+    file = run.open_file(path)
+    size = file.seek(0, 2)
+    file.seek(0)
+    headers = {"content-security-policy": SANDBOX, "accept-ranges": "bytes"}
+    media_type = "text/plain; charset=utf-8" if as_text else SHOWN.get(_extension(path)) or _by_content(file)
+    if media_type is None:
+        media_type = "application/octet-stream"
+        headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(PurePosixPath(path).name)}"
+    first, last = _range(wanted_range, size)
+    status = 200 if (first, last) == (0, size - 1) else 206
+    if status == 206:
+        headers["content-range"] = f"bytes {first}-{last}/{size}"
+    headers["content-length"] = str(last - first + 1)
+    return StreamingResponse(_pieces(file, first, last), status, headers, media_type)
+
+
+def _by_content(file: BinaryIO) -> str | None:
+    """The type of a picture whose name has no ending: other exporters store such names."""
+    begin = file.read(16)
+    file.seek(0)
+    return next((kind for magic, kind in _MAGIC if begin.startswith(magic)), None)
+
+
+def _range(wanted: str | None, size: int) -> tuple[int, int]:
+    """First and last byte, as the header Range asks; all where it asks for what there is not."""
+    if wanted and wanted.startswith("bytes=") and "," not in wanted:
+        first, _, last = wanted[6:].partition("-")
+        try:
+            low = int(first) if first else max(0, size - int(last))
+            high = min(size - 1, int(last)) if first and last else size - 1
+        except ValueError:
+            return 0, size - 1
+        if 0 <= low <= high:
+            return low, high
+    return 0, size - 1
+
+
+def _pieces(file: BinaryIO, first: int, last: int) -> Iterator[bytes]:
+    with file:
+        file.seek(first)
+        left = last - first + 1
+        while left > 0 and (piece := file.read(min(left, _PIECE))):
+            left -= len(piece)
+            yield piece

@@ -1,0 +1,142 @@
+"""The page of runs: rows of the table as the address asks for them, and the columns that there are."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from neptune_exporter.contract import NeptuneExporterError
+from neptune_exporter.model import AttributeType
+from neptune_exporter_explorer.answers import Json
+from neptune_exporter_explorer.query import Query, Runner
+from neptune_exporter_explorer.statistics import metric_of
+from neptune_exporter_explorer.table import FACTS, RunsTable
+
+_PATIENCE = 0.2
+"""Seconds that an answer waits for values of metrics; then it says how many are still to be read."""
+
+
+class Listing:
+    """Answers of the page of runs."""
+
+    def __init__(self, table: RunsTable) -> None:
+        self._table = table
+        self._runner = Runner(table)
+        self._reading: set[str] = set()
+        self._guard = threading.Lock()
+
+    def runs(self, request: Request) -> Response:
+        """Rows, groups, and how much is still to be read."""
+        query = _query(request)
+        self._table.wait_for_rows(query.offset + query.limit, 10)
+        pending = self._metrics_of_all(query)
+        answer = self._runner.answer(query)
+        pending += self._metrics_of_page(query, answer.rows)
+        return Json(
+            {
+                "total": answer.total,
+                "groups": answer.groups,
+                "rows": [self._row(place, query) for place in answer.rows],
+                "pending": pending,
+                "complete": self._table.complete,
+                "read": len(self._table.rows),
+                "version": self._table.version,
+            }
+        )
+
+    def columns(self, request: Request) -> Response:
+        """Names of columns that hold a text: parameters of all runs, and metrics of the first ones read."""
+        wanted = request.query_params.get("q", "").casefold()
+        table = self._table
+        found = [{"name": f":{fact}", "type": "fact"} for fact in FACTS]
+        found += [{"name": path, "type": kind} for path, kind in sorted(dict(table.types).items())]
+        found += [
+            {"name": f"{path}@{kind}", "type": "metric"}
+            for path in sorted(self._metric_names())
+            for kind in ("last", "min", "max")
+        ]
+        chosen = [column for column in found if wanted in column["name"].casefold()]
+        return Json({"columns": chosen[:500], "total": len(chosen)})
+
+    def _metric_names(self) -> set[str]:
+        names: set[str] = set()
+        for row in self._table.rows[:50]:
+            try:
+                attributes = self._table.open(row.key).attributes()
+            except (NeptuneExporterError, OSError):  # the page of the run says why
+                continue
+            names.update(a.path for a in attributes if a.type is AttributeType.FLOAT_SERIES)
+        return names
+
+    def _row(self, place: int, query: Query) -> dict[str, Any]:
+        row = self._table.rows[place]
+        return {
+            "name": row.name,
+            "facts": row.facts,
+            "problem": row.problem,
+            "title": self._table.value(place, "sys/name"),
+            "tags": self._table.value(place, "sys/tags") or [],
+            "group": self._runner.value(place, query.group) if query.group else None,
+            "cells": [self._runner.value(place, column) for column in query.columns],
+        }
+
+    def _metrics_of_page(self, query: Query, rows: list[int]) -> int:
+        """Read the metrics that the page shows, as long as patience lasts; how many are left."""
+        ends = time.monotonic() + _PATIENCE
+        pending = 0
+        for path in dict.fromkeys(metric[0] for c in query.columns if (metric := metric_of(c))):
+            for place in rows:
+                row = self._table.rows[place]
+                if self._table.statistics.known(row.key, row.fingerprint, path) is None:
+                    if time.monotonic() < ends:
+                        self._table.statistics.read(row.key, row.fingerprint, path)
+                    else:
+                        pending += 1
+        return pending
+
+    def _metrics_of_all(self, query: Query) -> int:
+        """Have metrics read of every run that a sort or a filter needs; how many values are missing."""
+        pending = 0
+        for path in self._runner.metrics_needed(query):
+            missing = [
+                row
+                for row in list(self._table.rows)
+                if self._table.statistics.known(row.key, row.fingerprint, path) is None
+            ]
+            pending += len(missing)
+            with self._guard:
+                if missing and path not in self._reading:
+                    self._reading.add(path)
+                    threading.Thread(target=self._read_all, args=(path, missing), daemon=True).start()
+        return pending
+
+    def _read_all(self, path: str, rows: list[Any]) -> None:
+        try:
+            for row in rows:
+                self._table.statistics.read(row.key, row.fingerprint, path)
+        finally:
+            with self._guard:
+                self._reading.discard(path)
+
+
+def _query(request: Request) -> Query:
+    asked = request.query_params
+    sort = asked.get("sort") or ":run"
+    return Query(
+        text=asked.get("q", ""),
+        project=asked.get("project") or None,
+        sort=sort.removeprefix("-"),
+        descending=sort.startswith("-"),
+        group=asked.get("group") or None,
+        columns=tuple(asked.getlist("column")),
+        offset=_natural(asked.get("offset"), 0),
+        limit=min(_natural(asked.get("limit"), 100), 1_000),
+    )
+
+
+def _natural(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() else default

@@ -1,0 +1,168 @@
+"""Reads the points of float series: of one run, or of a fork with what it inherits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from neptune_exporter.contract import RunView, StepRange, TimeRange, UsageError
+from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.schema import step_as_float
+from neptune_exporter_explorer.curves import Curve, Floats, curve, in_order
+from neptune_exporter_explorer.runs import OpenRuns, run_key, run_name
+
+Axis = Literal["step", "relative", "time"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_BATCH = 1 << 18
+
+
+@dataclass(frozen=True)
+class View:
+    """What of a series is looked at."""
+
+    axis: Axis = "step"
+    low: float | None = None
+    """In units of the axis: steps, or seconds since the start of the run or since 1970."""
+    high: float | None = None
+    buckets: int = 400
+    inherited: bool = False
+    """Whether a fork begins with the points of its parents."""
+
+    def __post_init__(self) -> None:
+        if self.axis not in get_args(Axis):
+            raise UsageError(f"x is one of {', '.join(get_args(Axis))}, not {self.axis}")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve of a chart."""
+
+    run: str
+    """Whose chart this is, by `run_name`."""
+    origin: str
+    """Whose points these are: another run's where a fork inherited them."""
+    curve: Curve
+
+
+class Series:
+    """Lines of charts. The most recent ones are kept: pages come back to them."""
+
+    def __init__(self, runs: OpenRuns) -> None:
+        self._runs = runs
+        self._curve = lru_cache(maxsize=2_000)(self._read)
+
+    def lines(self, key: RunKey, attribute: str, view: View) -> list[Line]:
+        """The line of a run, after those of its ancestors where they are asked for.
+
+        Raises:
+            DatasetError: a part that is needed is damaged or missing.
+        """
+        run, name = self._runs[key], run_name(key)
+        lines = []
+        for each, last_step in self._ancestry(run) if view.inherited else [(run, math.inf)]:
+            origin = run_name(each.key)
+            found = self._curve(origin, each.fingerprint, attribute, view, last_step)
+            if found.points or each is run:
+                lines.append(Line(name, origin, found))
+        return lines
+
+    def _ancestry(self, run: RunView) -> list[tuple[RunView, float]]:
+        """A run and its ancestors, the first one first, each with the last step that is inherited."""
+        stretches = [(run, math.inf)]
+        seen = {run.key}
+        while (parent := stretches[-1][0].parent()) is not None and parent not in seen:
+            here, last = stretches[-1]
+            seen.add(parent)
+            found, step = self._runs.get(parent), here.fork_step()
+            if found is None or step is None:
+                break
+            stretches.append((found, min(last, float(step))))
+        return stretches[::-1]
+
+    def _read(self, name: str, fingerprint: str, attribute: str, view: View, last_step: float) -> Curve:
+        run = self._runs[run_key(name)]
+        start = start_of(run) if view.axis == "relative" else 0.0
+        try:
+            return curve(_ascending(_chunks(run, attribute, view, start, last_step)), view.buckets)
+        except _OutOfOrderError:  # of another tool's export; or the run went back to an earlier step
+            xs, ys = zip(*_chunks(run, attribute, view, start, last_step), strict=True)
+            return curve([in_order(np.concatenate(xs), np.concatenate(ys))], view.buckets)
+
+
+def start_of(run: RunView) -> float:
+    """Seconds since 1970 at which the run began: its first point."""
+    first, _ = run.time_span()
+    return (first - _EPOCH).total_seconds() if first is not None else 0.0
+
+
+def _chunks(
+    run: RunView, attribute: str, view: View, start: float, last_step: float
+) -> Iterator[tuple[Floats, Floats]]:
+    steps: StepRange = (None, None)
+    times: TimeRange = (None, None)
+    by_step = view.axis == "step"
+    if by_step:
+        high = (
+            view.high
+            if last_step == math.inf
+            else min(last_step, math.inf if view.high is None else view.high)
+        )
+        steps = view.low, high
+    else:
+        times = _moment(view.low, start), _moment(view.high, start)
+        if last_step != math.inf:
+            steps = None, last_step
+    columns = ["float_value", "step", "step_float64"] if by_step else ["float_value", "timestamp"]
+    pieces = run.series(
+        attribute,
+        AttributeType.FLOAT_SERIES,
+        step_range=steps,
+        time_range=times,
+        columns=columns,
+        batch_rows=_BATCH,
+    )
+    for batch in pieces:
+        x = _steps(batch) if by_step else _seconds(batch) - start
+        yield in_order(x, _values(batch))
+
+
+class _OutOfOrderError(Exception):
+    """A piece begins before the one before it ends."""
+
+
+def _ascending(pieces: Iterator[tuple[Floats, Floats]]) -> Iterator[tuple[Floats, Floats]]:
+    last = -math.inf
+    for x, y in pieces:
+        if len(x) and x[0] < last:
+            raise _OutOfOrderError
+        yield x, y
+        last = x[-1] if len(x) else last
+
+
+def _steps(batch: pa.RecordBatch) -> Floats:
+    return np.asarray(step_as_float(batch).to_numpy(zero_copy_only=False), np.float64)
+
+
+def _values(batch: pa.RecordBatch) -> Floats:
+    return np.asarray(batch.column("float_value").to_numpy(zero_copy_only=False), np.float64)
+
+
+def _seconds(batch: pa.RecordBatch) -> Floats:
+    column = batch.column("timestamp").cast(pa.int64()).cast(pa.float64())
+    return np.asarray(column.to_numpy(zero_copy_only=False), np.float64) / 1000
+
+
+def _moment(seconds: float | None, start: float) -> datetime | None:
+    if seconds is None:
+        return None
+    try:
+        return _EPOCH + timedelta(seconds=seconds + start)
+    except OverflowError:
+        return None

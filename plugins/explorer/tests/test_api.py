@@ -1,0 +1,104 @@
+"""The answers of the server, on the earlier tool's export."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+import neptune_exporter
+
+EXISTING = Path(__file__).parents[3] / "tests/data/existing-export"
+RUN_A = "run:11:acme/vision:run-a"
+
+
+def lines(content: bytes) -> dict[str, Any]:
+    """What `js/api.js` makes of the points."""
+    (length,) = struct.unpack("<I", content[:4])
+    header: dict[str, Any] = json.loads(content[4 : 4 + length])
+    numbers = np.frombuffer(content[4 + length :], "<f8")
+    for line in header["lines"]:
+        for name in ("x", "y", "odd_x", "odd_y"):
+            count = line["odd" if name.startswith("odd") else "length"]
+            line[name], numbers = numbers[:count], numbers[count:]
+    assert not len(numbers)
+    return header
+
+
+def test_the_dataset_and_its_runs(existing: TestClient) -> None:
+    dataset = existing.get("/api/dataset").json()
+    assert dataset["projects"] == ["acme/legacy", "acme/vision"] and dataset["complete"]
+    found = existing.get("/api/runs", params={"project": "acme/vision"}).json()
+    assert [row["facts"]["run"] for row in found["rows"]] == ["only-metrics", "run-a", "run-b"]
+    assert found["total"] == 3
+
+
+def test_every_run_opens(existing: TestClient) -> None:
+    for row in existing.get("/api/runs").json()["rows"]:
+        run = existing.get("/api/run", params={"run": row["name"]}).json()
+        assert run["run"] == row["facts"]["run"] and not run["errors"], run
+
+
+def test_points_are_those_of_the_dataset(existing: TestClient) -> None:
+    run = existing.get("/api/run", params={"run": RUN_A}).json()
+    metrics = [each["path"] for each in run["attributes"] if each["type"] == "float_series"]
+    assert metrics
+    dataset = neptune_exporter.open_dataset(EXISTING)
+    for path in metrics:
+        answer = existing.get("/api/points", params={"run": RUN_A, "attribute": path, "buckets": 10_000})
+        (line,) = lines(answer.content)["lines"]
+        table = dataset.fetch_metrics(project="acme/vision", runs=["run-a"], attributes=[path])
+        values = table.column("value").to_numpy()
+        drawn = np.concatenate([line["y"][~np.isnan(line["y"])], line["odd_y"]])
+        assert line["points"] == len(values)
+        np.testing.assert_array_equal(np.sort(drawn), np.sort(values))
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "said"),
+    [
+        ("/api/run", {"run": "nonsense"}, "names no run"),
+        ("/api/run", {"run": "run:4:acme:gone"}, "has no run"),
+        ("/api/runs", {"q": "/(/"}, "not a regular expression"),
+        ("/api/points", {"run": RUN_A, "low": "x"}, "not a number"),
+        ("/file", {"run": RUN_A, "path": "../../../etc/passwd"}, "passwd"),
+        ("/file", {"run": RUN_A, "path": "gone.png"}, "not there"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    existing: TestClient, path: str, parameters: dict[str, str], said: str
+) -> None:
+    answer = existing.get(path, params=parameters)
+    assert answer.status_code in (400, 404)
+    assert said in answer.json()["error"] and "\n" not in answer.json()["error"]
+
+
+def test_files_come_as_bytes_that_no_browser_runs(existing: TestClient) -> None:
+    seen = 0
+    for row in existing.get("/api/runs").json()["rows"]:
+        for file in existing.get("/api/files", params={"run": row["name"]}).json()["files"]:
+            answer = existing.get("/file", params={"run": row["name"], "path": file["path"]})
+            if answer.status_code == 404:
+                continue
+            seen += 1
+            assert "sandbox" in answer.headers["content-security-policy"]
+            shown = answer.headers["content-type"].partition("/")[0] in ("image", "audio", "video")
+            assert shown or answer.headers["content-disposition"].startswith("attachment")
+            part = existing.get(
+                "/file", params={"run": row["name"], "path": file["path"]}, headers={"range": "bytes=1-2"}
+            )
+            if len(answer.content) > 2:
+                assert (part.status_code, part.content) == (206, answer.content[1:3])
+    assert seen
+
+
+def test_the_page_and_its_parts_come_from_the_package(existing: TestClient) -> None:
+    page = existing.get("/").text
+    assert "http://" not in page and "https://" not in page
+    for part in ("uplot/uPlot.esm.js", "js/main.js", "style.css"):
+        assert existing.get(f"/static/{part}").status_code == 200
