@@ -46,7 +46,9 @@ def distributions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[F
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("NEPTUNE_EXPORTER_DISABLE_PLUGINS", "neptune2,neptune3,offline,pluto,mlflow,wandb,explorer")
+    monkeypatch.setenv(
+        "NEPTUNE_EXPORTER_DISABLE_PLUGINS", "neptune2,neptune3,offline,pluto,mlflow,wandb,explorer"
+    )
     fakes = FakeDistributions(folder)
     yield fakes
     for module in fakes.modules:

@@ -1,4 +1,4 @@
-"""Answers as JSON, which has no NaN; JavaScript has no integer beyond 2**53. Both come as text in an object."""
+"""Answers as JSON, which has no NaN; JavaScript has no integer beyond 2**53. Both come as an object."""
 
 from __future__ import annotations
 
