@@ -1,4 +1,4 @@
-"""Count what a dataset and what Pluto hold of a run, each by a reader that is not the exporter's."""
+"""Count what the training script and a dataset hold of a run, by plain pyarrow."""
 
 from __future__ import annotations
 
@@ -74,40 +74,6 @@ def in_dataset(data: Path, files: Path, run_id: str) -> Numbers:
                 sum((project / file["path"]).stat().st_size for file in stored),
                 sorted(single("sys/tags", "string_set_value") or []),
                 single("sys/forking/parent", "string_value"),
-            ],
-            strict=True,
-        )
-    )
-
-
-def in_pluto(server: Any, query: Any, project: str, run: dict[str, Any], names: dict[int, str]) -> Numbers:
-    """Pluto's own client reads what the API serves; the rest is asked of the local server's store.
-
-    Pluto has no read route for histograms and string series, and its steps are
-    whole: they are divided by the multiplier that the run's config names.
-    """
-    details = query.get_run(project, run["id"])
-    config = details["config"]
-    multiplier = float(config["sys/neptune_exporter"]["step_multiplier"])
-    metrics = query.get_metrics(project, run["id"])
-    key = server.key(run["id"])
-    texts = {name for name, _ in config["sys/neptune_exporter"].get("texts", [])}
-    files = [f for f in query.get_files(project, run["id"]) if f["logName"] not in texts]
-    own = ("import:", "import_project:")
-    return dict(
-        zip(
-            ROWS,
-            [
-                sum(not k.startswith("sys/") for k in config),
-                len(metrics),
-                float(metrics["value"].sum()),
-                float(metrics["step"].sum()) / multiplier,
-                len(server.store.string_series(key)),
-                len(server.store.histograms(key)),
-                len(files),
-                sum(f["fileSize"] for f in files),
-                sorted(t for t in details["tags"] if not t.startswith(own)),
-                names.get(details["forkedFromRunId"]),
             ],
             strict=True,
         )

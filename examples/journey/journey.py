@@ -1,15 +1,16 @@
 """The whole journey on this machine, without an account: train, export, look, rehearse, load, prove.
 
 Every command is printed before it runs. At the end the numbers that the training
-script wrote down stand beside those in the dataset and those in Pluto; the exit
-code is 0 only if all agree.
+script wrote down stand beside those in the dataset and those in the tracker; the exit
+code is 0 only if all agree. `--loader NAME` chooses the tracker: what is its own is in `in_NAME.py`.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 import math
-import os
 import shlex
 import subprocess
 import sys
@@ -18,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import counting
-
-from neptune_exporter_pluto_server import RehearsalServer
 
 HERE = Path(__file__).parent.resolve()
 ROOT = HERE.parents[1]
@@ -38,7 +37,8 @@ def run(folder: Path, *command: str) -> None:
         sys.exit(f"the command ended with {done.returncode}")
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, loader: str) -> int:
+    target = importlib.import_module(f"in_{loader}")
     print("Two real Neptune clients log three trainings, offline; one run is a fork of another.")
     run(ROOT, "python", str(HERE.relative_to(ROOT) / "train.py"), str(folder))
     print(f"\nFrom here on in {folder}.")
@@ -53,34 +53,31 @@ def main(folder: Path) -> int:
     )
     run(folder, "neptune-exporter", "summary")
     run(folder, "neptune-exporter", "verify")
-    print("\nA rehearsal: a local Pluto is started, loaded, read back, and gone.")
-    run(folder, "neptune-exporter", "load", "--loader=pluto", "--pluto-rehearse")
-    print("\nThe same into a local Pluto that stays up, so that its own client can read it.")
-    with RehearsalServer() as server:
-        os.environ.update(server.environment())
-        run(folder, "neptune-exporter", "load", "--loader=pluto")
-        run(folder, "neptune-exporter", "verify", "--loader=pluto", "--full")
-        return compare(folder, server)
+    load = ("neptune-exporter", "load", f"--loader={loader}")
+    if target.REHEARSAL is not None:
+        said, flag = target.REHEARSAL
+        print(f"\n{said}")
+        run(folder, *load, flag)
+    print(f"\nInto a local {target.NAME} that stays, so that its own client can read it.")
+    with target.started(folder) as started:
+        run(folder, *load)
+        run(folder, "neptune-exporter", "verify", f"--loader={loader}", "--full")
+        return compare(folder, target.NAME, started.runs(PROJECT))
 
 
-def compare(folder: Path, server: RehearsalServer) -> int:
+def compare(folder: Path, name: str, loaded: dict[str, counting.Numbers]) -> int:
     """Print the three accounts side by side; 0 if they agree."""
-    import pluto.query as query  # reads its addresses from the environment
-
-    runs = query.list_runs(PROJECT)
-    names = {r["id"]: r["config"]["sys/neptune_exporter"]["run_id"] for r in runs}
     truth: dict[str, dict[str, Any]] = json.loads((folder / "truth.json").read_text())
-    if sorted(names.values()) != sorted(truth):
-        print(f"\nlogged: {sorted(truth)}; in Pluto: {sorted(names.values())}")
+    if sorted(loaded) != sorted(truth):
+        print(f"\nlogged: {sorted(truth)}; in {name}: {sorted(loaded)}")
         return 1
     agree = True
-    print(f"\n{'run':<10}{'':<16}{'source':>22}{'dataset':>22}{'Pluto':>22}")
+    print(f"\n{'run':<10}{'':<16}{'source':>22}{'dataset':>22}{name:>22}")
     for run_id, account in truth.items():
-        in_pluto = next(r for r in runs if names[r["id"]] == run_id)
         columns = [
             counting.in_source(account),
             counting.in_dataset(folder / "exports/data", folder / "exports/files", run_id),
-            counting.in_pluto(server, query, PROJECT, in_pluto, names),
+            loaded[run_id],
         ]
         for row in counting.ROWS:
             values = [column[row] for column in columns]
@@ -106,9 +103,13 @@ def shown(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        target = Path(sys.argv[1]).resolve()
-        target.mkdir(parents=True, exist_ok=True)
-        sys.exit(main(target))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="where everything stays; default: nowhere")
+    trackers = sorted(path.stem.removeprefix("in_") for path in HERE.glob("in_*.py"))
+    parser.add_argument("--loader", choices=trackers, default="pluto")
+    arguments = parser.parse_args()
+    if arguments.folder is not None:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        sys.exit(main(arguments.folder.resolve(), arguments.loader))
     with tempfile.TemporaryDirectory(prefix="journey-") as temporary:
-        sys.exit(main(Path(temporary)))
+        sys.exit(main(Path(temporary), arguments.loader))
