@@ -77,7 +77,7 @@ def new_run(uri: str) -> str:
 
 
 def earlier_way(folder: Path, uri: str) -> int:
-    """Part by part: the rows of each series in a pandas frame, a `Metric` for each, a `log_batch` a series."""
+    """Part by part: the rows of a series in a pandas frame, a `Metric` for each, a `log_batch` a series."""
     import pandas as pd
     from mlflow.entities import Metric
 
