@@ -325,7 +325,10 @@ def test_a_target_that_differs_is_exit_code_4(run: Run, tracker: ModuleType) -> 
     assert "3 runs compared: = 11 equal, - 1 missing in the target" in result.stdout
     found = document(run("verify", "--loader", "tracker", "--json"))
     assert (found["whole"], found["exit_code"], found["runs_checked"]) == (False, 4, 3)
-    assert [c["item"] for c in found["comparisons"] if c["verdict"] == "-"] == ["lr"]
+    assert found["verdicts"] == {"=": 11, "-": 1}
+    assert [(c["item"], c["verdict"]) for c in found["comparisons"]] == [("lr", "-")]
+    told = document(run("-v", "verify", "--loader", "tracker", "--json"))
+    assert sum(c["verdict"] == "=" for c in told["comparisons"]) == 11
     tracker.target.runs.pop(RUN_1)
     result = run("verify", "--loader", "tracker", "-r", "RUN-1")
     assert result.exit_code == 1

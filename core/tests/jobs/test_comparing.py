@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,7 @@ class Comparing(MemorySink):
         self._together.wait(20)
         if error := self.errors.get(run.key.run_id):
             raise error
-        yield Comparison(run.key, "points of loss", Verdict.EQUAL)
+        yield Comparison(run.key, "points of loss", Verdict.LOST)
 
     def interrupt(self) -> None:
         self.interrupted = True
@@ -56,7 +56,7 @@ def compare(
     return verify_sink(spec, NoSettings(), options, full=False, progress=NoProgress())
 
 
-def compared(comparisons: list[Comparison]) -> list[str]:
+def compared(comparisons: Iterable[Comparison]) -> list[str]:
     return [comparison.run.run_id for comparison in comparisons]
 
 

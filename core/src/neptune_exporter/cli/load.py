@@ -31,7 +31,7 @@ from neptune_exporter.cli.output import (
 from neptune_exporter.cli.selection import run_ids, selected_classes, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
-from neptune_exporter.cli.verify import comparison_lines, verdict_counts
+from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdicts
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import one_line
@@ -181,7 +181,8 @@ def _document(result: LoadResult, job: LoadJobOptions) -> dict[str, Any]:
         "failed": [{"run": key, "message": message} for key, message in result.failed],
         "counts": result.counts,
         "losses": result.losses,
-        "comparisons": result.comparisons,
+        "verdicts": verdicts(result.comparisons),
+        "comparisons": list(result.comparisons),
         "export_failures": result.export_failures,
         "unmatched": result.unmatched,
         "closing_report": result.closing_report,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:
     from neptune_exporter.contract.sink import Comparison
+    from neptune_exporter.jobs.comparisons import Comparisons
     from neptune_exporter.jobs.verify import VerifyResult
 
 
@@ -107,7 +107,9 @@ def verify(
         else:
             only = selected_classes(classes, ())
             job = LoadJobOptions(data_path, files_path, wanted, selection, only, workers=workers)
-            result = verify_sink(spec, settings, job, full=full, progress=progress)
+            result = verify_sink(
+                spec, settings, job, full=full, progress=progress, with_equal=state.verbose > 0
+            )
     if not result.runs_checked and not result.findings:
         raise nothing_taken(data_path, bool(wanted or patterns or ids))
     if write_accepted is not None:
@@ -149,10 +151,15 @@ _IN_WORDS = {
 }
 
 
-def verdict_counts(comparisons: Sequence[Comparison]) -> str:
+def verdicts(comparisons: Comparisons) -> dict[str, int]:
+    """By mark, how many items got it."""
+    return {verdict.value: count for verdict, count in comparisons.counts.items()}
+
+
+def verdict_counts(comparisons: Comparisons) -> str:
     """How many items got which mark, and what it means: `= 41 equal, - 2 missing in the target`."""
-    counts = Counter(c.verdict.value for c in comparisons)
-    marks = [f"{mark} {counts[mark]:,} {words}" for mark, words in _IN_WORDS.items() if counts[mark]]
+    counts = verdicts(comparisons)
+    marks = [f"{mark} {counts[mark]:,} {words}" for mark, words in _IN_WORDS.items() if mark in counts]
     return ", ".join(marks) or "nothing to compare"
 
 
@@ -171,7 +178,8 @@ def _document(result: VerifyResult) -> dict[str, Any]:
         "runs_checked": result.runs_checked,
         "bytes_checked": result.bytes_checked,
         "findings": [{**plain(f), "is_damage": f.is_damage} for f in result.findings],
-        "comparisons": result.comparisons,
+        "verdicts": verdicts(result.comparisons),
+        "comparisons": list(result.comparisons),
         "failed": [{"run": key, "message": message} for key, message in result.failed],
         "without_checksums": result.without_checksums,
         "recorded": result.recorded,
@@ -186,8 +194,7 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
     checked = counted(result.runs_checked, "run")
     if compared:
         click.echo(f"{checked} compared: {verdict_counts(result.comparisons)}")
-        shown = [c for c in result.comparisons if everything or c.verdict.value != "="]
-        for text in comparison_lines(shown, show_all=shows_all() or everything):
+        for text in comparison_lines(result.comparisons, show_all=shows_all() or everything):
             echo_line(text)
     else:
         click.echo(f"{checked} checked, {size(result.bytes_checked)} read")
@@ -212,7 +219,7 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
         click.echo("nothing new: all damage that was found is accepted")
     elif result.findings:
         click.echo(f"no damage; {counted(len(result.findings), 'warning')}")
-    elif unknown := sum(c.verdict.value == "?" for c in result.comparisons):
+    elif unknown := verdicts(result.comparisons).get("?", 0):
         click.echo(f"everything that can be read back is as it should be; {counted(unknown, 'item')} cannot")
     else:
         click.echo("everything is as it should be")

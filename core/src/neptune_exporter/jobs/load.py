@@ -27,6 +27,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset, StoredRun, advice_on_failure, has_no_checksums
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
+from neptune_exporter.jobs.comparisons import Comparisons
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import check_complete, load_run, unreadable
 from neptune_exporter.jobs.processes import divided, in_processes
@@ -86,7 +87,7 @@ class LoadResult:
     already_loaded: list[tuple[RunKey, LoadedRun]] = field(default_factory=list)
     failed: list[tuple[RunKey, str]] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
+    comparisons: Comparisons = field(default_factory=Comparisons)
     closing_report: Mapping[str, str | int] = field(default_factory=dict)
     planned: list[PlannedLoad] = field(default_factory=list)
     unexported: Counter[str] = field(default_factory=Counter)

@@ -9,6 +9,7 @@ from pathlib import Path
 from neptune_exporter.contract import Comparison, RunSelection, SinkSpec, UsageError
 from neptune_exporter.dataset import Dataset, Finding, RunRecorded, StoredRun, record, verify
 from neptune_exporter.jobs.comparing import compare_runs, most_workers
+from neptune_exporter.jobs.comparisons import Comparisons
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
 from neptune_exporter.jobs.load_run import check_parts
@@ -25,8 +26,8 @@ class VerifyResult:
 
     findings: list[Finding] = field(default_factory=list)
     """Of the dataset itself: everything damaged, missing or unexpected."""
-    comparisons: list[Comparison] = field(default_factory=list)
-    """Of a target with the dataset, equal items included."""
+    comparisons: Comparisons = field(default_factory=Comparisons)
+    """Of a target with the dataset."""
     failed: list[tuple[RunKey, str]] = field(default_factory=list)
     """Runs that could not be compared."""
     runs_checked: int = 0
@@ -117,9 +118,19 @@ def verify_dataset(
 
 
 def verify_sink(
-    spec: SinkSpec, settings: object, options: LoadJobOptions, *, full: bool, progress: Progress
+    spec: SinkSpec,
+    settings: object,
+    options: LoadJobOptions,
+    *,
+    full: bool,
+    progress: Progress,
+    with_equal: bool = False,
 ) -> VerifyResult:
     """Compare what a target holds with the dataset.
+
+    Args:
+        full: Compare every value, not only counts.
+        with_equal: Keep also what is equal, item by item.
 
     Raises:
         AuthenticationError: the credentials were refused.
@@ -127,7 +138,7 @@ def verify_sink(
     """
     if not spec.capabilities.verifies:
         raise UsageError(f"the loader {spec.name} cannot read back what it loaded")
-    result = VerifyResult()
+    result = VerifyResult(comparisons=Comparisons(with_equal))
     runs = select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
     sink = spec.factory(settings, options.load)
     progress.start("compare with the target", len(runs))

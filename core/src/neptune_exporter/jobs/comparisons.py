@@ -1,0 +1,39 @@
+"""What comparing many runs with a target said, in memory that equal items do not fill."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from neptune_exporter.contract import Comparison, Verdict
+
+
+@dataclass
+class Comparisons:
+    """Counts all items by verdict, and keeps those that a report names: all but the equal ones.
+
+    A load of 10,000 runs compares some hundred thousand items, of which nearly all are equal.
+
+    Example:
+        `comparisons.extend(sink.verify(run))`, then `comparisons.counts[Verdict.EQUAL]`
+    """
+
+    with_equal: bool = False
+    """Keep the equal ones too, for who wants to see them."""
+    counts: Counter[Verdict] = field(default_factory=Counter)
+    _kept: list[Comparison] = field(default_factory=list)
+
+    def extend(self, found: Iterable[Comparison]) -> None:
+        for comparison in found:
+            self.counts[comparison.verdict] += 1
+            if self.with_equal or comparison.verdict is not Verdict.EQUAL:
+                self._kept.append(comparison)
+
+    def __iter__(self) -> Iterator[Comparison]:
+        """Those that are kept, in the order in which they came."""
+        return iter(self._kept)
+
+    def __bool__(self) -> bool:
+        """Whether anything was compared."""
+        return bool(self.counts)
