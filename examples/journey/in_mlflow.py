@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Iterator
@@ -51,7 +52,9 @@ class InMlflow:
         folder = Path(client.download_artifacts(run_id, "", str(target)))
         manifest = json.loads((folder / "neptune/manifest.json").read_text())
         files = [path for path in folder.rglob("*") if path.is_file()]
+        tables = {folder / name for name in manifest["tables"]}
         own = [path for path in files if path.relative_to(folder).parts[0] != "neptune"]
+        own = [path for path in own if path not in tables]
         return dict(
             zip(
                 ROWS,
@@ -60,7 +63,7 @@ class InMlflow:
                     len(points),
                     sum(point.value for point in points),
                     sum(point.step for point in points) / float(manifest["step_multiplier"]),
-                    lines(folder / "neptune/texts.jsonl"),
+                    sum(rows(path) for path in tables if path.suffix == ".csv"),
                     lines(folder / "neptune/histograms.jsonl"),
                     len(own),
                     sum(path.stat().st_size for path in own),
@@ -70,6 +73,11 @@ class InMlflow:
                 strict=True,
             )
         )
+
+
+def rows(path: Path) -> int:
+    with path.open(newline="") as file:
+        return sum(1 for _ in csv.DictReader(file))
 
 
 def lines(path: Path) -> int:

@@ -76,6 +76,9 @@ class Loader(Sink):
     """For `FileToSend.unique_name`."""
     by_step: ClassVar[bool] = False
     """Points come ordered by step, not by series and then step."""
+    tables: ClassVar[bool] = False
+    """Texts that go into files: one CSV a series for people, with console output as plain text beside it,
+    and not one JSON line an entry."""
     infinity: ClassVar[float | None] = None
     """The number that the target stores for infinity, if it does. Points have it instead; the manifest
     lists those that really have this value."""
@@ -168,7 +171,9 @@ class Loader(Sink):
     def _limits(self) -> Limits:
         mine, own = type(self), ("texts", "histograms")
         made = [what for what in own if getattr(mine, what) is getattr(Loader, what)]
-        return Limits(self.capabilities, self.names, self.file_names, frozenset(made), self.infinity)
+        return Limits(
+            self.capabilities, self.names, self.file_names, frozenset(made), self.infinity, self.tables
+        )
 
     # --- loading
 
@@ -365,6 +370,7 @@ def _manifest(run: ExportedRun, metadata: RunMetadata, walk: Walk) -> FileToSend
         "types": walk.types,
         "files": walk.files,
         "finite": walk.finite,
+        "tables": walk.tables,
         "losses": [
             {"reason": loss.reason, "message": loss.message, "count": loss.count, "path": loss.attribute_path}
             for loss in walk.losses.losses()

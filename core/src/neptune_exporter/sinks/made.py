@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -24,7 +24,7 @@ class MadeFile:
     """
 
     def __init__(self, folder: Path, what: str) -> None:
-        self.name = f"neptune/{what}.jsonl"
+        self._what = what
         self.size = 0
         self._folder = folder
         self._path = folder / f"{what}.jsonl"
@@ -42,12 +42,16 @@ class MadeFile:
             entry = {"path": path, "step": step, "time": time, "value": value}
             self.size += self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
-    def as_file(self, name: str) -> FileToSend:
-        """What is sent, when everything is written."""
+    def files(self, name_of: Callable[[str, str], str]) -> Iterator[FileToSend]:
+        """What is sent, when everything is written: one file, if there is anything.
+
+        Args:
+            name_of: Gives the name in the target for this file's name without its extension, and that.
+        """
         if self._file is not None:
             self._file.flush()
-        kind = FileKind("text", "jsonl")
-        return FileToSend(name, name, None, None, self.size, kind, lambda: self._path.open("rb"), True)
+            name, kind = name_of(f"neptune/{self._what}", "jsonl"), FileKind("text", "jsonl")
+            yield FileToSend(name, name, None, None, self.size, kind, lambda: self._path.open("rb"), True)
 
     def __enter__(self) -> MadeFile:
         return self

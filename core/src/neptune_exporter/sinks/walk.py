@@ -24,6 +24,7 @@ from neptune_exporter.sinks.filekinds import FileKind
 from neptune_exporter.sinks.files import check_file, named_and_kind
 from neptune_exporter.sinks.losses import CommonLoss, LossBook
 from neptune_exporter.sinks.made import MADE, MadeFile
+from neptune_exporter.sinks.made_tables import MadeTables
 from neptune_exporter.sinks.names import NameBook, NameRule
 from neptune_exporter.sinks.points import Order, Points, PointSorter
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue, Receiver
@@ -47,6 +48,8 @@ class Limits:
     """`texts` and `histograms`: those that go into a file, as the target has no place for them."""
     infinity: float | None = None
     """The number that the target stores for infinity."""
+    tables: bool = False
+    """Texts that go into files become a table a series."""
 
     @property
     def steps(self) -> StepRange:
@@ -81,6 +84,9 @@ class Walk:
 
     finite: list[tuple[str, int, int, float]] = field(default_factory=list)
     """Name, step, time and value of points that really have the value that stands for infinity."""
+
+    tables: dict[str, str] = field(default_factory=dict)
+    """Attribute path of each table of a string series, by its unique name."""
 
     def __post_init__(self) -> None:
         self.names = NameBook(self.limits.names)
@@ -213,14 +219,24 @@ class Walk:
         column: str,
         values_of: Callable[[SeriesRows], list[Any]],
     ) -> None:
-        with MadeFile(self.folder, what) as made:
+        is_table = what == "texts" and self.limits.tables
+        with (MadeTables if is_table else MadeFile)(self.folder, what) as made:
             for rows in self._rows(frozenset({kind}), column):
                 times = rows.batch.column("timestamp").cast(pa.int64()).to_pylist()
                 paths = [rows.paths[number] for number in rows.series.tolist()]
                 made.write(paths, step_texts(rows.batch).to_pylist(), times, values_of(rows))
                 self.counts[what] += len(paths)
-            if made.size:
-                receiver.file(made.as_file(self.file_names.name(made.name, "made")))
+            for file in made.files(self._table_name if is_table else self._made_name):
+                self.check()
+                receiver.file(file)
+
+    def _made_name(self, path: str, extension: str) -> str:
+        return self.file_names.name(f"{path}.{extension}", "made")
+
+    def _table_name(self, path: str, extension: str) -> str:
+        name = self.file_names.name(f"{path}.{extension}", f"table {path}")
+        self.tables[name] = path
+        return name
 
     def _files(self, receiver: Receiver) -> None:
         for rows in self._rows(FILE_TYPES, *_FILE_COLUMNS):

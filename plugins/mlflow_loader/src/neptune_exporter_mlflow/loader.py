@@ -54,6 +54,7 @@ class MlflowLoader(Loader):
     names = KEYS
     file_names = FILES
     infinity = 1.7976931348623157e308
+    tables = True
 
     def __init__(
         self,
