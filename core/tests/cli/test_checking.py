@@ -38,6 +38,19 @@ def test_record_accept_and_find_what_is_new(run: Run, folder: Path) -> None:
     assert file.name in line and "changed since its checksum was recorded on" in line
 
 
+def test_each_damage_is_printed_once(run: Run, folder: Path) -> None:
+    shutil.copytree(EXISTING, folder / "e")
+    part = min(Path("e/data").rglob("run-a-*_part_0.parquet"))
+    part.write_bytes(part.read_bytes()[:-10])
+    result = run("verify", *AT, "--all")
+    damage = [line for line in result.stdout.splitlines() if line.startswith("damage: ")]
+    assert result.exit_code == 4 and len(set(damage)) == len(damage), damage
+    assert sum(part.name in line for line in damage) == 1, damage
+    listed = json.loads(run("verify", *AT, "--json").stdout)["findings"]
+    assert len([f for f in listed if f["is_damage"]]) == len(damage)
+    assert f"Verification failed: {len(damage)} problem" in result.stdout
+
+
 def test_a_files_folder_that_is_not_there_is_refused(run: Run, folder: Path) -> None:
     shutil.copytree(EXISTING, folder / "e")
     for command in ("summary", "verify"):

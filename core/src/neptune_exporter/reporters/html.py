@@ -58,8 +58,9 @@ def _page(summary: DatasetSummary) -> Iterator[str]:
     yield f"<p>{projects}, {kinds(runs)}; data {size(data)}, files {size(files)}</p>"
     for number, project in enumerate(summary.projects):
         yield from _project(project, is_open=number == 0)
-    yield from _list("Problems", [*grouped(problem_lines(summary)), *summary.problems])
-    yield from _list("Notes", grouped(note_lines(summary)))
+    show_all = summary.show_all
+    yield from _list("Problems", [*grouped(problem_lines(summary), show_all=show_all), *summary.problems])
+    yield from _list("Notes", grouped(note_lines(summary), show_all=show_all))
     yield "</html>"
 
 

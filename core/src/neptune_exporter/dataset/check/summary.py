@@ -5,13 +5,17 @@ from __future__ import annotations
 from neptune_exporter.contract import DatasetError, DatasetSummary, ProjectSummary, RunSummary, StepStatistics
 from neptune_exporter.dataset.check.recording import has_no_checksums
 from neptune_exporter.dataset.dataset import Dataset
-from neptune_exporter.dataset.format.paths import is_safe
+from neptune_exporter.dataset.format.file_names import is_ours
+from neptune_exporter.dataset.format.paths import folded, is_safe, sum_of_names
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.read.scan import NULL_ROWS
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.write.cleanup import named_files
 from neptune_exporter.model import FILE_TYPES
+
+_NAMED = 3
+"""So many missing files are named."""
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
@@ -52,8 +56,8 @@ def summarise_run(run: StoredRun) -> RunSummary:
     if receipt is None and counted is not None and any(t in FILE_TYPES for t in run.counts()):
         files, file_bytes, unreadable = _files_on_disk(run)
         problems += unreadable
-    if not problems and receipt is not None and (gone := _gone_files(run, receipt)):
-        problems.append(gone)
+    if not problems and receipt is not None:
+        problems += _gone_files(run, receipt)
     name, tags = _name_and_tags(run)
     return RunSummary(
         name=name,
@@ -87,16 +91,28 @@ def _name_and_tags(run: StoredRun) -> tuple[str | None, tuple[str, ...]]:
     return name, tuple(sorted({tag for each in facts for tag in each.tags}))
 
 
-def _gone_files(run: StoredRun, receipt: Receipt) -> str | None:
-    """A line if files are gone. Parts are not opened: what lies in the run's own folder is counted."""
+def _gone_files(run: StoredRun, receipt: Receipt) -> list[str]:
+    """A line if files are gone. Parts are opened only where the names in the run's own folder are not exactly
+    those of the receipt, and after a look at their checksums: what is damaged may end the process."""
     if not receipt.files or receipt.foreign:
-        return None
-    gone = receipt.files - run.files_there()
-    return f"{gone:,} of its {receipt.files:,} files {_is(gone)} missing" if gone > 0 else None
-
-
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
+        return []
+    there = run.files_there()
+    own = f"{run.place.files_folder.removeprefix(run.place.project_folder + '/')}/"
+    ours = [path for path in there if is_ours(path.removeprefix(own))]
+    if receipt.file_names == f"{sum_of_names(ours):x}":
+        return []
+    try:
+        if changed := run.changed_parts():
+            return changed
+        known = set(map(folded, there))
+        gone = sorted({name for name in named_files(run.parts) if folded(name) not in known})
+    except DatasetError as error:
+        return [str(error)]
+    if not gone:
+        return []
+    some = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED:,} more" if len(gone) > _NAMED else "")
+    those = "is" if len(gone) == 1 else "are"
+    return [f"{len(gone):,} of its {receipt.files:,} files {those} missing: {some}"]
 
 
 def _state(run: StoredRun, problems: list[str]) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
 from neptune_exporter.contract import UnsafePathError
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.model import RunKey
+
+_NAMES = 1 << 128
 
 
 def meaning(path: str) -> str:
@@ -23,6 +26,17 @@ def meaning(path: str) -> str:
 def folded(path: str) -> str:
     """The meaning where case does not count either, as on macOS and Windows: for what may be deleted."""
     return unicodedata.normalize("NFC", meaning(path).casefold())
+
+
+def sum_of_names(paths: Iterable[str]) -> int:
+    """A number for some paths, in any order and however they are spelled."""
+    digests = (hashlib.blake2b(folded(path).encode(errors="surrogatepass"), digest_size=16) for path in paths)
+    return sum(int.from_bytes(each.digest(), "big") for each in digests) % _NAMES
+
+
+def added_names(one: int, other: int) -> int:
+    """`sum_of_names` of two sets together."""
+    return (one + other) % _NAMES
 
 
 def find(files: Storage, project_folder: str, file: str, run: RunKey) -> str | None:

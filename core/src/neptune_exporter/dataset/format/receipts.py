@@ -69,6 +69,8 @@ class Receipt:
     files: int
     """Rows that name a file."""
     file_bytes: int
+    file_names: str | None = None
+    """`paths.sum_of_names` in hex, of the files that rows name. None in older receipts."""
     failures: tuple[AttributeFailure, ...] = ()
     fork: Fork | None = None
     tags: tuple[str, ...] = ()
@@ -156,7 +158,7 @@ class Receipt:
             "first_time": _time_to_json(self.first_time),
             "last_time": _time_to_json(self.last_time),
             "parts": [vars(part) for part in self.parts],
-            "files": {"count": self.files, "bytes": self.file_bytes},
+            "files": {"count": self.files, "bytes": self.file_bytes, "names": self.file_names},
             "failures": [_failure_to_json(f) for f in self.failures],
             "tags": list(self.tags),
             "fork": self.fork and {"parent": self.fork.parent, "step": _step_to_json(self.fork.step)},
@@ -203,6 +205,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         parts=tuple(PartRecord(**part) for part in value["parts"]),
         files=value["files"]["count"],
         file_bytes=value["files"]["bytes"],
+        file_names=value["files"].get("names"),
         failures=tuple(_failure_from_json(key, f) for f in value["failures"]),
         tags=tuple(value["tags"]),
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -92,6 +93,18 @@ def facts_of(part: Part, *, decode: bool) -> PartFacts:
     return PartFacts(part.rows, part.ours, identity_of(part), tally, name, tags, decoded)
 
 
+def columns_of_facts(part: Part, *, decode: bool) -> list[str]:
+    """What `facts_of` reads of most parts.
+
+    Raises:
+        DatasetError: it is missing or damaged.
+    """
+    if decode:
+        return sorted(part.columns)
+    named = any(part.may_hold(group, _WANTED) for group in range(part.metadata.num_row_groups))
+    return ["attribute_path", "attribute_type", *(["string_value", "string_set_value"] if named else [])]
+
+
 def identity_of(part: Part) -> tuple[str, str] | None:
     """Project id and run id: from the footer where the digests in the names of folder and part prove them."""
     if part.rows:
@@ -107,13 +120,30 @@ def identity_of(part: Part) -> tuple[str, str] | None:
 
 def _name_and_tags(part: Part) -> tuple[str | None, tuple[str, ...]]:
     name, tags = None, set[str]()
-    for batch in part.batches(_WANTED, _ROWS):
-        for path, text, several in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if path == SysAttribute.NAME:
-                name = text
-            else:
-                tags.update(tag for tag in several or () if tag is not None)
+    for group in range(part.metadata.num_row_groups):
+        if not part.may_hold(group, _WANTED):
+            continue
+        for batch in part.read_group(group, _WANTED.columns, _ROWS):
+            for row, path in _rows_of(batch.column("attribute_path"), _NAME_AND_TAGS):
+                if path == SysAttribute.NAME:
+                    name = _cell(batch, "string_value", row) or name
+                else:
+                    tags.update(tag for tag in _cell(batch, "string_set_value", row) or () if tag is not None)
     return name, tuple(sorted(tags))
+
+
+def _rows_of(column: pa.Array, wanted: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Where a column of texts holds one of some."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    found = {code: text for code, text in enumerate(encoded.dictionary.to_pylist()) if text in wanted}
+    if found:
+        for row, code in enumerate(scan.codes_of(encoded)):
+            if code in found:
+                yield row, found[code]
+
+
+def _cell(batch: pa.RecordBatch, column: str, row: int) -> Any:
+    return batch.column(column)[row].as_py() if column in batch.schema.names else None
 
 
 def decode_rows(part: Part) -> RowFacts:

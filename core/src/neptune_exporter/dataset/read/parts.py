@@ -30,7 +30,7 @@ _EXPANDED_BYTES = 64 << 20
 _FEW_GROUPS = 16
 _KEYS = ("attribute_path", "attribute_type")
 _AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
-_ALL_AS_DICTIONARY = [*_AS_DICTIONARY, "string_value"]
+ALL_AS_DICTIONARY = [*_AS_DICTIONARY, "string_value"]
 # A leaf whose nulls are the nulls of the whole column. What lists hold does not tell whether there is a list.
 _LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
 
@@ -292,7 +292,7 @@ class Part:
         batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
         # A short page can stand for very long text many times over.
         texts = "string_value" in there and self._is_coded(group, "string_value")
-        with self._opened(_ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
+        with self._opened(ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
             # Without threads: those that read are several, and more of them only get in one another's way.
             batches = file.iter_batches(batch_rows, row_groups=[group], columns=there, use_threads=False)
             rows = 0
@@ -313,11 +313,11 @@ class Part:
     def keep_if_small(self) -> None:
         """Decode it now, once for all that is asked of it, if it is small."""
         with self._keeping:
-            if self._is_small:
+            if self.is_small:
                 self._groups  # noqa: B018 - it is kept
 
     @cached_property
-    def _is_small(self) -> bool:
+    def is_small(self) -> bool:
         if self.rows > _SMALL_ROWS:
             return False
         size = expanded = 0
@@ -326,14 +326,14 @@ class Part:
             for leaf, i in self._leaves.items():
                 column = meta.column(i)
                 size += column.total_uncompressed_size
-                if leaf not in _ALL_AS_DICTIONARY and self._is_coded(group, leaf):
+                if leaf not in ALL_AS_DICTIONARY and self._is_coded(group, leaf):
                     expanded += column.num_values * column.total_uncompressed_size  # at the very most
         return size <= _SMALL_BYTES and expanded <= _EXPANDED_BYTES
 
     @cached_property
     def _groups(self) -> list[list[pa.RecordBatch]]:
         """All rows, by row group."""
-        with self._opened(_ALL_AS_DICTIONARY) as file, self._errors():
+        with self._opened(ALL_AS_DICTIONARY) as file, self._errors():
             table = file.read(use_threads=False)  # in one go: each call costs as much as thousands of rows
         meta = self.metadata
         self._check_rows(len(table), meta.num_rows)

@@ -5,7 +5,8 @@ reading a column then aborts). So another process reads first:
 
     python -m neptune_exporter.dataset.read.probe DATA_FOLDER
 
-Each line of its input names a part, and each line of its output says what that part holds.
+Each line of its input names a part, and each line of its output says what that part holds, or why it cannot
+be read: with `passing` if the reason may be another than the part, and so may be gone the next time.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import pyarrow as pa
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.storage import Storage
-from neptune_exporter.dataset.read.facts import facts_of
-from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.facts import columns_of_facts, facts_of
+from neptune_exporter.dataset.read.part_in_memory import PartInMemory
 from neptune_exporter.toolkit import failpoint
 
 _DAMAGE = (DatasetError, pa.ArrowException, ArithmeticError, LookupError, MemoryError, OSError, ValueError)
@@ -54,12 +55,20 @@ def _leave_no_core() -> None:
 
 def _answer(storage: Storage, path: str, *, decode: bool) -> dict[str, Any]:
     failpoint(f"probe.{path}")
-    part = Part(storage, path)
+    part = PartInMemory(storage, path)
     try:
+        part.keep(columns_of_facts(part, decode=decode))
         return {"facts": facts_of(part, decode=decode).to_json()}
     except _DAMAGE as error:
         text = (str(error) or type(error).__name__).splitlines()[0]
+        if _may_pass(error) or _may_pass(error.__cause__):
+            return {"error": f"{part.where} cannot be read now: {text}", "passing": True}
         return {"error": text if isinstance(error, DatasetError) else f"{part.where} is damaged: {text}"}
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether the machine may be the reason: what pyarrow raises of bytes that are no part has no `errno`."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and bool(error.errno))
 
 
 if __name__ == "__main__":

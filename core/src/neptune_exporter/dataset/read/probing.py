@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from neptune_exporter.contract import DatasetError
@@ -18,11 +19,29 @@ from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.facts import PartFacts
 from neptune_exporter.dataset.read.probe import READY
 from neptune_exporter.dataset.read.refused import Stamp
+from neptune_exporter.dataset.read.time_limit import TimeLimit
 
 _AHEAD = 16
 """So many parts are named before their answers are read: few enough for the pipe to hold."""
 _MOST = 1024
 """So many parts are known at a time: memory must not grow with the dataset."""
+_START_SECONDS = 120.0
+_END_SECONDS = 10.0
+_SECONDS, _BYTES_A_SECOND = 120.0, 1 << 20
+"""How long a part may take: so long, and what so many bytes a second take. A slow network disk does ten times
+as many."""
+_FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP"})
+"""Signals that say nothing about the part: the system or a person sent them."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How the child process ended."""
+
+    how: str
+    """Name of a signal, or the exit code."""
+    hung: bool = False
+    """It was ended because it took too long."""
 
 
 class Probed:
@@ -55,6 +74,9 @@ class Probed:
     def probe(self, storage: Storage, paths: Iterable[str], *, decode: bool = False) -> None:
         """Have parts read by the child process, unless it is known what they hold.
 
+        A part at which the child ends is read once more, alone: only if that one ends too, and no signal from
+        outside ended it, the part is damaged. One that takes too long is not read, but is not called damaged.
+
         Args:
             storage: Where they are.
             paths: Of the parts.
@@ -65,13 +87,17 @@ class Probed:
         """
         with self._guard:
             stamps = {path: storage.stamp(path) for path in paths}
+            refused.forget_passing(storage, stamps)
             left = deque(path for path in stamps if self._is_unknown(storage, path, decode))
             while left:
                 ended = self._ask(storage, left, stamps, decode)
+                if ended is None:
+                    break
+                path = left.popleft()
+                if not ended.hung:
+                    ended = self._ask(storage, deque([path]), stamps, decode)
                 if ended is not None:
-                    path = left.popleft()
-                    message = f"{storage.describe(path)} is damaged: reading it ended the process ({ended})"
-                    refused.refuse(storage, path, stamps[path], message)
+                    self._give_up(storage, path, stamps[path], ended)
 
     def rest(self) -> None:
         """End the child process until another part is to be read."""
@@ -88,22 +114,40 @@ class Probed:
 
     def _ask(
         self, storage: Storage, left: deque[str], stamps: Mapping[str, Stamp], decode: bool
-    ) -> str | None:
+    ) -> _Ended | None:
         """Take answered parts away from those that are left; how the child ended, if it did."""
         child = self._running()
+        try:
+            with TimeLimit(child.kill) as limit:
+                return self._answers(child, limit, storage, left, stamps, decode)
+        except BaseException:
+            child.kill()  # what it would still say is the answer to a question that nobody asks any more
+            self._how_it_ended(child)
+            raise
+
+    def _answers(
+        self,
+        child: subprocess.Popen[bytes],
+        limit: TimeLimit,
+        storage: Storage,
+        left: deque[str],
+        stamps: Mapping[str, Stamp],
+        decode: bool,
+    ) -> _Ended | None:
         assert child.stdin is not None and child.stdout is not None
         sent = 0
         while left:
             try:
                 while sent < min(_AHEAD, len(left)):
                     child.stdin.write(json.dumps({"path": left[sent], "decode": decode}).encode() + b"\n")
-                    child.stdin.flush()
                     sent += 1
+                child.stdin.flush()
             except OSError:
                 sent = len(left)  # it ended: only what it still said is read
+            limit.restart(_seconds_for(stamps[left[0]]))
             line = child.stdout.readline()
             if not line.endswith(b"\n"):
-                return self._how_it_ended(child)
+                return _Ended(self._how_it_ended(child), hung=limit.is_over)
             path = left.popleft()
             sent -= 1
             self._take(storage, path, stamps[path], json.loads(line))
@@ -111,9 +155,21 @@ class Probed:
 
     def _take(self, storage: Storage, path: str, stamp: Stamp, answer: dict[str, Any]) -> None:
         if "error" in answer:
-            refused.refuse(storage, path, stamp, answer["error"])
+            refused.refuse(storage, path, stamp, answer["error"], passing="passing" in answer)
         else:
             self.learn(path, stamp, PartFacts.from_json(answer["facts"]))
+
+    def _give_up(self, storage: Storage, path: str, stamp: Stamp, ended: _Ended) -> None:
+        where = storage.describe(path)
+        passing = ended.hung or ended.how in _FROM_OUTSIDE
+        if ended.hung:
+            message = f"{where} was not read: that took more than {_seconds_for(stamp):.0f} s"
+        elif passing:
+            how = f"ended twice from outside ({ended.how}), as happens where memory runs out"
+            message = f"{where} was not read: the process that reads it was {how}"
+        else:
+            message = f"{where} is damaged: reading it ended the process ({ended.how})"
+        refused.refuse(storage, path, stamp, message, passing=passing)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None:
@@ -123,7 +179,10 @@ class Probed:
             )
             weakref.finalize(self, _end, child)
             _let_others_rest(self)
-            if child.stdout is None or child.stdout.readline() != READY:
+            with TimeLimit(child.kill) as limit:
+                limit.restart(_START_SECONDS)
+                ready = child.stdout is not None and child.stdout.readline() == READY
+            if not ready:
                 how = self._how_it_ended(child)
                 raise DatasetError(f"the process that is to read other tools' parts first ended with {how}")
             self._child = child
@@ -134,6 +193,11 @@ class Probed:
         _end(child)
         code = child.returncode
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _seconds_for(stamp: Stamp) -> float:
+    """How long a part may take."""
+    return _SECONDS + (stamp[0] if stamp else 0) / _BYTES_A_SECOND
 
 
 _at_work: weakref.ref[Probed] | None = None
@@ -149,14 +213,18 @@ def _let_others_rest(worker: Probed) -> None:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """It ends by itself when its input does."""
+    """It ends by itself when its input does, unless it hangs."""
     for stream in (child.stdin, child.stdout):
         if stream is not None:
             try:
                 stream.close()
             except OSError:  # what was not written to a process that ended
                 continue
-    child.wait()
+    try:
+        child.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 _probed: weakref.WeakKeyDictionary[Storage, Probed] = weakref.WeakKeyDictionary()

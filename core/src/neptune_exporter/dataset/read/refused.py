@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import weakref
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.storage import Storage
 
 Stamp: TypeAlias = "tuple[int, int] | None"
-_Refused: TypeAlias = "dict[str, tuple[Stamp, str]]"
-_refused: weakref.WeakKeyDictionary[Storage, _Refused] = weakref.WeakKeyDictionary()
 
 
-def refuse(storage: Storage, path: str, stamp: Stamp, message: str) -> None:
-    """Do not open the part as long as it has this stamp."""
-    _refused.setdefault(storage, {})[path] = stamp, message
+class _Refusal(NamedTuple):
+    stamp: Stamp
+    message: str
+    passing: bool
+
+
+_refused: weakref.WeakKeyDictionary[Storage, dict[str, _Refusal]] = weakref.WeakKeyDictionary()
+
+
+def refuse(storage: Storage, path: str, stamp: Stamp, message: str, *, passing: bool = False) -> None:
+    """Do not open the part as long as it has this stamp.
+
+    `passing`: the reason may be gone by the next probe (a lack of memory, say); see `forget_passing`.
+    """
+    _refused.setdefault(storage, {})[path] = _Refusal(stamp, message, passing)
+
+
+def forget_passing(storage: Storage, paths: Iterable[str]) -> None:
+    """Let those of the parts be probed again of which the part itself may not be the reason."""
+    known = _refused.get(storage)
+    if known:
+        for path in [path for path in paths if path in known and known[path].passing]:
+            del known[path]
 
 
 def check(storage: Storage, path: str) -> None:
     """Raise DatasetError if the part is refused."""
     refusal = _refused.get(storage, {}).get(path)
-    if refusal is not None and refusal[0] == storage.stamp(path):
-        raise DatasetError(refusal[1])
+    if refusal is not None and refusal.stamp == storage.stamp(path):
+        raise DatasetError(refusal.message)

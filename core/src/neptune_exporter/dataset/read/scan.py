@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
@@ -17,6 +18,8 @@ from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
 from neptune_exporter.model import FILE_TYPES, AttributeType
 
 _ROWS = 1 << 18
+_FEW_ROWS = 4096
+"""Up to so many are counted by Python: each call of pyarrow's functions takes as long as hundreds of rows."""
 NULL_ROWS = "rows with a step or time and no value that are left out"
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
@@ -102,14 +105,21 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
         columns.append("datetime_value")
     if single:
         result.add_rows(*single, rows)
-    if "file_size" in part.columns and not (single and single[1] not in _FILE_TYPES):
-        columns.append("file_size")
-    elif single and single[1] in _FILE_TYPES:
-        result.add_files(rows, None)
+    may_name_files = single is None or single[1] in _FILE_TYPES
+    if may_name_files:
+        # Names are kept in the receipt, and that only where all rows are ours.
+        columns += [name for name in ("file_size", "file_value") if name in _of_files(part)]
+        if single and not columns:
+            result.add_files(rows, None)
     if not columns:
         return
     for batch in _read(part, group, columns, doubtful, result):
         _tally_batch(result, batch, columns, None if single is None else single[1])
+
+
+def _of_files(part: Part) -> frozenset[str]:
+    """The columns from which the files of a part are counted."""
+    return part.columns & ({"file_size", "file_value"} if part.ours else {"file_size"})
 
 
 def _is_plain(part: Part, group: int) -> bool:
@@ -177,12 +187,19 @@ def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind:
     if "datetime_value" in columns:
         result.check_times(batch.column("datetime_value"))
     if files:
-        result.add_files(files, batch.column("file_size") if "file_size" in columns else None)
+        sizes, named = (batch.column(n) if n in columns else None for n in ("file_size", "file_value"))
+        result.add_files(files, sizes, named)
 
 
 def _attributes(batch: pa.RecordBatch) -> Iterable[tuple[str, str, int]]:
     """Path, type and number of rows of each attribute in a batch."""
     paths, kinds = (_encoded(batch.column(name)) for name in ("attribute_path", "attribute_type"))
+    if len(batch) <= _FEW_ROWS:
+        names, types = paths.dictionary.to_pylist(), kinds.dictionary.to_pylist()
+        pairs = Counter(zip(codes_of(paths), codes_of(kinds), strict=True))
+        for (path, kind), count in pairs.items():
+            yield names[path], types[kind], count
+        return
     # No scalar is made of a Python value here: that has pyarrow import pandas where it is installed,
     # which takes longer than the summary of a large dataset.
     codes = pc.unique(kinds.indices)
@@ -190,8 +207,21 @@ def _attributes(batch: pa.RecordBatch) -> Iterable[tuple[str, str, int]]:
         of_kind = paths if len(codes) == 1 else paths.filter(pc.equal(kinds.indices, code))
         kind = kinds.dictionary[code.as_py()].as_py()
         counts = pc.value_counts(of_kind.indices)
-        for path, count in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True):
-            yield paths.dictionary[path].as_py(), kind, count
+        names = paths.dictionary.take(counts.field(0)).to_pylist()
+        for path, count in zip(names, counts.field(1).to_pylist(), strict=True):
+            yield path, kind, count
+
+
+def codes_of(column: pa.DictionaryArray) -> Sequence[int | None]:
+    """Of each row the index in the dictionary, None where it is null.
+
+    Not by `to_pylist`, which makes an object of pyarrow for each.
+    """
+    indices = column.indices.cast(pa.int32())
+    if indices.null_count or not len(indices):
+        return indices.to_pylist()  # type: ignore[no-any-return]
+    content = memoryview(indices.buffers()[1]).cast("i")
+    return content[indices.offset : indices.offset + len(indices)].tolist()
 
 
 def _encoded(column: pa.Array) -> pa.DictionaryArray:

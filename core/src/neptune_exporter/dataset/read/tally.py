@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import StepStatistics, TypeCount
+from neptune_exporter.dataset.format.paths import added_names, sum_of_names
 from neptune_exporter.dataset.format.times import extent, is_python, moment, python_times
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import step_as_float
 
-_COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes")
+_COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes", "file_names")
+_KINDS = [(kind.value, kind) for kind in AttributeType]
 
 
 class Tally:
@@ -34,6 +36,8 @@ class Tally:
         """Points whose value is NaN and stored as null."""
         self.files = 0
         self.file_bytes = 0
+        self.file_names = 0
+        """`sum_of_names` of the paths that were given to `add_files`."""
 
     def add_rows(self, path: str, attribute_type: str, rows: int) -> None:
         """Rows of one attribute."""
@@ -82,9 +86,12 @@ class Tally:
         self.first_time = min((t for t in (self.first_time, first) if t is not None), default=None)
         self.last_time = max((t for t in (self.last_time, last) if t is not None), default=None)
 
-    def add_files(self, count: int, sizes: pa.Array | None) -> None:
-        """Rows that name a file, and their `file_size` where it is known."""
+    def add_files(self, count: int, sizes: pa.Array | None, named: pa.Array | None = None) -> None:
+        """Rows that name a file, with their `file_size` and `file_value` where those are known."""
         self.files += count
+        if named is not None:
+            paths = pc.struct_field(named, "path").drop_null().to_pylist()
+            self.file_names = added_names(self.file_names, sum_of_names(paths))
         if sizes is not None:
             self.file_bytes += pc.sum(sizes, min_count=0).as_py()
 
@@ -125,6 +132,7 @@ class Tally:
         self.null_nans += other.null_nans
         self.files += other.files
         self.file_bytes += other.file_bytes
+        self.file_names = added_names(self.file_names, other.file_names)
 
     @property
     def attributes(self) -> Mapping[str, set[str]]:
@@ -133,8 +141,7 @@ class Tally:
 
     def unknown(self) -> dict[str, int]:
         """Rows by the types that this version does not know."""
-        known = {kind.value for kind in AttributeType}
-        return {kind: rows for kind, rows in sorted(self._rows.items()) if kind not in known}
+        return {kind: rows for kind, rows in sorted(self._rows.items()) if kind not in dict(_KINDS)}
 
     @property
     def rows(self) -> int:
@@ -147,7 +154,7 @@ class Tally:
     def types(self) -> dict[AttributeType, TypeCount]:
         """By type, in the order of `AttributeType`; types that this version does not know are left out."""
         return {
-            kind: TypeCount(len(self._attributes[kind.value]), self._rows[kind.value])
-            for kind in AttributeType
-            if self._rows.get(kind.value)
+            kind: TypeCount(len(self._attributes[name]), self._rows[name])
+            for name, kind in _KINDS
+            if self._rows.get(name)
         }

@@ -295,8 +295,11 @@ class RunWriter:
         for (path, kind), start, end in rows.series():
             self._tally.add_rows(path, kind, end - start)
             if kind in _FILE_TYPES:
-                sizes = rows.columns.get("file_size")
-                self._tally.add_files(end - start, None if sizes is None else sizes.slice(start, end - start))
+                sizes, named = (
+                    None if column is None else column.slice(start, end - start)
+                    for column in map(rows.columns.get, ("file_size", "file_value"))
+                )
+                self._tally.add_files(end - start, sizes, named)
             self._forking.meet(rows, path, kind, start)
         self._tally.add_steps(rows.columns)
         if "timestamp" in rows.columns:
@@ -351,6 +354,7 @@ class RunWriter:
             parts=tuple(sorted(parts, key=lambda part: _number(part.name))),
             files=tally.files,
             file_bytes=tally.file_bytes,
+            file_names=f"{tally.file_names:x}",
             failures=(*self._update.still_failed, *self._failures),
             fork=self._forking.fork,
             tags=self._forking.tags or (),

@@ -1,0 +1,78 @@
+"""Small parts that are opened once, and of which each column is decoded once, for all that is asked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.parts import ALL_AS_DICTIONARY, Part
+
+_FILE_BYTES = 1 << 20
+
+
+class PartInMemory(Part):
+    """A part as `Part`. If it is small, opening it once spares half of the time that counting it takes."""
+
+    def __init__(self, storage: Storage, path: str) -> None:
+        super().__init__(storage, path)
+        self._size = storage.size(path) or 0
+        self._columns: list[dict[str, pa.Array]] = []
+        """Those that are decoded, by row group."""
+
+    def keep(self, columns: Sequence[str]) -> None:
+        """Decode these columns, as far as the part has them, if it is small.
+
+        Raises:
+            DatasetError: the part is missing or damaged.
+        """
+        if self._size > _FILE_BYTES or not self.is_small:
+            return
+        names = [name for name in columns if name in self.columns]
+        with self._opened(ALL_AS_DICTIONARY) as file:
+            for group in range(self.metadata.num_row_groups):
+                with self._errors():
+                    table = file.read_row_group(group, columns=names, use_threads=False).combine_chunks()
+                self._check_rows(len(table), self.metadata.row_group(group).num_rows)
+                self._columns.append({name: _whole(table.column(name)) for name in names})
+
+    def read_group(
+        self, group: int, columns: Sequence[str], batch_rows: int, *, keep_rows: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        names = [name for name in dict.fromkeys(c.partition(".")[0] for c in columns) if name in self.columns]
+        if not (self._columns and names and self._columns[group].keys() >= set(names)):
+            yield from super().read_group(group, columns, batch_rows, keep_rows=keep_rows)
+            return
+        whole = pa.RecordBatch.from_arrays([self._columns[group][name] for name in names], names=names)
+        for start in range(0, len(whole), batch_rows):
+            yield whole.slice(start, batch_rows)
+
+    @contextlib.contextmanager
+    def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:
+        if self._size > _FILE_BYTES:
+            with super()._opened(dictionary) as file:
+                yield file
+        else:
+            yield self._file
+
+    @cached_property
+    def _file(self) -> pq.ParquetFile:
+        content = pa.py_buffer(self._storage.read(self.path))
+        with self._errors():
+            try:
+                return _open(content, ALL_AS_DICTIONARY)
+            except KeyError:  # it lacks one of these columns, and is no part of a run
+                return _open(content, [])
+
+
+def _open(content: pa.Buffer, dictionary: list[str]) -> pq.ParquetFile:
+    source = pa.BufferReader(content)
+    return pq.ParquetFile(source, read_dictionary=dictionary, page_checksum_verification=True)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
