@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -73,17 +71,10 @@ def test_a_run_that_another_machine_is_just_making_is_left_to_it(
     assert histograms(server) == {run_id: 20}
 
 
-@pytest.mark.parametrize("alike", [False, True])
 def test_a_run_that_was_taken_from_a_machine_that_stalled_is_loaded_anew_by_it(
-    server: RehearsalServer, make_sink: MakeSink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alike: bool
+    server: RehearsalServer, make_sink: MakeSink, tmp_path: Path
 ) -> None:
-    """It waited so long that another took the run for one that nobody goes on with.
-
-    Also where the marks of both begin alike, as one of 16 pairs does.
-    """
-    if alike:
-        marks = (f"a{number:015x}" for number in itertools.count())
-        monkeypatch.setattr(secrets, "token_hex", lambda size: next(marks))
+    """It waited so long that another took the run for one that nobody goes on with."""
     server.fail(faults.stalled(3.0, DESCRIBE))
     with ThreadPoolExecutor(1) as other:
         first = other.submit(load, make_sink, tmp_path / "one", 0.2)

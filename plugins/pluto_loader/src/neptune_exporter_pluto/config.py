@@ -7,7 +7,7 @@ program can read it, and is named under `converted` in the loader's own section.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import orjson
 from neptune_exporter.contract import Parameter
 from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.names import digest
+from neptune_exporter.sinks.values import as_json
 
 SECTION = "sys/neptune_exporter"
 """The key under which the loader keeps what it has to say of a run.
@@ -70,22 +71,31 @@ def readable(value: object) -> tuple[Any, str | None]:
     if isinstance(value, int):
         return (value, None) if abs(value) <= _SAFE_INTEGER else (str(value), "integer as text")
     if isinstance(value, float):
-        if math.isnan(value):
-            return "NaN", "number as text"
-        if math.isinf(value):
-            return "Infinity" if value > 0 else "-Infinity", "number as text"
-        kept = kept_number(value)
-        if kept == value:
-            return value, None
-        return (repr(value), "number as text") if math.isinf(kept) else (kept, ROUNDED)
+        return _readable_float(value)
     if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z"), None
+        return as_json(value), None
     if isinstance(value, (list, tuple)):
-        if any(isinstance(item, str) and "\0" in item for item in value):  # one way of writing for all
-            return [escaped(str(item)) for item in value], "text with JSON escapes"
-        items = [readable(item) for item in value]
-        return [item for item, _ in items], next((how for _, how in items if how), None)
-    text = str(value)
+        return _readable_list(value)
+    return _readable_text(str(value))
+
+
+def _readable_float(value: float) -> tuple[Any, str | None]:
+    if not math.isfinite(value):
+        return as_json(value), "number as text"
+    kept = kept_number(value)
+    if kept == value:
+        return value, None
+    return (repr(value), "number as text") if math.isinf(kept) else (kept, ROUNDED)
+
+
+def _readable_list(values: Sequence[Any]) -> tuple[Any, str | None]:
+    if any(isinstance(item, str) and "\0" in item for item in values):  # one way of writing for all
+        return [escaped(str(item)) for item in values], "text with JSON escapes"
+    items = [readable(item) for item in values]
+    return [item for item, _ in items], next((how for _, how in items if how), None)
+
+
+def _readable_text(text: str) -> tuple[str, str | None]:
     clean = text.encode("utf-8", "replace").decode()
     if "\0" in clean:
         return escaped(clean), "text with JSON escapes"

@@ -242,7 +242,7 @@ class Creation:
         section = opening_section(self.metadata, self.work.multiplier, ContentOptions.of(self.work.session))
         own = {
             "mark": now.mark,
-            "marks": lifecycle.marks_of(now.mark),
+            "marks": lifecycle.mark_slots(now.mark),
             "generation": now.number,
             "page": url,
         }

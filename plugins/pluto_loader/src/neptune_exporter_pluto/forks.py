@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.limits import shown_step
-from neptune_exporter_pluto.progress import Fork
+from neptune_exporter_pluto.progress import Fork, Progress
 from neptune_exporter_pluto.session import Session
 from neptune_exporter_pluto.target import Target
 
@@ -31,22 +32,27 @@ def native_fork(
         parent: What this load has made of the parent, if anything. What the journal says counts more.
     """
     key, fork_step = run.parent(), run.fork_step()
-    if key is None:
+    if key is None or fork_step is None:
         return None
     known = None
     if session.target(key.project_id) == target:
         known = Journal.of(session.settings.base_dir, target, key).peek()
-    run_id = known.run_id if known is not None else None
-    if run_id is None and parent is not None and parent.target_id.isdigit():
-        run_id = int(parent.target_id)
-    if run_id is None or fork_step is None:
-        return None
-    told = known.loaded if known is not None and known.loaded is not None else {}
-    last, of_parent = told.get("last_step"), told.get("multiplier")
-    scaled = shown_step(multiplier if of_parent is None else Multiplier.of(Decimal(of_parent)), fork_step)
-    if scaled is None:
-        return None
-    step, exact = scaled
-    if last is not None and step > int(last):  # it shares all that the parent has
+    run_id = _parent_run_id(known, parent)
+    loaded = (known.loaded if known is not None else None) or {}
+    if "multiplier" in loaded:
+        multiplier = Multiplier.of(Decimal(loaded["multiplier"]))
+    scaled = shown_step(multiplier, fork_step)
+    return None if run_id is None or scaled is None else _reached(run_id, *scaled, loaded.get("last_step"))
+
+
+def _parent_run_id(known: Progress | None, parent: LoadedRun | None) -> int | None:
+    if known is not None and known.run_id is not None:
+        return known.run_id
+    return int(parent.target_id) if parent is not None and parent.target_id.isdigit() else None
+
+
+def _reached(run_id: int, step: int, exact: bool, last: Any) -> Fork:
+    """The fork at a step, or at the parent's last where it does not get that far: it shares all of it."""
+    if last is not None and step > int(last):
         return Fork(run_id, int(last), is_last=True)
     return Fork(run_id, step, exact)

@@ -37,7 +37,11 @@ class Found:
     page: str
     """The address of the run in Pluto."""
     marks: frozenset[str]
-    """Of all that ever took it for theirs, or gave it up: merging removes nothing."""
+    """Of all that ever took it for theirs, or gave it up: merging removes nothing.
+
+    Each is in one of a few slots (`mark_slots`), as Pluto keeps every key of a config. Where two share one,
+    the earlier finds the later's mark in it, unless its load has ended by then.
+    """
 
     def is_of_others(self, mark: str) -> bool:
         """Whether anybody but the journal of this mark took it for theirs, or gave it up."""
@@ -61,9 +65,9 @@ class Found:
         )
 
 
-def marks_of(mark: str) -> dict[str, str]:
-    """A mark for the config, beside those of others: each has a key of its own, so none is written over."""
-    return {"given_up" if mark == SUPERSEDED else mark: mark}
+def mark_slots(mark: str) -> dict[str, str]:
+    """A mark for the config, beside those of others: one of 17 keys."""
+    return {"given_up" if mark == SUPERSEDED else mark[:1]: mark}
 
 
 def create(
@@ -166,7 +170,7 @@ def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
         if error.status == 404:
             return  # somebody removed it
         raise
-    load = {"state": SUPERSEDED, "reason": escaped(reason), "marks": marks_of(SUPERSEDED)}
+    load = {"state": SUPERSEDED, "reason": escaped(reason), "marks": mark_slots(SUPERSEDED)}
     api.merge_config(run_id, orjson.dumps({SECTION: {"load": load}}))
     tags = [tag for tag in details.get("tags") or [] if tag != SUPERSEDED_TAG][:49]
     api.set_tags(run_id, [*tags, SUPERSEDED_TAG])

@@ -47,13 +47,15 @@ def closing_section(
         "names": pairs({name: escaped(path) for name, path in names.changed()}),
         "texts": pairs({name: names.name(name, "TEXT") for name in texts}),
         "console": [[escaped(path), lines] for path, lines in strings.console_lines.items()],
-        "losses": [
-            {**loss, "attribute_path": escaped(loss["attribute_path"])}
-            for loss in losses
-            if loss["reason"] in _ONLY_A_LOAD_KNOWS
-        ],
+        "losses": list(_unknown_otherwise(losses)),
     }
     return {"load": load, **{key: value for key, value in found.items() if value}}
+
+
+def _unknown_otherwise(losses: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for loss in losses:
+        if loss["reason"] in _ONLY_A_LOAD_KNOWS:
+            yield {**loss, "attribute_path": escaped(loss["attribute_path"])}
 
 
 def last_step_of(details: Mapping[str, Any]) -> int | None:

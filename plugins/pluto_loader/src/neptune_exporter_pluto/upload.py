@@ -153,24 +153,22 @@ class Uploader:
         mine = [task for task in tasks if task.index in self._progress.announcing]
         if not mine:
             return
-        before = {
-            (t.to_sign.log_name, t.to_sign.file_name) for t in mine if t.index in self._progress.announced
-        }
-        wanted = {(t.to_sign.log_name, t.to_sign.file_name) for t in mine} - before
-        names = sorted({log_name for log_name, _ in wanted})
+        wanted = _names_of(mine) - _names_of(task for task in mine if task.index in self._progress.announced)
+        log_names = sorted({log_name for log_name, _ in wanted})
 
         def listed() -> int:
-            found = 0
-            for name in names:
-                rows = self._session.api.files(self._project, self._run_id, name)
-                if len(rows) >= MAX_FILES_LISTED:
-                    raise StartAgainError(f"Pluto lists no more than {MAX_FILES_LISTED} files of {name!r}")
-                found += len({(name, row["fileName"]) for row in rows} & wanted)
-            return found
+            return sum(len(self._listed(name) & wanted) for name in log_names)
 
         if wanted and settled(listed, len(wanted), self._session.settings.visible_within):
             raise StartAgainError("files were announced, but the answer with their upload addresses was lost")
         self._journal.note("not-announced", files=[task.index for task in mine])
+
+    def _listed(self, log_name: str) -> set[tuple[str, str]]:
+        """Log name and file name of all files of a log name that Pluto lists."""
+        rows = self._session.api.files(self._project, self._run_id, log_name)
+        if len(rows) >= MAX_FILES_LISTED:
+            raise StartAgainError(f"Pluto lists no more than {MAX_FILES_LISTED} files of {log_name!r}")
+        return {(log_name, row["fileName"]) for row in rows}
 
     def _put(self, task: FileTask, url: str) -> None:
         """Put the bytes of one file; ask for a new address where the old one is not accepted any more.
@@ -227,6 +225,10 @@ class Uploader:
                 pace.pushed_back(era)
                 raise TransientError(message, retry_after(response.headers))
             raise PlutoRefusedError(message, response.status_code, response.text)
+
+
+def _names_of(tasks: Iterable[FileTask]) -> set[tuple[str, str]]:
+    return {(task.to_sign.log_name, task.to_sign.file_name) for task in tasks}
 
 
 def _content(file: BinaryIO, task: FileTask, digest: hashlib._Hash) -> bytes | Iterator[bytes]:

@@ -179,14 +179,13 @@ def _parameters(check: Check) -> Iterator[Comparison]:
     held = found if isinstance(found, dict) else {}
     same = 0
     for key, value in check.metadata.config.items():
-        if key not in held:
-            yield check.line(f"parameter {key}", Verdict.MISSING, short(value))
-        elif not is_same(value, held[key]):
+        if key in held and is_same(value, held[key]):
+            same += 1
+        elif key in held:
             yield check.line(f"parameter {key}", Verdict.DIFFERENT, short(value), short(held[key]))
         else:
-            same += 1
-    extra = [key for key in held if key not in check.metadata.config and key != SECTION]
-    for key in extra:
+            yield check.line(f"parameter {key}", Verdict.MISSING, short(value))
+    for key in sorted(held.keys() - check.metadata.config.keys() - {SECTION}):
         yield check.line(f"parameter {key}", Verdict.EXTRA, "", short(held[key]))
     rounded = len(of_pairs(check.metadata.origin.get("exact")))
     if rounded:

@@ -22,35 +22,43 @@ def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterat
         known: What this machine's journal says of the run, if anything.
     """
     found = Fork.of(check.details)
-    if check.run.parent() is None:
-        if found is not None:
-            yield check.line("fork", Verdict.EXTRA, "", _text(found))
-        return
+    if check.run.parent() is not None:
+        yield _of_fork(check, target, known, found)
+    elif found is not None:
+        yield check.line("fork", Verdict.EXTRA, "", _text(found))
+
+
+def _of_fork(check: Check, target: Target, known: Progress | None, found: Fork | None) -> Comparison:
     wanted = computed = native_fork(check.session, check.run, target, check.multiplier, None)
     if known is not None and known.fork is not None and not parent_replaced(known.fork, wanted):
         wanted = known.fork  # the parent may have got further since
     if check.told(LossCode.FORK_NOT_NATIVE, SysAttribute.FORK_PARENT) and found is None:
-        yield check.line("fork", Verdict.LOST, check.run.parent(), "told in the config only")
-    elif wanted is None or "forkedFromRunId" not in check.details:
-        yield check.line("fork", Verdict.UNKNOWN, check.run.parent(), _text(found))
-    elif found is None:
-        yield check.line("fork", Verdict.MISSING, _text(wanted))
-    else:
-        if found.parent_run_id != wanted.parent_run_id:
-            wanted = _resolved(check, wanted)
-        yield check.line("fork", _verdict(check, found, wanted, computed), _text(wanted), _text(found))
+        return check.line("fork", Verdict.LOST, check.run.parent(), "told in the config only")
+    if wanted is None or "forkedFromRunId" not in check.details:
+        return check.line("fork", Verdict.UNKNOWN, check.run.parent(), _text(found))
+    if found is None:
+        return check.line("fork", Verdict.MISSING, _text(wanted))
+    if found.parent_run_id != wanted.parent_run_id:
+        wanted = _resolved(check, wanted)
+    verdict = _of_same(check, found, wanted, computed) if found == wanted else _of_other(check, found, wanted)
+    return check.line("fork", verdict, _text(wanted), _text(found))
 
 
-def _verdict(check: Check, found: Fork, wanted: Fork, computed: Fork | None) -> Verdict:
+def _of_other(check: Check, found: Fork, wanted: Fork) -> Verdict:
+    """Of a fork at another place: this machine may not know how far its parent had got for who loaded it."""
     is_early = check.told(LossCode.FORK_STEP, SysAttribute.FORK_STEP) > 0
-    if found != wanted:
-        # This machine may not know how far the parent had got for the one that loaded the fork.
-        is_explained = is_early and not wanted.is_last and found.parent_run_id == wanted.parent_run_id
-        return Verdict.LOST if is_explained and found.step < wanted.step else Verdict.DIFFERENT
-    is_rounded = check.told(LossCode.FRACTIONAL_STEP, SysAttribute.FORK_STEP) > 0
+    is_explained = is_early and not wanted.is_last and found.parent_run_id == wanted.parent_run_id
+    return Verdict.LOST if is_explained and found.step < wanted.step else Verdict.DIFFERENT
+
+
+def _of_same(check: Check, found: Fork, wanted: Fork, computed: Fork | None) -> Verdict:
+    """Of a fork where it is wanted: `~` if that is not Neptune's step."""
+    is_told = any(
+        check.told(code, SysAttribute.FORK_STEP) for code in (LossCode.FORK_STEP, LossCode.FRACTIONAL_STEP)
+    )
     # Also where it was loaded by a version that did not tell.
-    is_other = any(f == found and (f.is_last or not f.exact) for f in (wanted, computed))
-    return Verdict.LOST if is_early or is_rounded or is_other else Verdict.EQUAL
+    is_other = any(f == found and (f.is_last or not f.exact) for f in (wanted, computed) if f is not None)
+    return Verdict.LOST if is_told or is_other else Verdict.EQUAL
 
 
 def _resolved(check: Check, fork: Fork) -> Fork:

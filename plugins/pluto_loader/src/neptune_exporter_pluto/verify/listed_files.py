@@ -99,26 +99,12 @@ def _compare(check: Check, wanted: dict[str, FileTask], rows: list[dict[str, Any
     path = next(iter(wanted.values())).path
     item = ITEM + path
     times = Counter(row["fileName"] for row in rows)
-    twice = sum(times.values()) - len(times)
-    wrong = next(_differences(wanted, rows), None)
     hidden = len(rows) >= MAX_FILES_LISTED and len(wanted) > len(times)
-    missing = [] if hidden else [n for n in wanted if n not in times]
-    extra = [n for n in times if n not in wanted]
-    lacking = 0 < len(extra) <= _not_here(check, path)
+    missing = [] if hidden else [name for name in wanted if name not in times]
     if missing:
         yield check.line(item, Verdict.MISSING, len(wanted), f"{len(times)}; {missing[0]!r} is not there")
-    elif extra and not lacking:
-        yield check.line(item, Verdict.EXTRA, len(wanted), f"{len(times)}; {extra[0]!r} is too much")
-    elif wrong is not None:
-        yield check.line(item, Verdict.DIFFERENT, *wrong)
-    elif twice:
-        known = check.told(LossCode.FILE_LISTED_TWICE, path)
-        yield check.line(item, Verdict.LOST if twice <= known else Verdict.EXTRA, len(wanted), len(rows))
-    elif lacking:
-        found = f"{len(times)}; {extra[0]!r} is one that this dataset lacks"
-        yield check.line(item, Verdict.UNKNOWN, len(wanted), found)
     else:
-        yield check.counted(item, len(times), len(times), path)
+        yield _of_present(check, path, wanted, rows, times)
     if hidden:
         left = len(wanted) - len(times)
         yield check.line(
@@ -126,6 +112,28 @@ def _compare(check: Check, wanted: dict[str, FileTask], rows: list[dict[str, Any
         )
     if check.full:
         yield from _compare_bytes(check, wanted, rows, item)
+
+
+def _of_present(
+    check: Check, path: str, wanted: dict[str, FileTask], rows: list[dict[str, Any]], times: Counter[str]
+) -> Comparison:
+    """The line of an attribute of which no file is missing, as far as Pluto lists them."""
+    item = ITEM + path
+    extra = [name for name in times if name not in wanted]
+    lacking = 0 < len(extra) <= _not_here(check, path)
+    if extra and not lacking:
+        return check.line(item, Verdict.EXTRA, len(wanted), f"{len(times)}; {extra[0]!r} is too much")
+    wrong = next(_differences(wanted, rows), None)
+    if wrong is not None:
+        return check.line(item, Verdict.DIFFERENT, *wrong)
+    twice = len(rows) - len(times)
+    if twice:
+        known = check.told(LossCode.FILE_LISTED_TWICE, path)
+        return check.line(item, Verdict.LOST if twice <= known else Verdict.EXTRA, len(wanted), len(rows))
+    if lacking:
+        found = f"{len(times)}; {extra[0]!r} is one that this dataset lacks"
+        return check.line(item, Verdict.UNKNOWN, len(wanted), found)
+    return check.counted(item, len(times), len(times), path)
 
 
 def _differences(wanted: dict[str, FileTask], rows: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter_pluto.api import MAX_NAMES_LISTED
@@ -19,23 +19,27 @@ def compare_names(check: Check) -> Iterator[Comparison]:
     if listed is None:
         yield check.line(_ALL, Verdict.UNKNOWN, len(wanted), "Pluto does not list them")
         return
-    paths = dict(check.names.changed())
     found = {row["logName"]: row["logType"] for row in listed}
-    same = hidden = 0
-    for name, kind in wanted.items():
-        item = ITEM + paths.get(name, name)
-        if found.get(name) == kind:
-            same += 1
-        elif name in found:
-            yield check.line(item, Verdict.DIFFERENT, kind, found[name])
-        elif len(listed) < MAX_NAMES_LISTED:
-            yield check.line(item, Verdict.MISSING, kind, "not registered")
-        else:
-            hidden += 1
-    for name, kind in found.items():
-        if name not in wanted:
-            yield check.line(ITEM + name, Verdict.EXTRA, "", kind)
+    absent = [name for name in wanted if name not in found]
+    hidden = len(absent) if len(listed) >= MAX_NAMES_LISTED else 0
+    yield from _wrong(check, wanted, found, [] if hidden else absent)
+    same = len(wanted.items() & found.items())
     if same:
         yield check.line(_ALL, Verdict.EQUAL, same, same)
     if hidden:
         yield check.line(_ALL, Verdict.UNKNOWN, hidden, f"Pluto lists no more than {MAX_NAMES_LISTED} names")
+
+
+def _wrong(
+    check: Check, wanted: Mapping[str, str], found: Mapping[str, str], missing: Sequence[str]
+) -> Iterator[Comparison]:
+    """Names of another type, names that are not there, and names that nothing of the run has."""
+    paths = dict(check.names.changed())
+    for name, kind in wanted.items():
+        if found.get(name, kind) != kind:
+            yield check.line(ITEM + paths.get(name, name), Verdict.DIFFERENT, kind, found[name])
+    for name in missing:
+        yield check.line(ITEM + paths.get(name, name), Verdict.MISSING, wanted[name], "not registered")
+    for name, kind in found.items():
+        if name not in wanted:
+            yield check.line(ITEM + name, Verdict.EXTRA, "", kind)

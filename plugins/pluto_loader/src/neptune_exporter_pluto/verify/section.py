@@ -21,6 +21,7 @@ _PAIRS = frozenset(
 )
 _NOT_WRITTEN_AT_FIRST = frozenset({"load/options", "losses", "url"})
 """Keys that earlier versions of the loader did not write, or did not know."""
+_SAME = (Verdict.EQUAL, "", "")
 _NOT_TO_BE_KNOWN = frozenset({"losses", "url"})
 """Keys that may be there unasked: what only the load knew, and what earlier versions wrote."""
 
@@ -42,19 +43,31 @@ def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison
         del wanted["fingerprint"], held["fingerprint"]
     same = 0
     for key, value in wanted.items():
-        wrong = _difference(value, held.get(key))
-        item = f"{SECTION}: {key}"
-        if wrong is None:
+        judged = _judged(key, value, held)
+        if judged is _SAME:
             same += 1
-        elif key in held:
-            yield check.line(item, *wrong)
-        elif key not in _NOT_WRITTEN_AT_FIRST:
-            yield check.line(item, Verdict.MISSING, short(value))
-    for key in held:
-        if is_whole and key not in wanted and not key.startswith(_LOAD) and key not in _NOT_TO_BE_KNOWN:
-            yield check.line(f"{SECTION}: {key}", Verdict.EXTRA, "", short(held[key]))
+        elif judged is not None:
+            yield check.line(f"{SECTION}: {key}", *judged)
+    if is_whole:
+        yield from _extra(check, wanted, held)
     if same:
         yield check.line(SECTION, Verdict.EQUAL, same, same)
+
+
+def _judged(key: str, wanted: Any, held: Mapping[str, Any]) -> tuple[Verdict, str, str] | None:
+    """Verdict, expected and found; None where there is nothing to say."""
+    wrong = _difference(wanted, held.get(key))
+    if wrong is None:
+        return _SAME
+    if key in held:
+        return wrong
+    return None if key in _NOT_WRITTEN_AT_FIRST else (Verdict.MISSING, short(wanted), "")
+
+
+def _extra(check: Check, wanted: Mapping[str, Any], held: Mapping[str, Any]) -> Iterator[Comparison]:
+    for key, value in held.items():
+        if key not in wanted and not key.startswith(_LOAD) and key not in _NOT_TO_BE_KNOWN:
+            yield check.line(f"{SECTION}: {key}", Verdict.EXTRA, "", short(value))
 
 
 def _flat(section: Mapping[str, Any]) -> dict[str, Any]:
