@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neptune_exporter.contract import AttributeSelection, RunRows, RunSelection, Secret
+from neptune_exporter.contract import AttributeSelection, RunRows, RunSelection, Secret, UsageError
+from neptune_exporter.jobs.export import ExportResult
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey
 from neptune_exporter.testing import difference, facts_of_exported, facts_of_run, sample_runs
 from neptune_exporter.toolkit import Patience
@@ -185,7 +186,9 @@ def test_attributes_that_are_asked_for(
         "a`b": 1,
     }
     export = exporting(FakeProject(PROJECT, [FakeRun("r", dict(held))]))
-    assert export(attributes=attributes).complete
+    result = export(attributes=attributes)
+    assert not (result.failed or result.missing)
+    assert result.complete == (set(attributes.names) <= held.keys())
     assert paths_of(export, "r") == expected
 
 
@@ -280,13 +283,19 @@ def test_types_that_are_not_known_are_told_after_exports_of_classes_that_were_na
     exporting: Exports, pattern: str | None
 ) -> None:
     export = _with_an_unknown_type(exporting)
+
+    def assert_nothing_failed(result: ExportResult) -> None:
+        assert not (result.failed or result.missing)
+        # No attribute of a known type matches the pattern.
+        assert result.complete == (pattern is None)
+
     for attribute_class in AttributeClass:
         named = AttributeSelection(pattern, classes=frozenset({attribute_class}), others=False)
-        assert export(attributes=named).complete
+        assert_nothing_failed(export(attributes=named))
     for _ in range(2):
         (failure,) = export().failures
         assert failure.attribute_path == "weird"
-    assert export(attributes=named).complete
+    assert_nothing_failed(export(attributes=named))
     assert export.values("r", "n", "int_value") == [1]
 
 
@@ -313,8 +322,8 @@ def test_a_query_in_neptunes_language(exporting: Exports) -> None:
     export = exporting(FakeProject(PROJECT, [FakeRun("a", {"lr": 0.1}), FakeRun("b", {"lr": 0.5})]))
     assert export(runs=RunSelection(query="`lr`:float > 0.2")).projects[0].exported == 1
     assert [run.key.run_id for run in export.dataset.runs(PROJECT)] == ["b"]
-    result = export(runs=RunSelection(query="this is none"))
-    assert "is the query right?" in str(result.projects[0].error)
+    with pytest.raises(UsageError, match="is the query right"):
+        export(runs=RunSelection(query="this is none"))
 
 
 def test_what_the_server_tells_and_does_not_give(exporting: Exports, monkeypatch: pytest.MonkeyPatch) -> None:

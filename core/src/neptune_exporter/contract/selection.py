@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKind
+from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
 """What makes a regular expression more than the text itself."""
@@ -35,6 +35,19 @@ class RunSelection:
     def named(self) -> frozenset[str]:
         """Ids that are asked for one by one, also by a pattern that can match nothing else."""
         return self.ids | {p for p in self.patterns if not _SPECIAL.search(p)}
+
+    def takes(self, key: RunKey, modified_at: datetime | None, *, is_archived: bool = False) -> bool:
+        """Whether every condition holds but the query, which only a server can answer.
+
+        >>> RunSelection(ids=frozenset({"RUN-1"})).takes(RunKey("team/project", "RUN-1"), None)
+        True
+        """
+        return (
+            key.kind in self.kinds
+            and self.matches_id(key.run_id)
+            and self.matches_modified(modified_at)
+            and (self.include_archived or not is_archived)
+        )
 
     def matches_id(self, run_id: str) -> bool:
         """Whether the id is asked for: whole ids, so `RUN-1` is not `RUN-10`."""

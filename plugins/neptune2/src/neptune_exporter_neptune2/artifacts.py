@@ -73,12 +73,7 @@ def store_file(downloads: Downloads, attribute: Attribute, listed: Listed) -> Fi
 @contextmanager
 def _local(metadata: Mapping[str, str]) -> Iterator[tuple[Iterator[bytes], str | None]]:
     """A file of this machine."""
-    text = metadata.get("file_path", "")
-    place = urlsplit(text)
-    if place.scheme not in ("", "file") or place.netloc not in ("", "localhost") or not place.path:
-        raise Unreachable("its place is not of this machine")
-    # The client writes the path as it is behind file://, others percent-encode it.
-    candidates = [Path(text.removeprefix("file://")), Path(unquote(place.path))]
+    candidates = _places(metadata.get("file_path", ""))
     try:
         found = next((candidate for candidate in candidates if candidate.is_file()), None)
         stream = None if found is None else found.open("rb")
@@ -88,6 +83,14 @@ def _local(metadata: Mapping[str, str]) -> Iterator[tuple[Iterator[bytes], str |
         raise Unreachable("it is not there")
     with stream:
         yield iter(lambda: stream.read(_CHUNK), b""), None
+
+
+def _places(text: str) -> list[Path]:
+    """Where a file may lie: the client writes the path as it is behind file://, others percent-encode it."""
+    place = urlsplit(text)
+    if place.scheme not in ("", "file") or place.netloc not in ("", "localhost") or not place.path:
+        raise Unreachable("its place is not of this machine")
+    return [Path(text.removeprefix("file://")), Path(unquote(place.path))]
 
 
 @contextmanager

@@ -101,54 +101,67 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
         AuthenticationError, SourceError
     """
     uuid = project_uuid(api, project_id)
-    models: set[str] | None = None
-    if selection.query is not None and RunKind.MODEL_VERSION in selection.kinds:
-        # A query is about models; their versions come along.
-        models = {m.run.key.run_id for m in _search(api, project_id, uuid, RunKind.MODEL, selection)}
+    models = _queried_models(api, project_id, uuid, selection)
     for kind in RunKind:
         if kind not in selection.kinds:
             continue
-        for listed in _search(api, project_id, uuid, kind, selection):
+        for listed in _search(api, project_id, uuid, kind, selection.query):
             if kind is RunKind.MODEL_VERSION and models is not None and listed.model_id not in models:
                 continue
-            if _takes(selection, listed.run):
-                yield listed.run
+            run = listed.run
+            if selection.takes(run.key, run.modified_at, is_archived=run.archived):
+                yield run
 
 
-def _takes(selection: RunSelection, run: SourceRun) -> bool:
-    return selection.matches_id(run.key.run_id) and selection.matches_modified(run.modified_at)
+def _queried_models(api: Api, project_id: str, uuid: str, selection: RunSelection) -> set[str] | None:
+    """The models whose versions are wanted: a query is about models, and their versions come along.
+
+    None if versions of all models are.
+    """
+    if selection.query is None or RunKind.MODEL_VERSION not in selection.kinds:
+        return None
+    found = _search(api, project_id, uuid, RunKind.MODEL, selection.query)
+    return {m.run.key.run_id for m in found if selection.include_archived or not m.run.archived}
 
 
-def _search(api: Api, project_id: str, uuid: str, kind: RunKind, selection: RunSelection) -> Iterator[Listed]:
+def _search(api: Api, project_id: str, uuid: str, kind: RunKind, query: str | None) -> Iterator[Listed]:
     """All of one kind, window by window: each begins after the last id of the one before.
 
     Sorted ascending by `sys/id`: in the default order every window would repeat the first.
     """
-    query = None if kind is RunKind.MODEL_VERSION else selection.query
-    conditions = [f"({query})"] if query is not None and query.strip() else []
     seen: set[str] = set()
-    expected = 0
-    after: list[str] = []
+    expected, last = 0, ""
     while True:
-        before, rows, last = len(seen), 0, ""
-        for page in _window(api, project_id, uuid, kind, " AND ".join([*conditions, *after])):
+        before, rows = len(seen), 0
+        for page in _window(api, project_id, uuid, kind, _conditions(kind, query, last)):
             expected = expected or page.matching  # as it was at the beginning
             rows += page.rows
-            for listed in page.listed:
-                if listed.run.handle in seen:
-                    continue
-                seen.add(listed.run.handle)
+            for listed in _new(page.listed, seen):
                 last = listed.run.key.run_id
-                if selection.include_archived or not listed.run.archived:
-                    yield listed
+                yield listed
         if rows < _WINDOW or len(seen) == before:
             break
-        after = [f"(`{SysAttribute.ID}`:string > {_quoted(last)})"]
     if len(seen) < expected:
         raise SourceError(
             f"project {project_id}: the server counts {expected} {_plural(kind)} and listed {len(seen)}; "
             "if some were deleted meanwhile, run this again"
         )
+
+
+def _conditions(kind: RunKind, query: str | None, last: str) -> str:
+    """What a window asks for: the query, which is not for versions of models, and ids after the last."""
+    given = "" if query is None or kind is RunKind.MODEL_VERSION else query.strip()
+    conditions = [f"({given})"] if given else []
+    if last:
+        conditions.append(f"(`{SysAttribute.ID}`:string > {_quoted(last)})")
+    return " AND ".join(conditions)
+
+
+def _new(listed: list[Listed], seen: set[str]) -> list[Listed]:
+    """Those that no page before had."""
+    new = {each.run.handle: each for each in listed if each.run.handle not in seen}
+    seen.update(new)
+    return list(new.values())
 
 
 @dataclass(frozen=True)

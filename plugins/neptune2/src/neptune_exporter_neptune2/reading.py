@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import pyarrow as pa
 
 from neptune_exporter.contract import (
     AttributeFailure,
@@ -63,11 +65,11 @@ class RunReader:
         """
         attributes = self._attributes()
         wanted = [a for a in attributes if self.request.attributes.includes(a.path, a.type)]
-        yield from self._parameters([a for a in wanted if a.type in PARAMETER_TYPES])
+        yield from self._parameters(_of_types(wanted, PARAMETER_TYPES))
         for kind in (AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES):
-            yield from self._series(kind, [a for a in wanted if a.type is kind])
+            yield from self._series(kind, _of_types(wanted, {kind}))
         taken = frozenset(a.path for a in attributes)
-        yield from self._files([a for a in wanted if a.type in FILE_TYPES and a.has_value], taken)
+        yield from self._files([a for a in _of_types(wanted, FILE_TYPES) if a.has_value], taken)
         yield RunDone(self._key, tuple(self.notes))
 
     @property
@@ -111,26 +113,36 @@ class RunReader:
 
         for _, result in look_ahead(self.means.executor, attributes, first_page, width):
             first = result()
-            without_value = 0
             try:
-                pages = series.pages(api, self.means.executor, width, handle, first.attribute, first.result())
-                for page in pages:
-                    without_value += page.without_value
-                    batch = batcher.add(first.attribute.path, page)
-                    if batch is not None:
-                        yield RunRows(self._key, batch)
+                for batch in self._batches(first, batcher, width):
+                    yield RunRows(self._key, batch)
             except SourceError as error:
                 is_without = isinstance(error, RequestRefusedError) and error.status == 404
                 if first.attribute.has_value or not is_without:
                     yield failure_of(self._key, first.attribute, error)
-            if without_value:
-                self.notes.append(
-                    f"{first.attribute.path}: the server gave null for {without_value} values; kept as "
-                    + ("NaN" if kind is AttributeType.FLOAT_SERIES else "empty text")
-                )
         batch = batcher.flush()
         if batch is not None:
             yield RunRows(self._key, batch)
+
+    def _batches(
+        self, first: Outcome[series.Points], batcher: series.Batcher, width: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches that are full once the points of one series are added; nulls in it are noted."""
+        means, attribute = self.means, first.attribute
+        handle, without_value = self.request.run.handle, 0
+        try:
+            for page in series.pages(means.api, means.executor, width, handle, attribute, first.result()):
+                without_value += page.without_value
+                batch = batcher.add(attribute.path, page)
+                if batch is not None:
+                    yield batch
+        finally:
+            if without_value:
+                stands_for_null = "NaN" if attribute.type is AttributeType.FLOAT_SERIES else "empty text"
+                self.notes.append(
+                    f"{attribute.path}: the server gave null for {without_value} values; "
+                    f"kept as {stands_for_null}"
+                )
 
     def _files(self, attributes: Sequence[Attribute], taken: frozenset[str]) -> Iterator[ReadEvent]:
         if not attributes:
@@ -145,6 +157,10 @@ class RunReader:
         )
         for event in reader.read(attributes, means.executor, means.connections):
             yield event if isinstance(event, AttributeFailure) else RunRows(self._key, event)
+
+
+def _of_types(attributes: Sequence[Attribute], types: Collection[AttributeType]) -> list[Attribute]:
+    return [attribute for attribute in attributes if attribute.type in types]
 
 
 def _attributes_of(answer: Any) -> list[Attribute]:

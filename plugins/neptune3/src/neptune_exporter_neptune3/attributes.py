@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from neptune_exporter.contract import AttributeFailure, RunRequest, RunRows
@@ -153,60 +154,89 @@ def read_attributes(api: Api, contents: Sequence[Contents]) -> Iterator[RunRows 
 
 
 def _filters(contents: Sequence[Contents]) -> dict[str, Any]:
-    """What spares the server from telling what is not asked for; what counts is decided by `includes`.
-
-    `sys/id` always passes: every run has it, so that one without an answer is gone and not empty.
-    Where types that this exporter does not know are to be told, every type must come.
-    """
+    """Keep the server from sending what was not asked for. `includes` decides in the end."""
     filters: dict[str, Any] = {}
+    # Attributes of unknown types are reported only if every type comes.
     if not any(each.request.attributes.others for each in contents):
-        classes = frozenset().union(*(each.request.attributes.classes for each in contents))
-        kinds = {name for kind, name in _WIRE_NAMES.items() if kind.attribute_class in classes}
-        kinds.add(_WIRE_NAMES[AttributeType.STRING])
-        filters["attributeFilter"] = [{"attributeType": kind} for kind in sorted(kinds)]
-    wanted = [each.request.attributes.wanted for each in contents]
-    if all(w.names and w.pattern is None for w in wanted):
-        names = sorted({SysAttribute.ID, *(name for w in wanted for name in w.names)})
-        if sum(len(n.encode()) for n in names) + _RUN_BYTES * len(contents) < NAME_BYTES:
-            filters["attributeNamesFilter"] = names
+        filters["attributeFilter"] = [{"attributeType": kind} for kind in _wire_types(contents)]
+    names = _names(contents)
+    if names and sum(len(n.encode()) for n in names) + _RUN_BYTES * len(contents) < NAME_BYTES:
+        filters["attributeNamesFilter"] = names
     return filters
 
 
+def _names(contents: Sequence[Contents]) -> list[str]:
+    """The names that are wanted of any run; empty where a run's attributes are wanted by other means."""
+    wanted = [each.request.attributes.wanted for each in contents]
+    if not all(w.names and w.pattern is None for w in wanted):
+        return []
+    return sorted({SysAttribute.ID, *chain.from_iterable(w.names for w in wanted)})
+
+
+def _wire_types(contents: Sequence[Contents]) -> list[str]:
+    """Types of the classes that are wanted of any run, and strings.
+
+    `sys/id` is one, and every run has it: a run without an answer is gone, and not empty.
+    """
+    classes = frozenset().union(*(each.request.attributes.classes for each in contents))
+    kinds = [kind for kind in _WIRE_NAMES if kind.attribute_class in classes]
+    return sorted({_WIRE_NAMES[kind] for kind in (AttributeType.STRING, *kinds)})
+
+
 def _take(held: Contents, attributes: Sequence[Any]) -> Iterator[RunRows | AttributeFailure]:
+    """Note series and files of a page of attributes in `held`, and deliver its parameters."""
     values: list[tuple[str, AttributeType, object]] = []
-    asked = held.request.attributes
     for attribute in attributes:
         kind = TYPES.get(attribute.type)
         if kind is None:
             yield from _unknown(held, attribute)
             continue
-        if not asked.includes(attribute.name, kind):
+        if not held.request.attributes.includes(attribute.name, kind):
             continue
         held.attributes += 1
-        properties = getattr(attribute, _PROPERTIES[kind])
         if kind.is_series:
-            last = properties.last_step if properties.HasField("last_step") else None
-            is_metric = kind is AttributeType.FLOAT_SERIES
-            has_own = last is not None and not is_fork(held.request.run.handle)
-            has_own = has_own and not (is_metric and properties.has_preview)
-            series = Series(held.run, holder_of(held.request), attribute.name, kind, last, has_own)
-            (held.floats if is_metric else held.objects).append(series)
-        elif not attribute.HasField(_PROPERTIES[kind]):
-            continue  # listed without a value: there is nothing to keep
-        elif kind is AttributeType.FILE:
-            if properties.path:
-                held.files.append((attribute.name, FileRef.of(properties)))
-        else:
+            series = _series_of(held, attribute, kind)
+            (held.floats if kind is AttributeType.FLOAT_SERIES else held.objects).append(series)
+        elif attribute.HasField(_PROPERTIES[kind]):  # else it has no value
             try:
-                value = instant(properties.value) if kind is AttributeType.DATETIME else properties.value
-            except OverflowError:
-                message = f"{properties.value} ms is no date that can be kept"
-                yield AttributeFailure(held.run, attribute.name, kind, message, permanent=True)
-                continue
-            values.append((attribute.name, kind, value))
+                values += _single_value(held, attribute, kind)
+            except OverflowError as error:
+                yield AttributeFailure(held.run, attribute.name, kind, str(error), permanent=True)
     if values:
         values.sort(key=lambda value: value[0])  # what comes in order is cheaper to write
         yield RunRows(held.run, parameter_batch(values))
+
+
+def _series_of(held: Contents, attribute: Any, kind: AttributeType) -> Series:
+    properties = getattr(attribute, _PROPERTIES[kind])
+    last = properties.last_step if properties.HasField("last_step") else None
+    # The last step of a fork may be its parent's, and that of previews need not be asked for.
+    is_foreign = is_fork(held.request.run.handle) or (
+        kind is AttributeType.FLOAT_SERIES and properties.has_preview
+    )
+    has_own = last is not None and not is_foreign
+    return Series(held.run, holder_of(held.request), attribute.name, kind, last, has_own)
+
+
+def _single_value(
+    held: Contents, attribute: Any, kind: AttributeType
+) -> list[tuple[str, AttributeType, object]]:
+    """The value of a parameter; none of a file, which is noted in `held`.
+
+    Raises:
+        OverflowError: a date that cannot be kept.
+    """
+    properties = getattr(attribute, _PROPERTIES[kind])
+    if kind is AttributeType.FILE:
+        if properties.path:
+            held.files.append((attribute.name, FileRef.of(properties)))
+        return []
+    if kind is not AttributeType.DATETIME:
+        return [(attribute.name, kind, properties.value)]
+    try:
+        return [(attribute.name, kind, instant(properties.value))]
+    except OverflowError:
+        raise OverflowError(f"{properties.value} ms is no date that can be kept") from None
 
 
 def _unknown(held: Contents, attribute: Any) -> Iterator[AttributeFailure]:

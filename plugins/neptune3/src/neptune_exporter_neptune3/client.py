@@ -25,6 +25,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Any
 
 from neptune_exporter.contract import (
@@ -240,16 +241,13 @@ class Client:
         except errors.ApiKeyRejectedError:
             raise refused_token(f"{self.address} rejects it") from None
         except errors.UnableToExchangeApiKeyError as error:
-            match = re.search(r"HTTP (\d{3})(?: \((.*)\))?", str(error))
-            status, message = (int(match[1]), match[2] or "") if match else (0, "")
-            content = json.dumps({"message": message}).encode()
-            raise _not_exchanged(self.address, status, {}, content) from None
+            raise _not_exchanged(self.address, *_status_and_content(error)) from None
         except errors.UnableToParseResponse as error:
             # The answer came; only the client's own reading of it failed.
             response = error.response
             found = Answer(response.status_code, _headers(response.headers), response.content)
             if response.request.url.path.endswith(_EXCHANGE):
-                raise _not_exchanged(self.address, found.status, found.headers, found.content) from None
+                raise _not_exchanged(self.address, found.status, found.content, found.headers) from None
             return found
         except httpx.HTTPError as error:
             raise transport_error(error, TOKEN_OPTION) from None
@@ -339,7 +337,16 @@ def _no_token() -> AuthenticationError:
     )
 
 
-def _not_exchanged(server: str, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
+def _status_and_content(error: Exception) -> tuple[int, bytes]:
+    """What the client's error says of the answer, in the form of an answer; status 0 if nothing."""
+    match = re.search(r"HTTP (\d{3})(?: \((.*)\))?", str(error))
+    status, message = (int(match[1]), match[2] or "") if match else (0, "")
+    return status, json.dumps({"message": message}).encode()
+
+
+def _not_exchanged(
+    server: str, status: int, content: bytes, headers: Mapping[str, str] = MappingProxyType({})
+) -> Exception:
     """The server gave no access token for the API token, which is all that the request holds.
 
     Servers answer a token of another form with 400 ("Invalid value for: header X-Neptune-Api-Token").

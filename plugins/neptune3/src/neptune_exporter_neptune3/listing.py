@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -59,8 +59,9 @@ def projects(api: Api) -> list[str]:
 def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
     """Every run of a project that the selection takes, each once.
 
-    Of several with one id, which a dataset cannot hold, always the same one, whatever else is selected:
-    a wider selection must not put another run in its place. The others are told in the end.
+    A dataset holds one run of an id. Of several with one id the listing gives always the same one, whatever
+    else is selected: a wider selection must not put another run in its place. The error at the end names the
+    others.
 
     The server's regular expressions match anywhere in an id and are of another dialect,
     so ids are matched here.
@@ -70,38 +71,15 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
     """
     if RunKind.RUN not in selection.kinds:
         return
-    body: dict[str, Any] = {
-        "attributeFilters": [{"path": path} for path in _COLUMNS],
-        "experimentLeader": False,
-        "sorting": _OLDEST_FIRST,
-    }
-    if selection.query is not None and selection.query.strip():
-        body["query"] = {"query": selection.query}
     listed: dict[str, _Listed] = {}
     broken: Exception | None = None
     try:
-        for entry in _entries(lambda page: api.search(project_id, page), body):
+        for entry in _entries(lambda page: api.search(project_id, page), _search_for(selection)):
             run = _Listed.of(entry)
             listed.setdefault(run.sys_id, run)
-    except RequestRefusedError as error:
-        kind = QueryError if error.status == 400 and selection.query else SourceError
-        broken = kind(_why(project_id, selection, error))
-    except SourceError as error:
-        broken = SourceError(f"the runs of project {project_id} cannot be listed: {error}")
     except Exception as error:  # noqa: BLE001 - raised below, after the runs that were listed
-        broken = error
-    passed_over: list[str] = []
-    taken: list[tuple[SourceRun, _Listed]] = []
-    for run_id, namesakes in _by_id(listed.values()).items():
-        first = min(namesakes, key=_precedence)
-        for run in namesakes:
-            source_run = run.as_source_run(RunKey(project_id, run_id), api.address)
-            if not _takes(selection, source_run):
-                continue
-            if run is first:
-                taken.append((source_run, run))
-            else:
-                passed_over.append(f"{run.sys_id} ({run_id}: {first.sys_id} goes before it)")
+        broken = _listing_error(project_id, selection, error)
+    taken, passed_over = _one_of_each_id(listed.values(), project_id, api.address, selection)
     taken_ids = {source_run.key.run_id for source_run, _ in taken}
     for source_run, run in taken:
         yield replace(source_run, notes=run.notes(taken_ids))
@@ -113,6 +91,47 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
             f"archived one, then the lowest sys/id: {', '.join(passed_over)}. For another one, name it "
             "(--runs-query '`sys/id`:string = \"...\"') and give it folders of its own (-d, -f)"
         )
+
+
+def _search_for(selection: RunSelection) -> dict[str, Any]:
+    """The body of a search, without the page."""
+    body: dict[str, Any] = {
+        "attributeFilters": [{"path": path} for path in _COLUMNS],
+        "experimentLeader": False,
+        "sorting": _OLDEST_FIRST,
+    }
+    if selection.query is not None and selection.query.strip():
+        body["query"] = {"query": selection.query}
+    return body
+
+
+def _one_of_each_id(
+    listed: Iterable[_Listed], project_id: str, address: str, selection: RunSelection
+) -> tuple[list[tuple[SourceRun, _Listed]], list[str]]:
+    """The selected runs, and descriptions of those that share the id of another run that goes before them."""
+    taken: list[tuple[SourceRun, _Listed]] = []
+    passed_over: list[str] = []
+    for run_id, namesakes in _by_id(listed).items():
+        first = min(namesakes, key=_precedence)
+        for run in namesakes:
+            source_run = run.as_source_run(RunKey(project_id, run_id), address)
+            if not selection.takes(source_run.key, run.modified_at, is_archived=run.archived):
+                continue
+            if run is first:
+                taken.append((source_run, run))
+            else:
+                passed_over.append(f"{run.sys_id} ({run_id}: {first.sys_id} goes before it)")
+    return taken, passed_over
+
+
+def _listing_error(project_id: str, selection: RunSelection, error: Exception) -> Exception:
+    """What to say when a search fails."""
+    if isinstance(error, RequestRefusedError):
+        kind = QueryError if error.status == 400 and selection.query else SourceError
+        return kind(_why(project_id, selection, error))
+    if isinstance(error, SourceError):
+        return SourceError(f"the runs of project {project_id} cannot be listed: {error}")
+    return error
 
 
 @dataclass(frozen=True)
@@ -208,33 +227,42 @@ def _precedence(run: _Listed) -> tuple[bool, int, str]:
 def _entries(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Iterator[Any]:
     """Every entry, some of them twice, however short the server makes its pages.
 
-    Where it does not count them, the first page that is short is the last
-    (`_make_new_sys_attrs_page_params` in the client).
-
-    Raises SourceError if not as many came as the server counts.
+    Raises:
+        SourceError: fewer came than the server counts, or too many runs are deleted meanwhile.
     """
     for _ in range(_ATTEMPTS):
-        seen: set[tuple[str, str, str]] = set()
-        offset = overlap = 0
-        while True:
-            page = ask({**body, "pagination": {"limit": PAGE, "offset": offset}})
-            keys = [_identity(entry) for entry in page.entries]
-            if overlap and (not keys or keys[0] not in seen):
-                break  # more was deleted than the pages overlap: list again
-            yield from page.entries
-            known = len(seen)
-            seen.update(keys)
-            end = offset + len(keys)
-            if len(seen) == known or (len(keys) < PAGE and end >= page.matching_item_count):
-                if len(seen) < page.matching_item_count:
-                    raise SourceError(
-                        f"the server counts {page.matching_item_count} runs and listed {len(seen)}; "
-                        "run this again"
-                    )
-                return
-            overlap = min(_OVERLAP, len(keys) // 2)
-            offset = end - overlap
+        if (yield from _one_pass(ask, body)):
+            return
     raise SourceError("runs are being deleted faster than they are listed; run this again later")
+
+
+def _one_pass(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Generator[Any, None, bool]:
+    """Page after page; returns whether these were all, or False if runs were deleted between two pages.
+
+    Where the server does not count the runs, the first page that is short is the last
+    (`_make_new_sys_attrs_page_params` in the client).
+    """
+    seen: set[tuple[str, str, str]] = set()
+    offset = overlap = 0
+    while True:
+        page = ask({**body, "pagination": {"limit": PAGE, "offset": offset}})
+        keys = [_identity(entry) for entry in page.entries]
+        if overlap and seen.isdisjoint(keys[:1]):
+            return False  # more was deleted than the pages overlap
+        yield from page.entries
+        known = len(seen)
+        seen.update(keys)
+        end = offset + len(keys)
+        is_short = len(keys) < PAGE and end >= page.matching_item_count
+        if is_short or len(seen) == known:
+            break
+        overlap = min(_OVERLAP, len(keys) // 2)
+        offset = end - overlap
+    if len(seen) < page.matching_item_count:
+        raise SourceError(
+            f"the server counts {page.matching_item_count} runs and listed {len(seen)}; run this again"
+        )
+    return True
 
 
 def _identity(entry: Any) -> tuple[str, str, str]:
@@ -262,14 +290,6 @@ def is_fork(handle: str) -> bool:
 def instant(millis: int) -> datetime:
     """Raises OverflowError beyond the year 9999."""
     return EPOCH + timedelta(milliseconds=millis)
-
-
-def _takes(selection: RunSelection, run: SourceRun) -> bool:
-    return (
-        selection.matches_id(run.key.run_id)
-        and selection.matches_modified(run.modified_at)
-        and (selection.include_archived or not run.archived)
-    )
 
 
 def _why(project_id: str, selection: RunSelection, error: RequestRefusedError) -> str:

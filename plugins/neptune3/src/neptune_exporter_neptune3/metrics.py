@@ -16,7 +16,7 @@ from neptune_exporter.toolkit import turn
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import NAME_BYTES, Series
 from neptune_exporter_neptune3.paging import Page, failure_of
-from neptune_exporter_neptune3.points import Points, SeriesPoints, decode
+from neptune_exporter_neptune3.points import Float64s, Points, SeriesPoints, decode
 
 POINTS = 100_000
 """Of an answer: more would be hardly faster and take more memory. No server gives more than a million."""
@@ -141,8 +141,8 @@ def _series_request(number: int, unread: Unread, previews: bool) -> dict[str, An
 
 
 def _advance(unread: Unread, found: SeriesPoints | None, limit: int) -> tuple[Points, bool]:
-    """The new points of an answer, and whether there may be more: as many came as were asked for,
-    or fewer than the server counts and not none.
+    """The new points of an answer, and whether there may be more: as many came as were asked for, or fewer
+    than the server counts, and at least one.
 
     `afterStep` is exclusive and a page may end between points of one step. So the next
     page begins with all points of that step, and those already there are left out.
@@ -155,23 +155,32 @@ def _advance(unread: Unread, found: SeriesPoints | None, limit: int) -> tuple[Po
     count, skip = len(points), unread.skip
     if count < skip or (skip and points.steps[skip - 1] != unread.last_step):
         raise SourceError("the series changed while it was read; export the run again")
-    if count == skip:
-        return points[skip:], False
-    steps = points.steps
-    unread.received += count - skip
+    new = points[skip:]
+    unread.received += len(new)
+    if len(new) == 0:
+        return new, False
     if count < limit and total <= unread.received:
-        unread.last_step = float(steps.max())
-        return points[skip:], False
+        unread.last_step = float(points.steps.max())
+        return new, False
+    _go_on_after(unread, points.steps, total)
+    return new, True
+
+
+def _go_on_after(unread: Unread, steps: Float64s, total: int) -> None:
+    """Have the next page begin with the points of the last step of this one.
+
+    Raises:
+        SourceError: the rest of the series cannot be asked for.
+    """
     if (steps[1:] < steps[:-1]).any():
         raise SourceError("the server gave the points in no order, so that the rest cannot be asked for")
-    last = float(steps[-1])
+    last, count = float(steps[-1]), len(steps)
     cut = int(np.searchsorted(steps, last, "left"))
     unread.after, unread.skip = (float(steps[cut - 1]), count - cut) if cut else (unread.after, count)
     unread.last_step = last
     unread.expected = unread.skip + _remaining(unread, total)
     if unread.skip + _SPARE > _MOST_POINTS:
         raise SourceError(f"more points have the step {last} than the server gives at once")
-    return points[skip:], True
 
 
 def _remaining(unread: Unread, total: int) -> int:

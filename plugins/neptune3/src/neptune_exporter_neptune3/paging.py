@@ -47,6 +47,11 @@ class Page(Generic[_R]):
     following: list[_R] = field(default_factory=list)
     """Requests for the rest of the same series."""
 
+    def events(self) -> Iterator[RunRows | AttributeFailure | FileEntry]:
+        yield from self.rows
+        yield from self.failures
+        yield from self.files
+
 
 _Key = tuple[int, ...]
 _HELD = 4
@@ -73,38 +78,49 @@ def read_pages(
     waiting: deque[tuple[_Key, _R]] = deque()
     flying: deque[tuple[_Key, _R, Future[Page[_R]]]] = deque()
     order = _Order[_R]()
-    try:
-        while True:
-            while len(flying) < width:
-                following = waiting.popleft() if waiting else next(first, None)
-                if following is None:
-                    break
-                key, request = following
-                order.expect(key)
-                flying.append((key, request, executor.submit(fetch, request)))
-            if not flying:
+
+    def fly() -> None:
+        """Send requests, those that follow from others first."""
+        while len(flying) < width:
+            following = waiting.popleft() if waiting else next(first, None)
+            if following is None:
                 return
+            key, request = following
+            order.expect(key)
+            flying.append((key, request, executor.submit(fetch, request)))
+
+    try:
+        fly()
+        while flying:
             key, request, future = flying.popleft()
-            try:
-                page = future.result()
-            except (AwayError, StoppedError):
-                raise
-            except SourceError as error:
-                page = Page()
-                if len(request.series) > 1:
-                    page.following = list(request.halves())
-                else:
-                    page.failures.append(failure_of(request.series[0], error))
-            several = len(page.following) > 1
-            rest = [((*key, n) if several else key, each) for n, each in enumerate(page.following)]
+            page = _page_of(request, future)
+            rest = _numbered(key, page.following)
             waiting.extendleft(reversed(rest))
             for ready in order.take(key, page, [key for key, _ in rest]):
-                yield from ready.rows
-                yield from ready.failures
-                yield from ready.files
+                yield from ready.events()
+            fly()
     finally:
         for _, _, future in flying:
             future.cancel()
+
+
+def _page_of(request: _R, future: Future[Page[_R]]) -> Page[_R]:
+    """The page of a request; of one that failed its halves, or the failure of its only attribute."""
+    try:
+        return future.result()
+    except (AwayError, StoppedError):
+        raise
+    except SourceError as error:
+        if len(request.series) > 1:
+            return Page(following=list(request.halves()))
+        return Page(failures=[failure_of(request.series[0], error)])
+
+
+def _numbered(key: _Key, following: Sequence[_R]) -> list[tuple[_Key, _R]]:
+    """Requests with their keys. One alone takes the place of the request that it follows from."""
+    if len(following) == 1:
+        return [(key, following[0])]
+    return [((*key, n), each) for n, each in enumerate(following)]
 
 
 class _Order(Generic[_R]):

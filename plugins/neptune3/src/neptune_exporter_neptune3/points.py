@@ -55,17 +55,18 @@ class Points:
             return parts[0]
         if not parts:
             return cls(np.empty(0, np.int64), np.empty(0), np.empty(0))
-        preview = None
-        if any(part.preview is not None for part in parts):
-            preview = np.concatenate(
-                [np.zeros(len(p), np.bool_) if p.preview is None else p.preview for p in parts]
-            )
         return cls(
             np.concatenate([part.times for part in parts]),
             np.concatenate([part.steps for part in parts]),
             np.concatenate([part.values for part in parts]),
-            preview,
+            _joined_previews(parts),
         )
+
+
+def _joined_previews(parts: Sequence[Points]) -> npt.NDArray[np.bool_] | None:
+    if all(part.preview is None for part in parts):
+        return None
+    return np.concatenate([np.zeros(len(p), np.bool_) if p.preview is None else p.preview for p in parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,18 +122,19 @@ class _Region:
 def _read(content: bytes) -> Iterator[SeriesPoints]:
     data = np.frombuffer(content, np.uint8)
     regions = list(_regions(content))
-    found: dict[int, Points] = {}
-    small = [region for region in regions if region.end - region.at < _SMALL_BYTES]
-    for region, points in zip(small, _read_alike_ones(content, data, small), strict=True):
-        if points is not None:
-            found[region.at] = points
+    found = _read_small(content, data, [r for r in regions if r.end - r.at < _SMALL_BYTES])
+    for region in regions:
+        points = found[region.at] if region.at in found else _points(content, data, region)
+        yield SeriesPoints(region.request_id, points, region.total)
+
+
+def _read_small(content: bytes, data: Bytes, small: Sequence[_Region]) -> dict[int, Points]:
+    """The points of short series together, by where they begin."""
+    alike = zip(small, _read_alike_ones(content, data, small), strict=True)
+    found = {region.at: points for region, points in alike if points is not None}
     mixed = [region for region in small if region.at not in found]
     found.update(zip((region.at for region in mixed), _gathered(content, data, mixed), strict=True))
-    for region in regions:
-        points = found.get(region.at)
-        if points is None:
-            points = _points(content, data, region)
-        yield SeriesPoints(region.request_id, points, region.total)
+    return found
 
 
 def _regions(content: bytes) -> Iterator[_Region]:

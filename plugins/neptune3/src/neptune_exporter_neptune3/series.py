@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -60,21 +63,28 @@ class ObjectRequest:
 def requests_for(series: Sequence[Series]) -> Iterator[ObjectRequest]:
     """Bundle series of one type, in their order, until an answer or a request is full."""
     for kind in _FIELDS:
-        bundle: list[Unread] = []
-        names = expected = 0
-        for each in series:
-            if each.type is not kind:
-                continue
-            size, last = len(each.path.encode()), each.last_step
-            guess = int(last) + 1 if last is not None and 0 <= last < _POINTS else _POINTS // 10
-            full = names + size > NAME_BYTES or len(bundle) >= _MOST_SERIES
-            if bundle and (full or expected + guess > _POINTS):
-                yield ObjectRequest(bundle)
-                bundle, names, expected = [], 0, 0
-            bundle.append(Unread(each))
-            names, expected = names + size, expected + guess
-        if bundle:
+        yield from _bundles([each for each in series if each.type is kind])
+
+
+def _bundles(series: Sequence[Series]) -> Iterator[ObjectRequest]:
+    bundle: list[Unread] = []
+    names = expected = 0
+    for each in series:
+        size, guess = len(each.path.encode()), _expected(each)
+        is_full = names + size > NAME_BYTES or len(bundle) >= _MOST_SERIES
+        if bundle and (is_full or expected + guess > _POINTS):
             yield ObjectRequest(bundle)
+            bundle, names, expected = [], 0, 0
+        bundle.append(Unread(each))
+        names, expected = names + size, expected + guess
+    if bundle:
+        yield ObjectRequest(bundle)
+
+
+def _expected(series: Series) -> int:
+    """A guess at the number of points, good where steps count up from 0."""
+    last = series.last_step
+    return int(last) + 1 if last is not None and 0 <= last < _POINTS else _POINTS // 10
 
 
 @dataclass
@@ -93,17 +103,11 @@ def fetch(api: Api, request: ObjectRequest) -> Page[ObjectRequest]:
     Raises:
         AuthenticationError, SourceError
     """
-    asked = []
-    for number, unread in enumerate(request.unread):
-        each = unread.series.request(number)
-        if unread.token is not None:
-            each["searchAfter"] = {"finished": False, "token": unread.token}
-        asked.append(each)
+    asked = [_series_request(number, unread) for number, unread in enumerate(request.unread)]
     body = {"requests": asked, "order": "ascending", "sizeLimitBytes": _ANSWER_BYTES}
     answer = api.series(body, again=request.again)
     found = {each.requestId: each for each in answer.series}
-    # Where no series got a token the server has nothing more to say (`_make_new_series_page_params`).
-    progress = any(each.HasField("searchAfter") for each in answer.series)
+    progress = _goes_on(answer)
     page: Page[ObjectRequest] = Page()
     taken: list[_Points] = []
     unfinished: list[Unread] = []
@@ -113,21 +117,62 @@ def fetch(api: Api, request: ObjectRequest) -> Page[ObjectRequest]:
             points = _Points(unread.series)
             unread = _take(part.seriesValues.values, unread, points, page)
             taken.append(points)
-            if part.HasField("searchAfter"):
-                if part.searchAfter.finished:
-                    if missing := unread.series.shortfall(unread.last_step):
-                        _fail(page, unread, missing)
-                    continue
-                unread = replace(unread, token=part.searchAfter.token)
-            if progress:
-                unfinished.append(unread)
-                continue
-        if unread.points or unread.series.must_have_points:
-            told = f"the server tells points up to step {unread.series.last_step}"
-            _fail(page, unread, f"{told} and does not give all of them: {unread.points} came")
+        state = _state_of(part, progress)
+        if state is _State.GOES_ON:
+            unfinished.append(_continued(unread, part))
+        elif missing := _missing(unread, state):
+            _fail(page, unread, missing)
     page.rows = list(_rows(taken))
     page.following = [ObjectRequest(unfinished, request.again)] if unfinished else []
     return page
+
+
+class _State(Enum):
+    """What an answer says of a series."""
+
+    FINISHED = auto()
+    GOES_ON = auto()
+    BROKEN_OFF = auto()
+    """Neither that it ends here nor how to ask for the rest."""
+
+
+def _goes_on(answer: Any) -> bool:
+    """Where no series got a token the server has nothing more to say (`_make_new_series_page_params`)."""
+    return any(each.HasField("searchAfter") for each in answer.series)
+
+
+def _state_of(part: Any, progress: bool) -> _State:
+    """
+    Args:
+        part: The answer for the series; None if there is none.
+        progress: Another series of the answer can go on, so this one may have to wait for that.
+    """
+    if part is not None and part.HasField("searchAfter") and part.searchAfter.finished:
+        return _State.FINISHED
+    return _State.GOES_ON if part is not None and progress else _State.BROKEN_OFF
+
+
+def _continued(unread: Unread, part: Any) -> Unread:
+    return replace(unread, token=part.searchAfter.token) if part.HasField("searchAfter") else unread
+
+
+def _missing(unread: Unread, state: _State) -> str | None:
+    """What a series that does not go on lacks."""
+    if state is _State.FINISHED:
+        return unread.series.shortfall(unread.last_step)
+    if not unread.points and not unread.series.must_have_points:
+        return None
+    return (
+        f"the server tells points up to step {unread.series.last_step} and does not give all of them: "
+        f"{unread.points} came"
+    )
+
+
+def _series_request(number: int, unread: Unread) -> dict[str, Any]:
+    request = unread.series.request(number)
+    if unread.token is not None:
+        request["searchAfter"] = {"finished": False, "token": unread.token}
+    return request
 
 
 def _take(values: Sequence[Any], unread: Unread, points: _Points, page: Page[ObjectRequest]) -> Unread:
@@ -186,10 +231,13 @@ def _batch(part: Sequence[_Points]) -> Iterator[RunRows]:
     kind = part[0].series.type
     value_type = HISTOGRAM_TYPE if kind is AttributeType.HISTOGRAM_SERIES else pa.string()
     codes = np.repeat(np.arange(len(part), dtype=np.int32), [len(p.values) for p in part])
+    steps, times, values = (
+        list(chain.from_iterable(map(attrgetter(name), part))) for name in ("steps", "times", "values")
+    )
     columns = {
-        **step_columns(pa.array([s for p in part for s in p.steps], pa.float64())),
-        "timestamp": pa.array([t for p in part for t in p.times], pa.int64()).view(TIME_TYPE),
-        VALUE_COLUMN[kind]: pa.array([v for p in part for v in p.values], value_type),
+        **step_columns(pa.array(steps, pa.float64())),
+        "timestamp": pa.array(times, pa.int64()).view(TIME_TYPE),
+        VALUE_COLUMN[kind]: pa.array(values, value_type),
     }
     paths = pa.array([p.series.path for p in part], pa.string())
     yield RunRows(part[0].series.run, with_attributes(codes, paths, kind, columns))

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 from neptune_exporter.contract import (
     FileWriter,
@@ -94,13 +94,13 @@ class Neptune3Source(Source):
         contents = [Contents(request) for request in group]
         rows = 0
         yield from read_attributes(self._api, contents)
-        for together in _portions([each for each in contents if each.found]):
-            for event in self._read_portion(together, files):
-                if isinstance(event, RunRows):
-                    rows += event.batch.num_rows
-                yield event
+        found = [each for each in contents if each.found]
+        for event in chain.from_iterable(self._read_portion(each, files) for each in _portions(found)):
+            if isinstance(event, RunRows):
+                rows += event.batch.num_rows
+            yield event
         self._size.learn(len(contents), sum(each.attributes for each in contents), rows)
-        if not all(each.found for each in contents):
+        if len(found) < len(contents):
             # The others are done. These stay unpublished, so that nothing takes the place of what
             # earlier exports have of them.
             raise SourceError(
@@ -116,30 +116,35 @@ class Neptune3Source(Source):
 
     def _read_portion(self, contents: Sequence[Contents], files: FileWriter) -> Iterator[ReadEvent]:
         previews = contents[0].request.attributes.wanted.metric_previews
-        floats = [metrics.Unread.begin(each) for held in contents for each in held.floats]
+        floats = map(metrics.Unread.begin, chain.from_iterable(held.floats for held in contents))
         fetch = partial(metrics.fetch, self._api, previews=previews)
-        for event in read_pages(self._executor, _WIDTH, metrics.requests_for(floats), fetch):
+        for event in read_pages(self._executor, _WIDTH, metrics.requests_for(list(floats)), fetch):
             if not isinstance(event, FileEntry):
                 yield event
-        files_of = {
-            held.run: [FileToFetch(held.run, path, AttributeType.FILE, ref) for path, ref in held.files]
-            for held in contents
-        }
+        files_of = {held.run: list(_files_of(held)) for held in contents}
         objects = series.requests_for([each for held in contents for each in held.objects])
         for event in read_pages(self._executor, _WIDTH, objects, partial(series.fetch, self._api)):
             if isinstance(event, FileEntry):
                 files_of[event.series.run].append(_file_of(event))
             else:
                 yield event
-        # A run is done with its last file: those of a later run may take hours.
+        yield from self._read_files(contents, chain.from_iterable(files_of.values()), files)
+
+    def _read_files(
+        self, contents: Sequence[Contents], wanted: Iterable[FileToFetch], files: FileWriter
+    ) -> Iterator[ReadEvent]:
+        """Download files, run by run. A run is done with its last file: a later run's may take hours."""
         waiting = deque(contents)
-        wanted = (file for of_run in files_of.values() for file in of_run)
         for event in self._downloads.read(wanted, files):
             while waiting[0].run != event.run:
                 yield _done(waiting.popleft())
             yield event
-        for held in waiting:
-            yield _done(held)
+        yield from map(_done, waiting)
+
+
+def _files_of(held: Contents) -> Iterator[FileToFetch]:
+    for path, ref in held.files:
+        yield FileToFetch(held.run, path, AttributeType.FILE, ref)
 
 
 def _file_of(entry: FileEntry) -> FileToFetch:

@@ -69,12 +69,7 @@ def store_file_set(
     Raises:
         Unreadable: not one can be read, or a medium fails.
     """
-    entries: dict[str, tuple[Path, float]] = {}
-    for change in changes:
-        if isinstance(change, Upload):
-            entries.update((name, (file, change.at)) for name, file in _find(change, store, report))
-        else:
-            entries = {n: found for n, found in entries.items() if not _is_in(n, change.names)}
+    entries = _entries(changes, store, report)
     if not entries:
         return None
     with store.writer.create(store.run, path, name="files.zip") as target:
@@ -91,6 +86,19 @@ def store_file_set(
         if not archive.namelist():
             raise Unreadable("none of its files can be read")
     return target.stored
+
+
+def _entries(
+    changes: Sequence[Upload | Removal], store: FileStore, report: Report
+) -> dict[str, tuple[Path, float]]:
+    """The files of a set by their names in it, each with the time at which it was logged."""
+    entries: dict[str, tuple[Path, float]] = {}
+    for change in changes:
+        if isinstance(change, Upload):
+            entries.update((name, (file, change.at)) for name, file in _find(change, store, report))
+        else:
+            entries = {n: found for n, found in entries.items() if not _is_in(n, change.names)}
+    return entries
 
 
 def store_artifact(
@@ -123,24 +131,30 @@ def _find(upload: Upload, store: FileStore, report: Report) -> Iterator[tuple[st
     matches: set[Path] = set()
     for pattern in upload.patterns:
         try:
-            store.check_paths_may_be_read(pattern)
-            # Not pathlib: the client's patterns skip hidden files.
-            found = {Path(p) for p in glob.iglob(pattern, recursive=True)}  # noqa: PTH207
-            closed = _closed_folders(pattern)
-            for folder in closed:
-                report(Unreadable(f"{shown(folder)} may not be searched for {shown(pattern)}"))
-            if not found and not closed:
-                raise Unreadable(f"nothing on this machine matches {shown(pattern)}")
-            matches |= found
+            matches |= _matches(pattern, store, report)
         except Unreadable as problem:
             report(problem)
     root = _root(matches, upload.working_directories)
     for match in sorted(matches):
-        if not _is_folder(match):
-            yield _name(match, root), match
-            continue
-        for source in _files_below(match, report):
-            yield _name(source, root), source
+        for file in _files_below(match, report) if _is_folder(match) else [match]:
+            yield _name(file, root), file
+
+
+def _matches(pattern: str, store: FileStore, report: Report) -> set[Path]:
+    """What a pattern matches.
+
+    Raises:
+        Unreadable: nothing, though every folder on the way could be searched.
+    """
+    store.check_paths_may_be_read(pattern)
+    # Not pathlib: the client's patterns skip hidden files.
+    found = {Path(p) for p in glob.iglob(pattern, recursive=True)}  # noqa: PTH207
+    closed = _closed_folders(pattern)
+    for folder in closed:
+        report(Unreadable(f"{shown(folder)} may not be searched for {shown(pattern)}"))
+    if not found and not closed:
+        raise Unreadable(f"nothing on this machine matches {shown(pattern)}")
+    return found
 
 
 def _closed_folders(pattern: str) -> list[str]:
@@ -211,14 +225,7 @@ class _ZipOutput:
 
 
 def _tracked_files(path: str, tracked: Tracked, store: FileStore, report: Report) -> Iterator[dict[str, Any]]:
-    scheme = urlsplit(tracked.path).scheme
-    if scheme not in ("", "file"):
-        raise Unreadable(f"{shown(tracked.path)} is not on this machine; the artifact's list cannot be made")
-    store.check_paths_may_be_read(tracked.path)
-    location = Path(tracked.path.removeprefix("file://")).expanduser()
-    # An absolute path stays as it is.
-    locations = [where / location for where in tracked.working_directories]
-    location = next((place for place in locations if os.path.lexists(place)), locations[0])
+    location = _location(tracked, store)
     for file in _files_below(location, report) if _is_folder(location) else [location]:
         name = file.relative_to(location).as_posix() if file != location else file.name
         if tracked.destination is not None:
@@ -228,6 +235,22 @@ def _tracked_files(path: str, tracked: Tracked, store: FileStore, report: Report
                 yield _listed(name, file, content)
         except Unreadable as problem:
             report(problem)
+
+
+def _location(tracked: Tracked, store: FileStore) -> Path:
+    """Where the files of an artifact lie.
+
+    Raises:
+        Unreadable: not on this machine, or they may not be read.
+    """
+    scheme = urlsplit(tracked.path).scheme
+    if scheme not in ("", "file"):
+        raise Unreadable(f"{shown(tracked.path)} is not on this machine; the artifact's list cannot be made")
+    store.check_paths_may_be_read(tracked.path)
+    location = Path(tracked.path.removeprefix("file://")).expanduser()
+    # An absolute path stays as it is.
+    locations = [where / location for where in tracked.working_directories]
+    return next((place for place in locations if os.path.lexists(place)), locations[0])
 
 
 def _listed(name: str, file: Path, content: BinaryIO) -> dict[str, Any]:

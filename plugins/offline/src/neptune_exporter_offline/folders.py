@@ -1,4 +1,4 @@
-"""Tells what each folder that a client left says of itself.
+"""What each folder that a client left says of itself.
 
 Looking reads only names, small files, the first records of a log and single rows of a database.
 """
@@ -31,11 +31,13 @@ _CONTAINER_NAME = re.compile(
 )
 """The kind and the id of a run; clients before 0.10 name the folder by the uuid alone."""
 _EXECUTION, _PARTITION = "exec-", "partition-"
+_BESIDE_LOGS = ("last_put_version", "last_ack_version", "metadata.json")
 _MODES = {"offline", "async", "sync"}
 _DEPTH = 4
 _TIME_IN_NAME = re.compile(r".*_(\d{19})")
 DATABASE = "run_operations.sqlite3"
 _TABLES = {"run_operations", "metadata"}
+_KINDS = {kind.value: kind for kind in RunKind}
 
 
 Container = tuple[int, RunKind, str]
@@ -126,28 +128,28 @@ def describe_log(path: Path, *, is_data: bool) -> Folder | None:
     first = oplog.peek(path, _PEEKED_RECORDS)
     if not (named.id or metadata or first or is_data):
         return None
-    kind_name = str(metadata.get("containerType") or named.kind or "run")
-    mode = metadata.get("mode") or named.folder.parent.name
-    files = oplog.log_files(path)
-    versions = [path / n for n in ("last_put_version", "last_ack_version", "metadata.json")]
-    stats = _stats([*(p for _, p in files), *versions]) or _stats([path])
+    by_name = {"containerType": named.kind, "containerId": named.id, "mode": named.folder.parent.name}
+    known = by_name | metadata
     start = _start_of(first)
+    firsts, logs = zip(*oplog.log_files(path), strict=True)
+    stats = _stats([*logs, *map(path.joinpath, _BESIDE_LOGS)]) or _stats([path])
+    is_offline = known["mode"] == "offline"
     return Folder(
         path,
         client=2,
-        container_id=clean(str(metadata.get("containerId") or named.id or _anonymous(path, start))),
+        container_id=clean(str(known["containerId"] or _anonymous(path, start))),
         process=named.process,
         start=start,
-        kind=RunKind(kind_name) if kind_name in set(RunKind) else RunKind.RUN,
-        is_project=kind_name == "project",
+        kind=_KINDS.get(str(known["containerType"]), RunKind.RUN),
+        is_project=known["containerType"] == "project",
         name=_name_in(first),
-        started_at=parse_iso(metadata.get("createdAt")) or _first_time(start),
-        first_operation=files[0][0],
-        offline=mode == "offline",
-        extent=sum(s.st_size for s in _stats(log for _, log in files)),
-        modified_ns=max((s.st_mtime_ns for s in stats), default=0),
-        size_hint=sum(s.st_size for s in stats) // _BYTES_PER_POINT,
-        notes=() if mode == "offline" else (_leftover(path, files[0][0]),),
+        started_at=parse_iso(known.get("createdAt")) or _first_time(start),
+        first_operation=firsts[0],
+        offline=is_offline,
+        extent=_bytes(_stats(logs)),
+        modified_ns=_modified_ns(stats),
+        size_hint=_bytes(stats) // _BYTES_PER_POINT,
+        notes=() if is_offline else (_leftover(path, firsts[0]),),
     )
 
 
@@ -171,14 +173,19 @@ def _container(path: Path) -> _Container:
     for _ in range(_DEPTH):
         match = _CONTAINER_NAME.fullmatch(here.name)
         if match is not None and (match[1] or _is_between(path, here)):
-            below = path.relative_to(here).parts
-            execution = "/".join([here.name, *(p for p in below if p.startswith(_EXECUTION))])
-            rest = "/".join(p for p in below if not p.startswith(_EXECUTION))
-            return _Container(here, match[1], match[2] or match[3], (execution, rest))
+            return _Container(here, match[1], match[2] or match[3], _process(path, here))
         if here.name in _MODES:
             break
         here = here.parent
     return _Container(path, process=(str(path), ""))
+
+
+def _process(path: Path, folder: Path) -> tuple[str, str]:
+    """What the client called the process that wrote a log, and which of its logs this is."""
+    below = path.relative_to(folder).parts
+    executions = [part for part in below if part.startswith(_EXECUTION)]
+    rest = [part for part in below if not part.startswith(_EXECUTION)]
+    return "/".join([folder.name, *executions]), "/".join(rest)
 
 
 def _is_between(path: Path, folder: Path) -> bool:
@@ -204,41 +211,55 @@ def start_of(version: int, record: oplog.Record) -> Start:
 def describe_database(path: Path, *, is_data: bool) -> Folder | None:
     """A database of neptune-scale, from its metadata and the first operation; None if it is not one.
 
-    One that cannot be read is still listed, by the name of its folder: reading it then
-    says what is wrong, and the other runs are not held up. That is one with the name of the client's
-    (`is_data`: of those before 0.13, which may lie anywhere, in `.neptune` only).
+    A database that cannot be read is still listed if its name is one that the client gives: reading it then
+    says what is wrong, and the other runs are not held up. Clients before 0.13 gave names that other programs
+    may give, too: such a file counts only in `.neptune` (`is_data`), or if it cannot be opened.
     """
-    is_named = path.name == DATABASE
-    named = path.parent if is_named else path.with_suffix("")
+    folder = _named_database(path)
+    is_expected = path.name == DATABASE or (folder.started_at is not None and is_data)
+    try:
+        if is_expected or is_database(path):
+            with open_database(path) as database:
+                tables = _tables(database)
+                if tables >= _TABLES:
+                    # Each line may meet damage: what is known by then stays.
+                    folder = _with_identity(folder, database)
+                    folder = _with_operations(folder, database)
+                    return replace(folder, notes=_database_notes(database, tables, folder.first_operation))
+    except (sqlite3.DatabaseError, SourceError, OSError):
+        is_expected = is_expected or folder.started_at is not None
+    return folder if is_expected else None
+
+
+def _named_database(path: Path) -> Folder:
+    """What the name and the times of the files say."""
+    named = path.parent if path.name == DATABASE else path.with_suffix("")
     started = _TIME_IN_NAME.fullmatch(named.name)
-    is_expected = is_named or (started is not None and is_data)
+    # Not the shared memory, which every reader writes to.
     stats = _stats(p for p in database_files(path) if not p.name.endswith("-shm")) or _stats([path.parent])
-    folder = Folder(
+    return Folder(
         path,
         client=3,
         container_id=clean(named.name),
         process=(named.name, ""),
         started_at=datetime.fromtimestamp(int(started[1]) / 1e9, timezone.utc) if started else None,
-        modified_ns=max((s.st_mtime_ns for s in stats), default=0),
+        modified_ns=_modified_ns(stats),
     )
-    try:
-        if not is_expected and not is_database(path):
-            return None
-        with open_database(path) as database:
-            names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            tables = {name for (name,) in names}
-            if not tables >= _TABLES:
-                return folder if is_expected else None
-            row = database.execute("SELECT project, run_id FROM metadata").fetchone()
-            if row is not None:
-                folder = replace(folder, project_id=str(row[0]), container_id=str(row[1]))
-            name, start, last = _peek_run(database)
-            folder = replace(folder, name=name, start=start, size_hint=last, extent=last)
-            if start is not None:
-                folder = replace(folder, first_operation=start.number)
-            return replace(folder, notes=_database_notes(database, tables, folder.first_operation))
-    except (sqlite3.DatabaseError, SourceError, OSError):
-        return folder if is_expected or started else None
+
+
+def _tables(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _with_identity(folder: Folder, database: sqlite3.Connection) -> Folder:
+    row = database.execute("SELECT project, run_id FROM metadata").fetchone()
+    return folder if row is None else replace(folder, project_id=str(row[0]), container_id=str(row[1]))
+
+
+def _with_operations(folder: Folder, database: sqlite3.Connection) -> Folder:
+    name, start, last = _peek_run(database)
+    first = folder.first_operation if start is None else start.number
+    return replace(folder, name=name, start=start, size_hint=last, extent=last, first_operation=first)
 
 
 def _stats(paths: Iterable[Path]) -> list[os.stat_result]:
@@ -250,13 +271,21 @@ def _stats(paths: Iterable[Path]) -> list[os.stat_result]:
     return found
 
 
+def _bytes(stats: Iterable[os.stat_result]) -> int:
+    return sum(each.st_size for each in stats)
+
+
+def _modified_ns(stats: Iterable[os.stat_result]) -> int:
+    return max((each.st_mtime_ns for each in stats), default=0)
+
+
 def _metadata(path: Path, container: Path) -> dict[str, Any]:
     """What the client wrote beside the log, or for all logs of the process above them."""
     for folder in (path, *path.parents):
         with suppress(OSError, ValueError):
             content = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
             if isinstance(content, dict) and "containerId" in content:
-                return content
+                return {name: value for name, value in content.items() if value}
         if folder == container:
             break
     return {}

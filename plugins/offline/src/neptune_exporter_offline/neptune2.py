@@ -98,10 +98,9 @@ class Neptune2Replay:
             self._state.problems.add(path, None, message)
 
     def finish(self, run_id: str) -> None:
-        """Add what the log does not hold itself but is known of the run."""
+        """Add what is known of the run though no operation says it."""
         self._state.set_default(SysAttribute.ID, AttributeType.STRING, run_id)
-        firsts = [min(self._folders[i].first_operation for i in process) for process in self._processes]
-        if self._counted_steps and any(first > 1 for first in firsts):
+        if self._counted_steps and self._was_sent_before():
             self._state.problems.note("Points logged without a step are counted from 0 in what is left here")
         if self._replaced:
             self._state.problems.note(
@@ -110,6 +109,10 @@ class Neptune2Replay:
         begun = [f.started_at for f in self._folders if f.started_at is not None]
         if begun and all(f.offline for f in self._folders):
             self._state.set_default(SysAttribute.CREATION_TIME, AttributeType.DATETIME, min(begun))
+
+    def _was_sent_before(self) -> bool:
+        """Whether a process sent its first operations to a server and deleted them."""
+        return any(min(self._folders[i].first_operation for i in each) > 1 for each in self._processes)
 
     def _assign_int(self, path: str, operation: Operation) -> None:
         value = operation["value"]

@@ -155,15 +155,16 @@ class Neptune3Replay:
         created = self._runs[0]  # the others opened a run that was there already
         if created.HasField("creation_time"):
             self._set_creation_time(created.creation_time)
-        if not created.HasField("fork_point"):
-            if created.family:
-                state.set_default(_FAMILY, AttributeType.STRING, created.family)
-            return
-        fork = created.fork_point
+        if created.HasField("fork_point"):
+            self._set_fork(created.fork_point, project_id)
+        elif created.family:
+            state.set_default(_FAMILY, AttributeType.STRING, created.family)
+
+    def _set_fork(self, fork: Any, project_id: str) -> None:
+        state = self._state
         state.set_default(SysAttribute.FORK_PARENT, AttributeType.STRING, fork.parent_run_id)
         if fork.HasField("step"):
-            step = (fork.step.whole * _MILLION + fork.step.micro) / _MILLION
-            state.set_default(SysAttribute.FORK_STEP, AttributeType.FLOAT, step)
+            state.set_default(SysAttribute.FORK_STEP, AttributeType.FLOAT, _step(fork.step))
         if fork.parent_project not in ("", project_id):
             state.problems.note(f"Forked from a run of another project, {fork.parent_project}")
 
@@ -186,38 +187,46 @@ class Neptune3Replay:
                 self._modify_set(path, change)
 
     def _append(self, update: Any) -> None:
-        stamp, recorded, points = update.timestamp, update.step, update.append
-        time = from_nanos(stamp.seconds, stamp.nanos)
-        if time is None:
-            self._state.problems.note(NO_TIME, len(points))
-        # The nearest double, which is what Neptune shows. (The client computes steps in floating
-        # point: 999999999999.5 becomes 999999999999 and 500032 millionths.)
-        step = (recorded.whole * _MILLION + recorded.micro) / _MILLION
-        if step == 0 and not update.HasField("step"):
-            step = None
-        elif step >= _STEP_LIMIT:  # the client refuses them
-            for path in points:
-                self._state.problems.add(path, None, "points at steps of 1e12 and more were left out")
+        state, points = self._state, update.append
+        time = self._time(update.timestamp, len(points))
+        step = _step_of(update)
+        if step is not None and step >= _STEP_LIMIT:
+            self._refuse(points)
             return
-        state, float_series = self._state, AttributeType.FLOAT_SERIES
         preview = update.preview.is_preview
         for path in points:
             value = points[path]
             number = value.float64
-            if number or value.WhichOneof("kind") == "float64":
-                series = state.previews(path) if preview else state.series(path, float_series)
-                if series is not None:
-                    series.add(_next_step(series) if step is None else step, time, number)
+            # Most points are numbers other than 0, which need not be asked for their kind.
+            kind = "float64" if number else value.WhichOneof("kind")
+            if kind != "float64":
+                self._append_other(path, kind, value, step, time)
                 continue
-            kind = value.WhichOneof("kind")
-            attribute_type = _APPENDED.get(kind)
-            if attribute_type is None:
-                self._report_kind(path, kind, "appended")
-                continue
-            series = state.series(path, attribute_type)
+            series = state.previews(path) if preview else state.series(path, AttributeType.FLOAT_SERIES)
             if series is not None:
-                point, size = self._point(kind, value)
-                series.add(_next_step(series) if step is None else step, time, point, size)
+                series.add(_next_step(series) if step is None else step, time, number)
+
+    def _append_other(self, path: str, kind: str | None, value: Any, step: float | None, time: Any) -> None:
+        """A point of a series of strings, histograms or files."""
+        attribute_type = _APPENDED.get(kind or "")
+        if kind is None or attribute_type is None:
+            self._report_kind(path, kind, "appended")
+            return
+        series = self._state.series(path, attribute_type)
+        if series is not None:
+            point, size = self._point(kind, value)
+            series.add(_next_step(series) if step is None else step, time, point, size)
+
+    def _refuse(self, points: Any) -> None:
+        """The client refuses such steps, too."""
+        for path in points:
+            self._state.problems.add(path, None, "points at steps of 1e12 and more were left out")
+
+    def _time(self, stamp: Any, points: int) -> int | None:
+        time = from_nanos(stamp.seconds, stamp.nanos)
+        if time is None:
+            self._state.problems.note(NO_TIME, points)
+        return time
 
     def _assign(self, path: str, value: Any) -> None:
         kind = value.WhichOneof("kind")
@@ -270,6 +279,21 @@ class Neptune3Replay:
     def _report_kind(self, path: str, kind: str | None, how: str) -> None:
         what = "of an unknown kind" if kind is None else f"of the kind {kind}"
         self._state.problems.add(path, None, f"values {what} were {how} and not read", permanent=False)
+
+
+def _step(recorded: Any) -> float:
+    """The nearest double, which is what Neptune shows.
+
+    The client computes steps in floating point: 999999999999.5 becomes 999999999999 and 500032 millionths.
+    """
+    step: float = (recorded.whole * _MILLION + recorded.micro) / _MILLION
+    return step
+
+
+def _step_of(update: Any) -> float | None:
+    """None if the points were logged without a step."""
+    step = _step(update.step)
+    return None if step == 0 and not update.HasField("step") else step
 
 
 def _next_step(series: Any) -> float:

@@ -45,12 +45,18 @@ def _leader_by_content(
 ) -> int:
     """The process whose log holds the record with which this one begins, or which begins in this one."""
     start = folders[index].start
+    if start is None or not start.at:
+        return index
     for leader, others in members.items():
         for other in others:
             its = folders[other].start
-            if start is None or its is None or not start.at or not its.at or start.number == its.number:
-                continue
-            later, earlier = (start, other) if start.number > its.number else (its, index)
-            if find(earlier, later.number) == later:
+            if its is not None and its.at and _meet(index, start, other, its, find):
                 return leader
     return index
+
+
+def _meet(index: int, start: Start, other: int, its: Start, find: Find) -> bool:
+    """Whether two logs begin at different numbers, and one holds the record with which the other begins."""
+    if start.number > its.number:
+        return find(other, start.number) == start
+    return start.number < its.number and find(index, its.number) == its

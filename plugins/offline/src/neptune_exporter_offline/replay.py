@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 from neptune_exporter.model import RunKey
@@ -107,29 +108,33 @@ def _records(
     """The records of all logs by the time at which they were logged, each once."""
     streams: list[Iterator[_Entry]] = []
     for process in processes:
-        known = [index for index in process if index in logs]
-        if not known:
-            continue
-        stretches = [stretch for index in known for stretch in scans[index].stretches]
-        union = unite(stretches, lambda s: logs[s.log].compared(s), logs[known[0]].same)
-        label = folders[known[0]].label
-
-        def report(message: str, *, permanent: bool = True, label: str = label) -> None:
-            problems.add("", None, f"{label}: {message}", permanent=permanent)
-
-        _report_holes(
-            [scans[i] for i in known],
-            min(folders[i].first_operation for i in known),
-            max(logs[i].put for i in known),
-            report,
-        )
-        if union.differing:
-            report(
-                f"several operations that differ have the same number ({_shown(union.differing)}); "
-                "all were read, and points may be there twice"
-            )
-        streams += [_in_order(branch, logs, report) for branch in union.branches()]
+        known = {index: folders[index] for index in process if index in logs}
+        if known:
+            streams += _streams(known, logs, scans, problems)
     yield from streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda entry: entry[0])
+
+
+def _streams(
+    folders: dict[int, Folder], logs: dict[int, Log], scans: dict[int, Scan], problems: Problems
+) -> list[Iterator[_Entry]]:
+    """The records of one process, from all its logs, in as few streams as there are; gaps are reported."""
+    own_scans = [scans[index] for index in folders]
+    first, *_ = folders
+    stretches = chain.from_iterable(scan.stretches for scan in own_scans)
+    union = unite(stretches, lambda s: logs[s.log].compared(s), logs[first].same)
+    label = folders[first].label
+
+    def report(message: str, *, permanent: bool = True) -> None:
+        problems.add("", None, f"{label}: {message}", permanent=permanent)
+
+    begin = min(folder.first_operation for folder in folders.values())
+    _report_holes(own_scans, begin, max(logs[index].put for index in folders), report)
+    if union.differing:
+        report(
+            f"several operations that differ have the same number ({_shown(union.differing)}); "
+            "all were read, and points may be there twice"
+        )
+    return [_in_order(branch, logs, report) for branch in union.branches()]
 
 
 def _in_order(
@@ -150,26 +155,34 @@ def _in_order(
 
 
 def _report_holes(scans: Sequence[Scan], first: int, put: int, report: Callable[..., None]) -> None:
-    """What no log of a process holds."""
-    there = covered(stretch for scan in scans for stretch in scan.stretches)
-    top = there[-1][1] if there else first - 1
-    for hole in (hole for scan in scans for hole in scan.holes):
+    """Report what no log of a process holds."""
+    there = covered(chain.from_iterable(scan.stretches for scan in scans))
+    top = _last_of(there, first - 1)
+    for hole in chain.from_iterable(scan.holes for scan in scans):
         if hole.last is None or missing(there, hole.first, hole.last):
             report(hole.message, permanent=hole.permanent)
             last = max(top, put) if hole.last is None else hole.last
             there = covered_with(there, hole.first, last)
-    top = max(top, there[-1][1] if there else 0)
+    top = max(top, _last_of(there, 0))
     for begin, end in missing(there, first, top):
         report(f"{_operations(begin, end)} missing from the log")
-    torn = any(scan.torn == top + 1 for scan in scans)
+    _report_end(top, put, any(scan.torn == top + 1 for scan in scans), report)
+
+
+def _report_end(top: int, put: int, is_torn: bool, report: Callable[..., None]) -> None:
+    """Report records after the last one that was read: the process counted them, or one is cut off."""
     if put > top:
-        cut = "; the last record is cut off" if torn else ""
+        cut = "; the last record is cut off" if is_torn else ""
         report(
             f"{_operations(top + 1, put)} not in the log: the process ended before it wrote them to disk, "
             f"or still runs{cut}"
         )
-    elif torn:
+    elif is_torn:
         report("the last record of the log is cut off and lost")
+
+
+def _last_of(ranges: Ranges, otherwise: int) -> int:
+    return ranges[-1][1] if ranges else otherwise
 
 
 def covered_with(there: Ranges, first: int, last: int) -> Ranges:

@@ -45,31 +45,17 @@ class Search:
     def _below(self, path: Path, is_data: bool) -> Iterator[Folder]:
         """`is_data`: a part of the path or a link that led there is called `.neptune`."""
         if path.is_file():
-            database = describe_database(path, is_data=is_data)
-            if database is None:
-                raise UsageError(
-                    f"--offline-path {shown(str(path))} is a file, and no database of neptune-scale; "
-                    "name the .neptune folder, or the folder of a run"
-                )
-            yield database
+            yield _given_database(path, is_data)
             return
         pending = [(path, is_data)]
         while pending:
             here, is_data = pending.pop()
             entries = self._entries(here, is_data)
-            names = [entry.name for entry in entries]
-            is_log = any(map(oplog.is_log_name, names))
-            if is_log and (log := describe_log(here, is_data=is_data)) is not None:
-                yield log
-            for name in names:
-                if _may_be_database(here / name) and (
-                    # Where it really is, its write-ahead log lies beside it.
-                    database := describe_database((here / name).resolve(), is_data=is_data)
-                ):
-                    yield database
-            pending += self._folders(
-                here, is_data, [e for e in entries if e.name != oplog.UPLOADS or not is_log]
-            )
+            is_log = any(oplog.is_log_name(entry.name) for entry in entries)
+            if is_log:
+                entries = [entry for entry in entries if entry.name != oplog.UPLOADS]
+            yield from _described(here, entries, is_log=is_log, is_data=is_data)
+            pending += self._folders(here, is_data, entries)
 
     def _entries(self, folder: Path, is_data: bool) -> list[os.DirEntry[str]]:
         """What is in a folder; nothing if it was searched before, which also ends loops of links."""
@@ -89,19 +75,50 @@ class Search:
         self, here: Path, is_data: bool, entries: list[os.DirEntry[str]]
     ) -> Iterator[tuple[Path, bool]]:
         for entry in entries:
-            path, name = here / entry.name, entry.name
+            name = entry.name
             try:
-                if entry.is_dir(follow_symlinks=False):
-                    yield path, is_data or name == _DATA
-                elif entry.is_symlink() and stat.S_ISDIR(path.stat().st_mode):
-                    yield path.resolve(), is_data or name == _DATA
+                folder = _folder_of(entry, here / name)
             except OSError as error:
                 # Links that lead nowhere are everywhere; this one had led to runs.
                 if not isinstance(error, FileNotFoundError) or name == _DATA:
-                    self._close(path, error)
+                    self._close(here / name, error)
+            else:
+                if folder is not None:
+                    yield folder, is_data or name == _DATA
 
     def _close(self, path: Path, error: OSError) -> None:
         self.closed.append(f"{clean(shown(str(path)))} cannot be searched: {error.strerror}")
+
+
+def _given_database(path: Path, is_data: bool) -> Folder:
+    """A file that the user named."""
+    database = describe_database(path, is_data=is_data)
+    if database is None:
+        raise UsageError(
+            f"--offline-path {shown(str(path))} is a file, and no database of neptune-scale; "
+            "name the .neptune folder, or the folder of a run"
+        )
+    return database
+
+
+def _described(
+    here: Path, entries: list[os.DirEntry[str]], *, is_log: bool, is_data: bool
+) -> Iterator[Folder]:
+    """The log that a folder is, and the databases in it."""
+    if is_log and (log := describe_log(here, is_data=is_data)) is not None:
+        yield log
+    for entry in entries:
+        path = here / entry.name
+        # Where it really is, its write-ahead log lies beside it.
+        if _may_be_database(path) and (database := describe_database(path.resolve(), is_data=is_data)):
+            yield database
+
+
+def _folder_of(entry: os.DirEntry[str], path: Path) -> Path | None:
+    """The folder that an entry is or links to."""
+    if entry.is_dir(follow_symlinks=False):
+        return path
+    return path.resolve() if entry.is_symlink() and stat.S_ISDIR(path.stat().st_mode) else None
 
 
 def _is_of_the_system(name: str) -> bool:

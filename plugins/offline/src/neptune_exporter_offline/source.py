@@ -48,23 +48,21 @@ class OfflineSource(Source):
         return projects
 
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
-        found = self._by_project.get(project_id)
-        if found is None:
-            others = ", ".join(self.projects()[:10])
-            hint = ""
-            if any(f.client == 2 for run in self._search().values() for f in run.folders):
-                hint = "; folders of Neptune 2.x do not name their project: give it as --offline-project"
-            raise SourceError(f"no folder of project {project_id} was found, only of {others}{hint}")
-        for run in found:
+        if project_id not in self._by_project:
+            raise self._unknown_project(project_id)
+        for run in self._by_project[project_id]:
             listed = run.listed()
-            if (
-                run.key.kind in selection.kinds
-                and selection.matches_id(run.key.run_id)
-                and selection.matches_modified(listed.modified_at)
-            ):
+            if selection.takes(listed.key, listed.modified_at):
                 yield listed
         if self._closed:  # at the end: those that were found are exported
             raise SourceError(self._not_searched())
+
+    def _unknown_project(self, project_id: str) -> SourceError:
+        others = ", ".join(self.projects()[:10])
+        hint = ""
+        if any(f.client == 2 for run in self._search().values() for f in run.folders):
+            hint = "; folders of Neptune 2.x do not name their project: give it as --offline-project"
+        return SourceError(f"no folder of project {project_id} was found, only of {others}{hint}")
 
     def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
         for request in group:

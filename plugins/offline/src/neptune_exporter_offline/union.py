@@ -10,6 +10,7 @@ are read, twice, where stretches overlap.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -100,8 +101,8 @@ def unite(
         read: Gives the records of a stretch, in order.
         same: Whether two records of one number are the same.
     """
-    ordered = sorted(enumerate(stretches), key=lambda entry: entry[1].first)
-    pending = deque(_Reader(position, stretch, read) for position, stretch in ordered)
+    readers = [_Reader(position, stretch, read) for position, stretch in enumerate(stretches)]
+    pending = deque(sorted(readers, key=lambda reader: reader.stretch.first))
     active: list[_Reader] = []
     kept: list[Stretch] = []
     differing: Ranges = []
@@ -109,23 +110,30 @@ def unite(
     while pending or active:
         if not active:
             number = pending[0].stretch.first
-        while pending and pending[0].stretch.first <= number:
-            active.append(pending.popleft())
-            active.sort(key=lambda reader: reader.position)
-        if len(active) == 1:
-            end = active[0].stretch.last
-            end = min(end, pending[0].stretch.first - 1) if pending else end
+        _begin(pending, active, number)
+        end = number
+        if len(active) == 1:  # nothing to compare until the next one begins
+            end = min(active[0].stretch.last, pending[0].stretch.first - 1 if pending else sys.maxsize)
             active[0].keep(number, end)
-        else:
-            end = number
-            if _compare(active, number, same) > 1:
-                add(differing, number, number)
+        elif _compare(active, number, same) > 1:
+            add(differing, number, number)
         number = end + 1
-        for reader in active:
-            if reader.stretch.last < number:
-                kept += reader.parts()
-        active = [reader for reader in active if reader.stretch.last >= number]
+        kept += _end(active, number)
     return Union(sorted(kept, key=lambda stretch: stretch.first), differing)
+
+
+def _begin(pending: deque[_Reader], active: list[_Reader], number: int) -> None:
+    """Take up the stretches that begin at a number, in the order in which they were given."""
+    while pending and pending[0].stretch.first <= number:
+        active.append(pending.popleft())
+    active.sort(key=lambda reader: reader.position)
+
+
+def _end(active: list[_Reader], number: int) -> list[Stretch]:
+    """Let go of the stretches that end before a number; the parts of them that are kept."""
+    ended = [reader for reader in active if reader.stretch.last < number]
+    active[:] = [reader for reader in active if reader.stretch.last >= number]
+    return [part for reader in ended for part in reader.parts()]
 
 
 def _compare(active: Sequence[_Reader], number: int, same: Callable[[Any, Any], bool]) -> int:

@@ -23,6 +23,14 @@ _INT_LIMIT = 2**31
 _MAX_STRING = 16_384
 _MAX_LINE = 1_000
 _DESCRIPTION = ""
+_OF_THE_SERVER = {
+    SysAttribute.ID,
+    SysAttribute.CUSTOM_RUN_ID,
+    SysAttribute.CREATION_TIME,
+    SysAttribute.MODIFICATION_TIME,
+    SysAttribute.FORK_PARENT,
+    SysAttribute.FORK_STEP,
+}
 
 
 def can_hold(sample: SampleRun) -> bool:
@@ -87,12 +95,7 @@ def _environment(data_directory: Path) -> Iterator[None]:
 
 
 def _held(attribute: SampleAttribute) -> SampleAttribute | None:
-    path = attribute.path
-    server = (SysAttribute.ID, SysAttribute.CUSTOM_RUN_ID, SysAttribute.CREATION_TIME)
-    if path in (*server, SysAttribute.MODIFICATION_TIME, SysAttribute.FORK_PARENT, SysAttribute.FORK_STEP):
-        return None
-    # A namespace cannot also be an attribute, and empty parts of a path vanish.
-    if path == "x/y" or path.startswith("/") or "//" in path or path.endswith("/"):
+    if attribute.path in _OF_THE_SERVER or _is_no_path(attribute.path):
         return None
     if attribute.type in (AttributeType.HISTOGRAM_SERIES, AttributeType.ARTIFACT):
         return None
@@ -101,13 +104,16 @@ def _held(attribute: SampleAttribute) -> SampleAttribute | None:
     return replace(attribute, entries=kept) if kept or attribute.type.is_series else None
 
 
+def _is_no_path(path: str) -> bool:
+    """A namespace cannot also be an attribute, and empty parts of a path vanish."""
+    return path == "x/y" or "" in path.split("/")
+
+
 def _held_entry(attribute_type: AttributeType, entry: Entry) -> Entry | None:
     value = entry.value
-    if attribute_type.is_series and (entry.step is None or entry.timestamp is None):
+    if attribute_type.is_series and None in (entry.step, entry.timestamp):
         return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, int) and not -_INT_LIMIT <= value < _INT_LIMIT:
+    if _is_beyond(value):
         return None
     if isinstance(value, str):
         limit = _MAX_LINE if attribute_type is AttributeType.STRING_SERIES else _MAX_STRING
@@ -117,34 +123,51 @@ def _held_entry(attribute_type: AttributeType, entry: Entry) -> Entry | None:
     return entry
 
 
-def _log(run: Any, attribute: SampleAttribute, scratch: Path) -> None:
-    from neptune.types import File
+def _is_beyond(value: object) -> bool:
+    """Whether the client takes no such number."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, int) and not -_INT_LIMIT <= value < _INT_LIMIT
 
+
+def _log(run: Any, attribute: SampleAttribute, scratch: Path) -> None:
     handler = run[attribute.path]
     if attribute.type is AttributeType.STRING_SET:
         handler.add(list(_tuple(attribute.value)))
     elif attribute.type is AttributeType.FILE:
-        content = _content(attribute.value)
-        # One half from memory, one half by path. The client cannot copy a file of a long path.
-        if len(attribute.path) % 2 and len(attribute.path) < 200:
-            handler.upload(File.from_content(content, extension="bin"))
-        else:
-            scratch.mkdir(parents=True)
-            (scratch / "logged.bin").write_bytes(content)
-            handler.upload(str(scratch / "logged.bin"))
+        _log_file(handler, attribute, scratch)
     elif attribute.type is AttributeType.FILE_SET:
         with zipfile.ZipFile(io.BytesIO(_content(attribute.value))) as archive:
             archive.extractall(scratch)
         handler.upload_files(str(scratch / "*"))
     elif attribute.type.is_series:
-        for entry in attribute.entries:
-            assert entry.step is not None and entry.timestamp is not None
-            value: Any = entry.value
-            if isinstance(value, SampleFile):
-                value = File.from_content(value.content, extension="png")
-            handler.append(value, step=float(entry.step), timestamp=entry.timestamp.timestamp())
+        _log_series(handler, attribute)
     else:
         handler.assign(attribute.value)
+
+
+def _log_file(handler: Any, attribute: SampleAttribute, scratch: Path) -> None:
+    """One half from memory, one half by path. The client cannot copy a file of a long path."""
+    from neptune.types import File
+
+    content = _content(attribute.value)
+    if len(attribute.path) % 2 and len(attribute.path) < 200:
+        handler.upload(File.from_content(content, extension="bin"))
+    else:
+        scratch.mkdir(parents=True)
+        (scratch / "logged.bin").write_bytes(content)
+        handler.upload(str(scratch / "logged.bin"))
+
+
+def _log_series(handler: Any, attribute: SampleAttribute) -> None:
+    from neptune.types import File
+
+    for entry in attribute.entries:
+        assert entry.step is not None and entry.timestamp is not None
+        value: Any = entry.value
+        if isinstance(value, SampleFile):
+            value = File.from_content(value.content, extension="png")
+        handler.append(value, step=float(entry.step), timestamp=entry.timestamp.timestamp())
 
 
 def _content(value: object) -> bytes:
