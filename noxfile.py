@@ -58,7 +58,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 # Every package on the oldest and the newest Python, the servers on one; `nox -s plugin` is the whole matrix.
 nox.options.sessions = [
-    *["lint", "typing", "docs", "tests", "template"],
+    *["lint", "typing", "complexity", "docs", "tests", "template"],
     *(
         f"plugin-{python}(package={package!r})"
         for package in PACKAGES

@@ -25,7 +25,8 @@ from neptune_exporter.testing import (
     parameter,
     string_series,
 )
-from neptune_exporter.testing.arrival import Rules, arrival_problems, same_parameter
+from neptune_exporter.testing.arrival import arrival_problems
+from neptune_exporter.testing.rules import Rules, same_parameter
 
 KEY = RunKey("acme/a", "RUN-1")
 PERFECT = Rules(SinkCapabilities())
@@ -163,7 +164,7 @@ def test_what_was_never_loaded_is_found(found: dict[str, Any]) -> None:
     [
         (loss(1, "no such path"), "no such attribute"),
         (loss(1, reason="Not Kebab"), "kebab-case"),
-        (loss(1, requested=True), "nobody did"),
+        (loss(1, requested=True), "requested, which it was not"),
         (loss(1), "nothing of it may be lost"),
         (loss(1, None), "nothing of it may be lost"),
         (Loss(RunKey("acme/a", "RUN-2"), "gone", "Gone.", 1, "m"), "names the run acme/a:RUN-2"),
@@ -249,6 +250,6 @@ def test_a_fork_keeps_its_parent() -> None:
     by = rules(forks=False)
     lost = replace(found, fork_step=None)
     assert judge(run, lost, by, loss(1, None, "fork"), parent=parent) == ""
-    assert "the lost fork is not told" in judge(run, lost, by, parent=parent)
+    assert "the lost fork is not reported" in judge(run, lost, by, parent=parent)
     plain, found = held(parameter("p", 1))
     assert "but is no fork" in judge(plain, replace(found, parent="someone"))

@@ -43,17 +43,20 @@ class Place:
 
 def own_code(sink: Sink) -> tuple[str, ...]:
     """Where the code of a sink lies: packages as folders, single modules as files."""
-    places: set[str] = set()
-    for cls in type(sink).__mro__:
-        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        root, _, _ = cls.__module__.partition(".")
-        if cls is Sink or file is None or root in ("abc", "typing"):
-            continue
-        package = sys.modules[cls.__module__].__package__ if root == "neptune_exporter" else root
-        folder = Path(getattr(sys.modules.get(package or ""), "__file__", None) or "")
-        is_kit = cls.__module__.startswith("neptune_exporter.testing.")
-        places.add(file if is_kit or folder.name != "__init__.py" else f"{folder.parent}/")
-    return tuple(sorted(places))
+    own = (cls for cls in type(sink).__mro__ if cls is not Sink)
+    return tuple(sorted({place for cls in own if (place := _place_of(cls)) is not None}))
+
+
+def _place_of(cls: type) -> str | None:
+    """None for code of Python itself."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    root, _, _ = cls.__module__.partition(".")
+    if file is None or root in ("abc", "typing"):
+        return None
+    package = sys.modules[cls.__module__].__package__ if root == "neptune_exporter" else root
+    folder = Path(getattr(sys.modules.get(package or ""), "__file__", None) or "")
+    is_kit = cls.__module__.startswith("neptune_exporter.testing.")
+    return file if is_kit or folder.name != "__init__.py" else f"{folder.parent}/"
 
 
 class Watch:

@@ -173,14 +173,7 @@ class MemoryRun(ExportedRun):
         batch_rows: int = 65_536,
         encoded: bool = False,
     ) -> Iterator[pa.RecordBatch]:
-        table = self._table
-        if types is not None:
-            wanted = pa.array([t.value for t in types], pa.string())
-            table = table.filter(pc.is_in(table["attribute_type"], wanted))
-        if attributes is not None:
-            table = table.filter(pc.is_in(table["attribute_path"], pa.array(list(attributes), pa.string())))
-        if columns is not None:
-            table = table.select([name for name in FULL_SCHEMA.names if name in columns])
+        table = _selected(self._table, types, attributes, columns)
         whole = table.num_rows
         if encoded and "attribute_path" in table.column_names:
             index = table.column_names.index("attribute_path")
@@ -207,6 +200,22 @@ class MemoryRun(ExportedRun):
         if file not in self._files:
             raise MissingFileError(f"{self.key}: the file {file!r} is not in the files folder")
         return io.BytesIO(self._files[file])
+
+
+def _selected(
+    table: pa.Table,
+    types: Collection[AttributeType] | None,
+    attributes: Collection[str] | None,
+    columns: Collection[str] | None,
+) -> pa.Table:
+    if types is not None:
+        wanted = pa.array([t.value for t in types], pa.string())
+        table = table.filter(pc.is_in(table["attribute_type"], wanted))
+    if attributes is not None:
+        table = table.filter(pc.is_in(table["attribute_path"], pa.array(list(attributes), pa.string())))
+    if columns is not None:
+        table = table.select([name for name in FULL_SCHEMA.names if name in columns])
+    return table
 
 
 def typed_row(row: Mapping[str, Any]) -> Row:

@@ -173,17 +173,17 @@ def _fact_of_cells(row: dict[str, Any], file_content: Callable[[dict[str, Any]],
     filled = sorted(c for c in set(VALUE_COLUMN.values()) if row.get(c) is not None)
     if filled != [column]:
         raise MalformedRowError(f"a row of {path!r} ({kind}) has values in {filled}, not just in {column}")
-    cell = row[column]
-    if kind in FILE_TYPES:
-        value = render(SampleFile(file_content(row)))
-    elif kind is AttributeType.HISTOGRAM_SERIES:
-        value = render(SampleHistogram(tuple(cell["edges"]), tuple(cell["values"]), cell["type"]))
-    elif kind is AttributeType.STRING_SET:
-        value = render(tuple(cell))
-    else:
-        value = _milliseconds(cell) if kind is AttributeType.DATETIME else render(cell)
+    value = render(SampleFile(file_content(row))) if kind in FILE_TYPES else _cell(kind, row[column])
     time = row.get("timestamp")
     return Fact(path, kind.value, _step(step_of(row)), "" if time is None else _milliseconds(time), value)
+
+
+def _cell(kind: AttributeType, cell: Any) -> str:
+    if kind is AttributeType.HISTOGRAM_SERIES:
+        return render(SampleHistogram(tuple(cell["edges"]), tuple(cell["values"]), cell["type"]))
+    if kind is AttributeType.STRING_SET:
+        return render(tuple(cell))
+    return _milliseconds(cell) if kind is AttributeType.DATETIME else render(cell)
 
 
 def step_of(row: dict[str, Any]) -> Step | None:

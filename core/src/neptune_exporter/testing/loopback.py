@@ -49,25 +49,20 @@ class Request:
         if self._consumed:
             return
         self._consumed = True
-        if self.headers.get("transfer-encoding", "").lower() == "chunked":
-            while True:
-                size = int(self.stream.readline().split(b";")[0].strip() or b"0", 16)
-                left = size
-                while left > 0:
-                    piece = self.stream.read(min(left, _CHUNK))
-                    if not piece:
-                        raise ConnectionError("the client closed the connection inside a chunk")
-                    left -= len(piece)
-                    yield piece
-                self.stream.readline()
-                if size == 0:
-                    return
-        left = int(self.headers.get("content-length", "0"))
-        while left > 0:
-            piece = self.stream.read(min(left, _CHUNK))
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            yield from self._pieces(int(self.headers.get("content-length", "0")))
+            return
+        while size := int(self.stream.readline().split(b";")[0].strip() or b"0", 16):
+            yield from self._pieces(size)
+            self.stream.readline()
+        self.stream.readline()
+
+    def _pieces(self, size: int) -> Iterator[bytes]:
+        while size > 0:
+            piece = self.stream.read(min(size, _CHUNK))
             if not piece:
                 raise ConnectionError("the client closed the connection inside the body")
-            left -= len(piece)
+            size -= len(piece)
             yield piece
 
     def body(self) -> bytes:
@@ -269,6 +264,10 @@ def _distorted(owner: LoopbackServer, response: Response, fault: Fault) -> Respo
     return replace(response, body=pieces, length=None if fault.chunked else len(body))
 
 
+def _pieces_of(body: bytes | Iterable[bytes]) -> Iterable[bytes]:
+    return [body] if isinstance(body, bytes) else body
+
+
 class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -336,27 +335,24 @@ class _RequestHandler(BaseHTTPRequestHandler):
     def _answer(self, owner: LoopbackServer, request: Request) -> None:
         owner.wait(owner.latency)
         fault = owner.take_fault(request)
-        response: Response | None = None
-        if fault is not None:
-            if not fault.after_handling:
-                owner.wait(fault.delay)
-            if fault.after_handling or (fault.status is None and not fault.drop):
-                response = self._handled(owner, request)
-            if fault.after_handling:
-                owner.wait(fault.delay)
-            if fault.drop:
-                owner.record(request, 0)
-                raise _DroppedError
-            if fault.status is not None:
-                response = Response(fault.status, fault.body, fault.content_type, fault.headers)
-        if response is None:
-            response = self._handled(owner, request)
+        response = self._handled(owner, request) if fault is None else self._faulty(owner, request, fault)
         for _ in request.chunks():  # an unread body would be taken for the next request
             pass
         owner.record(request, response.status)
-        if fault is not None:
-            response = _distorted(owner, response, fault)
-        self._send(response, fault.cut_after if fault is not None else None)
+        if fault is None:
+            self._send(response, None)
+        else:
+            self._send(_distorted(owner, response, fault), fault.cut_after)
+
+    def _faulty(self, owner: LoopbackServer, request: Request, fault: Fault) -> Response:
+        response = self._handled(owner, request) if fault.after_handling else None
+        owner.wait(fault.delay)
+        if fault.drop:
+            owner.record(request, 0)
+            raise _DroppedError
+        if fault.status is not None:
+            return Response(fault.status, fault.body, fault.content_type, fault.headers)
+        return self._handled(owner, request) if response is None else response
 
     def _handled(self, owner: LoopbackServer, request: Request) -> Response:
         try:
@@ -367,33 +363,35 @@ class _RequestHandler(BaseHTTPRequestHandler):
             return Response.of_json({"error": f"{type(error).__name__}: {error}"}, 500)
 
     def _send(self, response: Response, cut_after: int | None) -> None:
+        body = response.body
+        length = len(body) if isinstance(body, bytes) else response.length
+        self._send_head(response, length)
+        if self.command == "HEAD":
+            return
+        write = self._write_chunk if length is None else self.wfile.write
+        sent = 0
+        for piece in filter(None, _pieces_of(body)):
+            if cut_after is not None and sent + len(piece) > cut_after:
+                if length is not None:  # of a chunked body only whole chunks are sent
+                    self.wfile.write(piece[: cut_after - sent])
+                self.wfile.flush()
+                raise _DroppedError
+            sent += len(piece)
+            write(piece)
+            self.wfile.flush()  # it may be a drop
+        write(b"")  # the last chunk of a chunked body
+        self.wfile.flush()
+
+    def _send_head(self, response: Response, length: int | None) -> None:
         self.send_response(response.status)
         self.send_header("Content-Type", response.content_type)
         for name, value in response.headers.items():
             self.send_header(name, value)
-        body = response.body
-        length = len(body) if isinstance(body, bytes) else response.length
         if length is None:
             self.send_header("Transfer-Encoding", "chunked")
         else:
             self.send_header("Content-Length", str(length))
         self.end_headers()
-        if self.command == "HEAD":
-            return
-        sent = 0
-        for piece in [body] if isinstance(body, bytes) else body:
-            if not piece:
-                continue
-            if cut_after is not None and sent + len(piece) > cut_after:
-                self.wfile.write(piece[: cut_after - sent] if length is not None else b"")
-                self.wfile.flush()
-                raise _DroppedError
-            sent += len(piece)
-            if length is None:
-                self.wfile.write(b"%x\r\n" % len(piece) + piece + b"\r\n")
-            else:
-                self.wfile.write(piece)
-            self.wfile.flush()  # it may be a drop
-        if length is None:
-            self.wfile.write(b"0\r\n\r\n")
-        self.wfile.flush()
+
+    def _write_chunk(self, piece: bytes) -> int:
+        return self.wfile.write(b"%x\r\n" % len(piece) + piece + b"\r\n")

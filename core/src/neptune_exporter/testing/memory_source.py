@@ -127,16 +127,11 @@ class MemorySource(Source):
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
         self._raise_planned("")
         self._raise_planned(project_id)
-        if project_id not in {key.project_id for key in self._runs}:
+        of_project = [run for run in self._runs.values() if run.key.project_id == project_id]
+        if not of_project:
             raise SourceError(f"there is no project {project_id}")
-        for run in list(self._runs.values()):
-            if (
-                run.key.project_id == project_id
-                and run.key.kind in selection.kinds
-                and selection.matches_id(run.key.run_id)
-                and selection.matches_modified(run.modified_at)
-                and (selection.include_archived or not run.archived)
-            ):
+        for run in of_project:
+            if selection.takes(run.key, run.modified_at, is_archived=run.archived):
                 yield SourceRun(run.key, run.modified_at, run.name, run.archived, size_hint=run.rows)
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:

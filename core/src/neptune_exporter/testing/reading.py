@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from neptune_exporter.contract.failures import AttributeFailure
 from neptune_exporter.contract.selection import AttributeRequest
-from neptune_exporter.contract.source import RunDone, RunRequest, RunRows, Source, SourceRun
+from neptune_exporter.contract.source import ReadEvent, RunDone, RunRequest, RunRows, Source, SourceRun
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.testing.facts import Facts, FileContent, MalformedRowError, facts_of_batch, step_of
 from neptune_exporter.testing.files import MemoryFiles
@@ -52,17 +53,19 @@ def read_runs(
     if not callable(request):
         fixed = request or AttributeRequest()
         request = lambda run: fixed  # noqa: E731
-    requests = [RunRequest(run, request(run)) for run in runs]
-    groups = list(source.groups(iter(requests)))
-    grouped = [r for group in groups for r in group]
-    if Counter(r.run.key for r in grouped) != Counter(r.run.key for r in requests):
-        raise ProtocolError("groups() does not hand every request on exactly once")
     result = ReadRuns()
-    for group in groups:
+    for group in _groups(source, [RunRequest(run, request(run)) for run in runs]):
         read_group(source, group, result, content)
     for key, facts in result.facts.items():
         result.facts[key] = Counter({fact: n for fact, n in facts.items() if fact.path not in ignored})
     return result
+
+
+def _groups(source: Source, requests: Sequence[RunRequest]) -> list[Sequence[RunRequest]]:
+    groups = list(source.groups(iter(requests)))
+    if Counter(r.run.key for r in chain.from_iterable(groups)) != Counter(r.run.key for r in requests):
+        raise ProtocolError("groups() does not hand every request on exactly once")
+    return groups
 
 
 def read_group(source: Source, group: Sequence[RunRequest], result: ReadRuns, content: FileContent) -> None:
@@ -71,10 +74,7 @@ def read_group(source: Source, group: Sequence[RunRequest], result: ReadRuns, co
     files = MemoryFiles()
     held: list[RunRows] = []
     for event in source.read(group, files):
-        if event.run not in keys:
-            raise ProtocolError(f"{type(event).__name__} of {event.run}, which is not in the group")
-        if event.run in result.done:
-            raise ProtocolError(f"{type(event).__name__} of {event.run} after its RunDone")
+        _check_run(event, keys, result.done)
         if isinstance(event, RunRows):
             held.append(event)
             _check_identity(event)
@@ -90,6 +90,13 @@ def read_group(source: Source, group: Sequence[RunRequest], result: ReadRuns, co
     for key in keys:
         _take(held, key, files, content, result)
         result.facts.setdefault(key, Counter())
+
+
+def _check_run(event: ReadEvent, group: set[RunKey], done: set[RunKey]) -> None:
+    if event.run not in group:
+        raise ProtocolError(f"{type(event).__name__} of {event.run}, which is not in the group")
+    if event.run in done:
+        raise ProtocolError(f"{type(event).__name__} of {event.run} after its RunDone")
 
 
 def _take(

@@ -27,10 +27,9 @@ class Room:
         highest, lowest = capabilities.highest_step, capabilities.lowest_step
         if highest is None:
             return cls(capabilities)
-        given = [e.step for a in run.attributes for e in a.entries if e.step is not None]
-        exact = [Decimal(repr(s)) if isinstance(s, float) else s for s in given if math.isfinite(s)]
+        exact = _finite_steps(run)
         held = [s for s in exact if s <= highest and (lowest is None or s >= lowest)]
-        digits = max((max(0, -int(s.normalize().as_tuple().exponent)) for s in exact), default=0)
+        digits = max(map(_digits, exact), default=0)
         furthest = max(map(abs, held), default=Decimal(0))
         return cls(capabilities, Fraction(furthest) * 10**digits <= highest)
 
@@ -40,27 +39,50 @@ class Room:
         return step if self.is_enough or step is None or not math.isfinite(step) else Decimal(int(step))
 
 
+def _finite_steps(run: SampleRun) -> list[Decimal]:
+    given = (e.step for a in run.attributes for e in a.entries if e.step is not None)
+    return [Decimal(repr(s)) if isinstance(s, float) else s for s in given if math.isfinite(s)]
+
+
+def _digits(step: Decimal) -> int:
+    """How many stand after the point."""
+    return max(0, -int(step.normalize().as_tuple().exponent))
+
+
 def lacking(attribute: SampleAttribute, entry: Entry, room: Room) -> set[str]:
     """What a target lacks to take a row as it is: names of its capabilities. Empty if it must arrive."""
-    can, step = room.capabilities, entry.step
-    wrong = {
-        "string_series": attribute.type is AttributeType.STRING_SERIES and not can.string_series,
-        "histograms": attribute.type is AttributeType.HISTOGRAM_SERIES and not can.histograms,
-        "files": attribute.type in FILE_TYPES and not can.files,
-        "largest_integer": attribute.type is AttributeType.INT
-        and abs(int(str(entry.value))) > can.largest_integer,
-    }
-    if attribute.type is AttributeType.FLOAT_SERIES:
-        value = float(str(entry.value))
-        wrong["nan"] = math.isnan(value) and not can.nan
-        wrong["infinities"] = math.isinf(value) and not can.infinities
-    if step is not None:
-        wrong["lowest_step"] = can.lowest_step is not None and step < can.lowest_step
-        wrong["highest_step"] = can.highest_step is not None and step > can.highest_step
-        is_fractional = math.isfinite(step) and step != int(step)
-        wrong["fractional_steps"] = is_fractional and not (can.fractional_steps and room.is_enough)
-        wrong["equal_points"] = _is_equal_to_another(attribute, entry, room)
+    wrong = _wrong_values(attribute, entry, room.capabilities) | _wrong_steps(attribute, entry, room)
     return {name for name, is_wrong in wrong.items() if is_wrong}
+
+
+def _wrong_values(attribute: SampleAttribute, entry: Entry, can: SinkCapabilities) -> dict[str, bool]:
+    kind = attribute.type
+    if kind is AttributeType.FLOAT_SERIES:
+        value = float(str(entry.value))
+        return {
+            "nan": math.isnan(value) and not can.nan,
+            "infinities": math.isinf(value) and not can.infinities,
+        }
+    if kind is AttributeType.INT:
+        return {"largest_integer": abs(int(str(entry.value))) > can.largest_integer}
+    return {
+        "string_series": kind is AttributeType.STRING_SERIES and not can.string_series,
+        "histograms": kind is AttributeType.HISTOGRAM_SERIES and not can.histograms,
+        "files": kind in FILE_TYPES and not can.files,
+    }
+
+
+def _wrong_steps(attribute: SampleAttribute, entry: Entry, room: Room) -> dict[str, bool]:
+    can, step = room.capabilities, entry.step
+    if step is None:
+        return {}
+    is_fractional = math.isfinite(step) and step != int(step)
+    return {
+        "lowest_step": can.lowest_step is not None and step < can.lowest_step,
+        "highest_step": can.highest_step is not None and step > can.highest_step,
+        "fractional_steps": is_fractional and not (can.fractional_steps and room.is_enough),
+        "equal_points": _is_equal_to_another(attribute, entry, room),
+    }
 
 
 def _is_equal_to_another(attribute: SampleAttribute, entry: Entry, room: Room) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TypeAlias
 
 import pytest
@@ -11,9 +12,10 @@ from neptune_exporter.contract.run import ExportedRun
 from neptune_exporter.contract.sink import LoadedRun, LoadOptions, Sink, Verdict
 from neptune_exporter.contract.specs import SinkCapabilities
 from neptune_exporter.model import RunKey, RunKind
-from neptune_exporter.testing.arrival import Rules, arrival_problems
+from neptune_exporter.testing.arrival import arrival_problems
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loaded import LoadedSample
+from neptune_exporter.testing.rules import Rules
 from neptune_exporter.testing.runs import SampleRun
 
 SinkFactory: TypeAlias = "Callable[[LoadOptions], Sink]"
@@ -25,13 +27,14 @@ BAD = (Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT)
 def load_runs(sink: Sink, runs: Iterable[ExportedRun]) -> dict[RunKey, LoadedRun]:
     """Load runs as core does: prepare each project, then parents before children."""
     waiting = {run.key: run for run in runs}
-    for project_id in sorted({key.project_id for key in waiting}):
-        sink.prepare(project_id, [run for key, run in waiting.items() if key.project_id == project_id])
+    by_project = sorted(waiting.values(), key=lambda run: run.key.project_id)
+    for project_id, of_project in groupby(by_project, lambda run: run.key.project_id):
+        sink.prepare(project_id, list(of_project))
     loaded: dict[RunKey, LoadedRun] = {}
     while waiting:
         for key, run in list(waiting.items()):
-            if run.parent() not in waiting:
-                parent = run.parent()
+            parent = run.parent()
+            if parent not in waiting:
                 loaded[key] = sink.load(run, loaded.get(parent) if parent else None)
                 del waiting[key]
     return loaded

@@ -214,6 +214,9 @@ class SinkConformance(OnceChecks, VerificationChecks):
         assert found.parameters.get("kept") == 1, "the rest of the run did not arrive"
         told = [loss for loss in loaded.losses if loss.attribute_path in (None, "bad")]
         assert sum(loss.count for loss in told) == 1, f"the missing file is not reported: {loaded.losses}"
+        self._check_no_mismatch(sink, exported)
+
+    def _check_no_mismatch(self, sink: Sink, exported: MemoryRun) -> None:
         if self.capabilities.verifies:
             bad = [c for c in sink.verify(exported, full=True) if c.verdict in BAD]
             assert not bad, f"a file that was reported as lost is not a mismatch: {bad}"

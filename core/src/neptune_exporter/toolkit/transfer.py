@@ -51,16 +51,30 @@ class Body:
         tag = lowered.get("etag", "")
         version = tag if tag and not tag.startswith("W/") else None
         if status in (206, 416):
-            match = _RANGE.fullmatch(lowered.get("content-range", ""))
-            start, total = match.groups() if match is not None else (None, "*")
+            start, total = _range(lowered)
             if status == 206 and start is not None:
-                return cls(chunks, int(start), None if total == "*" else int(total), version)
-            if status == 416 and total != "*":
-                return cls((), int(total), int(total), version)
+                return cls(chunks, start, total, version)
+            if status == 416 and total is not None:
+                return cls((), total, total, version)
             raise TransientError("the server sent a part of the file without saying which")
-        encoded = lowered.get("content-encoding", "identity").lower() != "identity"
-        length = lowered.get("content-length", "")
-        return cls(chunks, 0, int(length) if length.isdigit() and not encoded else None, version)
+        return cls(chunks, 0, _length(lowered), version)
+
+
+def _range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """The first byte of a part, and the size of the whole; None for what the answer does not say."""
+    match = _RANGE.fullmatch(headers.get("content-range", ""))
+    if match is None:
+        return None, None
+    start, total = match.groups()
+    return None if start is None else int(start), None if total == "*" else int(total)
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """The size of a whole content. That of an encoded one is another than that of its decoded chunks."""
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        return None
+    length = headers.get("content-length", "")
+    return int(length) if length.isdigit() else None
 
 
 def receive(

@@ -63,24 +63,21 @@ def zipped(files: FileSet) -> bytes:
 
 
 def listing(files: FileSet, folder: str) -> list[dict[str, object]]:
-    """One level of a file set, as `lsFileSetAttribute` answers. Raises ApiError 404 for an unknown folder."""
+    """One level of a file set, as `lsFileSetAttribute` answers: folders, then files.
+
+    Raises:
+        ApiError: 404 for an unknown folder.
+    """
     prefix = f"{folder.strip('/')}/" if folder.strip("/") else ""
-    sizes: dict[str, int] = {}
-    folders: set[str] = set()
+    sizes: dict[tuple[str, str], int] = {}
     for path, content in files.files.items():
         if path.startswith(prefix):
             head, slash, _ = path[len(prefix) :].partition("/")
-            if slash:
-                folders.add(head)
-            else:
-                sizes[head] = len(content)
-    if prefix and not sizes and not folders:
+            sizes["directory" if slash else "file", head] = 0 if slash else len(content)
+    if prefix and not sizes:
         raise not_found(f"folder {folder}")
     mtime = timestamp(files.mtime)
     return [
-        *({"name": name, "fileType": "directory", "mtime": mtime, "size": 0} for name in sorted(folders)),
-        *(
-            {"name": name, "fileType": "file", "mtime": mtime, "size": size}
-            for name, size in sorted(sizes.items())
-        ),
+        {"name": name, "fileType": kind, "mtime": mtime, "size": size}
+        for (kind, name), size in sorted(sizes.items())
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -97,35 +97,25 @@ def _held(attribute: SampleAttribute) -> SampleAttribute | None:
 
 
 def _attribute(attribute: SampleAttribute) -> Attribute:
+    if attribute.type.is_series:
+        return _series(attribute)
+    return _MAKERS[attribute.type](attribute.value)
+
+
+def _series(attribute: SampleAttribute) -> Attribute:
     kind, entries = attribute.type, attribute.entries
-    value: Any = entries[0].value if len(entries) == 1 else None
+    if kind is AttributeType.FILE_SERIES:
+        return ImageSeries(tuple(map(_image, entries)))
     steps = [float(e.step or 0) for e in entries]
     times = [_milliseconds(e.timestamp) for e in entries]
-    match kind:
-        case AttributeType.FLOAT_SERIES:
-            return FloatSeries([float(str(e.value)) for e in entries], steps, times)
-        case AttributeType.STRING_SERIES:
-            return StringSeries([str(e.value) for e in entries], steps, times)
-        case AttributeType.FILE_SERIES:
-            return ImageSeries(tuple(map(_image, entries)))
-        case AttributeType.FILE:
-            stem, dot, extension = value.name.rpartition(".")
-            return File(value.content, extension if dot else "", value.name if dot and stem else None)
-        case AttributeType.FILE_SET:
-            return FileSet(_members(value.content))
-        case AttributeType.ARTIFACT:
-            return Artifact(tuple(_artifact_file(f) for f in json.loads(value.content)))
-        case AttributeType.STRING_SET:
-            return StringSet(frozenset(value))
-    kinds: dict[AttributeType, type[Any]] = {
-        AttributeType.FLOAT: Float,
-        AttributeType.INT: Int,
-        AttributeType.STRING: String,
-        AttributeType.BOOL: Bool,
-        AttributeType.DATETIME: Datetime,
-    }
-    made: Attribute = kinds[kind](value)
-    return made
+    if kind is AttributeType.STRING_SERIES:
+        return StringSeries([str(e.value) for e in entries], steps, times)
+    return FloatSeries([float(str(e.value)) for e in entries], steps, times)
+
+
+def _file(value: Any) -> File:
+    stem, dot, extension = value.name.rpartition(".")
+    return File(value.content, extension if dot else "", value.name if dot and stem else None)
 
 
 def _image(entry: Entry) -> Image:
@@ -160,3 +150,17 @@ def _content(value: object) -> bytes:
 
 def _milliseconds(time: datetime | None) -> int:
     return round((time or FIRST_TIME).timestamp() * 1000)
+
+
+_MAKERS: dict[AttributeType, Callable[[Any], Attribute]] = {
+    AttributeType.FLOAT: Float,
+    AttributeType.INT: Int,
+    AttributeType.STRING: String,
+    AttributeType.BOOL: Bool,
+    AttributeType.DATETIME: Datetime,
+    AttributeType.STRING_SET: lambda value: StringSet(frozenset(value)),
+    AttributeType.FILE: _file,
+    AttributeType.FILE_SET: lambda value: FileSet(_members(value.content)),
+    AttributeType.ARTIFACT: lambda value: Artifact(tuple(map(_artifact_file, json.loads(value.content)))),
+}
+"""What makes an attribute of a value, for every type that is no series."""

@@ -30,18 +30,22 @@ def search_entries(
         predicate = nql.parse(_part(body, "query").get("query") or "")
     except nql.NqlError as error:
         raise bad_request("Syntax error") from error
-    pagination = _part(body, "pagination")
-    limit, offset = int(pagination.get("limit", 100)), int(pagination.get("offset", 0))
-    if limit < 0 or offset < 0 or offset + limit > MAX_WINDOW:
-        raise bad_request(f"offset + limit must be between 0 and {MAX_WINDOW}")
+    page = _page(_part(body, "pagination"))
     filters = body.get("attributeFilters")
     wanted = None if filters is None else {entry["path"] for entry in filters}
     matching = [container for container in _of_kinds(project, kinds) if predicate(container)]
-    rows = _sorted(matching, _part(body, "sorting"))[offset : offset + limit]
+    rows = _sorted(matching, _part(body, "sorting"))[page]
     return {
         "matchingItemCount": len(matching),
         "entries": [_entry(project, container, wanted, mode) for container in rows],
     }
+
+
+def _page(pagination: Mapping[str, Any]) -> slice:
+    limit, offset = int(pagination.get("limit", 100)), int(pagination.get("offset", 0))
+    if limit < 0 or offset < 0 or offset + limit > MAX_WINDOW:
+        raise bad_request(f"offset + limit must be between 0 and {MAX_WINDOW}")
+    return slice(offset, offset + limit)
 
 
 def search_attributes(project: FakeProject, kinds: Iterable[str], text: str, limit: int | None) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from neptune_query.generated.neptune_api.proto.neptune_pb.api.v1.model import attributes_pb2
@@ -95,34 +96,50 @@ class Attributes:
             raise BadRequestError(f"{size} bytes of names and runs, {self._limits.name_bytes} are allowed")
 
     def _filter(self, body: dict[str, Any]) -> Chosen:
+        is_kind, is_name = _kind_filter(body), self._name_filter(body)
+        return lambda name, kind: is_kind(kind) and is_name(name)
+
+    def _name_filter(self, body: dict[str, Any]) -> Callable[[str], bool]:
         """One alternative must hold: all of its regexes match and none of the excluding ones."""
-        types = body.get("attributeFilter")
-        kinds = None if types is None else {each["attributeType"] for each in types}
-        if kinds is not None and not kinds <= {*BACKEND_TYPES.values(), *OTHER_TYPES}:
-            raise BadRequestError(f"unknown attribute types: {sorted(kinds)}")
         alternatives = (body.get("attributeNameFilter") or {}).get("mustMatchAny")
         if alternatives is None:
-            return lambda name, kind: kinds is None or kind in kinds
+            return _any
         patterns = [
             (each.get("mustMatchRegexes") or [], each.get("mustNotMatchRegexes") or [])
             for each in alternatives
         ]
-        size = sum(len(text.encode()) for pair in patterns for texts in pair for text in texts)
+        size = sum(len(text.encode()) for pair in patterns for text in chain(*pair))
         if size > self._limits.filter_bytes:
             raise BadRequestError(
                 f"{size} bytes of regular expressions, {self._limits.filter_bytes} are allowed"
             )
-        compiled = [
-            ([compile_regex(p) for p in must], [compile_regex(p) for p in no]) for must, no in patterns
-        ]
+        return _alternatives(patterns)
 
-        def chosen(name: str, kind: str) -> bool:
-            return (kinds is None or kind in kinds) and any(
-                all(p.search(name) for p in must) and not any(p.search(name) for p in never)
-                for must, never in compiled
-            )
 
-        return chosen
+def _any(_: str) -> bool:
+    return True
+
+
+def _kind_filter(body: dict[str, Any]) -> Callable[[str], bool]:
+    types = body.get("attributeFilter")
+    if types is None:
+        return _any
+    kinds = {each["attributeType"] for each in types}
+    if not kinds <= {*BACKEND_TYPES.values(), *OTHER_TYPES}:
+        raise BadRequestError(f"unknown attribute types: {sorted(kinds)}")
+    return kinds.__contains__
+
+
+def _alternatives(patterns: Sequence[tuple[list[str], list[str]]]) -> Callable[[str], bool]:
+    compiled = [(list(map(compile_regex, must)), list(map(compile_regex, never))) for must, never in patterns]
+
+    def holds(name: str) -> bool:
+        return any(
+            all(p.search(name) for p in must) and not any(p.search(name) for p in never)
+            for must, never in compiled
+        )
+
+    return holds
 
 
 def _holders(view: ProjectView, body: dict[str, Any]) -> list[Holder]:

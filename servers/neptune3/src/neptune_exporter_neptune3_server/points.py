@@ -8,7 +8,7 @@ of their numbers, zeros left out. Only the loop over points is gone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -55,14 +55,15 @@ class Points:
         """One after the other; a part without previews gets the columns of one that has them."""
         if len(parts) == 1:
             return parts[0]
-        with_previews = any(part.preview is not None for part in parts)
-        return cls(
+        joined = cls(
             np.concatenate([part.timestamps for part in parts]),
             np.concatenate([part.steps for part in parts]),
             np.concatenate([part.values for part in parts]),
-            np.concatenate([_previews(part) for part in parts]) if with_previews else None,
-            np.concatenate([_completions(part) for part in parts]) if with_previews else None,
         )
+        if all(part.preview is None for part in parts):
+            return joined
+        previews = np.concatenate(list(map(_previews, parts)))
+        return replace(joined, preview=previews, completion=np.concatenate(list(map(_completions, parts))))
 
 
 def _previews(points: Points) -> npt.NDArray[np.bool_]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
-from neptune_exporter.model import FILE_TYPES, AttributeType, RunKind, SysAttribute
+from neptune_exporter.model import AttributeType, RunKind, SysAttribute
 from neptune_exporter.testing import SampleAttribute, SampleFile, SampleHistogram, SampleRun, parameter
 from neptune_exporter.testing.runs import Entry
 
@@ -21,6 +22,7 @@ from .model import (
     StringSeries,
     Value,
 )
+from .values import millis
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ABSENT = frozenset({AttributeType.FILE_SET, AttributeType.ARTIFACT})
@@ -83,26 +85,33 @@ def _fake(sample: SampleRun) -> FakeRun:
 
 
 def _value(attribute: SampleAttribute) -> Value:
-    values = [e.value for e in attribute.entries]
-    if not attribute.type.is_series:
-        value = values[0]
-        if isinstance(value, SampleFile):
-            return _file(value)
-        if isinstance(value, tuple):
-            return set(value)
-        assert not isinstance(value, SampleHistogram)
-        return value
-    steps = [_step(e) for e in attribute.entries]
-    times = [(e.timestamp - _EPOCH) // timedelta(milliseconds=1) for e in attribute.entries if e.timestamp]
+    if attribute.type.is_series:
+        return _series(attribute)
+    value = attribute.value
+    if isinstance(value, SampleFile):
+        return _file(value)
+    if isinstance(value, tuple):
+        return set(value)
+    assert not isinstance(value, SampleHistogram)
+    return value
+
+
+def _series(attribute: SampleAttribute) -> Value:
+    entries = attribute.entries
+    values: list[Any] = [e.value for e in entries]
+    steps = [_step(e) for e in entries]
+    times = [millis(e.timestamp or _EPOCH) for e in entries]
     if attribute.type is AttributeType.FLOAT_SERIES:
-        numbers = [v for v in values if isinstance(v, float)]
-        return FloatSeries(steps, numbers, times, [e.preview for e in attribute.entries])
+        return FloatSeries(steps, values, times, [e.preview for e in entries])
     if attribute.type is AttributeType.STRING_SERIES:
-        return StringSeries(steps, [str(v) for v in values], times)
-    if attribute.type in FILE_TYPES:
-        return FileSeries(steps, [_file(v) for v in values if isinstance(v, SampleFile)], times)
-    histograms = [v for v in values if isinstance(v, SampleHistogram)]
-    return HistogramSeries(steps, [Histogram(h.edges, h.values, h.kind) for h in histograms], times)
+        return StringSeries(steps, values, times)
+    if attribute.type is AttributeType.FILE_SERIES:
+        return FileSeries(steps, list(map(_file, values)), times)
+    return HistogramSeries(steps, list(map(_histogram, values)), times)
+
+
+def _histogram(sample: SampleHistogram) -> Histogram:
+    return Histogram(sample.edges, sample.values, sample.kind)
 
 
 def _file(sample: SampleFile) -> FakeFile:

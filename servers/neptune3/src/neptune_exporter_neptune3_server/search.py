@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from neptune_query.generated.neptune_api.proto.neptune_pb.api.v1.model import (
@@ -23,6 +24,12 @@ from .values import aggregate, attribute_dto
 
 _NAMES = ("sys/id", "sys/name", "sys/custom_run_id")
 """What a search over all projects returns for a run."""
+
+
+_NEWEST_FIRST: dict[str, Any] = {
+    "sortBy": {"name": "sys/creation_time", "type": "datetime"},
+    "dir": "descending",
+}
 
 
 class Search:
@@ -61,14 +68,9 @@ class Search:
     def _matching(self, body: dict[str, Any], views: Iterable[ProjectView]) -> Iterable[Holder]:
         query = (body.get("query") or {}).get("query")
         condition = compile_query(query) if query else None
-        leaders = bool(body.get("experimentLeader"))
         for view in views:
-            heads = set(view.heads.values()) if leaders else set()
-            for holder in view.holders:
-                if leaders and holder.index not in heads:
-                    continue
-                if condition is None or condition(holder):
-                    yield holder
+            holders = _leaders(view) if body.get("experimentLeader") else view.holders
+            yield from holders if condition is None else filter(condition, holders)
 
     def _entry(self, holder: Holder, names: Sequence[str] | None) -> entries_pb.ProtoAttributesDTO:
         project = holder.view.project
@@ -88,7 +90,7 @@ class Search:
 
 def _sorted(holders: list[Holder], sorting: dict[str, Any] | None) -> list[Holder]:
     """By the attribute, then by creation; runs without the attribute last, either way."""
-    sorting = sorting or {"sortBy": {"name": "sys/creation_time", "type": "datetime"}, "dir": "descending"}
+    sorting = sorting or _NEWEST_FIRST
     wanted = sorting.get("sortBy") or {}
     name, kind = str(wanted.get("name")), str(wanted.get("type"))
     direction = sorting.get("dir", "ascending")
@@ -96,7 +98,21 @@ def _sorted(holders: list[Holder], sorting: dict[str, Any] | None) -> list[Holde
         raise BadRequestError(f"cannot sort by {name!r} of type {kind!r}, {direction}")
     aggregation = wanted.get("aggregationMode") or sorting.get("aggregationMode") or "last"
     keyed = [(aggregate(holder.get(name), kind, aggregation), holder) for holder in holders]
-    present = [(key, holder) for key, holder in keyed if isinstance(key, int | float | str) and key == key]
-    present.sort(key=lambda pair: pair[0], reverse=direction == "descending")
-    placed = {id(holder) for _, holder in present}
-    return [holder for _, holder in present] + [holder for holder in holders if id(holder) not in placed]
+    return _ordered(keyed, direction == "descending")
+
+
+def _ordered(keyed: list[tuple[Any, Holder]], descending: bool) -> list[Holder]:
+    present = [pair for pair in keyed if _has_order(pair[0])]
+    present.sort(key=itemgetter(0), reverse=descending)
+    return [*(holder for _, holder in present), *(holder for key, holder in keyed if not _has_order(key))]
+
+
+def _has_order(key: object) -> bool:
+    """Whether a value can be sorted by: NaN cannot."""
+    return isinstance(key, int | float | str) and key == key
+
+
+def _leaders(view: ProjectView) -> list[Holder]:
+    """The newest run of each experiment."""
+    heads = set(view.heads.values())
+    return [holder for holder in view.holders if holder.index in heads]

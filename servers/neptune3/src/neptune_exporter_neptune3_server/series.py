@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,22 +84,23 @@ class Series:
             if each.holder is None:
                 continue
             points = object_points(links_of(each.series, each.holder), each.attribute)
-            if points is None:
-                if each.attribute not in each.holder.view.attribute_names:
-                    result.series.add(requestId=each.request_id)
-                continue
-            entry = result.series.add(requestId=each.request_id)
-            shown = [point for point in points if steps.first <= point.step <= steps.last]
-            shown = (shown[::-1] if descending else shown)[:most]
-            start = _resume_at(each.raw)
-            if room == 0 and start < len(shown):
-                continue  # on a later page
-            part = shown[start : start + room]
-            room -= len(part)
-            entry.seriesValues.values.extend(self._point(each.attribute, point) for point in part)
-            entry.searchAfter.finished = start + len(part) >= len(shown)
-            entry.searchAfter.token = str(start + len(part))
+            if points is not None:
+                shown = _shown(points, steps, descending)[:most]
+                room -= self._add_part(result.series.add(requestId=each.request_id), each, shown, room)
+            elif each.attribute not in each.holder.view.attribute_names:
+                result.series.add(requestId=each.request_id)
         return protobuf(result.SerializeToString())
+
+    def _add_part(self, entry: Any, wanted: _Wanted, shown: Sequence[ObjectPoint], room: int) -> int:
+        """Add the points of one page; how many these are."""
+        start = _resume_at(wanted.raw)
+        if room == 0 and start < len(shown):
+            return 0  # on a later page
+        part = shown[start : start + room]
+        entry.seriesValues.values.extend(self._point(wanted.attribute, point) for point in part)
+        entry.searchAfter.finished = start + len(part) >= len(shown)
+        entry.searchAfter.token = str(start + len(part))
+        return len(part)
 
     def _wanted(self, body: dict[str, Any]) -> list[_Wanted]:
         requests = required(body, "requests")
@@ -169,6 +171,11 @@ class _PageCache:
 def _encoded(points: Points, first: int, stop: int, descending: bool) -> bytes:
     part = points[first:stop]
     return encode(part[::-1] if descending else part)
+
+
+def _shown(points: Sequence[ObjectPoint], steps: StepRange, descending: bool) -> list[ObjectPoint]:
+    shown = [point for point in points if steps.first <= point.step <= steps.last]
+    return shown[::-1] if descending else shown
 
 
 def _descending(body: dict[str, Any]) -> bool:

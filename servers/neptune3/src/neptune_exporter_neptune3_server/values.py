@@ -81,17 +81,24 @@ def attribute_dto(name: str, value: Value, register_file: RegisterFile) -> entri
             setattr(properties, aggregation, number)
         properties.has_preview = value.has_previews
     elif isinstance(value, StringSeries | HistogramSeries | FileSeries):
-        if value.steps:
-            properties.last_step, last = value.steps[-1], value.values[-1]
-            if isinstance(last, str):
-                properties.last = last
-            elif isinstance(last, Histogram):
-                write_histogram(properties.last, last)
-            else:
-                write_file(properties.last, last, register_file(name, value.steps[-1], last))
+        _write_last(properties, name, value, register_file)
     else:
         properties.value = value
     return dto
+
+
+def _write_last(
+    properties: Any, name: str, series: StringSeries | HistogramSeries | FileSeries, register: RegisterFile
+) -> None:
+    if not series.steps:
+        return
+    properties.last_step, last = series.steps[-1], series.values[-1]
+    if isinstance(last, str):
+        properties.last = last
+    elif isinstance(last, Histogram):
+        write_histogram(properties.last, last)
+    else:
+        write_file(properties.last, last, register(name, series.steps[-1], last))
 
 
 def write_histogram(message: Any, histogram: Histogram) -> None:
