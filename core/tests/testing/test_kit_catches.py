@@ -91,7 +91,7 @@ WRONG_SINKS: dict[str, tuple[str, set[str]]] = {
     ),
     "TestTakesMissingFilesForEmpty": (
         "a file came from nowhere",
-        {"a_missing_file_is_told", *(f"a_file_outside_is_never_read[{path}]" for path in _OUTSIDE)},
+        {"a_missing_file_is_reported", *(f"a_file_outside_is_never_read[{path}]" for path in _OUTSIDE)},
     ),
 }
 

@@ -12,6 +12,7 @@ from neptune_exporter.testing.sinks import ReadBack, SinkConformance, SinkFactor
 
 class TestMemorySink(SinkConformance):
     capabilities = MemorySink.CAPABILITIES
+    target_in_memory = True
 
     @pytest.fixture
     def target(self) -> MemoryTarget:

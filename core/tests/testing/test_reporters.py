@@ -70,6 +70,6 @@ def test_a_json_reporter_must_write_json() -> None:
     conformance.test_reports_an_empty_dataset(_NotJson())
     with pytest.raises(AssertionError, match="NaN is not JSON"):
         conformance.test_reports_every_project(_NotJson())
-    with pytest.raises(AssertionError, match="a damaged run is not told"):
+    with pytest.raises(AssertionError, match="a damaged run is not reported as damaged"):
         conformance.writes_json = False
         conformance.test_reports_a_damaged_dataset(_NotJson())

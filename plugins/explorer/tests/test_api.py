@@ -70,7 +70,7 @@ def test_points_are_those_of_the_dataset(existing: TestClient) -> None:
         ("/file", {"run": RUN_A, "path": "gone.png"}, "not there"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
+def test_what_is_wrong_is_reported_in_one_line(
     existing: TestClient, path: str, parameters: dict[str, str], said: str
 ) -> None:
     answer = existing.get(path, params=parameters)

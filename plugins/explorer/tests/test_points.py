@@ -54,7 +54,7 @@ def test_first_and_last_point_stay_and_few_points_are_as_they_were() -> None:
     assert few.x.tolist() == [0, 0.5, 1] and few.y.tolist() == [1, 2, 3]
 
 
-def test_nan_and_infinities_are_told_and_never_drawn_through() -> None:
+def test_nan_and_infinities_are_reported_and_never_drawn_through() -> None:
     found = of(range(6), [0, np.nan, 2, np.inf, 4, -np.inf])
     assert found.x.tolist() == [0, 2, 4]
     assert len(set(found.segment)) == 3

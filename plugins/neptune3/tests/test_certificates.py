@@ -1,4 +1,4 @@
-"""Servers whose certificate nobody has signed: requests and downloads follow the client's variable."""
+"""Servers with self-signed certificates: requests and downloads follow the client's variable."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_a_token_that_is_none(token: str) -> None:
         Client(Secret(token), 5)
 
 
-def test_certificates_that_are_not_there_are_told_by_the_variable_that_names_them(
+def test_certificates_that_are_not_there_are_reported_by_the_variable_that_names_them(
     server: Neptune3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")

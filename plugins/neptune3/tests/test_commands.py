@@ -118,10 +118,10 @@ VISION = ("-p", "acme/vision")
 def test_which_runs(run: Run, arguments: tuple[str, ...], expected: list[str]) -> None:
     Path("ids.txt").write_text("RUN-2\n\nRUN-10\nRUN-100\n")
     result = run(*EXPORT, *arguments, "--dry-run", "--json")
-    told = json.loads(result.stdout)
-    assert sorted(plan["key"]["run_id"] for plan in told["planned"]) == sorted(expected)
+    report = json.loads(result.stdout)
+    assert sorted(plan["key"]["run_id"] for plan in report["planned"]) == sorted(expected)
     unknown = ["RUN-100" for each in arguments if each == "@ids.txt"]
-    assert (told["unknown_ids"], result.exit_code) == (unknown, 3 if unknown else 0), result.stderr
+    assert (report["unknown_ids"], result.exit_code) == (unknown, 3 if unknown else 0), result.stderr
 
 
 ALL = {"lr", "train/loss", "val/loss", "log", "model"}
@@ -153,9 +153,9 @@ def test_run_again_it_fetches_what_is_missing_and_nothing_else(
 ) -> None:
     def figures(*arguments: str) -> tuple[int, int, int]:
         server.requests.clear()
-        told = json.loads(run(*EXPORT, *VISION, "-r", "RUN-.*", *arguments, "--json").stdout)
-        (project,) = told["projects"]
-        return project["exported"], project["up_to_date"], told["rows"]
+        report = json.loads(run(*EXPORT, *VISION, "-r", "RUN-.*", *arguments, "--json").stdout)
+        (project,) = report["projects"]
+        return project["exported"], project["up_to_date"], report["rows"]
 
     assert figures("-c", "files") == (3, 0, 3)
     assert figures("-a", "lr", "-a", "log") == (3, 0, 6)
@@ -287,14 +287,14 @@ def test_a_token_that_expires_beyond_renewal_ends_the_export_at_once(
     assert exported() == {}
 
 
-def test_another_run_under_the_id_of_one_that_is_there_is_told(run: Run, vision: FakeProject) -> None:
+def test_another_run_under_the_id_of_one_that_is_there_is_reported(run: Run, vision: FakeProject) -> None:
     assert run(*EXPORT, *VISION, "-r", "RUN-.*").exit_code == 0
     vision.runs[0] = replace(make_run("RUN-1"), attributes={"other": 1}, sys_id="VIS-9")
-    told = "RUN-1: not exported: the dataset holds another run with this id, VIS-1: not VIS-9; give it"
+    failure = "RUN-1: not exported: the dataset holds another run with this id, VIS-1: not VIS-9; give it"
     for arguments in (("--dry-run",), ()):
         result = run(*EXPORT, *VISION, "-r", "RUN-.*", *arguments)
         assert result.exit_code == 3
-        assert f"\nFailed:\n  acme/vision:{told}" in result.stdout
+        assert f"\nFailed:\n  acme/vision:{failure}" in result.stdout
         assert ("would read 0 of 3 runs; nothing was written" in result.stdout) == bool(arguments)
     assert exported()["RUN-1"] == ALL
     assert run(*EXPORT, *VISION, "-r", "RUN-1", "--force").exit_code == 0

@@ -204,9 +204,9 @@ def test_a_fork_has_its_own_points_its_parent_and_its_step(exporting: Exports) -
         assert (run.parent(), float(run.fork_step() or 0)) == (RunKey(PROJECT, "root"), 3.0)
 
 
-@pytest.mark.parametrize(("step", "told"), [(4.0, "4"), (0.5, "0.5"), (1_000_000.0, "1000000")])
+@pytest.mark.parametrize(("step", "reported"), [(4.0, "4"), (0.5, "0.5"), (1_000_000.0, "1000000")])
 def test_a_fork_without_its_parent_notes_whose_points_it_lacks(
-    exporting: Exports, step: float, told: str
+    exporting: Exports, step: float, reported: str
 ) -> None:
     runs = [
         FakeRun("parent", {"m": FloatSeries([0, 1], [0, 1])}),
@@ -221,7 +221,7 @@ def test_a_fork_without_its_parent_notes_whose_points_it_lacks(
     assert export(runs=RunSelection(patterns=(".*child",))).complete
     assert notes() == {
         "child": (
-            f"a fork of parent: the points that it inherits up to step {told} are that run's, "
+            f"a fork of parent: the points that it inherits up to step {reported} are that run's, "
             "which was not exported together with it",
         ),
         "grandchild": (),
@@ -243,7 +243,7 @@ def test_archived_runs_and_previews_on_request(exporting: Exports) -> None:
     assert export.values("r", "m", "float_value") == [1, 2, 3]
 
 
-def test_types_that_are_not_known_are_told(exporting: Exports) -> None:
+def test_unknown_types_are_reported(exporting: Exports) -> None:
     held: dict[str, Value | None] = {"sys/state": OtherValue(), "git": OtherValue("gitRef"), "n": 1}
     export = exporting(FakeProject(PROJECT, [FakeRun("r", dict(held))]))
     (failure,) = export().failures
@@ -259,7 +259,7 @@ def _with_an_unknown_type(exporting: Exports) -> Exporting:
 
 
 @pytest.mark.parametrize("left_out", AttributeClass)
-def test_types_that_are_not_known_are_told_although_a_class_is_left_out(
+def test_unknown_types_are_reported_although_a_class_is_left_out(
     exporting: Exports, left_out: AttributeClass
 ) -> None:
     export = _with_an_unknown_type(exporting)
@@ -269,17 +269,17 @@ def test_types_that_are_not_known_are_told_although_a_class_is_left_out(
         assert failure.attribute_path == "weird"
 
 
-@pytest.mark.parametrize(("pattern", "told"), [("we", ["weird"]), ("n", [])])
+@pytest.mark.parametrize(("pattern", "reported"), [("we", ["weird"]), ("n", [])])
 def test_a_pattern_decides_on_types_that_are_not_known(
-    exporting: Exports, pattern: str, told: list[str]
+    exporting: Exports, pattern: str, reported: list[str]
 ) -> None:
     export = _with_an_unknown_type(exporting)
     result = export(attributes=AttributeSelection(pattern))
-    assert [failure.attribute_path for failure in result.failures] == told
+    assert [failure.attribute_path for failure in result.failures] == reported
 
 
 @pytest.mark.parametrize("pattern", [None, "we"])
-def test_types_that_are_not_known_are_told_after_exports_of_classes_that_were_named(
+def test_unknown_types_are_reported_after_exports_of_named_classes(
     exporting: Exports, pattern: str | None
 ) -> None:
     export = _with_an_unknown_type(exporting)
@@ -326,7 +326,9 @@ def test_a_query_in_neptunes_language(exporting: Exports) -> None:
         export(runs=RunSelection(query="this is none"))
 
 
-def test_what_the_server_tells_and_does_not_give(exporting: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_that_the_server_announces_and_does_not_give(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A last step, and no point: a loss that must not be silent."""
     export = exporting(FakeProject(PROJECT, [FakeRun("r", {"m": FloatSeries([0, 7], [1, 2]), "n": 1})]))
     monkeypatch.setattr(

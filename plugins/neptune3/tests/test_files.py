@@ -1,4 +1,4 @@
-"""Files arrive whole, whatever happens on the way, and what cannot is told."""
+"""Files arrive whole in spite of faults on the way, and a file that cannot is reported."""
 
 from __future__ import annotations
 
@@ -117,12 +117,12 @@ def test_a_missing_blob_costs_itself_only(exporting: Exports) -> None:
     assert content(export, "s") == [b"0", b"1", b"2"]
 
 
-@pytest.mark.parametrize("told", [1, 100])
-def test_a_file_of_another_size_than_listed_is_not_taken_for_it(exporting: Exports, told: int) -> None:
-    held: dict[str, Value | None] = {"f": FakeFile(b"twelve bytes", size_bytes=told)}
+@pytest.mark.parametrize("listed", [1, 100])
+def test_a_file_of_another_size_than_listed_is_not_taken_for_it(exporting: Exports, listed: int) -> None:
+    held: dict[str, Value | None] = {"f": FakeFile(b"twelve bytes", size_bytes=listed)}
     export = exporting(FakeProject(PROJECT, [FakeRun("r", dict(held))]))
     (failure,) = export().failures
-    assert failure.message == f"the file has {told} bytes and the server sent 12"
+    assert failure.message == f"the file has {listed} bytes and the server sent 12"
     assert content(export, "f") == []
     assert export().failures == [failure], "what is not what it should be is passed over"
 
@@ -251,7 +251,7 @@ def test_a_store_that_is_away_costs_its_files_only(exporting: Exports) -> None:
 def test_a_file_that_is_left_out_of_an_answer_of_urls_costs_itself_only(
     exporting: Exports, expired: bool
 ) -> None:
-    """Without being asked for again; also where its URL had expired and was to be signed anew."""
+    """Without being asked for again; also where its URL had expired and had to be renewed."""
     held: dict[str, Value | None] = {f"f{n}": FakeFile(b"%d" % n) for n in range(30)}
     export = exporting(FakeProject(PROJECT, [FakeRun("r", held)]))
     objects = export.server.objects

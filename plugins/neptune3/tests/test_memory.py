@@ -30,7 +30,7 @@ for runs in ("less", "more"):
 """
 
 
-needs_status = pytest.mark.skipif(not STATUS.exists(), reason="the system tells no peak of memory")
+needs_status = pytest.mark.skipif(not STATUS.exists(), reason="the system reports no peak of memory")
 
 
 def peaks(server: Neptune3Server, folder: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What the server lists, counts or tells and then does not give is never taken for nothing."""
+"""What the server announces and then does not give is reported, not taken for absent."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_runs_that_are_deleted_between_pages_let_no_other_be_skipped(
     def change(_: Any, number: int) -> None:
         if number == 1:
             del project.runs[:deleted]
-            project.runs.append(FakeRun("new", {"n": 0}, sys_id="RUN-100"))  # the count tells less than that
+            project.runs.append(FakeRun("new", {"n": 0}, sys_id="RUN-100"))  # the count does not include it
 
     after_search(monkeypatch, change)
     result = export()
@@ -129,7 +129,7 @@ def test_runs_that_are_deleted_between_pages_let_no_other_be_skipped(
     assert {each.run.run_id for each in result.failures} == {f"r{n}" for n in range(deleted)}
 
 
-def test_a_listing_that_the_server_does_not_give_whole_is_told(
+def test_a_listing_that_the_server_does_not_give_whole_is_reported(
     exporting: Exports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export = exporting(small_runs(5))
@@ -194,7 +194,7 @@ def test_a_page_of_fewer_points_than_the_server_counts_is_not_the_last(
     assert export.values("fork", "m", "float_value") == list(range(16))
 
 
-def test_points_that_end_before_the_last_step_are_told_and_kept(
+def test_points_that_end_before_the_last_step_are_reported_and_kept(
     exporting: Exports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     previews = [False] * 6 + [True] * 4
@@ -213,9 +213,9 @@ def test_points_that_end_before_the_last_step_are_told_and_kept(
     assert export.values("r", "m", "float_value") == list(range(10))
 
 
-@pytest.mark.parametrize(("given", "told"), [(2, "gives them up to step 1.0 only"), (0, "gives none")])
+@pytest.mark.parametrize(("given", "says"), [(2, "gives them up to step 1.0 only"), (0, "gives none")])
 def test_series_that_the_server_calls_finished_before_their_last_step(
-    exporting: Exports, monkeypatch: pytest.MonkeyPatch, given: int, told: str
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch, given: int, says: str
 ) -> None:
     attributes: dict[str, Value | None] = {
         "s": StringSeries(range(3), list("abc")),
@@ -235,13 +235,15 @@ def test_series_that_the_server_calls_finished_before_their_last_step(
         patch.setattr(Api, "series", cut)
         failures = export().failures
     assert {each.attribute_path for each in failures} == {"s", "h", "f"}
-    assert all(told in each.message for each in failures)
+    assert all(says in each.message for each in failures)
     assert export.values("r", "s", "string_value") == ["a", "b", "c"][:given]
     assert export().complete
     assert export.values("r", "s", "string_value") == ["a", "b", "c"]
 
 
-def test_points_without_a_value_are_told_once(exporting: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_without_a_value_are_reported_once(
+    exporting: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
     export = exporting(FakeProject(PROJECT, [FakeRun("r", {"s": StringSeries(range(3), list("abc"))})]))
     read = Api.series
 

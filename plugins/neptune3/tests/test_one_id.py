@@ -1,4 +1,4 @@
-"""Several runs with one `sys/custom_run_id`: a dataset holds one, always the same, the others are told."""
+"""Several runs with one `sys/custom_run_id`: a dataset holds always the same one, the others are reported."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def test_which_of_them_is_exported_does_not_depend_on_the_order_of_the_list(
     export = exporting(project)
     for order in permutations(runs):
         project.runs[:] = order
-        (told,) = export(runs=ALL, force=True).projects
+        (result,) = export(runs=ALL, force=True).projects
         assert numbers(export) == {"a": [expected]}
         for run in runs:
             passed_over = f"{run.sys_id} (a: RUN-{expected} goes before it)"
-            assert (passed_over in str(told.error)) == (run.sys_id != f"RUN-{expected}")
+            assert (passed_over in str(result.error)) == (run.sys_id != f"RUN-{expected}")
 
 
 def test_one_that_the_selection_takes_does_not_stand_in_for_one_that_it_leaves_out(
@@ -88,7 +88,7 @@ def test_one_that_the_selection_takes_does_not_stand_in_for_one_that_it_leaves_o
     assert numbers(export) == {}
 
 
-def test_those_that_are_not_asked_for_are_not_told(exporting: Exports) -> None:
+def test_those_that_are_not_asked_for_are_not_reported(exporting: Exports) -> None:
     runs = [a_run(1, archived=True), a_run(2), a_run(3, 1, custom_id="b"), a_run(4, custom_id="b")]
     export = exporting(FakeProject(PROJECT, runs))
     assert export(runs=RunSelection(patterns=("a",))).complete

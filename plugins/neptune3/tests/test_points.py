@@ -1,4 +1,4 @@
-"""The columns read from an answer are what the protobuf library reads, whatever the answer is like."""
+"""The columns read from an answer are what the protobuf library reads, for answers of any form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may pass is tried again for a bounded time; what cannot is told at once."""
+"""What may pass is tried again for a bounded time; what cannot is reported at once."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_refused_attribute_costs_itself_only(server: Neptune3Server, connect: 
     assert series_rows(events) == ROWS - POINTS
 
 
-def test_a_wrong_token_is_told_at_once(server: Neptune3Server, connect: Connect) -> None:
+def test_a_wrong_token_is_reported_at_once(server: Neptune3Server, connect: Connect) -> None:
     server.tokens.revoke_api_token()
     with pytest.raises(AuthenticationError, match="API token was refused"):
         read_all(connect(server, retry_seconds=60))

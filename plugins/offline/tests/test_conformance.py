@@ -116,7 +116,7 @@ class TestNeptune2(SourceConformance):
         source.close()
 
     def break_attribute(self, key: RunKey, path: str) -> bool:
-        """An operation that nobody can understand."""
+        """An operation that cannot be understood."""
         (folder,) = (name for name, sample in self.held.items() if sample.key == key)
         broken = {"type": "LogFloats", "path": path.split("/"), "values": [{"value": None}]}
         neptune2.append_operations(self.directory / "offline" / folder, broken)

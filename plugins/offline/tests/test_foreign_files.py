@@ -106,7 +106,7 @@ def bare(work: Path, uuid: str) -> Path:
 
 
 @pytest.mark.parametrize("place", [partitioned, bare])
-def test_the_run_is_told_by_a_folder_above(tmp_path: Path, read_all: Any, place: Make) -> None:
+def test_the_run_is_reported_by_a_folder_above(tmp_path: Path, read_all: Any, place: Make) -> None:
     others = (UUID, UUID.replace("4", "5"))
     for number, uuid in enumerate(others, 1):
         write(place(tmp_path, uuid), points(1, number))

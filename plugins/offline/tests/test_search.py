@@ -1,4 +1,4 @@
-"""Searching: links are followed, each log is found once, and a link that leads nowhere is told."""
+"""Searching: links are followed, each log is found once, and a link that leads nowhere is reported."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_links_are_followed_and_every_log_is_found_once(tmp_path: Path, read_all
     assert set(read_all(tmp_path / "home" / "jobs" / ".neptune")) == {("offline/jobs", "u-1")}
 
 
-def test_a_data_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_data_folder_that_is_gone_is_reported(tmp_path: Path) -> None:
     container(tmp_path / "here", "run", "u-1")
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / ".neptune").symlink_to(tmp_path / "unmounted")

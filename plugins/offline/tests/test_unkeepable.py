@@ -149,7 +149,7 @@ def test_integers_beyond_64_bits(neptune2: Logging, read: Any, tmp_path: Path) -
 def test_values_that_no_batch_can_hold_cost_only_themselves(
     neptune2: Logging, read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever nobody thought of: here a reader that refuses three paths."""
+    """Unforeseen errors: here a reader that refuses three paths."""
     with neptune2() as run:
         for n in range(5):
             run[f"n{n}"] = n

@@ -175,7 +175,7 @@ def test_a_server_that_is_not_there_is_one_line(server: WandbServer, tmp_path: P
         _load(tmp_path)
 
 
-def test_what_wandb_sync_could_not_send_is_told(server: WandbServer, tmp_path: Path) -> None:
+def test_what_wandb_sync_could_not_send_is_reported(server: WandbServer, tmp_path: Path) -> None:
     """The run is refused: a failure with wandb's own words, and the folder stays for the next load."""
     server.fail(Fault("file_stream", status=400, times=1_000))
     with pytest.raises(SinkError, match="wandb sync"):

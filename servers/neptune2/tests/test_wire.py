@@ -1,4 +1,4 @@
-"""The server by plain HTTP: what it refuses, ranges, and that its documents name nobody else."""
+"""The server by plain HTTP: what it refuses, ranges, and that its documents name no other host."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_documents_name_this_server_and_no_other(serve: Serve, project: Fake
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer nonsense", "Basic abc"])
-def test_without_an_access_token_nothing_is_told(
+def test_without_an_access_token_nothing_is_reported(
     serve: Serve, project: FakeProject, authorization: str
 ) -> None:
     http = Http(serve(project))

@@ -74,7 +74,7 @@ def test_the_public_call_merges_points_of_one_step(server: Neptune3Server) -> No
     assert steps.count(0.5) == 1
 
 
-def test_times_are_told_in_milliseconds(server: Neptune3Server) -> None:
+def test_times_are_reported_in_milliseconds(server: Neptune3Server) -> None:
     table = runs.fetch_metrics(project=PROJECT, runs="^root$", attributes="loss", include_time="absolute")
     times = table["metrics/loss"]["absolute_time"]
     assert times.iloc[3].timestamp() == 1_704_067_203.0

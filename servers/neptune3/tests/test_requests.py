@@ -166,7 +166,7 @@ def test_without_a_filter_attributes_of_every_type_are_listed(
     assert {"name": "sys/state", "type": "experimentState"} in entries
 
 
-def test_nothing_is_told_without_a_token(server: Neptune3Server) -> None:
+def test_nothing_is_reported_without_a_token(server: Neptune3Server) -> None:
     for path in (SEARCH_PATH, DEFINITIONS_PATH, VALUES_PATH, FLOATS_PATH, SERIES_PATH):
         assert CLIENT.post(server.url + path, json={}).status_code == 401
         assert (

@@ -36,7 +36,7 @@ class SourceRun:
     notes: tuple[str, ...] = ()
     """What a person must know of this run for ever, kept in the receipt ("only what was not yet sent")."""
     url: str = ""
-    """Address of its page, kept in the receipt for whoever still has the server. Empty if it has no page."""
+    """Address of its page, kept in the receipt for people who still have the server. Empty without a page."""
     identity: str = ""
     """What distinguishes it from another run that has or had the same key, kept in the receipt (`sys/id` in
     Neptune 3.x). Empty where the key alone does that."""

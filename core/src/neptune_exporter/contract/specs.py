@@ -31,7 +31,7 @@ class SourceCapabilities:
     runs_query: bool = False
     models: bool = False
     modification_times: bool = False
-    """Can tell when a run changed: unchanged runs are not read again."""
+    """Knows when a run changed: unchanged runs are not read again."""
     needs_project: bool = True
     """`-p` must be given; otherwise all that `projects()` finds is read."""
     max_workers: int | None = None
@@ -78,7 +78,7 @@ class SinkCapabilities:
     timestamps: bool = True
     string_series: bool = True
     histograms: bool = True
-    """Exactly, whatever their edges and values."""
+    """Exactly, with any edges and values."""
     files: bool = True
     forks: bool = True
     models: bool = True

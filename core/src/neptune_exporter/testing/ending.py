@@ -16,9 +16,9 @@ class Ending:
 
     def __init__(self) -> None:
         # Not an Event: a signal handler that sets one can wait for ever for the thread that it stopped.
-        self._told: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._signals: queue.SimpleQueue[None] = queue.SimpleQueue()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._told.put(None))
+            signal.signal(number, lambda *_: self._signals.put(None))
 
     def follow_input(self) -> None:
         """End with the standard input, so as not to outlive the process that holds its other end."""
@@ -28,11 +28,11 @@ class Ending:
         """Return when the end is requested, now or before."""
         while True:
             try:
-                return self._told.get(timeout=_LISTENING)
+                return self._signals.get(timeout=_LISTENING)
             except queue.Empty:
                 continue
 
     def _read(self) -> None:
         while os.read(0, 1 << 16):  # not sys.stdin: its lock, held while waiting, would break the exit
             pass
-        self._told.put(None)
+        self._signals.put(None)

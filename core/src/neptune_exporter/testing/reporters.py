@@ -47,7 +47,7 @@ def summary_of(runs: Iterable[SampleRun], problems: Sequence[str] = ()) -> Datas
 
 
 class ReporterConformance:
-    """Whether a reporter writes what it is given, and nothing else, whatever the dataset's state."""
+    """Whether a reporter writes what it is given, and nothing else, for datasets in any state."""
 
     writes_json: bool = False
     """Whether what it writes is one JSON document."""

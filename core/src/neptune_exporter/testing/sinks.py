@@ -132,7 +132,7 @@ class SinkConformance(OnceChecks, VerificationChecks):
 
         arrive()
 
-    def test_a_missing_file_is_told(self, sink: Sink, read_back: ReadBack) -> None:
+    def test_a_missing_file_is_reported(self, sink: Sink, read_back: ReadBack) -> None:
         """A row may name a file that is gone: a loss or an error, the rest arrives."""
         self._check_unreadable_file(sink, read_back, "gone/model.pt")
 
@@ -199,7 +199,7 @@ class SinkConformance(OnceChecks, VerificationChecks):
             assert counts.get(name, 0) <= most, f"{run.key}: {counts[name]} {name} of {most}"
         assert all(n >= 0 for n in counts.values()), f"{run.key}: {counts}"
         invented = sorted(counts.keys() - LOADED_COUNTS)
-        assert not invented, f"{run.key}: counts {invented}, which are none of {sorted(LOADED_COUNTS)}"
+        assert not invented, f"{run.key}: counts {invented}, but the only counts are {sorted(LOADED_COUNTS)}"
 
     def _check_unreadable_file(self, sink: Sink, read_back: ReadBack, path: str) -> None:
         (sample,) = themed_runs("types")
@@ -212,8 +212,8 @@ class SinkConformance(OnceChecks, VerificationChecks):
         found = read_back(run.key, loaded)
         assert not found.files, f"a file came from nowhere: {found.files}"
         assert found.parameters.get("kept") == 1, "the rest of the run did not arrive"
-        told = [loss for loss in loaded.losses if loss.attribute_path in (None, "bad")]
-        assert sum(loss.count for loss in told) == 1, f"the missing file is not reported: {loaded.losses}"
+        losses = [loss for loss in loaded.losses if loss.attribute_path in (None, "bad")]
+        assert sum(loss.count for loss in losses) == 1, f"the missing file is not reported: {loaded.losses}"
         self._check_no_mismatch(sink, exported)
 
     def _check_no_mismatch(self, sink: Sink, exported: MemoryRun) -> None:

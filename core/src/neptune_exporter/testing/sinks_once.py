@@ -1,4 +1,4 @@
-"""A run is in the target once, and as a whole, whatever happens to its load."""
+"""A run is in the target once, and as a whole, however its load was broken off."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class OnceChecks(SinkChecks):
             return
         self._check([grown], loaded, read_back)
 
-    # However it is broken, and whoever else loads.
+    # However it is broken, and whatever else loads.
 
     def test_completes_what_was_broken_at_any_line(
         self, sink_factory: SinkFactory, read_back: ReadBack
@@ -159,7 +159,7 @@ class OnceChecks(SinkChecks):
     def _after(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever it is, say after what
+        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - any error is reported with the break before it
             pytest.fail(f"after {what}: {error or type(error).__name__}", pytrace=False)
 
     def _check_alone(self, run: SampleRun, loaded: LoadedRun) -> None:

@@ -9,12 +9,12 @@ from neptune_exporter.errors import UsageError
 
 
 def check_certificates(*variables: str) -> None:
-    """See that the file is there which the first of these variables names that is set.
+    """Check that the file exists that the first set variable names.
 
-    Clients fail without it, when they are made, with an error that names neither.
+    Without the file a client fails when it is created, with an error that names neither.
 
     Raises:
-        UsageError: it is not.
+        UsageError: there is no such file.
     """
     for variable in variables:
         if path := os.environ.get(variable):

@@ -36,7 +36,7 @@ _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 class RequestRefusedError(SourceError):
-    """The server said no, and would say so again. `status`: of HTTP."""
+    """The server refused the request for good. `status`: of HTTP."""
 
     def __init__(self, message: str, status: int, attempts: int = 1) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class RequestRefusedError(SourceError):
 
 
 class StoppedError(SourceError):
-    """Everything is to end."""
+    """Not sent, because the export is ending."""
 
 
 class InternalError(TransientError):
@@ -130,7 +130,7 @@ def not_the_protocol(
         what = f"{len(content):,} bytes that begin with {begin!r}"
     return UnreadableError(
         f"the answer of {server} to {asked} cannot be read ({what}): "
-        "run this again, and if it stays so ask whoever runs the server"
+        "run this again; if that does not help, ask the administrator of the server"
     )
 
 

@@ -19,7 +19,7 @@ from neptune_exporter.interruption import pause
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-_TOLD_AT = 4
+_LOGGED_AT = 4
 """Fewer failures than this pass within some two seconds: nothing that a person need know."""
 _LONG_WAIT = 5.0
 
@@ -94,12 +94,12 @@ class Patience:
             error = error_of(state)
             return backoff(state) + jitter(state) if error is None or error.wait is None else error.wait
 
-        def tell(state: tenacity.RetryCallState) -> None:
+        def log(state: tenacity.RetryCallState) -> None:
             error = error_of(state)
             asked = error.wait if error is not None else None
-            told = state.attempt_number == _TOLD_AT or (asked or 0.0) >= _LONG_WAIT
+            is_worth_a_line = state.attempt_number == _LOGGED_AT or (asked or 0.0) >= _LONG_WAIT
             _log.log(
-                logging.WARNING if told else logging.DEBUG,
+                logging.WARNING if is_worth_a_line else logging.DEBUG,
                 "%s; it is tried again for up to %.0f s",
                 error,
                 self.seconds,
@@ -107,7 +107,7 @@ class Patience:
 
         stop = tenacity.stop_after_delay(self.seconds)
         for context in tenacity.Retrying(
-            sleep=pause, retry=again, wait=wait, stop=stop, before_sleep=tell, reraise=True
+            sleep=pause, retry=again, wait=wait, stop=stop, before_sleep=log, reraise=True
         ):
             with context:
                 number = context.retry_state.attempt_number

@@ -1,8 +1,7 @@
-"""Failures in a row: what fails for everything costs a few patiences, and not one for each thing.
+"""Failures in a row: a server that fails every request costs a few full patiences, not one a request.
 
-Independent of any HTTP library. What a server fails at for one thing only still costs that
-thing alone: others are tried all the same, and the first of its kind that succeeds is
-followed by as much patience as ever.
+Independent of any HTTP library. A failure of one thing alone costs only that thing. The first success of
+a kind brings the full patience back.
 """
 
 from __future__ import annotations
@@ -79,8 +78,7 @@ class Streaks:
         return result
 
     def renew(self) -> None:
-        """What comes now is of another project, whose things may do better: each is tried again at least
-        once, for a while."""
+        """A new project starts: give every kind of request a fresh chance, with one try each."""
         with self._lock:
             for streak in self._streaks.values():
                 streak.failures, streak.seconds = min(streak.failures, PATIENT), 0.0

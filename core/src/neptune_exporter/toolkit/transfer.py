@@ -160,11 +160,11 @@ class _Transfer:
                 into.write(chunk)
             self._check(body.size)
 
-    def _check(self, told: int | None) -> None:
+    def _check(self, stated: int | None) -> None:
         got = self._into.size
-        if told is not None and got < told:
-            raise TransientError(f"the connection ended after {got} of {told} bytes")
-        expected = told if self._size is None else self._size
+        if stated is not None and got < stated:
+            raise TransientError(f"the connection ended after {got} of {stated} bytes")
+        expected = stated if self._size is None else self._size
         if got >= self._least and expected in (None, got):
             return
         # Nothing of it may stay: what comes next would be appended to it.

@@ -103,7 +103,7 @@ def _s3(metadata: Mapping[str, str]) -> Iterator[tuple[Iterator[bytes], str | No
 
     place = urlsplit(metadata.get("location", ""))
     if place.scheme != "s3" or not place.netloc:
-        raise Unreachable("nothing tells where it is")
+        raise Unreachable("its metadata names no place in S3")
     try:
         bucket = boto3.resource("s3", endpoint_url=os.environ.get("S3_ENDPOINT_URL")).Bucket(place.netloc)
         answer = bucket.Object(place.path.lstrip("/")).get()

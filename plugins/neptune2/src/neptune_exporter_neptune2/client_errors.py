@@ -2,7 +2,7 @@
 
 The client repeats by itself what may pass, for a minute (`with_api_exceptions_handler` in
 neptune.common.backends.utils, 1.14). What it raises in the end is either an exception with a page of text,
-or whatever its reading of the answer ran into: it takes any body of a 200 for the protocol's.
+or an error of its own parsing: it takes the body of any answer 200 for one of the protocol.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Downloads:
         """
         url, params = f"{LEADERBOARD}/attributes/series/image/single", {**self.of(attribute), "index": index}
         with ExitStack() as stack:
-            # Only the answer tells the type, and with it the extension under which the file is begun.
+            # Only the answer says the type, and the file is created under the extension of that type.
             opened, body = self.api.patiently(
                 "image",
                 lambda patience: patience.call(
@@ -163,8 +163,8 @@ def extension(headers: Mapping[str, str]) -> str:
 
 def _file_name(attribute: Attribute) -> str:
     """The name that the server keeps, with the extension that it keeps apart."""
-    told = attribute.properties.get("name"), attribute.properties.get("ext")
-    name, ext = (text if isinstance(text, str) else "" for text in told)
+    given = attribute.properties.get("name"), attribute.properties.get("ext")
+    name, ext = (text if isinstance(text, str) else "" for text in given)
     return named(name, f".{ext.lstrip('.')}" if ext else "")
 
 

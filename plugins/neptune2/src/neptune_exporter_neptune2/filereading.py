@@ -78,7 +78,7 @@ class FileReader:
             )
 
     def _work(self, attribute: Attribute) -> Iterator[Work]:
-        """What is to be done for an attribute, lazily; a failure to find that out is told by the work."""
+        """The work for an attribute, lazily. If it cannot be found out, the only work is to report why."""
         try:
             yield from self._steps(attribute)
         except SourceError as error:
@@ -135,16 +135,17 @@ class FileReader:
     def _listed_images(self, attribute: Attribute) -> Iterator[Image]:
         api, without_step = self.downloads.api, 0
         try:
-            for image in images.told(api, attribute):
+            for image in images.by_channel(api, attribute):
                 without_step += not image.has_step
                 yield image
-        except images.Untold:
+        except images.StepsUnknown:
             self.notes.append(
-                f"{attribute.path}: the server does not tell its steps and times; the step is the index"
+                f"{attribute.path}: the server does not give its steps and times; "
+                "the index stands for the step"
             )
-            yield from images.counted(api, attribute, self.downloads.of(attribute))
+            yield from images.by_index(api, attribute, self.downloads.of(attribute))
         if without_step:
-            what = f"the server does not tell the step of {without_step:,} images; it is the index"
+            what = f"the server gives no step for {without_step:,} images; the index stands for it"
             self.notes.append(f"{attribute.path}: {what}")
 
     def _image(self, attribute: Attribute, image: Image) -> Rows:

@@ -1,4 +1,4 @@
-"""File series: steps, times, names and descriptions of their images, where the server tells them."""
+"""File series: steps, times, names and descriptions of their images, where the server has them."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ class Image:
     name: str = ""
     description: str = ""
     has_step: bool = True
-    """False: the server does not tell it, and the index stands for it."""
+    """False: the server gave no step, and the index stands for it."""
 
 
-class Untold(Exception):  # noqa: N818 - not an error
-    """The server does not tell the steps and times of this series."""
+class StepsUnknown(Exception):  # noqa: N818 - not an error
+    """The server does not give the steps and times of this series."""
 
 
-def told(api: Api, attribute: Attribute) -> Iterator[Image]:
+def by_channel(api: Api, attribute: Attribute) -> Iterator[Image]:
     """The images of a series, in their order, by the channel that holds its points.
 
     The client never asks for it; the operation (`getChannelValues`) is one of the server's API.
 
     Raises:
-        Untold: before the first image: the server has no such operation or channel.
+        StepsUnknown: before the first image: the server has no such operation or channel.
         AuthenticationError, SourceError
     """
     channel = attribute.properties.get("channelId")
     if not isinstance(channel, str) or not channel:
-        raise Untold
+        raise StepsUnknown
     index = 0
     while True:
         try:
@@ -56,17 +56,17 @@ def told(api: Api, attribute: Attribute) -> Iterator[Image]:
             )
         except RequestRefusedError as error:
             if index == 0 and error.status in (400, 404, 405, 410):
-                raise Untold from None
+                raise StepsUnknown from None
             raise
         yield from images
         index += len(images)
         if index >= total:
             return
         if not images:
-            raise SourceError(f"the server told {total} images and gave {index}")
+            raise SourceError(f"the server announced {total} images and gave {index}")
 
 
-def counted(api: Api, attribute: Attribute, params: dict[str, str | int]) -> Iterator[Image]:
+def by_index(api: Api, attribute: Attribute, params: dict[str, str | int]) -> Iterator[Image]:
     """The images of a series by their number alone: the index stands for the step.
 
     Raises:

@@ -169,10 +169,10 @@ class _Page:
     """An answer of a search."""
 
     matching: int
-    """How many there are in all."""
+    """Number of runs that the whole search finds."""
     rows: int
     listed: list[Listed]
-    """Of the rows those that say their id: the count at the end tells that the others are missing."""
+    """The rows that have an id. The others are missed when the runs are counted at the end."""
 
 
 def _window(api: Api, project_id: str, uuid: str, kind: RunKind, query: str) -> Iterator[_Page]:
@@ -214,7 +214,7 @@ def _read_page(address: str, project_id: str, kind: RunKind, answer: Any) -> _Pa
 
 
 def _listed(address: str, project_id: str, kind: RunKind, entry: Any) -> Listed | None:
-    """None for an entry that says no id."""
+    """None for an entry without an id."""
     values = {}
     for raw in entry["attributes"]:
         attribute = Attribute.of_json(raw)

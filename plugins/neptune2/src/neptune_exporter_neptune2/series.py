@@ -29,7 +29,7 @@ _POINTS = {
 
 
 class IncompleteError(SourceError):
-    """A page holds fewer points than the server had told."""
+    """A page holds fewer points than the server announced."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def _check(page: Points, offset: int, total: int) -> None:
     expected = min(PAGE, total - offset)
     if len(page) < expected:
         raise IncompleteError(
-            f"the server told {total} points, and from number {offset} on gave {len(page)}, not {expected}"
+            f"the server announced {total} points, but from number {offset} on gave {len(page)}, "
+            f"not {expected}"
         )
 
 

@@ -77,8 +77,8 @@ class Attribute:
     def value(self) -> object:
         """The value of an attribute that has just one, in the Python type of its attribute type.
 
-        Git information, notebook references and types that nobody knew when this was
-        written are the server's own JSON.
+        Git information, notebook references and types that this version does not
+        know are the server's own JSON.
 
         Raises:
             ValueError: the server gave none, or one of another type. Says what.
@@ -108,7 +108,7 @@ def milliseconds(text: str) -> int:
     """Milliseconds since 1970 of an ISO 8601 time; UTC if it names no zone. Finer digits are cut.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not such a time.
     """
     match = _ISO.fullmatch(text.strip())
     if match is None:

@@ -1,4 +1,4 @@
-"""What is in a zip, told while it streams by: its directory is at its end."""
+"""Lists the files in a zip while it streams by: the directory of a zip is at its end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class _TooLongError(Exception):
 def members(file: TailedFile) -> list[dict[str, Any]] | None:
     """The files in a zip: path, bytes, CRC-32 (hex), and the time of change as the zip has it (no zone).
 
-    None if there are too many to tell without reading the zip again.
+    None if there are too many: the zip would have to be read again.
 
     Raises:
         SourceError: it is no zip, or not whole.

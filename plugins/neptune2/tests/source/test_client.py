@@ -198,7 +198,7 @@ def test_a_server_that_is_not_there_is_one_line(
     assert server.tokens.api_token not in str(caught.value)
 
 
-def test_certificates_that_are_not_there_are_told_by_the_variable_that_names_them(
+def test_certificates_that_are_not_there_are_reported_by_the_variable_that_names_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")

@@ -101,7 +101,7 @@ def test_projects(command: CommandLine) -> None:
     assert len(exported(command)) == 4
 
 
-def test_a_failed_attribute_is_told_reported_and_asked_for_again(
+def test_a_failed_attribute_is_reported_reported_and_asked_for_again(
     server: Neptune2Server, command: CommandLine
 ) -> None:
     server.fail(Fault("/series/float", status=404, times=9, where=on_attribute("m")))

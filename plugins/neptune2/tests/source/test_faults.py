@@ -123,7 +123,7 @@ def test_a_page_that_lacks_points_is_a_failure(serve: Serve, export: Exporter, p
     server.fail(Fault(SERIES, status=200, body=body, times=10**6, where=on_attribute("m1")))
     result = export(server)
     assert {f.attribute_path for f in result.failures} == {"m1"}
-    assert "told 5 points" in result.failures[0].message
+    assert "announced 5 points" in result.failures[0].message
 
 
 def test_a_run_of_which_nothing_can_be_read_is_left_for_the_next_time(

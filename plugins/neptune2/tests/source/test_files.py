@@ -249,7 +249,7 @@ def test_images_without_a_step_have_their_index(serve: Serve, export: Exporter, 
         (6.5, b"1"),
     ]
     assert all("timestamp" in row for row in rows)
-    assert export.notes("SAN-1") == ("i: the server does not tell the step of 2 images; it is the index",)
+    assert export.notes("SAN-1") == ("i: the server gives no step for 2 images; the index stands for it",)
 
 
 def test_one_image_that_fails_is_named(serve: Serve, export: Exporter, project: FakeProject) -> None:

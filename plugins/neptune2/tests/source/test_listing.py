@@ -48,7 +48,7 @@ def test_exactly_as_many_runs_as_fit(serve: Serve, connect: Connect, project: Fa
         project.add_run()
     server = serve(project)
     assert len(ids(connect(server))) == 2000
-    assert searches(server) == 3  # the last, empty, tells the end
+    assert searches(server) == 3  # the last one is empty: the end
 
 
 def test_a_listing_that_lacks_runs_is_an_error_after_all_that_there_are(

@@ -80,7 +80,7 @@ def test_a_short_body_is_no_file_and_the_next_export_has_it(
     serve: Serve, export: Exporter, project: FakeProject, path: str, attribute: str, only: int, chunked: bool
 ) -> None:
     if attribute == "images" and only:
-        pytest.skip("nothing tells the size of an image but its own answer")
+        pytest.skip("only the answer itself says how large an image is")
     server = serve(project)
     server.fail(Fault(path, only=only, chunked=chunked, times=10**6))
     (failure,) = export(server).failures

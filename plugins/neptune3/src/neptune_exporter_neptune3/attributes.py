@@ -76,16 +76,16 @@ class Series:
     last_step: float | None
     """None if the server knows no point of it."""
     must_have_points: bool = False
-    """The server told a last step, and it is neither that of an ancestor nor that of a preview."""
+    """The server gave a last step that can be neither an ancestor's nor a preview's."""
 
     def shortfall(self, last_step: float | None) -> str | None:
         """What is missing of the series if its points end at this step; None: at their beginning."""
         if not self.must_have_points or self.last_step is None:
             return None
-        told = f"the server tells points up to step {self.last_step} and gives"
+        problem = f"the server reports points up to step {self.last_step} and gives"
         if last_step is None:
-            return f"{told} none"
-        return f"{told} them up to step {last_step} only" if last_step < self.last_step else None
+            return f"{problem} none"
+        return f"{problem} them up to step {last_step} only" if last_step < self.last_step else None
 
     def request(self, number: int) -> dict[str, Any]:
         """Of this run's own points alone: those that a fork inherits are its ancestors'."""

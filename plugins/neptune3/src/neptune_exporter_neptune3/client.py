@@ -8,10 +8,10 @@ instead, all of it in neptune-query 1.14 (tests/test_client.py checks each):
 - `neptune_query.generated.neptune_api.credentials.Credentials.from_api_key(api_key)`
 - `neptune_query.generated.neptune_api.client.AuthenticatedClient`:
   `.get_httpx_client()`, whose `.auth._token` (with `.access_token` and `.refresh_token`) set to
-  None makes it exchange the API token anew; `.get_token_refreshing_client().get_httpx_client()`,
+  None makes it exchange the API token again; `.get_token_refreshing_client().get_httpx_client()`,
   which does that
 - `sync_detailed(client=, body=, …)` of the operations in `_Operations`: one request, never
-  repeated, whatever the status
+  repeated at any status
 - of the bodies of those operations, that they are asked for `to_dict()` and nothing else
 - the messages of `leaderboard_entries_pb2`, `attributes_pb2`, `series_values_pb2`
 - exceptions of `neptune_query.generated.neptune_api.errors`
@@ -112,7 +112,7 @@ _TRUST = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said, whatever it was. Header names are in lower case."""
+    """Any answer of the server, also an error. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -210,7 +210,7 @@ class Client:
 
     @property
     def token(self) -> object:
-        """The access token in use, None if there is none yet."""
+        """The access token in use; None before the first request."""
         return self._http.auth._token
 
     def forget_token(self, refused: object) -> None:
@@ -321,8 +321,7 @@ class _PacedStream(httpx.SyncByteStream):
 
 
 def keep_pace(http: httpx.Client, seconds: float) -> None:
-    """Have each answer of this client end with a SlowError that on average over so many seconds comes slower
-    than the least rate."""
+    """Raise SlowError from any answer that comes more slowly than the least rate over a span of `seconds`."""
 
     def watch(response: httpx.Response) -> None:
         response.stream = _PacedStream(response.stream, seconds)
@@ -332,8 +331,8 @@ def keep_pace(http: httpx.Client, seconds: float) -> None:
 
 def _no_token() -> AuthenticationError:
     return AuthenticationError(
-        "the API token is none of Neptune's (base64 of JSON with api_url and api_key): "
-        "copy it anew from Neptune and give it with --api-token or NEPTUNE_API_TOKEN"
+        "this is not an API token of Neptune (base64 of JSON with api_url and api_key): "
+        "copy it from Neptune again and give it with --api-token or NEPTUNE_API_TOKEN"
     )
 
 

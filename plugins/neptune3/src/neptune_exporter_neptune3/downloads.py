@@ -175,7 +175,7 @@ def _url_of(file: FileToFetch, signed: Mapping[str, tuple[str, str]]) -> _Url | 
 
 
 class _Download:
-    """The content of one file, from any byte on; its URL is signed anew when it has expired."""
+    """The content of one file, from any byte on; its URL is renewed when it has expired."""
 
     def __init__(self, api: Api, http: httpx.Client, file: FileToFetch, url: _Url) -> None:
         self.file = file
@@ -235,7 +235,7 @@ class _Download:
 
 
 class _ExpiredError(Exception):
-    """The URL of a file is signed anew, and then asked again, at once."""
+    """The URL of a file has expired. It is renewed, and the request repeated at once."""
 
 
 def _lasting(error: SourceError) -> SourceError:

@@ -59,8 +59,8 @@ def projects(api: Api) -> list[str]:
 def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
     """Every run of a project that the selection takes, each once.
 
-    A dataset holds one run of an id. Of several with one id the listing gives always the same one, whatever
-    else is selected: a wider selection must not put another run in its place. The error at the end names the
+    A dataset holds one run of an id. Of several with one id the listing always gives the same one, for any
+    selection: a wider selection must not put another run in its place. The error at the end names the
     others.
 
     The server's regular expressions match anywhere in an id and are of another dialect,

@@ -23,7 +23,7 @@ POINTS = 100_000
 _MOST_POINTS = 1_000_000
 _MOST_SERIES = 5_000
 FIRST_LIMIT = 1_024
-"""Points of a series in its first page, which then tells how many there are."""
+"""Points of a series in its first page. That page also says how many there are."""
 _SPARE = 25
 """How many more are asked for than are known of: a page that is not full is the last."""
 

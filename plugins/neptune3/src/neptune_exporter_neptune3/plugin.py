@@ -13,7 +13,7 @@ def make_source(settings: Neptune3Settings) -> Source:
 
     Raises:
         MissingDependencyError: the client is missing or of a version that is not known.
-        AuthenticationError: the token is none.
+        AuthenticationError: the API token cannot be decoded.
     """
     from neptune_exporter_neptune3.source import Neptune3Source
 

@@ -41,7 +41,7 @@ class Unread:
     points: int = 0
     last_step: float | None = None
     at_last_step: int = 0
-    """How many points had that step: what tells apart files of one step."""
+    """How many points had that step: distinguishes files of one step."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _goes_on(answer: Any) -> bool:
 def _state_of(part: Any, progress: bool) -> _State:
     """
     Args:
-        part: The answer for the series; None if there is none.
+        part: The answer for the series; None without one.
         progress: Another series of the answer can go on, so this one may have to wait for that.
     """
     if part is not None and part.HasField("searchAfter") and part.searchAfter.finished:
@@ -163,7 +163,7 @@ def _missing(unread: Unread, state: _State) -> str | None:
     if not unread.points and not unread.series.must_have_points:
         return None
     return (
-        f"the server tells points up to step {unread.series.last_step} and does not give all of them: "
+        f"the server reports points up to step {unread.series.last_step} and does not give all of them: "
         f"{unread.points} came"
     )
 

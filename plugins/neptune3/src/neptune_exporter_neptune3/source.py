@@ -46,7 +46,7 @@ class GroupSize:
         self._runs = self._attributes = self._rows = 0
 
     def learn(self, runs: int, attributes: int, rows: int) -> None:
-        """So much was in so many runs."""
+        """Count what a group of runs held."""
         with self._lock:
             self._runs += runs
             self._attributes += attributes
@@ -85,7 +85,7 @@ class Neptune3Source(Source):
         return listing.runs(self._api, project_id, selection)
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
-        """Of one project each, as `read` asks one project only, whatever the requests are of."""
+        """Groups of one project each, because a request of `read` goes to one project."""
         for _, remaining in groupby(requests, lambda request: request.run.key.project_id):
             while group := list(islice(remaining, self._size.now)):
                 yield group

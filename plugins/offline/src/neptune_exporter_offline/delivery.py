@@ -1,4 +1,4 @@
-"""Turns the final state of a run into rows, attribute by attribute; whatever fails costs one attribute."""
+"""Turns the final state of a run into rows, attribute by attribute; a failure costs one attribute."""
 
 from __future__ import annotations
 

@@ -87,12 +87,12 @@ class Folder:
 
     @property
     def container(self) -> Container:
-        """What it is of, whatever project and run id that gets."""
+        """The run that it belongs to, before that gets a project and a run id."""
         return self.client, self.kind, self.container_id
 
     @property
     def log_name(self) -> str:
-        """What a log is recognised by when a copy of it is exported later, whatever that is called."""
+        """Recognises a log when a copy of it is exported later under any name."""
         sign = (*self.process,) if self.start is None or not self.start.at else (*self.start,)
         return hashlib.sha256(json.dumps(sign).encode()).hexdigest()[:32]
 

@@ -1,4 +1,4 @@
-"""A local Neptune 3 server, for the tests of this plugin and of whoever else reads Neptune 3."""
+"""A local Neptune 3 server, for tests of anything that reads Neptune 3."""
 
 from .auth import EXCHANGE_PATH, TOKEN_PATH
 from .files import STORAGE_PATH, ObjectStore, Provider

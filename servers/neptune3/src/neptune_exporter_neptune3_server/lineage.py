@@ -100,7 +100,7 @@ def _shown(steps: Any, link: Link, shown_until: float) -> tuple[int, int]:
 def page(
     points: Points, wanted: StepRange, after: float | None, limit: int, descending: bool
 ) -> tuple[int, int]:
-    """The slice of ascending points that one page shows, whichever way it is sent.
+    """The slice of ascending points that one page shows, in either order.
 
     `after` itself does not belong to the page: points that share the step at which a
     page was cut are lost to a reader that continues there.

@@ -101,7 +101,7 @@ class FloatSeries:
 
     @cached_property
     def aggregates(self) -> dict[str, float]:
-        """Of the committed points, none if there are none. NaN and infinities count in `last` only."""
+        """Of the committed points; empty without any. NaN and infinities count in `last` only."""
         points = self.committed
         if len(points) == 0:
             return {}

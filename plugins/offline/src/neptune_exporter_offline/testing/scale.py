@@ -41,7 +41,7 @@ _BY_CREATION = frozenset(
         SysAttribute.FORK_STEP,
     }
 )
-"""What the client is told when it creates the run."""
+"""Arguments with which the client creates the run."""
 
 
 def can_hold(sample: SampleRun) -> bool:
