@@ -148,7 +148,7 @@ def sample_of(wandb: Path, target_id: str) -> LoadedSample:
         loaded,
         name=run.display_name,
         tags=frozenset(about["tags"]),
-        parent=fork.get("wandb_run"),
+        parent=fork.get("target_id"),
         fork_step=Decimal(fork["step"]) if fork else None,
         created_at=None if created is None else EPOCH + timedelta(milliseconds=created),
         failed=ending.exit_code != 0,

@@ -86,7 +86,16 @@ def about(run: RunMetadata) -> dict[str, Any]:
         "tags": list(run.tags),
         "group_tags": list(run.group_tags),
         "mark": run.mark,
-        "fork": None
-        if fork is None
-        else {"parent": fork.run_id, "step": str(run.fork_step), "wandb_run": run.parent_id},
+        "fork": None if fork is None else _fork(fork, run),
+    }
+
+
+def _fork(parent: RunKey, run: RunMetadata) -> dict[str, Any]:
+    """`wandb_run` and `target_id` say which run of W&B, and which load of it, the parent is."""
+    loaded = run.parent_id
+    return {
+        "parent": parent.run_id,
+        "step": str(run.fork_step),
+        "wandb_run": None if loaded is None else loaded.partition(".")[0],
+        "target_id": loaded,
     }

@@ -238,7 +238,7 @@ class RunReader:
             status=about.get("status"),
             created=about.get("created"),
             ended=about.get("ended"),
-            parent_id=fork.get("wandb_run"),
+            parent_id=fork.get("target_id"),
             tags=about.get("tags"),
         )
 
