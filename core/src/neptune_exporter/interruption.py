@@ -37,3 +37,8 @@ def pause(seconds: float) -> None:
             return
     _going_on.release()
     raise KeyboardInterrupt
+
+
+def resume_waits() -> None:
+    """Let waits take their time again: in a worker process, once the job that was ended there is over."""
+    _going_on.acquire(blocking=False)

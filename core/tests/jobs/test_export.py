@@ -28,6 +28,7 @@ from neptune_exporter.dataset import Dataset
 from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.export_group import ExportUnit
+from neptune_exporter.jobs.opening import OpenSource
 from neptune_exporter.jobs.planning import Action, plan_run
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
@@ -387,5 +388,5 @@ def test_a_unit_of_work_can_be_pickled(tmp_path: Path) -> None:
     run = a_run()
     (listed,) = MemorySource([run]).runs(run.key.project_id, RunSelection())
     plan = plan_run(dataset_of(tmp_path), listed, AttributeSelection(), "memory 1", force=False)
-    unit = ExportUnit("memory", NoSettings(), (plan,), "data", "files")
+    unit = ExportUnit(OpenSource("memory", NoSettings()), (plan,), "data", "files")
     assert pickle.loads(pickle.dumps(unit)) == unit  # noqa: S301 - our own value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs import export
-from neptune_exporter.jobs.export_group import ExportUnit, open_source, run_unit
+from neptune_exporter.jobs.executors import Worker
+from neptune_exporter.jobs.executors.threads import Threads
+from neptune_exporter.jobs.export_group import ExportUnit, run_unit
+from neptune_exporter.jobs.opening import OpenSource
 from neptune_exporter.jobs.planning import plan_run
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.model import RunKey
@@ -56,9 +59,10 @@ def test_nothing_is_asked_for_once_it_is_to_end(tmp_path: Path, begun: bool, ask
         plan_run(dataset, run, AttributeSelection(), source.version, force=False)
         for run in source.runs("acme/vision", RunSelection())
     )
-    open_source(memory_source_spec(source, "stopping"), None)
-    unit = ExportUnit("stopping", None, plans, str(dataset.data_path), str(dataset.files_path))
-    result = run_unit(unit, stop=source.stop)
+    opening, worker = OpenSource("stopping", None), Worker(stop=source.stop)
+    worker.keep(opening, source)
+    unit = ExportUnit(opening, plans, str(dataset.data_path), str(dataset.files_path))
+    result = run_unit(unit, worker)
     assert source.asked == asked
     assert (result.published, result.unpublished) == (0, 0)  # no failures: the interruption is what is told
     assert list(dataset.runs()) == []
@@ -86,14 +90,16 @@ def test_ctrl_c_ends_a_group_that_is_read_run_by_run(tmp_path: Path, monkeypatch
             assert ending.wait(10)
             yield from super().read(group, files)
 
-    class Ending(ThreadPoolExecutor):
-        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-            ending.set()
-            super().shutdown(wait, cancel_futures=cancel_futures)
+    stop = Threads.stop
 
+    def ends(threads: Threads) -> None:
+        stop(threads)
+        ending.set()
+
+    monkeypatch.setattr(Threads, "stop", ends)
     monkeypatch.setattr(export, "first_done", interrupt_once)
     source = Slow(RUNS, group_size=3)  # more groups than wait at once: it comes while they are handed out
-    options = export.ExportOptions((), tmp_path / "data", tmp_path / "files", workers=1, executor=Ending)
+    options = export.ExportOptions((), tmp_path / "data", tmp_path / "files", workers=1)
     with pytest.raises(KeyboardInterrupt):
         export.export_runs(memory_source_spec(source), None, options, NoProgress())
     assert source.asked == 1

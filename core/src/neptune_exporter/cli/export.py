@@ -43,7 +43,8 @@ class ExportArguments:
     modified_since: str | None
     modified_until: str | None
     force: bool
-    workers: int
+    executor: str | None
+    workers: int | None
     dry_run: bool
     as_json: bool
     error_report_file: Path | None
@@ -188,6 +189,7 @@ def _run(ctx: click.Context, spec: SourceSpec, base: RunSelection, given: Export
         runs=replace(base, patterns=patterns, ids=ids, modified_since=since, modified_until=until),
         attributes=wanted,
         force=given.force,
+        executor=given.executor,
         workers=given.workers,
         dry_run=given.dry_run,
         workspace=given.workspace,

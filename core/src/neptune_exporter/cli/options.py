@@ -211,13 +211,19 @@ def report_file(*declarations: str, help: str) -> Decorator[Any]:
     return option(*declarations, type=_FILE, help=help)
 
 
-def workers(default: int, what: str) -> Decorator[Any]:
-    """How much of what happens at once."""
-    return option(
-        "-j",
-        "--workers",
-        type=click.IntRange(min=1),
-        default=default,
-        show_default=True,
-        help=f"How many {what} at once; the plugin may allow fewer.",
+def workers(threads: int, what: str) -> Decorator[Any]:
+    """How much of what happens at once, and where."""
+    return together(
+        option(
+            "--executor",
+            help="Where the work is done: threads, processes, dask (on this machine), dask://HOST:PORT "
+            "(a scheduler that runs already) or ray. Default: what suits the work.",
+        ),
+        option(
+            "-j",
+            "--workers",
+            type=click.IntRange(min=1),
+            help=f"How many {what} at once; the plugin may allow fewer. "
+            f"Default: {threads} threads, else one for each core, or what the cluster has.",
+        ),
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from neptune_exporter.contract import (
+    AttributeFailure,
     AttributeSelection,
     NeptuneExporterError,
     RunSelection,
@@ -21,15 +21,18 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset, Recovery
 from neptune_exporter.jobs.estimating import Estimator
-from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, open_source, run_unit
+from neptune_exporter.jobs.executors import Choice, JobExecutor, LostWorkerError, opened
+from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, run_unit
 from neptune_exporter.jobs.export_result import ExportResult, ProjectResult
 from neptune_exporter.jobs.not_found import SeenPaths, unknown_project, unmatched_runs
+from neptune_exporter.jobs.opening import OpenSource
 from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import RunKey
 
 _log = logging.getLogger(__name__)
+_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,14 @@ class ExportOptions:
     runs: RunSelection = RunSelection()
     attributes: AttributeSelection = AttributeSelection()
     force: bool = False
-    workers: int = 4
+    executor: str | None = None
+    """`threads`, `processes`, `dask`, `dask://HOST:PORT` or `ray`; None: what suits."""
+    workers: int | None = None
+    """How many groups of runs at once; None: what suits."""
     dry_run: bool = False
     workspace: str | None = None
     project_pattern: str | None = None
     project_exclude_pattern: str | None = None
-    executor: Callable[[int], Executor] = ThreadPoolExecutor
-    """Makes the executor of a number of workers; units of work can be pickled."""
 
     @property
     def names_projects(self) -> bool:
@@ -68,7 +72,7 @@ def export_runs(
         UsageError: no project was named or found, or the source refused the query.
         KeyboardInterrupt: runs that were under way are not published.
     """
-    source = open_source(spec, settings)
+    source = spec.factory(settings)
     try:
         projects = find_projects(source, spec, options)
         dataset = Dataset(options.data_path, options.files_path)
@@ -76,7 +80,11 @@ def export_runs(
         if options.dry_run:
             _plan(source, dataset, projects, options, result)
             return result
-        with dataset.lock():
+        opening = OpenSource.of(spec.name, settings)
+        choice = Choice(options.executor, options.workers)
+        executor = opened(choice, progress, threads=_THREADS, most=spec.capabilities.max_workers)
+        with dataset.lock(), executor:
+            executor.keep(opening, source)
             result.recovered = dataset.recover()
             _tell_recovered(result.recovered, progress)
             listed: set[str] = set()
@@ -85,7 +93,7 @@ def export_runs(
             for number, project_id in enumerate(projects, 1):
                 stage = f"export {project_id}" + (f" ({number} of {len(projects)})" * (len(projects) > 1))
                 project = _Project(
-                    spec, settings, source, dataset, project_id, options, progress, result, seen
+                    opening, source, executor, dataset, project_id, options, progress, result, seen
                 )
                 listed |= project.export(stage)
         result.note_unknown(options.runs, listed)
@@ -203,9 +211,9 @@ class _Project:
 
     def __init__(
         self,
-        spec: SourceSpec,
-        settings: object,
+        opening: OpenSource,
         source: Source,
+        executor: JobExecutor,
         dataset: Dataset,
         project_id: str,
         options: ExportOptions,
@@ -213,9 +221,9 @@ class _Project:
         result: ExportResult,
         seen: SeenPaths | None,
     ) -> None:
-        self._spec = spec
-        self._settings = settings
+        self._opening = opening
         self._source = source
+        self._executor = executor
         self._dataset = dataset
         self._project_id = project_id
         self._options = options
@@ -224,8 +232,6 @@ class _Project:
         self._seen = seen
         self._up_to_date: list[RunKey] = []
         self._project = ProjectResult(project_id)
-        self._workers = max(1, min(options.workers, spec.capabilities.max_workers or options.workers))
-        self._stop = threading.Event()
 
     def export(self, stage: str) -> set[str]:
         """Returns the ids of the runs that were listed."""
@@ -235,14 +241,7 @@ class _Project:
         try:
             runs = self._list()
             self._progress.start(stage, len(runs))
-            with self._options.executor(self._workers) as executor:
-                try:
-                    self._run_units(executor, runs)
-                except BaseException:
-                    # Nothing half-read is published: the groups under way see this and give up.
-                    self._stop.set()
-                    executor.shutdown(wait=True, cancel_futures=True)
-                    raise
+            self._run_units(runs)
         except Exception as error:  # noqa: BLE001 - judged there
             self._failed(error)
         finally:
@@ -269,15 +268,13 @@ class _Project:
         if not self._project.unknown:
             self._progress.message(f"{self._project_id}: {message}")
 
-    def _run_units(self, executor: Executor, runs: Sequence[SourceRun]) -> None:
-        running: set[Future[GroupResult]] = set()
-        in_process = isinstance(executor, ThreadPoolExecutor)
+    def _run_units(self, runs: Sequence[SourceRun]) -> None:
+        running: dict[Future[GroupResult], ExportUnit] = {}
         try:
             for unit in self._units(runs):
-                watch = (self._progress, self._stop) if in_process else (None, None)
-                running.add(executor.submit(run_unit, unit, *watch))
-                if len(running) >= 2 * self._workers:
-                    running = self._collect(running)
+                running[self._executor.submit(run_unit, unit)] = unit
+                if len(running) >= self._executor.waiting:
+                    self._collect(running)
         except Exception:  # what is under way counts all the same; not after Ctrl-C, which shall be quick
             self._collect_all(running)
             raise
@@ -307,21 +304,24 @@ class _Project:
 
         for group in self._source.groups(plan.request for plan in requests()):
             yield ExportUnit(
-                self._spec.name,
-                self._settings,
+                self._opening,
                 tuple(plans.pop(str(request.run.key)) for request in group),
                 str(self._options.data_path),
                 str(self._options.files_path),
             )
 
-    def _collect_all(self, running: set[Future[GroupResult]]) -> None:
+    def _collect_all(self, running: dict[Future[GroupResult], ExportUnit]) -> None:
         while running:
-            running = self._collect(running)
+            self._collect(running)
 
-    def _collect(self, running: set[Future[GroupResult]]) -> set[Future[GroupResult]]:
-        done, left = first_done(running)
+    def _collect(self, running: dict[Future[GroupResult], ExportUnit]) -> None:
+        done, _ = first_done(running)
         for future in done:
-            group = future.result()
+            unit = running.pop(future)
+            try:
+                group = future.result()
+            except LostWorkerError as error:
+                group = _lost(unit, error)
             self._project.exported += group.published
             self._project.failed_runs += group.unpublished
             self._project.empty += group.empty
@@ -331,7 +331,13 @@ class _Project:
             self._result.files += group.files
             self._result.file_bytes += group.file_bytes
             self._result.failures.extend(group.failures)
-        return left
+
+
+def _lost(unit: ExportUnit, error: LostWorkerError) -> GroupResult:
+    """Of a unit whose worker ended: what it has published by then, the next export finds up to date."""
+    keys = [plan.planned.key for plan in unit.plans]
+    failures = [AttributeFailure(key, "", None, f"{error}: export again to read it") for key in keys]
+    return GroupResult(unpublished=len(keys), failures=failures)
 
 
 def list_projects(spec: SourceSpec, settings: object, options: ExportOptions) -> list[str]:
@@ -343,7 +349,7 @@ def list_projects(spec: SourceSpec, settings: object, options: ExportOptions) ->
     """
     if not spec.capabilities.discovers_projects:
         raise UsageError(f"the exporter {spec.name} cannot discover projects")
-    source = open_source(spec, settings)
+    source = spec.factory(settings)
     try:
         return find_projects(source, spec, options)
     finally:

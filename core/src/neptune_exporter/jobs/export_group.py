@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
@@ -21,12 +20,13 @@ from neptune_exporter.contract import (
     RunRows,
     Source,
     SourceError,
-    SourceSpec,
     UnreadError,
 )
 from neptune_exporter.dataset import Dataset, RowsError, RunWriter
+from neptune_exporter.jobs.executors import Worker
 from neptune_exporter.jobs.failing import internal_error
 from neptune_exporter.jobs.not_found import SeenPaths, WatchedRequest
+from neptune_exporter.jobs.opening import OpenSource
 from neptune_exporter.jobs.planning import Action, RunPlan
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
@@ -34,8 +34,6 @@ from neptune_exporter.toolkit import AwayError, TransientError, failpoint
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from neptune_exporter.jobs.progress import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +44,7 @@ FAILPOINTS = ("export.rows-written", "export.before-publish", "export.run-publis
 class ExportUnit:
     """A group of runs to export: small, can be pickled, names its plugin and settings."""
 
-    source: str
-    settings: object
+    source: OpenSource
     plans: tuple[RunPlan, ...]
     data_path: str
     files_path: str
@@ -80,28 +77,6 @@ class GroupResult:
             self.seen.add(other.seen)
 
 
-_sources: dict[str, Source] = {}
-_sources_lock = threading.Lock()
-
-
-def open_source(spec: SourceSpec, settings: object) -> Source:
-    """Make a source and let this process's units of the same plugin use it."""
-    source = spec.factory(settings)
-    with _sources_lock:
-        _sources[spec.name] = source
-    return source
-
-
-def _source_of(unit: ExportUnit) -> Source:
-    with _sources_lock:
-        source = _sources.get(unit.source)
-    if source is not None:
-        return source
-    from neptune_exporter.plugins import PluginRegistry  # in another process: find the plugin again
-
-    return open_source(PluginRegistry.discover().source(unit.source), unit.settings)
-
-
 @lru_cache(maxsize=1)
 def _dataset(data_path: str, files_path: str) -> Dataset:
     """One per process, so that all its units share one budget of memory."""
@@ -112,19 +87,18 @@ class _Stopped(Exception):  # noqa: N818 - not an error
     """The job is ending: give up without publishing."""
 
 
-def run_unit(
-    unit: ExportUnit, progress: Progress | None = None, stop: threading.Event | None = None
-) -> GroupResult:
+def run_unit(unit: ExportUnit, worker: Worker) -> GroupResult:
     """Read a group and publish every run of it that was read to its end.
 
     Raises:
         AuthenticationError: the credentials were refused.
         DatasetError: the dataset cannot be written.
     """
-    group = _Group(unit, progress, stop)
+    source = worker.kept(unit.source)
+    group = _Group(unit, worker)
     alone: tuple[RunPlan, ...] = ()
     try:
-        group.read(_source_of(unit))
+        group.read(source)
     except _Stopped:
         pass
     except UnreadError as error:
@@ -138,7 +112,7 @@ def run_unit(
     except (NeptuneExporterError, ImportError):
         raise
     except Exception as error:  # noqa: BLE001 - one value that nobody foresaw must not stop all runs behind it
-        message = internal_error(unit.source, error)
+        message = internal_error(unit.source.plugin, error)
         if len(group.unread) > 1:
             alone = group.unread
         else:
@@ -146,7 +120,7 @@ def run_unit(
     finally:
         group.close()
     for plan in alone:  # which of them it is, only reading them one by one tells; not while nothing answers
-        group.result.add(run_unit(replace(unit, plans=(plan,)), progress, stop))
+        group.result.add(run_unit(replace(unit, plans=(plan,)), worker))
     return group.result
 
 
@@ -164,15 +138,15 @@ class _Reading:
 class _Group:
     """The writers of a group's runs, and what happened so far."""
 
-    def __init__(self, unit: ExportUnit, progress: Progress | None, stop: threading.Event | None) -> None:
+    def __init__(self, unit: ExportUnit, worker: Worker) -> None:
         self.result = GroupResult()
         self._dataset = _dataset(unit.data_path, unit.files_path)
         self._plans = {plan.planned.key: self._watched(plan) for plan in unit.plans}
         self._reading: dict[RunKey, _Reading] = {}
         self._lost: set[RunKey] = set()
         self._publishing: deque[tuple[_Reading, Future[None]]] = deque()
-        self._progress = progress
-        self._stop = stop
+        self._progress = worker.progress
+        self._stop = worker.stop
 
     def _watched(self, plan: RunPlan) -> RunPlan:
         request = plan.request
@@ -203,7 +177,7 @@ class _Group:
                 self._publish(RunDone(key), version)
 
     def _check_going_on(self) -> None:
-        if self._stop is not None and self._stop.is_set():
+        if self._stop.is_set():
             raise _Stopped
 
     def _take(self, event: ReadEvent, version: str) -> None:
@@ -260,8 +234,7 @@ class _Group:
         reading.rows += batch.num_rows
         reading.files += files
         reading.file_bytes += file_bytes
-        if self._progress is not None:
-            self._progress.advance(rows=batch.num_rows, bytes=batch.nbytes + file_bytes)
+        self._progress.advance(rows=batch.num_rows, bytes=batch.nbytes + file_bytes)
 
     def _publish(self, done: RunDone, version: str) -> None:
         reading = self._read(done.run)
@@ -270,8 +243,7 @@ class _Group:
             del self._plans[done.run], self._reading[done.run]
             reading.writer.discard()
             self.result.empty += 1
-            if self._progress is not None:
-                self._progress.advance(runs=1)
+            self._progress.advance(runs=1)
             return
         run = replace(plan.request.run, notes=(*plan.request.run.notes, *done.notes))
         failpoint("export.before-publish")
@@ -307,8 +279,7 @@ class _Group:
         self.result.files += reading.files
         self.result.file_bytes += reading.file_bytes
         self.result.failures.extend([*reading.failures, *reading.writer.lost])
-        if self._progress is not None:
-            self._progress.advance(runs=1)
+        self._progress.advance(runs=1)
 
     def lose(self, failures: Iterable[AttributeFailure]) -> None:
         """These runs cannot be read."""

@@ -37,11 +37,15 @@ def preload(*modules: str) -> None:
     _preloaded.extend(modules)
 
 
-def fork(target: Callable[..., object], *arguments: object) -> BaseProcess:
-    """Start a process that has imported everything; it ends with this one at the latest."""
+def fork(target: Callable[..., object], *arguments: object, daemon: bool = True) -> BaseProcess:
+    """Start a process that has imported everything.
+
+    Args:
+        daemon: It ends with this one at the latest, and cannot start processes with multiprocessing.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_preloaded)
-    process = context.Process(target=target, args=arguments, daemon=True)
+    process = context.Process(target=target, args=arguments, daemon=daemon)
     process.start()
     return process
 
@@ -77,15 +81,17 @@ class CommandLine:
             AssertionError: another exit code; with what the command wrote.
         """
         process = self._start(arguments, environment)
-        process.join(self.seconds)
-        done = self._end(process)
+        try:
+            process.join(self.seconds)
+        finally:
+            done = self._end(process)
         if expect is not None and done.exit_code != expect:
             raise AssertionError(f"exit code {done.exit_code}, not {expect}:\n{done.output}")
         return done
 
     def _start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> BaseProcess:
         variables = {**clean_environment(), **self.environment, **environment}
-        return fork(_run, arguments, str(self.folder), variables, str(self._output))
+        return fork(_run, arguments, str(self.folder), variables, str(self._output), daemon=False)
 
     def _end(self, process: BaseProcess) -> Done:
         """Kill it if it has not ended."""

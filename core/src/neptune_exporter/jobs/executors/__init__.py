@@ -1,0 +1,16 @@
+"""Executors: what carries out the units of work of a job, on this machine or on several."""
+
+from neptune_exporter.jobs.executors.base import JobExecutor, joined
+from neptune_exporter.jobs.executors.choice import Choice, opened
+from neptune_exporter.jobs.executors.worker import LostWorkerError, Opening, StoppedError, Worker
+
+__all__ = [
+    "Choice",
+    "JobExecutor",
+    "LostWorkerError",
+    "Opening",
+    "StoppedError",
+    "Worker",
+    "joined",
+    "opened",
+]

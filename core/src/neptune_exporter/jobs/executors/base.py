@@ -1,0 +1,89 @@
+"""What a job has its units of work carried out by."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from types import TracebackType
+from typing import TypeVar
+
+from neptune_exporter.jobs.executors.worker import JobId, Opening, Worker
+from neptune_exporter.jobs.progress import Progress
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+END_WITHIN = 4.0
+"""Seconds that units get to end after Ctrl-C, before they are left or killed."""
+
+
+class JobExecutor(ABC):
+    """Carries out units of work for one job. Left by an error or Ctrl-C, it ends units under way.
+
+    Raises on entry:
+        UsageError: it cannot be had: a package is missing, or nothing answers at the address.
+    """
+
+    name: str
+    """How a person calls it."""
+    is_local: bool = False
+    """Whether units run in the process of the job."""
+
+    def __init__(self, workers: int, progress: Progress) -> None:
+        self.workers = workers
+        """How many units run at once."""
+        self._progress = progress
+        self.job = JobId(f"neptune-exporter-{uuid.uuid4().hex}", logging.getLogger().getEffectiveLevel())
+
+    @abstractmethod
+    def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
+        """Have a unit carried out.
+
+        Returns:
+            Its result. Raises LostWorkerError if the worker ended in the middle of it, StoppedError after
+            `stop`, and the error of the unit otherwise.
+        """
+
+    def keep(self, opening: Opening[T], value: T) -> None:  # noqa: B027 - elsewhere it is made again
+        """Let units that run in this process use what the job has opened."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Have the units under way end soon, and begin no more."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Wait for what is under way, and let go of the workers."""
+
+    @property
+    def waiting(self) -> int:
+        """How many units to hand out at once, so that workers need not wait for the job."""
+        return 2 * self.workers
+
+    def __enter__(self) -> JobExecutor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.stop()
+        self.close()
+
+
+def joined(one: Mapping[str, str | int], other: Mapping[str, str | int]) -> dict[str, str | int]:
+    """What two workers report, label by label: numbers are added, different texts both told."""
+    report = dict(one)
+    for label, value in other.items():
+        if label not in report:
+            report[label] = value
+            continue
+        before = report[label]
+        if isinstance(before, int) and isinstance(value, int):
+            report[label] = before + value
+        elif before != value:
+            report[label] = f"{before}; {value}"
+    return report

@@ -1,0 +1,160 @@
+"""Units of work on Dask: a cluster that is started on this machine, or one that runs already.
+
+Its own futures carry units and results; what workers tell meanwhile comes as events of the scheduler. A task
+is named after its function and a random number (`pure=False`): else Dask would answer a second try of a unit
+that failed with the failure of the first. Dask itself tries a task again whose worker has died, four times
+in all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar
+
+from neptune_exporter.errors import MissingDependencyError, UsageError
+from neptune_exporter.jobs.executors import worker as worker_side
+from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor
+from neptune_exporter.jobs.executors.worker import (
+    LostWorkerError,
+    Message,
+    Outcome,
+    StoppedError,
+    Task,
+    Worker,
+    deliver,
+)
+from neptune_exporter.jobs.progress import Progress
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_log = logging.getLogger(__name__)
+_CONNECT_WITHIN = 20
+
+
+class Dask(JobExecutor):
+    """The client of a scheduler."""
+
+    name = "dask"
+
+    def __init__(self, address: str, workers: int | None, progress: Progress) -> None:
+        """
+        Args:
+            address: Of a scheduler, `tcp://HOST:PORT`. Empty: a cluster on this machine, for this job.
+            workers: None: as many as the cluster has threads.
+
+        Raises:
+            MissingDependencyError: Dask is not installed.
+            UsageError: nothing answers at the address, or the cluster has no workers.
+        """
+        try:
+            import dask
+
+            dask.config.set({"logging.distributed": "error"})
+            import distributed
+        except ImportError as error:
+            raise MissingDependencyError(
+                "--executor dask: Dask is not installed: pip install 'neptune-exporter[dask]'"
+            ) from error
+        self._cluster = None if address else _local_cluster(workers or 1)
+        try:
+            if dask.config.get("distributed.comm.require-encryption"):
+                address = address.replace("tcp://", "tls://")
+            self._client = distributed.Client(address or self._cluster, timeout=_CONNECT_WITHIN)
+        except (OSError, TimeoutError) as error:
+            raise UsageError(f"--executor: no Dask scheduler answers at {address}: {error}") from error
+        threads = sum(self._client.nthreads().values())
+        if not threads:
+            self._client.close()
+            raise UsageError(f"--executor: the Dask scheduler at {address} has no workers")
+        super().__init__(workers or threads, progress)
+        if address:
+            self.name = address.replace("tcp://", "dask://")
+        self._client.subscribe_topic(self.job.name, self._hear)
+        self._running: set[Future[Any]] = set()
+        self._lock = threading.Lock()
+        self._executor = self._client.get_executor(pure=False)
+
+    def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
+        result: Future[T] = Future()
+        done: Future[Outcome[T]] = self._executor.submit(_carry_out, Task(self.job, function, unit))
+        with self._lock:
+            self._running.add(result)
+        done.add_done_callback(lambda each: self._done(each, result))
+        return result
+
+    def _done(self, done: Future[Outcome[T]], result: Future[T]) -> None:
+        if done.cancelled():
+            result.set_exception(StoppedError("the job was interrupted"))
+        elif (error := done.exception()) is not None:
+            result.set_exception(_told(error))
+        else:
+            outcome = done.result()
+            deliver(outcome.messages, self._progress)
+            if outcome.error is not None:
+                result.set_exception(outcome.error)
+            else:
+                result.set_result(outcome.result())
+        with self._lock:
+            self._running.discard(result)
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        deliver(event[1]["messages"], self._progress)
+
+    def stop(self) -> None:
+        """Not by cancelling: Dask forgets what it cancels, and the thread that works on it goes on."""
+        with contextlib.suppress(Exception):  # a worker that does not answer is left to itself
+            self._client.run(worker_side.stop_job, self.job.name, wait=False, on_error="ignore")
+        until = time.monotonic() + END_WITHIN
+        with self._lock:
+            running = list(self._running)
+        wait(running, max(0.0, until - time.monotonic()))
+        if any(not each.done() for each in running):
+            _log.warning("units that do not end are left to their workers; what they publish is whole")
+
+    def close(self) -> None:
+        if self._cluster is None:
+            with contextlib.suppress(OSError, TimeoutError):
+                self._client.run(worker_side.end_job, self.job.name, on_error="ignore")
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def _told(error: BaseException) -> BaseException:
+    from distributed.scheduler import KilledWorker
+
+    if isinstance(error, KilledWorker):
+        return LostWorkerError("its worker was killed or crashed in the middle of it, each time it was tried")
+    return error
+
+
+def _local_cluster(workers: int) -> Any:
+    """Heard on the loopback address only, without a page; a process for each worker."""
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _carry_out(task: Task[U, T]) -> Outcome[T]:
+    """In a worker: its thread is one of several that Dask has there."""
+    from distributed import get_worker
+
+    worker = get_worker()
+
+    def send(messages: Sequence[Message]) -> None:
+        worker.log_event(task.job.name, {"messages": list(messages)})
+
+    return worker_side.carry_out(task, send)

@@ -1,0 +1,203 @@
+"""Units of work in processes of this machine: a pool of one process for each worker.
+
+One pool each, because a pool whose process dies is broken as a whole: so that costs the one unit that the
+process had, and a new pool takes its place. Between the two ends of a pipe go progress, log lines and "stop";
+a process ends with the command, as then its end of the pipe is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from neptune_exporter.jobs.executors import worker as worker_side
+from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor
+from neptune_exporter.jobs.executors.worker import JobId, LostWorkerError, Outcome, Task, Worker, deliver
+from neptune_exporter.jobs.progress import Progress
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_log = logging.getLogger(__name__)
+_STOP, _KILL = "stop", "kill"
+
+
+class Processes(JobExecutor):
+    """As many processes as workers, each with one unit at a time."""
+
+    name = "processes"
+
+    def __init__(self, workers: int, progress: Progress) -> None:
+        super().__init__(workers, progress)
+        self._free: list[_Process] = []
+        self._all: list[_Process] = []
+        self._lock = threading.Lock()
+
+    @property
+    def waiting(self) -> int:
+        return self.workers  # a unit that waits for a process would be lost with the one before it
+
+    def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
+        result: Future[T] = Future()
+        process = self._taken()
+        done = process.submit(Task(self.job, function, unit))
+        done.add_done_callback(lambda each: self._done(process, each, result))
+        return result
+
+    def _taken(self) -> _Process:
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+        process = _Process(self.job, self._progress)
+        with self._lock:
+            self._all.append(process)
+        return process
+
+    def _done(self, process: _Process, done: Future[Outcome[T]], result: Future[T]) -> None:
+        error = done.exception()
+        with self._lock:
+            if error is None:
+                self._free.append(process)
+            else:
+                self._all.remove(process)
+        if isinstance(error, BrokenProcessPool):
+            error = LostWorkerError("its worker process was killed or crashed in the middle of it")
+        if error is None:
+            _settle(result, done.result(), self._progress)
+        else:
+            result.set_exception(error)
+
+    def stop(self) -> None:
+        for process in self._processes():
+            process.tell(_STOP)
+        until = time.monotonic() + END_WITHIN
+        for process in self._processes():
+            process.wait(until - time.monotonic())
+
+    def close(self) -> None:
+        for process in self._processes():
+            process.close()
+
+    def _processes(self) -> list[_Process]:
+        with self._lock:
+            return list(self._all)
+
+
+def _settle(result: Future[T], outcome: Outcome[T], progress: Progress) -> None:
+    """Hand over what became of a unit."""
+    deliver(outcome.messages, progress)
+    if outcome.error is not None:
+        result.set_exception(outcome.error)
+    else:
+        result.set_result(outcome.result())
+
+
+class _Process:
+    """One worker process, and the thread that hears what it tells."""
+
+    def __init__(self, job: JobId, progress: Progress) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._theirs: Connection | None = theirs
+        self._pool = ProcessPoolExecutor(1, context, initializer=_begin, initargs=(theirs, job.name))
+        self._under_way: Future[Any] | None = None
+        self._sending = threading.Lock()
+        self._job = job.name
+        self._progress = progress
+        self._hearing = threading.Thread(target=self._hear, name="hear", daemon=True)
+        self._hearing.start()
+
+    def submit(self, task: Task[U, T]) -> Future[Outcome[T]]:
+        with _signals_held():
+            self._under_way = done = self._pool.submit(_carry_out, task)
+        if self._theirs is not None:
+            self._theirs.close()  # the process has its own: when it ends, reading ends
+            self._theirs = None
+        return done
+
+    def tell(self, what: str) -> None:
+        with self._sending, contextlib.suppress(OSError, ValueError):  # it has ended
+            self._pipe.send(what)
+
+    def wait(self, seconds: float) -> None:
+        """Let the unit end; kill the process if that takes longer."""
+        done = self._under_way
+        if done is None:
+            return
+        with contextlib.suppress(Exception):  # told by its own future
+            done.exception(max(0.0, seconds))
+        if not done.done():
+            self.tell(_KILL)
+
+    def close(self) -> None:
+        """Have it end, once its unit has. Harmless if it has ended."""
+        with contextlib.suppress(BrokenProcessPool):
+            self._pool.submit(worker_side.end_job, self._job)
+        self._pool.shutdown()
+        self._hearing.join()
+        self._pipe.close()
+
+    def _hear(self) -> None:
+        try:
+            while True:
+                deliver(self._pipe.recv(), self._progress)
+        except (EOFError, OSError, TypeError) as error:  # it has ended, or this end was closed
+            _log.debug("a worker process has ended: %r", error)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """A process that starts meanwhile never gets a terminal's Ctrl-C: the job tells it what that means."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# --- in the process
+
+_to_job: Connection | None = None
+_sending = threading.Lock()
+
+
+def _begin(pipe: Connection, job: str) -> None:
+    global _to_job
+    _to_job = pipe
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    logging.captureWarnings(True)
+    threading.Thread(target=_listen, args=(pipe, job), name="listen", daemon=True).start()
+
+
+def _listen(pipe: Connection, job: str) -> None:
+    try:
+        while True:
+            if pipe.recv() == _KILL:
+                os._exit(1)
+            worker_side.stop_job(job)
+    except (EOFError, OSError):
+        os._exit(1)  # the command has ended, and nobody waits for what is under way: as if killed
+
+
+def _send(messages: Any) -> None:
+    assert _to_job is not None
+    with _sending, contextlib.suppress(OSError):
+        _to_job.send(messages)
+
+
+def _carry_out(task: Task[U, T]) -> Outcome[T]:
+    return worker_side.carry_out(task, _send)

@@ -1,0 +1,296 @@
+"""What a unit of work gets where it runs: in this process, or in a worker of a pool or a cluster.
+
+A unit of work is a function and a value that can be pickled. Whatever executor carries it,
+the function is called with the value and a `Worker`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from neptune_exporter.errors import NeptuneExporterError
+from neptune_exporter.interruption import end_waits, resume_waits
+from neptune_exporter.jobs.progress import NoProgress, Progress
+from neptune_exporter.redaction import redact
+
+T = TypeVar("T")
+U = TypeVar("U")
+T_co = TypeVar("T_co", covariant=True)
+
+_EVERY = 0.5
+"""Seconds between two messages of a worker to its job."""
+
+
+class Opening(Protocol[T_co]):
+    """Says how to make what units share, a source or a sink: a small value that can be pickled."""
+
+    def open(self) -> T_co: ...
+
+
+class LostWorkerError(NeptuneExporterError):
+    """The worker that carried out a unit ended in the middle of it."""
+
+
+class StoppedError(NeptuneExporterError):
+    """The job was interrupted before or while the unit was carried out."""
+
+
+class Worker:
+    """Where a unit runs: tells progress, says whether to stop, and keeps what units of the job share."""
+
+    is_shared = False
+    """Whether other processes carry out units of the same job."""
+
+    def __init__(self, progress: Progress | None = None, stop: threading.Event | None = None) -> None:
+        self.progress: Progress = progress or NoProgress()
+        self.stop = stop or threading.Event()
+        self._kept: list[tuple[object, Any]] = []
+        self._lock = threading.Lock()
+
+    def kept(self, opening: Opening[T]) -> T:
+        """What this opening makes. It is made once, for all units of the job in this process."""
+        with self._lock:
+            for known, value in self._kept:
+                if known == opening:
+                    found: T = value
+                    return found
+            made = opening.open()
+            self._kept.append((opening, made))
+            return made
+
+    def keep(self, opening: Opening[T], value: T) -> None:
+        """Let units have a value that the job itself has made and closes."""
+        with self._lock:
+            self._kept.append((opening, value))
+
+    def interrupt(self) -> None:
+        """Let units under way end soon."""
+        self.stop.set()
+        for _, value in self._kept:
+            if hasattr(value, "interrupt"):
+                value.interrupt()
+
+
+@dataclass(frozen=True)
+class JobId:
+    """A job, as its workers know it."""
+
+    name: str
+    """Random: no two jobs have the same."""
+    log_level: int
+
+
+@dataclass(frozen=True)
+class Advance:
+    """So much more is done."""
+
+    runs: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """What was logged, without credentials."""
+
+    level: int
+    logger: str
+    text: str
+
+
+Message: TypeAlias = "Advance | LogLine"
+Send: TypeAlias = "Callable[[Sequence[Message]], None]"
+
+
+@dataclass(frozen=True)
+class Task(Generic[U, T]):
+    """A unit on its way to a worker. Its repr is what a cluster's pages and logs may show."""
+
+    job: JobId
+    function: Callable[[U, Worker], T]
+    unit: U = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What became of a unit. An error is a value here: a cluster would log it, with the arguments."""
+
+    value: Any
+    error: BaseException | None
+    messages: Sequence[Message] = ()
+    """That were not sent before."""
+
+    def result(self) -> T:
+        """Raises the error, if it is one."""
+        if self.error is not None:
+            raise self.error
+        value: T = self.value
+        return value
+
+
+class _Counting(NoProgress):
+    """Adds up what units tell."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told = Advance()
+        self._lines: list[LogLine] = []
+
+    def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
+        with self._lock:
+            told = self._told
+            self._told = Advance(told.runs + runs, told.rows + rows, told.bytes + bytes)
+
+    def line(self, line: LogLine) -> None:
+        with self._lock:
+            self._lines.append(line)
+
+    def taken(self) -> list[Message]:
+        """What was told since the last call."""
+        with self._lock:
+            messages: list[Message] = [*self._lines]
+            if self._told != Advance():
+                messages.append(self._told)
+            self._told, self._lines = Advance(), []
+            return messages
+
+
+class _LogToJob(logging.Handler):
+    def __init__(self, counting: _Counting, level: int) -> None:
+        super().__init__(level)
+        self._counting = counting
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._counting.line(LogLine(record.levelno, record.name, redact(self.format(record))))
+
+
+class RemoteWorker(Worker):
+    """The worker of one job in a process that is not the job's. A thread sends what it tells."""
+
+    is_shared = True
+
+    def __init__(self, job: JobId, send: Send) -> None:
+        self._counting = _Counting()
+        super().__init__(self._counting)
+        self.under_way = 0
+        self._send = send
+        self._ended = threading.Event()
+        self._handler = _LogToJob(self._counting, job.log_level)
+        root = logging.getLogger()
+        self._level_before = root.level
+        root.addHandler(self._handler)
+        root.setLevel(min(job.log_level, root.level))
+        threading.Thread(target=self._report, name="report", daemon=True).start()
+
+    def carry_out(self, task: Task[U, T]) -> Outcome[T]:
+        """The unit, to its end. Raises nothing."""
+        try:
+            if self.stop.is_set():
+                raise StoppedError("the job was interrupted")
+            value = task.function(task.unit, self)
+        except KeyboardInterrupt:  # of a wait that was ended
+            return Outcome(None, StoppedError("the job was interrupted"), self._counting.taken())
+        except BaseException as error:  # noqa: BLE001 - raised again in the process of the job
+            return Outcome(None, _portable(error), self._counting.taken())
+        return Outcome(value, None, self._counting.taken())
+
+    def close(self) -> None:
+        """Close what was kept. Harmless to repeat."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        root = logging.getLogger()
+        root.removeHandler(self._handler)
+        root.setLevel(self._level_before)
+        for _, value in self._kept:
+            value.close()
+        self._kept.clear()
+
+    def _report(self) -> None:
+        while not self._ended.wait(_EVERY):
+            if messages := self._counting.taken():
+                self._send(messages)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """An error as another process can have it: those of the contract as they are, others by their text."""
+    from neptune_exporter.jobs.failing import internal_error
+
+    if isinstance(error, NeptuneExporterError):
+        error.__cause__ = error.__context__ = None
+        return error
+    if isinstance(error, ImportError):
+        return ImportError(redact(str(error)))
+    if isinstance(error, Exception):
+        return NeptuneExporterError(internal_error("a unit of work", error))
+    return NeptuneExporterError(f"internal error: {type(error).__name__}")
+
+
+_jobs: dict[str, RemoteWorker] = {}
+_stopped: set[str] = set()
+"""Jobs that were stopped, of which units may still come."""
+_jobs_lock = threading.Lock()
+
+
+def carry_out(task: Task[U, T], send: Send) -> Outcome[T]:
+    """Carry out a unit in this process, which may serve one job after another, or several at once."""
+    if task.job.name in _stopped:
+        return Outcome(None, StoppedError("the job was interrupted"))
+    worker = _begin(task.job, send)
+    try:
+        return worker.carry_out(task)
+    finally:
+        with _jobs_lock:
+            worker.under_way -= 1
+
+
+def _begin(job: JobId, send: Send) -> RemoteWorker:
+    """The worker of this job. What another job has left that has nothing under way is closed first."""
+    with _jobs_lock:
+        worker = _jobs.get(job.name)
+        if worker is None:
+            _close(name for name, other in _jobs.items() if not other.under_way)
+            if not _jobs:
+                resume_waits()
+            worker = _jobs[job.name] = RemoteWorker(job, send)
+        worker.under_way += 1
+        return worker
+
+
+def _close(names: Iterable[str]) -> None:
+    for name in list(names):
+        _jobs.pop(name).close()
+
+
+def stop_job(name: str) -> None:
+    """Have the units of a job that are under way in this process end soon, and begin no more of them."""
+    _stopped.add(name)
+    with _jobs_lock:
+        worker = _jobs.get(name)
+        others = [other for key, other in _jobs.items() if key not in _stopped and other.under_way]
+    if worker is not None:
+        worker.interrupt()
+        if not others:  # theirs are not told from ours
+            end_waits()
+
+
+def end_job(name: str) -> None:
+    """A job is over: close what this process keeps for it, unless a unit of it is still under way."""
+    with _jobs_lock:
+        worker = _jobs.get(name)
+        if worker is not None and not worker.under_way:
+            _close([name])
+    _stopped.add(name)
+
+
+def deliver(messages: Iterable[Message], progress: Progress) -> None:
+    """Tell in the process of the job what a worker told."""
+    for message in messages:
+        if isinstance(message, LogLine):
+            logging.getLogger(message.logger).log(message.level, "%s", message.text)
+        else:
+            progress.advance(message.runs, message.rows, message.bytes)

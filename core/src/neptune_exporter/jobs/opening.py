@@ -1,0 +1,57 @@
+"""How units of work come by their source or sink: small values that can be pickled, equal if it is the same.
+
+Credentials are in the settings. A `Secret` can be pickled, and is remembered for redaction where it is
+unpickled; neither these values nor anything made of their reprs shows one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from neptune_exporter.contract import LoadOptions, Sink, Source
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """Makes the source of a plugin with these settings."""
+
+    plugin: str
+    settings: object = field(repr=False)
+
+    @classmethod
+    def of(cls, plugin: str, settings: object) -> OpenSource:
+        """With paths that mean the same in every working folder."""
+        return cls(plugin, _with_whole_paths(settings))
+
+    def open(self) -> Source:
+        from neptune_exporter.plugins import PluginRegistry
+
+        return PluginRegistry.discover().source(self.plugin).factory(self.settings)
+
+
+@dataclass(frozen=True)
+class OpenSink:
+    """Makes the sink of a plugin with these settings."""
+
+    plugin: str
+    settings: object = field(repr=False)
+    options: LoadOptions
+
+    @classmethod
+    def of(cls, plugin: str, settings: object, options: LoadOptions) -> OpenSink:
+        """With paths that mean the same in every working folder."""
+        return cls(plugin, _with_whole_paths(settings), options)
+
+    def open(self) -> Sink:
+        from neptune_exporter.plugins import PluginRegistry
+
+        return PluginRegistry.discover().sink(self.plugin).factory(self.settings, self.options)
+
+
+def _with_whole_paths(settings: Any) -> Any:
+    if not is_dataclass(settings) or isinstance(settings, type):
+        return settings
+    paths = {each.name: getattr(settings, each.name) for each in fields(settings)}
+    return replace(settings, **{n: path.absolute() for n, path in paths.items() if isinstance(path, Path)})
