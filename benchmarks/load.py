@@ -135,7 +135,11 @@ def load(server: Server, folder: Path, processes: int | None = None) -> tuple[fl
             file_chunk_sleep=0.0,
         )
         options = LoadJobOptions(
-            folder / "data", folder / "files", load=LoadOptions(), processes=processes, verify=False
+            folder / "data",
+            folder / "files",
+            load=LoadOptions(),
+            executor=None if processes is None else "threads",
+            verify=False,
         )
         started = time.perf_counter()
         result = load_runs(SPEC, settings, options, NoProgress())

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
 import pytest
-
-from neptune_exporter.testing.commands import CommandLine
 
 from .test_export_crashes import FRESH, arguments, assert_healed, assert_same, holdings, undisturbed
 
@@ -23,7 +20,7 @@ EVERY = [pytest.param(("--executor", "threads"), id="threads"), pytest.param(TWO
 
 
 @pytest.mark.parametrize("executor", EVERY)
-def test_every_executor_exports_the_same(executor, offline_folder, undisturbed, command_line):  # type: ignore[no-untyped-def] # noqa: F811
+def test_every_executor_exports_the_same(executor, offline_folder, undisturbed, command_line):  # type: ignore[no-untyped-def]
     done = command_line.run(*arguments(offline_folder, *executor, "--log-file", "log.txt"))
     assert_same(holdings(command_line.folder), undisturbed)
     log = (command_line.folder / "log.txt").read_text()
@@ -38,7 +35,7 @@ def test_a_worker_that_is_killed_costs_its_run_until_the_next_export(  # type: i
     failpoint,
     offline_folder,
     undisturbed,
-    command_line,  # noqa: F811
+    command_line,
 ):
     done = command_line.run(
         *arguments(offline_folder, *TWO), expect=None, NEPTUNE_EXPORTER_FAILPOINT=failpoint

@@ -24,7 +24,8 @@ from neptune_exporter.contract import (
     UsageError,
     Verdict,
 )
-from neptune_exporter.jobs import processes
+from neptune_exporter.jobs import spreading
+from neptune_exporter.jobs.executors import Choice
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
 from neptune_exporter.jobs.progress import NoProgress
@@ -252,35 +253,40 @@ def test_verify_against_a_sink_that_cannot_read_back_is_a_usage_error(tmp_path: 
 def test_a_loader_that_does_not_say_how_loads_in_one_process_only(tmp_path: Path) -> None:
     dataset(tmp_path, [run_of("a"), run_of("b")])
     sink = MemorySink()
-    with pytest.raises(UsageError, match="the loader memory loads in one process only"):
-        load(sink, tmp_path, processes=2)
+    with pytest.raises(UsageError, match="the loader memory loads in threads only"):
+        load(sink, tmp_path, executor="processes")
     assert not sink.loads
-    assert len(load(MemorySink(), tmp_path, processes=1).loaded) == 2
+    assert len(load(MemorySink(), tmp_path, executor="threads").loaded) == 2
 
 
 @pytest.mark.parametrize(
     ("runs", "workers", "cores", "most", "expected"),
     [
-        (199, 4, 4, 4, 1),  # not worth a start
-        (250, 4, 4, 4, 2),
-        (1_000, 4, 4, 4, 4),
-        (1_000, 2, 4, 4, 2),  # not more than were asked to work
-        (1_000, 4, 1, 4, 1),
-        (1_000, 4, 4, 3, 3),  # as the loader's settings allow
-        (1_000, 4, 4, 1, 1),
+        (199, 4, 4, 4, Choice("threads", 4)),  # not worth a start
+        (250, 4, 4, 4, Choice("processes", 2)),
+        (1_000, 4, 4, 4, Choice("processes", 4)),
+        (1_000, None, 4, 4, Choice("processes", 4)),
+        (1_000, 2, 4, 4, Choice("processes", 2)),  # not more than were asked to work
+        (1_000, None, 1, 4, Choice("threads")),
+        (1_000, 4, 4, 3, Choice("processes", 3)),  # as the loader's settings allow
+        (1_000, 4, 4, 1, Choice("threads", 4)),
     ],
 )
 def test_hundreds_of_runs_are_spread_over_the_cores(
-    monkeypatch: pytest.MonkeyPatch, runs: int, workers: int, cores: int, most: int, expected: int
+    monkeypatch: pytest.MonkeyPatch,
+    runs: int,
+    workers: int | None,
+    cores: int,
+    most: int,
+    expected: Choice,
 ) -> None:
     def divide(settings: object, processes: int) -> object:
         if processes > most:
             raise UsageError("too many")
         return processes
 
-    monkeypatch.setattr(processes, "_cores", lambda: cores)
+    monkeypatch.setattr(spreading, "cores", lambda: cores)
     spec = SinkSpec("memory", "in memory", lambda s, o: Recording(), divided=divide)
-    found, settings = processes.divided(spec, "whole", None, runs=runs, workers=workers)
-    assert (found, settings) == (expected, "whole" if expected == 1 else expected)
+    assert spreading.suitable(spec, "whole", Choice(None, workers), runs) == expected
     alone = SinkSpec("memory", "in memory", lambda s, o: Recording())
-    assert processes.divided(alone, "whole", None, runs=runs, workers=workers) == (1, "whole")
+    assert spreading.suitable(alone, "whole", Choice(None, workers), runs) == Choice("threads", workers)

@@ -1,4 +1,4 @@
-"""`--processes`: several load what one would, and whichever of them ends, nothing is lost or doubled."""
+"""`--executor processes`: several load what one would; whichever of them ends, nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import dataclasses
 import json
 import re
 import time
-from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from neptune_exporter.contract import LoadedRun, LoadOptions, Loss, Secret, UsageError
-from neptune_exporter.jobs import messages
+from neptune_exporter.contract import UsageError
 from neptune_exporter.model import AttributeType, RunKey, SysAttribute
 from neptune_exporter.schema import attribute_batch, step_columns
 from neptune_exporter.testing import old_layout
@@ -26,7 +24,7 @@ from neptune_exporter_pluto_server import RehearsalServer, faults
 from .datasets import export
 from .test_commands import LOAD, VERIFY, loaded, standard
 
-TWO = ("--processes", "2")
+TWO = ("--executor", "processes", "-j", "2")
 PROJECT = "acme/forks"
 
 
@@ -51,7 +49,7 @@ def family(folder: Path) -> None:
 
 def test_several_processes_load_what_one_would(command_line: CommandLine, server: RehearsalServer) -> None:
     family(command_line.folder)
-    done = command_line.run(*LOAD, *TWO, "-j", "4", "--json", expect=3)
+    done = command_line.run(*LOAD, *TWO, "--json", expect=3)
     told = json.loads(done.output)
     assert sorted(each["run"]["run_id"] for each in told["loaded"]) == [f"RUN-{n}" for n in range(9)]
     assert told["counts"]["points"] == 8 * 20 + 2
@@ -100,7 +98,7 @@ def test_a_process_that_is_killed_costs_its_runs_until_the_next_load(
 ) -> None:
     standard(command_line.folder, runs=3)
     done = command_line.run(*LOAD, *TWO, expect=1, NEPTUNE_EXPORTER_FAILPOINT=point)
-    ends = re.findall(r"  \S+(RUN-\d): the process that loaded it ended by signal 9: load again", done.output)
+    ends = re.findall(r"  \S+(RUN-\d): its worker process was killed or crashed", done.output)
     assert sorted(ends) == ["RUN-1", "RUN-2", "RUN-3"]
     command_line.run(*LOAD, *TWO, "--pluto-visible-within", "0.5")
     assert len(loaded(server)) == 3
@@ -181,8 +179,8 @@ def test_what_other_processes_say_is_said_once_and_here(
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (("--processes", "3", "--pluto-connections", "2"), "--pluto-connections is 2"),
-        ((*TWO, "--pluto-rehearse"), "a rehearsal loads in one process only"),
+        ((*TWO[:2], "-j", "3", "--pluto-connections", "2"), "--pluto-connections is 2"),
+        ((*TWO, "--pluto-rehearse"), "a rehearsal loads in threads only"),
     ],
 )
 def test_what_cannot_be_divided_is_a_usage_error(
@@ -197,20 +195,3 @@ def test_processes_share_the_connections_of_one() -> None:
     assert (each.connections, each.file_connections) == (2, 4)
     with pytest.raises(UsageError):
         divided(PlutoSettings(connections=1), 2)
-
-
-def test_what_processes_tell_each_other_says_the_same_at_the_other_end() -> None:
-    def sent(message: messages.Message) -> messages.Message:
-        received: messages.Message = json.loads(json.dumps(message))
-        return received
-
-    settings = PlutoSettings(
-        api_key=Secret("mlps_secret"), base_dir=Path("state"), file_chunk_sleep=0.25, rehearse=True
-    )
-    message = sent(messages.settings_message("pluto", settings))
-    assert messages.settings_of("pluto", PlutoSettings, message) == settings
-    options = LoadOptions("näme \udc80", Decimal("0.10"))
-    assert messages.options_of(sent(messages.options_message(options))) == options
-    key = RunKey("acme/x", "a\udc80b")
-    run = LoadedRun("7", None, False, {"points": 3}, (Loss(key, "r", "m", 2, "path", True),))
-    assert messages.loaded_of(sent(messages.loaded_message(run))) == run

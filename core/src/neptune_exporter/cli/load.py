@@ -55,8 +55,8 @@ class LoadArguments:
     exclude: Sequence[str]
     name_prefix: str
     step_multiplier: Decimal | None
-    workers: int
-    processes: int | None
+    executor: str | None
+    workers: int | None
     no_verify: bool
     dry_run: bool
     loss_report: Path | None
@@ -76,12 +76,6 @@ class LoadArguments:
     help="For targets that take only whole steps: multiply steps by this. Default: the loader chooses.",
 )
 @opt.workers(2, "runs")
-@opt.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    help="Number of processes for the workers. Default: one; for hundreds of runs, "
-    "as many as there are cores and workers.",
-)
 @opt.option("--no-verify", is_flag=True, help="Skip the comparison of counts with the target at the end.")
 @opt.dry_run
 @opt.report_file(
@@ -118,8 +112,8 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
         runs=RunSelection(patterns=patterns, ids=ids),
         classes=selected_classes(given.classes, given.exclude),
         load=LoadOptions(given.name_prefix, given.step_multiplier),
+        executor=given.executor,
         workers=given.workers,
-        processes=given.processes,
         dry_run=given.dry_run,
         verify=not given.no_verify,
     )

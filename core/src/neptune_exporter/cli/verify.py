@@ -67,7 +67,8 @@ def verify(
     record: bool,
     accept: Path | None,
     write_accepted: Path | None,
-    workers: int,
+    executor: str | None,
+    workers: int | None,
     as_json: bool,
 ) -> int:
     """Prove that a dataset is whole (receipts, checksums, files), or that a tracker holds what it holds.
@@ -106,7 +107,9 @@ def verify(
             result = verify_dataset(data_path, files_path, wanted, selection, progress, recording=record)
         else:
             only = selected_classes(classes, ())
-            job = LoadJobOptions(data_path, files_path, wanted, selection, only, workers=workers)
+            job = LoadJobOptions(
+                data_path, files_path, wanted, selection, only, executor=executor, workers=workers
+            )
             result = verify_sink(
                 spec, settings, job, full=full, progress=progress, with_equal=state.verbose > 0
             )

@@ -27,6 +27,9 @@ class TypeCount:
 class ExportedRun(ABC):
     """One run of a dataset. Memory does not grow with the run; every call reads again."""
 
+    found: object = None
+    """What the sink's `prepare` returned for it."""
+
     @property
     @abstractmethod
     def key(self) -> RunKey: ...

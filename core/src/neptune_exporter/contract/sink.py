@@ -89,7 +89,7 @@ class Sink(ABC):
     threads at once for different runs; a parent has always been loaded before its children.
     """
 
-    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:  # noqa: B027 - optional
+    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> Mapping[RunKey, object]:
         """Look at a project before its first run is loaded.
 
         Args:
@@ -97,19 +97,15 @@ class Sink(ABC):
             runs: Those that will be loaded, then those of the dataset that were not selected, of which
                 some may be damaged: what is decided for a project should not depend on the selection.
 
+        Returns:
+            What loading a run needs to know of the project, such as its step multiplier, run by run:
+            small values that can be pickled. `load` gets it as `run.found`, which may be in another
+            process, with another sink of the same settings.
+
         Raises:
             SinkError: the project cannot be loaded. Nothing has been sent.
         """
-
-    def hand_over(self, run: RunKey) -> str:
-        """What `prepare` found for a run, for `take_over` of the sink in the process that loads it.
-
-        Asked for only where `SinkSpec.divided` allows several processes.
-        """
-        return ""
-
-    def take_over(self, run: RunKey, found: str) -> None:  # noqa: B027 - optional
-        """Load a run as if `prepare` had found this for it, before `load` is called with it."""
+        return {}
 
     @abstractmethod
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:

@@ -115,7 +115,7 @@ class SinkSpec:
     api_version: int = API_VERSION
     divided: Callable[[Any, int], Any] | None = None
     """The settings for each of this many processes that load side by side, so that together they ask no
-    more of the target than one alone; raises UsageError where that cannot be. None: one process only.
+    more of the target than one alone; raises UsageError where that cannot be. None: threads only.
     """
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from neptune_exporter.contract import (
@@ -22,11 +22,11 @@ from neptune_exporter.contract import (
     SourceError,
     UnreadError,
 )
-from neptune_exporter.dataset import Dataset, RowsError, RunWriter
+from neptune_exporter.dataset import RowsError, RunWriter
 from neptune_exporter.jobs.executors import Worker
 from neptune_exporter.jobs.failing import internal_error
 from neptune_exporter.jobs.not_found import SeenPaths, WatchedRequest
-from neptune_exporter.jobs.opening import OpenSource
+from neptune_exporter.jobs.opening import OpenSource, dataset_of
 from neptune_exporter.jobs.planning import Action, RunPlan
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
@@ -75,12 +75,6 @@ class GroupResult:
         self.empty += other.empty
         if self.seen is not None and other.seen is not None:
             self.seen.add(other.seen)
-
-
-@lru_cache(maxsize=1)
-def _dataset(data_path: str, files_path: str) -> Dataset:
-    """One per process, so that all its units share one budget of memory."""
-    return Dataset(data_path, files_path)
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
@@ -140,7 +134,7 @@ class _Group:
 
     def __init__(self, unit: ExportUnit, worker: Worker) -> None:
         self.result = GroupResult()
-        self._dataset = _dataset(unit.data_path, unit.files_path)
+        self._dataset = dataset_of(unit.data_path, unit.files_path)
         self._plans = {plan.planned.key: self._watched(plan) for plan in unit.plans}
         self._reading: dict[RunKey, _Reading] = {}
         self._lost: set[RunKey] = set()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 from neptune_exporter.contract import (
     AuthenticationError,
@@ -20,32 +17,36 @@ from neptune_exporter.contract import (
     Loss,
     RunSelection,
     Sink,
-    SinkError,
     SinkSpec,
     UsageError,
     Verdict,
 )
 from neptune_exporter.dataset import Dataset, StoredRun, advice_on_failure, has_no_checksums
-from neptune_exporter.jobs.comparing import compare_runs, most_workers
+from neptune_exporter.jobs.comparing import compare_runs
 from neptune_exporter.jobs.comparisons import Comparisons
+from neptune_exporter.jobs.executors import JobExecutor, joined
 from neptune_exporter.jobs.failing import why_failed
-from neptune_exporter.jobs.load_run import check_complete, load_run, unreadable
-from neptune_exporter.jobs.processes import divided, in_processes
+from neptune_exporter.jobs.load_run import (
+    CompareUnit,
+    Loaded,
+    LoadUnit,
+    Report,
+    check_complete,
+    load_run,
+    unreadable,
+)
+from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selected_run import left_out as parts_left_out
 from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import divide_runs, parents_first
+from neptune_exporter.jobs.spreading import spread
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.suggestions import did_you_mean
-from neptune_exporter.toolkit import failpoint
 from neptune_exporter.toolkit.free_memory import give_back_memory
 
 _log = logging.getLogger(__name__)
-
-FAILPOINTS = ("load.run-loaded",)
-
-_LoadRun: TypeAlias = "Callable[[StoredRun, LoadedRun | None], LoadedRun]"
 
 MISMATCHES = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
 """Verdicts that say that the target does not hold what the dataset holds."""
@@ -63,9 +64,10 @@ class LoadJobOptions:
     classes: frozenset[AttributeClass] = ALL_CLASSES
     """Of other classes nothing is loaded, but for what Neptune says of the run itself (`sys/…`)."""
     load: LoadOptions = LoadOptions()
-    workers: int = 2
-    processes: int | None = 1
-    """How many processes the workers are spread over; None: what suits the runs and the machine."""
+    executor: str | None = "threads"
+    """`threads`, `processes`, `dask`, `dask://HOST:PORT` or `ray`; None: what suits."""
+    workers: int | None = None
+    """How many runs at once; None: what suits."""
     dry_run: bool = False
     verify: bool = True
     """End with a comparison of counts, where the sink can read back."""
@@ -148,29 +150,24 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
     if result.unmatched:
         result.suggestion = did_you_mean(result.unmatched[0], [run.key.run_id for run in left_out])
-    workers = most_workers(options.workers, spec.capabilities)
-    processes, for_each = divided(spec, settings, options.processes, runs=len(runs), workers=workers)
     if options.dry_run:
         for run in runs:
             _plan(run, options.classes, result)
         return result
     sink = spec.factory(settings, options.load)
-    load: _LoadRun = partial(load_run, sink, classes=options.classes)
     try:
-        if processes > 1:
-            options = replace(options, workers=max(options.workers, processes))
-            sink = in_processes(
-                sink, spec, for_each, options.load, dataset, processes, options.workers, options.classes
-            )
-            load = sink.load
-        others = _by_project(left_out)
-        for project_id, project_runs in _by_project(runs).items():
-            job = _Load(spec, sink, load, options, progress, result)
-            job.load(project_id, project_runs, others.get(project_id, []))
-        if options.verify and spec.capabilities.verifies:
-            workers = most_workers(options.workers, spec.capabilities)
-            _verify_loaded(sink, runs, workers, options.classes, result, progress)
-        result.closing_report = sink.closing_report()
+        executor, opening = spread(spec, settings, options, sink, progress, runs=len(runs))
+        with executor:
+            others = _by_project(left_out)
+            reports: dict[str, Report] = {}
+            for project_id, project_runs in _by_project(runs).items():
+                job = _Load(spec, sink, executor, opening, options, progress, result, reports)
+                job.load(project_id, project_runs, others.get(project_id, []))
+            if options.verify and spec.capabilities.verifies:
+                _verify_loaded(executor, opening, runs, options.classes, result, progress)
+            result.closing_report = sink.closing_report()
+            for report in reports.values():
+                result.closing_report = joined(result.closing_report, report.lines)
     finally:
         sink.close()
     return result
@@ -218,24 +215,28 @@ class _Load:
         self,
         spec: SinkSpec,
         sink: Sink,
-        load: _LoadRun,
+        executor: JobExecutor,
+        opening: OpenSink,
         options: LoadJobOptions,
         progress: Progress,
         result: LoadResult,
+        reports: dict[str, Report],
     ) -> None:
         self._capabilities = spec.capabilities
         self._sink = sink
-        self._load_run = load
+        self._executor = executor
+        self._opening = opening
         self._classes = options.classes
-        self._workers = most_workers(options.workers, spec.capabilities)
         self._progress = progress
         self._result = result
+        self._reports = reports
+        """The last one of each process that has a sink of its own."""
+        self._found: Mapping[RunKey, object] = {}
         self._outcome: dict[RunKey, LoadedRun | None] = {}
         self._ready: deque[tuple[StoredRun, LoadedRun | None]] = deque()
         """Runs with their parents, where those are loaded too."""
         self._blocked: dict[RunKey, list[StoredRun]] = {}
         """By the parent that has to be loaded first."""
-        self._stop = threading.Event()
 
     def load(self, project_id: str, runs: list[StoredRun], left_out: list[StoredRun]) -> None:
         self._progress.start(f"load {project_id}", len(runs))
@@ -245,7 +246,8 @@ class _Load:
             # Their forks would be loaded as if they had none, for good.
             self._outcome = {key: None for key, _ in self._result.failed if key not in good}
             if ready:
-                self._sink.prepare(project_id, [selected(run, self._classes) for run in (*ready, *left_out)])
+                views = [selected(run, self._classes) for run in (*ready, *left_out)]
+                self._found = self._sink.prepare(project_id, views)
                 self._load_all(ready)
         except AuthenticationError:
             raise
@@ -285,21 +287,15 @@ class _Load:
                 self._blocked.setdefault(parent, []).append(run)
         for key in list(self._outcome):
             self._release(key)
-        running: dict[Future[LoadedRun], StoredRun] = {}
-        with ThreadPoolExecutor(self._workers) as executor:
-            try:
-                while self._ready or running or self._blocked:
-                    if not self._ready and not running:
-                        self._break_circle()
-                    while self._ready and len(running) < self._workers:
-                        run, parent_run = self._ready.popleft()
-                        running[executor.submit(self._load_one, run, parent_run)] = run
-                    self._collect(running)
-            except BaseException:
-                self._stop.set()
-                self._sink.interrupt()
-                executor.shutdown(wait=True, cancel_futures=True)
-                raise
+        running: dict[Future[Loaded], StoredRun] = {}
+        while self._ready or running or self._blocked:
+            if not self._ready and not running:
+                self._break_circle()
+            while self._ready and len(running) < self._executor.workers:
+                run, parent_run = self._ready.popleft()
+                unit = LoadUnit(self._opening, run, self._classes, parent_run, self._found.get(run.key))
+                running[self._executor.submit(load_run, unit)] = run
+            self._collect(running)
 
     def _break_circle(self) -> None:
         """Let a run go whose parents go round in a circle: nothing else could let it go on."""
@@ -323,20 +319,14 @@ class _Load:
                 self._result.failed.append((run.key, f"its parent {parent.run_id} was not loaded"))
                 ended.append(run.key)
 
-    def _load_one(self, run: StoredRun, parent: LoadedRun | None) -> LoadedRun:
-        if self._stop.is_set():
-            raise SinkError("not loaded: the job was interrupted")
-        loaded = self._load_run(run, parent)
-        failpoint("load.run-loaded")
-        return loaded
-
-    def _collect(self, running: dict[Future[LoadedRun], StoredRun]) -> None:
+    def _collect(self, running: dict[Future[Loaded], StoredRun]) -> None:
         done, _ = first_done(running)
         for future in [each for each in running if each in done]:
             run = running.pop(future)
             self._outcome[run.key] = None
             try:
-                loaded = future.result()
+                done_there = future.result()
+                loaded = done_there.run
             except AuthenticationError:
                 raise
             except Exception as error:  # noqa: BLE001 - one run must not cost the others
@@ -345,6 +335,7 @@ class _Load:
                 self._progress.message(f"{run.key}: {message}")
             else:
                 self._outcome[run.key] = loaded
+                self._note(done_there.report)
                 into = self._result.already_loaded if loaded.already_loaded else self._result.loaded
                 into.append((run.key, loaded))
                 what = "was loaded already" if loaded.already_loaded else "loaded"
@@ -355,6 +346,13 @@ class _Load:
             _let_go(run)
             self._release(run.key)
 
+    def _note(self, report: Report | None) -> None:
+        if report is None:
+            return
+        before = self._reports.get(report.process)
+        if before is None or before.number < report.number:
+            self._reports[report.process] = report
+
 
 def _let_go(run: StoredRun) -> None:
     """The memory that a load takes must not grow with the number of runs."""
@@ -363,9 +361,9 @@ def _let_go(run: StoredRun) -> None:
 
 
 def _verify_loaded(
-    sink: Sink,
+    executor: JobExecutor,
+    opening: OpenSink,
     runs: list[StoredRun],
-    workers: int,
     classes: frozenset[AttributeClass],
     result: LoadResult,
     progress: Progress,
@@ -373,11 +371,8 @@ def _verify_loaded(
     keys = {key for key, _ in result.loaded}
     arrived = [run for run in runs if run.key in keys and run.complete]
     progress.start("check what arrived", len(arrived))
-
-    def compare(run: StoredRun) -> list[Comparison]:
-        return list(sink.verify(selected(run, classes)))
-
-    for run, found in compare_runs(sink, arrived, workers, compare):
+    units = [CompareUnit(opening, run, classes) for run in arrived]
+    for run, (_, found) in zip(arrived, compare_runs(executor, units), strict=True):
         if isinstance(found, Exception):
             message = why_failed(run.key, found)
             result.failed.append((run.key, f"loaded, but could not be checked: {message}"))

@@ -1,36 +1,129 @@
-"""Loading one run, here or in another process: what is checked before it, and what is told beside it."""
+"""The units of work of a load and of a comparison: one run, and the sink of the job."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import itertools
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from neptune_exporter.contract import DatasetError, LoadedRun, Loss, Sink
+from neptune_exporter.contract import Comparison, DatasetError, LoadedRun, Loss, SinkError
 from neptune_exporter.dataset import StoredRun, advice
+from neptune_exporter.jobs.executors import Worker
+from neptune_exporter.jobs.opening import OpenSink, dataset_of
 from neptune_exporter.jobs.selected_run import left_out, selected
-from neptune_exporter.model import ALL_CLASSES, AttributeClass
+from neptune_exporter.model import ALL_CLASSES, AttributeClass, RunKey
 from neptune_exporter.sinks.files import RESTORABLE
+from neptune_exporter.toolkit import failpoint
+from neptune_exporter.toolkit.free_memory import give_back_memory
+
+FAILPOINTS = ("load.run-loaded",)
 
 _RESTORABLE = frozenset(reason.value for reason in RESTORABLE)
+_numbers = itertools.count()
 
 
-def load_run(
-    sink: Sink,
-    run: StoredRun,
-    parent: LoadedRun | None,
-    classes: frozenset[AttributeClass] = ALL_CLASSES,
-) -> LoadedRun:
+@dataclass(frozen=True)
+class PlacedRun:
+    """Where a complete run of a dataset lies: all that another process needs to read it."""
+
+    data_path: str
+    files_path: str
+    key: RunKey
+    folder: str
+    stem: str
+    part_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: StoredRun) -> PlacedRun:
+        data, files = (str(path.absolute()) for path in run.roots)
+        return cls(data, files, run.key, run.place.folder, run.place.stem, run.part_names)
+
+    def stored(self) -> StoredRun:
+        """The run.
+
+        Raises:
+            SinkError: it is not there any more as it was.
+        """
+        dataset = dataset_of(self.data_path, self.files_path)
+        run = dataset.run_at(self.key, self.folder, self.stem, self.part_names)
+        if run.key != self.key or not run.complete:
+            raise SinkError("its parts have changed since the job began: run it again")
+        return run
+
+
+@dataclass(frozen=True)
+class LoadUnit:
+    """A run to load. Pickled, it holds where the run lies, and not what is known of it."""
+
+    sink: OpenSink
+    run: StoredRun | PlacedRun
+    classes: frozenset[AttributeClass] = ALL_CLASSES
+    parent: LoadedRun | None = None
+    found: object = None
+    """What the sink's `prepare` returned for the run."""
+
+    def __reduce__(self) -> tuple[Callable[..., LoadUnit], tuple[object, ...]]:
+        return LoadUnit, (self.sink, _placed(self.run), self.classes, self.parent, self.found)
+
+
+@dataclass(frozen=True)
+class CompareUnit:
+    """A run to compare with what the target holds of it."""
+
+    sink: OpenSink
+    run: StoredRun | PlacedRun
+    classes: frozenset[AttributeClass] = ALL_CLASSES
+    full: bool = False
+    """Every value, and not only counts; then the parts are read as a whole first."""
+
+    def __reduce__(self) -> tuple[Callable[..., CompareUnit], tuple[object, ...]]:
+        return CompareUnit, (self.sink, _placed(self.run), self.classes, self.full)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the sink of a worker would tell at the end, as of now."""
+
+    process: str
+    number: int
+    """A later report of the process has a higher one."""
+    lines: Mapping[str, str | int]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of a `LoadUnit`."""
+
+    run: LoadedRun
+    report: Report | None = None
+    """Where the sink is not the job's own."""
+
+
+def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
     """Load a run whose parts are what the export wrote, and tell also what no loader gets of it.
 
     Raises:
         DatasetError: a part is damaged or changed since it was written.
     """
+    run = _stored(unit.run)
+    sink = worker.kept(unit.sink)
     check_parts(run)
     if run.receipt is None:
         run.keep_small_parts()  # some of its rows are counted first
-    losses = [*unreadable(run), *left_out(run, classes)]
-    loaded = sink.load(selected(run, classes), parent)
-    return replace(loaded, losses=(*losses, *(_with_advice(run, loss) for loss in loaded.losses)))
+    losses = [*unreadable(run), *left_out(run, unit.classes)]
+    view = selected(run, unit.classes)
+    view.found = unit.found
+    loaded = sink.load(view, unit.parent)
+    failpoint("load.run-loaded")
+    told = [_with_advice(run, loss) for loss in loaded.losses]
+    report = None
+    if worker.is_shared:
+        _let_go(run)
+        process = f"{socket.gethostname()}:{os.getpid()}"
+        report = Report(process, next(_numbers), dict(sink.closing_report()))
+    return Loaded(replace(loaded, losses=(*losses, *told)), report)
 
 
 def _with_advice(run: StoredRun, loss: Loss) -> Loss:
@@ -38,6 +131,31 @@ def _with_advice(run: StoredRun, loss: Loss) -> Loss:
     if loss.reason not in _RESTORABLE:
         return loss
     return replace(loss, message=f"{loss.message}: {advice(run, force=True)}")
+
+
+def compare_run(unit: CompareUnit, worker: Worker) -> list[Comparison]:
+    """Compare a run with what the target holds of it."""
+    run = _stored(unit.run)
+    if unit.full:
+        check_parts(run)
+    found = list(worker.kept(unit.sink).verify(selected(run, unit.classes), full=unit.full))
+    if worker.is_shared:
+        _let_go(run)
+    return found
+
+
+def _placed(run: StoredRun | PlacedRun) -> PlacedRun:
+    return PlacedRun.of(run) if isinstance(run, StoredRun) else run
+
+
+def _stored(run: StoredRun | PlacedRun) -> StoredRun:
+    return run if isinstance(run, StoredRun) else run.stored()
+
+
+def _let_go(run: StoredRun) -> None:
+    """The memory that a load takes must not grow with the number of runs."""
+    run.forget()
+    give_back_memory()
 
 
 def unreadable(run: StoredRun) -> list[Loss]:

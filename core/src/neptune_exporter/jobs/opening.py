@@ -7,10 +7,12 @@ unpickled; neither these values nor anything made of their reprs shows one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from neptune_exporter.contract import LoadOptions, Sink, Source
+from neptune_exporter.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,9 @@ def _with_whole_paths(settings: Any) -> Any:
         return settings
     paths = {each.name: getattr(settings, each.name) for each in fields(settings)}
     return replace(settings, **{n: path.absolute() for n, path in paths.items() if isinstance(path, Path)})
+
+
+@lru_cache(maxsize=1)
+def dataset_of(data_path: str, files_path: str) -> Dataset:
+    """One per process, so that all its units share one budget of memory."""
+    return Dataset(data_path, files_path)

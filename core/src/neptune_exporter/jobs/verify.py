@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neptune_exporter.contract import Comparison, RunSelection, SinkSpec, UsageError
-from neptune_exporter.dataset import Dataset, Finding, RunRecorded, StoredRun, record, verify
-from neptune_exporter.jobs.comparing import compare_runs, most_workers
+from neptune_exporter.dataset import Dataset, Finding, RunRecorded, record, verify
+from neptune_exporter.jobs.comparing import compare_runs
 from neptune_exporter.jobs.comparisons import Comparisons
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
-from neptune_exporter.jobs.load_run import check_parts
+from neptune_exporter.jobs.load_run import CompareUnit
 from neptune_exporter.jobs.progress import Progress
-from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import select_runs
+from neptune_exporter.jobs.spreading import spread
 from neptune_exporter.model import RunKey
 from neptune_exporter.suggestions import did_you_mean
 
@@ -142,21 +142,17 @@ def verify_sink(
     runs = select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
     sink = spec.factory(settings, options.load)
     progress.start("compare with the target", len(runs))
-
-    def compare(run: StoredRun) -> list[Comparison]:
-        if full:
-            check_parts(run)
-        return list(sink.verify(selected(run, options.classes), full=full))
-
     try:
-        workers = most_workers(options.workers, spec.capabilities)
-        for run, found in compare_runs(sink, runs, workers, compare):
-            if isinstance(found, Exception):
-                result.failed.append((run.key, why_failed(run.key, found)))
-            else:
-                result.comparisons.extend(found)
-            result.runs_checked += 1
-            progress.advance(runs=1)
+        executor, opening = spread(spec, settings, options, sink, progress, runs=len(runs))
+        units = [CompareUnit(opening, run, options.classes, full) for run in runs]
+        with executor:
+            for run, (_, found) in zip(runs, compare_runs(executor, units), strict=True):
+                if isinstance(found, Exception):
+                    result.failed.append((run.key, why_failed(run.key, found)))
+                else:
+                    result.comparisons.extend(found)
+                result.runs_checked += 1
+                progress.advance(runs=1)
     finally:
         progress.finish()
         sink.close()

@@ -140,27 +140,22 @@ class Loader(Sink):
 
     # --- steps
 
-    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:
+    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> Mapping[RunKey, object]:
         """Find one multiplier of steps for all runs of the project."""
         if self.options.step_multiplier is not None:
             asked = Multiplier.of(self.options.step_multiplier)
-            self._multipliers |= {run.key: asked for run in runs}
-            return
+            chosen = {run.key: asked for run in runs}
+            self._multipliers |= chosen
+            return chosen
         within, surveys = self._limits().steps, {}
         for run in runs:
             try:
                 surveys[run.key] = look_at_steps(run, within)
             except DatasetError as error:  # its own load says so
                 _log.debug("%s: %s", run.key, error)
-        self._multipliers |= multipliers(surveys, joined(surveys.values(), within).multiplier)
-
-    def hand_over(self, run: RunKey) -> str:
-        found = self._multipliers.get(run)
-        return "" if found is None else f"{found.numerator}/{found.denominator}"
-
-    def take_over(self, run: RunKey, found: str) -> None:
-        if found:
-            self._multipliers[run] = Multiplier(*map(int, found.split("/")))
+        found = multipliers(surveys, joined(surveys.values(), within).multiplier)
+        self._multipliers |= found
+        return found
 
     def _multiplier(self, run: ExportedRun) -> Multiplier:
         if run.key not in self._multipliers:
@@ -178,6 +173,8 @@ class Loader(Sink):
     # --- loading
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+        if isinstance(run.found, Multiplier):  # `prepare` may have been called in another process
+            self._multipliers[run.key] = run.found
         parent_id = parent.target_id if parent is not None else None
         metadata = RunMetadata.of(run, self.options.name_prefix, parent_id)
         found = self.find(metadata.mark)

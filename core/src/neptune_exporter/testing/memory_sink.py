@@ -61,8 +61,9 @@ class MemorySink(Sink):
         """Let the next loads of a run fail."""
         self._errors[key] = (error or SinkError(f"{key}: the target answered HTTP 503"), times)
 
-    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:
+    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> Mapping[RunKey, object]:
         self.prepared.append((project_id, tuple(run.key for run in runs)))
+        return {}
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         error, left = self._errors.get(run.key, (None, 0))

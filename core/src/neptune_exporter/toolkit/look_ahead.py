@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Future, wait
 from functools import partial
 from queue import Empty, Queue
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from neptune_exporter.interruption import LISTENING
 
@@ -16,8 +16,12 @@ Item = TypeVar("Item")
 T = TypeVar("T")
 
 
+class _Executor(Protocol):
+    def submit(self, function: Any, item: Any, /) -> Future[Any]: ...
+
+
 def look_ahead(
-    executor: Executor, items: Iterable[Item], work: Callable[[Item], T], width: int
+    executor: _Executor, items: Iterable[Item], work: Callable[..., T], width: int
 ) -> Iterator[tuple[Item, Callable[[], T]]]:
     """Each item, in order, with a function that waits for what `work` makes of it, or raises its error.
 

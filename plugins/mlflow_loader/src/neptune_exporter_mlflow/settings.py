@@ -51,5 +51,5 @@ def divided(settings: MlflowSettings, processes: int) -> MlflowSettings:
     """
     direct = settings.direct_database.reveal() if settings.direct_database else ""
     if any(uri.startswith("sqlite") for uri in (settings.tracking_uri or "", direct)):
-        raise UsageError("--processes: one process at a time can write to an SQLite file")
+        raise UsageError("--executor: one process at a time can write to an SQLite file")
     return settings

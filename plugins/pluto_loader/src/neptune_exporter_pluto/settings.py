@@ -133,16 +133,16 @@ def divided(settings: PlutoSettings, processes: int) -> PlutoSettings:
             where two processes cannot append to one file without losing lines.
     """
     if os.name == "nt":
-        raise UsageError("--processes: on Windows this loader loads in one process only")
+        raise UsageError("--executor: on Windows this loader loads in threads only")
     if settings.rehearse:
-        raise UsageError("--processes: a rehearsal loads in one process only")
+        raise UsageError("--executor: a rehearsal loads in threads only")
     for flag, connections in (
         ("--pluto-connections", settings.connections),
         ("--pluto-file-connections", settings.file_connections),
     ):
         if connections < processes:
             raise UsageError(
-                f"--processes {processes}: each takes a connection at least, and {flag} is {connections}"
+                f"-j {processes}: each worker process takes a connection, and {flag} is {connections}"
             )
     return replace(
         settings,

@@ -105,18 +105,14 @@ class PlutoSink(Sink):
         self._session.uploaders.shutdown(cancel_futures=True)
         self._session.api.transport.close()
 
-    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> None:
-        self._session.multipliers |= find_multipliers(self._session, project_id, runs)
-
-    def hand_over(self, run: RunKey) -> str:
-        multiplier = self._session.multipliers.get(run)
-        return "" if multiplier is None else f"{multiplier.numerator}/{multiplier.denominator}"
-
-    def take_over(self, run: RunKey, found: str) -> None:
-        if found:
-            self._session.multipliers[run] = Multiplier(*map(int, found.split("/")))
+    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> Mapping[RunKey, object]:
+        found = find_multipliers(self._session, project_id, runs)
+        self._session.multipliers |= found
+        return found
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+        if isinstance(run.found, Multiplier):  # `prepare` may have been called in another process
+            self._session.multipliers[run.key] = run.found
         with opened(self._session, run, parent) as work, self._session.loading():
             return load(work, self._option_changes)
 

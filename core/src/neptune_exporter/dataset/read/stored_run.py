@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -79,6 +80,11 @@ class StoredRun(RunView):
     @property
     def key(self) -> RunKey:
         return self._key
+
+    @property
+    def roots(self) -> tuple[Path, Path]:
+        """The folder of parts and receipts, and that of files, of the dataset."""
+        return self._data.root, self._files.root
 
     @cached_property
     def fingerprint(self) -> str:
