@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +17,7 @@ from neptune_exporter.dataset.format import checksums, lock, publication
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, UNFINISHED_FILES, Place
 from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.format.run_locks import RunLocks
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.facts import PartFacts
@@ -44,6 +45,8 @@ class Recovery:
     """Runs whose publication had been interrupted and is now complete."""
     deleted: tuple[str, ...]
     """Temporaries of ours that nobody was going to finish."""
+    busy: int = 0
+    """Runs that workers of a command that was killed are still writing."""
 
 
 class Dataset:
@@ -63,6 +66,7 @@ class Dataset:
         self.data = Storage(data_path)
         self.file_storage = Storage(files_path)
         self._listing = Listing(self.data)
+        self._run_locks = RunLocks(self.data_path)
         self._budget = budget or WriteBudget()
         self._encoder = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
         self._publisher = Publisher(self._encoder)
@@ -103,19 +107,24 @@ class Dataset:
         return next(self.runs(), None) is not None
 
     def recover(self) -> Recovery:
-        """Finish interrupted publications and delete temporaries that we abandoned. Call it under `lock`."""
+        """Finish interrupted publications and delete temporaries that we abandoned. Call it under `lock`.
+
+        What workers of a command that was killed are still writing is left to them.
+        """
         finished, deleted = [], []
+        busy = self._run_locks.clear()
         for folder in project_folders(self.data):
             for found in found_runs(self.data, folder):
-                receipt = publication.finish(self.data, found.place) if found.pending else None
-                if receipt is not None:
-                    finished.append(receipt.key)
-        for storage, entry in self.leftovers():
+                if found.pending and self._run_locks.name(found.place) not in busy:
+                    receipt = publication.finish(self.data, found.place)
+                    if receipt is not None:
+                        finished.append(receipt.key)
+        for storage, entry in [] if busy else self.leftovers():
             storage.delete(entry.path)
             deleted.append(storage.describe(entry.path))
         for storage, folder in self._unfinished:
             storage.delete_empty_folders(folder)
-        return Recovery(tuple(finished), tuple(deleted))
+        return Recovery(tuple(finished), tuple(deleted), len(busy))
 
     def leftovers(self) -> list[tuple[Storage, Entry]]:
         """Files of ours that are being written, or were when an export was interrupted."""
@@ -130,6 +139,25 @@ class Dataset:
     def _unfinished(self) -> tuple[tuple[Storage, str], ...]:
         files = (self.file_storage, UNFINISHED), (self.file_storage, UNFINISHED_FILES)
         return ((self.data, UNFINISHED), *files) if self._has_folder_for_files else files
+
+    @contextlib.contextmanager
+    def writing(self, keys: Iterable[RunKey], seconds: float) -> Iterator[set[RunKey]]:
+        """Be the one writer of these runs, in any process on any machine.
+
+        Args:
+            keys: The runs.
+            seconds: How long to wait for other processes that write some of them.
+
+        Yields:
+            The runs that others are still writing.
+        """
+        places = {self._place(key): key for key in keys}
+        with self._run_locks.held(places, seconds) as busy:
+            yield {places[place] for place in busy}
+
+    def forget_writing(self) -> None:
+        """Delete what `writing` has left on the disk. Call it under `lock`."""
+        self._run_locks.clear()
 
     def writer(self, key: RunKey) -> RunWriter:
         """Begin to write a run; until it is published, readers see what was there before.

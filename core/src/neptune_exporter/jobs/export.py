@@ -96,6 +96,8 @@ def export_runs(
                     opening, source, executor, dataset, project_id, options, progress, result, seen
                 )
                 listed |= project.export(stage)
+            if not executor.is_local:
+                dataset.forget_writing()
         result.note_unknown(options.runs, listed)
         _note_not_found(source, options, result)
         if seen is not None and not result.failed and any(p.listed for p in result.projects):
@@ -108,6 +110,11 @@ def export_runs(
 def _tell_recovered(recovered: Recovery, progress: Progress) -> None:
     for key in recovered.finished:
         progress.message(f"{key}: finished publishing what an interrupted export had read")
+    if recovered.busy:
+        progress.message(
+            f"workers of an export that has ended are still writing {recovered.busy} of the runs: "
+            "what they leave is put in order by the next export"
+        )
     for path in recovered.deleted:
         progress.message(f"{path}: deleted, an interrupted export had not finished it")
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _log = logging.getLogger(__name__)
+_WAIT_FOR_OTHERS = 60.0
+"""Seconds to wait for a worker that was taken for dead and still writes a run."""
 
 FAILPOINTS = ("export.rows-written", "export.before-publish", "export.run-published")
 
@@ -88,6 +90,20 @@ def run_unit(unit: ExportUnit, worker: Worker) -> GroupResult:
         AuthenticationError: the credentials were refused.
         DatasetError: the dataset cannot be written.
     """
+    if not worker.is_shared:
+        return _read(unit, worker)
+    dataset = dataset_of(unit.data_path, unit.files_path)
+    keys = [plan.planned.key for plan in unit.plans]
+    with dataset.writing(keys, _WAIT_FOR_OTHERS) as busy:
+        plans = tuple(plan for plan in unit.plans if plan.planned.key not in busy)
+        result = _read(replace(unit, plans=plans), worker)
+    for key in busy:
+        message = "another worker is still writing it: export again"
+        result.add(GroupResult(unpublished=1, failures=[AttributeFailure(key, "", None, message)]))
+    return result
+
+
+def _read(unit: ExportUnit, worker: Worker) -> GroupResult:
     source = worker.kept(unit.source)
     group = _Group(unit, worker)
     alone: tuple[RunPlan, ...] = ()
@@ -114,7 +130,7 @@ def run_unit(unit: ExportUnit, worker: Worker) -> GroupResult:
     finally:
         group.close()
     for plan in alone:  # which of them it is, only reading them one by one tells; not while nothing answers
-        group.result.add(run_unit(replace(unit, plans=(plan,)), worker))
+        group.result.add(_read(replace(unit, plans=(plan,)), worker))
     return group.result
 
 

@@ -20,21 +20,21 @@ if sys.platform == "win32":
 
     _FAR = 1 << 30  # Windows forbids reading what is locked: lock a byte behind the text
 
-    def _try_lock(file: IO[bytes]) -> None:
+    def try_lock(file: IO[bytes]) -> None:
         file.seek(_FAR)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
-    def _unlock(file: IO[bytes]) -> None:
+    def release(file: IO[bytes]) -> None:
         file.seek(_FAR)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
 
 else:
     import fcntl
 
-    def _try_lock(file: IO[bytes]) -> None:
+    def try_lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _unlock(file: IO[bytes]) -> None:
+    def release(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
@@ -51,7 +51,7 @@ def held(path: Path, dataset: str) -> Iterator[None]:
     """
     with _opened(path, dataset) as file:
         try:
-            _try_lock(file)
+            try_lock(file)
         except OSError as error:
             if not isinstance(error, (BlockingIOError, PermissionError)):
                 raise DatasetError(
@@ -69,7 +69,7 @@ def held(path: Path, dataset: str) -> Iterator[None]:
             file.truncate(0)
             file.write(rowless.wrapped(b""))
         finally:
-            _unlock(file)
+            release(file)
 
 
 def _opened(path: Path, dataset: str) -> IO[bytes]:

@@ -27,6 +27,8 @@ from neptune_exporter.jobs.executors.worker import (
     Task,
     Worker,
     deliver,
+    message_of,
+    plain,
 )
 from neptune_exporter.jobs.progress import Progress
 
@@ -104,12 +106,12 @@ class Dask(JobExecutor):
             self._running.discard(result)
 
     def _hear(self, event: tuple[float, Any]) -> None:
-        deliver(event[1]["messages"], self._progress)
+        deliver(map(message_of, event[1]["messages"]), self._progress)
 
     def stop(self) -> None:
         """Not by cancelling: Dask forgets what it cancels, and the thread that works on it goes on."""
         with contextlib.suppress(Exception):  # a worker that does not answer is left to itself
-            self._client.run(worker_side.stop_job, self.job.name, wait=False, on_error="ignore")
+            self._client.run(worker_side.stop_job, self.job.name, wait=False)
         until = time.monotonic() + END_WITHIN
         with self._lock:
             running = list(self._running)
@@ -155,6 +157,6 @@ def _carry_out(task: Task[U, T]) -> Outcome[T]:
     worker = get_worker()
 
     def send(messages: Sequence[Message]) -> None:
-        worker.log_event(task.job.name, {"messages": list(messages)})
+        worker.log_event(task.job.name, {"messages": [plain(message) for message in messages]})
 
     return worker_side.carry_out(task, send)

@@ -287,6 +287,20 @@ def end_job(name: str) -> None:
     _stopped.add(name)
 
 
+def plain(message: Message) -> list[str | int]:
+    """A message as a list of texts and numbers, for what carries nothing else."""
+    if isinstance(message, LogLine):
+        return [message.text, message.logger, message.level]
+    return [message.runs, message.rows, message.bytes]
+
+
+def message_of(values: Sequence[Any]) -> Message:
+    """The inverse of `plain`."""
+    if isinstance(values[0], str):
+        return LogLine(values[2], values[1], values[0])
+    return Advance(*values)
+
+
 def deliver(messages: Iterable[Message], progress: Progress) -> None:
     """Tell in the process of the job what a worker told."""
     for message in messages:

@@ -1,0 +1,99 @@
+"""Units of work that workers in other processes can import."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neptune_exporter.contract import Secret, SourceError
+from neptune_exporter.interruption import pause
+from neptune_exporter.jobs.executors import Worker
+
+_log = logging.getLogger("neptune_exporter.test")
+
+
+class Opened:
+    """What units share. Notes in a file what becomes of it."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening
+        self._note("opened")
+
+    def close(self) -> None:
+        self._note("closed")
+
+    def interrupt(self) -> None:
+        self._note("interrupted")
+
+    def _note(self, what: str) -> None:
+        with (self.opening.folder / "notes.txt").open("a") as notes:
+            notes.write(f"{what} {self.opening.settings}\n")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """As of a plugin with these settings."""
+
+    settings: str
+    folder: Path
+    token: Secret = field(default=Secret("a-token-of-the-test"))
+
+    def open(self) -> Opened:
+        return Opened(self)
+
+
+def settings_of(opening: Opening, worker: Worker) -> tuple[str, int]:
+    """The settings of what the worker keeps for these, and its process."""
+    return worker.kept(opening).opening.settings, os.getpid()
+
+
+def token_of(opening: Opening, worker: Worker) -> str:
+    return worker.kept(opening).opening.token.reveal()
+
+
+def told(text: str, worker: Worker) -> None:
+    worker.progress.advance(runs=1, rows=2, bytes=3)
+    _log.info("%s", text)
+
+
+def told_while_running(folder: Path, worker: Worker) -> None:
+    """Goes on until the job says that it has heard."""
+    worker.progress.advance(rows=7)
+    while not (folder / "heard").exists():
+        time.sleep(0.02)
+
+
+def failing(text: str, worker: Worker) -> None:
+    raise SourceError(text)
+
+
+def failing_once(folder: Path, worker: Worker) -> int:
+    """Counts how often it was called, and fails the first time."""
+    calls = folder / "calls"
+    with calls.open("a") as file:
+        file.write("x")
+    if calls.stat().st_size == 1:
+        raise SourceError("the first time")
+    return calls.stat().st_size
+
+
+def waiting(folder: Path, worker: Worker) -> None:
+    """As for a server that asks for minutes."""
+    (folder / "waiting").touch()
+    pause(600)
+
+
+def hanging(folder: Path, worker: Worker) -> None:
+    """As in a request without an answer: nothing ends it."""
+    (folder / "waiting").touch()
+    time.sleep(600)
+
+
+def killed(folder: Path, worker: Worker) -> None:
+    with (folder / "killed").open("a") as file:
+        file.write("x")
+    os.kill(os.getpid(), signal.SIGKILL)
