@@ -141,7 +141,7 @@ def test_a_deleted_experiment_is_named(make_sink: MakeSink) -> None:
 
 
 def test_sqlite_takes_one_process(store: Store) -> None:
-    with pytest.raises(UsageError, match="--processes"):
+    with pytest.raises(UsageError, match="--executor"):
         divided(MlflowSettings(store.uri), 2)
     server = MlflowSettings("http://127.0.0.1:5000")
     assert divided(server, 2) == server

@@ -111,7 +111,7 @@ class Dask(JobExecutor):
     def stop(self) -> None:
         """Not by cancelling: Dask forgets what it cancels, and the thread that works on it goes on."""
         with contextlib.suppress(Exception):  # a worker that does not answer is left to itself
-            self._client.run(worker_side.stop_job, self.job.name, wait=False)
+            self._client.run(worker_side.stop_job, self.job.name, on_error="ignore")
         until = time.monotonic() + END_WITHIN
         with self._lock:
             running = list(self._running)
