@@ -61,7 +61,7 @@ class Cluster:
                 shutil.chown(data, user)
             make = [str(folder / "initdb"), "-D", f"{data}/db", "-U", "tests", "-A", "trust", "-E", "UTF8"]
             subprocess.run([*make, "-N"], user=user, check=True, capture_output=True, cwd=data)
-            port = _free_port()
+            port = free_port()
             serve = [str(folder / "postgres"), "-D", f"{data}/db", "-h", "127.0.0.1", "-p", str(port)]
             server = subprocess.Popen(
                 [*serve, "-k", data, "-F"], user=user, cwd=data, stderr=subprocess.DEVNULL
@@ -100,7 +100,7 @@ def _user() -> str | None:
     return user
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

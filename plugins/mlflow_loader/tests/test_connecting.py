@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from neptune_exporter.contract import AuthenticationError, Secret, SinkError, UsageError
@@ -11,11 +9,7 @@ from neptune_exporter.testing.loopback import LoopbackServer, Response
 from neptune_exporter_mlflow.connecting import connected, shown, tracking_uri
 from neptune_exporter_mlflow.settings import MlflowSettings
 
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from .cluster import free_port
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "./mlruns", "/somewhere/mlruns"])

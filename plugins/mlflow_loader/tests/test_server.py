@@ -1,0 +1,61 @@
+"""Through a real MLflow server: whole corpora, and names that a server would change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.contract import LoadOptions, Verdict
+from neptune_exporter.model import RunKey
+from neptune_exporter.testing.corpus import themed_runs
+from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.runs import SampleRun, file
+from neptune_exporter_mlflow.plugin import make_sink
+from neptune_exporter_mlflow.settings import MlflowSettings
+
+from .mlflow_server import mlflow_server
+
+THEMES = (
+    "types",
+    "numbers",
+    "non-finite",
+    "text",
+    "names",
+    "steps-negative",
+    "steps-duplicate",
+    "files",
+    "times",
+)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "mlflow.db").write_bytes(new_database.read_bytes())
+    with mlflow_server(folder, f"sqlite:///{folder / 'mlflow.db'}") as url:
+        yield url
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_what_was_loaded_reads_back_the_same(address: str, theme: str) -> None:
+    sink = make_sink(MlflowSettings(address), LoadOptions())
+    for sample in themed_runs(theme):
+        run = MemoryRun(sample)
+        loaded = sink.load(run, None)
+        assert loaded.url is not None and loaded.url.endswith(f"/runs/{loaded.target_id}")
+        comparisons = list(sink.verify(run, full=True))
+        bad = [c for c in comparisons if c.verdict not in (Verdict.EQUAL, Verdict.LOST)]
+        assert comparisons and not bad, bad[:3]
+        assert sink.load(run, None).already_loaded
+
+
+def test_artifacts_whose_names_a_server_would_make_one(address: str) -> None:
+    names = ["x", "x#1", "x?1", "x%20y", "x y", "X"]
+    files = [file(name, name.encode(), ".txt") for name in names]
+    sample = SampleRun(RunKey("acme/vision", "names"), tuple(files))
+    sink = make_sink(MlflowSettings(address), LoadOptions())
+    sink.load(MemoryRun(sample), None)
+    verdicts = [c.verdict for c in sink.verify(MemoryRun(sample), full=True) if c.item.startswith("files of")]
+    assert verdicts == [Verdict.EQUAL] * (len(names) + 1)  # and the manifest
