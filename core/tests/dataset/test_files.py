@@ -192,10 +192,11 @@ def test_what_lies_behind_a_link_is_never_deleted(dataset: Dataset, tmp_path: Pa
     (outside / "mine.jpg").write_bytes(b"photo")
     folder = dataset.files_path / Place.of(KEY).files_folder
     (folder / "link").symlink_to(outside)
-    (folder / "stray").write_bytes(b"of an earlier export")
+    (folder / "stray-0123456789abcdef.bin").write_bytes(b"of an earlier export")
+    (folder / "stray").write_bytes(b"of somebody")
     again = store(dataset, "a", b"y")
     a_run_that_names(dataset, again.path)
-    assert not (folder / "stray").exists()
+    assert not (folder / "stray-0123456789abcdef.bin").exists() and (folder / "stray").exists()
     assert (outside / "mine.jpg").exists() and (folder / "link").is_symlink()
 
 
@@ -212,7 +213,8 @@ def test_a_summary_tells_of_files_behind_a_link(dataset: Dataset, tmp_path: Path
     one, other = summarise(dataset).projects[0].runs
     assert one.state == "damaged" and "is a symbolic link" in one.problems[0]
     assert "1 more files" in one.problems[0] and len(one.problems) == 1
-    assert (other.state, other.files, other.file_bytes) == ("complete", 2, 2)
+    assert (other.state, other.files, other.file_bytes) == ("damaged", 2, 2)
+    assert other.problems == ["the file R2/g.bin is missing"]
 
 
 def test_a_summary_tells_of_names_of_files_that_cannot_be_read(dataset: Dataset) -> None:

@@ -20,6 +20,7 @@ from neptune_exporter.dataset.format.layout import (
 )
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.part_of_many import runs_in
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
@@ -66,13 +67,13 @@ class Found:
                 return Receipt.from_bytes(data.read(self.place.pending), self.place.pending).key, None
         problem = "it has no rows that would tell its id"
         for name in (*self.part_names, *self.unfinished):
+            path = self.place.path(name)
             try:
-                path = self.place.path(name)
                 facts = probed(data).facts(data, path)
                 identity = Part(data, path).identity() if facts is None else facts.identity
             except DatasetError as error:
                 problem = str(error)
-                continue
+                identity = refused.identity(data, path)
             if identity is not None:
                 return RunKey(*identity, self.place.kind), None
         guess = RunKey(guessed_id(self.place.project_folder), guessed_id(self.place.stem), self.place.kind)

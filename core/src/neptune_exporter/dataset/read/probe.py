@@ -22,6 +22,7 @@ from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read.facts import columns_of_facts, facts_of
 from neptune_exporter.dataset.read.part_in_memory import PartInMemory
+from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.toolkit import failpoint
 
 _DAMAGE = (DatasetError, pa.ArrowException, ArithmeticError, LookupError, MemoryError, OSError, ValueError)
@@ -63,7 +64,16 @@ def _answer(storage: Storage, path: str, *, decode: bool) -> dict[str, Any]:
         text = (str(error) or type(error).__name__).splitlines()[0]
         if _may_pass(error) or _may_pass(error.__cause__):
             return {"error": f"{part.where} cannot be read now: {text}", "passing": True}
-        return {"error": text if isinstance(error, DatasetError) else f"{part.where} is damaged: {text}"}
+        message = text if isinstance(error, DatasetError) else f"{part.where} is damaged: {text}"
+        return {"error": message, "identity": _identity(storage, path)}
+
+
+def _identity(storage: Storage, path: str) -> tuple[str, str] | None:
+    """Whose rows a damaged part holds, if these columns can be read: a guess by names may be wrong."""
+    try:
+        return Part(storage, path).identity()
+    except _DAMAGE:
+        return None
 
 
 def _may_pass(error: BaseException | None) -> bool:

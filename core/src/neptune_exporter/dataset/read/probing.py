@@ -155,7 +155,10 @@ class Probed:
 
     def _take(self, storage: Storage, path: str, stamp: Stamp, answer: dict[str, Any]) -> None:
         if "error" in answer:
-            refused.refuse(storage, path, stamp, answer["error"], passing="passing" in answer)
+            found = answer.get("identity")
+            identity = None if found is None else (str(found[0]), str(found[1]))
+            passing = "passing" in answer
+            refused.refuse(storage, path, stamp, answer["error"], passing=passing, identity=identity)
         else:
             self.learn(path, stamp, PartFacts.from_json(answer["facts"]))
 

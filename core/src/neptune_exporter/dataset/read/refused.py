@@ -16,17 +16,34 @@ class _Refusal(NamedTuple):
     stamp: Stamp
     message: str
     passing: bool
+    identity: tuple[str, str] | None
 
 
 _refused: weakref.WeakKeyDictionary[Storage, dict[str, _Refusal]] = weakref.WeakKeyDictionary()
 
 
-def refuse(storage: Storage, path: str, stamp: Stamp, message: str, *, passing: bool = False) -> None:
+def refuse(
+    storage: Storage,
+    path: str,
+    stamp: Stamp,
+    message: str,
+    *,
+    passing: bool = False,
+    identity: tuple[str, str] | None = None,
+) -> None:
     """Do not open the part as long as it has this stamp.
 
-    `passing`: the reason may be gone by the next probe (a lack of memory, say); see `forget_passing`.
+    Args:
+        passing: The reason may be gone by the next probe (a lack of memory, say); see `forget_passing`.
+        identity: Project id and run id, where the damage leaves them readable.
     """
-    _refused.setdefault(storage, {})[path] = _Refusal(stamp, message, passing)
+    _refused.setdefault(storage, {})[path] = _Refusal(stamp, message, passing, identity)
+
+
+def identity(storage: Storage, path: str) -> tuple[str, str] | None:
+    """Whose rows a refused part holds, as far as that is known."""
+    refusal = _refused.get(storage, {}).get(path)
+    return None if refusal is None else refusal.identity
 
 
 def forget_passing(storage: Storage, paths: Iterable[str]) -> None:
