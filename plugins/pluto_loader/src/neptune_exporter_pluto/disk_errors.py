@@ -9,19 +9,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from neptune_exporter.contract import SinkError, UsageError
+from neptune_exporter_pluto.file_claim import claim
 
 
 def check_writable(option: str, folder: Path) -> None:
-    """Make a folder, and a file in it for a moment.
+    """Make a folder, and a locked file in it for a moment.
 
     Raises:
         UsageError: that cannot be done.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            claim(file)
     except OSError as error:
+        # Lustre mounted without -o flock answers ENOSYS, NFS without a lock daemon ENOLCK.
+        if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise UsageError(
+                f"{option}: the file system of {folder} has no locks ({error.strerror}); "
+                "name a folder on a local disk"
+            ) from None
         raise UsageError(f"{option}: nothing can be written in {folder}: {error.strerror}") from None
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import BinaryIO
+from typing import IO
 
 if sys.platform == "win32":
     import msvcrt
 
-    def claim(file: BinaryIO) -> bool:
+    def claim(file: IO[bytes]) -> bool:
         """Whether the file is this process's now; False while another process holds it."""
         try:
             file.seek(2**30)
@@ -21,7 +21,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def claim(file: BinaryIO) -> bool:
+    def claim(file: IO[bytes]) -> bool:
         """Whether the file is this process's now; False while another process holds it."""
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
