@@ -28,7 +28,7 @@ class AttributeFailure:
     message: str
     """One line, for a person; without credentials."""
     attempts: int = 1
-    """0: nothing was tried, as much of its kind had failed in a row, or as rows were `lost`."""
+    """0: not tried, because many of its kind had failed in a row, or because rows were `lost`."""
     permanent: bool = False
     """No later export can succeed (a file that is gone from this machine, say): not asked for again."""
     time: datetime | None = field(default_factory=_now, compare=False)

@@ -36,7 +36,7 @@ class OpenFile(ABC):
 
     @abstractmethod
     def restart(self) -> None:
-        """Throw away what was written: the server cannot resume."""
+        """Discard what was written, because the server cannot resume."""
 
     @property
     @abstractmethod
@@ -73,5 +73,5 @@ class FileWriter(ABC):
             name: The original file name or just an extension (`.png`), so that a person
                 recognises the file; only its extension and a cleaned form of it are used.
             step: Of a file series.
-            ordinal: Tells apart several files of one attribute and step.
+            ordinal: Distinguishes several files of one attribute and step.
         """

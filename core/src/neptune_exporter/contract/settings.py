@@ -24,8 +24,8 @@ METADATA_KEY = "neptune_exporter.setting"
 class Secret:
     """A value that no repr, log, error, receipt or report ever shows. `reveal()` gives it.
 
-    From the moment that it is made, it is also taken out of whatever others write: a
-    plugin that finds a credential by itself makes it a `Secret` before using it.
+    As soon as it exists, its value is also removed from everything that other code writes. A
+    plugin that finds a credential by itself must make it a `Secret` before using it.
     """
 
     __slots__ = ("_value",)

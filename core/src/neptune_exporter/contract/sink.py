@@ -15,7 +15,7 @@ from neptune_exporter.model import RunKey
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a person asked of every loader."""
+    """Options that every loader takes."""
 
     name_prefix: str = ""
     """Put before the name of every run in the target."""
@@ -38,7 +38,7 @@ LOADED_COUNTS = frozenset(
         "consolidated texts",
     }
 )
-"""What a loader may count. Anybody who sums over loaders can rely on these names."""
+"""The names of what a loader may count. They are fixed, so that counts of all loaders can be added up."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class LoadedRun:
     """What became of a run in the target."""
 
     target_id: str
-    """How the target calls it."""
+    """The id of the run in the target."""
     url: str | None = None
     already_loaded: bool = False
     """An earlier load had finished it; nothing was sent."""
@@ -94,8 +94,8 @@ class Sink(ABC):
 
         Args:
             project_id: The project.
-            runs: Those that will be loaded, then those of the dataset that were not selected, of which
-                some may be damaged: what is decided for a project should not depend on the selection.
+            runs: Those that will be loaded, then all others of the dataset, so that what is decided for a
+                project does not depend on the selection. Some of the others may be damaged.
 
         Returns:
             What loading a run needs to know of the project, such as its step multiplier, run by run:
@@ -123,7 +123,7 @@ class Sink(ABC):
     def interrupt(self) -> None:  # noqa: B027 - optional
         """The job ends early: loads that are under way in other threads should fail soon.
 
-        Called from the thread of the job. What they have sent is gone on with by the next load.
+        Called from the thread of the job. The next load continues from what they have sent.
         """
 
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
@@ -139,4 +139,4 @@ class Sink(ABC):
         return {}
 
     def close(self) -> None:  # noqa: B027 - optional
-        """Let go of connections; end what was started."""
+        """Release connections; end what was started."""

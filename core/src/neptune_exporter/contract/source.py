@@ -24,7 +24,7 @@ class SourceRun:
 
     key: RunKey
     modified_at: datetime | None = None
-    """Aware. An export is up to date if its receipt has this very time; None means: cannot be known."""
+    """Aware. An export is up to date if its receipt has exactly this time. None: unknown."""
     name: str | None = None
     archived: bool = False
     handle: str = ""
@@ -34,19 +34,19 @@ class SourceRun:
     requests_hint: int | None = None
     """Roughly how many requests to a server reading it takes: 0 for what is on a disk, None if unknown."""
     notes: tuple[str, ...] = ()
-    """What a person must know of this run for ever, kept in the receipt ("only what was not yet sent")."""
+    """What a person must know about this run, kept in the receipt ("only what was not yet sent")."""
     url: str = ""
     """Address of its page, kept in the receipt for people who still have the server. Empty without a page."""
     identity: str = ""
     """What distinguishes it from another run that has or had the same key, kept in the receipt (`sys/id` in
     Neptune 3.x). Empty where the key alone does that."""
     partial: bool = False
-    """It may be only a part of the run, as what was not yet sent is: it and what another source has
-    exported of the run never take each other's place, and to what this source has exported of it, it adds."""
+    """It may be only a part of the run, such as the unsent rest in a `.neptune` folder. It and an export from
+    another source never replace each other; to an export from the same source it is added."""
     logs: tuple[tuple[str, int], ...] = ()
-    """If it is partial: what it is read from, each by a name that it keeps wherever it lies and however it
-    grows, with how far it goes (bytes, records). What an export has read is not read again from a copy or an
-    older state; what could not be read fails no longer once an export has all of that and more."""
+    """If it is partial: the logs that it is read from, by name, and how far each goes (bytes, records). A log
+    keeps its name when it is copied, moved or grows. So a copy or an older state of what was exported is not
+    read again, and failures of an earlier export end once an export has all of its logs and more."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ class RunRows:
 class RunDone:
     """Everything asked for of this run was delivered or named as a failure: publish it now.
 
-    A run that gets none before `read` ends is published then, if `read` ended well.
+    A run without a `RunDone` is published when `read` ends without an error.
     """
 
     run: RunKey
     notes: tuple[str, ...] = ()
-    """What only reading showed, kept in the receipt after those of the `SourceRun`."""
+    """Found while reading; kept in the receipt after those of the `SourceRun`."""
 
 
 ReadEvent: TypeAlias = "RunRows | AttributeFailure | RunDone"
@@ -134,7 +134,7 @@ class Source(ABC):
         """
 
     def close(self) -> None:  # noqa: B027 - optional
-        """Let go of connections and temporary files."""
+        """Release connections and temporary files."""
 
 
 def chunked(requests: Iterable[RunRequest], size: int) -> Iterator[Sequence[RunRequest]]:

@@ -23,7 +23,7 @@ API_VERSION = 1
 
 @dataclass(frozen=True)
 class SourceCapabilities:
-    """What a source can do. Asking for what it cannot is a usage error."""
+    """What a source can do. Requesting anything else is a usage error."""
 
     discovers_projects: bool = False
     archived_runs: bool = False
@@ -114,9 +114,8 @@ class SinkSpec:
     capabilities: SinkCapabilities = SinkCapabilities()
     api_version: int = API_VERSION
     divided: Callable[[Any, int], Any] | None = None
-    """The settings for each of this many processes that load side by side, so that together they ask no
-    more of the target than one alone; raises UsageError where that cannot be. None: threads only.
-    """
+    """Gives the settings of each process if this many load side by side, so that together they put no more
+    load on the target than one alone. Raises UsageError if that is impossible. None: threads only."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ _calls = itertools.count(1)
 
 
 def give_back_memory() -> None:
-    """To be called after each of many small pieces of work; acts every 64th time. Thread-safe."""
+    """Call this after each of many small pieces of work; it acts every 64th time. Thread-safe."""
     if next(_calls) % _EVERY:
         return
     gc.collect()
@@ -31,6 +31,6 @@ def _malloc_trim() -> Callable[[int], Any] | None:
     """That of glibc; None with another C library."""
     if not sys.platform.startswith("linux"):
         return None
-    import ctypes  # only for those who do much
+    import ctypes  # slow to import, and small jobs never get here
 
     return getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,4 +1,4 @@
-"""Whose turn it is to make many small calls into native code."""
+"""One thread at a time makes many small calls into native code."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def turn(rows: int) -> AbstractContextManager[object]:
     Hold it around nothing that waits: no request, no file, no other lock.
 
     Args:
-        rows: That one call is about.
+        rows: How many rows one call handles.
     """
     return _TURN if rows < _LONG_CALL else nullcontext()

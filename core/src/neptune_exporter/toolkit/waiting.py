@@ -1,4 +1,4 @@
-"""What the threads of this process wait for, so that progress can say "waiting for …" where nothing moves."""
+"""What the threads of this process wait for, so that progress can say "waiting for …" while nothing moves."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class FileRow:
 
 
 class PartError(SourceError):
-    """A failure in the words of what it is a part of."""
+    """A failure with a message that names the whole of which a part failed."""
 
     def __init__(self, error: SourceError, message: str) -> None:
         super().__init__(message)

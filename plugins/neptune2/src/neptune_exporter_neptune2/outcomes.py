@@ -1,4 +1,4 @@
-"""What came of work for one attribute: a failure that costs just that attribute is a value."""
+"""The outcome of work for one attribute. A failure that costs just that attribute is a value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What came of work for an attribute: a result, or what it failed of."""
+    """A result for an attribute, or the error."""
 
     attribute: Attribute
     value: T | None = None

@@ -55,7 +55,7 @@ class FileToFetch:
 
     @property
     def name(self) -> str:
-        """What it was called where it was logged, or near it: the last part of its place in the store."""
+        """The original name or close to it: the last part of its path in the store."""
         name = PurePosixPath(self.ref.path).name
         if PurePosixPath(name).suffix:
             return name
@@ -83,14 +83,14 @@ class Downloads:
 
     @property
     def _http(self) -> httpx.Client:
-        """Made when there is something to download: to load certificates takes its time."""
+        """Created at the first download, because loading certificates takes time."""
         with self._opening:
             if self._opened is None:
                 self._opened = httpx.Client(
                     timeout=self._timeout,
                     limits=self._limits,
                     follow_redirects=True,
-                    # Made here: else one for each proxy, 30 ms each.
+                    # One context for all: httpx would make one for each proxy, 30 ms each.
                     verify=httpx.create_ssl_context(verify=self._api.verifies_certificates),
                 )
                 keep_pace(self._opened, self._seconds)
@@ -126,7 +126,7 @@ class Downloads:
             yield from zip(chunk, self._sign(chunk), strict=True)
 
     def _sign(self, files: Sequence[FileToFetch]) -> Sequence[_Url | SourceError]:
-        """A URL for each; one that cannot be signed must not keep the others from it."""
+        """A URL for each file; one that cannot be signed must not cost the others theirs."""
         project_id = files[0].run.project_id
         try:
             signed = self._api.sign(project_id, [file.ref.path for file in files])
@@ -169,7 +169,7 @@ class _Url:
 
 
 def _url_of(file: FileToFetch, signed: Mapping[str, tuple[str, str]]) -> _Url | SourceError:
-    """To ask again for one that is left out would help no more than for a refused one."""
+    """A file that the answer leaves out is final, as a refused one is: asking again does not help."""
     found = signed.get(file.ref.path)
     return SourceError("the server gives no URL of the file") if found is None else _Url(*found)
 
