@@ -170,6 +170,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def ray(session: nox.Session) -> None:
+    """The executor on Ray, whose wheel is large: not by default."""
+    _install_workspace(session, "ray")
+    session.run("pytest", "core/tests/jobs/test_ray.py", *session.posargs)
+
+
+@nox.session
 def kit(session: nox.Session) -> None:
     """The conformance kit for every loader, with a break at every line: hours, so not by default."""
     _install_workspace(session, "-e", "./examples/sqlite_loader")

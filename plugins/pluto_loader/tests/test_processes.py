@@ -64,7 +64,7 @@ def test_several_processes_load_what_one_would(command_line: CommandLine, server
         assert (child.parent, child.fork_step) == (parent, 90)
     command_line.run(*VERIFY)
     again = command_line.run(*LOAD, *TWO, expect=3)
-    assert again.output.splitlines()[0] == "0 runs loaded, 9 were there already"
+    assert again.output.splitlines()[1] == "0 runs loaded, 9 were there already"
     assert len(server.runs.by_id) == 9
 
 
@@ -153,7 +153,8 @@ def test_a_key_that_expires_half_way_ends_the_load_with_one_line(
     standard(command_line.folder, runs=4)
     server.settings.key_requests = 9
     done = command_line.run(*LOAD, *TWO, expect=1)
-    (line,) = done.output.splitlines()
+    said, line = done.output.splitlines()
+    assert said.endswith("executor: processes, 2 at once")
     assert line.startswith("error: ") and "Is the API key right" in line
     server.settings.key_requests = None
     command_line.run(*LOAD, *TWO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from neptune_exporter.jobs.executors.base import JobExecutor
 from neptune_exporter.jobs.executors.processes import Processes
 from neptune_exporter.jobs.executors.threads import Threads
 from neptune_exporter.jobs.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 NAMES = ("threads", "processes", "dask", "ray")
 _CLUSTER = "dask://"
@@ -46,7 +49,7 @@ def cores() -> int:
 
 
 def opened(choice: Choice, progress: Progress, *, threads: int, most: int | None = None) -> JobExecutor:
-    """The executor that was asked for.
+    """The executor that was asked for; says which one, unless it is threads of this process.
 
     Args:
         choice: Without a name: threads.
@@ -57,6 +60,16 @@ def opened(choice: Choice, progress: Progress, *, threads: int, most: int | None
     Raises:
         UsageError: a package is missing, or nothing answers at the address.
     """
+    executor = _made(choice, progress, threads, most)
+    line = f"executor: {executor.name}, {executor.workers} at once"
+    if executor.is_local:
+        _log.info("%s", line)
+    else:
+        progress.message(line)
+    return executor
+
+
+def _made(choice: Choice, progress: Progress, threads: int, most: int | None) -> JobExecutor:
     name = choice.name or "threads"
     workers = choice.workers or (threads if name == "threads" else cores())
     if most is not None:
