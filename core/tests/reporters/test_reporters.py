@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from neptune_exporter.contract import (
+    DatasetError,
     DatasetSummary,
+    ExportedRun,
     ProjectSummary,
     Reporter,
     RunSummary,
@@ -60,11 +62,19 @@ def summary() -> DatasetSummary:
     return DatasetSummary("/d", "/f", [project, ProjectSummary("acme/empty", [])], ["a stray folder"])
 
 
+def needless(key: RunKey) -> ExportedRun:
+    pytest.fail("no single run is needed")
+
+
+def gone(key: RunKey) -> ExportedRun:
+    raise DatasetError(f"{key} is gone")
+
+
 def written(name: str, of: DatasetSummary) -> str:
     spec = PluginRegistry.discover(builtin_only=True).reporter(name)
     reporter: Reporter = spec.factory(spec.settings())
     out = io.StringIO()
-    reporter.write(of, lambda key: pytest.fail("no single run is needed"), out)
+    reporter.write(of, gone if name == "html" else needless, out)
     return out.getvalue()
 
 
@@ -148,7 +158,7 @@ def test_html_is_one_page_that_says_the_same_and_runs_nothing() -> None:
     assert run[1:5] == ["complete", "5", "12,345,678,901,234,569", "4"]
     assert any(row[0] == evil.key.run_id for row in rows)
     assert not tags & {"script", "img", "b", "link"}
-    assert "http" not in page
+    assert "http:" not in page and "https:" not in page
 
 
 def test_an_empty_dataset_is_no_error() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from html import escape as _escape
 from typing import TextIO
 
-from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter
-from neptune_exporter.model import RunKey
-from neptune_exporter.redaction import printable
+from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter, RunSummary
+from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.reporters.grouping import grouped
+from neptune_exporter.reporters.markup import escape
+from neptune_exporter.reporters.project_page import PageBudget, colour_rules, curves_and_parameters
 from neptune_exporter.reporters.table import Cell, size
 from neptune_exporter.reporters.text import (
     RUN_HEADER,
@@ -22,64 +22,88 @@ from neptune_exporter.reporters.text import (
     type_rows,
 )
 
-_HEAD = """<!DOCTYPE html>
+_HEAD = (
+    """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>Neptune export</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #222; background: #fff; }
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; }
 table { border-collapse: collapse; margin: .5rem 0 1.5rem; }
-th, td { padding: .2rem .8rem; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
+th, td { padding: .2rem .8rem; border-bottom: 1px solid #8885; text-align: left; white-space: nowrap; }
+td { max-width: 24rem; overflow: hidden; text-overflow: ellipsis; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 summary { font-size: 1.2rem; cursor: pointer; }
+.wide { overflow-x: auto; }
+.problems { border-left: 4px solid #c33; padding-left: 1rem; overflow-wrap: anywhere; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); gap: 1rem; }
+figure { margin: 0; overflow-wrap: anywhere; }
+figure svg { width: 100%; background: #8881; overflow: visible; }
+figure small { display: flex; justify-content: space-between; }
+path { fill: none; stroke-width: 1.2; stroke-linecap: round; vector-effect: non-scaling-stroke; }
+img { max-width: 100%; max-height: 200px; image-rendering: pixelated; }
+"""
+    + colour_rules()
+    + """
 </style>
 """
+)
 
 
 class HtmlReporter(Reporter):
     """A section for each project, folded up but for the first."""
 
     def write(self, summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun], out: TextIO) -> None:
-        for part in _page(summary):
+        for part in _page(summary, open_run):
             out.write(part + "\n")
 
 
-def escape(text: str) -> str:
-    """Data as the page shows it: nothing that is no text, and no markup."""
-    return _escape(printable(text))
-
-
-def _page(summary: DatasetSummary) -> Iterator[str]:
+def _page(summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun]) -> Iterator[str]:
     runs = [run for project in summary.projects for run in project.runs]
     data, files = sum(r.data_bytes for r in runs), sum(r.file_bytes for r in runs)
     yield _HEAD
     yield "<h1>Neptune export</h1>"
     projects = counted(len(summary.projects), "project")
     yield f"<p>{projects}, {kinds(runs)}; data {size(data)}, files {size(files)}</p>"
-    for number, project in enumerate(summary.projects):
-        yield from _project(project, is_open=number == 0)
     show_all = summary.show_all
+    yield '<section class="problems">'
     yield from _list("Problems", [*grouped(problem_lines(summary), show_all=show_all), *summary.problems])
+    yield "</section>"
+    budget = PageBudget.for_series(sum(_series(run) for run in runs))
+    for number, project in enumerate(summary.projects):
+        yield from _project(project, open_run, budget, is_open=number == 0)
     yield from _list("Notes", grouped(note_lines(summary), show_all=show_all))
     yield "</html>"
 
 
-def _project(project: ProjectSummary, *, is_open: bool) -> Iterator[str]:
+def _series(run: RunSummary) -> int:
+    count = run.types.get(AttributeType.FLOAT_SERIES)
+    return 0 if count is None else count.attributes
+
+
+def _project(
+    project: ProjectSummary, open_run: Callable[[RunKey], ExportedRun], budget: PageBudget, *, is_open: bool
+) -> Iterator[str]:
     yield "<details open>" if is_open else "<details>"
     yield f"<summary>{escape(project.project_id)}: {kinds(project.runs)}</summary>"
     yield from _table(TYPE_HEADER, type_rows(project.runs))
     yield from _table(RUN_HEADER, run_rows(project.runs))
+    yield from curves_and_parameters([run.key for run in project.runs], open_run, budget)
     yield "</details>"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
     if not rows:
         return
-    yield "<table>"
+    yield '<div class="wide"><table>'
     yield "<tr>" + "".join(f"<th>{escape(name)}</th>" for name in header) + "</tr>"
     for row in rows:
         yield "<tr>" + "".join(map(_cell, row)) + "</tr>"
-    yield "</table>"
+    yield "</table></div>"
 
 
 def _cell(value: Cell) -> str:
