@@ -110,6 +110,14 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.folder is not None:
         arguments.folder.mkdir(parents=True, exist_ok=True)
-        sys.exit(main(arguments.folder.resolve(), arguments.loader))
+        code = main(arguments.folder.resolve(), arguments.loader)
+        exports = arguments.folder / "exports"
+        print(
+            f"\nLook at the runs in the browser: neptune-exporter view -d {exports}/data -f {exports}/files"
+        )
+        sys.exit(code)
     with tempfile.TemporaryDirectory(prefix="journey-") as temporary:
-        sys.exit(main(Path(temporary), arguments.loader))
+        code = main(Path(temporary), arguments.loader)
+    print("\nTo look at the runs in the browser, keep them (nox -s demo -- moons), and then:")
+    print("neptune-exporter view -d moons/exports/data -f moons/exports/files")
+    sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,32 @@ def test_the_page_and_its_parts_come_from_the_package(existing: TestClient) -> N
     assert "http://" not in page and "https://" not in page
     for part in ("uplot/uPlot.esm.js", "js/main.js", "style.css"):
         assert existing.get(f"/static/{part}").status_code == 200
+
+
+def test_html_and_svg_come_as_downloads(serve, hostile_folder: Path) -> None:  # type: ignore[no-untyped-def]
+    client = serve(hostile_folder)
+    seen = set()
+    for row in client.get("/api/runs").json()["rows"]:
+        for file in client.get("/api/files", params={"run": row["name"]}).json()["files"]:
+            answer = client.get("/file", params={"run": row["name"], "path": file["path"]})
+            assert answer.headers["content-type"] == "application/octet-stream"
+            assert answer.headers["content-disposition"].startswith("attachment")
+            assert "sandbox" in answer.headers["content-security-policy"]
+            seen.add(file["path"].rpartition(".")[2])
+    assert seen == {"html", "py", "svg"}
+
+
+def test_a_damaged_part_costs_its_run_and_says_so(serve, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = shutil.copytree(EXISTING, tmp_path / "export")
+    part = next((folder / "data").rglob("run-b*part_0.parquet"))
+    part.write_bytes(part.read_bytes()[:200] + bytes(200) + part.read_bytes()[400:])
+    client = serve(folder)
+    rows = {r["facts"]["run"]: r for r in client.get("/api/runs").json()["rows"]}
+    whole = client.get("/api/run", params={"run": rows["run-a"]["name"]}).json()
+    assert not whole["errors"] and whole["parameters"]
+    path = next(each["path"] for each in whole["attributes"] if each["type"] == "float_series")
+    both = [rows["run-a"]["name"], rows["run-b"]["name"]]
+    found = lines(client.get("/api/points", params={"run": both, "attribute": path}).content)
+    assert found["lines"][0]["points"] > 0
+    damaged = client.get("/api/run", params={"run": both[1]}).json()
+    assert found["errors"] or damaged["errors"] or rows["run-b"]["problem"]
