@@ -229,7 +229,7 @@ def test_without_channels_the_index_is_the_step_and_that_is_noted(
     rows = export.rows("SAN-1", "i")
     assert [(float(row["step"]), export.content("SAN-1", row)) for row in rows] == [(0.0, b"a"), (1.0, b"b")]
     assert all("timestamp" not in row for row in rows)
-    assert any("the step is the index" in note for note in export.notes("SAN-1"))
+    assert any("the index stands for the step" in note for note in export.notes("SAN-1"))
 
 
 def test_images_without_a_step_have_their_index(serve: Serve, export: Exporter, project: FakeProject) -> None:
