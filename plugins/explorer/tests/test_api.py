@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
 import neptune_exporter
+from neptune_exporter_explorer.series import _steps
 
 EXISTING = Path(__file__).parents[3] / "tests/data/existing-export"
 RUN_A = "run:11:acme/vision:run-a"
@@ -132,3 +134,14 @@ def test_a_damaged_part_costs_its_run_and_says_so(serve, tmp_path: Path) -> None
     assert found["lines"][0]["points"] > 0
     damaged = client.get("/api/run", params={"run": both[1]}).json()
     assert found["errors"] or damaged["errors"] or rows["run-b"]["problem"]
+
+
+def test_steps_from_bytes_are_the_steps() -> None:
+    steps = [-1.5, 0.0, 0.000001, 3.0, 999_999_999_999.25]
+    batch = pa.RecordBatch.from_pydict(
+        {"step": pa.array(steps).cast(pa.decimal128(18, 6)), "step_float64": pa.nulls(5, pa.float64())}
+    )
+    assert _steps(batch).tolist() == steps
+    assert _steps(batch.slice(2, 2)).tolist() == steps[2:4]
+    finer = batch.set_column(1, "step_float64", pa.array([None, 1e-9, None, None, None]))
+    assert _steps(finer).tolist() == [-1.5, 1e-9, *steps[2:]]

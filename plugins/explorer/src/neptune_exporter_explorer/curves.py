@@ -57,7 +57,7 @@ def curve(chunks: Iterable[tuple[Floats, Floats]], buckets: int) -> Curve:
     for x, y in _sized(chunks):
         breaks = np.concatenate([tail, x])
         begins = np.cumsum(_holes(breaks))[len(tail) :] + segment
-        tail = np.unique(breaks[-4:])[-3:]
+        tail = np.array(sorted(set(breaks[-4:].tolist()))[-3:])
         odd = ~np.isfinite(y)
         begins = begins + np.cumsum(odd)
         segment = int(begins[-1])
@@ -131,7 +131,8 @@ def _reduced(part: Curve, buckets: int) -> Curve:
 
 def _kept(x: Floats, y: Floats, buckets: int) -> npt.NDArray[np.int64]:
     inner = MinMaxDownsampler().downsample(x, y, n_out=2 * buckets)
-    return np.unique(np.concatenate([[0], inner.astype(np.int64), [len(x) - 1]]))
+    places = np.concatenate([[0], inner.astype(np.int64), [len(x) - 1]])
+    return places[np.diff(places, prepend=-1) > 0]
 
 
 def _thinned(x: Floats, y: Floats, buckets: int) -> npt.NDArray[np.int64]:

@@ -1,0 +1,110 @@
+"""The explorer: a zoom against reading the same range with pyarrow alone, and the table of many runs.
+
+    python benchmarks/explorer.py [--points 1000000] [--runs 1000]
+
+The ratio comes from one process; seconds are for comparing two versions on one machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import _looked_at as made
+import pyarrow as pa
+import pyarrow.dataset as pads
+from _memory import peak_megabytes
+from starlette.testclient import TestClient
+
+import neptune_exporter
+from neptune_exporter_explorer.app import make_app
+
+HOST = "127.0.0.1:8000"
+ROUNDS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--points", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=1_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        made.curves(Path(name, "zoom"), 1, 20, arguments.points)
+        zoom(Path(name, "zoom"), arguments.points)
+        made.parameters(Path(name, "table"), arguments.runs, 200)
+        table(Path(name, "table"))
+    print(f"{peak_megabytes():.0f} MB at most")
+
+
+def zoom(folder: Path, points: int) -> None:
+    """One of 20 series, each time another tenth of it: the answer is never one that was kept."""
+    client = served(folder)
+    run = "run:11:acme/curves:run-000"
+    path = "train/metric-07"
+    client.get("/api/points", params={"run": run, "attribute": path, "high": 10})
+    answers, reads = [], []
+    for i in range(ROUNDS):
+        low, high = points // 10 * i + i, points // 10 * (i + 1)
+        asked: dict[str, str | int] = {
+            "run": run,
+            "attribute": path,
+            "low": low,
+            "high": high,
+            "buckets": 400,
+        }
+        answers.append(seconds(lambda given=asked: client.get("/api/points", params=given).content))
+        reads.append(seconds(lambda low=low, high=high: plain_read(folder, path, low, high)))
+    ours, plain = statistics.median(answers), statistics.median(reads)
+    print(
+        f"zoom, {points // 10:,} of {points:,} points: {ours:.3f} s, {ours / plain:.2f} times pyarrow alone"
+    )
+
+
+def plain_read(folder: Path, path: str, low: int, high: int) -> pa.Table:
+    """The same range with pyarrow alone."""
+    step, kind = pads.field("step"), pa.decimal128(18, 6)
+    least, most = pa.scalar(Decimal(low), kind), pa.scalar(Decimal(high), kind)
+    wanted = (pads.field("attribute_path") == path) & (step >= least) & (step <= most)
+    return pads.dataset(folder / "data").to_table(columns=["step", "float_value"], filter=wanted)
+
+
+def table(folder: Path) -> None:
+    begin = time.perf_counter()
+    client = served(folder, wait=False)
+    first = client.get("/api/runs", params={"limit": 100}).json()
+    print(
+        f"{len(first['rows'])} rows of the table of runs: {time.perf_counter() - begin:.2f} s after the start"
+    )
+    client.app.state.table.wait()  # type: ignore[attr-defined]
+    total = client.get("/api/dataset").json()["runs"]
+    print(f"all {total:,} runs with 200 parameters read: {time.perf_counter() - begin:.2f} s after the start")
+    for what, asked in {
+        "sort": {"sort": "-config/number-003"},
+        "filter": {"q": "config/number-003 > 0.5 and config/text-001 = value 3"},
+        "group": {"group": "config/text-001"},
+    }.items():
+        print(f"{what}: {seconds(lambda asked=asked: client.get('/api/runs', params=asked).content):.3f} s")
+    client.app.state.table.stop()  # type: ignore[attr-defined]
+
+
+def served(folder: Path, wait: bool = True) -> TestClient:
+    app = make_app(neptune_exporter.open_dataset(folder), {HOST})
+    if wait:
+        app.state.table.wait()
+        app.state.table.stop()
+    return TestClient(app, base_url=f"http://{HOST}")
+
+
+def seconds(action: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    main()
