@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wandb import __version__ as wandb_version
 
-from neptune_exporter.contract import AuthenticationError, LoadedRun, LoadOptions, SinkError
+from neptune_exporter.contract import AuthenticationError, LoadedRun, LoadOptions, SinkError, Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import MemoryRun, SampleHistogram, SampleRun
 from neptune_exporter.testing.loopback import Fault
@@ -183,6 +184,22 @@ def test_what_wandb_sync_could_not_send_is_reported(server: WandbServer, tmp_pat
     assert list((tmp_path / "wandb").glob("offline-run-*"))
 
 
+needs_inspect = pytest.mark.skipif(
+    tuple(map(int, wandb_version.split(".")[:2])) < (0, 31), reason="`wandb leet inspect` is new in 0.31"
+)
+
+
+@needs_inspect
+def test_a_full_verification_asks_wandbs_own_reader_once(tmp_path: Path) -> None:
+    sink, loaded = _load(tmp_path, mode="offline")
+    item = "run as wandb's own reader sees it"
+    (line,) = [c for c in sink.verify(MemoryRun(RUN), full=True) if c.item == item]
+    run_id = loaded.target_id.partition(".")[0]
+    assert (line.verdict, line.found) == (Verdict.EQUAL, f"{run_id}, last row 3007, ended")
+    assert item not in {c.item for c in sink.verify(MemoryRun(RUN), full=True)}
+
+
+@needs_inspect
 def test_wandbs_own_reader_reads_every_record(tmp_path: Path) -> None:
     """`wandb leet inspect`. It shows NaN as a text, so values are compared by the reader of the tests."""
     _, loaded = _load(tmp_path, mode="offline")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +31,7 @@ from neptune_exporter_wandb.plugin import CAPABILITIES
 from neptune_exporter_wandb.settings import WandbSettings
 
 try:
+    from neptune_exporter_wandb.inspecting import compare_inspected
     from neptune_exporter_wandb.reading import DamagedRunError, RunReader
     from neptune_exporter_wandb.sending import send
     from neptune_exporter_wandb.server import Server
@@ -59,6 +61,7 @@ class WandbLoader(Loader):
         self._entity = settings.entity or ""
         self._links: dict[str, str] = {}
         self._loaded = 0
+        self._inspected = threading.Event()
 
     @classmethod
     def connected(cls, settings: WandbSettings, options: LoadOptions) -> WandbLoader:
@@ -171,8 +174,15 @@ class WandbLoader(Loader):
             writer.close()
 
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
+        """With `full`, wandb's own reader is also asked, of the first run only: it takes a second a run."""
         try:
             yield from super().verify(run, full=full)
+            found = [f for f in self.find(RunMetadata.mark_of(run.key)) if f.record]
+            if full and found and not self._inspected.is_set():
+                self._inspected.set()
+                target_id = found[0].target_id
+                folder, rows = self._folders.folder(target_id), self._folders.rows(target_id)
+                yield compare_inspected(run.key, folder, run_id_in(target_id), rows)
         except DamagedRunError as error:
             yield Comparison(run.key, "run", Verdict.DIFFERENT, "a folder as it was written", str(error))
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
+import netrc
+import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from wandb.errors import Error as WandbError
 from wandb.sdk import wandb_setup
-from wandb.sdk.lib.wbauth import AuthApiKey, authenticate_session
 
 from neptune_exporter.contract import AuthenticationError, Secret, SinkError
 
@@ -26,7 +27,8 @@ _RUN = """query Run($project: String!, $entity: String, $name: String!) {
   project(name: $project, entityName: $entity) { run(name: $name) { state historyLineCount } }
 }"""
 _ENDED = ("finished", "failed", "crashed")
-_log = logging.getLogger(__name__)
+_NEW, _OLD = "api.forge.coreweave.com", "api.wandb.ai"
+"""The hosted service: wandb 0.31.0 uses the first name, and also keys that are stored for the other."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,10 @@ class Server:
 
     @classmethod
     def found(cls) -> Server:
-        """The server that wandb would use.
-
-        Raises:
-            AuthenticationError: there is a key of a form that wandb does not take.
-        """
+        """The server that wandb would use. Without a key in a variable or netrc, `key` is None."""
         url = str(wandb_setup.singleton().settings.base_url).rstrip("/")
-        try:
-            auth = authenticate_session(host=url, source="load", prompt=False, update_session=False)
-        except WandbError as error:
-            raise AuthenticationError(f"W&B: {error}") from error
-        return cls(url, Secret(auth.api_key) if isinstance(auth, AuthApiKey) else None)
+        key = os.environ.get("WANDB_API_KEY") or _key_in_netrc(urlsplit(url).netloc)
+        return cls(url, Secret(key) if key else None)
 
     def entity(self) -> str:
         """The team or user that runs go to where none is named.
@@ -89,3 +84,22 @@ class Server:
             reason = getattr(error, "reason", error)
             raise SinkError(f"W&B at {self.url} cannot be reached: {reason}") from error
         return data if isinstance(data, dict) else {}
+
+
+def _key_in_netrc(host: str) -> str | None:
+    """The key that `wandb login` has stored."""
+    named = os.environ.get("NETRC")
+    home = Path.home()
+    paths = [Path(named).expanduser()] if named else [home / ".netrc", home / "_netrc"]
+    for path in paths:
+        try:
+            entries = netrc.netrc(path)
+        except FileNotFoundError:
+            continue
+        except (netrc.NetrcParseError, OSError) as error:
+            raise AuthenticationError(f"{path} cannot be read: {error}") from error
+        # Not `authenticators`, which also gives the entry of any host.
+        for name in (host, _OLD) if host == _NEW else (host,):
+            if name in entries.hosts:
+                return entries.hosts[name][2]
+    return None
