@@ -14,15 +14,24 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from neptune_exporter.jobs.executors import worker as worker_side
 from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor
-from neptune_exporter.jobs.executors.worker import JobId, LostWorkerError, Outcome, Task, Worker, deliver
+from neptune_exporter.jobs.executors.worker import (
+    JobId,
+    LostWorkerError,
+    Outcome,
+    StoppedError,
+    Task,
+    Worker,
+    deliver,
+)
 from neptune_exporter.jobs.progress import Progress
 
 T = TypeVar("T")
@@ -40,6 +49,8 @@ class Processes(JobExecutor):
     def __init__(self, workers: int, progress: Progress) -> None:
         super().__init__(workers, progress)
         self._free: list[_Process] = []
+        self._queue: deque[tuple[Task[Any, Any], Future[Any]]] = deque()
+        """Units that wait for a process."""
         self._all: list[_Process] = []
         self._lock = threading.Lock()
 
@@ -49,27 +60,39 @@ class Processes(JobExecutor):
 
     def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
         result: Future[T] = Future()
-        process = self._taken()
-        done = process.submit(Task(self.job, function, unit))
-        done.add_done_callback(lambda each: self._done(process, each, result))
+        task = Task(self.job, function, unit)
+        with self._lock:
+            process = self._taken()
+            if process is None:
+                self._queue.append((task, result))
+        if process is not None:
+            self._start(process, task, result)
         return result
 
-    def _taken(self) -> _Process:
-        with self._lock:
-            if self._free:
-                return self._free.pop()
+    def _taken(self) -> _Process | None:
+        """A process that is free, or a new one; None if there are enough and all are busy."""
+        if self._free:
+            return self._free.pop()
+        if len(self._all) >= self.workers:
+            return None
         process = _Process(self.job, self._progress)
-        with self._lock:
-            self._all.append(process)
+        self._all.append(process)
         return process
 
-    def _done(self, process: _Process, done: Future[Outcome[T]], result: Future[T]) -> None:
+    def _start(self, process: _Process, task: Task[Any, Any], result: Future[Any]) -> None:
+        process.submit(task).add_done_callback(lambda done: self._done(process, done, result))
+
+    def _done(self, process: _Process, done: Future[Outcome[Any]], result: Future[Any]) -> None:
         error = done.exception()
         with self._lock:
             if error is None:
                 self._free.append(process)
             else:
                 self._all.remove(process)
+            queued = self._queue.popleft() if self._queue else None
+            following = self._taken() if queued is not None else None
+        if queued is not None and following is not None:
+            self._start(following, *queued)
         if isinstance(error, BrokenProcessPool):
             error = LostWorkerError("its worker process was killed or crashed in the middle of it")
         if error is None:
@@ -78,6 +101,11 @@ class Processes(JobExecutor):
             result.set_exception(error)
 
     def stop(self) -> None:
+        with self._lock:
+            queued = list(self._queue)
+            self._queue.clear()
+        for _, result in queued:
+            result.set_exception(StoppedError("the job was interrupted"))
         for process in self._processes():
             process.tell(_STOP)
         until = time.monotonic() + END_WITHIN
@@ -85,6 +113,7 @@ class Processes(JobExecutor):
             process.wait(until - time.monotonic())
 
     def close(self) -> None:
+        wait([result for _, result in list(self._queue)])
         for process in self._processes():
             process.close()
 
