@@ -1,0 +1,43 @@
+"""`neptune-exporter view`: what is wrong gets one line."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from neptune_exporter.cli.app import app
+
+EXISTING = Path(__file__).parents[3] / "tests/data/existing-export"
+
+
+def refused(*arguments: str) -> str:
+    """The one line that a wrong call gets."""
+    result: Result = CliRunner().invoke(app, ["view", "--no-browser", *arguments])
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_no_dataset_and_a_wrong_folder_of_files(tmp_path: Path) -> None:
+    assert "there is no dataset at" in refused("-d", str(tmp_path / "gone"))
+    said = refused("-d", str(EXISTING / "data"), "-f", str(tmp_path / "gone"))
+    assert "there is no folder of files at" in said
+
+
+def test_a_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused("-d", str(EXISTING / "data"), "--port", str(port))
+    assert f"cannot listen on 127.0.0.1:{port}" in said and "--port" in said
+
+
+def test_the_command_is_listed_with_its_plugin() -> None:
+    listed = json.loads(CliRunner().invoke(app, ["plugins", "list", "--json"]).stdout)
+    (plugin,) = [each for each in listed["plugins"] if each["name"] == "explorer"]
+    assert (plugin["status"], plugin["commands"]) == ("ok", ["view"])
+    assert "view" in CliRunner().invoke(app, ["--help"]).stdout
+    without = CliRunner().invoke(app, ["--no-plugins", "view"])
+    assert without.exit_code == 2 and "there is no command view" in without.stderr
