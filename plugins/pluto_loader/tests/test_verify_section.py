@@ -137,7 +137,10 @@ def test_a_section_that_is_gone_is_told_and_written_again(
     del config[SECTION]
     assert bad(make_sink()) == [("-", SECTION)]
     assert make_sink().load(RUN, None).target_id == loaded.target_id
-    assert section(server, loaded.target_id) == before
+    after = section(server, loaded.target_id)
+    # The mark may stand under the key of a load that went on with the run.
+    assert list(after["load"].pop("marks").values()) == list(before["load"].pop("marks").values())
+    assert after == before
     assert not bad(make_sink())
 
 

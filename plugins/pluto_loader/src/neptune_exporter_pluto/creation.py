@@ -203,7 +203,8 @@ class Creation:
         patience = self.work.session.settings.visible_within
         marked_within = min(_MARKED_WITHIN, patience)
         if not created.resumed:
-            lifecycle.describe(api, created.run_id, self.metadata, self._section(now, created.url))
+            section = self._section(now, created.url, created=True)
+            lifecycle.describe(api, created.run_id, self.metadata, section)
             if time.monotonic() - asked > marked_within / 2:  # so slow that another may have taken it
                 try:
                     self._check_ours(created.run_id, now)
@@ -236,13 +237,13 @@ class Creation:
         status = "CANCELLED" if found.state == lifecycle.SUPERSEDED else found.status or "CANCELLED"
         lifecycle.finish(self._api, self._project, run_id, status, found.ended)
 
-    def _section(self, now: Progress, url: str) -> Mapping[str, object]:
+    def _section(self, now: Progress, url: str, created: bool = False) -> Mapping[str, object]:
         """The loader's part of the config, from the first moment on; with the address, as no other route than
         that of the creation tells it."""
         section = opening_section(self.metadata, self.work.multiplier, ContentOptions.of(self.work.session))
         own = {
             "mark": now.mark,
-            "marks": lifecycle.mark_slots(now.mark),
+            "marks": lifecycle.mark_slots(now.mark, created),
             "generation": now.number,
             "page": url,
         }

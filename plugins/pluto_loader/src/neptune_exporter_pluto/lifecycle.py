@@ -65,9 +65,15 @@ class Found:
         )
 
 
-def mark_slots(mark: str) -> dict[str, str]:
-    """A mark for the config, beside those of others: one of 17 keys."""
-    return {"given_up" if mark == SUPERSEDED else mark[:1]: mark}
+def mark_slots(mark: str, created: bool = False) -> dict[str, str]:
+    """A mark for the config, beside those of others: one of 18 keys.
+
+    The load that created the run has a key of its own. Its request may be on its way for so long that
+    another machine takes the run: the late mark must not replace that machine's.
+    """
+    if mark == SUPERSEDED:
+        return {"given_up": mark}
+    return {"created" if created else mark[:1]: mark}
 
 
 def create(
