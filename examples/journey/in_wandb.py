@@ -63,32 +63,47 @@ class InWandb:
     def _numbers(folder: Path, records: list[dict[str, Any]], config: dict[str, Any]) -> Numbers:
         rows = [record["history"]["item"] for record in records if "history" in record]
         drawn = [row for row in rows if any(name.endswith("._type") for name in row)]
-        points = [
-            (float(row["neptune_step"]), float(value))
-            for row in rows
-            if row not in drawn
-            for name, value in row.items()
-            if name[0] != "_" and name != "neptune_step"
-        ]
+        points = [point for row in rows if row not in drawn for point in points_of(row)]
         tables = [v for row in drawn for name, v in row.items() if name.endswith(".nrows")]
-        files = [path for path in (folder / "files").rglob("*") if path.is_file()]
-        own = [p for p in files if p.relative_to(folder / "files").parts[0] not in ("neptune", "media")]
-        histograms = folder / "files/neptune/histograms.jsonl"
+        own = own_files(folder / "files")
+        about, histograms = config["neptune"], folder / "files/neptune/histograms.jsonl"
         return dict(
             zip(
                 ROWS,
                 [
-                    sum(not name.startswith(("sys/", "_wandb")) and name != "neptune" for name in config),
+                    len(own_names(config)),
                     len(points),
                     math.fsum(value for _, value in points),
                     math.fsum(step for step, _ in points),
                     sum(tables),
-                    len(histograms.read_text().splitlines()) if histograms.exists() else 0,
+                    lines(histograms),
                     len(own),
                     sum(path.stat().st_size for path in own),
-                    sorted(config["neptune"]["tags"]),
-                    (config["neptune"]["fork"] or {}).get("parent"),
+                    sorted(about["tags"]),
+                    (about["fork"] or {}).get("parent"),
                 ],
                 strict=True,
             )
         )
+
+
+def own_names(config: dict[str, Any]) -> list[str]:
+    """Without what Neptune, wandb and the loader keep."""
+    return [name for name in config if not name.startswith(("sys/", "_wandb", "neptune"))]
+
+
+def own_files(folder: Path) -> list[Path]:
+    """Without what the loader made: tables, exact histograms, the manifest."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if path.relative_to(folder).parts[0] not in ("neptune", "media")]
+
+
+def points_of(row: dict[str, Any]) -> Iterator[tuple[float, float]]:
+    """Step and value of each series in a row."""
+    for name, value in row.items():
+        if name[0] != "_" and name != "neptune_step":
+            yield float(row["neptune_step"]), float(value)
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text().splitlines()) if path.exists() else 0

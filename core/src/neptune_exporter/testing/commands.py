@@ -25,7 +25,7 @@ _preloaded = [
     "neptune_exporter.jobs.verify",
     "pandas",  # which pyarrow imports at its first use, if it is there
 ]
-_FOREIGN = ("NEPTUNE", "PLUTO", "MLOP", "MLFLOW")
+_FOREIGN = ("NEPTUNE", "PLUTO", "MLOP", "MLFLOW", "WANDB")
 
 
 def preload(*modules: str) -> None:

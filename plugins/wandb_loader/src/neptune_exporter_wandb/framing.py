@@ -84,25 +84,31 @@ def read_records(file: BinaryIO) -> Iterator[bytes]:
     if file.read(len(HEADER)) != HEADER:
         raise FramingError("is no .wandb file of version 0")
     parts: list[bytes] = []
+    for kind, data, position in _chunks(file):
+        if bool(parts) != (kind in (_MIDDLE, _LAST)):
+            raise FramingError(f"has a chunk out of order at byte {position}")
+        parts.append(data)
+        if kind in (_FULL, _LAST):
+            yield b"".join(parts)
+            parts.clear()
+    if parts:
+        raise FramingError("ends within a record")
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
+    """Type, data and position of each chunk after the header."""
     position, block_end = len(HEADER), BLOCK
     while block := file.read(block_end - position):
         at = 0
         while len(block) - at >= _CHUNK.size:
             crc, size, kind = _CHUNK.unpack_from(block, at)
-            at += _CHUNK.size
-            data = block[at : at + size]
+            start = at + _CHUNK.size
+            data = block[start : start + size]
             if not _FULL <= kind <= _LAST or len(data) != size or zlib.crc32(data, _SEEDS[kind]) != crc:
-                raise FramingError(f"has a damaged chunk at byte {position + at - _CHUNK.size}")
-            at += size
-            if bool(parts) != (kind in (_MIDDLE, _LAST)):
-                raise FramingError(f"has a chunk out of order at byte {position + at - _CHUNK.size - size}")
-            parts.append(data)
-            if kind in (_FULL, _LAST):
-                yield b"".join(parts)
-                parts.clear()
+                raise FramingError(f"has a damaged chunk at byte {position + at}")
+            yield kind, data, position + at
+            at = start + size
         if any(block[at:]):
             raise FramingError(f"has bytes that are no chunk at byte {position + at}")
         position += len(block)
         block_end = position + BLOCK if position == block_end else block_end
-    if parts:
-        raise FramingError("ends within a record")
