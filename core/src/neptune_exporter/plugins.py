@@ -51,7 +51,7 @@ RESERVED_FLAGS = frozenset(
         *("--exporter", "--loader", "--reporter", "--project-ids", "--data-path", "--files-path", "--runs"),
         *("--models", "--runs-query", "--models-query", "--attributes", "--classes", "--exclude"),
         *("--include-archived-runs", "--include-archived-models", "--include-metric-previews"),
-        *("--modified-since", "--modified-until", "--force", "--workers", "--processes"),
+        *("--modified-since", "--modified-until", "--force", "--workers", "--executor"),
         *("--all", "--dry-run", "--json", "--workspace", "--project-pattern", "--project-exclude-pattern"),
         *("--error-report-file", "--name-prefix", "--step-multiplier", "--no-verify", "--loss-report"),
         *("--full", "--output", "--record", "--accept", "--write-accepted"),
