@@ -94,6 +94,6 @@ def test_many_small_runs_need_no_more_than_fewer(
 
     project = FakeProject("acme/vision", [*runs("less", 300), *runs("more", 1_500)])
     less, more = peaks(serve(project), tmp_path)
-    assert len(list((tmp_path / "exports/data").rglob("more*.parquet"))) == 1_500
+    assert len(list((tmp_path / "exports/data").rglob("more*_part_*.parquet"))) == 1_500
     assert more < 300
     assert more - less < 60, f"{less} MB for 300 runs, {more} MB for 1,500"
