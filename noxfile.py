@@ -180,7 +180,10 @@ def ray(session: nox.Session) -> None:
 def kit(session: nox.Session) -> None:
     """The conformance kit for every loader, with a break at every line: hours, so not by default."""
     _install_workspace(session, "-e", "./examples/sqlite_loader")
-    loaders = ["plugins/pluto_loader/tests/test_conformance.py", "examples/sqlite_loader/tests"]
+    plugins = sorted(
+        str(p.relative_to(ROOT)) for p in ROOT.glob("plugins/*_loader/tests/test_conformance.py")
+    )
+    loaders = [*plugins, "examples/sqlite_loader/tests"]
     environment = {"PYTHONHASHSEED": "0", "NEPTUNE_EXPORTER_KIT": "all"}
     session.run("pytest", "--timeout", "0", *loaders, *session.posargs, env=environment)
 
