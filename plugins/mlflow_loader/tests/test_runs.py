@@ -14,7 +14,7 @@ import pytest
 from neptune_exporter.contract import SinkError, UsageError, Verdict
 from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
-from neptune_exporter.testing.runs import SampleRun, float_series, parameter
+from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter
 from neptune_exporter_mlflow.settings import MlflowSettings, divided
 
 from .conftest import MakeSink
@@ -33,6 +33,16 @@ def row(store: Store, run_id: str) -> tuple[Any, ...]:
         "select name, status, start_time, end_time from runs where run_uuid = ?", run_id
     )
     return tuple(columns)
+
+
+def test_a_file_that_is_missing_stays_a_loss_of_every_later_load(make_sink: MakeSink) -> None:
+    sample = MemoryRun(run(file("weights", b"1", "w.bin")), renamed_files={"weights": "gone.bin"})
+    sink = make_sink()
+    first, second = sink.load(sample, None), sink.load(sample, None)
+    assert second.already_loaded and second.target_id == first.target_id
+    for loaded in (first, second):
+        assert [(loss.reason, loss.count) for loss in loaded.losses] == [("file-missing", 1)]
+    assert ("file weights", Verdict.LOST) in [(c.item, c.verdict) for c in sink.verify(sample)]
 
 
 def test_shows_what_neptune_told(make_sink: MakeSink, store: Store) -> None:

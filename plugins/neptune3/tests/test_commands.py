@@ -253,7 +253,9 @@ def test_a_wrong_token_is_one_line_and_exit_code_1_at_once(
     token = of_somebody_else(server) if readable else "no token at all"
     result = run(*command, "--api-token", token)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("error: the API token ")
+    assert result.stderr.startswith(
+        "error: the API token " if readable else "error: this is not an API token"
+    )
     assert result.stderr.count("\n") == 1
     assert token not in result.stderr
     assert {each.path for each in server.requests} <= {EXCHANGE_PATH}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def family(folder: Path) -> None:
 def test_several_processes_load_what_one_would(command_line: CommandLine, server: RehearsalServer) -> None:
     family(command_line.folder)
     done = command_line.run(*LOAD, *TWO, "--json", expect=3)
-    told = json.loads(done.output)
+    told, _ = json.JSONDecoder().raw_decode(done.output, done.output.index("{\n"))
     assert sorted(each["run"]["run_id"] for each in told["loaded"]) == [f"RUN-{n}" for n in range(9)]
     assert told["counts"]["points"] == 8 * 20 + 2
     assert [(loss["reason"], loss["run"]["run_id"], loss["count"]) for loss in told["losses"]] == [
@@ -109,7 +110,12 @@ def test_processes_end_with_the_one_that_started_them(
     command_line: CommandLine, server: RehearsalServer
 ) -> None:
     standard(command_line.folder, runs=4)
-    command_line.run_until_killed("load.run-loaded", *LOAD, *TWO)
+    done = command_line.run_until_interrupted(
+        lambda: any(r.path.startswith("/ingest/") for r in server.requests),
+        *(*LOAD, *TWO),
+        number=signal.SIGKILL,
+    )
+    assert done.exit_code == -signal.SIGKILL
     for _ in range(100):  # the moment that it takes them to notice
         done = command_line.run(*LOAD, *TWO, "--pluto-visible-within", "0.5", expect=None)
         if "another process" not in done.output:
@@ -140,11 +146,11 @@ def test_ctrl_c_does_not_wait_for_processes_that_are_starting(
     command_line: CommandLine, server: RehearsalServer
 ) -> None:
     standard(command_line.folder, runs=4)
-    server.fail(faults.stalled(10.0, "slug", times=2, skip=1))  # the first is of the job itself
+    server.fail(faults.stalled(40.0, "slug", times=2, skip=1))  # the first is of the job itself
     started = time.monotonic()
     done = command_line.run_until_interrupted(lambda: not server.faults, *LOAD, *TWO)
     assert done.exit_code == 130 and "Traceback" not in done.output
-    assert time.monotonic() - started < 8, "it waited for them"
+    assert time.monotonic() - started < 30, "it waited for them"
 
 
 def test_a_key_that_expires_half_way_ends_the_load_with_one_line(
@@ -170,7 +176,9 @@ def test_what_other_processes_say_is_said_once_and_here(
     kept = re.findall(
         r"(\d) runs? stays? as loaded then, with --name-prefix '' instead of 'old '", done.output
     )
-    assert sum(map(int, kept)) == 2  # two lines, or one where one process was there before the other
+    assert sum(map(int, kept)) == 2, (
+        done.output
+    )  # two lines, or one where one process was there before the other
     (command_line.folder / ".pluto_upload_cache.txt").write_text("")
     done = command_line.run(*LOAD, *TWO)
     assert "2 runs loaded" in done.output.splitlines()

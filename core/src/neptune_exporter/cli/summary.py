@@ -50,6 +50,8 @@ def summary(
     found, open_run = summarise_dataset(
         data_path, files_path, wanted, RunSelection(patterns=patterns, ids=ids)
     )
+    if not wanted and not any(project.runs for project in found.projects) and not (patterns or ids):
+        raise nothing_taken(data_path, selected=False)
     present = {project.project_id for project in found.projects}
     if unknown := [p for p in wanted if p not in present]:
         raise UsageError(f"the dataset has no project {', '.join(unknown)}")

@@ -18,7 +18,6 @@ from neptune_exporter.contract import (
     RunSelection,
     Sink,
     SinkSpec,
-    UsageError,
     Verdict,
 )
 from neptune_exporter.dataset import Dataset, StoredRun, advice_on_failure, has_no_checksums
@@ -39,10 +38,10 @@ from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selected_run import left_out as parts_left_out
 from neptune_exporter.jobs.selected_run import selected
-from neptune_exporter.jobs.selecting import divide_runs, parents_first
-from neptune_exporter.jobs.spreading import spread
+from neptune_exporter.jobs.selecting import check_files_folder, divide_runs, parents_first
+from neptune_exporter.jobs.spreading import check_spread, spread
 from neptune_exporter.jobs.waiting import first_done
-from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, AttributeType, RunKey, RunKind
+from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.suggestions import did_you_mean
 from neptune_exporter.toolkit.free_memory import give_back_memory
 
@@ -140,12 +139,8 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     result = LoadResult()
     runs, left_out = divide_runs(dataset, options.project_ids, options.runs)
     wants_files = AttributeClass.FILES in options.classes
-    if wants_files and not options.files_path.is_dir() and any(map(_names_files, runs)):
-        # Loaded without them, the runs would count as loaded.
-        raise UsageError(
-            f"there is no folder of files at {options.files_path}, but the runs have files: "
-            "name it with --files-path"
-        )
+    if wants_files:  # loaded without them, the runs would count as loaded
+        check_files_folder(options.files_path, runs)
     result.unmatched.extend(_unmatched(options.runs, runs))
     result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
     if result.unmatched:
@@ -154,6 +149,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
         for run in runs:
             _plan(run, options.classes, result)
         return result
+    check_spread(spec, settings, options.executor)
     sink = spec.factory(settings, options.load)
     try:
         executor, opening = spread(spec, settings, options, sink, progress, runs=len(runs))
@@ -192,13 +188,6 @@ def _plan(run: StoredRun, classes: frozenset[AttributeClass], result: LoadResult
         result.planned.append(PlannedLoad(run.key, rows))
         result.losses.extend(losses)
         result.unexported.update(advice_on_failure(run, failure) for failure in run.failures)
-
-
-def _names_files(run: StoredRun) -> bool:
-    try:
-        return run.complete and not FILE_TYPES.isdisjoint(run.counts())
-    except Exception:  # noqa: BLE001 - told when it is loaded
-        return False
 
 
 def _by_project(runs: list[StoredRun]) -> dict[str, list[StoredRun]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from neptune_exporter.contract import ExportedRun, RunSelection, UsageError
 from neptune_exporter.dataset import Dataset, StoredRun
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import FILE_TYPES, RunKey
 from neptune_exporter.suggestions import did_you_mean
 
 _Run = TypeVar("_Run", bound=ExportedRun)
@@ -65,3 +66,18 @@ def parents_first(runs: Sequence[_Run]) -> list[_Run]:
             ancestor = by_key.get(parent) if parent is not None else None
         ordered.extend(reversed(line))
     return ordered
+
+
+def check_files_folder(files_path: Path, runs: Iterable[StoredRun]) -> None:
+    """Raise a UsageError if runs have files and there is no folder of files."""
+    if not files_path.is_dir() and any(map(_names_files, runs)):
+        raise UsageError(
+            f"there is no folder of files at {files_path}, but the runs have files: name it with --files-path"
+        )
+
+
+def _names_files(run: StoredRun) -> bool:
+    try:
+        return run.complete and not FILE_TYPES.isdisjoint(run.counts())
+    except Exception:  # noqa: BLE001 - whoever reads the run says what is wrong with it
+        return False

@@ -42,8 +42,6 @@ def spread(
         UsageError: the executor cannot be had, or this loader or these settings do not allow it.
     """
     choice = suitable(spec, settings, Choice(options.executor, options.workers), runs)
-    if choice.name not in (None, "threads") and spec.divided is None:
-        raise UsageError(f"--executor {choice.name}: the loader {spec.name} loads in threads only")
     executor = opened(choice, progress, threads=_THREADS, most=_most(spec, runs))
     try:
         if executor.is_local:
@@ -55,6 +53,19 @@ def spread(
     except BaseException:
         executor.close()
         raise
+
+
+def check_spread(spec: SinkSpec, settings: Any, executor: str | None) -> None:
+    """Refuse an executor before the loader connects, or starts a server to rehearse against.
+
+    Raises:
+        UsageError: this loader, or these settings, do not allow it.
+    """
+    if executor in (None, "threads"):
+        return
+    if spec.divided is None:
+        raise UsageError(f"--executor {executor}: the loader {spec.name} loads in threads only")
+    spec.divided(settings, 1)
 
 
 def _most(spec: SinkSpec, runs: int) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, DatasetSummary, ExportedRun, RunSelection
 from neptune_exporter.dataset import Dataset, summarise
+from neptune_exporter.jobs.selecting import check_files_folder
 from neptune_exporter.model import RunKey
 
 
@@ -18,8 +19,10 @@ def summarise_dataset(
 
     Raises:
         DatasetError: there is no dataset at that place.
+        UsageError: its runs have files, and there is no folder of files.
     """
     dataset = Dataset(data_path, files_path)
+    check_files_folder(files_path, dataset.runs())
     summary = summarise(dataset)
 
     def open_run(key: RunKey) -> ExportedRun:

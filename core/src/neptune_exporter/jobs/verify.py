@@ -14,8 +14,8 @@ from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
 from neptune_exporter.jobs.load_run import CompareUnit
 from neptune_exporter.jobs.progress import Progress
-from neptune_exporter.jobs.selecting import select_runs
-from neptune_exporter.jobs.spreading import spread
+from neptune_exporter.jobs.selecting import check_files_folder, select_runs
+from neptune_exporter.jobs.spreading import check_spread, spread
 from neptune_exporter.model import RunKey
 from neptune_exporter.suggestions import did_you_mean
 
@@ -93,6 +93,7 @@ def verify_dataset(
         def wanted(key: RunKey) -> bool:
             return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
 
+        check_files_folder(files_path, (run for run in dataset.runs() if wanted(run.key)))
         if recording:
             with dataset.lock():
                 dataset.recover()
@@ -140,6 +141,7 @@ def verify_sink(
         raise UsageError(f"the loader {spec.name} cannot read back what it loaded")
     result = VerifyResult(comparisons=Comparisons(with_equal))
     runs = select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
+    check_spread(spec, settings, options.executor)
     sink = spec.factory(settings, options.load)
     progress.start("compare with the target", len(runs))
     try:

@@ -76,7 +76,9 @@ def _lines(group: Sequence[Line], noun: str) -> list[str]:
         return [f"{count}, for example {first.whole}"]
     joint = ": " if first.is_sentence else " "
     where = joint.join(filter(None, (first.subject, first.item)))
-    return [f"{count}: {one_line(first.text)}" + (f" (for example {where})" if where else "")]
+    # The item of `of train/loss is missing` is a file, which the example names.
+    text = f"a file {first.text}" if first.item and first.text.startswith("of ") else first.text
+    return [f"{count}: {one_line(text)}" + (f" (for example {where})" if where else "")]
 
 
 def how_many(group: Sequence[Line], noun: str) -> str:

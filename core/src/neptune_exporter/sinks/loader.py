@@ -16,6 +16,7 @@ import logging
 import tempfile
 import threading
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -183,7 +184,7 @@ class Loader(Sink):
             if each is not current and (current is not None or not each.record):
                 self.discard(each.target_id)
         if current is not None:
-            return self._loaded_before(current)
+            return self._loaded_before(run, current)
         loaded = self._load(run, metadata)
         for each in found:
             if each.record:  # of another state of the run: it stays until the new one is whole
@@ -204,7 +205,7 @@ class Loader(Sink):
         record = self._record(run, metadata, multiplier, losses)
         other = self._finished_by_other(metadata, target_id, run)
         if other is not None:
-            return self._loaded_before(other)
+            return self._loaded_before(run, other)
         self.finish(target_id, metadata, record)
         return LoadedRun(target_id, self.url(target_id), False, dict(walk.counts), losses.losses())
 
@@ -241,19 +242,26 @@ class Loader(Sink):
             raise SinkError(f"{run.key}: another load has begun it at the same time and goes on with it")
         return current
 
-    def _loaded_before(self, found: Found) -> LoadedRun:
-        return LoadedRun(found.target_id, self.url(found.target_id), already_loaded=True)
+    def _loaded_before(self, run: ExportedRun, found: Found) -> LoadedRun:
+        """With the losses of that load: what is missing stays missing, and no exit code may hide it."""
+        losses = LossBook(run.key)
+        for reason, count in json.loads(found.record)["losses"].items():
+            losses.add(reason, count)
+        return LoadedRun(found.target_id, self.url(found.target_id), True, losses=losses.losses())
 
     def _record(
         self, run: ExportedRun, metadata: RunMetadata, multiplier: Multiplier, losses: LossBook
     ) -> str:
-        """What must be the same for a run to count as loaded; and with what it was."""
+        """What must be the same for a run to count as loaded, and what it lost."""
+        lost: Counter[str] = Counter()
+        for loss in losses.losses():
+            lost[loss.reason] += loss.count
         record = {
             "fingerprint": run.fingerprint,
             "prefix": self.options.name_prefix,
             "multiplier": str(multiplier),
             "parent": metadata.parent_id,
-            "lost_files": sum(loss.count for loss in losses.losses() if loss.reason in RESTORABLE),
+            "losses": lost,
         }
         return json.dumps(record)
 
@@ -263,9 +271,10 @@ class Loader(Sink):
             return False
         record = json.loads(found.record)
         asked = self.options.step_multiplier
+        lost = sum(count for reason, count in record["losses"].items() if reason in RESTORABLE)
         return (
             record["fingerprint"] == run.fingerprint
-            and not (record["lost_files"] and lost_files(run) < record["lost_files"])
+            and not (lost and lost_files(run) < lost)
             and record["prefix"] == self.options.name_prefix
             and (metadata.parent_id is None or record["parent"] == metadata.parent_id)
             and (asked is None or record["multiplier"] == str(Multiplier.of(asked)))
@@ -329,6 +338,10 @@ class Loader(Sink):
         comparer.close()
         paths = dict(walk.names.changed()) | {name: path for name, (path, _, _) in walk.files.items()}
         yield from comparer.comparisons(paths, {loss.attribute_path for loss in losses.losses()})
+        for loss in losses.losses():
+            if loss.reason in RESTORABLE:  # a file that could not be sent is in neither place to compare
+                item = f"file {loss.attribute_path}"
+                yield Comparison(run.key, item, Verdict.LOST, str(loss.count), loss.message)
 
 
 class _Target:

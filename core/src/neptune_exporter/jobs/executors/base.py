@@ -75,7 +75,10 @@ class JobExecutor(ABC):
 
 
 def joined(one: Mapping[str, str | int], other: Mapping[str, str | int]) -> dict[str, str | int]:
-    """What two workers report, label by label: numbers are added, different texts both told."""
+    """What two workers report, label by label: numbers are added, and both texts are kept.
+
+    Equal texts, too: each worker may say `1 run stays as loaded then`, of another run.
+    """
     report = dict(one)
     for label, value in other.items():
         if label not in report:
@@ -84,6 +87,6 @@ def joined(one: Mapping[str, str | int], other: Mapping[str, str | int]) -> dict
         before = report[label]
         if isinstance(before, int) and isinstance(value, int):
             report[label] = before + value
-        elif before != value:
+        else:
             report[label] = f"{before}; {value}"
     return report

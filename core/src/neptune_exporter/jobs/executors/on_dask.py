@@ -61,7 +61,7 @@ class Dask(JobExecutor):
             import distributed
         except ImportError as error:
             raise MissingDependencyError(
-                "--executor dask: Dask is not installed: pip install 'neptune-exporter[dask]'"
+                "--executor dask: Dask is not installed: in a clone, uv sync --inexact --extra dask"
             ) from error
         self._cluster = None if address else _local_cluster(workers or 1)
         try:

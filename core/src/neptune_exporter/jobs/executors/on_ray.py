@@ -51,7 +51,7 @@ class Ray(JobExecutor):
             from ray.util.queue import Queue
         except ImportError as error:
             raise MissingDependencyError(
-                "--executor ray: Ray is not installed: pip install 'neptune-exporter[ray]'"
+                "--executor ray: Ray is not installed: in a clone, uv sync --inexact --extra ray"
             ) from error
         super().__init__(workers, progress)
         self._ray = ray
