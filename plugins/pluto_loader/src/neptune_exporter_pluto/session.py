@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -116,31 +117,30 @@ def usable_project_name(name: str) -> str:
 
 
 class Pipeline:
-    """Runs calls on an executor, a bounded number of them ahead, and tells the first failure."""
+    """Runs calls on an executor, a bounded number of them ahead, and tells the first failure.
+
+    One thread submits and waits.
+    """
 
     def __init__(self, executor: ThreadPoolExecutor, ahead: int) -> None:
         self._executor = executor
-        self._places = threading.BoundedSemaphore(ahead)
         self._ahead = ahead
+        self._under_way: deque[Future[Any]] = deque()
         self._failure: BaseException | None = None
 
     def submit(self, call: Callable[..., Any], *args: Any) -> None:
         """Wait for a place, then run it in the background. Raises what an earlier call raised."""
-        self._places.acquire()
+        while len(self._under_way) >= self._ahead or (self._under_way and self._under_way[0].done()):
+            self._take_oldest()
         if self._failure is not None:
-            self._places.release()
             raise self._failure
-        try:
-            future = self._executor.submit(call, *args)
-        except BaseException:
-            self._places.release()
-            raise
-        future.add_done_callback(self._done)
+        self._under_way.append(self._executor.submit(call, *args))
 
-    def _done(self, future: Any) -> None:
-        if not future.cancelled() and (error := future.exception()) is not None and self._failure is None:
-            self._failure = error
-        self._places.release()
+    def _take_oldest(self) -> None:
+        # Not `concurrent.futures.wait`: it does not see a future that a shutdown has cancelled.
+        with contextlib.suppress(CancelledError):
+            error = self._under_way.popleft().exception()
+            self._failure = self._failure or error
 
     def drain(self) -> None:
         """Wait for all. Raises the first failure."""
@@ -150,7 +150,5 @@ class Pipeline:
 
     def settle(self) -> None:
         """Wait for all, whatever became of them."""
-        for _ in range(self._ahead):
-            self._places.acquire()
-        for _ in range(self._ahead):
-            self._places.release()
+        while self._under_way:
+            self._take_oldest()
