@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TypeVar
 
-from neptune_exporter.jobs.executors.worker import JobId, Opening, Worker
+from neptune_exporter.jobs.executors.worker import JobId, Opening, Outcome, Worker, deliver
 from neptune_exporter.jobs.progress import Progress
 
 T = TypeVar("T")
@@ -90,3 +90,12 @@ def joined(one: Mapping[str, str | int], other: Mapping[str, str | int]) -> dict
         else:
             report[label] = f"{before}; {value}"
     return report
+
+
+def settle(result: Future[T], outcome: Outcome[T], progress: Progress) -> None:
+    """Hand over what became of a unit."""
+    deliver(outcome.messages, progress)
+    if outcome.error is not None:
+        result.set_exception(outcome.error)
+    else:
+        result.set_result(outcome.result())

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from neptune_exporter.errors import MissingDependencyError
 from neptune_exporter.jobs.executors import worker as worker_side
-from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor
+from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor, settle
 from neptune_exporter.jobs.executors.worker import (
     LostWorkerError,
     Message,
@@ -83,12 +83,7 @@ class Ray(JobExecutor):
         if error is not None:
             result.set_exception(_told(error))
         else:
-            outcome = done.result()
-            deliver(outcome.messages, self._progress)
-            if outcome.error is not None:
-                result.set_exception(outcome.error)
-            else:
-                result.set_result(outcome.result())
+            settle(result, done.result(), self._progress)
         with self._lock:
             self._running.pop(result, None)
 

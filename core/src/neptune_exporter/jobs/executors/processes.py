@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from neptune_exporter.jobs.executors import worker as worker_side
-from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor
+from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor, settle
 from neptune_exporter.jobs.executors.worker import (
     JobId,
     LostWorkerError,
@@ -96,7 +96,7 @@ class Processes(JobExecutor):
         if isinstance(error, BrokenProcessPool):
             error = LostWorkerError("its worker process was killed or crashed in the middle of it")
         if error is None:
-            _settle(result, done.result(), self._progress)
+            settle(result, done.result(), self._progress)
         else:
             result.set_exception(error)
 
@@ -120,15 +120,6 @@ class Processes(JobExecutor):
     def _processes(self) -> list[_Process]:
         with self._lock:
             return list(self._all)
-
-
-def _settle(result: Future[T], outcome: Outcome[T], progress: Progress) -> None:
-    """Hand over what became of a unit."""
-    deliver(outcome.messages, progress)
-    if outcome.error is not None:
-        result.set_exception(outcome.error)
-    else:
-        result.set_result(outcome.result())
 
 
 class _Process:
