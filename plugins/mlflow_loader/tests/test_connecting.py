@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from neptune_exporter.contract import AuthenticationError, Secret, SinkError, UsageError
 from neptune_exporter.testing.loopback import LoopbackServer, Response
+from neptune_exporter_mlflow import connecting
 from neptune_exporter_mlflow.connecting import connected, shown, tracking_uri
 from neptune_exporter_mlflow.settings import MlflowSettings
 
 from .cluster import free_port
+
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "./mlruns", "/somewhere/mlruns"])
@@ -29,6 +34,24 @@ def test_what_does_not_answer_is_one_line(scheme: str) -> None:
     with pytest.raises(SinkError) as raised:
         connected(MlflowSettings(address))
     assert str(raised.value).startswith(f"MLflow at {address}: ") and "\n" not in str(raised.value)
+    assert "HTTPConnection" not in str(raised.value)
+
+
+def test_a_server_that_takes_the_connection_and_says_nothing_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connecting, "_UNREACHABLE", {**connecting._UNREACHABLE, TIMEOUT: "1"})
+    refused = pytest.raises(SinkError, match=r"the server 127\.0\.0\.1 cannot be reached: no")
+    with socket.create_server(("127.0.0.1", 0)) as silent, refused:
+        connected(MlflowSettings(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"), [("foo://bar", "knows no such address"), ("http://", "names no server")]
+)
+def test_an_address_that_cannot_be_one_is_a_wrong_setting(uri: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        connected(MlflowSettings(uri))
 
 
 def test_passwords_are_not_shown() -> None:

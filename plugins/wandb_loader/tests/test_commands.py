@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,29 @@ def test_another_project_is_loaded_anew(command_line: CommandLine, tmp_path: Pat
     after = {path.name for path in (tmp_path / "wandb").iterdir()}
     assert len(before) == len(after) == 2
     assert not before & after
+
+
+def test_online_without_a_key_is_wrong_usage(command_line: CommandLine, tmp_path: Path) -> None:
+    netrc = str(tmp_path / "netrc")
+    done = command_line.run("load", "--loader=wandb", "--wandb-mode=online", expect=2, NETRC=netrc)
+    assert "no API key for" in done.output
+
+
+_HOOKED = """
+import sys
+class Finder:
+    __module__ = "pluto._wandb_hook"
+    def find_spec(self, name, path=None, target=None):
+        assert name.partition(".")[0] != "wandb", "wandb was imported through the hook"
+sys.meta_path.insert(0, finder := Finder())
+from neptune_exporter.contract import LoadOptions
+from neptune_exporter_wandb.plugin import make_sink
+from neptune_exporter_wandb.settings import WandbSettings
+make_sink(WandbSettings("offline"), LoadOptions())
+assert sys.meta_path[0] is finder and "wandb" in sys.modules
+"""
+
+
+def test_the_hook_of_pluto_ml_does_not_see_the_import_of_wandb() -> None:
+    """It would log to Pluto what is loaded into W&B, or print a hint that it could."""
+    subprocess.run([sys.executable, "-c", _HOOKED], check=True, timeout=60)

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 from wandb import __version__ as wandb_version
 
-from neptune_exporter.contract import AuthenticationError, LoadedRun, LoadOptions, SinkError, Verdict
+from neptune_exporter.contract import (
+    AuthenticationError,
+    LoadedRun,
+    LoadOptions,
+    SinkError,
+    UsageError,
+    Verdict,
+)
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import MemoryRun, SampleHistogram, SampleRun
 from neptune_exporter.testing.loopback import Fault
@@ -147,8 +154,26 @@ def test_online_without_a_key_is_one_line(
     server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WANDB_API_KEY")
-    with pytest.raises(AuthenticationError, match="wandb login"):
+    with pytest.raises(UsageError, match="wandb login"):
         _load(tmp_path, mode="online")
+
+
+def test_what_is_no_key_is_a_wrong_setting(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "shortkey")
+    with pytest.raises(UsageError, match="40 letters or more; this one has 8") as error:
+        _load(tmp_path)
+    assert "shortkey" not in str(error.value)
+
+
+@pytest.mark.parametrize("address", ["foo://bar", "bar"])
+def test_an_address_that_wandb_does_not_take_is_a_wrong_setting(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", address)
+    with pytest.raises(UsageError, match="base_url"):
+        _load(tmp_path)
 
 
 def test_without_a_key_a_load_is_offline(

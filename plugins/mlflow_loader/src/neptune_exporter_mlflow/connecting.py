@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SinkError, UsageError
+from neptune_exporter.toolkit.http_errors import connection_error
 from neptune_exporter_mlflow.settings import MlflowSettings
 
 for _name, _value in {
@@ -23,11 +24,13 @@ for _name, _value in {
 import requests  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException  # noqa: E402
 from sqlalchemy import create_engine, make_url  # noqa: E402
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError  # noqa: E402
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _PROBE_SECONDS = "10"
+_TRUST = "set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of its authority"
 _UNREACHABLE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": _PROBE_SECONDS}
 
 
@@ -69,8 +72,11 @@ def tracking_uri(settings: MlflowSettings) -> str:
             f"{uri!r} is a file store, which MLflow does not keep up any more and where one odd step makes "
             "a run unreadable: use sqlite:///mlflow.db, or the address of a tracking server"
         )
-    if password := urlsplit(uri).password:
-        Secret(password)  # from here on no message shows it
+    parts = urlsplit(uri)
+    if parts.password:
+        Secret(parts.password)  # from here on no message shows it
+    if parts.scheme in ("http", "https") and not parts.hostname:
+        raise UsageError(f"{uri!r} names no server: give an address such as https://mlflow.example.com")
     return uri
 
 
@@ -106,7 +112,12 @@ def translated(what: str) -> Iterator[None]:
         yield
     except NeptuneExporterError:
         raise
+    except UnsupportedModelRegistryStoreURIException as error:
+        known = ", ".join(sorted(filter(None, error.supported_uri_schemes)))
+        raise UsageError(f"{what}: this MLflow knows no such address, only {known}") from error
     except MlflowException as error:
+        if isinstance(error.__context__, requests.RequestException):
+            raise _unreachable(what, error.__context__) from error
         message = str(error.message).strip().splitlines()[0]
         if error.get_http_status_code() in (401, 403):
             raise AuthenticationError(
@@ -114,8 +125,16 @@ def translated(what: str) -> Iterator[None]:
                 f"MLFLOW_TRACKING_TOKEN): {message}"
             ) from error
         raise SinkError(f"{what}: {message}") from error
-    except (requests.RequestException, SQLAlchemyError, OSError) as error:
+    except requests.RequestException as error:
+        raise _unreachable(what, error) from error
+    except (SQLAlchemyError, OSError) as error:
         raise SinkError(f"{what}: {str(error).strip().splitlines()[0]}") from error
+
+
+def _unreachable(what: str, error: requests.RequestException) -> SinkError:
+    """MLflow's own line has the address three times and names of classes."""
+    url = str(error.request.url) if error.request is not None else ""
+    return SinkError(f"{what}: {connection_error(error, url, _TRUST)}")
 
 
 @contextmanager

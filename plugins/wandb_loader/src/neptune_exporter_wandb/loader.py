@@ -14,7 +14,6 @@ from neptune_exporter.contract import (
     ExportedRun,
     LoadedRun,
     LoadOptions,
-    MissingDependencyError,
     ParameterValue,
     SinkError,
     Verdict,
@@ -26,21 +25,15 @@ from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter_wandb.folders import RunFolders, run_id_in, told
+from neptune_exporter_wandb.inspecting import compare_inspected
 from neptune_exporter_wandb.naming import ATTRIBUTES, FILES, filled, project_of, run_id_of
 from neptune_exporter_wandb.plugin import CAPABILITIES
+from neptune_exporter_wandb.reading import DamagedRunError, RunReader
+from neptune_exporter_wandb.sending import send
+from neptune_exporter_wandb.server import Server
 from neptune_exporter_wandb.settings import WandbSettings
-
-try:
-    from neptune_exporter_wandb.inspecting import compare_inspected
-    from neptune_exporter_wandb.reading import DamagedRunError, RunReader
-    from neptune_exporter_wandb.sending import send
-    from neptune_exporter_wandb.server import Server
-    from neptune_exporter_wandb.wire import is_known
-    from neptune_exporter_wandb.writing import RunWriter
-except ImportError as error:  # wandb itself, or its protobuf classes
-    raise MissingDependencyError(
-        f"the loader wandb needs the package wandb ({error}): pip install 'neptune-exporter[wandb]'"
-    ) from error
+from neptune_exporter_wandb.wire import is_known
+from neptune_exporter_wandb.writing import RunWriter
 
 
 class WandbLoader(Loader):
@@ -68,7 +61,8 @@ class WandbLoader(Loader):
         """A loader whose target can be written.
 
         Raises:
-            AuthenticationError: online, and there is no key, or the server refused it.
+            UsageError: online, and there is no key; or wandb does not take its own settings.
+            AuthenticationError: the server refused the key.
             SinkError: the format of the installed wandb is not known, or the server cannot be reached.
         """
         if not is_known():

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neptune_exporter.contract import LoadOptions, Sink, SinkCapabilities, SinkSpec, hookimpl
+from neptune_exporter.contract import (
+    LoadOptions,
+    MissingDependencyError,
+    Sink,
+    SinkCapabilities,
+    SinkSpec,
+    hookimpl,
+)
 from neptune_exporter_wandb.settings import WandbSettings
 
 CAPABILITIES = SinkCapabilities(
@@ -17,12 +24,18 @@ def make_sink(settings: WandbSettings, options: LoadOptions) -> Sink:
     """The factory of the loader.
 
     Raises:
-        UsageError: a setting is wrong.
-        AuthenticationError: online, and W&B refused the key or there is none.
+        MissingDependencyError: wandb cannot be imported.
+        UsageError: a setting is wrong, or online, and there is no key.
+        AuthenticationError: online, and W&B refused the key.
         SinkError: online, and the server cannot be reached.
     """
-    from neptune_exporter_wandb.loader import WandbLoader
-
+    try:
+        import neptune_exporter_wandb.undisturbed  # noqa: F401  # before anything else imports wandb
+        from neptune_exporter_wandb.loader import WandbLoader
+    except ImportError as error:  # wandb itself, or its protobuf classes
+        raise MissingDependencyError(
+            f"the loader wandb needs the package wandb ({error}): pip install 'neptune-exporter[wandb]'"
+        ) from error
     return WandbLoader.connected(settings, options)
 
 

@@ -9,6 +9,7 @@ import base64
 import json
 import netrc
 import os
+import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -18,10 +19,14 @@ from urllib.parse import urlsplit
 
 from wandb.sdk import wandb_setup
 
-from neptune_exporter.contract import AuthenticationError, Secret, SinkError
+from neptune_exporter.contract import AuthenticationError, Secret, SinkError, UsageError
+from neptune_exporter.toolkit.http_errors import connection_error
 
 _TIMEOUT = 10.0
 """Seconds for one answer."""
+_TRUST = "set SSL_CERT_FILE to a file with the certificate of its authority"
+_KEY = re.compile(r"([^-]*-)?[\w-]{40,}|([\w-]+\.){2}[\w-]+")
+"""What wandb 0.31.0 takes for a key: 40 characters or more, after a prefix, or three parts of a JWT."""
 _VIEWER = "query Viewer { viewer { entity username } }"
 _RUN = """query Run($project: String!, $entity: String, $name: String!) {
   project(name: $project, entityName: $entity) { run(name: $name) { state historyLineCount } }
@@ -40,16 +45,29 @@ class Server:
 
     @classmethod
     def found(cls) -> Server:
-        """The server that wandb would use. Without a key in a variable or netrc, `key` is None."""
-        url = str(wandb_setup.singleton().settings.base_url).rstrip("/")
+        """The server that wandb would use. Without a key in a variable or netrc, `key` is None.
+
+        Raises:
+            UsageError: wandb does not take its settings, or no key looks as this one does.
+        """
+        try:
+            url = str(wandb_setup.singleton().settings.base_url).rstrip("/")
+        except ValueError as error:  # of pydantic; its own text would show a key
+            raise UsageError(f"wandb does not take its settings: {_what_is_wrong(error)}") from error
         key = os.environ.get("WANDB_API_KEY") or _key_in_netrc(urlsplit(url).netloc)
+        if key and not _KEY.fullmatch(key):
+            raise UsageError(
+                f"the API key for {url} (WANDB_API_KEY, or netrc) is none of W&B's, which have 40 letters or "
+                f"more; this one has {len(key)} characters"
+            )
         return cls(url, Secret(key) if key else None)
 
     def entity(self) -> str:
         """The team or user that runs go to where none is named.
 
         Raises:
-            AuthenticationError: there is no key, or the server refused it.
+            UsageError: there is no key.
+            AuthenticationError: the server refused it.
             SinkError: the server cannot be reached.
         """
         viewer = self._ask(_VIEWER, {}).get("viewer")
@@ -64,13 +82,8 @@ class Server:
         return run.get("state") in _ENDED and (run.get("historyLineCount") or 0) >= rows
 
     def _ask(self, query: str, variables: dict[str, str]) -> dict[str, Any]:
-        if self.key is None:
-            raise AuthenticationError(
-                f"no API key for {self.url}: log in with `wandb login`, or set WANDB_API_KEY"
-            )
         body = json.dumps({"query": query, "variables": variables}).encode()
-        login = base64.b64encode(f"api:{self.key.reveal()}".encode()).decode()
-        headers = {"Content-Type": "application/json", "Authorization": f"Basic {login}"}
+        headers = {"Content-Type": "application/json", "Authorization": f"Basic {self._login()}"}
         request = urllib.request.Request(f"{self.url}/graphql", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
@@ -81,9 +94,19 @@ class Server:
                 raise AuthenticationError(f"{self.url} refused the API key ({error.code})") from error
             raise SinkError(f"W&B at {self.url} answered {error.code} {error.reason}") from error
         except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise SinkError(f"W&B at {self.url} cannot be reached: {reason}") from error
+            raise SinkError(f"W&B at {self.url}: {connection_error(error, self.url, _TRUST)}") from error
         return data if isinstance(data, dict) else {}
+
+    def _login(self) -> str:
+        if self.key is None:
+            raise UsageError(f"no API key for {self.url}: log in with `wandb login`, or set WANDB_API_KEY")
+        return base64.b64encode(f"api:{self.key.reveal()}".encode()).decode()
+
+
+def _what_is_wrong(error: ValueError) -> str:
+    """Each setting that pydantic did not take, and why; without values."""
+    wrong: list[dict[str, Any]] = getattr(error, "errors", list)()
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong) or type(error).__name__
 
 
 def _key_in_netrc(host: str) -> str | None:
