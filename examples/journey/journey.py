@@ -8,6 +8,7 @@ code is 0 only if all agree. `--loader NAME` chooses the tracker: what is its ow
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import math
@@ -96,6 +97,15 @@ def equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def look(folder: Path) -> str:
+    """The command that shows the exports below a folder, as it works where this script was started."""
+    program = Path(sys.executable).with_name("neptune-exporter")
+    with contextlib.suppress(ValueError):
+        program = program.relative_to(Path.cwd())
+    command = [program, "view", "-d", folder / "exports/data", "-f", folder / "exports/files"]
+    return shlex.join(map(str, command))
+
+
 def shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
@@ -111,13 +121,10 @@ if __name__ == "__main__":
     if arguments.folder is not None:
         arguments.folder.mkdir(parents=True, exist_ok=True)
         code = main(arguments.folder.resolve(), arguments.loader)
-        exports = arguments.folder / "exports"
-        print(
-            f"\nLook at the runs in the browser: neptune-exporter view -d {exports}/data -f {exports}/files"
-        )
+        print(f"\nLook at the runs in the browser:\n{look(arguments.folder)}")
         sys.exit(code)
     with tempfile.TemporaryDirectory(prefix="journey-") as temporary:
         code = main(Path(temporary), arguments.loader)
-    print("\nTo look at the runs in the browser, keep them (nox -s demo -- moons), and then:")
-    print("neptune-exporter view -d moons/exports/data -f moons/exports/files")
+    print("\nTo look at the runs in the browser, keep them: nox -s demo -- moons. Then:")
+    print(look(Path("moons")))
     sys.exit(code)

@@ -55,6 +55,14 @@ def test_a_parent_that_is_not_there_is_warned_of(dataset: ExportedDataset) -> No
     assert steps(table) == [1.0]
 
 
+def test_a_run_that_is_not_there_is_warned_of(dataset: ExportedDataset) -> None:
+    with pytest.warns(UserWarning, match="the dataset has no run 'nope'") as warned:
+        assert not len(dataset.fetch_metrics(runs=["nope", "fork"], attributes=["nothing"]))
+    assert warned[0].filename == __file__
+    with pytest.warns(UserWarning, match=f"the project {PROJECT} has no run 'nope'"):
+        assert dataset.list_runs(project=PROJECT, runs=["nope"]) == []
+
+
 def test_the_wide_form_drops_no_point(dataset: ExportedDataset) -> None:
     wide = dataset.fetch_metrics(
         runs=["base"], attributes=["train/acc", "step", "train/loss"], form="wide", include_time="absolute"
@@ -115,5 +123,5 @@ def test_what_cannot_be_given(dataset: ExportedDataset) -> None:
 def test_nothing_is_a_table_without_rows(dataset: ExportedDataset) -> None:
     for form in ("long", "wide"):
         assert len(dataset.fetch_metrics(attributes=["no such"], form=form)) == 0  # type: ignore[arg-type]
-    assert dataset.fetch_metrics(runs=["nobody"]).column_names[:4] == ["project", "run", "attribute", "step"]
-    assert len(dataset.fetch_runs_table(runs=["nobody"])) == len(dataset.list_files(runs=["nobody"])) == 0
+    assert dataset.fetch_metrics(runs="nobody").column_names[:4] == ["project", "run", "attribute", "step"]
+    assert len(dataset.fetch_runs_table(runs="nobody")) == len(dataset.list_files(runs="nobody")) == 0

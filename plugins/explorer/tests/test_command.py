@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from neptune_exporter.cli.app import app
@@ -41,3 +45,27 @@ def test_the_command_is_listed_with_its_plugin() -> None:
     assert "view" in CliRunner().invoke(app, ["--help"]).stdout
     without = CliRunner().invoke(app, ["--no-plugins", "view"])
     assert without.exit_code == 2 and "there is no command view" in without.stderr
+
+
+def test_a_folder_without_a_run_and_a_wrong_host(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    assert "holds no run" in refused("-d", str(tmp_path / "data"))
+    assert f"is it --data-path {EXISTING / 'data'}?" in refused("-d", str(EXISTING))
+    said = refused("-d", str(EXISTING / "data"), "--host", "no.such.host.invalid")
+    assert "--host no.such.host.invalid is no address of this machine" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_quietly(number: int) -> None:
+    command = [Path(sys.executable).with_name("neptune-exporter"), "view", "--no-browser"]
+    command += ["-d", str(EXISTING / "data"), "-f", str(EXISTING / "files")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "Ctrl-C ends it" in process.stdout.readline()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
+
+
+def test_the_help_shows_options_as_they_are_written() -> None:
+    assert "\n--data-path: NEPTUNE_EXPORTER_" in CliRunner().invoke(app, ["view", "--help"]).stdout

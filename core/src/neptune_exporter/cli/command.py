@@ -71,8 +71,12 @@ class Command(click.Command):
             own, common = example.variables(name)
             formatter.write_paragraph()
             formatter.write_text(
-                f"Each option is also a variable and a key in neptune-exporter.toml. For --{example.key}: "
-                f"{own}, or {common} for all commands; {example.key} in [{name}], or in [{GENERAL_TABLE}]."
+                "Each option is also a variable and a key in neptune-exporter.toml, for example"
+            )
+            # At the beginning of a line, as the text may be broken after any hyphen.
+            formatter.write_text(
+                f"{example.flag}: {own}, or {common} for all commands; "
+                f"{example.key} in [{name}], or in [{GENERAL_TABLE}]."
             )
 
     def invoke(self, ctx: click.Context) -> Any:

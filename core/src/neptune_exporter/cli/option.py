@@ -39,9 +39,14 @@ class CommandOption(Option):
         self._separator = separator or "\n"
 
     @property
+    def flag(self) -> str:
+        """The long one, `--data-path`."""
+        return max(self.opts, key=len)
+
+    @property
     def key(self) -> str:
-        """In the configuration file: the long flag, `data_path`."""
-        return max(self.opts, key=len).lstrip("-").replace("-", "_")
+        """In the configuration file: `data_path`."""
+        return self.flag.lstrip("-").replace("-", "_")
 
     def variables(self, command: str) -> tuple[str, str]:
         """The variable of this command only, and that of all commands."""

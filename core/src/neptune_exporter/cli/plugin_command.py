@@ -10,7 +10,7 @@ import click
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command
 from neptune_exporter.cli.option import CommandOption
-from neptune_exporter.cli.summary import existing_dataset
+from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.errors import UsageError
 from neptune_exporter.plugins import PluginRegistry
 
@@ -34,8 +34,11 @@ def plugin_command(plugins: PluginRegistry, name: str) -> Command:
     @click.pass_context
     def command(ctx: click.Context, /, data_path: Path, files_path: Path, **given: Any) -> Any:
         existing_dataset(data_path, files_path)
+        from neptune_exporter.dataset import Dataset
         from neptune_exporter.reading import ExportedDataset
 
+        if not Dataset(data_path, files_path).was_begun:
+            raise nothing_taken(data_path, selected=False)
         return callback(dataset=ExportedDataset(data_path, files_path), **given)
 
     params = [*reversed(command.__click_params__), *map(_as_ours, own.params)]

@@ -77,6 +77,8 @@ def nothing_taken(data_path: Path, selected: bool, suggestion: str = "") -> Usag
     if selected:
         more = suggestion or "; see `summary`"
         return UsageError(f"no run of the dataset at {data_path} matches these options{more}")
+    if (data_path / "data").is_dir():
+        return UsageError(f"the dataset at {data_path} holds no run: is it --data-path {data_path / 'data'}?")
     return UsageError(
         f"the dataset at {data_path} holds no run: what was exported was empty, or it is not this --data-path"
     )

@@ -103,6 +103,13 @@ class Dataset:
     def _has_folder_for_files(self) -> bool:
         return self.files_path.resolve() != self.data_path.resolve()
 
+    @property
+    def was_begun(self) -> bool:
+        """Whether there is a run, whole or not, or an export was started here that has published none yet."""
+        folders = project_folders(self.data)
+        found = (next(found_runs(self.data, folder), None) for folder in folders)
+        return self.data.size(LOCK) is not None or any(run is not None for run in found)
+
     def _holds_runs(self) -> bool:
         return next(self.runs(), None) is not None
 

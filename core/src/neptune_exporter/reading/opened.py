@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -36,7 +37,8 @@ class ExportedDataset:
 
     Arguments are called as in neptune-query: `project` is one project (all if not given); `runs` and
     `attributes` are a regular expression that is searched for in run ids or attribute paths, or a list of
-    exact ones. Steps are float64. Tables are Arrow's: `.to_pandas()` makes a pandas DataFrame,
+    exact ones. A warning names exact runs that are not there (neptune-query 1.14 is silent about them).
+    Steps are float64. Tables are Arrow's: `.to_pandas()` makes a pandas DataFrame,
     `polars.from_arrow(table)` a polars one, and DuckDB reads them by name. `DatasetError` is raised where a
     part that is needed is damaged or missing.
     """
@@ -134,15 +136,10 @@ class ExportedDataset:
         """
         if form not in ("long", "wide"):
             raise UsageError(f"form is 'long' or 'wide', not {form!r}")
-        query = Query(
-            AttributeType.FLOAT_SERIES,
-            ["float_value"],
-            chooser(attributes, "attributes"),
-            step_range,
-            tail_limit,
-        )
+        wanted = chooser(attributes, "attributes")
+        query = Query(AttributeType.FLOAT_SERIES, wanted, step_range, tail_limit)
         is_long = form == "long"
-        table = self._points(query, project, runs, lineage_to_the_root, with_origin=is_long)
+        table = self._points(query, self._chosen(project, runs), lineage_to_the_root, with_origin=is_long)
         return table if is_long else wide_table(table, with_time=include_time == "absolute")
 
     def fetch_series(
@@ -156,14 +153,9 @@ class ExportedDataset:
         tail_limit: int | None = None,
     ) -> pa.Table:
         """Entries of string series (logs, console output); as the long form of `fetch_metrics`."""
-        query = Query(
-            AttributeType.STRING_SERIES,
-            ["string_value"],
-            chooser(attributes, "attributes"),
-            step_range,
-            tail_limit,
-        )
-        return self._points(query, project, runs, lineage_to_the_root)
+        wanted = chooser(attributes, "attributes")
+        query = Query(AttributeType.STRING_SERIES, wanted, step_range, tail_limit)
+        return self._points(query, self._chosen(project, runs), lineage_to_the_root)
 
     def fetch_histograms(
         self,
@@ -176,14 +168,9 @@ class ExportedDataset:
         tail_limit: int | None = None,
     ) -> pa.Table:
         """Entries of histogram series: `value` is a struct of `type`, `edges` and `values`."""
-        query = Query(
-            AttributeType.HISTOGRAM_SERIES,
-            ["histogram_value"],
-            chooser(attributes, "attributes"),
-            step_range,
-            tail_limit,
-        )
-        return self._points(query, project, runs, lineage_to_the_root)
+        wanted = chooser(attributes, "attributes")
+        query = Query(AttributeType.HISTOGRAM_SERIES, wanted, step_range, tail_limit)
+        return self._points(query, self._chosen(project, runs), lineage_to_the_root)
 
     def list_files(
         self, *, project: str | None = None, runs: Names = None, attributes: Names = None
@@ -222,9 +209,8 @@ class ExportedDataset:
         return found
 
     def _points(
-        self, query: Query, project: str | None, runs: Names, to_the_root: bool, *, with_origin: bool = True
+        self, query: Query, chosen: Sequence[RunView], to_the_root: bool, *, with_origin: bool = True
     ) -> pa.Table:
-        chosen = self._chosen(project, runs)
         lines: Sequence[list[Stretch]] = [
             line(run, self.run) if to_the_root else [Stretch(run, float("inf"))] for run in chosen
         ]
@@ -232,4 +218,10 @@ class ExportedDataset:
 
     def _chosen(self, project: str | None, runs: Names) -> list[RunView]:
         wanted = has_run(project, runs)
-        return [run for run in self.runs(project) if wanted(run)]
+        found = [run for run in self.runs(project) if wanted(run)]
+        if runs is not None and not isinstance(runs, str):
+            there = {run.key.run_id for run in found}
+            if missing := [name for name in dict.fromkeys(runs) if name not in there]:
+                where = "the dataset" if project is None else f"the project {project}"
+                warnings.warn(f"{where} has no run {', '.join(map(repr, missing))}", stacklevel=3)
+        return found

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from neptune_exporter.contract import RunView, StepRange
 from neptune_exporter.model import AttributeType
 from neptune_exporter.reading.lineage import Stretch
-from neptune_exporter.schema import FULL_SCHEMA, TIME_TYPE, step_as_float
+from neptune_exporter.schema import FULL_SCHEMA, TIME_TYPE, VALUE_COLUMN, step_as_float
 
 NAME = pa.dictionary(pa.int32(), pa.string())
 _POINT = ("attribute_path", "step", "step_float64", "timestamp")
@@ -24,18 +24,20 @@ class Query:
     """Which points are read."""
 
     type: AttributeType
-    value_columns: Sequence[str]
-    """Of `FULL_SCHEMA`."""
     has_attribute: Callable[[str], bool]
     step_range: StepRange = (None, None)
     tail_limit: int | None = None
+
+    @property
+    def value_column(self) -> str:
+        """Of `FULL_SCHEMA`."""
+        return VALUE_COLUMN[self.type]
 
     def schema(self, with_origin: bool) -> pa.Schema:
         """Of the table."""
         fields = [pa.field("project", NAME), pa.field("run", NAME), pa.field("attribute", NAME)]
         fields += [pa.field("step", pa.float64()), pa.field("timestamp", TIME_TYPE)]
-        names = {name: "value" if len(self.value_columns) == 1 else name for name in self.value_columns}
-        fields += [pa.field(new, FULL_SCHEMA.field(name).type) for name, new in names.items()]
+        fields.append(pa.field("value", FULL_SCHEMA.field(self.value_column).type))
         return pa.schema([*fields, *([pa.field("origin", NAME)] if with_origin else [])])
 
 
@@ -56,14 +58,13 @@ def _of_line(line: Sequence[Stretch], query: Query, schema: pa.Schema) -> pa.Tab
     for stretch in line:
         for batch in _read(stretch, query):
             count = len(batch)
-            values = [batch.column(name) for name in query.value_columns]
             columns = [
                 _repeated(run.key.project_id, count),
                 _repeated(run.key.run_id, count),
                 batch.column("attribute_path"),
                 step_as_float(batch),
                 batch.column("timestamp"),
-                *values,
+                batch.column(query.value_column),
             ]
             if "origin" in schema.names:
                 columns.append(_repeated(stretch.run.key.run_id, count))
@@ -76,7 +77,7 @@ def _read(stretch: Stretch, query: Query) -> Iterator[pa.RecordBatch]:
     if stretch.last_step != np.inf:
         high = stretch.last_step if high is None else min(high, stretch.last_step)
     paths = _paths(stretch.run, query)
-    columns: Collection[str] = (*_POINT, *query.value_columns)
+    columns: Collection[str] = (*_POINT, query.value_column)
     if (low, high) == (None, None):
         if paths:
             yield from stretch.run.batches([query.type], attributes=paths, columns=columns, encoded=True)

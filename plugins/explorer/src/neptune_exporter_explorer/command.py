@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import ipaddress
 import socket
 import threading
-import time
 import webbrowser
 
 import click
@@ -27,17 +28,20 @@ def view(dataset: DatasetView, host: str, port: int, no_browser: bool) -> int:
     name, port = _name(host), listening.getsockname()[1]
     address = f"http://{name}:{port}/"
 
-    import uvicorn
-
     from neptune_exporter_explorer.app import make_app
+    from neptune_exporter_explorer.serving import Server
 
     names = {name, host} | ({"localhost"} if _is_loopback(host) else set())
     app = make_app(dataset, {f"{each}:{port}" for each in names}, any_host=host in ("0.0.0.0", "::"))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
-    click.echo(f"{dataset.data_path} is at {address}  (Ctrl-C ends it)")
-    if not no_browser:
-        threading.Thread(target=_open, args=(server, address), daemon=True).start()
-    server.run(sockets=[listening])
+
+    def started() -> None:
+        click.echo(f"{dataset.data_path} is at {address}  (Ctrl-C ends it)")
+        if not no_browser:
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
+    with contextlib.suppress(KeyboardInterrupt):  # the server ends in order, and raises the signal again
+        Server(app, started).run(sockets=[listening])
+    app.state.table.stop()
     return 0
 
 
@@ -47,9 +51,11 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+    except socket.gaierror as error:
+        raise UsageError(f"--host {host} is no address of this machine: {error.strerror}") from error
     except OSError as error:
-        where = f"{host}:{port}"
-        raise UsageError(f"cannot listen on {where}: {error.strerror}; choose another with --port") from error
+        where, other = f"{host}:{port}", "--host" if error.errno == errno.EADDRNOTAVAIL else "--port"
+        raise UsageError(f"cannot listen on {where}: {error.strerror}; choose another {other}") from error
     return listening
 
 
@@ -65,11 +71,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _open(server: object, address: str) -> None:
-    for _ in range(100):
-        if getattr(server, "started", False):
-            webbrowser.open(address)
-            return
-        time.sleep(0.1)

@@ -19,6 +19,7 @@ from neptune_exporter_explorer.statistics import Statistics
 
 _PAUSE = 5.0
 """Seconds between two looks at the dataset, at least; and ten times as long as a look takes."""
+_END_SECONDS = 2.0
 FACTS = ("project", "run", "state", "begin", "end", "duration", "failures")
 """Columns that are not attributes; in names of columns they begin with `:`."""
 
@@ -52,14 +53,16 @@ class RunsTable:
         self._places: dict[RunKey, int] = {}
         self._guard = threading.Lock()
         self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_reading, name="runs", daemon=True)
 
     def start(self) -> None:
         """Begin to read in a thread that ends with the process."""
-        threading.Thread(target=self._keep_reading, name="runs", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after the run that it reads."""
+        """End the thread after the run that it reads; waits for that, but not for long."""
         self._ended.set()
+        self._thread.join(_END_SECONDS)
 
     def wait_for_rows(self, number: int, seconds: float) -> None:
         """Wait until so many runs are there, or all of them, or the time is over."""
@@ -87,8 +90,9 @@ class RunsTable:
             begin = time.monotonic()
             try:
                 self.read()
-            except (NeptuneExporterError, OSError) as error:
-                self.problem = str(error)
+            except Exception as error:  # noqa: BLE001 - the pages say it, and show what was read before
+                ours = isinstance(error, (NeptuneExporterError, OSError))
+                self.problem = str(error) if ours else f"internal error: {error!r}"
             self.complete = True
             self._ended.wait(max(_PAUSE, 10 * (time.monotonic() - begin)))
 
