@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, FileWriter
-from neptune_exporter.dataset.format import checksums, lock, publication
+from neptune_exporter.dataset.format import checksums, lock, publication, receipt_index
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, UNFINISHED_FILES, Place
 from neptune_exporter.dataset.format.receipts import Receipt
@@ -30,6 +31,8 @@ from neptune_exporter.dataset.write.file_store import DatasetFiles
 from neptune_exporter.dataset.write.publish_queue import Publisher
 from neptune_exporter.dataset.write.writer import ReadyRun, RunWriter
 from neptune_exporter.model import RunKey
+
+_log = logging.getLogger(__name__)
 
 _PROBED = 256
 """Runs of other tools that a child process reads before one of them is given out."""
@@ -202,6 +205,17 @@ class Dataset:
         """
         return self._publisher.publish(prepare)
 
+    def index_receipts(self) -> None:
+        """Have the index of each folder of receipts hold what they say now. Call it under `lock`.
+
+        It is only for speed: that it cannot be written is no failure.
+        """
+        for folder in project_folders(self.data):
+            try:
+                receipt_index.update(self.data, folder)
+            except DatasetError as error:
+                _log.warning("%s: an overview of its runs will take longer", error)
+
     def files(self) -> FileWriter:
         """Where sources store the files of runs."""
         return DatasetFiles(self.file_storage, self._place)
@@ -239,17 +253,20 @@ class Dataset:
         """Project ids, sorted."""
         return sorted({run.key.project_id for run in self.runs()})
 
-    def runs(self, project_id: str | None = None, *, decode: bool = False) -> Iterator[StoredRun]:
+    def runs(
+        self, project_id: str | None = None, *, decode: bool = False, indexed: bool = False
+    ) -> Iterator[StoredRun]:
         """Every run, model and model version, by project, kind and place in it.
 
-        Parts of other tools are read by a child process first, with `decode` every row of them.
+        Parts of other tools are read by a child process first, with `decode` every row of them. With
+        `indexed`, which is for overviews, an index may tell what unchanged receipts say.
 
         A run that is so damaged that its id cannot be read comes with an id guessed from
         its file names, and says so in `problems`. So does a copy of a run that is there already.
         """
         places: dict[RunKey, Place] = {}
         for folder in project_folders(self.data):
-            for found in self._probed(found_runs(self.data, folder), decode=decode):
+            for found in self._probed(found_runs(self.data, folder, indexed=indexed), decode=decode):
                 run = self._stored(found)
                 if not run.problems and run.place != Place.of(run.key):
                     earlier = self.earlier(run.key)
@@ -329,4 +346,5 @@ class Dataset:
             unfinished=found.unfinished,
             problems=[*problems, *([problem] if problem else [])],
             damaged_receipt=bool(problems),
+            sizes=found.sizes,
         )

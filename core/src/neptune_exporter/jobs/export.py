@@ -98,6 +98,7 @@ def export_runs(
                 listed |= project.export(stage)
             if not executor.is_local:
                 dataset.forget_writing()
+            dataset.index_receipts()
         result.note_unknown(options.runs, listed)
         _note_not_found(source, options, result)
         if seen is not None and not result.failed and any(p.listed for p in result.projects):

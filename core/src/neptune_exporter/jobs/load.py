@@ -137,7 +137,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     """
     dataset = Dataset(options.data_path, options.files_path)
     result = LoadResult()
-    runs, left_out = divide_runs(dataset, options.project_ids, options.runs)
+    runs, left_out = divide_runs(dataset, options.project_ids, options.runs, indexed=options.dry_run)
     wants_files = AttributeClass.FILES in options.classes
     if wants_files:  # loaded without them, the runs would count as loaded
         check_files_folder(options.files_path, runs)

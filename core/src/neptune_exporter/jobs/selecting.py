@@ -10,6 +10,7 @@ from neptune_exporter.contract import ExportedRun, RunSelection, UsageError
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.model import FILE_TYPES, RunKey
 from neptune_exporter.suggestions import did_you_mean
+from neptune_exporter.toolkit.free_memory import few_collections
 
 _Run = TypeVar("_Run", bound=ExportedRun)
 
@@ -23,16 +24,17 @@ def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection
     return divide_runs(dataset, project_ids, runs)[0]
 
 
+@few_collections()
 def divide_runs(
-    dataset: Dataset, project_ids: Sequence[str], runs: RunSelection
+    dataset: Dataset, project_ids: Sequence[str], runs: RunSelection, *, indexed: bool = False
 ) -> tuple[list[StoredRun], list[StoredRun]]:
-    """Those of `select_runs`, and the others of the same projects.
+    """Those of `select_runs`, and the others of the same projects; `indexed` as `Dataset.runs` takes it.
 
     Raises:
         UsageError: a project that was named is not in the dataset.
     """
     of_project: dict[str, list[StoredRun]] = {}
-    for run in dataset.runs():
+    for run in dataset.runs(indexed=indexed):
         of_project.setdefault(run.key.project_id, []).append(run)
     present = sorted(of_project)
     unknown = [p for p in project_ids if p not in of_project]

@@ -10,8 +10,10 @@ from neptune_exporter.contract import DatasetError, DatasetSummary, ExportedRun,
 from neptune_exporter.dataset import Dataset, summarise
 from neptune_exporter.jobs.selecting import check_files_folder
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit.free_memory import few_collections
 
 
+@few_collections()
 def summarise_dataset(
     data_path: Path, files_path: Path, project_ids: Sequence[str] = (), runs: RunSelection | None = None
 ) -> tuple[DatasetSummary, Callable[[RunKey], ExportedRun]]:
@@ -22,7 +24,7 @@ def summarise_dataset(
         UsageError: its runs have files, and there is no folder of files.
     """
     dataset = Dataset(data_path, files_path)
-    check_files_folder(files_path, dataset.runs())
+    check_files_folder(files_path, dataset.runs(indexed=True))
     summary = summarise(dataset)
 
     def open_run(key: RunKey) -> ExportedRun:

@@ -93,7 +93,7 @@ def verify_dataset(
         def wanted(key: RunKey) -> bool:
             return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
 
-        check_files_folder(files_path, (run for run in dataset.runs() if wanted(run.key)))
+        check_files_folder(files_path, (run for run in dataset.runs(indexed=True) if wanted(run.key)))
         if recording:
             with dataset.lock():
                 dataset.recover()

@@ -1,4 +1,6 @@
-"""Gives free memory back to the system, which Python and the C library keep for longer than a job can bear.
+"""When Python looks for memory to free, and when free memory goes back to the system.
+
+Python and the C library keep it for longer than a job can bear.
 
 A part that was read is freed only when Python looks for reference cycles, which it does less often the
 more objects there are. Its footer was thousands of small allocations, and glibc keeps the pages they leave.
@@ -6,15 +8,33 @@ more objects there are. Its footer was thousands of small allocations, and glibc
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 _EVERY = 64
 _calls = itertools.count(1)
+_MANY = 50_000
+
+
+@contextlib.contextmanager
+def few_collections() -> Iterator[None]:
+    """For making very many small values that stay: Python looks less often for what it can free.
+
+    In a summary of 10,000 runs these looks took a sixth of the time and freed nothing.
+    """
+    usual = gc.get_threshold()
+    gc.set_threshold(_MANY, *usual[1:])
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*usual)
 
 
 def give_back_memory() -> None:

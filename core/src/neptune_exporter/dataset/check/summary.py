@@ -25,7 +25,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     if not dataset.data_path.is_dir():
         problems.append(f"{dataset.data_path} is not there")
     without_checksums = 0
-    for run in dataset.runs():
+    for run in dataset.runs(indexed=True):
         without_checksums += has_no_checksums(dataset, run)
         projects.setdefault(run.key.project_id, []).append(summarise_run(run))
     return DatasetSummary(

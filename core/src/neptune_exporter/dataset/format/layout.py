@@ -2,6 +2,8 @@
 
     <data>/<project>/[models/|model_versions/]<run>_part_<N>.parquet
     <data>/<project>/[models/|model_versions/]_receipts/<run>.receipt.parquet
+    <data>/<project>/[models/|model_versions/]_receipts/index.parquet       what the receipts say
+    <data>/<project>/[models/|model_versions/]_receipts/checksums.parquet   of another tool's runs
     <data>/<project>/[models/|model_versions/]_damaged/…      parts that could not be read
     <files>/<project>/[models/|model_versions/]<run>/…
     <data>/<project>/part_<N>.parquet                         read only: rows of several runs
@@ -23,6 +25,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from neptune_exporter.model import RunKey, RunKind
 
@@ -40,12 +43,16 @@ KIND_FOLDERS = {RunKind.RUN: "", RunKind.MODEL: "models", RunKind.MODEL_VERSION:
 
 RECEIPT = ".receipt.parquet"
 PENDING = ".pending.parquet"
+INDEX = "index.parquet"
+"""Beside receipts: what they say, in one file."""
 CUT_SHORT = ".tmp"
 """Of parts that other tools have not finished. Never deleted: they may be all that is left of a run."""
 SET_ASIDE = ".damaged"
 
 _MAX_BYTES = 180
 _PART = re.compile(r"((?P<stem>.+)_)?part_(?P<number>\d+)\.parquet(?P<end>|\.tmp)", re.DOTALL)
+_ODD = re.compile(r"[^\w-]")
+"""A character that is not `str.isalnum`, nor `_` or `-`."""
 _OF_WINDOWS = frozenset({"thumbs.db", "desktop.ini"})
 SANITISED = re.compile(r"(?P<name>.*)-[0-9a-f]{16}", re.DOTALL)
 
@@ -64,6 +71,9 @@ def stem(name: str) -> str:
     return readable + "-" + _digest(name)
 
 
+_stem_of_project = lru_cache(maxsize=64)(stem)
+
+
 def guessed_id(sanitised_name: str) -> str:
     """The id behind a name, for messages about what cannot be read: right if nothing was replaced."""
     match = SANITISED.fullmatch(sanitised_name)
@@ -71,7 +81,7 @@ def guessed_id(sanitised_name: str) -> str:
 
 
 def _readable(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "_-" else "_" for c in name)
+    return _ODD.sub("_", name)
 
 
 def _digest(name: str) -> str:
@@ -89,7 +99,7 @@ class Place:
 
     @classmethod
     def of(cls, key: RunKey) -> Place:
-        return cls(_folder(stem(key.project_id), key.kind), stem(key.run_id))
+        return cls(_folder(_stem_of_project(key.project_id), key.kind), stem(key.run_id))
 
     @classmethod
     def candidates(cls, key: RunKey) -> tuple[Place, ...]:

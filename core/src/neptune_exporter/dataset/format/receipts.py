@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property, lru_cache
 from typing import Any
 
 from neptune_exporter.contract import (
@@ -21,7 +22,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset.format import extents, rowless
 from neptune_exporter.dataset.format.extents import Extent
-from neptune_exporter.model import AttributeType, RunKey, RunKind
+from neptune_exporter.model import AttributeClass, AttributeType, RunKey, RunKind
 
 FORMAT = "neptune-exporter-receipt"
 VERSION = 1
@@ -89,17 +90,19 @@ class Receipt:
     """Address of the run's page, as the source told."""
     logs: tuple[Extent, ...] = ()
     """What it was read from, if that may be a part only."""
-    fingerprint: str = field(init=False)
-    """Of the rows, by the digests of the parts."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fingerprint", fingerprint([part.sha256 for part in self.parts]))
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the rows, by the digests of the parts."""
+        return fingerprint([part.sha256 for part in self.parts])
 
     def to_bytes(self) -> bytes:
-        """As JSON with a digest of itself, `rowless.wrapped`."""
-        value = self._to_json()
-        value["sha256"] = _digest(value)
-        return rowless.wrapped(json.dumps(value, allow_nan=False).encode())
+        """As JSON, `rowless.sealed`."""
+        return rowless.sealed(self.to_json())
+
+    def to_json(self) -> bytes:
+        """As `from_json` takes it: one line."""
+        return json.dumps(self._to_json(), allow_nan=False).encode()
 
     def is_of_state(self, run: SourceRun) -> bool:
         """Whether the run is as it was then. Two parts of it may have been changed last at the same time."""
@@ -122,15 +125,22 @@ class Receipt:
             DatasetError: damaged, or of a later version.
         """
         try:
-            value = json.loads(rowless.unwrapped(data))
+            content = rowless.unsealed(data)
+        except ValueError as error:
+            raise DatasetError(f"{where} is damaged: {error}") from error
+        return cls.from_json(content, where)
+
+    @classmethod
+    def from_json(cls, content: bytes, where: str) -> Receipt:
+        """As `from_bytes`, of what `to_json` gave."""
+        try:
+            value = json.loads(content)
             if value["format"] != FORMAT:
                 raise ValueError("not a receipt")
             if value["version"] > VERSION:
                 raise DatasetError(
                     f"{where} was written by a later version of neptune-exporter: update to read it"
                 )
-            if value.pop("sha256") != _digest(value):
-                raise ValueError("its digest does not match its content")
             return _from_json(value)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
@@ -183,8 +193,23 @@ def fingerprint(part_digests: list[str]) -> str:
     return hashlib.sha256("\n".join(part_digests).encode()).hexdigest()[:32]
 
 
-def _digest(value: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+def _selection(value: Mapping[str, Any]) -> AttributeSelection:
+    return _known_selection(
+        value["pattern"],
+        tuple(value["names"]),
+        tuple(value["classes"]),
+        value["metric_previews"],
+        value["others"],
+    )
+
+
+@lru_cache(maxsize=64)
+def _known_selection(
+    pattern: str | None, names: tuple[str, ...], classes: tuple[str, ...], metric_previews: bool, others: bool
+) -> AttributeSelection:
+    """Kept: thousands of runs were asked for in the same way."""
+    known = frozenset(map(AttributeClass, classes))
+    return AttributeSelection(pattern, names, known, bool(metric_previews), bool(others))
 
 
 def _from_json(value: Mapping[str, Any]) -> Receipt:
@@ -196,7 +221,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         modified_at=_time_from_json(value["modified_at"]),
         name=value["name"],
         exported_at=datetime.fromisoformat(value["exported_at"]),
-        selections=tuple(AttributeSelection.from_json(s) for s in value["selections"]),
+        selections=tuple(map(_selection, value["selections"])),
         notes=tuple(value["notes"]),
         types={AttributeType(t): TypeCount(c["attributes"], c["rows"]) for t, c in value["types"].items()},
         steps=StepStatistics(**value["steps"]),

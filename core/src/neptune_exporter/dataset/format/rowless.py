@@ -8,6 +8,7 @@ no rows, and its content between the first magic bytes and the footer, where Par
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from functools import lru_cache
 
@@ -41,6 +42,27 @@ def unwrapped(data: bytes) -> bytes:
     if end < len(_MAGIC) or data[end : end + _CHECKSUM] != _checksum(footer) or not data.startswith(_MAGIC):
         raise ValueError("it is cut short or changed")
     return data[len(_MAGIC) : end]
+
+
+def sealed(content: bytes, schema: pa.Schema = FULL_SCHEMA) -> bytes:
+    """As `wrapped`, with a line before the content: its SHA-256."""
+    return wrapped(_sha256(content) + b"\n" + content, schema)
+
+
+def unsealed(data: bytes) -> bytes:
+    """What was sealed.
+
+    Raises:
+        ValueError: as `unwrapped`, or the content changed.
+    """
+    digest, _, content = unwrapped(data).partition(b"\n")
+    if digest != _sha256(content):
+        raise ValueError("its digest does not match its content")
+    return content
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 @lru_cache(maxsize=2)

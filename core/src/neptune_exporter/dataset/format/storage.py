@@ -12,13 +12,13 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 from pyarrow import fs
@@ -28,16 +28,19 @@ from neptune_exporter.contract import DatasetError, UnsafePathError
 _CHUNK = 1 << 20
 _SYNCS = 4
 """Files that are synced at a time."""
+_SETTLED_NS = 2 * 10**9
+"""After so long a change shows in a file's time: some file systems know only every other second."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing in a folder."""
 
     path: str
     """Relative to the root."""
     is_file: bool
     size: int
+    version: int | None = None
+    """Of a file: as long as it and the size stay, so does the content. None where a listing cannot tell."""
 
     @property
     def name(self) -> str:
@@ -49,12 +52,12 @@ class Storage:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
-        self._root = os.fspath(root)
+        self._root = str(self.root)
         self._fs = fs.SubTreeFileSystem(self.root.absolute().as_posix(), fs.LocalFileSystem())
 
     def describe(self, path: str) -> str:
         """The path as a person knows it."""
-        return str(self.root / path)
+        return os.path.join(self._root, path.replace("/", os.sep)) if path else self._root  # noqa: PTH118
 
     def size(self, path: str) -> int | None:
         """Bytes of a file, None if there is none."""
@@ -86,11 +89,14 @@ class Storage:
         if recursive:
             with self._errors(folder, "listed"):
                 return sorted(self._walk(folder), key=lambda entry: entry.path)
-        selector = fs.FileSelector(folder, recursive=False, allow_not_found=True)
         with self._errors(folder, "listed"):
-            found = self._fs.get_file_info(selector)
-        entries = [Entry(i.path, i.type == fs.FileType.File, i.size or 0) for i in found]
-        return sorted(entries, key=lambda entry: entry.path)
+            try:
+                found = os.scandir(self._at(folder))
+            except FileNotFoundError:
+                return []
+            settled = time.time_ns() - _SETTLED_NS
+            with found:
+                return sorted(_entry(item, folder, settled) for item in found)
 
     def _walk(self, folder: str) -> Iterator[Entry]:
         try:
@@ -111,8 +117,9 @@ class Storage:
     # Everywhere `compression=None`: pyarrow would else unpack what is called `.gz` while it is read.
 
     def read(self, path: str) -> bytes:
-        with self._errors(path, "read"), self._fs.open_input_stream(path, compression=None) as stream:
-            return bytes(stream.read())
+        """The whole content. Not by pyarrow, which takes several times as long: this is done for each run."""
+        with self._errors(path, "read"), open(self._at(path), "rb", buffering=0) as stream:  # noqa: PTH123
+            return stream.read()
 
     def open_input(self, path: str) -> pa.NativeFile:
         """Open for reading anywhere in it."""
@@ -216,6 +223,22 @@ class Storage:
             # Arrow's own text is several sentences long, and names the number as well.
             reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
             raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
+
+
+def _entry(item: os.DirEntry[str], folder: str, settled: int) -> Entry:
+    """What a folder holds; behind a link, what that names. Changes before `settled`, in ns, are old."""
+    path = f"{folder}/{item.name}" if folder else item.name
+    try:
+        found = item.stat()
+    except FileNotFoundError:  # it went meanwhile, or is a link that leads nowhere
+        return Entry(path, False, 0)
+    except OSError:
+        if item.is_symlink():  # one that leads to itself
+            return Entry(path, False, 0)
+        raise
+    if not stat.S_ISREG(found.st_mode):
+        return Entry(path, False, 0)
+    return Entry(path, True, found.st_size, found.st_mtime_ns if found.st_mtime_ns < settled else None)
 
 
 class Output:

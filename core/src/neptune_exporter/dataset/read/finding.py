@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format import receipt_index
 from neptune_exporter.dataset.format.layout import (
     KIND_FOLDERS,
     PENDING,
@@ -40,6 +41,10 @@ class Found:
     """Parts that another tool did not finish, by number."""
     among_many: RunKey | None = None
     """Whose rows are meant, where the parts hold those of several runs."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of the parts by name, where their folder was listed."""
+    indexed: bytes | None = None
+    """What the receipt says, where an index was asked for and has it as it is."""
 
     @classmethod
     def among(cls, folder: str, key: RunKey, names: Sequence[str], unfinished: Sequence[str] = ()) -> Found:
@@ -51,8 +56,11 @@ class Found:
         """The receipt, or what is wrong with it."""
         if not self.has_receipt:
             return None, []
+        where = data.describe(self.place.receipt)
         try:
-            return Receipt.from_bytes(data.read(self.place.receipt), data.describe(self.place.receipt)), []
+            if self.indexed is not None:
+                return Receipt.from_json(self.indexed, where), []
+            return Receipt.from_bytes(data.read(self.place.receipt), where), []
         except DatasetError as error:
             return None, [str(error)]
 
@@ -84,8 +92,10 @@ class Found:
 class _Collected:
     parts: dict[int, str] = field(default_factory=dict)
     unfinished: dict[int, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     has_receipt: bool = False
     pending: bool = False
+    indexed: bytes | None = None
 
 
 def project_folders(data: Storage) -> list[str]:
@@ -102,27 +112,36 @@ def project_folders(data: Storage) -> list[str]:
     return folders
 
 
-def found_runs(data: Storage, folder: str) -> Iterator[Found]:
-    """What one folder holds, sorted by name."""
+def found_runs(data: Storage, folder: str, *, indexed: bool = False) -> Iterator[Found]:
+    """What one folder holds, sorted by name; with what an index of its receipts tells, if asked for."""
     collected: dict[str, _Collected] = {}
     for entry in data.list(folder):
         part = parse_part(entry.name)
         if part and entry.is_file:
             what = collected.setdefault(part.stem, _Collected())
             (what.unfinished if part.unfinished else what.parts)[part.number] = entry.name
-    for entry in data.list(f"{folder}/{RECEIPTS}"):
+            what.sizes[entry.name] = entry.size
+    listed = data.list(f"{folder}/{RECEIPTS}")
+    index = receipt_index.read(data, listed) if indexed else {}
+    for entry in listed:
         if entry.name.endswith(RECEIPT):
-            collected.setdefault(entry.name.removesuffix(RECEIPT), _Collected()).has_receipt = True
+            what = collected.setdefault(entry.name.removesuffix(RECEIPT), _Collected())
+            what.has_receipt, what.indexed = True, index.get(receipt_index.key(entry))
         elif entry.name.endswith(PENDING):
             collected.setdefault(entry.name.removesuffix(PENDING), _Collected()).pending = True
     for stem, what in sorted(collected.items()):
-        names, unfinished = (
-            tuple(name for _, name in sorted(those.items())) for those in (what.parts, what.unfinished)
-        )
+        names, unfinished = _by_number(what.parts), _by_number(what.unfinished)
         if stem:
-            yield Found(Place(folder, stem), names, what.has_receipt, what.pending, unfinished)
+            place = Place(folder, stem)
+            yield Found(
+                place, names, what.has_receipt, what.pending, unfinished, None, what.sizes, what.indexed
+            )
         else:
             yield from _found_among_many(data, folder, names, unfinished)
+
+
+def _by_number(names: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(names.values()) if len(names) < 2 else tuple(name for _, name in sorted(names.items()))
 
 
 def _found_among_many(

@@ -37,9 +37,8 @@ from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.recent_parts import RecentParts
 from neptune_exporter.dataset.read.rows import rows
 from neptune_exporter.dataset.read.tally import Tally
-from neptune_exporter.dataset.read.wanted import Wanted, Within
+from neptune_exporter.dataset.read.wanted import Wanted, Within, in_order
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
-from neptune_exporter.schema import FULL_SCHEMA
 
 _RECENT = RecentParts()
 
@@ -60,7 +59,9 @@ class StoredRun(RunView):
         unfinished: Sequence[str] = (),
         problems: Sequence[str] = (),
         damaged_receipt: bool = False,
+        sizes: Mapping[str, int] | None = None,
     ) -> None:
+        """`sizes`: bytes of the parts by name, where their folder was listed just now."""
         self._data = data
         self._files = files
         self._key = key
@@ -76,6 +77,7 @@ class StoredRun(RunView):
         self.problems = tuple(problems)
         """What is known to be wrong without reading the parts."""
         self.damaged_receipt = damaged_receipt
+        self._sizes = sizes or {}
 
     @property
     def key(self) -> RunKey:
@@ -170,8 +172,10 @@ class StoredRun(RunView):
         """A line for every part of the receipt that is not there, or not with its size."""
         lines = []
         for part in self.receipt.parts if self.receipt else ():
+            if self._sizes.get(part.name) == part.bytes:
+                continue
             path = self.place.path(part.name)
-            size = self._data.size(path)
+            size = self._data.size(path)  # again: it may have been replaced since, and so its receipt
             if size is None:
                 lines.append(f"{self._data.describe(path)} is missing")
             elif size != part.bytes:
@@ -246,7 +250,11 @@ class StoredRun(RunView):
     @property
     def data_bytes(self) -> int:
         """Bytes of the parts on disk; of parts that hold rows of other runs too, as much as its rows make."""
-        return sum(part.stored_bytes for part in self.parts)
+        if self.place.among_many:
+            return sum(part.stored_bytes for part in self.parts)
+        names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names
+        sizes = (self._sizes.get(name) or self._data.size(self.place.path(name)) for name in names)
+        return sum(size or 0 for size in sizes)
 
     def counts(self) -> Mapping[AttributeType, TypeCount]:
         return self.receipt.types if self.receipt else self.tally.types()
@@ -318,7 +326,7 @@ class StoredRun(RunView):
         encoded: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         wanted = Wanted(
-            _columns(columns),
+            in_order(columns),
             None if types is None else frozenset(AttributeType(t).value for t in types),
             None if attributes is None else frozenset(attributes),
             encoded=encoded,
@@ -345,7 +353,7 @@ class StoredRun(RunView):
     ) -> Iterator[pa.RecordBatch]:
         within = Within(step_range, (_milliseconds(time_range[0]), _milliseconds(time_range[1])))
         kinds, paths = frozenset({AttributeType(type).value}), frozenset({attribute})
-        return self._read(Wanted(_columns(columns), kinds, paths, within=within), batch_rows)
+        return self._read(Wanted(in_order(columns), kinds, paths, within=within), batch_rows)
 
     def attributes(self) -> list[AttributeInfo]:
         return [
@@ -386,14 +394,6 @@ class StoredRun(RunView):
     def _raise_problems(self) -> None:
         if self.problems:
             raise DatasetError(f"{self._key}: {self.problems[0]}")
-
-
-def _columns(names: Collection[str] | None) -> list[str]:
-    """The named columns in the order of the schema; all if none are named."""
-    unknown = set(names or ()).difference(FULL_SCHEMA.names)
-    if unknown:
-        raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
-    return [name for name in FULL_SCHEMA.names if names is None or name in names]
 
 
 def _milliseconds(time: datetime | None) -> float | None:

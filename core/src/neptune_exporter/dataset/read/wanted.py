@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -105,3 +105,11 @@ def _schema_of(names: tuple[str, ...], encoded: bool) -> pa.Schema:
     if encoded and "attribute_path" in fields:
         fields["attribute_path"] = pa.field("attribute_path", ENCODED)
     return pa.schema(fields.values())
+
+
+def in_order(columns: Collection[str] | None) -> list[str]:
+    """The named columns in the order of the schema; all if none are named."""
+    unknown = set(columns or ()).difference(FULL_SCHEMA.names)
+    if unknown:
+        raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+    return [name for name in FULL_SCHEMA.names if columns is None or name in columns]
