@@ -3,6 +3,7 @@
 Every command is printed before it runs. At the end the numbers that the training
 script wrote down stand beside those in the dataset and those in the tracker; the exit
 code is 0 only if all agree. `--loader NAME` chooses the tracker: what is its own is in `in_NAME.py`.
+`--executor NAME` has export, load and comparison carried out there, by two workers.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ def run(folder: Path, *command: str) -> None:
         sys.exit(f"the command ended with {done.returncode}")
 
 
-def main(folder: Path, loader: str) -> int:
+def main(folder: Path, loader: str, executor: str | None) -> int:
     target = importlib.import_module(f"in_{loader}")
+    spread = () if executor is None else (f"--executor={executor}", "-j2")
     print("Two real Neptune clients log three trainings, offline; one run is a fork of another.")
     run(ROOT, "python", str(HERE.relative_to(ROOT) / "train.py"), str(folder))
     print(f"\nFrom here on in {folder}.")
@@ -51,6 +53,7 @@ def main(folder: Path, loader: str) -> int:
         "--offline-path=.neptune",
         f"--offline-project={PROJECT}",
         f"--offline-run-id={RUN_2X}",
+        *spread,
     )
     run(folder, "neptune-exporter", "summary")
     run(folder, "neptune-exporter", "verify")
@@ -61,8 +64,8 @@ def main(folder: Path, loader: str) -> int:
         run(folder, *load, flag)
     print(f"\nInto a local {target.NAME} that stays, so that its own client can read it.")
     with target.started(folder) as started:
-        run(folder, *load)
-        run(folder, "neptune-exporter", "verify", f"--loader={loader}", "--full")
+        run(folder, *load, *spread)
+        run(folder, "neptune-exporter", "verify", f"--loader={loader}", "--full", *spread)
         return compare(folder, target.NAME, started.runs(PROJECT))
 
 
@@ -117,14 +120,15 @@ if __name__ == "__main__":
     parser.add_argument("folder", nargs="?", type=Path, help="where everything stays; default: nowhere")
     trackers = sorted(path.stem.removeprefix("in_") for path in HERE.glob("in_*.py"))
     parser.add_argument("--loader", choices=trackers, default="pluto")
+    parser.add_argument("--executor", help="as of the command; default: what suits")
     arguments = parser.parse_args()
     if arguments.folder is not None:
         arguments.folder.mkdir(parents=True, exist_ok=True)
-        code = main(arguments.folder.resolve(), arguments.loader)
+        code = main(arguments.folder.resolve(), arguments.loader, arguments.executor)
         print(f"\nLook at the runs in the browser:\n{look(arguments.folder)}")
         sys.exit(code)
     with tempfile.TemporaryDirectory(prefix="journey-") as temporary:
-        code = main(Path(temporary), arguments.loader)
+        code = main(Path(temporary), arguments.loader, arguments.executor)
     print("\nTo look at the runs in the browser, keep them: nox -s demo -- moons. Then:")
     print(look(Path("moons")))
     sys.exit(code)

@@ -310,7 +310,10 @@ def test_a_run_that_does_not_arrive(run: Run, tracker: ModuleType) -> None:
     assert run(*LOAD, "-r", "RUN-1").exit_code == 1
     tracker.sink.fail_run(RUN_1, AuthenticationError("the API key was refused"))
     result = run(*LOAD, "-r", "RUN-1")
-    assert (result.exit_code, result.stderr) == (1, "error: the API key was refused\n")
+    assert (result.exit_code, result.stderr.splitlines()) == (
+        1,
+        ["executor: threads, 1 at once (few runs)", "error: the API key was refused"],
+    )
 
 
 def test_a_target_that_differs_is_exit_code_4(run: Run, tracker: ModuleType) -> None:

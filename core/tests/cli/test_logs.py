@@ -105,7 +105,8 @@ def test_an_internal_error_of_one_run_is_one_line_and_with_v_a_traceback(
     monkeypatch.setattr(tracker.source, "read", fail)
     export = ("export", "--exporter", "tracker", "-p", "acme/text")
     result = run(*export)
-    assert (result.exit_code, result.stderr) == (1, "")
+    announced = "executor: threads, 4 at once (an export mostly waits for its source)\n"
+    assert (result.exit_code, result.stderr) == (1, announced)
     assert "  acme/text:EXP-2: internal error: RuntimeError: two lines\n" in result.stdout
     assert "Traceback" in run(*export, "-v").stderr
 

@@ -160,7 +160,7 @@ def test_a_key_that_expires_half_way_ends_the_load_with_one_line(
     server.settings.key_requests = 9
     done = command_line.run(*LOAD, *TWO, expect=1)
     said, line = done.output.splitlines()
-    assert said.endswith("executor: processes, 2 at once")
+    assert said == "executor: processes, 2 at once (as asked)"
     assert line.startswith("error: ") and "Is the API key right" in line
     server.settings.key_requests = None
     command_line.run(*LOAD, *TWO)
@@ -197,6 +197,27 @@ def test_what_cannot_be_divided_is_a_usage_error(
 ) -> None:
     standard(command_line.folder, runs=3)
     assert why in command_line.run(*LOAD, *options, expect=2).output
+
+
+@pytest.mark.parametrize("executor", ["processes", "dask://127.0.0.1:9"])
+def test_what_is_refused_leaves_nothing_and_announces_nothing(
+    command_line: CommandLine, server: RehearsalServer, executor: str
+) -> None:
+    """Without a key, or where no scheduler answers."""
+    standard(command_line.folder, runs=2)
+    environment = {} if executor.startswith("dask") else {"PLUTO_API_KEY": "not-a-key"}
+    (command_line.folder / "output.txt").touch()  # of the command itself
+    before = sorted(command_line.folder.rglob("*"))
+    done = command_line.run(
+        *LOAD,
+        "--executor",
+        executor,
+        expect=None,
+        DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="1s",
+        **environment,
+    )
+    assert done.exit_code in (1, 2) and done.output.startswith("error: "), done.output
+    assert sorted(command_line.folder.rglob("*")) == before
 
 
 def test_processes_share_the_connections_of_one() -> None:

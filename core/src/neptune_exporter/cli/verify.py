@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.checksums import offer_checksums
@@ -85,6 +86,9 @@ def verify(
             raise UsageError("--full compares with a tracker: it needs --loader")
         if classes:
             raise UsageError("-c compares these classes with a tracker: it needs --loader")
+        for name, flag in (("executor", "--executor"), ("workers", "-j")):
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise UsageError(f"{flag} is for the comparison with a tracker: it needs --loader")
         if state.flags:
             raise UsageError(f"{next(iter(state.flags))} is an option of a loader: it needs --loader")
     elif record or accept or write_accepted:

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neptune_exporter.contract import (
@@ -82,6 +82,8 @@ def export_runs(
             return result
         opening = OpenSource.of(spec.name, settings)
         choice = Choice(options.executor, options.workers)
+        if options.executor is None:
+            choice = replace(choice, why="an export mostly waits for its source")
         executor = opened(choice, progress, threads=_THREADS, most=spec.capabilities.max_workers)
         with dataset.lock(), executor:
             executor.keep(opening, source)
@@ -248,6 +250,8 @@ class _Project:
         self._progress.start(stage)
         try:
             runs = self._list()
+            if runs:
+                self._executor.announce()
             self._progress.start(stage, len(runs))
             self._run_units(runs)
         except Exception as error:  # noqa: BLE001 - judged there

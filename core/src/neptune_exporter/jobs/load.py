@@ -16,14 +16,13 @@ from neptune_exporter.contract import (
     LoadOptions,
     Loss,
     RunSelection,
-    Sink,
     SinkSpec,
     Verdict,
 )
 from neptune_exporter.dataset import Dataset, StoredRun, advice_on_failure, has_no_checksums
 from neptune_exporter.jobs.comparing import compare_runs
 from neptune_exporter.jobs.comparisons import Comparisons
-from neptune_exporter.jobs.executors import JobExecutor, joined
+from neptune_exporter.jobs.executors import joined
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import (
     CompareUnit,
@@ -34,12 +33,11 @@ from neptune_exporter.jobs.load_run import (
     load_run,
     unreadable,
 )
-from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selected_run import left_out as parts_left_out
 from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import check_files_folder, divide_runs, parents_first
-from neptune_exporter.jobs.spreading import check_spread, spread
+from neptune_exporter.jobs.spreading import Spread, spread
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.suggestions import did_you_mean
@@ -149,23 +147,17 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
         for run in runs:
             _plan(run, options.classes, result)
         return result
-    check_spread(spec, settings, options.executor)
-    sink = spec.factory(settings, options.load)
-    try:
-        executor, opening = spread(spec, settings, options, sink, progress, runs=len(runs))
-        with executor:
-            others = _by_project(left_out)
-            reports: dict[str, Report] = {}
-            for project_id, project_runs in _by_project(runs).items():
-                job = _Load(spec, sink, executor, opening, options, progress, result, reports)
-                job.load(project_id, project_runs, others.get(project_id, []))
-            if options.verify and spec.capabilities.verifies:
-                _verify_loaded(executor, opening, runs, options.classes, result, progress)
-            result.closing_report = sink.closing_report()
-            for report in reports.values():
-                result.closing_report = joined(result.closing_report, report.lines)
-    finally:
-        sink.close()
+    with spread(spec, settings, options, progress, runs=len(runs)) as where:
+        others = _by_project(left_out)
+        reports: dict[str, Report] = {}
+        for project_id, project_runs in _by_project(runs).items():
+            job = _Load(spec, where, options, progress, result, reports)
+            job.load(project_id, project_runs, others.get(project_id, []))
+        if options.verify and spec.capabilities.verifies:
+            _verify_loaded(where, runs, options.classes, result, progress)
+        result.closing_report = where.sink.closing_report()
+        for report in reports.values():
+            result.closing_report = joined(result.closing_report, report.lines)
     return result
 
 
@@ -203,18 +195,16 @@ class _Load:
     def __init__(
         self,
         spec: SinkSpec,
-        sink: Sink,
-        executor: JobExecutor,
-        opening: OpenSink,
+        where: Spread,
         options: LoadJobOptions,
         progress: Progress,
         result: LoadResult,
         reports: dict[str, Report],
     ) -> None:
         self._capabilities = spec.capabilities
-        self._sink = sink
-        self._executor = executor
-        self._opening = opening
+        self._sink = where.sink
+        self._executor = where.executor
+        self._opening = where.opening
         self._classes = options.classes
         self._progress = progress
         self._result = result
@@ -350,8 +340,7 @@ def _let_go(run: StoredRun) -> None:
 
 
 def _verify_loaded(
-    executor: JobExecutor,
-    opening: OpenSink,
+    where: Spread,
     runs: list[StoredRun],
     classes: frozenset[AttributeClass],
     result: LoadResult,
@@ -360,8 +349,8 @@ def _verify_loaded(
     keys = {key for key, _ in result.loaded}
     arrived = [run for run in runs if run.key in keys and run.complete]
     progress.start("check what arrived", len(arrived))
-    units = [CompareUnit(opening, run, classes) for run in arrived]
-    for run, (_, found) in zip(arrived, compare_runs(executor, units), strict=True):
+    units = [CompareUnit(where.opening, run, classes) for run in arrived]
+    for run, (_, found) in zip(arrived, compare_runs(where.executor, units), strict=True):
         if isinstance(found, Exception):
             message = why_failed(run.key, found)
             result.failed.append((run.key, f"loaded, but could not be checked: {message}"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from neptune_exporter.contract import LoadOptions, Sink, SinkSpec, UsageError
@@ -25,47 +27,62 @@ class _Options(Protocol):
     def workers(self) -> int | None: ...
 
 
+@dataclass(frozen=True)
+class Spread:
+    """The job's own sink, and what works on its runs."""
+
+    sink: Sink
+    executor: JobExecutor
+    opening: OpenSink
+    """How a worker comes by a sink: threads get the job's own."""
+
+
+@contextlib.contextmanager
 def spread(
-    spec: SinkSpec, settings: object, options: _Options, sink: Sink, progress: Progress, *, runs: int
-) -> tuple[JobExecutor, OpenSink]:
-    """The executor that was asked for or suits, and how its workers come by a sink.
+    spec: SinkSpec, settings: object, options: _Options, progress: Progress, *, runs: int
+) -> Iterator[Spread]:
+    """The executor that was asked for or suits, and then the sink: a refusal leaves nothing behind.
 
     Args:
         spec: Of the loader.
         settings: Of the loader, for one process alone.
         options: Of the job.
-        sink: The job's own, which threads share.
         progress: Is told what workers do.
         runs: How many there are: no more workers are started.
 
     Raises:
         UsageError: the executor cannot be had, or this loader or these settings do not allow it.
+        AuthenticationError: the credentials were refused.
     """
+    if options.executor is not None and options.executor != "threads":
+        _divided(spec, settings, options.executor, 1)
     choice = suitable(spec, settings, Choice(options.executor, options.workers), runs)
     executor = opened(choice, progress, threads=_THREADS, most=_most(spec, runs))
-    try:
-        if executor.is_local:
-            opening = OpenSink.of(spec.name, settings, options.load)
-            executor.keep(opening, sink)
-            return executor, opening
-        assert spec.divided is not None  # checked above
-        return executor, OpenSink.of(spec.name, spec.divided(settings, executor.workers), options.load)
-    except BaseException:
-        executor.close()
-        raise
+    with contextlib.ExitStack() as stack:
+        unused = stack.enter_context(contextlib.ExitStack())
+        unused.callback(executor.close)
+        theirs = settings
+        if not executor.is_local:
+            theirs = _divided(spec, settings, executor.name, executor.workers)
+        sink = stack.enter_context(contextlib.closing(spec.factory(settings, options.load)))
+        unused.pop_all()
+        opening = OpenSink.of(spec.name, theirs, options.load)
+        executor.keep(opening, sink)
+        if runs:
+            executor.announce()
+        with executor:  # which ends before its sink
+            yield Spread(sink, executor, opening)
 
 
-def check_spread(spec: SinkSpec, settings: Any, executor: str | None) -> None:
-    """Refuse an executor before the loader connects, or starts a server to rehearse against.
+def _divided(spec: SinkSpec, settings: Any, executor: str, workers: int) -> Any:
+    """The settings of each worker.
 
     Raises:
-        UsageError: this loader, or these settings, do not allow it.
+        UsageError: this loader, or these settings, do not allow as many.
     """
-    if executor in (None, "threads"):
-        return
     if spec.divided is None:
         raise UsageError(f"--executor {executor}: the loader {spec.name} loads in threads only")
-    spec.divided(settings, 1)
+    return spec.divided(settings, workers)
 
 
 def _most(spec: SinkSpec, runs: int) -> int:
@@ -81,9 +98,12 @@ def suitable(spec: SinkSpec, settings: object, asked: Choice, runs: int) -> Choi
     if asked.name is None:
         most = min(asked.workers or cores(), runs // _RUNS_WORTH_A_PROCESS, cores())
         workers = _divisible(spec, settings, most)
-        return Choice("processes", workers) if workers > 1 else Choice("threads", asked.workers)
+        if workers > 1:
+            return Choice("processes", workers, f"{runs:,} runs are worth starting them")
+        few = runs < 2 * _RUNS_WORTH_A_PROCESS
+        return Choice("threads", asked.workers, "few runs" if few else "processes would not help")
     if asked.name in ("processes", "dask", "ray") and asked.workers is None:
-        return Choice(asked.name, max(1, _divisible(spec, settings, min(cores(), max(1, runs)))))
+        return replace(asked, workers=max(1, _divisible(spec, settings, min(cores(), max(1, runs)))))
     return asked
 
 

@@ -15,7 +15,7 @@ from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
 from neptune_exporter.jobs.load_run import CompareUnit
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import check_files_folder, select_runs
-from neptune_exporter.jobs.spreading import check_spread, spread
+from neptune_exporter.jobs.spreading import spread
 from neptune_exporter.model import RunKey
 from neptune_exporter.suggestions import did_you_mean
 
@@ -141,21 +141,17 @@ def verify_sink(
         raise UsageError(f"the loader {spec.name} cannot read back what it loaded")
     result = VerifyResult(comparisons=Comparisons(with_equal))
     runs = select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
-    check_spread(spec, settings, options.executor)
-    sink = spec.factory(settings, options.load)
-    progress.start("compare with the target", len(runs))
-    try:
-        executor, opening = spread(spec, settings, options, sink, progress, runs=len(runs))
-        units = [CompareUnit(opening, run, options.classes, full) for run in runs]
-        with executor:
-            for run, (_, found) in zip(runs, compare_runs(executor, units), strict=True):
+    with spread(spec, settings, options, progress, runs=len(runs)) as where:
+        units = [CompareUnit(where.opening, run, options.classes, full) for run in runs]
+        progress.start("compare with the target", len(runs))
+        try:
+            for run, (_, found) in zip(runs, compare_runs(where.executor, units), strict=True):
                 if isinstance(found, Exception):
                     result.failed.append((run.key, why_failed(run.key, found)))
                 else:
                     result.comparisons.extend(found)
                 result.runs_checked += 1
                 progress.advance(runs=1)
-    finally:
-        progress.finish()
-        sink.close()
+        finally:
+            progress.finish()
     return result

@@ -31,12 +31,21 @@ class JobExecutor(ABC):
     """How a person calls it."""
     is_local: bool = False
     """Whether units run in the process of the job."""
+    why: str = "as asked"
+    """Why this executor."""
 
     def __init__(self, workers: int, progress: Progress) -> None:
         self.workers = workers
         """How many units run at once."""
         self._progress = progress
+        self._is_announced = False
         self.job = JobId(f"neptune-exporter-{uuid.uuid4().hex}", logging.getLogger().getEffectiveLevel())
+
+    def announce(self) -> None:
+        """Say which executor this is and why: once nothing that a person got wrong can end the job. Once."""
+        if not self._is_announced:
+            self._progress.message(f"executor: {self.name}, {self.workers} at once ({self.why})")
+        self._is_announced = True
 
     @abstractmethod
     def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:

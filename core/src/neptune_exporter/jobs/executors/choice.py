@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from neptune_exporter.errors import UsageError
 from neptune_exporter.jobs.executors.base import JobExecutor
 from neptune_exporter.jobs.executors.processes import Processes
 from neptune_exporter.jobs.executors.threads import Threads
 from neptune_exporter.jobs.progress import Progress
-
-_log = logging.getLogger(__name__)
 
 NAMES = ("threads", "processes", "dask", "ray")
 _CLUSTER = "dask://"
@@ -26,14 +23,12 @@ class Choice:
     """`threads`, `processes`, `dask`, `dask://HOST:PORT`, `ray`; None: what suits."""
     workers: int | None = None
     """How many units at once; None: what suits."""
+    why: str = field(default="as asked", compare=False)
+    """Why this one: a person reads it."""
 
     def __post_init__(self) -> None:
         if self.name is not None and self.name not in NAMES and not _address(self.name):
             raise UsageError(f"--executor {self.name}: it is one of {', '.join(NAMES)}, dask://HOST:PORT")
-
-    @property
-    def is_threads(self) -> bool:
-        return self.name == "threads"
 
 
 def _address(name: str) -> str:
@@ -49,7 +44,7 @@ def cores() -> int:
 
 
 def opened(choice: Choice, progress: Progress, *, threads: int, most: int | None = None) -> JobExecutor:
-    """The executor that was asked for; says which one, unless it is threads of this process.
+    """The executor that was asked for, ready to work.
 
     Args:
         choice: Without a name: threads.
@@ -61,11 +56,7 @@ def opened(choice: Choice, progress: Progress, *, threads: int, most: int | None
         UsageError: a package is missing, or nothing answers at the address.
     """
     executor = _made(choice, progress, threads, most)
-    line = f"executor: {executor.name}, {executor.workers} at once"
-    if executor.is_local:
-        _log.info("%s", line)
-    else:
-        progress.message(line)
+    executor.why = choice.why
     return executor
 
 

@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from neptune_exporter.errors import MissingDependencyError, UsageError
 from neptune_exporter.jobs.executors import worker as worker_side
-from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor, settle
+from neptune_exporter.jobs.executors.remote import LOST, RemoteExecutor
 from neptune_exporter.jobs.executors.worker import (
     LostWorkerError,
     Message,
     Outcome,
     StoppedError,
     Task,
-    Worker,
     deliver,
     message_of,
     plain,
@@ -39,7 +36,7 @@ _log = logging.getLogger(__name__)
 _CONNECT_WITHIN = 20
 
 
-class Dask(JobExecutor):
+class Dask(RemoteExecutor[None]):
     """The client of a scheduler."""
 
     name = "dask"
@@ -78,27 +75,17 @@ class Dask(JobExecutor):
         if address:
             self.name = address.replace("tcp://", "dask://")
         self._client.subscribe_topic(self.job.name, self._hear)
-        self._running: set[Future[Any]] = set()
-        self._lock = threading.Lock()
         self._executor = self._client.get_executor(pure=False)
 
-    def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
-        result: Future[T] = Future()
-        done: Future[Outcome[T]] = self._executor.submit(_carry_out, Task(self.job, function, unit))
-        with self._lock:
-            self._running.add(result)
-        done.add_done_callback(lambda each: self._done(each, result))
-        return result
+    def _send(self, task: Task[U, T]) -> tuple[None, Future[Outcome[T]]]:
+        return None, self._executor.submit(_carry_out, task)
 
-    def _done(self, done: Future[Outcome[T]], result: Future[T]) -> None:
-        if done.cancelled():
-            result.set_exception(StoppedError("the job was interrupted"))
-        elif (error := done.exception()) is not None:
-            result.set_exception(_told(error))
-        else:
-            settle(result, done.result(), self._progress)
-        with self._lock:
-            self._running.discard(result)
+    def _error_of(self, error: BaseException) -> BaseException:
+        from distributed.scheduler import KilledWorker
+
+        if isinstance(error, KilledWorker):
+            return LostWorkerError(LOST)
+        return StoppedError("the job was interrupted") if isinstance(error, CancelledError) else error
 
     def _hear(self, event: tuple[float, Any]) -> None:
         deliver(map(message_of, event[1]["messages"]), self._progress)
@@ -107,11 +94,7 @@ class Dask(JobExecutor):
         """Not by cancelling: Dask forgets what it cancels, and the thread that works on it goes on."""
         with contextlib.suppress(Exception):  # a worker that does not answer is left to itself
             self._client.run(worker_side.stop_job, self.job.name, on_error="ignore")
-        until = time.monotonic() + END_WITHIN
-        with self._lock:
-            running = list(self._running)
-        wait(running, max(0.0, until - time.monotonic()))
-        if any(not each.done() for each in running):
+        if self._left_over():
             _log.warning("units that do not end are left to their workers; what they publish is whole")
 
     def close(self) -> None:
@@ -121,14 +104,6 @@ class Dask(JobExecutor):
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
-
-
-def _told(error: BaseException) -> BaseException:
-    from distributed.scheduler import KilledWorker
-
-    if isinstance(error, KilledWorker):
-        return LostWorkerError("its worker was killed or crashed in the middle of it, each time it was tried")
-    return error
 
 
 def _local_cluster(workers: int) -> Any:

@@ -10,21 +10,19 @@ import contextlib
 import logging
 import os
 import threading
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from neptune_exporter.errors import MissingDependencyError
 from neptune_exporter.jobs.executors import worker as worker_side
-from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor, settle
+from neptune_exporter.jobs.executors.remote import LOST, RemoteExecutor
 from neptune_exporter.jobs.executors.worker import (
     LostWorkerError,
     Message,
     Outcome,
     StoppedError,
     Task,
-    Worker,
     deliver,
 )
 from neptune_exporter.jobs.progress import Progress
@@ -36,7 +34,7 @@ _ADDRESS = "RAY_ADDRESS"
 _TRIED_AGAIN = 3
 
 
-class Ray(JobExecutor):
+class Ray(RemoteExecutor[Any]):
     """The driver of a Ray job."""
 
     name = "ray"
@@ -62,30 +60,22 @@ class Ray(JobExecutor):
             ray.init(num_cpus=workers, include_dashboard=False, **quiet)
         self._queue = Queue(actor_options={"num_cpus": 0})
         self._task = ray.remote(max_retries=_TRIED_AGAIN)(_carry_out)
-        self._running: dict[Future[Any], Any] = {}
-        self._lock = threading.Lock()
         self._closed = threading.Event()
         self._hearing = threading.Thread(target=self._hear, name="hear", daemon=True)
         self._hearing.start()
 
-    def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
-        result: Future[T] = Future()
-        reference = self._task.options(name="neptune-exporter").remote(
-            Task(self.job, function, unit), self._queue
-        )
-        with self._lock:
-            self._running[result] = reference
-        reference.future().add_done_callback(lambda each: self._done(each, result))
-        return result
+    def _send(self, task: Task[U, T]) -> tuple[Any, Future[Outcome[T]]]:
+        reference = self._task.options(name="neptune-exporter").remote(task, self._queue)
+        return reference, reference.future()
 
-    def _done(self, done: Future[Outcome[T]], result: Future[T]) -> None:
-        error = done.exception()
-        if error is not None:
-            result.set_exception(_told(error))
-        else:
-            settle(result, done.result(), self._progress)
-        with self._lock:
-            self._running.pop(result, None)
+    def _error_of(self, error: BaseException) -> BaseException:
+        from ray import exceptions as of_ray
+
+        if isinstance(error, (of_ray.WorkerCrashedError, of_ray.NodeDiedError, of_ray.OutOfMemoryError)):
+            return LostWorkerError(LOST)
+        if isinstance(error, (of_ray.TaskCancelledError, KeyboardInterrupt)):
+            return StoppedError("the job was interrupted")
+        return error
 
     def _hear(self) -> None:
         from ray.util.queue import Empty
@@ -99,14 +89,10 @@ class Ray(JobExecutor):
                 return
 
     def stop(self) -> None:
-        with self._lock:
-            running = dict(self._running)
-        for reference in running.values():
+        for reference in self._under_way().values():
             self._ray.cancel(reference)
-        until = time.monotonic() + END_WITHIN
-        _, left = wait(running, max(0.0, until - time.monotonic()))
-        for future in left:
-            self._ray.cancel(running[future], force=True)
+        for reference in self._left_over().values():
+            self._ray.cancel(reference, force=True)
 
     def close(self) -> None:
         self._closed.set()
@@ -114,18 +100,6 @@ class Ray(JobExecutor):
         with contextlib.suppress(Exception):  # it ends with the cluster at the latest
             self._queue.shutdown()
         self._ray.shutdown()
-
-
-def _told(error: BaseException) -> BaseException:
-    from ray import exceptions
-
-    if isinstance(
-        error, (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.OutOfMemoryError)
-    ):
-        return LostWorkerError("its worker was killed or crashed in the middle of it, each time it was tried")
-    if isinstance(error, (exceptions.TaskCancelledError, KeyboardInterrupt)):
-        return StoppedError("the job was interrupted")
-    return error
 
 
 def _carry_out(task: Task[U, T], queue: Any) -> Outcome[T]:

@@ -1,0 +1,122 @@
+"""The lock of each run: one writer at a time, also where workers outlive the command that started them."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from neptune_exporter.dataset.format.layout import Place
+from neptune_exporter.dataset.format.run_locks import RunLocks
+from neptune_exporter.model import RunKey
+
+ONE, TWO = (Place.of(RunKey("acme/vision", run_id)) for run_id in ("RUN-1", "RUN-2"))
+HOLDER = """
+import sys
+from pathlib import Path
+from neptune_exporter.dataset.format.layout import Place
+from neptune_exporter.dataset.format.run_locks import RunLocks
+from neptune_exporter.model import RunKey
+with RunLocks(Path(sys.argv[1])).held([Place.of(RunKey("acme/vision", "RUN-1"))], 0):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def another_process(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker that holds the first run's lock."""
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def busy(locks: RunLocks, *places: Place) -> list[Place]:
+    with locks.held(places, 0) as found:
+        return found
+
+
+def test_another_worker_gets_only_what_is_free(tmp_path: Path) -> None:
+    locks = RunLocks(tmp_path)
+    with locks.held([ONE], 0) as mine:
+        assert mine == []
+        assert busy(RunLocks(tmp_path), TWO, ONE) == [ONE]
+    assert busy(RunLocks(tmp_path), TWO, ONE) == []
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    with another_process(tmp_path) as process:
+        assert busy(RunLocks(tmp_path), ONE) == [ONE]
+        process.kill()
+        process.wait()
+        assert busy(RunLocks(tmp_path), ONE) == []
+
+
+def test_a_lock_that_is_given_back_is_waited_for(tmp_path: Path) -> None:
+    locks = RunLocks(tmp_path)
+    with ThreadPoolExecutor(1) as other, contextlib.ExitStack() as holding:
+        holding.enter_context(locks.held([ONE], 0))
+
+        def wait() -> list[Place]:
+            with RunLocks(tmp_path).held([ONE], 60) as found:
+                return found
+
+        waiting = other.submit(wait)
+        assert not waiting.done()
+        holding.close()
+        assert waiting.result(60) == []
+
+
+def test_two_that_want_the_same_runs_in_another_order_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    def hold(places: tuple[Place, Place]) -> int:
+        held = 0
+        for _ in range(50):
+            with RunLocks(tmp_path).held(places, 60) as found:
+                held += not found
+        return held
+
+    with ThreadPoolExecutor(2) as workers:
+        assert list(workers.map(hold, [(ONE, TWO), (TWO, ONE)])) == [50, 50]
+
+
+def test_free_locks_are_cleared_away_and_held_ones_are_named(tmp_path: Path) -> None:
+    locks = RunLocks(tmp_path)
+    busy(locks, ONE, TWO)
+    files = [path.name for path in tmp_path.rglob("*.parquet")]
+    assert sorted(files) == sorted(map(locks.name, (ONE, TWO)))
+    with another_process(tmp_path):
+        assert locks.clear() == {locks.name(ONE)}
+        assert [path.name for path in tmp_path.rglob("*.parquet")] == [locks.name(ONE)]
+    assert locks.clear() == set()
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_file_that_is_deleted_while_it_is_locked_locks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the job clears away the file of a worker that has just opened it."""
+    from neptune_exporter.dataset.format import run_locks
+
+    deleted: list[Path] = []
+    real = run_locks.try_lock
+
+    def lock(file: object) -> None:
+        real(file)  # type: ignore[arg-type]
+        if not deleted:
+            (path,) = tmp_path.rglob("*.parquet")
+            path.unlink()
+            deleted.append(path)
+
+    monkeypatch.setattr(run_locks, "try_lock", lock)
+    with RunLocks(tmp_path).held([ONE], 0) as found:
+        assert found == [] and deleted and deleted[0].exists()
+        assert busy(RunLocks(tmp_path), ONE) == [ONE]
