@@ -199,24 +199,22 @@ def test_what_cannot_be_divided_is_a_usage_error(
     assert why in command_line.run(*LOAD, *options, expect=2).output
 
 
-@pytest.mark.parametrize("executor", ["processes", "dask://127.0.0.1:9"])
-def test_what_is_refused_leaves_nothing_and_announces_nothing(
-    command_line: CommandLine, server: RehearsalServer, executor: str
+def test_a_refused_key_comes_before_the_executor_is_announced(
+    command_line: CommandLine, server: RehearsalServer
 ) -> None:
-    """Without a key, or where no scheduler answers."""
     standard(command_line.folder, runs=2)
-    environment = {} if executor.startswith("dask") else {"PLUTO_API_KEY": "not-a-key"}
+    done = command_line.run(*LOAD, *TWO, expect=1, PLUTO_API_KEY="not-a-key")
+    assert done.output.startswith("error: ") and "executor:" not in done.output
+
+
+def test_a_scheduler_that_does_not_answer_is_told_before_anything_is_created(
+    command_line: CommandLine, server: RehearsalServer
+) -> None:
+    standard(command_line.folder, runs=2)
     (command_line.folder / "output.txt").touch()  # of the command itself
     before = sorted(command_line.folder.rglob("*"))
-    done = command_line.run(
-        *LOAD,
-        "--executor",
-        executor,
-        expect=None,
-        DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="1s",
-        **environment,
-    )
-    assert done.exit_code in (1, 2) and done.output.startswith("error: "), done.output
+    done = command_line.run(*LOAD, "--executor", "dask://127.0.0.1:9", expect=2)
+    assert done.output.startswith("error: --executor: "), done.output
     assert sorted(command_line.folder.rglob("*")) == before
 
 

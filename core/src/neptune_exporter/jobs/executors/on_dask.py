@@ -33,7 +33,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _log = logging.getLogger(__name__)
-_CONNECT_WITHIN = 20
+_CONNECT_WITHIN = 10
 
 
 class Dask(RemoteExecutor[None]):
