@@ -138,21 +138,6 @@ def test_requests_of_another_size_complete_it_too(
     check(server, int(load_once(server, tmp_path).target_id), *reference)
 
 
-def test_rows_that_were_sent_in_another_order_are_not_gone_on_with(
-    server: RehearsalServer, reference: tuple[RehearsalServer, int], tmp_path: Path
-) -> None:
-    """Of rows Pluto never deduplicates only their number is known."""
-    kill_at("pluto.metrics-sent", server, tmp_path)
-    (journal,) = tmp_path.glob("**/*.jsonl")
-    begun = journal.read_text()
-    assert begun.count(',"order":2') == 1
-    journal.write_text(begun.replace(',"order":2', ""))
-    run_id = int(load_once(server, tmp_path).target_id)
-    check(server, run_id, *reference)
-    (other,) = [run for run in server.runs.by_id.values() if run.id != run_id]
-    assert SUPERSEDED_TAG in other.tags
-
-
 ROUTES = ["/ingest/metrics", "/ingest/data", "/ingest/logs", "^/files", "/storage/", "/api/runs/"]
 
 

@@ -74,9 +74,9 @@ class Creation:
             StartAgainError: the run that there is is not this journal's alone.
             SinkError: another machine is loading it.
         """
-        fork = self.work.fork()
         if self.work.now.run_id is not None:
-            return self._go_on(fork)
+            return self._go_on()
+        fork = self.work.fork()
         others = loads_of(self._api, self._project, self.work.run.key)
         for _ in range(_MOST_GENERATIONS):
             other = self._of_another(others.get(self.work.now.external_id)) or self._create(fork)
@@ -90,7 +90,7 @@ class Creation:
             self.work.begin()
         raise SinkError(f"{self.work.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
 
-    def _go_on(self, fork: Fork | None) -> Elsewhere | None:
+    def _go_on(self) -> Elsewhere | None:
         """Describe the run that the journal knows once more."""
         now = self.work.now
         assert now.run_id is not None
@@ -100,7 +100,7 @@ class Creation:
         lifecycle.describe(self._api, now.run_id, self.metadata, self._section(now, now.url))
         if now.reopened:
             lifecycle.restore_tags(self._api, self._project, now.run_id, self.metadata.tags)
-        self._tell_fork(now.fork if now.fork_noted else fork)
+        self._tell_fork(now.fork)
         return None
 
     def _of_another(self, details: Mapping[str, Any] | None) -> _OfAnother | None:

@@ -17,8 +17,6 @@ from neptune_exporter_pluto.strings import StringStreams
 
 ROW_TYPES = (AttributeType.STRING_SERIES, AttributeType.HISTOGRAM_SERIES)
 ROW_COLUMNS = ("string_value", "histogram_value")
-ORDER = 2
-"""Rows are sent as the dataset has them. In the first order a batch's histograms went before its strings."""
 
 
 def take_rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from neptune_exporter_pluto.progress import READING, Fork, Progress
+from neptune_exporter_pluto.progress import Fork, Progress
 
 Event = Mapping[str, Any]
 """A line of a journal. `e` names the event."""
@@ -21,13 +21,12 @@ def begin(progress: Progress) -> Event:
         "content": progress.content,
         "chunking": progress.chunking,
         "mark": progress.mark,
-        "order": progress.order,
     }
 
 
 def proven(equal: bool) -> Event:
     """The load was read back."""
-    return {"e": "proven", "equal": equal, "reading": READING}
+    return {"e": "proven", "equal": equal}
 
 
 def fork_record(fork: Fork | None) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def of_finished(progress: Progress) -> list[Event]:
     events: list[Event] = [
         begin(progress),
         {"e": "elsewhere" if progress.elsewhere else "run", "run_id": progress.run_id, "url": progress.url}
-        | (fork_record(progress.fork) if progress.fork_noted else {}),
+        | fork_record(progress.fork),
         {"e": "loaded", "result": progress.loaded},
     ]
     if progress.announced_again:
@@ -69,7 +68,6 @@ def after(progress: Progress | None, event: Event) -> Progress:
             event["content"],
             event["chunking"],
             event["mark"],
-            event.get("order", 1),
         )
     if progress is None:
         raise ValueError(f"a journal does not begin with {name!r}")
@@ -81,7 +79,6 @@ def after(progress: Progress | None, event: Event) -> Progress:
 def _run(now: Progress, event: Event) -> None:
     now.elsewhere = event["e"] == "elsewhere"
     now.run_id, now.url = event["run_id"], event["url"]
-    now.fork_noted = "fork" in event
     now.fork = Fork(*event["fork"]) if event.get("fork") is not None else None
 
 
@@ -154,7 +151,7 @@ def _reopened(now: Progress, event: Event) -> None:
 
 
 def _proven(now: Progress, event: Event) -> None:
-    now.proven = event["equal"] if event.get("reading") == READING else None
+    now.proven = event["equal"]
 
 
 _CHANGES: Mapping[str, Callable[[Progress, Event], None]] = {

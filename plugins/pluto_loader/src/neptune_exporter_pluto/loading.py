@@ -11,7 +11,6 @@ from typing import Any
 from neptune_exporter.contract import LoadedRun, Loss, SinkError
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto.creation import Creation, Elsewhere
-from neptune_exporter_pluto.data_rows import ORDER
 from neptune_exporter_pluto.deciding import Action, Decision, Load, Situation, decide
 from neptune_exporter_pluto.forks import parent_replaced
 from neptune_exporter_pluto.load_section import last_step_of, loss_record, told_losses
@@ -72,16 +71,9 @@ def _situation(work: OpenRun) -> Situation:
         Load.BEGUN if now.loaded is None else Load.WHOLE,
         listed,
         same_export=now.fingerprint == work.run.fingerprint,
-        same_options=now.loaded is not None or _same_options(work, now),
+        same_options=now.loaded is not None or now.content == work.content,
         parent_replaced=now.fork is not None and parent_replaced(now.fork, work.fork()),
     )
-
-
-def _same_options(work: OpenRun, now: Progress) -> bool:
-    has_rows = now.sent.get("data") or "data" in now.sending
-    if has_rows and now.order != ORDER:
-        return False  # what Pluto has of them is known by their number alone
-    return now.content == work.content
 
 
 def _begin(work: OpenRun, decision: Decision) -> None:

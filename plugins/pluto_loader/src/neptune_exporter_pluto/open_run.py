@@ -14,11 +14,10 @@ from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import lifecycle, metrics
 from neptune_exporter_pluto.cachefile import cache_line
-from neptune_exporter_pluto.data_rows import ORDER
 from neptune_exporter_pluto.disk_errors import disk_errors
 from neptune_exporter_pluto.forks import native_fork
 from neptune_exporter_pluto.journal import Journal
-from neptune_exporter_pluto.progress import READING, Fork, Progress
+from neptune_exporter_pluto.progress import Fork, Progress
 from neptune_exporter_pluto.project import multiplier_of
 from neptune_exporter_pluto.run_metadata import external_id
 from neptune_exporter_pluto.session import Session
@@ -71,7 +70,7 @@ class OpenRun:
     def chunking(self) -> str:
         """Digest of the options that decide how metrics are cut into requests."""
         settings = self.session.settings
-        return digest(*map(str, (*metrics.cutting(), settings.flush_every, settings.batch_rows, READING)))
+        return digest(*map(str, (*metrics.cutting(), settings.flush_every, settings.batch_rows)))
 
     def begin(self) -> None:
         """Note the beginning of the next generation: a run in Pluto that is still to be made."""
@@ -85,7 +84,6 @@ class OpenRun:
             content=self.content,
             chunking=self.chunking,
             mark=secrets.token_hex(8),
-            order=ORDER,
         )
 
     def supersede(self, reason: str) -> None:

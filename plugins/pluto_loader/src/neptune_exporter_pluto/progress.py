@@ -7,10 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-READING = 2
-"""Number of the way in which rows are read. In the first, points that are null were passed over, and of
-several values of one path all but one."""
-
 
 @dataclass(frozen=True)
 class Fork:
@@ -43,14 +39,10 @@ class Progress:
     """Digest of the options that decide how metrics are cut into requests."""
     mark: str
     """A random text that the run in Pluto carries too: this journal made it."""
-    order: int = 1
-    """In which order its rows are sent: see `data_rows.ORDER`."""
     run_id: int | None = None
     url: str = ""
     fork: Fork | None = None
     """With what the run was created; None if it is no fork of Pluto's."""
-    fork_noted: bool = False
-    """Whether that is known: not of another machine's run, nor in journals of before it was noted."""
     elsewhere: bool = False
     """Another machine has loaded this run whole."""
     sent: dict[str, int] = field(default_factory=dict)
@@ -79,4 +71,4 @@ class Progress:
     loaded: Mapping[str, Any] | None = None
     """What was told when the load ended; None while it has not."""
     proven: bool | None = None
-    """Whether reading back agreed; None if it was not asked, or for rows as they were read then."""
+    """Whether reading back agreed; None if the run was not read back."""

@@ -19,11 +19,8 @@ _LOAD = "load/"
 _PAIRS = frozenset(
     {"names", "renamed", "converted", "exact", "texts", "console", "not_exported", "tags_beyond_limit"}
 )
-_NOT_WRITTEN_AT_FIRST = frozenset({"load/options", "losses", "url"})
-"""Keys that earlier versions of the loader did not write, or did not know."""
-_SAME = (Verdict.EQUAL, "", "")
-_NOT_TO_BE_KNOWN = frozenset({"losses", "url"})
-"""Keys that may be there unasked: what only the load knew, and what earlier versions wrote."""
+_LOSSES = "losses"
+"""What only the load knew: it is compared where the losses are."""
 
 
 def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison]:
@@ -43,30 +40,20 @@ def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison
         del wanted["fingerprint"], held["fingerprint"]
     same = 0
     for key, value in wanted.items():
-        judged = _judged(key, value, held)
-        if judged is _SAME:
+        wrong = _difference(value, held[key]) if key in held else (Verdict.MISSING, short(value), "")
+        if wrong is None:
             same += 1
-        elif judged is not None:
-            yield check.line(f"{SECTION}: {key}", *judged)
+        else:
+            yield check.line(f"{SECTION}: {key}", *wrong)
     if is_whole:
         yield from _extra(check, wanted, held)
     if same:
         yield check.line(SECTION, Verdict.EQUAL, same, same)
 
 
-def _judged(key: str, wanted: Any, held: Mapping[str, Any]) -> tuple[Verdict, str, str] | None:
-    """Verdict, expected and found; None where there is nothing to say."""
-    wrong = _difference(wanted, held.get(key))
-    if wrong is None:
-        return _SAME
-    if key in held:
-        return wrong
-    return None if key in _NOT_WRITTEN_AT_FIRST else (Verdict.MISSING, short(wanted), "")
-
-
 def _extra(check: Check, wanted: Mapping[str, Any], held: Mapping[str, Any]) -> Iterator[Comparison]:
     for key, value in held.items():
-        if key not in wanted and not key.startswith(_LOAD) and key not in _NOT_TO_BE_KNOWN:
+        if key not in wanted and not key.startswith(_LOAD) and key != _LOSSES:
             yield check.line(f"{SECTION}: {key}", Verdict.EXTRA, "", short(value))
 
 
