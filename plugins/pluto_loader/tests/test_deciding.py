@@ -13,7 +13,7 @@ BEGUN = Situation(Load.BEGUN)
 WHOLE = Situation(Load.WHOLE, listed=True)
 LISTED = Situation(listed=True)
 OPTIONS = "it was begun with other options or another export"
-PARENT = "the run that it is forked off was loaded anew"
+PARENT = "its parent run was loaded again"
 BOOLEANS = [f.name for f in fields(Situation) if f.type == "bool"]
 
 

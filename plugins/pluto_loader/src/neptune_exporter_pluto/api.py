@@ -153,7 +153,7 @@ class PlutoApi:
             records: That Pluto must say it has taken: lines of data and logs, points of metrics.
 
         Raises:
-            UncertainError: not repeatable, and nobody knows whether it was taken.
+            UncertainError: not repeatable, and it is unknown whether Pluto took it.
         """
         what = f"{kind} of run {run_id}"
         url = f"{self.endpoints.ingest}/ingest/{kind}"
@@ -171,7 +171,7 @@ class PlutoApi:
         """Announce files and get their upload addresses, by (logName, fileName).
 
         Raises:
-            UncertainError: nobody knows whether they were announced.
+            UncertainError: it is unknown whether Pluto took the announcement.
         """
         body = {
             "files": [
@@ -308,7 +308,7 @@ class PlutoApi:
 
     @staticmethod
     def _ingest_headers(project: str, run_id: int, content_type: Mapping[str, str]) -> dict[str, str]:
-        """Checked before sending: rows of a wrong run or project are stored where nobody sees them."""
+        """Checked before sending: Pluto stores rows of a wrong run or project where no page shows them."""
         try:
             check_project_name(project)
         except UsageError as error:

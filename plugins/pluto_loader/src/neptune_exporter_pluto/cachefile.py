@@ -46,7 +46,7 @@ class _Appended:
         self._seen: _Signature | None = None
         self._lines: dict[str, None] = {}
         self.generation = 0
-        """Rises whenever all is read anew: lines may then be others, or in another order."""
+        """Rises whenever the file is read again: its lines may then differ, or have another order."""
         self._file = 0
         """The inode that `_lines` were read from."""
         self._size = 0

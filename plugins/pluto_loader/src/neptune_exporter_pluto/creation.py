@@ -165,7 +165,7 @@ class Creation:
         if decision.action is Action.LEAVE:
             raise SinkError(
                 f"{key}: another machine has begun to load it, as run {other.run_id}; let it finish "
-                "there, or give --pluto-restart-unfinished to load it anew into another run"
+                "there, or give --pluto-restart-unfinished to load it again into another run"
             )
         if decision.action is Action.SUPERSEDE:
             lifecycle.supersede(self._api, self._project, other.run_id, decision.reason)
@@ -177,7 +177,7 @@ class Creation:
             )
 
     def _check_ours(self, run_id: int, now: Progress) -> None:
-        """Nobody has given up the run, nor taken it for theirs, nor removed it."""
+        """Check that no other machine has given up, taken over or removed the run."""
         try:
             details = self._api.details(self._project, run_id)
         except PlutoRefusedError as error:
@@ -233,7 +233,7 @@ class Creation:
             self.losses.add(LossCode.FRACTIONAL_STEP, 1, SysAttribute.FORK_STEP)
 
     def _put_back(self, found: Found, run_id: int) -> None:
-        """Give a run its status again: creating it anew, where it could not be found, has made it RUNNING."""
+        """Restore the status of a run that the request to create it has set to RUNNING."""
         status = "CANCELLED" if found.state == lifecycle.SUPERSEDED else found.status or "CANCELLED"
         lifecycle.finish(self._api, self._project, run_id, status, found.ended)
 

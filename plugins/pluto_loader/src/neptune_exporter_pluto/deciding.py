@@ -138,7 +138,7 @@ def _supersede(reason: str) -> Decision:
     return Decision(Action.SUPERSEDE, reason)
 
 
-_PARENT_REPLACED = _supersede("the run that it is forked off was loaded anew")
+_PARENT_REPLACED = _supersede("its parent run was loaded again")
 
 _OF_OUR_OWN: Mapping[Load, Callable[[Situation], Decision]] = {
     Load.NONE: _unknown,

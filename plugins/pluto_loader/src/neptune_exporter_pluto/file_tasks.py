@@ -1,4 +1,4 @@
-"""The files of a run, one after the other, each with the names and numbers that Pluto is told."""
+"""The files of a run, one after the other, each with the name and numbers that Pluto gets."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from neptune_exporter_pluto.target import Target
 
 
 def parent_replaced(sent: Fork | None, wanted: Fork | None) -> bool:
-    """Whether the run of Pluto that a run was forked off is not its parent any more: that was loaded anew."""
+    """Whether the parent was loaded again since, into another run than the one this run was forked from."""
     return sent is not None and wanted is not None and sent.parent_run_id != wanted.parent_run_id
 
 

@@ -57,7 +57,7 @@ class Journal:
 
     @property
     def work_folder(self) -> Path:
-        """For temporary files of this run's load; nobody else uses it while the journal is open."""
+        """For temporary files of this run's load; no other process uses it while the journal is open."""
         return self._path.with_suffix(".work")
 
     def open(self) -> Journal:
@@ -96,7 +96,7 @@ class Journal:
                 self.current = journal_events.after(self.current, orjson.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 raise SinkError(
-                    f"{self._path} is damaged in line {number}: nobody knows what of the run is in Pluto; "
+                    f"{self._path} is damaged in line {number}: it is unknown what of the run is in Pluto; "
                     "move that file away to look for the run there"
                 ) from None
 

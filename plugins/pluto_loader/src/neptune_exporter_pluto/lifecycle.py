@@ -168,8 +168,8 @@ def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int | N
 
 
 def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
-    """Mark a run for good, so that nobody takes it for the whole: not even who is still loading it, and will
-    then say that it is complete."""
+    """Mark a run for good, so that no machine takes it for the whole run, not even one that is still loading
+    it and will then call it complete."""
     try:
         details = api.details(project, run_id)
     except PlutoRefusedError as error:

@@ -60,11 +60,11 @@ def _unknown_otherwise(losses: Iterable[Mapping[str, Any]]) -> Iterator[dict[str
 
 def last_step_of(details: Mapping[str, Any]) -> int | None:
     """The last step of all metrics that a run's config tells; None where it tells none."""
-    told = (section_of(details).get("load") or {}).get("last_step")
-    return None if told is None else int(told)
+    step = (section_of(details).get("load") or {}).get("last_step")
+    return None if step is None else int(step)
 
 
-def told_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def recorded_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Losses that a run's config tells: those that reading the rows again does not show."""
     for loss in section_of(details).get("losses", []):
         yield {**loss, "attribute_path": orjson.loads(f'"{loss["attribute_path"]}"')}

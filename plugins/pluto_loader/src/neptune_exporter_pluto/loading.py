@@ -13,7 +13,7 @@ from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto.creation import Creation, Elsewhere
 from neptune_exporter_pluto.deciding import Action, Decision, Load, Situation, decide
 from neptune_exporter_pluto.forks import parent_replaced
-from neptune_exporter_pluto.load_section import last_step_of, loss_record, told_losses
+from neptune_exporter_pluto.load_section import last_step_of, loss_record, recorded_losses
 from neptune_exporter_pluto.losses import NOTHING_LACKS, LossBook, LossCode
 from neptune_exporter_pluto.open_run import OpenRun
 from neptune_exporter_pluto.option_changes import OptionChanges
@@ -41,7 +41,7 @@ def load(work: OpenRun, changes: OptionChanges) -> LoadedRun:
         return LoadedRun("", already_loaded=True)
     if decision.action is Action.SAME:
         changes.look_at(_loaded(work.now))
-        return _told_before(work)
+        return _as_recorded(work)
     _BEGINNINGS[decision.action](work, decision)
     return _send(work, changes)
 
@@ -106,11 +106,11 @@ def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
         try:
             finished = _into_pluto(work, changes)
         except StartAgainError as error:
-            _log.warning("%s: %s; it is loaded anew into another run", work.run.key, error)
+            _log.warning("%s: %s; it is loaded again into another run", work.run.key, error)
             work.supersede(str(error))
             continue
         # The line first: a run that the journal calls loaded and no line names was taken out by someone.
-        failpoint("pluto.run-told")
+        failpoint("pluto.run-shown")
         work.session.owners.claim(work.line, work.target, str(work.run.key))
         work.session.cache.add(work.line)
         failpoint("pluto.run-listed")
@@ -143,7 +143,7 @@ def _loaded_elsewhere(work: OpenRun, elsewhere: Elsewhere, changes: OptionChange
         StartAgainError: it does not.
     """
     details = work.session.api.details(work.target.project, elsewhere.run_id)
-    told = list(told_losses(details))
+    recorded = list(recorded_losses(details))
     record: dict[str, Any] = {
         "counts": {},
         "last_step": last_step_of(details),
@@ -151,17 +151,17 @@ def _loaded_elsewhere(work: OpenRun, elsewhere: Elsewhere, changes: OptionChange
         "at": time.time(),  # it may have ended just now
         "options": ContentOptions.read(details, ContentOptions.of(work.session)).recorded(),
         "multiplier": str(recorded_multiplier(details)),
-        "losses": told,
+        "losses": recorded,
     }
     found = LossBook(work.run.key)
     wrong = damage(work, replace(work.now, loaded=record), found)
     if wrong:
         raise StartAgainError(f"another machine has loaded it, but Pluto does not show it: {wrong[0].item}")
-    known = {(loss["reason"], loss["attribute_path"]) for loss in told}
+    known = {(loss["reason"], loss["attribute_path"]) for loss in recorded}
     own = map(loss_record, found.losses())
-    told += [loss for loss in own if (loss["reason"], loss["attribute_path"]) not in known]
+    recorded += [loss for loss in own if (loss["reason"], loss["attribute_path"]) not in known]
     changes.look_at(record)
-    losses = [Loss(work.run.key, **loss) for loss in told]
+    losses = [Loss(work.run.key, **loss) for loss in recorded]
     loaded = LoadedRun(str(elsewhere.run_id), elsewhere.url or None, already_loaded=True, losses=losses)
     return FinishedLoad(loaded, record)
 
@@ -171,8 +171,8 @@ def _loaded(now: Progress) -> Mapping[str, Any]:
     return now.loaded
 
 
-def _told_before(work: OpenRun) -> LoadedRun:
-    """A finished load, told again, but for what was told then and costs nothing: all files are there."""
+def _as_recorded(work: OpenRun) -> LoadedRun:
+    """The result of a finished load, with the losses that still leave something out."""
     now = work.now
     result = _loaded(now)
     losses = [

@@ -69,7 +69,7 @@ _MESSAGES: Mapping[str, str] = {
     LossCode.FILE_CAP: "left out because a cap was asked for (MAX_FILES_PER_RUN)",
     LossCode.FILE_LISTED_TWICE: "its upload address expired and was asked for again: it is listed twice",
     LossCode.FILE_STEP: "Pluto cannot hold its step: it is listed at step 0, the step is in its name",
-    LossCode.FORK_NOT_NATIVE: "Pluto lacks its parent up to that step: the fork is told in the config only",
+    LossCode.FORK_NOT_NATIVE: "Pluto lacks its parent up to that step: only the config records the fork",
     LossCode.FORK_STEP: "the parent has no point as late: it forks off at the parent's last, see the config",
 }
 

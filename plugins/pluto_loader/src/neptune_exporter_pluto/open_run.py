@@ -26,7 +26,7 @@ from neptune_exporter_pluto.target import Target
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that nobody else on this machine loads or verifies meanwhile."""
+    """A run that no other process of this machine loads or verifies meanwhile."""
 
     session: Session
     run: ExportedRun

@@ -64,5 +64,5 @@ class OptionChanges:
         lines = "its line" if self._runs == 1 else "their lines"
         return {
             "loaded earlier with other options": f"{runs} as loaded then, with {', '.join(shown)}; "
-            f"to load anew with these options, take {lines} out of {cache}"
+            f"to load again with these options, take {lines} out of {cache}"
         }

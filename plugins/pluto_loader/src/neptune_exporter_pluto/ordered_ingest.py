@@ -36,7 +36,7 @@ class OrderedIngest:
 
     Args:
         kind: Route below `/ingest/`, and the name in the journal.
-        send: Posts so many lines; raises UncertainError if nobody knows what became of them.
+        send: Posts this many lines; raises UncertainError if it is unknown whether they arrived.
         total: How many lines Pluto shows; None if it does not tell.
         patience: Seconds to wait until lines can be read back.
     """
@@ -80,7 +80,7 @@ class OrderedIngest:
         """The next lines, each with its line break. What Pluto has is passed over.
 
         Raises:
-            StartAgainError: nobody knows what Pluto has.
+            StartAgainError: it is unknown what Pluto has.
         """
         known = min(max(self._sent - self.lines, 0), len(lines))
         if known:
@@ -122,7 +122,7 @@ class OrderedIngest:
     def _find_position(self) -> None:
         """Find out how much of the last request Pluto has."""
         if self._total is None:
-            raise StartAgainError(f"nobody knows whether Pluto took the last {self._kind} rows")
+            raise StartAgainError(f"it is unknown whether Pluto took the last {self._kind} rows")
         low, high = self._sent, self._progress.sending[self._kind]
         found = settled(self._total, high, self._patience)
         if not low <= found <= high:

@@ -69,6 +69,6 @@ class Progress:
     All else has arrived, and is not repeated.
     """
     loaded: Mapping[str, Any] | None = None
-    """What was told when the load ended; None while it has not."""
+    """The record that the load ended with; None while it has not ended."""
     proven: bool | None = None
     """Whether reading back agreed; None if the run was not read back."""

@@ -99,5 +99,5 @@ def _before(path: Path) -> int:
     except FileNotFoundError:
         return 0
     except (ValueError, KeyError, TypeError):
-        _log.warning("%s is damaged: the multiplier of the steps is looked for anew", path)
+        _log.warning("%s is damaged: the multiplier of the steps is worked out again", path)
         return 0

@@ -35,7 +35,7 @@ def shown(work: OpenRun) -> tuple[Shown, str]:
 def damage(work: OpenRun, now: Progress, losses: LossBook) -> list[Comparison]:
     """What Pluto does not show as it was sent, but for what people change there.
 
-    What another machine wrote of its load it wrote in its own way: nothing is sent anew for that.
+    Another machine describes its load in its own words; such a difference sends nothing again.
 
     Args:
         losses: Is filled with what cannot be in Pluto.
@@ -53,16 +53,16 @@ def _is_harmless(comparison: Comparison, now: Progress) -> bool:
 def _has_files_again(work: OpenRun, now: Progress) -> bool:
     """Whether files that were missing or damaged when the run was loaded are there now."""
     assert now.loaded is not None
-    told: Counter[tuple[str, str]] = Counter()
+    recorded: Counter[tuple[str, str]] = Counter()
     for loss in now.loaded.get("losses", []):
         if loss["reason"] in RESTORABLE:
-            told[loss["reason"], loss["attribute_path"]] += int(loss["count"])
-    if not told:
+            recorded[loss["reason"], loss["attribute_path"]] += int(loss["count"])
+    if not recorded:
         return False
     most = ContentOptions.of_record(now.loaded["options"]).max_files_per_run
-    only = None if most else {path for _, path in told}  # the cap counts files of all attributes
+    only = None if most else {path for _, path in recorded}  # the cap counts files of all attributes
     found = LossBook(work.run.key)
     batch_rows = work.session.settings.batch_rows
     tasks = file_tasks(work.run, NameBook(NAME), found, Multiplier(1, 1), 0, batch_rows, most, only=only)
     deque(tasks, maxlen=0)
-    return any(found.count(LossCode(reason), path) < count for (reason, path), count in told.items())
+    return any(found.count(LossCode(reason), path) < count for (reason, path), count in recorded.items())

@@ -86,8 +86,8 @@ class Sender:
             failpoint("pluto.data-complete")
             self._register_names()
             losses = self.losses.losses()
-            told = [loss_record(loss) for loss in losses]
-            section = closing_section(self.names, texts, told, self._last_step)
+            recorded = [loss_record(loss) for loss in losses]
+            section = closing_section(self.names, texts, recorded, self._last_step)
             api.merge_config(self.run_id, orjson.dumps({SECTION: section}))
             shown = lifecycle.finish(
                 api, self.project, self.run_id, self.metadata.status, self.metadata.ended
@@ -99,7 +99,7 @@ class Sender:
         counts = self._metrics | self._rows | self._files
         result = {
             "counts": counts,
-            "losses": told,
+            "losses": recorded,
             "last_step": self._last_step,
             "at": time.time(),
             "multiplier": str(self.multiplier),

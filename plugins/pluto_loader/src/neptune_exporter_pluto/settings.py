@@ -103,7 +103,7 @@ class PlutoSettings:
         help="Seconds to wait until what was sent can be read back (normally 6).",
     )
     restart_unfinished: bool = setting(
-        default=False, help="Begin anew runs that another machine has left half loaded."
+        default=False, help="Load again, from the beginning, runs that another machine left half loaded."
     )
     rehearse: bool = setting(
         default=False,

@@ -38,7 +38,7 @@ FAILPOINTS = (
     "pluto.metrics-sent",
     "pluto.data-complete",
     "pluto.run-finished",
-    "pluto.run-told",
+    "pluto.run-shown",
     "pluto.run-listed",
     "pluto.run-loaded",
 )

@@ -30,7 +30,7 @@ class PlutoRefusedError(SinkError):
 
 
 class UncertainError(SinkError):
-    """Nobody knows whether Pluto took the request, and sending it again might duplicate what it holds."""
+    """It is unknown whether Pluto took the request, and sending it again might store its rows twice."""
 
 
 class OutOfPatienceError(SinkError):
@@ -69,7 +69,7 @@ class Transport:
             headers={"User-Agent": "neptune-exporter-pluto"},
             follow_redirects=False,
             trust_env=not local,
-            # Shared: for each proxy that the environment names, httpx would read all certificates anew.
+            # Shared: for each proxy that the environment names, httpx would read all certificates again.
             verify=httpx.create_ssl_context(trust_env=not local),
         )
         demand_least_rate(self._client, timeout)

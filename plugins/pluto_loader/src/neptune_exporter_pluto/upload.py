@@ -43,7 +43,7 @@ class ExpiredError(SinkError):
 
 
 class RefusedAddressError(SinkError):
-    """The upload address was not accepted now, and nobody said that it has expired."""
+    """Storage refused the upload address without saying that it has expired."""
 
 
 class Uploader:
@@ -76,7 +76,7 @@ class Uploader:
         """Upload all, in batches with a pause between two.
 
         Raises:
-            StartAgainError: nobody knows what of the announcements Pluto has.
+            StartAgainError: it is unknown which announcements reached Pluto.
             SinkError: a file could not be uploaded.
         """
         settings = self._session.settings

@@ -17,7 +17,7 @@ from neptune_exporter_pluto.config import SECTION, of_pairs
 from neptune_exporter_pluto.finding import loads_of
 from neptune_exporter_pluto.journal import Journal
 from neptune_exporter_pluto.lifecycle import Found
-from neptune_exporter_pluto.load_section import told_losses
+from neptune_exporter_pluto.load_section import recorded_losses
 from neptune_exporter_pluto.losses import LossBook
 from neptune_exporter_pluto.progress import Progress
 from neptune_exporter_pluto.project import recorded_multiplier
@@ -96,7 +96,7 @@ def compare(
         float(loaded.get("at", 0.0)) + session.settings.visible_within,
         full,
         losses,
-        list(loaded["losses"] if "losses" in loaded else told_losses(details)),
+        list(loaded["losses"] if "losses" in loaded else recorded_losses(details)),
     )
     try:
         yield from _whole(check, known)

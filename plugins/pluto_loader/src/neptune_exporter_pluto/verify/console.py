@@ -82,11 +82,11 @@ def untold(check: Check, counts: dict[str, int], strings: StringStreams) -> Iter
     """What Pluto gives no way to read: how many there are, and how many it has acknowledged.
 
     Args:
-        counts: What the load told; empty if another machine loaded the run.
+        counts: What the load counted; empty if another machine loaded the run.
     """
     histograms = check.run.counts().get(AttributeType.HISTOGRAM_SERIES)
     rows = {"histograms": histograms.rows if histograms else 0, "string series entries": strings.entries}
     for what, expected in rows.items():
         if expected:
-            told = f"{counts[what]} acknowledged; " if what in counts else ""
-            yield check.line(what, Verdict.UNKNOWN, expected, f"{told}Pluto gives no way to read them")
+            arrived = f"{counts[what]} acknowledged; " if what in counts else ""
+            yield check.line(what, Verdict.UNKNOWN, expected, f"{arrived}Pluto gives no way to read them")

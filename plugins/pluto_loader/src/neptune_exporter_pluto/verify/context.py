@@ -43,7 +43,7 @@ class Check:
     losses: LossBook
     """Filled by going through the rows again."""
     declared: list[dict[str, Any]]
-    """Losses as the load told them, to this machine or in the config."""
+    """Losses that the load recorded, on this machine or in the config."""
     names: NameBook = field(default_factory=lambda: NameBook(NAME))
 
     @property
@@ -51,14 +51,14 @@ class Check:
         return self.session.api
 
     def lost(self, path: str, codes: Collection[LossCode]) -> int:
-        """Losses of an attribute, as the load told or as going through its rows again shows."""
+        """Losses of an attribute: those that the load recorded, or that reading its rows again shows."""
         reasons = {code.value for code in codes}
         mine = (loss for loss in self.declared if loss["attribute_path"] == path)
-        told = sum(int(loss["count"]) for loss in mine if loss["reason"] in reasons)
-        return max(told, sum(self.losses.count(code, path) for code in codes))
+        recorded = sum(int(loss["count"]) for loss in mine if loss["reason"] in reasons)
+        return max(recorded, sum(self.losses.count(code, path) for code in codes))
 
-    def told(self, code: LossCode, path: str) -> int:
-        """What the load told of one kind of loss."""
+    def recorded(self, code: LossCode, path: str) -> int:
+        """How many losses of one kind the load recorded."""
         mine = (loss for loss in self.declared if loss["attribute_path"] == path)
         return sum(int(loss["count"]) for loss in mine if loss["reason"] == code.value)
 

@@ -32,8 +32,8 @@ def _of_fork(check: Check, target: Target, known: Progress | None, found: Fork |
     wanted = computed = native_fork(check.session, check.run, target, check.multiplier, None)
     if known is not None and known.fork is not None and not parent_replaced(known.fork, wanted):
         wanted = known.fork  # the parent may have got further since
-    if check.told(LossCode.FORK_NOT_NATIVE, SysAttribute.FORK_PARENT) and found is None:
-        return check.line("fork", Verdict.LOST, check.run.parent(), "told in the config only")
+    if check.recorded(LossCode.FORK_NOT_NATIVE, SysAttribute.FORK_PARENT) and found is None:
+        return check.line("fork", Verdict.LOST, check.run.parent(), "recorded only in the config")
     if wanted is None or "forkedFromRunId" not in check.details:
         return check.line("fork", Verdict.UNKNOWN, check.run.parent(), _text(found))
     if found is None:
@@ -46,19 +46,20 @@ def _of_fork(check: Check, target: Target, known: Progress | None, found: Fork |
 
 def _of_other(check: Check, found: Fork, wanted: Fork) -> Verdict:
     """Of a fork at another place: this machine may not know how far its parent had got for who loaded it."""
-    is_early = check.told(LossCode.FORK_STEP, SysAttribute.FORK_STEP) > 0
+    is_early = check.recorded(LossCode.FORK_STEP, SysAttribute.FORK_STEP) > 0
     is_explained = is_early and not wanted.is_last and found.parent_run_id == wanted.parent_run_id
     return Verdict.LOST if is_explained and found.step < wanted.step else Verdict.DIFFERENT
 
 
 def _of_same(check: Check, found: Fork, wanted: Fork, computed: Fork | None) -> Verdict:
     """Of a fork where it is wanted: `~` if that is not Neptune's step."""
-    is_told = any(
-        check.told(code, SysAttribute.FORK_STEP) for code in (LossCode.FORK_STEP, LossCode.FRACTIONAL_STEP)
+    is_recorded = any(
+        check.recorded(code, SysAttribute.FORK_STEP)
+        for code in (LossCode.FORK_STEP, LossCode.FRACTIONAL_STEP)
     )
     # Also where it was loaded by a version that did not tell.
     is_other = any(f == found and (f.is_last or not f.exact) for f in (wanted, computed) if f is not None)
-    return Verdict.LOST if is_told or is_other else Verdict.EQUAL
+    return Verdict.LOST if is_recorded or is_other else Verdict.EQUAL
 
 
 def _resolved(check: Check, fork: Fork) -> Fork:

@@ -66,18 +66,18 @@ def _not_here(check: Check, path: str) -> int:
     return sum(check.losses.count(code, path) for code in RESTORABLE)
 
 
-def _compare_lost(check: Check, told: Collection[str]) -> Iterator[Comparison]:
+def _compare_lost(check: Check, listed: Collection[str]) -> Iterator[Comparison]:
     """Attributes of whose files none could be sent.
 
     Args:
-        told: Attributes of which a line has been given.
+        listed: Attributes that already have a line.
     """
     lost: Counter[str] = Counter()
     for loss in check.losses.losses():
         if loss.reason in FILES_NOT_SENT and loss.attribute_path is not None:
             lost[loss.attribute_path] += loss.count
     for path, count in lost.items():
-        if path not in told:
+        if path not in listed:
             yield check.line(ITEM + path, Verdict.LOST, count, 0)
 
 
@@ -128,7 +128,7 @@ def _of_present(
         return check.line(item, Verdict.DIFFERENT, *wrong)
     twice = len(rows) - len(times)
     if twice:
-        known = check.told(LossCode.FILE_LISTED_TWICE, path)
+        known = check.recorded(LossCode.FILE_LISTED_TWICE, path)
         return check.line(item, Verdict.LOST if twice <= known else Verdict.EXTRA, len(wanted), len(rows))
     if lacking:
         found = f"{len(times)}; {extra[0]!r} is one that this dataset lacks"
@@ -137,19 +137,19 @@ def _of_present(
 
 
 def _differences(wanted: dict[str, FileTask], rows: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """What is told of a file, and what Pluto lists. Steps are compared as the doubles of JavaScript."""
+    """What the load announced of a file, and what Pluto lists. Steps compare as the doubles of JavaScript."""
     for row, time in zip(rows, times_of(rows).tolist(), strict=True):
         task = wanted.get(row["fileName"])
         if task is None:
             continue
-        told, size, step = task.to_sign, int(row["fileSize"]), shown_step(row["step"])
-        where = f"of {told.file_name!r}"
-        if size != told.size:
-            yield f"{told.size} bytes", f"{size} bytes {where}"
-        if float(step) != float(told.step):
-            yield f"step {told.step}", f"step {step} {where}"
-        if time != min(told.time, _LAST_TIME):
-            yield f"time {told.time}", f"time {time} {where}"
+        sent, size, step = task.to_sign, int(row["fileSize"]), shown_step(row["step"])
+        where = f"of {sent.file_name!r}"
+        if size != sent.size:
+            yield f"{sent.size} bytes", f"{size} bytes {where}"
+        if float(step) != float(sent.step):
+            yield f"step {sent.step}", f"step {step} {where}"
+        if time != min(sent.time, _LAST_TIME):
+            yield f"time {sent.time}", f"time {time} {where}"
 
 
 def _compare_bytes(

@@ -1,4 +1,4 @@
-"""Log names: data whose name is not registered, or under another type, is in Pluto but nobody sees it."""
+"""Log names: data whose name is not registered, or under another type, is in Pluto but no page shows it."""
 
 from __future__ import annotations
 

@@ -19,8 +19,6 @@ _LOAD = "load/"
 _PAIRS = frozenset(
     {"names", "renamed", "converted", "exact", "texts", "console", "not_exported", "tags_beyond_limit"}
 )
-_LOSSES = "losses"
-"""What only the load knew: it is compared where the losses are."""
 
 
 def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison]:
@@ -53,7 +51,7 @@ def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison
 
 def _extra(check: Check, wanted: Mapping[str, Any], held: Mapping[str, Any]) -> Iterator[Comparison]:
     for key, value in held.items():
-        if key not in wanted and not key.startswith(_LOAD) and key != _LOSSES:
+        if key not in wanted and not key.startswith(_LOAD):
             yield check.line(f"{SECTION}: {key}", Verdict.EXTRA, "", short(value))
 
 
