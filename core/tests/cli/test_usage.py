@@ -251,8 +251,8 @@ WRONG: dict[str, tuple[list[str], str]] = {
         "Invalid value for '--step-multiplier': inf is not a decimal number above 0",
     ),
     "address": (
-        ["export", "--exporter", "plain", "-p", "a/b", "-d", "s3://bucket/x"],
-        "Invalid value for '-d' / '--data-path': s3://bucket/x is an address, not a folder",
+        ["export", "--exporter", "plain", "-p", "a/b", "-d", "s3:/bucket/x"],
+        "Invalid value for '-d' / '--data-path': s3:/bucket/x is no folder and no address",
     ),
     "full": (["verify", "--full"], "--full compares with a tracker: it needs --loader"),
     "executor of no comparison": (

@@ -8,7 +8,7 @@ import pytest
 
 from neptune_exporter.contract import AttributeSelection, SourceRun
 from neptune_exporter.dataset import Dataset, Stays, summarise
-from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.model import AttributeClass, RunKey
 from neptune_exporter.testing import old_layout
 
@@ -128,14 +128,14 @@ def test_a_killed_export_of_everything_leaves_nothing_stale(dataset: Dataset, tm
 def test_a_project_is_listed_once_for_all_its_runs(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     their_parts(dataset)
     listed: list[str] = []
-    plain = Storage.list
+    plain = LocalStorage.list
 
-    def counting(storage: Storage, folder: str = "", **options: bool) -> object:
+    def counting(storage: LocalStorage, folder: str = "", **options: bool) -> object:
         if storage is dataset.data:
             listed.append(folder)
         return plain(storage, folder, **options)
 
-    monkeypatch.setattr(Storage, "list", counting)
+    monkeypatch.setattr(LocalStorage, "list", counting)
     with dataset.lock():
         for number in range(5):
             key = RunKey(KEY.project_id, f"RUN-{number}")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.contract import DatasetError
-from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.read import parts, scan
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.wanted import Wanted
@@ -45,7 +45,7 @@ def test_a_page_that_gives_fewer_values_is_damage(
     damaged = 0
     for place in range(column.data_page_offset, column.data_page_offset + 60):
         path.write_bytes(content[:place] + b"\x01" + content[place + 1 :])
-        part = Part(Storage(tmp_path), path.name)
+        part = Part(LocalStorage(tmp_path), path.name)
         for read in (
             lambda part=part: sum(map(len, part.batches(Wanted(), 1_000_000, keep_rows=small))),
             lambda part=part: scan.tally([part]).rows,
@@ -63,7 +63,7 @@ def test_times_are_looked_at_where_no_statistics_tell_of_them(tmp_path: Path) ->
         {"attribute_path": ["ended"], "attribute_type": ["datetime"], "datetime_value": years_after_9999}
     )
     pq.write_table(old_layout.complete(KEY, row), tmp_path / "part.parquet", write_statistics=False)
-    assert scan.tally([Part(Storage(tmp_path), "part.parquet")]).odd_times == 1
+    assert scan.tally([Part(LocalStorage(tmp_path), "part.parquet")]).odd_times == 1
 
 
 @pytest.mark.parametrize("statistics", [True, False])
@@ -74,6 +74,6 @@ def test_only_row_groups_that_may_hold_what_is_left_out_are_counted(tmp_path: Pa
     with pq.ParquetWriter(path, SCHEMA, write_statistics=statistics) as writer:
         for batch in (points(0), odd, points(1)):
             writer.write_table(old_layout.complete(KEY, batch))
-    left_out = scan.left_out([Part(Storage(tmp_path), path.name)])
+    left_out = scan.left_out([Part(LocalStorage(tmp_path), path.name)])
     assert left_out.unknown() == {"odd": 1}
     assert left_out.rows == (2 if statistics else 2 + 2 * ROWS)

@@ -12,7 +12,7 @@ import pytest
 from neptune_exporter.contract import DatasetError, SourceRun
 from neptune_exporter.dataset import Dataset, RunWriter, WriteBudget
 from neptune_exporter.dataset.format.layout import Place, temporary
-from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.model import RunKey
 
 from .writing import ALL, KEY, points, publish, series
@@ -76,7 +76,7 @@ def test_parts_that_hold_fewer_rows_than_came_are_not_published(dataset: Dataset
 def test_a_file_that_lacks_bytes_cannot_be_closed_well(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").symlink_to("/dev/full")
-    output = Storage(tmp_path).create("folder/file")
+    output = LocalStorage(tmp_path).create("folder/file")
     with contextlib.suppress(DatasetError):
         output.write(b"lost")
     with pytest.raises(DatasetError, match="No space left"):

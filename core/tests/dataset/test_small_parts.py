@@ -11,7 +11,7 @@ import pytest
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import AttributeType, RunKey
@@ -27,13 +27,13 @@ LARGE = old_layout.Shape(metrics=4, steps=6_000, parameters=30, lines=50, histog
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The files that were opened."""
     paths: list[str] = []
-    open_input = Storage.open_input
+    open_input = LocalStorage.open_input
 
-    def noting(self: Storage, path: str) -> Any:
+    def noting(self: LocalStorage, path: str) -> Any:
         paths.append(path)
         return open_input(self, path)
 
-    monkeypatch.setattr(Storage, "open_input", noting)
+    monkeypatch.setattr(LocalStorage, "open_input", noting)
     yield paths
 
 

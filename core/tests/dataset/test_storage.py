@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.local_storage import LocalStorage
 
 
 def _write_and_sync(folder: Path, name: str) -> None:
-    storage = Storage(folder)
+    storage = LocalStorage(folder)
     paths = [f"{name}/{number}" for number in range(3)]
     for path in paths:
         storage.create_whole(path, b"x")
@@ -38,7 +38,7 @@ def test_what_lies_behind_a_link_is_not_listed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "photo").write_text("mine")
-    storage = Storage(tmp_path / "files")
+    storage = LocalStorage(tmp_path / "files")
     storage.create_whole("run/a/b", b"x")
     (tmp_path / "files" / "run" / "folder").symlink_to(outside)
     (tmp_path / "files" / "run" / "file").symlink_to(outside / "photo")
@@ -54,7 +54,7 @@ def test_what_lies_behind_a_link_is_not_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.gz", "a.bz2", "a.tar.gz", "a.lz4", "a.zst"])
 def test_bytes_are_what_they_are_whatever_the_name_says(tmp_path: Path, name: str) -> None:
     """pyarrow unpacks and packs streams by the ending of their names, unless it is told not to."""
-    storage = Storage(tmp_path)
+    storage = LocalStorage(tmp_path)
     path = f"in/{name}"
     with storage.create(path) as output:
         output.write(b"not packed")

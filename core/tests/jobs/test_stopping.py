@@ -61,7 +61,7 @@ def test_nothing_is_asked_for_once_it_is_to_end(tmp_path: Path, begun: bool, ask
     )
     opening, worker = OpenSource("stopping", None), Worker(stop=source.stop)
     worker.keep(opening, source)
-    unit = ExportUnit(opening, plans, str(dataset.data_path), str(dataset.files_path))
+    unit = ExportUnit(opening, plans, dataset.data.location, dataset.file_storage.location)
     result = run_unit(unit, worker)
     assert source.asked == asked
     assert (result.published, result.unpublished) == (0, 0)  # no failures: the interruption is what is told

@@ -100,7 +100,7 @@ def _text(option: CommandOption, value: object, place: str, folder: Path) -> str
     if type(value) in (int, float):
         value = str(value)  # --step-multiplier
     text: str = _typed(value, str, "a text", place)
-    if isinstance(option.type, click.Path):
+    if isinstance(option.type, click.Path) and "://" not in text:
         return str(folder / Path(text).expanduser())  # an absolute path stays as it is
     return text
 

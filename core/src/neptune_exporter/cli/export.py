@@ -17,6 +17,7 @@ from neptune_exporter.cli.selection import check_project_patterns, period, proje
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
+from neptune_exporter.location import Location
 from neptune_exporter.model import RunKind
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class ExportArguments:
     workspace: str | None
     project_pattern: str | None
     project_exclude_pattern: str | None
-    data_path: Path
-    files_path: Path
+    data_path: Location
+    files_path: Location
     runs: Sequence[str]
     attributes: Sequence[str]
     classes: Sequence[str]

@@ -36,7 +36,7 @@ def report_export(
     """Print the result, write the error report, and say what the exit code is."""
     written = None
     if not job.dry_run:
-        default = job.data_path.parent / report_name("errors")
+        default = job.data_path.reports / report_name("errors")
         written = write_report(report, default, list(_error_records(result)))
     code = _exit_code(result)
     if as_json:

@@ -34,6 +34,7 @@ from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdicts
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
+from neptune_exporter.location import Location
 from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.table import Cell, table
 
@@ -47,8 +48,8 @@ class LoadArguments:
     """The options, as they were typed."""
 
     loader: str | None
-    data_path: Path
-    files_path: Path
+    data_path: Location
+    files_path: Location
     project_ids: Sequence[str]
     runs: Sequence[str]
     classes: Sequence[str]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -15,11 +14,12 @@ from click.shell_completion import CompletionItem
 
 from neptune_exporter.cli.option import CommandOption
 from neptune_exporter.cli.state import state_of
+from neptune_exporter.errors import UsageError
+from neptune_exporter.location import Location
 
 if TYPE_CHECKING:
     from neptune_exporter.plugins import Kind
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _F = TypeVar("_F", bound=Callable[..., Any])
 Decorator = Callable[[_F], _F]
 
@@ -53,7 +53,7 @@ class PositiveDecimal(click.ParamType):  # type: ignore[type-arg]
 
 
 class Folder(click.Path):
-    """A folder of this machine."""
+    """A folder: a path of this machine, or an address of an object store."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, file_okay=False)
@@ -63,14 +63,17 @@ class Folder(click.Path):
             str(value).encode()
         except UnicodeEncodeError:  # Arrow takes no other path
             self.fail(f"{value} is not written in UTF-8")
-        if _ADDRESS.match(str(value)):  # as a relative path it would be a folder of that name
-            self.fail(f"{value} is an address, not a folder: mount it, or copy the dataset from and to it")
         try:
-            Path(value).stat()
+            location = Location.of(str(value))
+            if location.path is None:
+                return location
+            location.path.stat()
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 self.fail(f"{str(value)[:60]}: {error.strerror}", param, ctx)
-        return super().convert(value, param, ctx)
+        return Location.of(str(super().convert(location.address, param, ctx)))
 
 
 class PluginOption(CommandOption):

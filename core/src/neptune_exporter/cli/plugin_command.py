@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from neptune_exporter.cli.command import Command
 from neptune_exporter.cli.option import CommandOption
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.errors import UsageError
+from neptune_exporter.location import Location
 from neptune_exporter.plugins import PluginRegistry
 
 
@@ -32,7 +32,7 @@ def plugin_command(plugins: PluginRegistry, name: str) -> Command:
 
     @opt.dataset_options
     @click.pass_context
-    def command(ctx: click.Context, /, data_path: Path, files_path: Path, **given: Any) -> Any:
+    def command(ctx: click.Context, /, data_path: Location, files_path: Location, **given: Any) -> Any:
         existing_dataset(data_path, files_path)
         from neptune_exporter.dataset import Dataset
         from neptune_exporter.reading import ExportedDataset

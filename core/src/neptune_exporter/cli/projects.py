@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
@@ -13,6 +12,7 @@ from neptune_exporter.cli.export import selected_exporter
 from neptune_exporter.cli.output import echo_line, print_json
 from neptune_exporter.cli.selection import check_project_patterns
 from neptune_exporter.cli.state import state_of
+from neptune_exporter.location import Location
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def projects(ctx: click.Context, given: ProjectsArguments) -> int:
 
     job = ExportOptions(
         project_ids=(),
-        data_path=Path(),
-        files_path=Path(),
+        data_path=Location.of("."),
+        files_path=Location.of("."),
         workspace=given.workspace,
         project_pattern=given.project_pattern,
         project_exclude_pattern=given.project_exclude_pattern,

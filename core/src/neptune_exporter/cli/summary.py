@@ -17,6 +17,7 @@ from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
+from neptune_exporter.location import Location
 
 
 @click.command("summary", cls=Command, kind="reporter")
@@ -29,8 +30,8 @@ from neptune_exporter.errors import UsageError
 @click.pass_context
 def summary(
     ctx: click.Context,
-    data_path: Path,
-    files_path: Path,
+    data_path: Location,
+    files_path: Location,
     project_ids: Sequence[str],
     runs: Sequence[str],
     reporter: str,
@@ -72,29 +73,32 @@ def summary(
     return 0
 
 
-def nothing_taken(data_path: Path, selected: bool, suggestion: str = "") -> UsageError:
+def nothing_taken(data_path: Location, selected: bool, suggestion: str = "") -> UsageError:
     """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof."""
     if selected:
         more = suggestion or "; see `summary`"
         return UsageError(f"no run of the dataset at {data_path} matches these options{more}")
-    if (data_path / "data").is_dir():
-        return UsageError(f"the dataset at {data_path} holds no run: is it --data-path {data_path / 'data'}?")
+    from neptune_exporter.dataset import is_there
+
+    if is_there(inner := data_path.child("data")):
+        return UsageError(f"the dataset at {data_path} holds no run: is it --data-path {inner}?")
     return UsageError(
         f"the dataset at {data_path} holds no run: what was exported was empty, or it is not this --data-path"
     )
 
 
-def existing_dataset(data_path: Path, files_path: Path) -> None:
+def existing_dataset(data_path: Location, files_path: Location) -> None:
     """Raises UsageError if there is no folder of data, or the folder of files is not there or another's.
 
     The default folder of files need not exist: a dataset may have no files.
     """
-    if not data_path.is_dir():
-        raise UsageError(f"there is no dataset at {data_path}: export first, or name it with --data-path")
-    source = click.get_current_context().get_parameter_source("files_path")
-    if not files_path.is_dir() and source not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
-        raise UsageError(f"there is no folder of files at {files_path}: name it with --files-path")
-
     from neptune_exporter.dataset import Dataset
 
-    Dataset(data_path, files_path).check_files_to_read()
+    dataset = Dataset(data_path, files_path)
+    if not dataset.data.exists():
+        raise UsageError(f"there is no dataset at {data_path}: export first, or name it with --data-path")
+    source = click.get_current_context().get_parameter_source("files_path")
+    is_default = source in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+    if not is_default and not dataset.file_storage.exists():
+        raise UsageError(f"there is no folder of files at {files_path}: name it with --files-path")
+    dataset.check_files_to_read()

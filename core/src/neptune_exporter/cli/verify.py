@@ -20,6 +20,7 @@ from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
+from neptune_exporter.location import Location
 from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.table import size
 
@@ -58,8 +59,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def verify(
     ctx: click.Context,
-    data_path: Path,
-    files_path: Path,
+    data_path: Location,
+    files_path: Location,
     project_ids: Sequence[str],
     runs: Sequence[str],
     classes: Sequence[str],

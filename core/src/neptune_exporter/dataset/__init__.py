@@ -7,6 +7,7 @@ from neptune_exporter.dataset.check.verification import Finding, RunChecked, Sev
 from neptune_exporter.dataset.dataset import Dataset, Recovery
 from neptune_exporter.dataset.format.publication import FAILPOINTS
 from neptune_exporter.dataset.format.receipts import Fork, PartRecord, Receipt
+from neptune_exporter.dataset.format.storages import is_there
 from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.budget import WriteBudget
@@ -35,6 +36,7 @@ __all__ = [
     "advice",
     "advice_on_failure",
     "has_no_checksums",
+    "is_there",
     "record",
     "summarise",
     "verify",

@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, FileWriter
-from neptune_exporter.dataset.format import checksums, lock, publication, receipt_index
+from neptune_exporter.dataset.format import checksums, publication, receipt_index
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, UNFINISHED_FILES, Place
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.run_locks import RunLocks
 from neptune_exporter.dataset.format.storage import Entry, Storage
+from neptune_exporter.dataset.format.storages import storage_at
 from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.facts import PartFacts
 from neptune_exporter.dataset.read.finding import Found, found_runs, project_folders
@@ -30,6 +32,7 @@ from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.file_store import DatasetFiles
 from neptune_exporter.dataset.write.publish_queue import Publisher
 from neptune_exporter.dataset.write.writer import ReadyRun, RunWriter
+from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
 
 _log = logging.getLogger(__name__)
@@ -53,28 +56,44 @@ class Recovery:
 
 
 class Dataset:
-    """A dataset on disk: a folder of parts and receipts, and one of files. Neither needs to exist yet."""
+    """A dataset: a folder of parts and receipts, and one of files. Neither needs to exist yet."""
 
     def __init__(
-        self, data_path: Path | str, files_path: Path | str, *, budget: WriteBudget | None = None
+        self,
+        data_path: Location | PathLike[str] | str,
+        files_path: Location | PathLike[str] | str,
+        *,
+        budget: WriteBudget | None = None,
     ) -> None:
         """
         Args:
-            data_path: The folder of parts and receipts.
+            data_path: The folder of parts and receipts: a path, or an address such as `s3://bucket/data`.
             files_path: The folder of files.
             budget: How much all writers together hold back in memory; 40 MiB if not given.
         """
-        self.data_path = Path(data_path)
-        self.files_path = Path(files_path)
-        self.data = Storage(data_path)
-        self.file_storage = Storage(files_path)
+        self.data = storage_at(Location.of(data_path))
+        self.file_storage = storage_at(Location.of(files_path))
         self._listing = Listing(self.data)
-        self._run_locks = RunLocks(self.data_path)
+        self._run_locks = RunLocks(self.data)
         self._budget = budget or WriteBudget()
         self._encoder = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
         self._publisher = Publisher(self._encoder)
         self._open: set[RunKey] = set()
         self._guard = threading.Lock()
+
+    @property
+    def data_path(self) -> Path:
+        """The folder of parts and receipts, where it is one of this machine.
+
+        Raises:
+            DatasetError: it is in an object store.
+        """
+        return self.data.location.folder()
+
+    @property
+    def files_path(self) -> Path:
+        """The folder of files. Raises as `data_path`."""
+        return self.file_storage.location.folder()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -85,9 +104,9 @@ class Dataset:
             UsageError: the files folder is another dataset's.
         """
         with contextlib.ExitStack() as held:
-            held.enter_context(lock.held(self.data_path / LOCK, str(self.data_path)))
+            held.enter_context(self.data.lock())
             if self._has_folder_for_files:
-                held.enter_context(lock.held(self.files_path / LOCK, str(self.files_path)))
+                held.enter_context(self.file_storage.lock())
                 owner.claim(self.data, self.file_storage, self._holds_runs)
             held.enter_context(self._listing.locked())
             yield
@@ -104,7 +123,7 @@ class Dataset:
 
     @property
     def _has_folder_for_files(self) -> bool:
-        return self.files_path.resolve() != self.data_path.resolve()
+        return not self.file_storage.location.is_same(self.data.location)
 
     @property
     def was_begun(self) -> bool:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from neptune_exporter.contract import (
     AttributeFailure,
@@ -29,6 +28,7 @@ from neptune_exporter.jobs.opening import OpenSource
 from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.waiting import first_done
+from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
 
 _log = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ class ExportOptions:
 
     project_ids: tuple[str, ...]
     """Empty: every project that the source finds and the patterns take."""
-    data_path: Path
-    files_path: Path
+    data_path: Location
+    files_path: Location
     runs: RunSelection = RunSelection()
     attributes: AttributeSelection = AttributeSelection()
     force: bool = False
@@ -318,8 +318,8 @@ class _Project:
             yield ExportUnit(
                 self._opening,
                 tuple(plans.pop(str(request.run.key)) for request in group),
-                str(self._options.data_path),
-                str(self._options.files_path),
+                self._options.data_path,
+                self._options.files_path,
             )
 
     def _collect_all(self, running: dict[Future[GroupResult], ExportUnit]) -> None:

@@ -28,6 +28,7 @@ from neptune_exporter.jobs.failing import internal_error
 from neptune_exporter.jobs.not_found import SeenPaths, WatchedRequest
 from neptune_exporter.jobs.opening import OpenSource, dataset_of
 from neptune_exporter.jobs.planning import Action, RunPlan
+from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import redact
 from neptune_exporter.toolkit import AwayError, TransientError, failpoint
@@ -48,8 +49,8 @@ class ExportUnit:
 
     source: OpenSource
     plans: tuple[RunPlan, ...]
-    data_path: str
-    files_path: str
+    data_path: Location
+    files_path: Location
 
 
 @dataclass

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from neptune_exporter.contract import (
     AuthenticationError,
@@ -39,6 +38,7 @@ from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import check_files_folder, divide_runs, parents_first
 from neptune_exporter.jobs.spreading import Spread, spread
 from neptune_exporter.jobs.waiting import first_done
+from neptune_exporter.location import Location
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.suggestions import did_you_mean
 from neptune_exporter.toolkit.free_memory import give_back_memory
@@ -53,8 +53,8 @@ MISMATCHES = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
 class LoadJobOptions:
     """What a person asked of a load."""
 
-    data_path: Path
-    files_path: Path
+    data_path: Location
+    files_path: Location
     project_ids: tuple[str, ...] = ()
     """Empty: all of the dataset."""
     runs: RunSelection = RunSelection()
@@ -138,7 +138,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     runs, left_out = divide_runs(dataset, options.project_ids, options.runs, indexed=options.dry_run)
     wants_files = AttributeClass.FILES in options.classes
     if wants_files:  # loaded without them, the runs would count as loaded
-        check_files_folder(options.files_path, runs)
+        check_files_folder(dataset, runs)
     result.unmatched.extend(_unmatched(options.runs, runs))
     result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
     if result.unmatched:

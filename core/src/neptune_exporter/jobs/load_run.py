@@ -13,6 +13,7 @@ from neptune_exporter.dataset import StoredRun, advice
 from neptune_exporter.jobs.executors import Worker
 from neptune_exporter.jobs.opening import OpenSink, dataset_of
 from neptune_exporter.jobs.selected_run import left_out, selected
+from neptune_exporter.location import Location
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, RunKey
 from neptune_exporter.sinks.files import RESTORABLE
 from neptune_exporter.toolkit import failpoint
@@ -28,8 +29,8 @@ _numbers = itertools.count()
 class PlacedRun:
     """Where a complete run of a dataset lies: all that another process needs to read it."""
 
-    data_path: str
-    files_path: str
+    data_path: Location
+    files_path: Location
     key: RunKey
     folder: str
     stem: str
@@ -37,7 +38,7 @@ class PlacedRun:
 
     @classmethod
     def of(cls, run: StoredRun) -> PlacedRun:
-        data, files = (str(path.absolute()) for path in run.roots)
+        data, files = (location.absolute() for location in run.locations)
         return cls(data, files, run.key, run.place.folder, run.place.stem, run.part_names)
 
     def stored(self) -> StoredRun:

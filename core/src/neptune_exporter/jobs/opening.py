@@ -13,6 +13,7 @@ from typing import Any
 
 from neptune_exporter.contract import LoadOptions, Sink, Source
 from neptune_exporter.dataset import Dataset
+from neptune_exporter.location import Location
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,6 @@ def _with_whole_paths(settings: Any) -> Any:
 
 
 @lru_cache(maxsize=1)
-def dataset_of(data_path: str, files_path: str) -> Dataset:
+def dataset_of(data_path: Location, files_path: Location) -> Dataset:
     """One per process, so that all its units share one budget of memory."""
     return Dataset(data_path, files_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from neptune_exporter.contract import ExportedRun, RunSelection, UsageError
@@ -70,11 +69,12 @@ def parents_first(runs: Sequence[_Run]) -> list[_Run]:
     return ordered
 
 
-def check_files_folder(files_path: Path, runs: Iterable[StoredRun]) -> None:
+def check_files_folder(dataset: Dataset, runs: Iterable[StoredRun]) -> None:
     """Raise a UsageError if runs have files and there is no folder of files."""
-    if not files_path.is_dir() and any(map(_names_files, runs)):
+    if not dataset.file_storage.exists() and any(map(_names_files, runs)):
         raise UsageError(
-            f"there is no folder of files at {files_path}, but the runs have files: name it with --files-path"
+            f"there is no folder of files at {dataset.file_storage.location}, but the runs have files: "
+            "name it with --files-path"
         )
 
 

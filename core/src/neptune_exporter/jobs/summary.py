@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, DatasetSummary, ExportedRun, RunSelection
 from neptune_exporter.dataset import Dataset, summarise
 from neptune_exporter.jobs.selecting import check_files_folder
+from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit.free_memory import few_collections
 
 
 @few_collections()
 def summarise_dataset(
-    data_path: Path, files_path: Path, project_ids: Sequence[str] = (), runs: RunSelection | None = None
+    data_path: Location,
+    files_path: Location,
+    project_ids: Sequence[str] = (),
+    runs: RunSelection | None = None,
 ) -> tuple[DatasetSummary, Callable[[RunKey], ExportedRun]]:
     """What the dataset holds of the runs asked for, and a way to open single runs of it.
 
@@ -24,7 +27,7 @@ def summarise_dataset(
         UsageError: its runs have files, and there is no folder of files.
     """
     dataset = Dataset(data_path, files_path)
-    check_files_folder(files_path, dataset.runs(indexed=True))
+    check_files_folder(dataset, dataset.runs(indexed=True))
     summary = summarise(dataset)
 
     def open_run(key: RunKey) -> ExportedRun:

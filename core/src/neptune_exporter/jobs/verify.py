@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from neptune_exporter.contract import Comparison, RunSelection, SinkSpec, UsageError
 from neptune_exporter.dataset import Dataset, Finding, RunRecorded, record, verify
@@ -16,6 +15,7 @@ from neptune_exporter.jobs.load_run import CompareUnit
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import check_files_folder, select_runs
 from neptune_exporter.jobs.spreading import spread
+from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
 from neptune_exporter.suggestions import did_you_mean
 
@@ -57,8 +57,8 @@ class VerifyResult:
 
 
 def verify_dataset(
-    data_path: Path,
-    files_path: Path,
+    data_path: Location,
+    files_path: Location,
     project_ids: Sequence[str],
     runs: RunSelection,
     progress: Progress,
@@ -93,7 +93,7 @@ def verify_dataset(
         def wanted(key: RunKey) -> bool:
             return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
 
-        check_files_folder(files_path, (run for run in dataset.runs(indexed=True) if wanted(run.key)))
+        check_files_folder(dataset, (run for run in dataset.runs(indexed=True) if wanted(run.key)))
         if recording:
             with dataset.lock():
                 dataset.recover()

@@ -11,7 +11,8 @@ from typing import Literal
 import pyarrow as pa
 
 from neptune_exporter.contract import DatasetError, RunView, StepRange, UsageError
-from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset import Dataset, is_there
+from neptune_exporter.location import Location
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.reading import files
 from neptune_exporter.reading.choosing import Names, chooser, has_run
@@ -25,11 +26,11 @@ Form = Literal["long", "wide"]
 
 def open_dataset(path: str | PathLike[str], files_path: str | PathLike[str] | None = None) -> ExportedDataset:
     """See `neptune_exporter.open_dataset`."""
-    folder = Path(path)
-    data = folder / "data" if (folder / "data").is_dir() else folder
-    if not data.is_dir():
-        raise DatasetError(f"{data} is not there: give the folder of an export, or `data` in it")
-    return ExportedDataset(data, Path(files_path) if files_path is not None else data.parent / "files")
+    folder = Location.of(path)
+    data = next((each for each in (folder.child("data"), folder) if is_there(each)), None)
+    if data is None:
+        raise DatasetError(f"{folder} is not there: give the folder of an export, or `data` in it")
+    return ExportedDataset(data, data.sibling("files") if files_path is None else Location.of(files_path))
 
 
 class ExportedDataset:
@@ -43,7 +44,7 @@ class ExportedDataset:
     part that is needed is damaged or missing.
     """
 
-    def __init__(self, data_path: Path, files_path: Path) -> None:
+    def __init__(self, data_path: Location, files_path: Location) -> None:
         self._dataset = Dataset(data_path, files_path)
 
     def __repr__(self) -> str:
@@ -51,11 +52,11 @@ class ExportedDataset:
 
     @property
     def data_path(self) -> str:
-        return str(self._dataset.data_path)
+        return str(self._dataset.data.location)
 
     @property
     def files_path(self) -> str:
-        return str(self._dataset.files_path)
+        return str(self._dataset.file_storage.location)
 
     def runs(self, project: str | None = None) -> Iterator[RunView]:
         """Every run, model and model version, for reading it piece by piece."""

@@ -22,15 +22,15 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     """Describe everything in a dataset. Damage is part of the description, not an error."""
     projects: dict[str, list[RunSummary]] = {}
     problems: list[str] = []
-    if not dataset.data_path.is_dir():
-        problems.append(f"{dataset.data_path} is not there")
+    if not dataset.data.exists():
+        problems.append(f"{dataset.data.location} is not there")
     without_checksums = 0
     for run in dataset.runs(indexed=True):
         without_checksums += has_no_checksums(dataset, run)
         projects.setdefault(run.key.project_id, []).append(summarise_run(run))
     return DatasetSummary(
-        data_path=str(dataset.data_path),
-        files_path=str(dataset.files_path),
+        data_path=str(dataset.data.location),
+        files_path=str(dataset.file_storage.location),
         projects=[
             ProjectSummary(project, sorted(runs, key=lambda run: run.key))
             for project, runs in sorted(projects.items())

@@ -355,8 +355,9 @@ def _leftovers(dataset: Dataset) -> Iterator[Finding]:
 
 def _unnamed_files(dataset: Dataset, project: str, named: set[str]) -> Iterator[Finding]:
     known = set(map(folded, named))
+    in_one_folder = dataset.data.location.is_same(dataset.file_storage.location)
     for entry in dataset.file_storage.list(project, recursive=True):
-        if is_passed_over(entry.name) or (dataset.data_path == dataset.files_path and is_data(entry.path)):
+        if is_passed_over(entry.name) or (in_one_folder and is_data(entry.path)):
             continue
         if entry.is_file and folded(entry.path.removeprefix(f"{project}/")) not in known:
             yield Finding(Severity.WARNING, None, entry.path, "is a file that no row names")

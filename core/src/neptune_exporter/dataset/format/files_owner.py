@@ -9,17 +9,16 @@ elsewhere, and by the way to the data folder, for a copy of it has the same id.
 from __future__ import annotations
 
 import json
-import os
 import re
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from neptune_exporter.contract import DatasetError, UsageError
 from neptune_exporter.dataset.format import rowless
 from neptune_exporter.dataset.format.layout import OWNER, SANITISED, temporary
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.storages import storage_at
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def claim(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> None
     """Note that the files are those of this data folder. Call it with both locked; raises as `check` does."""
     own = check(data, files, holds_runs)
     _write(data, own)
-    _write(files, _Mark(own.id, _way(files.root.resolve(), data.root.resolve())))
+    _write(files, _Mark(own.id, files.location.resolve().way_to(data.location.resolve())))
 
 
 def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mark:
@@ -52,23 +51,25 @@ def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mar
     Raises:
         UsageError: they are, or may be, another dataset's.
     """
-    here, there = data.root.resolve(), files.root.resolve()
+    here, there = data.location.resolve(), files.location.resolve()
     own, mark = _read(data), _read(files)
     if not _holds_files(files):
         mark = None  # whoever had it has nothing to lose
     elif mark is None:
         # Of an export from before there were marks, or by another tool.
         if not holds_runs():
-            raise UsageError(_NOBODYS.format(files=files.root, data=data.root))
+            raise UsageError(_NOBODYS.format(files=files.location, data=data.location))
     else:
-        owner = (there / mark.data).resolve()
+        owner = there.at(mark.data)
         if own is None:
-            mine = owner == here and holds_runs()
+            mine = owner.is_same(here) and holds_runs()
         else:
-            mine = mark.id == own.id and (owner == here or _read(Storage(owner)) != own)
+            mine = mark.id == own.id and (owner.is_same(here) or _read(storage_at(owner)) != own)
         if not mine:
-            text, marker = _NOBODYS if owner == here else _ANOTHERS, files.describe(OWNER)
-            raise UsageError(text.format(files=files.root, data=data.root, owner=owner, marker=marker))
+            text, marker = _NOBODYS if owner.is_same(here) else _ANOTHERS, files.describe(OWNER)
+            raise UsageError(
+                text.format(files=files.location, data=data.location, owner=owner, marker=marker)
+            )
     return own or _Mark(mark.id if mark else uuid.uuid4().hex)
 
 
@@ -77,10 +78,10 @@ def check_to_read(data: Storage, files: Storage) -> None:
     own, mark = _read(data), _read(files)
     if mark is None or not _holds_files(files):
         return
-    owner = (files.root.resolve() / mark.data).resolve()
-    if owner != data.root.resolve() and (own is None or own.id != mark.id):
+    owner = files.location.resolve().at(mark.data)
+    if not owner.is_same(data.location) and (own is None or own.id != mark.id):
         raise UsageError(
-            f"{files.root} holds the files of the dataset {owner}, not of {data.root}: "
+            f"{files.location} holds the files of the dataset {owner}, not of {data.location}: "
             "name the folder of its files with --files-path"
         )
 
@@ -98,7 +99,7 @@ _NOBODYS = (
 def _holds_files(files: Storage) -> bool:
     """Whether anything lies in the folder of a project."""
     projects = (e for e in files.list() if not e.is_file and re.fullmatch(SANITISED, e.name))
-    return any(files.list(project.path) for project in projects)
+    return any(files.holds(project.path) for project in projects)
 
 
 def _read(storage: Storage) -> _Mark | None:
@@ -115,11 +116,3 @@ def _write(storage: Storage, mark: _Mark) -> None:
     if _read(storage) != mark:
         storage.create_whole(temporary(OWNER), rowless.wrapped(json.dumps(asdict(mark)).encode()))
         storage.move(temporary(OWNER), OWNER)
-
-
-def _way(start: Path, target: Path) -> str:
-    """Relative, so that it holds when both are moved together; Windows knows none between two drives."""
-    try:
-        return Path(os.path.relpath(target, start)).as_posix()
-    except ValueError:
-        return target.as_posix()

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
@@ -92,3 +93,40 @@ def _holder(path: Path) -> str:
         return f"process {value['pid']} on {value['host']} since {value['since']}"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
+
+
+@dataclass
+class FileLock:
+    """A lock on a file that is there for nothing else."""
+
+    path: Path
+    file: IO[bytes]
+
+    def release(self) -> None:
+        with contextlib.suppress(OSError):  # Windows deletes no open file: another time
+            self.path.unlink()
+        release(self.file)
+        self.file.close()
+
+
+def try_file(path: Path) -> FileLock | None:
+    """Lock a file of this name; None if another holds it."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+        try:
+            try_lock(file)
+        except OSError:
+            file.close()
+            return None
+        try:
+            same = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except FileNotFoundError:
+            same = False
+        if same:
+            if not path.stat().st_size:
+                file.write(rowless.wrapped(b""))
+                file.flush()
+            return FileLock(path, file)
+        release(file)  # it was deleted meanwhile: that lock is nobody's
+        file.close()

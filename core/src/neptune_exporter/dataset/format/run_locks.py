@@ -1,22 +1,18 @@
-"""One writer per run, where workers on several machines write a dataset: a lock of the system for each run.
+"""One writer per run, where workers on several machines write a dataset: a lock of the storage for each run.
 
 A worker that is taken for dead may still be at work when its unit is tried again elsewhere, and so may the
-workers of a command that was killed. The lock ends with the process that holds it.
+workers of a command that was killed. On a disk the lock ends with the process that holds it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import IO
 
-from neptune_exporter.dataset.format import rowless
 from neptune_exporter.dataset.format.layout import OWN_FOLDER, Place
-from neptune_exporter.dataset.format.lock import release, try_lock
+from neptune_exporter.dataset.format.storage import HeldLock, Storage
 from neptune_exporter.interruption import pause
 
 _FOLDER = f"{OWN_FOLDER}/writing"
@@ -26,8 +22,8 @@ _TRIES_EVERY = 0.2
 class RunLocks:
     """The locks of the runs of a dataset."""
 
-    def __init__(self, data_path: Path) -> None:
-        self._folder = data_path / _FOLDER
+    def __init__(self, data: Storage) -> None:
+        self._data = data
 
     @contextlib.contextmanager
     def held(self, places: Iterable[Place], seconds: float) -> Iterator[list[Place]]:
@@ -43,21 +39,20 @@ class RunLocks:
         until = time.monotonic() + seconds
         busy: list[Place] = []
         with contextlib.ExitStack() as locks:
-            for place in sorted(
-                places, key=_name
-            ):  # in one order everywhere, so that no two wait for each other
-                file = self._wait_for(self._folder / _name(place), until)
-                if file is None:
+            # In one order everywhere, so that no two wait for each other.
+            for place in sorted(places, key=_name):
+                lock = self._wait_for(f"{_FOLDER}/{_name(place)}", until)
+                if lock is None:
                     busy.append(place)
                 else:
-                    locks.callback(_give_back, file)
+                    locks.callback(lock.release)
             yield busy
 
-    def _wait_for(self, path: Path, until: float) -> IO[bytes] | None:
+    def _wait_for(self, path: str, until: float) -> HeldLock | None:
         while True:
-            file = _locked(path)
-            if file is not None or time.monotonic() >= until:
-                return file
+            lock = self._data.try_lock(path)
+            if lock is not None or time.monotonic() >= until:
+                return lock
             pause(_TRIES_EVERY)
 
     def clear(self) -> set[str]:
@@ -67,16 +62,13 @@ class RunLocks:
             The names of those that are held.
         """
         busy = set()
-        for path in self._folder.glob("*.parquet"):
-            file = _locked(path)
-            if file is None:
-                busy.add(path.name)
-                continue
-            with contextlib.suppress(OSError):  # Windows deletes no open file: another time
-                path.unlink()
-            _give_back(file)
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
+        for entry in self._data.list(_FOLDER):
+            lock = self._data.try_lock(entry.path)
+            if lock is None:
+                busy.add(entry.name)
+            else:
+                lock.release()
+        self._data.delete_empty_folders(_FOLDER)
         return busy
 
     def name(self, place: Place) -> str:
@@ -87,30 +79,3 @@ class RunLocks:
 def _name(place: Place) -> str:
     digest = hashlib.sha256(place.files_folder.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{digest[:32]}.parquet"
-
-
-def _locked(path: Path) -> IO[bytes] | None:
-    """The file with its lock, None if another holds it."""
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b")
-        try:
-            try_lock(file)
-        except OSError:
-            file.close()
-            return None
-        try:
-            same = os.path.samestat(os.fstat(file.fileno()), path.stat())
-        except FileNotFoundError:
-            same = False
-        if same:
-            if not path.stat().st_size:
-                file.write(rowless.wrapped(b""))
-                file.flush()
-            return file
-        _give_back(file)  # it was deleted meanwhile: that lock is nobody's
-
-
-def _give_back(file: IO[bytes]) -> None:
-    release(file)
-    file.close()

@@ -3,10 +3,11 @@
 A damaged footer can make pyarrow end the process (seen with 26.0.1: one changed byte of a footer, and
 reading a column then aborts). So another process reads first:
 
-    python -m neptune_exporter.dataset.read.probe DATA_FOLDER
+    python -m neptune_exporter.dataset.read.probe
 
-Each line of its input names a part, and each line of its output says what that part holds, or why it cannot
-be read: with `passing` if the reason may be another than the part, and so may be gone the next time.
+The first line of its input says where the data lie. Each other line names a part, and each line of its output
+says what that part holds, or why it cannot be read: with `passing` if the reason may be another than the
+part, and so may be gone the next time.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import pyarrow as pa
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.storages import storage_at
 from neptune_exporter.dataset.read.facts import columns_of_facts, facts_of
 from neptune_exporter.dataset.read.part_in_memory import PartInMemory
 from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.location import Location, options_of
 from neptune_exporter.toolkit import failpoint
 
 _DAMAGE = (DatasetError, pa.ArrowException, ArithmeticError, LookupError, MemoryError, OSError, ValueError)
@@ -37,7 +40,8 @@ def main() -> None:
     """Answer until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command: this ends with its input
     _leave_no_core()
-    storage = Storage(sys.argv[1])
+    where = json.loads(sys.stdin.buffer.readline())
+    storage = storage_at(Location.of(where["address"], options_of(where["options"])))
     sys.stdout.write(READY.decode())
     sys.stdout.flush()
     for line in sys.stdin.buffer:

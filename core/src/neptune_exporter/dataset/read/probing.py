@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from neptune_exporter.dataset.read.facts import PartFacts
 from neptune_exporter.dataset.read.probe import READY
 from neptune_exporter.dataset.read.refused import Stamp
 from neptune_exporter.dataset.read.time_limit import TimeLimit
+from neptune_exporter.location import Location
 
 _AHEAD = 16
 """So many parts are named before their answers are read: few enough for the pipe to hold."""
@@ -47,8 +49,8 @@ class _Ended:
 class Probed:
     """What is known of the parts in one folder of data. For several threads."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, location: Location) -> None:
+        self._location = location
         self._guard = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._facts: dict[str, tuple[Stamp, PartFacts]] = {}
@@ -176,7 +178,7 @@ class Probed:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None:
-            command = [sys.executable, "-m", "neptune_exporter.dataset.read.probe", self._root]
+            command = [sys.executable, "-m", "neptune_exporter.dataset.read.probe"]
             child = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
@@ -184,12 +186,21 @@ class Probed:
             _let_others_rest(self)
             with TimeLimit(child.kill) as limit:
                 limit.restart(_START_SECONDS)
-                ready = child.stdout is not None and child.stdout.readline() == READY
+                ready = self._introduced(child)
             if not ready:
                 how = self._how_it_ended(child)
                 raise DatasetError(f"the process that is to read other tools' parts first ended with {how}")
             self._child = child
         return self._child
+
+    def _introduced(self, child: subprocess.Popen[bytes]) -> bool:
+        """Tell the child where the parts lie: by the pipe, as a process list would show credentials."""
+        assert child.stdin is not None and child.stdout is not None
+        where = {"address": self._location.address, "options": self._location.pairs()}
+        with contextlib.suppress(OSError):  # it has ended: then it does not answer
+            child.stdin.write(json.dumps(where).encode() + b"\n")
+            child.stdin.flush()
+        return child.stdout.readline() == READY
 
     def _how_it_ended(self, child: subprocess.Popen[bytes]) -> str:
         self._child = None
@@ -238,5 +249,5 @@ def probed(storage: Storage) -> Probed:
     """What is known of the parts of a folder of data: as long as that is in use."""
     with _guard:
         if storage not in _probed:
-            _probed[storage] = Probed(str(storage.root.absolute()))
+            _probed[storage] = Probed(storage.location.absolute())
         return _probed[storage]

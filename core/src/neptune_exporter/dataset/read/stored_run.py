@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -38,6 +37,7 @@ from neptune_exporter.dataset.read.recent_parts import RecentParts
 from neptune_exporter.dataset.read.rows import rows
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import Wanted, Within, in_order
+from neptune_exporter.location import Location
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
 
 _RECENT = RecentParts()
@@ -84,9 +84,9 @@ class StoredRun(RunView):
         return self._key
 
     @property
-    def roots(self) -> tuple[Path, Path]:
+    def locations(self) -> tuple[Location, Location]:
         """The folder of parts and receipts, and that of files, of the dataset."""
-        return self._data.root, self._files.root
+        return self._data.location, self._files.location
 
     @cached_property
     def fingerprint(self) -> str:

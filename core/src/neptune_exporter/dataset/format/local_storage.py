@@ -1,0 +1,232 @@
+"""A folder on a disk of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+from pyarrow import fs
+
+from neptune_exporter.contract import DatasetError, UnsafePathError
+from neptune_exporter.dataset.format import lock
+from neptune_exporter.dataset.format.layout import LOCK
+from neptune_exporter.dataset.format.storage import CHUNK, Entry, HeldLock, Output, Storage
+from neptune_exporter.location import Location
+
+_SETTLED_NS = 2 * 10**9
+"""After so long a change shows in a file's time: some file systems know only every other second."""
+_SYNCS = 4
+"""Files that are synced at a time."""
+
+
+class LocalStorage(Storage):
+    """Everything goes through `pyarrow.fs`; what that lacks (syncing, locks, seeing links) is here."""
+
+    def __init__(self, location: Location | Path | str) -> None:
+        self.location = Location.of(location)
+        self.root = Path(self.location.address)
+        self._root = str(self.root)
+        self._fs = fs.SubTreeFileSystem(self.root.absolute().as_posix(), fs.LocalFileSystem())
+
+    def describe(self, path: str) -> str:
+        return os.path.join(self._root, path.replace("/", os.sep)) if path else self._root  # noqa: PTH118
+
+    def exists(self) -> bool:
+        return self.root.is_dir()
+
+    def holds(self, folder: str) -> bool:
+        return bool(self.list(folder))
+
+    def size(self, path: str, *, certain: bool = False) -> int | None:
+        found = self._stat(path)
+        return None if found is None else found.st_size
+
+    def stamp(self, path: str) -> tuple[int, int] | None:
+        found = self._stat(path)
+        return None if found is None else (found.st_size, found.st_mtime_ns)
+
+    def _stat(self, path: str) -> os.stat_result | None:
+        """Of a file. Not by pyarrow, which takes several times as long, and does this for each run."""
+        try:
+            found = os.stat(self._at(path))  # noqa: PTH116 - a path object costs more
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # a name that cannot be is not there
+                return None
+            raise
+        return found if stat.S_ISREG(found.st_mode) else None
+
+    def list(self, folder: str = "", *, recursive: bool = False, prefix: str = "") -> list[Entry]:
+        if recursive:
+            with self.errors(folder, "listed"):
+                return sorted(self._walk(folder), key=lambda entry: entry.path)
+        with self.errors(folder, "listed"):
+            try:
+                found = os.scandir(self._at(folder))
+            except FileNotFoundError:
+                return []
+            settled = time.time_ns() - _SETTLED_NS
+            with found:
+                return sorted(_entry(item, folder, settled) for item in found if item.name.startswith(prefix))
+
+    def _walk(self, folder: str) -> Iterator[Entry]:
+        try:
+            self.check_no_links(folder)
+            found = os.scandir(self._at(folder))
+        except (FileNotFoundError, UnsafePathError):
+            return
+        with found:
+            for item in found:
+                if item.is_symlink():
+                    continue
+                path = f"{folder}/{item.name}"
+                is_file = item.is_file(follow_symlinks=False)
+                yield Entry(path, is_file, item.stat(follow_symlinks=False).st_size if is_file else 0)
+                if not is_file and item.is_dir(follow_symlinks=False):
+                    yield from self._walk(path)
+
+    # Everywhere `compression=None`: pyarrow would else unpack what is called `.gz` while it is read.
+
+    def read(self, path: str) -> bytes:
+        # Not by pyarrow, which takes several times as long: this is done for each run.
+        with self.errors(path, "read"), open(self._at(path), "rb", buffering=0) as stream:  # noqa: PTH123
+            return stream.read()
+
+    def open_input(self, path: str) -> pa.NativeFile:
+        with self.errors(path, "read"):
+            return self._fs.open_input_file(path)
+
+    def open_bytes(self, path: str) -> BinaryIO:
+        with self.errors(path, "read"):
+            return (self.root / path).open("rb")
+
+    def create(self, path: str) -> Output:
+        with self.errors(path, "written"):
+            self._fs.create_dir(path.rpartition("/")[0], recursive=True)
+            return Output(self, path, self._fs.open_output_stream(path, compression=None))
+
+    def move(self, source: str, target: str) -> None:
+        with self.errors(source, "renamed"):
+            try:
+                self._replace(source, target)
+            except FileNotFoundError:
+                self._fs.create_dir(target.rpartition("/")[0], recursive=True)
+                self._replace(source, target)
+
+    def _replace(self, source: str, target: str) -> None:
+        # pyarrow cannot move onto something that exists on Windows.
+        os.replace(self._at(source), self._at(target))  # noqa: PTH105 - a path object costs more
+
+    def delete(self, path: str) -> None:
+        with self.errors(path, "deleted"):
+            self._fs.delete_file(path)
+
+    def delete_empty_folders(self, folder: str) -> None:
+        for entry in sorted(self.list(folder, recursive=True), key=lambda e: e.path, reverse=True):
+            if not entry.is_file:
+                with contextlib.suppress(OSError):
+                    (self.root / entry.path).rmdir()
+        with contextlib.suppress(OSError):
+            (self.root / folder).rmdir()
+
+    def sha256(self, path: str) -> str:
+        digest = hashlib.sha256()
+        with self.errors(path, "read"), self._fs.open_input_stream(path, compression=None) as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def sync(self, paths: Iterable[str]) -> None:
+        """At once, so that what the disk does for one serves others."""
+        files = list(paths)
+        others = _syncing().map(self._sync, files[1:])
+        for path in files[:1]:  # here: waking a thread for it would cost more
+            self._sync(path)
+        list(others)
+
+    def sync_folders(self, folders: Iterable[str]) -> None:
+        if os.name == "nt":
+            return
+        for folder in dict.fromkeys(folders):
+            with contextlib.suppress(OSError):  # some network file systems refuse
+                _sync(self._at(folder), os.O_RDONLY)
+
+    def _sync(self, path: str) -> None:
+        with self.errors(path, "written"):
+            _sync(self._at(path), os.O_RDWR | getattr(os, "O_BINARY", 0))
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def check_no_links(self, path: str) -> None:
+        place = self.root
+        for step in path.split("/"):
+            place = place / step
+            try:
+                mode = place.lstat().st_mode
+            except (OSError, ValueError):
+                return  # not there: for the one who opens it to say
+            if stat.S_ISLNK(mode):
+                raise UnsafePathError(f"{place} is a symbolic link; it is not followed")
+
+    def lock(self) -> AbstractContextManager[None]:
+        return lock.held(self.root / LOCK, str(self.location))
+
+    def try_lock(self, path: str) -> HeldLock | None:
+        with self.errors(path, "locked"):
+            return lock.try_file(self.root / path)
+
+    @contextlib.contextmanager
+    def errors(self, path: str, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # Arrow's own text is several sentences long, and names the number as well.
+            reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
+            raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
+
+
+def _entry(item: os.DirEntry[str], folder: str, settled: int) -> Entry:
+    """What a folder holds; behind a link, what that names. Changes before `settled`, in ns, are old."""
+    path = f"{folder}/{item.name}" if folder else item.name
+    try:
+        found = item.stat()
+    except FileNotFoundError:  # it went meanwhile, or is a link that leads nowhere
+        return Entry(path, False, 0)
+    except OSError:
+        if item.is_symlink():  # one that leads to itself
+            return Entry(path, False, 0)
+        raise
+    if not stat.S_ISREG(found.st_mode):
+        return Entry(path, False, 0)
+    return Entry(path, True, found.st_size, found.st_mtime_ns if found.st_mtime_ns < settled else None)
+
+
+@lru_cache(maxsize=1)
+def _syncing() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process has the pool and none of its threads: it would wait for them for ever.
+    os.register_at_fork(after_in_child=_syncing.cache_clear)
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

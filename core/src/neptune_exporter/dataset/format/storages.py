@@ -1,0 +1,26 @@
+"""The storage for a location."""
+
+from __future__ import annotations
+
+from neptune_exporter.dataset.format.local_storage import LocalStorage
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.errors import UsageError
+from neptune_exporter.location import Location
+
+
+def storage_at(location: Location) -> Storage:
+    """What reads and writes there.
+
+    Raises:
+        UsageError: it takes a package that is not installed, or an option is wrong.
+    """
+    if location.path is None:
+        raise UsageError(
+            f"{location} is an address, not a folder: mount it, or copy the dataset from and to it"
+        )
+    return LocalStorage(location)
+
+
+def is_there(location: Location) -> bool:
+    """Whether there is such a folder. Raises as `storage_at`."""
+    return storage_at(location).exists()
