@@ -5,12 +5,6 @@ What costs only one attribute is not an error but a value: see `failures`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from neptune_exporter.contract.failures import AttributeFailure
-
 
 class NeptuneExporterError(Exception):
     """Anything this system says to a person: what happened, to what, and what to do."""
@@ -37,14 +31,6 @@ class SourceError(NeptuneExporterError):
 
 class QueryError(SourceError):
     """The source refused the query that a person gave (`RunSelection.query`). Says what is wrong with it."""
-
-
-class UnreadError(SourceError):
-    """Some runs of a group cannot be read, each for its own reason. The others of the group are done."""
-
-    def __init__(self, failures: Sequence[AttributeFailure]) -> None:
-        super().__init__("; ".join(f"{failure.run}: {failure.message}" for failure in failures))
-        self.failures = tuple(failures)
 
 
 class SinkError(NeptuneExporterError):

@@ -11,11 +11,11 @@ import click
 import pytest
 from click.testing import Result
 
-from neptune_exporter.cli.app import app, command_tables
-from neptune_exporter.cli.config_tables import NOT_IN_FILES
+from neptune_exporter.cli.app import app
+from neptune_exporter.cli.config_tables import NOT_IN_FILES, command_tables
 from neptune_exporter.cli.option import CommandOption
 from neptune_exporter.cli.state import State
-from neptune_exporter.plugins import RESERVED_NAMES, PluginRegistry
+from neptune_exporter.plugins import RESERVED_NAMES
 
 Run = Callable[..., Result]
 
@@ -34,7 +34,8 @@ def error_of(result: Result) -> str:
 
 
 def test_every_option_of_a_command_has_a_variable_and_a_key() -> None:
-    tables = command_tables(PluginRegistry.discover(builtin_only=True))
+    with click.Context(app, obj=State(builtin_only=True)) as ctx:
+        tables = command_tables(ctx)
     assert {"export", "export-models", "projects", "summary", "load", "verify"} == set(tables)
     for name, command in tables.items():
         own = [p for p in command.params if isinstance(p, click.Option)]

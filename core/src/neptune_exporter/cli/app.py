@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,9 +14,6 @@ from neptune_exporter.cli.exit_codes import report_error
 from neptune_exporter.cli.state import State, state_of
 from neptune_exporter.errors import UsageError
 from neptune_exporter.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from neptune_exporter.plugins import PluginRegistry
 
 _COMMANDS = {
     "export": ("export", "Export runs from Neptune into the dataset on disk."),
@@ -28,16 +25,6 @@ _COMMANDS = {
     "plugins": ("plugins", "List plugins and their settings."),
     "completion": ("completion", "Print the completion script for a shell."),
 }
-
-
-def command_tables(plugins: PluginRegistry) -> dict[str, click.Command]:
-    """The commands that have a table in the configuration file."""
-    from neptune_exporter.cli.command import Command
-    from neptune_exporter.cli.plugin_command import plugin_command
-
-    found = {name: _command(name) for name in _COMMANDS}
-    found |= {spec.name: plugin_command(plugins, spec.name) for spec in plugins.specs("command")}
-    return {name: command for name, command in found.items() if isinstance(command, Command)}
 
 
 def _command(name: str) -> click.Command:

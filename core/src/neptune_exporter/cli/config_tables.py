@@ -14,7 +14,7 @@ import click
 
 from neptune_exporter.cli.command import GENERAL_TABLE, Command
 from neptune_exporter.cli.option import PLACES, CommandOption
-from neptune_exporter.cli.state import State, state_of
+from neptune_exporter.cli.state import state_of
 from neptune_exporter.errors import UsageError
 from neptune_exporter.suggestions import did_you_mean
 
@@ -35,7 +35,7 @@ def file_values(command: Command, ctx: click.Context) -> dict[str, Any]:
     values: dict[str, Any] = {}
     options = {option.key: option for option in _options(command)}
     for file in reversed(state.files):  # the most specific last, as it counts most
-        _check_tables(file, state)
+        _check_tables(file, ctx)
         for table in (GENERAL_TABLE, name):
             for key, value in file.tables.get(table, {}).items():
                 if (option := options.get(key)) is not None:
@@ -51,11 +51,17 @@ def _options(command: click.Command) -> Iterator[CommandOption]:
             yield param
 
 
-def _check_tables(file: ConfigurationFile, state: State) -> None:
-    from neptune_exporter.cli.app import command_tables
+def command_tables(ctx: click.Context) -> dict[str, Command]:
+    """The commands that have a table in the configuration file."""
+    root = ctx.find_root()
+    assert isinstance(root.command, click.Group)
+    found = {name: root.command.get_command(root, name) for name in root.command.list_commands(root)}
+    return {name: command for name, command in found.items() if isinstance(command, Command)}
 
-    tables = command_tables(state.plugins)
-    known = {name: {o.key for o in _options(command)} for name, command in tables.items()}
+
+def _check_tables(file: ConfigurationFile, ctx: click.Context) -> None:
+    state = state_of(ctx)
+    known = {name: {o.key for o in _options(command)} for name, command in command_tables(ctx).items()}
     known[GENERAL_TABLE] = set().union(*known.values())
     for table, content in file.tables.items():
         if table not in known and (keys := state.plugins.settings_of(table)) is not None:

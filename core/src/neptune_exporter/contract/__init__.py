@@ -3,7 +3,7 @@
 Nothing here imports pyarrow or a vendor's SDK, so that registering stays fast.
 """
 
-from neptune_exporter.contract.failures import AttributeFailure, Loss
+from neptune_exporter.contract.failures import AttributeFailure, Loss, UnreadError
 from neptune_exporter.contract.files import FileWriter, OpenFile, StoredFile
 from neptune_exporter.contract.reporter import (
     DatasetSummary,
@@ -56,7 +56,6 @@ from neptune_exporter.errors import (
     QueryError,
     SinkError,
     SourceError,
-    UnreadError,
     UnsafePathError,
     UsageError,
 )

@@ -1,7 +1,8 @@
-"""What went wrong with one attribute, and what a sink could not hold: values, not exceptions."""
+"""What went wrong with one attribute, and what a sink could not hold: values, not exceptions but for one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -64,3 +65,11 @@ class Loss:
     attribute_path: str | None = None
     requested: bool = False
     """The user asked for it (downsampling, a cap on files): shown, but the exit code stays 0."""
+
+
+class UnreadError(SourceError):
+    """Some runs of a group cannot be read, each for its own reason. The others of the group are done."""
+
+    def __init__(self, failures: Sequence[AttributeFailure]) -> None:
+        super().__init__("; ".join(f"{failure.run}: {failure.message}" for failure in failures))
+        self.failures = tuple(failures)

@@ -14,16 +14,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from neptune_exporter_pluto_server.points import Key, PointTable
 from neptune_exporter_pluto_server.rows import RowTable
-
-if TYPE_CHECKING:
-    from neptune_exporter_pluto_server.store import Store
+from neptune_exporter_pluto_server.store import Store
 
 _POINTS = pa.schema(
     [

@@ -13,6 +13,7 @@ from neptune_exporter_pluto_server.api import Api
 from neptune_exporter_pluto_server.faults import from_json
 from neptune_exporter_pluto_server.files import Files, object_key
 from neptune_exporter_pluto_server.ingest import Ingest
+from neptune_exporter_pluto_server.keep import keep
 from neptune_exporter_pluto_server.listing import run_record
 from neptune_exporter_pluto_server.points import Key
 from neptune_exporter_pluto_server.reading import Reading
@@ -181,7 +182,9 @@ class RehearsalServer(LoopbackServer):
             self._reaper.stop()
             with self.runs.lock:
                 runs = [run_record(run) for run in self.runs.by_id.values()]
-            self.store.close(runs)
+            if self.store.folder is not None and not self.store.count_only:
+                keep(self.store, self.store.folder, runs)
+            self.store.close()
 
     # Faults and counts are for Pluto's routes, not for the controls
 

@@ -143,12 +143,8 @@ class Store:
     def file_rows(self, key: Key) -> list[dict[str, Any]]:
         return [row for batch in self.files.all_batches(key) for row in batch.to_pylist()]
 
-    def close(self, runs: list[dict[str, Any]]) -> None:
-        """Stop writing; keep everything in the folder if there is one, and remove the rest."""
-        if self.folder is not None and not self.count_only:
-            from neptune_exporter_pluto_server.keep import keep
-
-            keep(self, self.folder, runs)
+    def close(self) -> None:
+        """Stop writing, and remove what was not kept."""
         for table in (self.points, self.data, self.logs, self.files):
             table.close()
         shutil.rmtree(self._work, ignore_errors=True)
