@@ -216,7 +216,7 @@ def _with_previews(series: Series, previews: Series) -> Iterator[pa.RecordBatch]
 
 
 def _steps(columns: dict[str, pa.Array]) -> list[Decimal | float]:
-    """Steps as files are named by them."""
+    """The step as it appears in a file name."""
     steps: list[Decimal | float] = columns["step"].to_pylist()
     for row, finer in enumerate(columns["step_float64"].to_pylist() if "step_float64" in columns else ()):
         if finer is not None:

@@ -29,7 +29,7 @@ from neptune_exporter_offline.text import shown
 
 _CHUNK = 1 << 20
 _CLOCK_SECONDS = 1.0
-"""By so much the clocks of a machine and of its file server may differ."""
+"""How far the clocks of a machine and of its file server may differ."""
 
 Report = Callable[[Unreadable], None]
 """Takes what is missing while the rest is stored."""
@@ -108,7 +108,7 @@ class FileStore:
         step: Decimal | float | None = None,
         ordinal: int = 0,
     ) -> StoredFile:
-        """Copy the bytes of one file, streaming. What is no longer as it was logged is kept, and reported.
+        """Stream one file into the dataset. A file that changed since it was logged is kept, and reported.
 
         Raises:
             Unreadable: it is gone, or is not to be read.
@@ -160,7 +160,7 @@ class FileStore:
         return _open_regular(path, missing, follow_links=False)
 
     def _directories(self, folder: int) -> list[Path]:
-        """That of a folder, then those of copies of it."""
+        """The folder's own, then those of its copies."""
         copies = [i for process in self._processes if folder in process for i in process if i != folder]
         return [self.folders[index].directory for index in (folder, *copies)]
 

@@ -1,4 +1,4 @@
-"""File sets and artifacts of Neptune 2.x, made now of what their recorded paths name, as a sync would.
+"""File sets and artifacts of Neptune 2.x, made at the export, as a sync would.
 
 The log holds only glob patterns and paths. How the client turns them into the files of
 a set is in `neptune.internal.backends.hosted_file_operations.get_unique_upload_entries`,

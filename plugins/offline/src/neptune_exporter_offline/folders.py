@@ -80,7 +80,7 @@ class Folder:
     offline: bool = False
     """A 2.x folder of the offline mode: the run was never on a server."""
     extent: int = 0
-    """How far it goes, and never less while it grows: bytes (2.x), the number of the last operation (3.x)."""
+    """How far it goes, never falling while it grows: bytes (2.x), number of the last operation (3.x)."""
     modified_ns: int = 0
     size_hint: int = 0
     notes: tuple[str, ...] = ()
@@ -263,7 +263,7 @@ def _with_operations(folder: Folder, database: sqlite3.Connection) -> Folder:
 
 
 def _stats(paths: Iterable[Path]) -> list[os.stat_result]:
-    """Of those that are there and may be looked at."""
+    """Of the files that exist and can be read."""
     found = []
     for path in paths:
         with suppress(OSError):

@@ -98,7 +98,7 @@ class Neptune2Replay:
             self._state.problems.add(path, None, message)
 
     def finish(self, run_id: str) -> None:
-        """Add what is known of the run though no operation says it."""
+        """Add what is known of the run from its folder, not from an operation."""
         self._state.set_default(SysAttribute.ID, AttributeType.STRING, run_id)
         if self._counted_steps and self._was_sent_before():
             self._state.problems.note("Points logged without a step are counted from 0 in what is left here")
@@ -247,7 +247,7 @@ class Neptune2Replay:
 
 
 def _string(value: object) -> str:
-    """As it was logged: what names a file must stay so, or the file is not found."""
+    """The path as it was logged: changed in any way, it would not find the file."""
     if not isinstance(value, str):
         raise TypeError("not a string")
     return value

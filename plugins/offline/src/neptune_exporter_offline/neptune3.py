@@ -144,7 +144,7 @@ class Neptune3Replay:
             self._state.problems.add("", None, "a malformed operation was not applied")
 
     def finish(self, project_id: str, run_id: str) -> None:
-        """Add what Neptune shows of a run by how it was created."""
+        """Add the attributes that Neptune derives from how a run was created."""
         state = self._state
         state.set_default(SysAttribute.CUSTOM_RUN_ID, AttributeType.STRING, run_id)
         names = [run.experiment_id for run in self._runs if run.experiment_id]

@@ -32,11 +32,11 @@ class Problems:
         self._failures[path, attribute_type, message, permanent] += 1
 
     def note(self, message: str, count: int = 1) -> None:
-        """Something to keep with the run that cost no data. Notes with a count end in it."""
+        """Something that a person should know, though no data is lost. Notes with a count end in it."""
         self._notes[message] += count
 
     def take_failures(self, run: RunKey) -> Iterator[AttributeFailure]:
-        """What has come up since the last call."""
+        """The failures since the last call."""
         failures, self._failures = self._failures, Counter()
         for (path, attribute_type, message, permanent), count in failures.items():
             times = "" if count == 1 else f" ({count:,} times)"

@@ -46,7 +46,7 @@ class Replayed:
 
 
 def replay(key: RunKey, folders: Sequence[Folder], state: State) -> Replayed:
-    """Bring a run into the state in which its logs leave it; what cannot be read is in `state.problems`."""
+    """Apply all logs of a run; what cannot be read is in `state.problems`."""
     with ExitStack() as stack:
         if folders[0].client == 2:
             return _replay2(key, folders, state)
@@ -186,7 +186,7 @@ def _last_of(ranges: Ranges, otherwise: int) -> int:
 
 
 def covered_with(there: Ranges, first: int, last: int) -> Ranges:
-    """Ranges and one more."""
+    """The ranges, extended by one more."""
     return covered([Stretch(0, a, b) for a, b in [*there, (first, last)] if a <= b])
 
 

@@ -166,7 +166,7 @@ class HistogramBuffer:
 
 
 class Spill:
-    """Where the series of one run keep their points. Use as a context manager: it removes its files."""
+    """Holds the points of all series of one run. Use as a context manager: it removes its files."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self.used = 0

@@ -30,7 +30,7 @@ class Attribute:
     """Of a series of images: `name` and `description`, with the steps and times of those that have one."""
 
     def all_series(self) -> Iterator[Series]:
-        """Everything of it that keeps points."""
+        """All series of the attribute."""
         yield from (s for s in (self.value, self.previews, *self.captions.values()) if isinstance(s, Series))
 
 
@@ -52,7 +52,7 @@ class State:
             attribute.value = value
 
     def series(self, path: str, attribute_type: AttributeType) -> Series | None:
-        """Where points of a series go; None if no points are kept."""
+        """The series that takes the points of an attribute; None if the export does not want them."""
         attribute = self.attributes.get(path)
         if attribute is None:
             attribute = self._create(path, attribute_type, None)
@@ -78,7 +78,7 @@ class State:
         return attribute.previews
 
     def caption(self, path: str, name: str) -> Series:
-        """Where names or descriptions of the images of a series go that is kept."""
+        """The series that takes the names or descriptions of images; None if the export does not want it."""
         captions = self.attributes[path].captions
         if name not in captions:
             captions[name] = self._spill.new_series(AttributeType.STRING_SERIES)
@@ -105,7 +105,7 @@ class State:
             self._spill.forget(series)
 
     def set_default(self, path: str, attribute_type: AttributeType, value: object) -> None:
-        """Set a single value that the log does not hold itself."""
+        """Set a single value that no operation of the log sets."""
         if path not in self.attributes:
             self._create(path, attribute_type, value)
 

@@ -130,14 +130,14 @@ def _begin(pending: deque[_Reader], active: list[_Reader], number: int) -> None:
 
 
 def _end(active: list[_Reader], number: int) -> list[Stretch]:
-    """Let go of the stretches that end before a number; the parts of them that are kept."""
+    """Close the stretches that end before a number; returns the parts of them that are kept."""
     ended = [reader for reader in active if reader.stretch.last < number]
     active[:] = [reader for reader in active if reader.stretch.last >= number]
     return [part for reader in ended for part in reader.parts()]
 
 
 def _compare(active: Sequence[_Reader], number: int, same: Callable[[Any, Any], bool]) -> int:
-    """Keep the different records of a number; how many there are."""
+    """Keep the different records of a number; returns how many there are."""
     different: list[Any] = []
     for reader in active:
         record = reader.at(number)
