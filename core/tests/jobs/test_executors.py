@@ -7,12 +7,13 @@ import logging
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from neptune_exporter.contract import Secret, SourceError, UsageError
+from neptune_exporter.interruption import end_waits, resume_waits
 from neptune_exporter.jobs.executors import Choice, JobExecutor, LostWorkerError, StoppedError, opened
 from neptune_exporter.jobs.executors.worker import JobId, Task, carry_out, end_job
 from neptune_exporter.jobs.progress import NoProgress
@@ -37,21 +38,6 @@ class Told(NoProgress):
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
         with self.lock:
             self.runs, self.rows, self.bytes = self.runs + runs, self.rows + rows, self.bytes + bytes
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    """A Dask cluster on this machine that goes on from job to job, as `dask://HOST:PORT`."""
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address=None,
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
-        yield cluster.scheduler_address.replace("tcp://", "dask://")
 
 
 @pytest.fixture
@@ -142,13 +128,16 @@ def test_a_worker_that_lives_on_keeps_nothing_of_another_job(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ctrl_c_ends_units_that_wait(name: str, make: MakeExecutor, tmp_path: Path) -> None:
-    if name == "threads":
-        pytest.skip("the handler of the signal ends waits in its own process")
-    with pytest.raises(KeyboardInterrupt), make(name) as executor:
-        done = executor.submit(units.waiting, tmp_path)
-        wait_until((tmp_path / "waiting").exists)
-        raise KeyboardInterrupt
-    with pytest.raises(StoppedError):
+    try:
+        with pytest.raises(KeyboardInterrupt), make(name) as executor:
+            done = executor.submit(units.waiting, tmp_path)
+            wait_until((tmp_path / "waiting").exists)
+            if name == "threads":
+                end_waits()  # as the handler of the signal does, which is in this process
+            raise KeyboardInterrupt
+    finally:
+        resume_waits()
+    with pytest.raises(KeyboardInterrupt if name == "threads" else StoppedError):
         done.result(0)
 
 

@@ -55,6 +55,21 @@ def token_of(opening: Opening, worker: Worker) -> str:
     return worker.kept(opening).opening.token.reveal()
 
 
+def failing_with_token(opening: Opening, worker: Worker) -> None:
+    """As a client does that quotes its credentials."""
+    raise ValueError(f"of the token {opening.token.reveal()}")
+
+
+def killed_with_token(opening: Opening, worker: Worker) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def waiting_for_file(opening: Opening, worker: Worker) -> None:
+    """Goes on until there is a file `go`."""
+    while not (opening.folder / "go").exists():
+        time.sleep(0.02)
+
+
 def told(text: str, worker: Worker) -> None:
     worker.progress.advance(runs=1, rows=2, bytes=3)
     _log.info("%s", text)

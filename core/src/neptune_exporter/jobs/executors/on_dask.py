@@ -115,7 +115,9 @@ def _local_cluster(workers: int) -> Any:
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        dashboard=False,
         silence_logs=logging.CRITICAL,
     )
 
