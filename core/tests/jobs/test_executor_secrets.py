@@ -78,7 +78,7 @@ def _shown(cluster: Any) -> str:
     ]
     with Client(cluster.scheduler_address) as client:
         parts += [client.get_worker_logs(), client.get_scheduler_logs(), client.story(*scheduler.tasks)]
-        parts += [client.run(_log_of_worker, on_error="ignore"), client.get_task_stream()]
+        parts += [client.run(units.log_of_dask), client.get_task_stream()]
     port = scheduler.http_server.port
     pages = ["info/main/workers.html", "json/counts.json", "metrics"]
     pages += [f"info/task/{urllib.parse.quote(str(key))}.html" for key in scheduler.tasks]
@@ -86,7 +86,3 @@ def _shown(cluster: Any) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=30) as answer:
             parts.append(answer.read().decode())
     return "\n".join(map(str, parts)) + json.dumps([str(key) for key in scheduler.tasks])
-
-
-def _log_of_worker(dask_worker: Any) -> list[str]:
-    return [str(each) for each in dask_worker.state.log] + [repr(t) for t in dask_worker.state.tasks.values()]

@@ -19,6 +19,7 @@ from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
 from neptune_exporter.jobs.load_run import FAILPOINTS as CORE_FAILPOINTS
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.jobs.verify import verify_sink
+from neptune_exporter.testing import units
 from neptune_exporter.toolkit.failpoints import VARIABLE
 from neptune_exporter_pluto.plugin import neptune_exporter_sinks
 from neptune_exporter_pluto.sink import FAILPOINTS
@@ -28,6 +29,7 @@ from .conftest import settings_for
 from .test_commands import loaded, standard
 
 (SPEC,) = neptune_exporter_sinks()
+KILLED = "its worker process was killed or crashed in the middle of it"
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None, reason="Dask is not installed"
 )
@@ -56,17 +58,23 @@ def assert_whole(server: RehearsalServer, folder: Path, runs: int, base: str = "
     assert result.whole, (result.mismatches, result.failed)
 
 
-def test_a_process_that_is_killed_at_every_failpoint_in_turn(
-    server: RehearsalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+FILES = tuple(point for point in FAILPOINTS if ".file" in point)
+"""Files go beside metrics: whoever dies at one may have sent all of the other."""
+OTHERS = tuple(point for point in (*FAILPOINTS, *CORE_FAILPOINTS) if point not in FILES)
+
+
+@pytest.mark.parametrize("points", [OTHERS, FILES], ids=["one after another", "of files"])
+def test_a_process_that_is_killed_at_every_failpoint(
+    server: RehearsalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, points: tuple[str, ...]
 ) -> None:
     """One run is loaded again and again, and each time its process dies a little later."""
     standard(tmp_path)
-    for point in (*FAILPOINTS, *CORE_FAILPOINTS):
+    for point in points:
         monkeypatch.setenv(VARIABLE, point)
-        ((_, message),) = load(server, tmp_path, "processes").failed
-        assert message == "its worker process was killed or crashed in the middle of it", (point, message)
+        failed = load(server, tmp_path, "processes").failed
+        assert [message for _, message in failed] == [KILLED], point
     monkeypatch.delenv(VARIABLE)
-    assert load(server, tmp_path, "processes").already_loaded
+    assert not load(server, tmp_path, "processes").failed
     assert_whole(server, tmp_path, 1)
 
 
@@ -161,12 +169,8 @@ def test_the_key_of_pluto_is_in_no_key_log_or_event_of_dask(server: RehearsalSer
         assert load(server, tmp_path, address).loaded
         with Client(address.replace("dask://", "tcp://")) as client:
             shown = [client.get_events(), client.get_scheduler_logs(), client.get_worker_logs()]
-            shown += [client.get_task_stream(), client.run(_log_of_worker)]
+            shown += [client.get_task_stream(), client.run(units.log_of_dask)]
     key = server.api_key
     assert key and key not in str(shown) and "_carry_out" in str(shown)
     files = [path for path in (tmp_path / "dask").rglob("*") if path.is_file()]
     assert not any(key.encode() in path.read_bytes() for path in files)
-
-
-def _log_of_worker(dask_worker: Any) -> list[str]:
-    return list(map(str, dask_worker.state.log))

@@ -8,6 +8,7 @@ import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from neptune_exporter.contract import Secret, SourceError
 from neptune_exporter.interruption import pause
@@ -68,6 +69,12 @@ def waiting_for_file(opening: Opening, worker: Worker) -> None:
     """Goes on until there is a file `go`."""
     while not (opening.folder / "go").exists():
         time.sleep(0.02)
+
+
+def log_of_dask(dask_worker: Any) -> list[str]:
+    """What a worker of Dask remembers of its tasks; Dask gives the worker by the name of the argument."""
+    state = dask_worker.state
+    return [str(each) for each in state.log] + [repr(task) for task in state.tasks.values()]
 
 
 def told(text: str, worker: Worker) -> None:
