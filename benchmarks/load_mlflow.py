@@ -35,6 +35,7 @@ from sqlalchemy import create_engine, text
 from neptune_exporter.contract import LoadOptions, Secret
 from neptune_exporter.jobs.load import LoadJobOptions, load_runs
 from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.location import Location
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.testing import old_layout
 from neptune_exporter_mlflow.connecting import connected
@@ -104,7 +105,9 @@ def ours(folder: Path, direct: bool, uri: str) -> int:
     with tempfile.TemporaryDirectory() as artifacts:
         database = Secret(uri) if direct else None
         settings = MlflowSettings(uri, artifact_location=artifacts, direct_database=database)
-        options = LoadJobOptions(folder / "data", folder / "files", load=LoadOptions(), verify=False)
+        options = LoadJobOptions(
+            Location.of(folder / "data"), Location.of(folder / "files"), load=LoadOptions(), verify=False
+        )
         result = load_runs(SPEC, settings, options, NoProgress())
     if result.failed:
         raise SystemExit(f"not loaded: {result.failed[0]}")

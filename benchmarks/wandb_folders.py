@@ -33,6 +33,7 @@ from _memory import peak_megabytes
 from neptune_exporter.contract import LoadOptions
 from neptune_exporter.jobs.load import LoadJobOptions, load_runs
 from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.location import Location
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch, step_columns
 from neptune_exporter.testing import old_layout
@@ -71,7 +72,13 @@ def main() -> None:
 
 def load(folder: Path, out: Path) -> int:
     """Load a dataset; gives the number of points."""
-    options = LoadJobOptions(folder / "data", folder / "files", load=LoadOptions(), processes=1, verify=False)
+    options = LoadJobOptions(
+        Location.of(folder / "data"),
+        Location.of(folder / "files"),
+        load=LoadOptions(),
+        workers=1,
+        verify=False,
+    )
     result = load_runs(SPEC, WandbSettings("offline", out), options, NoProgress())
     if result.failed or result.already_loaded:
         raise SystemExit(f"not loaded: {result.failed} {result.already_loaded}")

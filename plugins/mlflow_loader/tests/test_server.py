@@ -6,17 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
 
 from neptune_exporter.contract import LoadOptions, Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.corpus import themed_runs
 from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter.testing.journey import check_journey
 from neptune_exporter.testing.runs import SampleRun, file
-from neptune_exporter_mlflow.plugin import make_sink
+from neptune_exporter_mlflow.plugin import make_sink, neptune_exporter_sinks
 from neptune_exporter_mlflow.settings import MlflowSettings
 
 from .mlflow_server import mlflow_server
 
+(SPEC,) = neptune_exporter_sinks()
+EXISTING = Path(__file__).parents[3] / "tests/data/existing-export"
 THEMES = (
     "types",
     "numbers",
@@ -49,6 +54,17 @@ def test_what_was_loaded_reads_back_the_same(address: str, theme: str) -> None:
         bad = [c for c in comparisons if c.verdict not in (Verdict.EQUAL, Verdict.LOST)]
         assert comparisons and not bad, bad[:3]
         assert sink.load(run, None).already_loaded
+
+
+def test_the_existing_export(address: str) -> None:
+    client = MlflowClient(address)
+
+    def contents() -> list[object]:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        runs = client.search_runs(experiments, run_view_type=ViewType.ALL)
+        return [(dict(run.info), run.data.to_dictionary()) for run in runs]
+
+    check_journey(SPEC, MlflowSettings(address), EXISTING / "data", EXISTING / "files", contents)
 
 
 def test_artifacts_whose_names_a_server_would_make_one(address: str) -> None:

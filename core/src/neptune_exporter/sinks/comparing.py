@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from neptune_exporter.contract import Comparison, ParameterValue, SinkCapabilities, Verdict
+from neptune_exporter.contract import Comparison, Loss, ParameterValue, SinkCapabilities, Verdict
 from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.files import RESTORABLE
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
@@ -49,6 +50,9 @@ class Held:
     ended: int | None = None
     parent_id: str | None = None
     tags: Collection[str] | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """By `unique_name`, the bytes of each file whose size the target tells without its content: unless
+    everything is compared, no such file is opened."""
 
 
 @dataclass
@@ -144,20 +148,27 @@ class Comparer:
 
     def file(self, file: FileToSend) -> None:
         self._seen["files"].add(file.unique_name)
+        verdict, found = self._compared(file)
+        self._line("files", file.unique_name, verdict, f"{file.size} bytes", found)
+        for path, count in file.holds.items():
+            self._line("entries", path, verdict, count, found)
+
+    def _compared(self, file: FileToSend) -> tuple[Verdict, str]:
+        """A file with what the target holds of it: its size, and with `full` its content."""
         if self._held.file is None:
-            self._line("files", file.unique_name, Verdict.UNKNOWN, file.size, "the target cannot be read")
-            return
-        there = self._held.file(file)
-        if there is None:
-            self._line("files", file.unique_name, Verdict.MISSING, f"{file.size} bytes")
-            return
-        with there:
-            size, digest = _measured(there)
-        with file.open() as own:
-            wanted = _measured(own)[1] if self._full and size == file.size else digest
-        same = size == file.size and digest == wanted
-        verdict = Verdict.EQUAL if same else Verdict.DIFFERENT
-        self._line("files", file.unique_name, verdict, f"{file.size} bytes", f"{size} bytes")
+            return Verdict.UNKNOWN, "the target cannot be read"
+        size = None if self._full else self._held.sizes.get(file.unique_name)
+        same = True
+        if size is None:
+            there = self._held.file(file)
+            if there is None:
+                return Verdict.MISSING, ""
+            with there:
+                size, digest = _measured(there)
+            if self._full and size == file.size:
+                with file.open() as own:
+                    same = digest == _measured(own)[1]
+        return Verdict.EQUAL if same and size == file.size else Verdict.DIFFERENT, f"{size} bytes"
 
     def close(self) -> None:
         """Compare what only the end of the run shows."""
@@ -208,18 +219,25 @@ class Comparer:
     ) -> None:
         self.lines.append((kind, name, verdict, str(expected), str(found)))
 
-    def comparisons(self, paths: Mapping[str, str], lost: Collection[str | None]) -> Iterator[Comparison]:
-        """One line an item.
+    def comparisons(self, paths: Mapping[str, str], losses: Sequence[Loss]) -> Iterator[Comparison]:
+        """One line an item, and one for each attribute of which nothing could be sent.
 
         Args:
             paths: The attribute path for each name that is not the path itself.
-            lost: Attributes of which something was lost: what is equal but for that is `~`.
+            losses: Of the run: what is equal but for a loss is `~`.
         """
+        lost, seen = {loss.attribute_path for loss in losses}, set[str | None]({None})
         for kind, name, verdict, expected, found in self.lines:
             path = paths.get(name, name)
+            seen.add(path)
             is_lost = verdict is Verdict.EQUAL and kind != "run" and path in lost
             item = path if kind == "run" else f"{kind} of {path}"
             yield Comparison(self._key, item, Verdict.LOST if is_lost else verdict, expected, found)
+        for loss in losses:  # a file that could not be sent is in neither place to compare
+            is_file = loss.reason in RESTORABLE
+            if is_file or loss.attribute_path not in seen:
+                item = f"file {loss.attribute_path}" if is_file else str(loss.attribute_path)
+                yield Comparison(self._key, item, Verdict.LOST, str(loss.count), loss.message)
 
 
 class _SeriesReading:

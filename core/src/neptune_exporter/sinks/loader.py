@@ -5,8 +5,9 @@ Whether a run was loaded is known in the target alone. `begin` makes a run there
 without a record is what a killed load left: the next load discards it and begins again. So a kill at any
 byte leaves nothing twice and nothing half, and no journal is needed.
 
-Two loads of one run at the same time end with one run: before its end a load looks who else has begun.
-The run that `find` lists first stays; the other load discards its own and says so.
+Two loads of one run at the same time end with one run: before its end a load looks who else has begun, and
+after it who else has come to an end. The run that `find` lists first stays. A load that finds another one at
+work when it begins cannot tell it from one that was killed, and discards its run; that load then fails.
 """
 
 from __future__ import annotations
@@ -207,6 +208,7 @@ class Loader(Sink):
         if other is not None:
             return self._loaded_before(run, other)
         self.finish(target_id, metadata, record)
+        target_id = self._one_of_whole(run, metadata, target_id)
         return LoadedRun(target_id, self.url(target_id), False, dict(walk.counts), losses.losses())
 
     def _walk(
@@ -241,6 +243,17 @@ class Loader(Sink):
         if current is None:
             raise SinkError(f"{run.key}: another load has begun it at the same time and goes on with it")
         return current
+
+    def _one_of_whole(self, run: ExportedRun, metadata: RunMetadata, target_id: str) -> str:
+        """Where two loads have both come to their end, each keeps the run that `find` lists first.
+
+        That happens where each looked for others before the other's run was to be seen: a machine stood
+        still meanwhile, or the clocks of two machines differ. Which of the two is first, both see alike.
+        """
+        whole = [f.target_id for f in self.find(metadata.mark) if self._is_current(f, run, metadata)]
+        for other in whole[1:]:
+            self.discard(other)
+        return whole[0] if whole else target_id
 
     def _loaded_before(self, run: ExportedRun, found: Found) -> LoadedRun:
         """With the losses of that load: what is missing stays missing, and no exit code may hide it."""
@@ -337,11 +350,7 @@ class Loader(Sink):
         comparer.file(_manifest(run, metadata, walk))
         comparer.close()
         paths = dict(walk.names.changed()) | {name: path for name, (path, _, _) in walk.files.items()}
-        yield from comparer.comparisons(paths, {loss.attribute_path for loss in losses.losses()})
-        for loss in losses.losses():
-            if loss.reason in RESTORABLE:  # a file that could not be sent is in neither place to compare
-                item = f"file {loss.attribute_path}"
-                yield Comparison(run.key, item, Verdict.LOST, str(loss.count), loss.message)
+        yield from comparer.comparisons(paths, losses.losses())
 
 
 class _Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ class MadeFile:
         self._folder = folder
         self._path = folder / f"{what}.jsonl"
         self._file: BinaryIO | None = None
+        self._counts: Counter[str] = Counter()
 
     def write(
         self, paths: Sequence[str], steps: Sequence[str], times: Sequence[int | None], values: Sequence[Any]
@@ -40,6 +42,7 @@ class MadeFile:
             if isinstance(value, tuple):
                 value = value._asdict()  # type: ignore[attr-defined]
             entry = {"path": path, "step": step, "time": time, "value": value}
+            self._counts[path] += 1
             self.size += self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
     def files(self, name_of: Callable[[str, str], str]) -> Iterator[FileToSend]:
@@ -51,7 +54,9 @@ class MadeFile:
         if self._file is not None:
             self._file.flush()
             name, kind = name_of(f"neptune/{self._what}", "jsonl"), FileKind("text", "jsonl")
-            yield FileToSend(name, name, None, None, self.size, kind, lambda: self._path.open("rb"), True)
+            yield FileToSend(
+                name, name, None, None, self.size, kind, lambda: self._path.open("rb"), True, self._counts
+            )
 
     def __enter__(self) -> MadeFile:
         return self

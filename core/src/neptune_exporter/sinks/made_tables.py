@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -30,6 +31,7 @@ class MadeTables:
     def __init__(self, folder: Path, what: str) -> None:
         self._folder = folder / what
         self._numbers: dict[str, int] = {}
+        self._counts: Counter[str] = Counter()
 
     def write(
         self, paths: Sequence[str], steps: Sequence[str], times: Sequence[int | None], values: Sequence[Any]
@@ -41,6 +43,7 @@ class MadeTables:
     def _append(self, path: str, rows: list[tuple[str, str, str]]) -> None:
         is_new = path not in self._numbers
         number = self._numbers.setdefault(path, len(self._numbers))
+        self._counts[path] += len(rows)
         self._folder.mkdir(parents=True, exist_ok=True)
         table = io.StringIO(newline="")
         csv.writer(table).writerows(rows)
@@ -62,7 +65,9 @@ class MadeTables:
             for extension in ("csv", "log") if console_stream(path) else ("csv",):
                 stored = self._path(number, extension)
                 name, kind = name_of(path, extension), FileKind("text", extension)
-                yield FileToSend(name, name, None, None, stored.stat().st_size, kind, _opener(stored), True)
+                holds = {path: self._counts[path]} if extension == "csv" else {}
+                size = stored.stat().st_size
+                yield FileToSend(name, name, None, None, size, kind, _opener(stored), True, holds)
 
     def _path(self, number: int, extension: str) -> Path:
         return self._folder / f"{number}.{extension}"

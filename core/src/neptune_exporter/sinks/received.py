@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -65,6 +65,8 @@ class FileToSend:
     open: Callable[[], BinaryIO]
     made: bool = False
     """Made by the loader (texts, histograms or the manifest), not a file of the run."""
+    holds: Mapping[str, int] = field(default_factory=dict)
+    """Of a made file: by attribute path, how many entries of it are in the file."""
 
 
 class Receiver(Protocol):

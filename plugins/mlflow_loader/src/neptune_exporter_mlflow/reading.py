@@ -54,6 +54,7 @@ class RunReader:
             self._parameters(),
             self._points,
             file=self._file,
+            sizes={name: size for name, size in self._files.items() if size is not None},
             names={"points": set(self._run.data.metrics), "files": set(self._files) - {LONG_VALUES}},
             name=name if name and fitting(name) == info.run_name else info.run_name,
             status=_STATUS.get(info.status, info.status),
@@ -76,7 +77,7 @@ class RunReader:
             history = client.get_metric_history(self._id, name)
         yield Points.of_rows((m.step, m.timestamp, m.value) for m in history)
 
-    def _listed(self, client: MlflowClient, folder: str | None) -> Iterator[tuple[str, int]]:
+    def _listed(self, client: MlflowClient, folder: str | None) -> Iterator[tuple[str, int | None]]:
         for entry in client.list_artifacts(self._id, folder):
             if entry.is_dir:
                 yield from self._listed(client, entry.path)

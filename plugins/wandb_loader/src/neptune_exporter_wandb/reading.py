@@ -240,7 +240,14 @@ class RunReader:
             ended=about.get("ended"),
             parent_id=fork.get("target_id"),
             tags=about.get("tags"),
+            sizes=dict(self._sizes()),
         )
+
+    def _sizes(self) -> Iterator[tuple[str, int]]:
+        """Of the files that W&B would send and that are there."""
+        for name in self.listed:
+            with contextlib.suppress(FileNotFoundError):
+                yield name, (self._files / name).stat().st_size
 
     def _typed(self, name: str, value: Any) -> Any:
         """JSON has one kind of numbers for whole ones and others: the manifest says which it was."""
