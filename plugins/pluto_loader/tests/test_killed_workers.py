@@ -35,8 +35,10 @@ needs_dask = pytest.mark.skipif(
 )
 
 
-def load(server: RehearsalServer, folder: Path, executor: str, base: str = "state") -> LoadResult:
-    settings = settings_for(server, base_dir=folder / base, visible_within=0.5)
+def load(server: RehearsalServer, folder: Path, executor: str, base: str | None = "state") -> LoadResult:
+    """Without a base folder: where the loader keeps its state by itself."""
+    base_dir = None if base is None else folder / base
+    settings = settings_for(server, base_dir=base_dir, visible_within=0.5)
     return load_runs(SPEC, settings, _options(folder, executor), NoProgress())
 
 
@@ -94,12 +96,14 @@ def dask_cluster(workers: int = 0, **nanny: Any) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def dask_worker(address: str, **environment: str) -> Iterator[None]:
-    """A worker without a nanny: once it is dead it stays dead."""
+def dask_worker(address: str, *, folder: Path | None = None, **environment: str) -> Iterator[None]:
+    """A worker without a nanny: once it is dead it stays dead. In a working folder of its own."""
+    if folder is not None:
+        folder.mkdir()
     command = [sys.executable, "-m", "distributed.cli.dask_worker", address.replace("dask://", "tcp://")]
     options = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
     with subprocess.Popen(
-        [*command, *options], env={**os.environ, **environment}, stderr=subprocess.DEVNULL
+        [*command, *options], env={**os.environ, **environment}, cwd=folder, stderr=subprocess.DEVNULL
     ) as process:
         try:
             yield
@@ -121,11 +125,11 @@ def test_another_worker_of_dask_ends_what_a_killed_one_began(server: RehearsalSe
         workers.enter_context(dask_worker(address, **{VARIABLE: "pluto.metrics-sent"}))
         wait_for_workers(address, 1)
         with ThreadPoolExecutor(1) as beside:
-            begun = beside.submit(load, server, tmp_path, address)
-            workers.enter_context(dask_worker(address))
+            begun = beside.submit(load, server, tmp_path, address, None)
+            workers.enter_context(dask_worker(address, folder=tmp_path / "elsewhere"))
             result = begun.result(120)
     assert len(result.loaded) == 1 and not result.failed
-    assert_whole(server, tmp_path, 1)
+    assert_whole(server, tmp_path, 1, "exports/data/.neptune-exporter")
 
 
 @needs_dask

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 
 from neptune_exporter.contract.failures import Loss
 from neptune_exporter.contract.run import ExportedRun
@@ -21,6 +22,9 @@ class LoadOptions:
     """Put before the name of every run in the target."""
     step_multiplier: Decimal | None = None
     """For targets with whole steps: multiply by this, exactly. None: the sink finds one."""
+    state_folder: Path = Path()
+    """Where a loader keeps what lets an interrupted load go on, if its own settings name no folder. All
+    workers of a load can write it; on a cluster it lies in the dataset."""
 
 
 LOADED_COUNTS = frozenset(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from neptune_exporter.contract import LoadOptions, Sink, SinkSpec, UsageError
+from neptune_exporter.dataset.format.layout import OWN_FOLDER
 from neptune_exporter.jobs.executors import Choice, JobExecutor, opened
 from neptune_exporter.jobs.executors.choice import cores
 from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.location import Location
 
 _THREADS = 2
 _RUNS_WORTH_A_PROCESS = 100
@@ -19,6 +22,8 @@ _RUNS_WORTH_A_PROCESS = 100
 
 
 class _Options(Protocol):
+    @property
+    def data_path(self) -> Location: ...
     @property
     def load(self) -> LoadOptions: ...
     @property
@@ -64,14 +69,23 @@ def spread(
         theirs = settings
         if not executor.is_local:
             theirs = _divided(spec, settings, executor.name, executor.workers)
-        sink = stack.enter_context(contextlib.closing(spec.factory(settings, options.load)))
+        load = replace(options.load, state_folder=_state_folder(options.data_path, executor))
+        sink = stack.enter_context(contextlib.closing(spec.factory(settings, load)))
         unused.pop_all()
-        opening = OpenSink.of(spec.name, theirs, options.load)
+        opening = OpenSink.of(spec.name, theirs, load)
         executor.keep(opening, sink)
         if runs:
             executor.announce()
         with executor:  # which ends before its sink
             yield Spread(sink, executor, opening)
+
+
+def _state_folder(data_path: Location, executor: JobExecutor) -> Path:
+    """Other machines have a working folder of their own, and see the dataset's, if it is a folder."""
+    folder = Location.of(data_path).path
+    if executor.is_elsewhere and folder is not None:
+        return folder.absolute() / OWN_FOLDER
+    return Path.cwd()
 
 
 def _divided(spec: SinkSpec, settings: Any, executor: str, workers: int) -> Any:

@@ -36,7 +36,7 @@ def native_fork(
         return None
     known = None
     if session.target(key.project_id) == target:
-        known = Journal.of(session.settings.base_dir, target, key).peek()
+        known = Journal.of(session.base_dir, target, key).peek()
     run_id = _parent_run_id(known, parent)
     loaded = (known.loaded if known is not None else None) or {}
     if "multiplier" in loaded:

@@ -101,6 +101,6 @@ def opened(session: Session, run: ExportedRun, parent: LoadedRun | None = None) 
         SinkError: another process is loading the run, or the state cannot be read or written.
     """
     target = session.target(run.key.project_id)
-    journal = Journal.of(session.settings.base_dir, target, run.key)
-    with disk_errors(session.settings.base_dir), closing(journal.open()):
+    journal = Journal.of(session.base_dir, target, run.key)
+    with disk_errors(session.base_dir), closing(journal.open()):
         yield OpenRun(session, run, parent, target, journal)

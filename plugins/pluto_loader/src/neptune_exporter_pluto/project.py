@@ -69,7 +69,7 @@ def _survey_if_whole(run: ExportedRun) -> StepSurvey | None:
 
 def _kept(session: Session, project_id: str, survey: StepSurvey) -> int:
     """The project's multiplier, which is written down for later loads."""
-    folder = session.target(project_id).folder(session.settings.base_dir)
+    folder = session.target(project_id).folder(session.base_dir)
     path = folder / f"multiplier-{digest(project_id)}.json"
     needed = survey.multiplier
     before = _before(path)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -42,9 +43,13 @@ class Session:
     def __post_init__(self) -> None:
         self._loads = 0
         self._counting = threading.Lock()
-        base = self.settings.base_dir
-        self.cache = LoadedCache(self.settings.loaded_cache or base / DEFAULT_NAME)
-        self.owners = LineOwners(base / FOLDER / OWNERS_NAME)
+        self.cache = LoadedCache(self.settings.loaded_cache or self.base_dir / DEFAULT_NAME)
+        self.owners = LineOwners(self.base_dir / FOLDER / OWNERS_NAME)
+
+    @property
+    def base_dir(self) -> Path:
+        """The folder of what lets an interrupted load go on."""
+        return self.settings.base_dir or self.options.state_folder
 
     @contextlib.contextmanager
     def loading(self) -> Iterator[None]:

@@ -46,8 +46,10 @@ class PlutoSettings:
         default=False,
         help="Name projects in Pluto without the workspace, as pluto.compat.neptune_query looks for them.",
     )
-    base_dir: Path = setting(
-        default=Path(), help="Folder of the cache file and of the state that lets an interrupted load go on."
+    base_dir: Path | None = setting(
+        default=None,
+        help="Folder of the cache file and of the state that lets an interrupted load go on. "
+        "Default: the working folder, or on a cluster a folder in the dataset's.",
     )
     loaded_cache: Path | None = setting(
         default=None,

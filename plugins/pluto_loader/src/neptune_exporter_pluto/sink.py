@@ -65,8 +65,9 @@ class PlutoSink(Sink):
             SinkError: Pluto cannot be reached.
         """
         endpoints = find_endpoints(settings)
-        check_writable("--pluto-base-dir", settings.base_dir / FOLDER)
-        check_list(settings.loaded_cache or settings.base_dir / DEFAULT_NAME)
+        base_dir = settings.base_dir or options.state_folder
+        check_writable("--pluto-base-dir", base_dir / FOLDER)
+        check_list(settings.loaded_cache or base_dir / DEFAULT_NAME)
         transport = Transport(
             find_api_key(settings),
             connections=settings.connections,

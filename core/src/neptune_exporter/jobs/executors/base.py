@@ -31,6 +31,8 @@ class JobExecutor(ABC):
     """How a person calls it."""
     is_local: bool = False
     """Whether units run in the process of the job."""
+    is_elsewhere: bool = False
+    """Whether units may run on other machines."""
     why: str = "as asked"
     """Why this executor."""
 

@@ -72,6 +72,7 @@ class Dask(RemoteExecutor[None]):
             self._client.close()
             raise UsageError(f"--executor: the Dask scheduler at {address} has no workers")
         super().__init__(workers or threads, progress)
+        self.is_elsewhere = bool(address)
         if address:
             self.name = address.replace("tcp://", "dask://")
         self._client.subscribe_topic(self.job.name, self._hear)

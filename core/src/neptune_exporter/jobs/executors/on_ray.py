@@ -54,7 +54,8 @@ class Ray(RemoteExecutor[Any]):
         super().__init__(workers, progress)
         self._ray = ray
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
-        if os.environ.get(_ADDRESS):
+        self.is_elsewhere = bool(os.environ.get(_ADDRESS))
+        if self.is_elsewhere:
             ray.init(**quiet)
         else:
             ray.init(num_cpus=workers, include_dashboard=False, **quiet)
