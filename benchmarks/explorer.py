@@ -1,6 +1,6 @@
 """The explorer: a zoom against reading the same range with pyarrow alone, and the table of many runs.
 
-    python benchmarks/explorer.py [--points 1000000] [--runs 1000]
+    python benchmarks/explorer.py [--points 1000000] [--runs 10000]
 
 The ratio comes from one process; seconds are for comparing two versions on one machine.
 """
@@ -8,7 +8,11 @@ The ratio comes from one process; seconds are for comparing two versions on one 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import _looked_at as made
+import httpx
 import pyarrow as pa
 import pyarrow.dataset as pads
 from _memory import peak_megabytes
@@ -26,19 +31,24 @@ from neptune_exporter_explorer.app import make_app
 
 HOST = "127.0.0.1:8000"
 ROUNDS = 5
+ASKED = {
+    "sort": {"sort": "-config/number-003"},
+    "filter": {"q": "config/number-003 > 0.5 and config/text-001 = value 3"},
+    "group": {"group": "config/text-001"},
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--points", type=int, default=1_000_000)
-    parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--runs", type=int, default=10_000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         made.curves(Path(name, "zoom"), 1, 20, arguments.points)
         zoom(Path(name, "zoom"), arguments.points)
+        print(f"{peak_megabytes():.0f} MB at most")
         made.parameters(Path(name, "table"), arguments.runs, 200)
         table(Path(name, "table"))
-    print(f"{peak_megabytes():.0f} MB at most")
 
 
 def zoom(folder: Path, points: int) -> None:
@@ -74,29 +84,36 @@ def plain_read(folder: Path, path: str, low: int, high: int) -> pa.Table:
 
 
 def table(folder: Path) -> None:
+    """The table of runs as the command serves it, from its start on."""
+    command = [Path(sys.executable).with_name("neptune-exporter"), "view", "--no-browser"]
+    command += ["-d", folder / "data", "-f", folder / "files"]
     begin = time.perf_counter()
-    client = served(folder, wait=False)
-    first = client.get("/api/runs", params={"limit": 100}).json()
-    print(
-        f"{len(first['rows'])} rows of the table of runs: {time.perf_counter() - begin:.2f} s after the start"
-    )
-    client.app.state.table.wait()  # type: ignore[attr-defined]
-    total = client.get("/api/dataset").json()["runs"]
-    print(f"all {total:,} runs with 200 parameters read: {time.perf_counter() - begin:.2f} s after the start")
-    for what, asked in {
-        "sort": {"sort": "-config/number-003"},
-        "filter": {"q": "config/number-003 > 0.5 and config/text-001 = value 3"},
-        "group": {"group": "config/text-001"},
-    }.items():
-        print(f"{what}: {seconds(lambda asked=asked: client.get('/api/runs', params=asked).content):.3f} s")
-    client.app.state.table.stop()  # type: ignore[attr-defined]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split(" is at ")[1].split()[0]
+        with httpx.Client(base_url=address, timeout=60) as client:
+            first = client.get("/api/runs", params={"limit": 100, "sort": "-:begin"}).json()
+            print(
+                f"{len(first['rows'])} rows, {time.perf_counter() - begin:.2f} s after the command was given"
+            )
+            while not (state := client.get("/api/dataset").json())["complete"]:
+                time.sleep(0.2)
+            print(f"all {state['runs']:,} runs read: {time.perf_counter() - begin:.1f} s after it")
+            for what, asked in ASKED.items():
+                taken = seconds(lambda given=asked: client.get("/api/runs", params=given).content)
+                print(f"{what}: {taken:.3f} s")
+        memory, times = peak_megabytes(process.pid), os.times()
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        used = os.times()
+        server = used.children_user + used.children_system - times.children_user - times.children_system
+    print(f"the server: {server:.1f} s of processor time, {memory:.0f} MB at most")
 
 
-def served(folder: Path, wait: bool = True) -> TestClient:
+def served(folder: Path) -> TestClient:
     app = make_app(neptune_exporter.open_dataset(folder), {HOST})
-    if wait:
-        app.state.table.wait()
-        app.state.table.stop()
+    app.state.table.wait()
+    app.state.table.stop()
     return TestClient(app, base_url=f"http://{HOST}")
 
 

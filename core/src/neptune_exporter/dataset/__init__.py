@@ -9,6 +9,7 @@ from neptune_exporter.dataset.format.publication import FAILPOINTS
 from neptune_exporter.dataset.format.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.format.storages import is_there
 from neptune_exporter.dataset.read.earlier import Earlier
+from neptune_exporter.dataset.read.of_many_runs import parameters_of
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.buffer import RowsError
@@ -37,6 +38,7 @@ __all__ = [
     "advice_on_failure",
     "has_no_checksums",
     "is_there",
+    "parameters_of",
     "record",
     "summarise",
     "verify",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import pyarrow as pa
 
-from neptune_exporter.contract import DatasetError, RunView, StepRange, UsageError
-from neptune_exporter.dataset import Dataset, is_there
+from neptune_exporter.contract import DatasetError, Parameter, RunView, StepRange, UsageError
+from neptune_exporter.dataset import Dataset, StoredRun, is_there, parameters_of
 from neptune_exporter.location import Location
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.reading import files
@@ -60,11 +60,17 @@ class ExportedDataset:
 
     def runs(self, project: str | None = None) -> Iterator[RunView]:
         """Every run, model and model version, for reading it piece by piece."""
-        return self._dataset.runs(project)
+        return self._dataset.runs(project, indexed=True)
 
     def run(self, key: RunKey) -> RunView | None:
         """One run; None if there is nothing of it."""
         return self._dataset.run(key)
+
+    def parameters_of(
+        self, runs: Iterable[RunView]
+    ) -> Iterator[tuple[RunView, Mapping[str, Parameter] | DatasetError]]:
+        """See `DatasetView.parameters_of`."""
+        return parameters_of(cast("Iterable[StoredRun]", runs))
 
     def list_projects(self) -> list[str]:
         """Project ids, sorted."""
@@ -104,7 +110,7 @@ class ExportedDataset:
             >>> dataset.fetch_runs_table(attributes=r"^(config/|sys/name$)").to_pandas()
         """
         return runs_table(
-            self._chosen(project, runs),
+            parameters_of(self._chosen(project, runs)),
             chooser(attributes, "attributes"),
             type_suffix=type_suffix_in_column_names,
         )
@@ -217,9 +223,9 @@ class ExportedDataset:
         ]
         return long_table(lines, query, with_origin=with_origin and to_the_root)
 
-    def _chosen(self, project: str | None, runs: Names) -> list[RunView]:
+    def _chosen(self, project: str | None, runs: Names) -> list[StoredRun]:
         wanted = has_run(project, runs)
-        found = [run for run in self.runs(project) if wanted(run)]
+        found = [run for run in self._dataset.runs(project, indexed=True) if wanted(run)]
         if runs is not None and not isinstance(runs, str):
             there = {run.key.run_id for run in found}
             if missing := [name for name in dict.fromkeys(runs) if name not in there]:

@@ -140,7 +140,7 @@ class Api:
         result, errors = {}, []
         for name in request.query_params.getlist("run"):
             try:
-                found = self._runs[run_key(name)].parameters()
+                found = self._runs.parameters(self._runs[run_key(name)])
                 result[name] = {
                     path: v.value if isinstance(v.value, (str, int, float, list)) else v.value.isoformat()
                     for path, v in found.items()

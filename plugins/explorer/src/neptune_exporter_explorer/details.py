@@ -23,7 +23,7 @@ def details(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = []
     attributes: list[dict[str, Any]] = []
     try:
-        for path, parameter in run.parameters().items():
+        for path, parameter in runs.parameters(run).items():
             value: Any = parameter.value
             shown = value if isinstance(value, (str, int, float, list)) else value.isoformat()
             parameters.append({"path": path, "type": parameter.type.value, "value": shown})

@@ -14,10 +14,13 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter_explorer.answers import Json
 from neptune_exporter_explorer.query import Query, Runner
 from neptune_exporter_explorer.statistics import metric_of
-from neptune_exporter_explorer.table import FACTS, RunsTable
+from neptune_exporter_explorer.table import FACTS, RunRow, RunsTable
 
 _PATIENCE = 0.2
-"""Seconds that an answer waits for values of metrics; then it says how many are still to be read."""
+"""Seconds that an answer waits for all rows and for values of metrics; then it says how many are missing."""
+
+_FIRST = 30
+"""Runs in which metrics are looked for, to offer them as columns."""
 
 
 class Listing:
@@ -27,14 +30,17 @@ class Listing:
         self._table = table
         self._runner = Runner(table)
         self._reading: set[str] = set()
+        self._metrics: dict[str, frozenset[str]] = {}
+        """Of runs, by their stamps."""
         self._guard = threading.Lock()
 
     def runs(self, request: Request) -> Response:
         """Rows, groups, and how much is still to be read."""
         query = _query(request)
-        self._table.wait_for_rows(query.offset + query.limit, 10)
+        self._table.wait_for_rows(query.offset + query.limit, _PATIENCE, 10)
         pending = self._metrics_of_all(query)
         answer = self._runner.answer(query)
+        self._table.read_rows(answer.rows)
         pending += self._metrics_of_page(query, answer.rows)
         return Json(
             {
@@ -43,7 +49,8 @@ class Listing:
                 "rows": [self._row(place, query) for place in answer.rows],
                 "pending": pending,
                 "complete": self._table.complete,
-                "read": len(self._table.rows),
+                "listed": self._table.listed,
+                "unread": self._table.unread,
                 "version": self._table.version,
             }
         )
@@ -52,6 +59,8 @@ class Listing:
         """Names of columns that hold a text: parameters of all runs, and metrics of the first ones read."""
         wanted = request.query_params.get("q", "").casefold()
         table = self._table
+        table.wait_for_rows(_FIRST, 0, 10)
+        table.read_rows(range(min(_FIRST, len(table.rows))))
         found = [{"name": f":{fact}", "type": "fact"} for fact in FACTS]
         found += [{"name": path, "type": kind} for path, kind in sorted(dict(table.types).items())]
         found += [
@@ -63,21 +72,25 @@ class Listing:
         return Json({"columns": chosen[:500], "total": len(chosen)})
 
     def _metric_names(self) -> set[str]:
-        names: set[str] = set()
-        for row in self._table.rows[:50]:
-            try:
-                attributes = self._table.open(row.key).attributes()
-            except (NeptuneExporterError, OSError):  # the page of the run says why
-                continue
-            names.update(a.path for a in attributes if a.type is AttributeType.FLOAT_SERIES)
-        return names
+        rows = self._table.rows[:_FIRST]
+        for row in rows:
+            if row.stamp not in self._metrics:
+                self._metrics[row.stamp] = self._metrics_of(row)
+        return set().union(*(self._metrics[row.stamp] for row in rows))
+
+    def _metrics_of(self, row: RunRow) -> frozenset[str]:
+        try:
+            attributes = self._table.open(row.key).attributes()
+        except (NeptuneExporterError, OSError):  # the page of the run says why
+            return frozenset()
+        return frozenset(a.path for a in attributes if a.type is AttributeType.FLOAT_SERIES)
 
     def _row(self, place: int, query: Query) -> dict[str, Any]:
         row = self._table.rows[place]
         return {
             "name": row.name,
             "facts": row.facts,
-            "problem": row.problem,
+            "problem": row.problem or row.damage,
             "title": self._table.value(place, "sys/name"),
             "tags": self._table.value(place, "sys/tags") or [],
             "group": self._runner.value(place, query.group) if query.group else None,
@@ -91,9 +104,9 @@ class Listing:
         for path in dict.fromkeys(metric[0] for c in query.columns if (metric := metric_of(c))):
             for place in rows:
                 row = self._table.rows[place]
-                if self._table.statistics.known(row.key, row.fingerprint, path) is None:
+                if self._table.statistics.known(row.key, row.stamp, path) is None:
                     if time.monotonic() < ends:
-                        self._table.statistics.read(row.key, row.fingerprint, path)
+                        self._table.statistics.read(row.key, row.stamp, path)
                     else:
                         pending += 1
         return pending
@@ -105,7 +118,7 @@ class Listing:
             missing = [
                 row
                 for row in list(self._table.rows)
-                if self._table.statistics.known(row.key, row.fingerprint, path) is None
+                if self._table.statistics.known(row.key, row.stamp, path) is None
             ]
             pending += len(missing)
             with self._guard:
@@ -117,7 +130,7 @@ class Listing:
     def _read_all(self, path: str, rows: list[Any]) -> None:
         try:
             for row in rows:
-                self._table.statistics.read(row.key, row.fingerprint, path)
+                self._table.statistics.read(row.key, row.stamp, path)
         finally:
             with self._guard:
                 self._reading.discard(path)

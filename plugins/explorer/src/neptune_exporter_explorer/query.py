@@ -87,7 +87,7 @@ class Runner:
         if metric is None or column in self._table.columns:
             return self._table.value(place, column)
         row = self._table.rows[place]
-        known = self._table.statistics.known(row.key, row.fingerprint, metric[0])
+        known = self._table.statistics.known(row.key, row.stamp, metric[0])
         return None if known is None else known[metric[1]]
 
     def metrics_needed(self, query: Query) -> list[str]:

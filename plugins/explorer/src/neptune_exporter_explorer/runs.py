@@ -1,15 +1,11 @@
-"""Runs by the name that they have in an address, opened once and kept while they are looked at."""
+"""Runs by the name that they have in an address."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+from collections.abc import Mapping
 
-from neptune_exporter.contract import DatasetError, DatasetView, RunView, UsageError
+from neptune_exporter.contract import DatasetError, DatasetView, Parameter, RunView, UsageError
 from neptune_exporter.model import RunKey, RunKind
-
-_KEPT = 128
-"""Runs that stay open: their parameters and the footers of their parts are in memory."""
 
 
 def run_name(key: RunKey) -> str:
@@ -37,41 +33,34 @@ def run_key(name: str) -> RunKey:
 
 
 class OpenRuns:
-    """Opens runs; the most recent ones stay open until they change on disk."""
+    """The runs of a dataset as they were at the last look: none is searched for on the disk again."""
 
     def __init__(self, dataset: DatasetView) -> None:
         self.dataset = dataset
-        self._open: OrderedDict[RunKey, RunView] = OrderedDict()
-        self._guard = threading.Lock()
+        self._known: dict[RunKey, RunView] = {}
 
     def __getitem__(self, key: RunKey) -> RunView:
         """Raises DatasetError if there is no such run."""
-        with self._guard:
-            if key in self._open:
-                self._open.move_to_end(key)
-                return self._open[key]
-        run = self.dataset.run(key)
+        run = self._known.get(key) or self.dataset.run(key)
         if run is None:
             raise DatasetError(f"the dataset has no run {key}")
-        self.keep(run)
         return run
 
     def get(self, key: RunKey) -> RunView | None:
         """One run, None if it is not there."""
-        try:
-            return self[key]
-        except DatasetError:
-            return None
+        return self._known.get(key) or self.dataset.run(key)
+
+    def parameters(self, run: RunView) -> Mapping[str, Parameter]:
+        """Of a run, which does not keep them; raises DatasetError if they cannot be read."""
+        ((_, found),) = self.dataset.parameters_of([run])
+        if isinstance(found, DatasetError):
+            raise found
+        return found
 
     def keep(self, run: RunView) -> None:
-        """Have this run open: it was just read."""
-        with self._guard:
-            self._open[run.key] = run
-            self._open.move_to_end(run.key)
-            while len(self._open) > _KEPT:
-                self._open.popitem(last=False)
+        """This is how the run is now."""
+        self._known[run.key] = run
 
     def forget(self, key: RunKey) -> None:
-        """The run changed on disk."""
-        with self._guard:
-            self._open.pop(key, None)
+        """The run is gone."""
+        self._known.pop(key, None)

@@ -68,7 +68,7 @@ class Series:
         lines = []
         for each, last_step in self._ancestry(run) if view.inherited else [(run, math.inf)]:
             origin = run_name(each.key)
-            found = self._curve(origin, each.fingerprint, attribute, view, last_step)
+            found = self._curve(origin, each.stamp, attribute, view, last_step)
             if found.points or each is run:
                 lines.append(Line(name, origin, found))
         return lines
@@ -86,7 +86,7 @@ class Series:
             stretches.append((found, min(last, float(step))))
         return stretches[::-1]
 
-    def _read(self, name: str, fingerprint: str, attribute: str, view: View, last_step: float) -> Curve:
+    def _read(self, name: str, stamp: str, attribute: str, view: View, last_step: float) -> Curve:
         run = self._runs[run_key(name)]
         start = start_of(run) if view.axis == "relative" else 0.0
         try:

@@ -29,20 +29,20 @@ class Statistics:
         self._known: dict[tuple[RunKey, str, str], dict[str, float | None]] = {}
         self._guard = threading.Lock()
 
-    def known(self, key: RunKey, fingerprint: str, path: str) -> dict[str, float | None] | None:
+    def known(self, key: RunKey, stamp: str, path: str) -> dict[str, float | None] | None:
         """What was read already."""
-        return self._known.get((key, fingerprint, path))
+        return self._known.get((key, stamp, path))
 
-    def read(self, key: RunKey, fingerprint: str, path: str) -> dict[str, float | None]:
+    def read(self, key: RunKey, stamp: str, path: str) -> dict[str, float | None]:
         """The statistics of one series; all None where the run has none or it cannot be read."""
-        found = self.known(key, fingerprint, path)
+        found = self.known(key, stamp, path)
         if found is None:
             try:
                 found = self._read(key, path)
             except (NeptuneExporterError, OSError):  # the page of the run says why
                 found = dict.fromkeys(KINDS)
             with self._guard:
-                self._known[key, fingerprint, path] = found
+                self._known[key, stamp, path] = found
         return found
 
     def _read(self, key: RunKey, path: str) -> dict[str, float | None]:

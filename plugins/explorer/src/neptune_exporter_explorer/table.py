@@ -1,18 +1,19 @@
 """All runs with their parameters in memory, by column: what the page of runs sorts, filters and groups.
 
-A thread reads them, so that the first page is there before the last run was read; it looks again later, as
-an export may be writing the dataset meanwhile.
+A thread first lists all runs, which takes a second for 10,000, and then reads their parameters; those of
+rows that a page shows are read at once. It looks again later, as an export may be writing the dataset.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from neptune_exporter.contract import NeptuneExporterError, RunView
+from neptune_exporter.contract import NeptuneExporterError, Parameter, RunView
 from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter_explorer.runs import OpenRuns, run_name
 from neptune_exporter_explorer.statistics import Statistics
@@ -30,10 +31,15 @@ class RunRow:
 
     key: RunKey
     name: str
-    fingerprint: str
+    stamp: str
     facts: dict[str, Any]
     problem: str | None
+    """Why the run is not whole, as far as names and sizes of files tell."""
+    unread: RunView | None
+    """The run, until its parameters were read."""
     gone: bool = False
+    damage: str | None = None
+    """Why its parameters cannot be read."""
 
 
 class RunsTable:
@@ -47,10 +53,17 @@ class RunsTable:
         self.types: dict[str, str] = {}
         self.problem: str | None = None
         """Why the dataset as a whole cannot be read."""
+        self.listed = False
+        """Every run has a row."""
         self.complete = False
         """Every run was read at least once."""
+        self.unread = 0
+        """Rows whose parameters are not known yet."""
         self.version = 0
+        self._pages = 0
+        """Pages that wait for rows."""
         self._places: dict[RunKey, int] = {}
+        self._texts: dict[str, str] = {}
         self._guard = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep_reading, name="runs", daemon=True)
@@ -64,15 +77,19 @@ class RunsTable:
         self._ended.set()
         self._thread.join(_END_SECONDS)
 
-    def wait_for_rows(self, number: int, seconds: float) -> None:
-        """Wait until so many runs are there, or all of them, or the time is over."""
-        ends = time.monotonic() + seconds
-        while not self.complete and len(self.rows) < number and time.monotonic() < ends:
+    def wait_for_rows(self, number: int, patience: float, seconds: float) -> None:
+        """Wait a little for all rows, and longer for so many of them."""
+        begin = time.monotonic()
+        while not (self.listed or self.complete):
+            waited = time.monotonic() - begin
+            if waited > seconds or (waited > patience and len(self.rows) >= number):
+                return
             time.sleep(0.01)
 
     def wait(self) -> None:
         """Wait until every run was read once."""
-        self.wait_for_rows(1 << 62, float("inf"))
+        while not self.complete:
+            time.sleep(0.01)
 
     def open(self, key: RunKey) -> RunView:
         """One run; raises DatasetError if it is not there."""
@@ -100,70 +117,109 @@ class RunsTable:
         """Look at every run once, and read those that are new or changed."""
         seen: set[RunKey] = set()
         for run in self._runs.dataset.runs():
-            if self._ended.is_set():
+            if not self._give_way():
                 return
             seen.add(run.key)
             self._add(run)
         for row in self.rows:
             if row.key not in seen and not row.gone:
                 row.gone = True
+                self._runs.forget(row.key)
                 self.version += 1
         self.problem = None
+        self.listed = True
+        for _ in self._reading(range(len(self.rows))):
+            if not self._give_way():
+                return
+
+    def read_rows(self, places: Iterable[int]) -> None:
+        """Read the parameters of these rows now, as far as they are not known; the thread waits meanwhile."""
+        self._pages += 1
+        try:
+            for _ in self._reading(places):
+                pass
+        finally:
+            self._pages -= 1
+
+    def _give_way(self) -> bool:
+        """Wait until no page waits; whether to go on."""
+        while self._pages and not self._ended.is_set():
+            time.sleep(0.005)
+        return not self._ended.is_set()
+
+    def _reading(self, places: Iterable[int]) -> Iterator[None]:
+        rows = {id(run): (place, run) for place in places if (run := self.rows[place].unread) is not None}
+        for run, found in self._runs.dataset.parameters_of(run for _, run in rows.values()):
+            self._keep(rows[id(run)][0], run, found)
+            yield
 
     def _add(self, run: RunView) -> None:
-        place = self._places.get(run.key)
-        if (
-            place is not None
-            and self.rows[place].fingerprint == run.fingerprint
-            and not self.rows[place].gone
-        ):
-            return
-        row, values = _read(run)
+        row = _row(run)
         with self._guard:
-            if place is None:
-                self._places[run.key] = place = len(self.rows)
+            place = self._places.setdefault(run.key, len(self.rows))
+            if place == len(self.rows):
                 self.rows.append(row)
             else:
+                known = self.rows[place]
+                if (known.stamp, known.problem, known.gone) == (row.stamp, row.problem, False):
+                    return
+                self.unread -= known.unread is not None
                 self.rows[place] = row
-                for column in self.columns.values():
-                    if place < len(column):
-                        column[place] = None
-                self._runs.forget(run.key)
-            for path, (kind, value) in values.items():
-                column = self.columns.setdefault(path, [])
-                column.extend([None] * (place + 1 - len(column)))
-                column[place] = value
-                self.types.setdefault(path, kind)
+            self._runs.keep(run)
+            self.unread += 1
             self.version += 1
 
+    def _keep(self, place: int, run: RunView, found: Mapping[str, Parameter] | NeptuneExporterError) -> None:
+        with self._guard:
+            row = self.rows[place]
+            if row.unread is not run:  # read by a page meanwhile, or changed
+                return
+            values: Mapping[str, Parameter] = {}
+            if isinstance(found, NeptuneExporterError):
+                row.damage, row.facts["state"] = str(found), "damaged"
+            else:
+                values = found
+            for path, column in self.columns.items():
+                if path not in values and place < len(column):
+                    column[place] = None
+            for path, parameter in values.items():
+                column = self.columns.setdefault(path, [])
+                column.extend([None] * (place + 1 - len(column)))
+                column[place] = self._shared(_plain(parameter.value))
+                self.types.setdefault(path, parameter.type.value)
+            row.facts["begin"] = row.facts["begin"] or self.value(place, SysAttribute.CREATION_TIME)
+            row.facts["failed"] = self.value(place, SysAttribute.FAILED) is True
+            row.unread = None
+            self.unread -= 1
+            self.version += 1
 
-def _read(run: RunView) -> tuple[RunRow, dict[str, tuple[str, Any]]]:
-    values: dict[str, tuple[str, Any]] = {}
+    def _shared(self, value: Any) -> Any:
+        """The same text of many runs is in memory once."""
+        return self._texts.setdefault(value, value) if type(value) is str else value
+
+
+def _row(run: RunView) -> RunRow:
+    """What is known without opening a part of ours."""
     problem = None
     begin = end = None
     try:
-        values = {path: (p.type.value, _plain(p.value)) for path, p in run.parameters().items()}
-        begin, end = run.time_span()
         problem = next(iter(run.why_incomplete()), None)
+        begin, end = run.time_span()
     except (NeptuneExporterError, OSError) as error:
-        problem = str(error)
+        problem = problem or str(error)
     failures = len(run.failures)
     facts = {
         "project": run.key.project_id,
         "run": run.key.run_id,
         "kind": run.key.kind.value,
         "state": "damaged" if problem else "partial" if failures else "complete",
-        "begin": _plain(begin) or _known(values, SysAttribute.CREATION_TIME),
+        "begin": _plain(begin),
         "end": _plain(end),
         "duration": (end - begin).total_seconds() if begin and end else None,
         "failures": failures,
-        "failed": _known(values, SysAttribute.FAILED) is True,
+        "failed": False,
     }
-    return RunRow(run.key, run_name(run.key), run.fingerprint, facts, problem), values
-
-
-def _known(values: dict[str, tuple[str, Any]], path: str) -> Any:
-    return values[path][1] if path in values else None
+    return RunRow(run.key, run_name(run.key), run.stamp, facts, problem, run)
 
 
 def _plain(value: Any) -> Any:

@@ -277,7 +277,10 @@ class Part:
         """
         there = [name for name in columns if name.partition(".")[0] in self.columns]
         if keep_rows:
-            self.keep_if_small()
+            try:
+                self.keep_if_small()
+            except DatasetError:  # the damage may be in another row group
+                self.is_small = False
         groups = self.__dict__.get("_groups")
         if groups is not None:
             names = list(dict.fromkeys(name.partition(".")[0] for name in there))

@@ -32,10 +32,7 @@ class RecentParts:
         """
         key = storage, path, storage.stamp(path), run
         with self._lock:
-            if key in self._parts:
-                part = self._parts.pop(key)
-            else:
-                part = Part(storage, path) if run is None else PartOfMany(storage, path, run)
+            part = self._parts.pop(key) if key in self._parts else part_of(storage, path, run)
             self._parts[key] = part
             self._forget()
             return part
@@ -48,3 +45,8 @@ class RecentParts:
             len(self._parts) > 1 and sum(part.footer_bytes for part in self._parts.values()) > _FOOTER_BYTES
         ):
             del self._parts[next(iter(self._parts))]
+
+
+def part_of(storage: Storage, path: str, run: RunKey | None = None) -> Part:
+    """A part of which nothing is known yet; `run` as of `RecentParts.part`."""
+    return Part(storage, path) if run is None else PartOfMany(storage, path, run)

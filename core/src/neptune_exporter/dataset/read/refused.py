@@ -59,3 +59,14 @@ def check(storage: Storage, path: str) -> None:
     refusal = _refused.get(storage, {}).get(path)
     if refusal is not None and refusal.stamp == storage.stamp(path):
         raise DatasetError(refusal.message)
+
+
+def reasons(storage: Storage, paths: Iterable[str]) -> list[str]:
+    """A line for each of these parts that was found to be damaged."""
+    lines = []
+    for path in paths:
+        try:
+            check(storage, path)
+        except DatasetError as error:
+            lines.append(str(error))
+    return lines

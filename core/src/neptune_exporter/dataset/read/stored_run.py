@@ -33,7 +33,7 @@ from neptune_exporter.dataset.read import forking, refused, scan
 from neptune_exporter.dataset.read.facts import PartFacts, facts_of
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
-from neptune_exporter.dataset.read.recent_parts import RecentParts
+from neptune_exporter.dataset.read.recent_parts import RecentParts, part_of
 from neptune_exporter.dataset.read.rows import rows
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import Wanted, Within, in_order
@@ -70,6 +70,7 @@ class StoredRun(RunView):
         self.unfinished = tuple(unfinished)
         """Parts that another tool did not finish. They are not read."""
         self.place = place
+        self._whose = key if place.among_many else None  # parts that hold rows of others too
         self.receipt = receipt
         """None for exports of other tools, and where it cannot be read."""
         self.part_names = tuple(part_names)
@@ -93,6 +94,12 @@ class StoredRun(RunView):
         if self.receipt is not None:
             return self.receipt.fingerprint
         return fingerprint([self._data.sha256(path) for path in self.part_paths])
+
+    @cached_property
+    def stamp(self) -> str:
+        if self.receipt is not None:
+            return self.receipt.fingerprint
+        return fingerprint([f"{path} {self._data.stamp(path)}" for path in self.part_paths])
 
     @property
     def complete(self) -> bool:
@@ -189,22 +196,13 @@ class StoredRun(RunView):
         Page checksums do not guard a part's footer: where that changed, rows may be missing without an error.
         """
         if self.receipt is None:
-            return self._unreadable_parts()
+            self.probe(decode=True)
+            return refused.reasons(self._data, self.part_paths)
         return [
             f"{self._data.describe(path)} changed since it was written (SHA-256 differs)"
             for part in self.receipt.parts
             if self._data.sha256(path := self.place.path(part.name)) != part.sha256
         ]
-
-    def _unreadable_parts(self) -> list[str]:
-        self.probe(decode=True)
-        lines = []
-        for path in self.part_paths:
-            try:
-                refused.check(self._data, path)
-            except DatasetError as error:
-                lines.append(str(error))
-        return lines
 
     @property
     def failures(self) -> tuple[AttributeFailure, ...]:
@@ -227,8 +225,11 @@ class StoredRun(RunView):
     @property
     def parts(self) -> list[Part]:
         """The run's parts as they are now, by number."""
-        run = self._key if self.place.among_many else None
-        return [_RECENT.part(self._data, path, run) for path in self.part_paths]
+        return [_RECENT.part(self._data, path, self._whose) for path in self.part_paths]
+
+    def parts_once(self) -> list[Part]:
+        """The same for a pass over thousands of runs: nothing is kept of them."""
+        return [part_of(self._data, path, self._whose) for path in self.part_paths]
 
     def forget(self) -> None:
         """Let go of the rows that were read of the run: they are read again where they are asked for.
@@ -260,9 +261,9 @@ class StoredRun(RunView):
         return self.receipt.types if self.receipt else self.tally.types()
 
     def time_span(self) -> tuple[datetime | None, datetime | None]:
-        if self.receipt:
-            return self.receipt.first_time, self.receipt.last_time
-        return scan.time_span(self.parts)
+        facts = None if self.receipt else self.facts()
+        counted = self.receipt or (None if facts is None else self.tally)
+        return (counted.first_time, counted.last_time) if counted else scan.time_span(self.parts)
 
     def row_count(self) -> int:
         """How many rows it has; of another tool's export, those without a value included."""
@@ -351,7 +352,7 @@ class StoredRun(RunView):
         columns: Collection[str] | None = None,
         batch_rows: int = 65_536,
     ) -> Iterator[pa.RecordBatch]:
-        within = Within(step_range, (_milliseconds(time_range[0]), _milliseconds(time_range[1])))
+        within = Within.of(step_range, time_range)
         kinds, paths = frozenset({AttributeType(type).value}), frozenset({attribute})
         return self._read(Wanted(in_order(columns), kinds, paths, within=within), batch_rows)
 
@@ -394,7 +395,3 @@ class StoredRun(RunView):
     def _raise_problems(self) -> None:
         if self.problems:
             raise DatasetError(f"{self._key}: {self.problems[0]}")
-
-
-def _milliseconds(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp() * 1000

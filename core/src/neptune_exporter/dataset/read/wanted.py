@@ -9,6 +9,7 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from neptune_exporter.contract import StepRange, TimeRange
 from neptune_exporter.dataset.format.columns import ENCODED, has_value, is_in
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN, step_as_float
@@ -23,6 +24,12 @@ class Within:
 
     steps: tuple[float | None, float | None] = (None, None)
     times: tuple[float | None, float | None] = (None, None)
+
+    @classmethod
+    def of(cls, steps: StepRange, times: TimeRange) -> Within:
+        """Limits as a caller gives them."""
+        low, high = (None if time is None else time.timestamp() * 1000 for time in times)
+        return cls(steps, (low, high))
 
     @property
     def columns(self) -> list[str]:

@@ -19,9 +19,11 @@ export async function showRuns(place, at, signal) {
     offset: Number(at.get("offset") ?? 0),
     chosen: new Set(at.getAll("chosen")),
   };
+  const usual = at.has("column") || at.has("plain") ? state.columns : usualColumns(signal);
   const dataset = await get("/api/dataset", {}, signal);
-  if (!at.has("column") && !at.has("plain")) state.columns = await usualColumns(signal);
+  state.columns = await usual;
   let asked = null;
+  let shown = "";
 
   const search = h("input", { type: "search", class: "wide", value: state.q, "aria-label": "Filter runs",
     placeholder: "Filter: text, /regular expression/, lr > 0.01 and loss@last < 0.5",
@@ -74,10 +76,11 @@ export async function showRuns(place, at, signal) {
       const found = await get("/api/runs", { q: state.q, project: state.project, sort: state.sort, group: state.group, column: state.columns, offset: state.offset, limit: PAGE }, here);
       if (signal.aborted) return;
       show(found);
-      if (found.pending || !found.complete) setTimeout(() => here.aborted || signal.aborted || load(), 500);
+      if (found.pending || !found.complete) setTimeout(() => here.aborted || signal.aborted || load(), 1000);
       else setTimeout(() => here.aborted || signal.aborted || watch(found.version), 5000);
     } catch (error) {
       if (error.name !== "AbortError") fill(table, h("caption", {}, notice(error.message)));
+      shown = "";
     }
   }
 
@@ -90,8 +93,11 @@ export async function showRuns(place, at, signal) {
   }
 
   function show(found) {
-    const progress = !found.complete ? ` (${found.read.toLocaleString("en")} runs read so far…)` : found.pending ? ` (${found.pending.toLocaleString("en")} values of metrics still to be read…)` : "";
+    const progress = !found.listed && !found.complete ? " (looking for more…)" : found.unread ? ` (parameters of ${found.unread.toLocaleString("en")} still to be read…)` : found.pending ? ` (${found.pending.toLocaleString("en")} values of metrics still to be read…)` : "";
     count.textContent = `${found.total.toLocaleString("en")} run${found.total === 1 ? "" : "s"}${progress}`;
+    const now = JSON.stringify([state, found.rows, found.groups, found.total, found.complete], (key, value) => (typeof value === "bigint" ? String(value) : value));
+    if (now === shown) return;
+    shown = now;
     fill(table, head(state, change), body(found, state, choose));
     table.querySelectorAll(".all").forEach((box) => box.addEventListener("change", () => choose(found.rows.map((row) => row.name), box.checked)));
     if (!found.total) fill(table, h("caption", { class: "empty" }, state.q || state.project ? "No run matches." : found.complete ? "The dataset holds no run yet." : "Reading the runs…"));

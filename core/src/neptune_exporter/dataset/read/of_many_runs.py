@@ -1,0 +1,51 @@
+"""The single values of thousands of runs, for tables of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from neptune_exporter.contract import DatasetError, Parameter, parameters_by_path
+from neptune_exporter.dataset.format.times import within_python
+from neptune_exporter.dataset.read.rows import rows
+from neptune_exporter.dataset.read.stored_run import StoredRun
+from neptune_exporter.dataset.read.wanted import Wanted, in_order
+from neptune_exporter.model import PARAMETER_TYPES
+from neptune_exporter.schema import VALUE_COLUMN
+
+_THREADS = 2
+_AHEAD = 16
+"""Runs that are read before they are asked for."""
+_COLUMNS = {"attribute_path", "attribute_type", *(VALUE_COLUMN[kind] for kind in PARAMETER_TYPES)}
+_WANTED = Wanted(in_order(_COLUMNS), frozenset(kind.value for kind in PARAMETER_TYPES))
+_Run = TypeVar("_Run", bound=StoredRun)
+
+Parameters = Mapping[str, Parameter]
+
+
+def parameters_of(runs: Iterable[_Run]) -> Iterator[tuple[_Run, Parameters | DatasetError]]:
+    """Each run, in its order, with its parameters as of `StoredRun.parameters`, or why they cannot be read.
+
+    Takes half of the time of asking each run, as only their columns are decoded and nothing is kept.
+    """
+    ahead: deque[tuple[_Run, Future[Parameters | DatasetError]]] = deque()
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="parameters") as pool:
+        for run in runs:
+            ahead.append((run, pool.submit(_read, run)))
+            if len(ahead) > _AHEAD:
+                first, read = ahead.popleft()
+                yield first, read.result()
+        for first, read in ahead:
+            yield first, read.result()
+
+
+def _read(run: StoredRun) -> Parameters | DatasetError:
+    if run.problems:
+        return DatasetError(f"{run.key}: {run.problems[0]}")
+    try:
+        batches = (batch for part in run.parts_once() for batch in part.batches(_WANTED, 65_536))
+        return parameters_by_path(rows(map(within_python, batches)))
+    except DatasetError as error:
+        return error
