@@ -22,17 +22,17 @@ from neptune_exporter_neptune3_server import (
 from .conftest import PROJECT, Exporting
 
 Exports = Callable[..., Exporting]
-SLOW = {"timeout": 1.0, "retry_seconds": 2}
+SLOW = {"timeout": 1.0, "retry_seconds": 1}
 
 
 @pytest.mark.parametrize("path", [EXCHANGE_PATH, SEARCH_PATH, FLOATS_PATH, STORAGE_PATH])
-@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("kind", [{}, {"chunked": True}, {"drip_head": True}], ids=str)
 def test_a_drip_ends_and_what_failed_of_it_is_there_next_time(
-    exporting: Exports, path: str, chunked: bool
+    exporting: Exports, path: str, kind: dict[str, bool]
 ) -> None:
     attributes = {"m": FloatSeries(range(100), range(100)), "f": FakeFile(bytes(5000)), "lr": 0.5}
     export = exporting(FakeProject(PROJECT, [FakeRun("r", dict(attributes))]))
-    export.server.fail(Fault(path, drip=0.1, chunked=chunked, times=10**6))
+    export.server.fail(Fault(path, drip=0.1, times=10**6, **kind))
     result = export(settings=SLOW)
     messages = [f.message for f in result.failures] + [p.error for p in result.projects if p.error]
     assert messages and all("the server sent only" in message for message in messages)

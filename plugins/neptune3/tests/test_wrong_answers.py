@@ -114,7 +114,7 @@ def test_a_truncated_message_is_an_error(exporting: Exports) -> None:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("http://127.0.0.1:1", "the server 127.0.0.1 cannot be reached: the connection was refused"),
+        ("http://127.0.0.1:1", "the server 127.0.0.1:1 cannot be reached: the connection was refused"),
         (
             "http://nowhere.invalid",
             "the server nowhere.invalid cannot be reached: its name is not known here",

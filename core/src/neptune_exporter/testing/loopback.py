@@ -21,6 +21,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from neptune_exporter.testing.dripping import Dripping, drops
+
 _CHUNK = 1 << 16
 
 
@@ -117,6 +119,8 @@ class Fault:
     """Send only this many bytes of the body, then close the connection."""
     drip: float = 0.0
     """Send one byte of the body after the other, with this many seconds between."""
+    drip_head: bool = False
+    """The drip begins with the status line and the headers."""
     only: int | None = None
     """Send this many bytes of the body as if they were all (0: an empty body)."""
     chunked: bool = False
@@ -249,18 +253,12 @@ class LoopbackServer:
             self.requests.append(Recorded(request.method, request.path, status, time.time()))
 
 
-def _drops(body: bytes, seconds: float, wait: Callable[[float], None]) -> Iterator[bytes]:
-    for place in range(len(body)):
-        yield body[place : place + 1]
-        wait(seconds)
-
-
 def _distorted(owner: LoopbackServer, response: Response, fault: Fault) -> Response:
     if fault.only is None and not fault.drip and not fault.chunked:
         return response
     body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
     body = body[: fault.only]
-    pieces = _drops(body, fault.drip, owner.wait) if fault.drip else [body]
+    pieces = drops(body, fault.drip, owner.wait) if fault.drip and not fault.drip_head else [body]
     return replace(response, body=pieces, length=None if fault.chunked else len(body))
 
 
@@ -342,6 +340,8 @@ class _RequestHandler(BaseHTTPRequestHandler):
         if fault is None:
             self._send(response, None)
         else:
+            if fault.drip_head:
+                self.wfile, self.close_connection = Dripping(self.wfile, fault.drip, owner.wait), True
             self._send(_distorted(owner, response, fault), fault.cut_after)
 
     def _faulty(self, owner: LoopbackServer, request: Request, fault: Fault) -> Response:

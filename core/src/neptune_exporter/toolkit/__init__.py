@@ -1,6 +1,6 @@
 """What a source or a loader may use for its own work: retrying, downloads, redaction, waits, look-ahead.
 
-`http_errors` is imported as a module of its own: only what speaks HTTP needs it.
+`http_errors` and `connections` are imported as modules of their own: only what speaks HTTP needs them.
 
 Nothing here imports pyarrow, an HTTP library or a vendor's SDK.
 """
@@ -10,7 +10,7 @@ from neptune_exporter.redaction import one_line
 from neptune_exporter.toolkit.certificates import check_certificates
 from neptune_exporter.toolkit.failpoints import failpoint
 from neptune_exporter.toolkit.look_ahead import look_ahead, read_ahead
-from neptune_exporter.toolkit.pace import SlowError, paced
+from neptune_exporter.toolkit.pace import SlowError
 from neptune_exporter.toolkit.retrying import (
     AWAY_STATUSES,
     TRANSIENT_STATUSES,
@@ -41,7 +41,6 @@ __all__ = [
     "longest_wait",
     "look_ahead",
     "one_line",
-    "paced",
     "pause",
     "read_ahead",
     "receive",

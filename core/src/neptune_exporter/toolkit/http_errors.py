@@ -154,14 +154,14 @@ def connection_error(error: BaseException, url: str, trust: str, address_from: s
     """What a failure before any answer means.
 
     Args:
-        url: That was asked; only its host is named.
+        url: That was asked; only its host and port are named, for it may be signed.
         trust: What to do where the server's certificate is not trusted.
         address_from: The option that the address is from, if it is from one.
 
     Returns:
         An AwayError, or a SourceError for a certificate that is not trusted.
     """
-    host = urlsplit(url).hostname
+    host = urlsplit(url).netloc.rpartition("@")[2]
     server = f"the server {host}" if host else "the server"
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -1,13 +1,13 @@
 """A least rate for answers: a server that sends a byte now and then never runs into a timeout.
 
-Independent of any HTTP library: a plugin passes the pieces of a body through `paced` as they arrive, or asks
-a `Pace` how long it may still wait for the next byte.
+Until an answer begins, the timeout of the client counts: a server may be busy. From the first byte of its
+status line on, the answer comes at the least rate, or it is given up. Independent of any HTTP library:
+`connections` puts a `Pace` below the two that plugins use.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 
 from neptune_exporter.toolkit.retrying import TransientError
 
@@ -44,19 +44,10 @@ class Pace:
         if took < self._seconds:
             return
         if self._size < LEAST_RATE * took:
-            raise SlowError(f"the server sent only {self._size:,} bytes in {took:.0f} s")
+            raise self.too_slow()
         self._begin, self._size = time.monotonic(), 0
 
-
-def paced(chunks: Iterable[bytes], seconds: float) -> Iterator[bytes]:
-    """The same pieces, as long as their rate in each span of `seconds` is at least the least rate.
-
-    The pieces must be passed on as they come from the network: a buffer that fills up first hides a drip.
-
-    Raises:
-        SlowError: they come more slowly.
-    """
-    pace = Pace(seconds)
-    for chunk in chunks:
-        pace.add(len(chunk))
-        yield chunk
+    def too_slow(self) -> SlowError:
+        """The error that says how slow this span was."""
+        took = time.monotonic() - self._begin
+        return SlowError(f"the server sent only {self._size:,} bytes in {took:.0f} s")

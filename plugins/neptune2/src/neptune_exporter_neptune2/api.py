@@ -21,7 +21,6 @@ from neptune_exporter.toolkit import (
     Patience,
     Streaks,
     TransientError,
-    paced,
     waiting_for,
 )
 from neptune_exporter.toolkit.http_errors import (
@@ -181,7 +180,7 @@ class Api:
             TransientError: the connection broke, or the answer comes slower than the least rate.
         """
         try:
-            yield from paced(self._pieces(response), self._connection.timeout)
+            yield from self._pieces(response)
         except (requests.RequestException, Urllib3Error) as error:
             raise _cut_short(error) from None
 

@@ -13,7 +13,10 @@ inside instead, all of it in neptune-client 1.14 (tests/test_client.py checks ea
   - `.session`, a `requests.Session`; `.ssl_verify`, `.ssl_cert`
   - `.authenticator.apply(request)`: puts in the access token, renewed when it is about to expire
   - `.authenticator.auth`, which as the `auth` of a request puts in the access token;
-    `.token_expires_at`: seconds since 1970, 0 makes it renew the token; `.session.token`: which one it is
+    `.token_expires_at`: seconds since 1970, 0 makes it renew the token; `.session`, a `requests.Session` that
+    renews it, whose `.token` is the one in use; `.session_factory()` makes another session where it cannot
+- `neptune.internal.backends.hosted_client._set_pool_size(http_client)`, called for every client that is made,
+  before its first request; neptune's own experimental package replaces it
 - exceptions of `neptune.common.exceptions` and `neptune.exceptions` (`client_errors`)
 - the loggers `neptune` and `neptune_no_prefix`, which write to standard output
 """
@@ -30,10 +33,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from neptune_exporter.contract import MissingDependencyError, Secret
 from neptune_exporter.toolkit import check_certificates
+from neptune_exporter_neptune2.adapter import PacedAdapter, mount
 from neptune_exporter_neptune2.client_errors import translated
 
 LOWEST, BELOW = "1.14", "2"
@@ -60,9 +63,12 @@ class Connection:
         """
         self.client_version = _checked_version()
         _keep_off_standard_output()
+        from neptune.internal.backends import hosted_client
         from neptune.internal.backends.hosted_neptune_backend import HostedNeptuneBackend
         from neptune.internal.credentials import Credentials
 
+        self._adapter = PacedAdapter(timeout, connections)
+        hosted_client._set_pool_size = lambda http_client: mount(http_client.session, self._adapter)
         token = api_token.reveal()
         try:
             credentials = translated("reading the API token", "", lambda: Credentials.from_token(token))
@@ -76,7 +82,7 @@ class Connection:
             self._session: requests.Session = self._http.session
             self._authenticator: Any = self._http.authenticator
             self._auth: Any = self._authenticator.auth
-            _ = self._auth.token_expires_at, self._auth.session.token
+            _ = self._auth.token_expires_at, self._auth.session.token, self._auth.session_factory
             self._hide_token()
             self._api_url = str(backend._client_config.api_url).rstrip("/") + "/"
             self.server = _origin(self._api_url)
@@ -90,9 +96,8 @@ class Connection:
             ) from None
         self._renewing = threading.Lock()
         self._environments: dict[str, dict[str, Any]] = {}
-        self.timeout = timeout
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
+        mount(self._session, self._adapter)  # which the client shares between backends of one token
+        self._pace_renewals()
 
     def send(
         self,
@@ -124,12 +129,10 @@ class Connection:
         prepared = self._session.prepare_request(request)
         settings = self._environment(urljoin(address, "/"))
         # `Session.send` takes as long again, for redirections, which come with downloads only.
-        timeout = (min(30.0, self.timeout), self.timeout)
-        adapter = self._session.get_adapter(address)
-        response = adapter.send(prepared, stream=True, timeout=timeout, **settings)
+        response = self._adapter.send(prepared, stream=True, **settings)
         if response.is_redirect:
             response.close()
-            return self._session.send(prepared, stream=True, timeout=timeout, **settings)
+            return self._session.send(prepared, stream=True, **settings)
         if response.cookies:
             self._session.cookies.update(response.cookies)
         return response
@@ -144,6 +147,18 @@ class Connection:
             )
             self._hide_token()
         return applied
+
+    def _pace_renewals(self) -> None:
+        """The sessions that renew the access token are not made where the others are."""
+        make = self._auth.session_factory
+
+        def made() -> Any:
+            session = make()
+            mount(session, self._adapter)
+            return session
+
+        self._auth.session_factory = made
+        mount(self._auth.session, self._adapter)
 
     def _hide_token(self) -> None:
         """Keep the access token out of every text: a server may quote it."""

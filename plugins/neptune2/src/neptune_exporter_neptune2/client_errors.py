@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import requests
 
 from neptune_exporter.contract import MissingDependencyError, NeptuneExporterError, SourceError
-from neptune_exporter.toolkit import one_line
+from neptune_exporter.toolkit import SlowError, one_line
 from neptune_exporter.toolkit.http_errors import (
     TOKEN_OPTION,
     connection_error,
@@ -55,6 +55,8 @@ def translated(what: str, server: str, call: Callable[[], _T]) -> _T:
         return call()
     except (HTTPError, requests.RequestException) as error:
         raise _of_http(error, what, server) from None
+    except SlowError as error:
+        raise SlowError(f"{what} failed: {server}: {error}") from None
     except (OSError, NeptuneExporterError, ImportError):
         raise
     except Exception as error:
@@ -112,8 +114,10 @@ def _of_http(error: Any, what: str, server: str) -> NeptuneExporterError:
         return refused_token(f"{server} is not the address of a server")
     if isinstance(error, exceptions.HTTPError) and error.response is not None:
         return _of_status(error.response.status_code, error.response.text, what, server)
-    if isinstance(error, (exceptions.TooManyRedirects, exceptions.ReadTimeout)):
-        return SourceError(f"{what} failed: {server} gave no answer ({type(error).__name__})")
+    if isinstance(error, exceptions.TooManyRedirects):
+        return SourceError(f"{what} failed: {server} redirects without end; is it the right address?")
+    if isinstance(error, exceptions.ReadTimeout):
+        return SourceError(f"{what} failed: {server} gave no answer in time")
     return connection_error(error, server, TRUST, TOKEN_OPTION)
 
 

@@ -20,7 +20,7 @@ from neptune_exporter_neptune2_server import (
 
 from .conftest import Exporter, Serve, settings_for
 
-SLOW: dict[str, object] = {"timeout": 1.0, "retry_seconds": 2}
+SLOW: dict[str, object] = {"timeout": 1.0, "retry_seconds": 1}
 FILE, ZIP, IMAGE = "/attributes/download$", "/download/downloadFile", "/series/image/single"
 CONTENT = bytes(range(250)) * 20
 
@@ -48,12 +48,12 @@ def check_whole(export: Exporter) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/attributes$", "/series/float", FILE, ZIP, IMAGE])
-@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("kind", [{}, {"chunked": True}, {"drip_head": True}], ids=str)
 def test_a_drip_ends_and_what_failed_of_it_is_there_next_time(
-    serve: Serve, export: Exporter, project: FakeProject, path: str, chunked: bool
+    serve: Serve, export: Exporter, project: FakeProject, path: str, kind: dict[str, bool]
 ) -> None:
     server = serve(project)
-    server.fail(Fault(path, drip=0.1, chunked=chunked, times=10**6))
+    server.fail(Fault(path, drip=0.1, times=10**6, **kind))
     result = export(server, settings=SLOW)
     assert result.failures
     for failure in result.failures:
@@ -68,6 +68,36 @@ def test_a_listing_that_drips_ends(serve: Serve, project: FakeProject) -> None:
     server = serve(project)
     source = make_source(settings_for(server, **SLOW))
     server.fail(Fault("/projects$", drip=0.1, times=10**6))
+    with pytest.raises(SourceError, match="the server sent only"):
+        source.projects()
+    source.close()
+
+
+@pytest.mark.parametrize("path", ["swagger.json", "/clients/config", "/oauth-token"])
+@pytest.mark.parametrize("head", [False, True])
+def test_a_handshake_that_drips_ends(serve: Serve, project: FakeProject, path: str, head: bool) -> None:
+    """The client has no timeout of its own for the first of them."""
+    server = serve(project)
+    server.fail(Fault(path, drip=0.1, drip_head=head, times=10**6))
+    with pytest.raises(SourceError, match=f"{server.url}.* the server sent only"):
+        make_source(settings_for(server, **SLOW))
+
+
+def test_a_handshake_without_an_answer_ends(
+    serve: Serve, project: FakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neptune.common.backends.utils.retries_timeout", 0.5)
+    server = serve(project)
+    server.fail(Fault("swagger.json", delay=3600, times=10**6))
+    with pytest.raises(SourceError, match=f"127.0.0.1:{server.port} .*gave no answer in time"):
+        make_source(settings_for(server, **SLOW))
+
+
+def test_a_renewal_of_the_token_that_drips_ends(serve: Serve, project: FakeProject) -> None:
+    server = serve(project)
+    source = make_source(settings_for(server, **SLOW))
+    server.tokens.expire()
+    server.fail(Fault("openid-connect/token", drip=0.1, drip_head=True, times=10**6))
     with pytest.raises(SourceError, match="the server sent only"):
         source.projects()
     source.close()

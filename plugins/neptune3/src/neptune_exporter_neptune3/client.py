@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
@@ -41,9 +41,9 @@ from neptune_exporter.toolkit import (
     TransientError,
     check_certificates,
     one_line,
-    paced,
     retry_after,
 )
+from neptune_exporter.toolkit.connections import demand_least_rate
 from neptune_exporter.toolkit.http_errors import (
     TOKEN_OPTION,
     WebPageError,
@@ -96,7 +96,6 @@ __all__ = [
     "ProtoQueryAttributesResultDTO",
     "ProtoSeriesValuesResponseDTO",
     "checked_version",
-    "keep_pace",
     "transport_error",
 ]
 
@@ -161,7 +160,7 @@ class Client:
             )
         for http in (self._http, self._refreshing):
             http.timeout = httpx.Timeout(timeout, connect=min(30.0, timeout))
-            keep_pace(http, timeout)
+            demand_least_rate(http, timeout)
         self._hidden: object = None
         """The access token that is kept out of every text."""
 
@@ -304,29 +303,6 @@ def _url_of(error: httpx.HTTPError) -> str:
         return str(error.request.url)
     except RuntimeError:  # of no request
         return ""
-
-
-class _PacedStream(httpx.SyncByteStream):
-    """A body that must come at the least rate. Below the buffers of httpx, which would hide a drip."""
-
-    def __init__(self, stream: Any, seconds: float) -> None:
-        self._stream = stream
-        self._seconds = seconds
-
-    def __iter__(self) -> Iterator[bytes]:
-        return paced(self._stream, self._seconds)
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-def keep_pace(http: httpx.Client, seconds: float) -> None:
-    """Raise SlowError from any answer that comes more slowly than the least rate over a span of `seconds`."""
-
-    def watch(response: httpx.Response) -> None:
-        response.stream = _PacedStream(response.stream, seconds)
-
-    http.event_hooks = {"response": [watch]}
 
 
 def _no_token() -> AuthenticationError:

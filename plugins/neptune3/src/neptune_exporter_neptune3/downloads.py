@@ -29,10 +29,11 @@ from neptune_exporter.toolkit import (
     retry_after,
     waiting_for,
 )
+from neptune_exporter.toolkit.connections import demand_least_rate
 from neptune_exporter.toolkit.http_errors import StoppedError
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import FileRef
-from neptune_exporter_neptune3.client import keep_pace, transport_error
+from neptune_exporter_neptune3.client import transport_error
 
 _SIGNED_AT_ONCE = 200
 _CHUNK = 1 << 18
@@ -93,7 +94,7 @@ class Downloads:
                     # One context for all: httpx would make one for each proxy, 30 ms each.
                     verify=httpx.create_ssl_context(verify=self._api.verifies_certificates),
                 )
-                keep_pace(self._opened, self._seconds)
+                demand_least_rate(self._opened, self._seconds)
             return self._opened
 
     def close(self) -> None:

@@ -8,16 +8,19 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+import httpcore
 import httpx
 
 from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SinkError
 from neptune_exporter.toolkit import Patience, TransientError, check_certificates, retry_after, waiting_for
+from neptune_exporter.toolkit.connections import demand_least_rate
 from neptune_exporter_pluto.answers import NotAcknowledgedError
-from neptune_exporter_pluto.least_rate import demand_least_rate
 from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")
+_LONGEST_SPAN = 60.0
+"""Seconds over which the rate of an answer is taken."""
 
 
 class PlutoRefusedError(SinkError):
@@ -43,7 +46,7 @@ class Transport:
     Args:
         api_key: Sent as bearer token with every request but those to presigned addresses.
         connections: Requests under way at once.
-        timeout: Seconds to wait for bytes of an answer; of one that has begun, `least_rate` asks more.
+        timeout: Seconds to wait for bytes of an answer; one that has begun must come at the least rate.
         retry_for: Seconds for which a request is tried again.
         pool: Connections that the pool may hold in all.
     """
@@ -72,7 +75,8 @@ class Transport:
             # Shared: for each proxy that the environment names, httpx would read all certificates again.
             verify=httpx.create_ssl_context(trust_env=not local),
         )
-        demand_least_rate(self._client, timeout)
+        span = min(timeout, _LONGEST_SPAN)
+        demand_least_rate(self._client, span, lambda error: httpcore.ReadTimeout(str(error)))
         # It tells every address at INFO, and a presigned one is as good as a key for an hour.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self.requests = 0

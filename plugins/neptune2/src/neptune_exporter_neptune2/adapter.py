@@ -1,0 +1,61 @@
+"""How requests of this plugin and of the client reach a server: no wait, and no answer, lasts for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from neptune_exporter.toolkit.connections import paced_pools
+
+_LONGEST_CONNECT = 30.0
+
+
+class PacedAdapter(HTTPAdapter):
+    """An adapter whose connections end answers that drip, and which has a timeout where a request has none.
+
+    The client asks for `swagger.json` without a timeout, and for the rest with one of ten minutes.
+    """
+
+    def __init__(self, seconds: float, connections: int = 4) -> None:
+        """Args: `seconds` to wait for bytes of an answer, and over which its rate is taken."""
+        self._seconds = seconds
+        super().__init__(pool_connections=4, pool_maxsize=connections)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self._pace(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        is_known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not is_known:
+            self._pace(manager)
+        return manager
+
+    def _pace(self, manager: Any) -> None:
+        manager.pool_classes_by_scheme = paced_pools(manager.pool_classes_by_scheme, self._seconds)
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """To connect, and to wait for bytes."""
+        return min(_LONGEST_CONNECT, self._seconds), self._seconds
+
+    def send(
+        self,
+        request: Any,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        """A request, once. The timeout that is given does not count."""
+        return super().send(request, stream, self.timeout, verify, cert, proxies)
+
+
+def mount(session: requests.Session, adapter: PacedAdapter) -> None:
+    """Have a session use the adapter for every address."""
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
