@@ -41,7 +41,7 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connecting, "_UNREACHABLE", {**connecting._UNREACHABLE, TIMEOUT: "1"})
-    refused = pytest.raises(SinkError, match=r"the server 127\.0\.0\.1 cannot be reached: no")
+    refused = pytest.raises(SinkError, match=r"the server 127\.0\.0\.1:\d+ cannot be reached: no")
     with socket.create_server(("127.0.0.1", 0)) as silent, refused:
         connected(MlflowSettings(f"http://127.0.0.1:{silent.getsockname()[1]}"))
 

@@ -77,7 +77,7 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(certificate: Path) -> Iterator[Neptune3Server]:
+def server(certificate: Path) -> Iterator[TlsServer]:
     run = FakeRun("r", {"n": 1, "m": FloatSeries([0], [1]), "f": FakeFile(b"abc")})
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, certificate.with_name("key.pem"))
@@ -93,14 +93,14 @@ def server(certificate: Path) -> Iterator[Neptune3Server]:
 
 
 @pytest.mark.skipif(_OPENSSL is None, reason="there is no openssl to make a certificate with")
-def test_a_certificate_that_nobody_signed(server: Neptune3Server, certificate: Path, tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_signed(server: TlsServer, certificate: Path, tmp_path: Path) -> None:
     def export(name: str, expect: int = 0, **environment: str) -> str:
         (tmp_path / name).mkdir()
         command_line = CommandLine(tmp_path / name, {"NEPTUNE_API_TOKEN": server.api_token})
         return command_line.run(*EXPORT, expect=expect, **environment).output
 
     refused = export("refused", expect=1)
-    assert "the certificate of the server 127.0.0.1 is not trusted (self" in refused
+    assert f"the certificate of the server {server.tls_url[8:]} is not trusted (self" in refused
     assert "set SSL_CERT_FILE to the file of its authority, or NEPTUNE_VERIFY_SSL=false" in refused
     assert "1 file" in export("blind", NEPTUNE_VERIFY_SSL="false")
     assert "1 file" in export("trusting", SSL_CERT_FILE=str(certificate))

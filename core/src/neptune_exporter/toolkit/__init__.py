@@ -7,7 +7,7 @@ Nothing here imports pyarrow, an HTTP library or a vendor's SDK.
 
 from neptune_exporter.interruption import pause
 from neptune_exporter.redaction import one_line
-from neptune_exporter.toolkit.certificates import check_certificates
+from neptune_exporter.toolkit.environment import check_certificates, check_proxies
 from neptune_exporter.toolkit.failpoints import failpoint
 from neptune_exporter.toolkit.look_ahead import look_ahead, read_ahead
 from neptune_exporter.toolkit.pace import SlowError
@@ -36,6 +36,7 @@ __all__ = [
     "TransientError",
     "WrongSizeError",
     "check_certificates",
+    "check_proxies",
     "clean",
     "failpoint",
     "longest_wait",

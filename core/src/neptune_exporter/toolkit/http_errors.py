@@ -213,7 +213,7 @@ def _proxy_of(url: str) -> str:
     if name not in proxies or proxy_bypass(split.netloc):
         return ""
     proxy = urlsplit(proxies[name] if "//" in proxies[name] else f"//{proxies[name]}")
-    return f"the proxy {proxy.hostname}:{proxy.port} ({name.upper()}_PROXY)"
+    return f"the proxy {proxy.netloc.rpartition('@')[2]} ({name.upper()}_PROXY)"
 
 
 def _header(headers: Mapping[str, str], wanted: str) -> str:

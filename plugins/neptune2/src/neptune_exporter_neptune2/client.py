@@ -35,7 +35,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from neptune_exporter.contract import MissingDependencyError, Secret
-from neptune_exporter.toolkit import check_certificates
+from neptune_exporter.toolkit import check_certificates, check_proxies
 from neptune_exporter_neptune2.adapter import PacedAdapter, mount
 from neptune_exporter_neptune2.client_errors import translated
 
@@ -59,7 +59,7 @@ class Connection:
 
         Raises:
             MissingDependencyError, AuthenticationError, SourceError
-            UsageError: there is no file of certificates where the environment says.
+            UsageError: a variable for certificates or a proxy holds something else.
         """
         self.client_version = _checked_version()
         _keep_off_standard_output()
@@ -69,14 +69,12 @@ class Connection:
 
         self._adapter = PacedAdapter(timeout, connections)
         hosted_client._set_pool_size = lambda http_client: mount(http_client.session, self._adapter)
+        check_certificates("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        check_proxies("socks")
         token = api_token.reveal()
-        try:
-            credentials = translated("reading the API token", "", lambda: Credentials.from_token(token))
-            self.server = _origin(str(credentials.api_url_opt or credentials.token_origin_address))
-            backend = translated("the handshake", self.server, lambda: HostedNeptuneBackend(credentials))
-        except OSError:
-            check_certificates("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-            raise
+        credentials = translated("reading the API token", "", lambda: Credentials.from_token(token))
+        self.server = _origin(str(credentials.api_url_opt or credentials.token_origin_address))
+        backend = translated("the handshake", self.server, lambda: HostedNeptuneBackend(credentials))
         try:
             self._http: Any = backend._http_client
             self._session: requests.Session = self._http.session

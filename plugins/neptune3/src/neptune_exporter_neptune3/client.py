@@ -40,6 +40,7 @@ from neptune_exporter.toolkit import (
     AwayError,
     TransientError,
     check_certificates,
+    check_proxies,
     one_line,
     retry_after,
 )
@@ -138,7 +139,7 @@ class Client:
         Raises:
             MissingDependencyError: the client is of another version.
             AuthenticationError: the token cannot be read.
-            UsageError: there is no file of certificates where the environment says.
+            UsageError: a variable for certificates or a proxy holds something else.
         """
         self.version = checked_version()
         try:
@@ -151,6 +152,7 @@ class Client:
         self.verifies_certificates = bool(NEPTUNE_VERIFY_SSL.get())
         if self.verifies_certificates:
             check_certificates("SSL_CERT_FILE")
+        check_proxies("socksio")
         self._client = create_auth_api_client(credentials=credentials)
         self._http = self._client.get_httpx_client()
         self._refreshing = self._client.get_token_refreshing_client().get_httpx_client()

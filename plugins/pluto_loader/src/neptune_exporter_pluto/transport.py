@@ -12,7 +12,14 @@ import httpcore
 import httpx
 
 from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SinkError
-from neptune_exporter.toolkit import Patience, TransientError, check_certificates, retry_after, waiting_for
+from neptune_exporter.toolkit import (
+    Patience,
+    TransientError,
+    check_certificates,
+    check_proxies,
+    retry_after,
+    waiting_for,
+)
 from neptune_exporter.toolkit.connections import demand_least_rate
 from neptune_exporter_pluto.answers import NotAcknowledgedError
 from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
@@ -63,6 +70,7 @@ class Transport:
     ) -> None:
         if not local:
             check_certificates("SSL_CERT_FILE")
+            check_proxies("socksio")
         self._authorization = f"Bearer {api_key.reveal()}"
         self._patience = Patience(retry_for)
         self._turns = threading.BoundedSemaphore(connections)
