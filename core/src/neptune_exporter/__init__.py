@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as `typing` has it, without that import: a Ctrl-C before `main` is a traceback
 if TYPE_CHECKING:
     from os import PathLike
 

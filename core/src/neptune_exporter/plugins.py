@@ -33,6 +33,8 @@ FOLDERS = {
     "neptune3": "neptune3",
     "offline": "offline",
     "pluto": "pluto_loader",
+    "mlflow": "mlflow_loader",
+    "wandb": "wandb_loader",
     "explorer": "explorer",
 }
 """Plugins of this repository, which are extras of the distribution `neptune-exporter`: the folder of each."""
@@ -200,11 +202,11 @@ class PluginRegistry:
                 if plugin.error:
                     return f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
         extra = _EXTRA_OF_COMMAND.get(name) if kind == "command" else name
+        others = f"; available: {self._names(kind)}" if kind != "command" or self.specs(kind) else ""
         if extra in FOLDERS and not self.builtin_only:
-            hint = f"; {_install(extra)}"
-        else:
-            hint = did_you_mean(name, [spec.name for spec in self.specs(kind)])
-        return f"there is no {kind} {name}; available: {self._names(kind)}{hint}"
+            return f"the {kind} {name} is not installed{others}; {_install(extra)}"
+        near = did_you_mean(name, [spec.name for spec in self.specs(kind)])
+        return f"there is no {kind} {name}{others}{near}"
 
     @property
     def names(self) -> list[str]:

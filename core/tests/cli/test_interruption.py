@@ -127,8 +127,8 @@ sys.exit(code)
 
 @pytest.mark.skipif(os.name == "nt", reason="there only the console sends Ctrl-C")
 def test_a_signal_at_any_line_of_the_console_script_ends_it_in_order() -> None:
-    def run(line: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", AT_A_LINE, str(line), str(int(signal.SIGTERM))]
+    def run(line: int, number: signal.Signals = signal.SIGTERM) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", AT_A_LINE, str(line), str(int(number))]
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     whole = run(0)
@@ -146,3 +146,5 @@ def test_a_signal_at_any_line_of_the_console_script_ends_it_in_order() -> None:
             assert done.stdout == whole.stdout, line
         assert "Traceback" not in done.stderr, (line, done.stderr)
     assert heard
+    before = run(3, signal.SIGINT)  # before signals are handled
+    assert (before.returncode, "Traceback" in before.stderr) == (130, False), before.stderr

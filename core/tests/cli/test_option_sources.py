@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from neptune_exporter.cli.app import app
-from neptune_exporter.cli.config_tables import NOT_IN_FILES, command_tables
+from neptune_exporter.cli.config_tables import NOT_IN_FILES, command_tables, file_values
 from neptune_exporter.cli.option import CommandOption
 from neptune_exporter.cli.state import State
 from neptune_exporter.plugins import RESERVED_NAMES
@@ -43,6 +43,32 @@ def test_every_option_of_a_command_has_a_variable_and_a_key() -> None:
     assert set(NOT_IN_FILES) == {"config"}
     with click.Context(app, obj=State(builtin_only=True)) as ctx:
         assert {*tables, "general", *app.list_commands(ctx)} == RESERVED_NAMES
+
+
+def test_every_variable_and_every_key_reaches_its_option(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all commands, also those of installed plugins."""
+    state = State()
+    with click.Context(app, obj=state) as root:
+        tables = command_tables(state.plugins)
+        assert len(tables) >= 6
+        for name, command in tables.items():
+            with click.Context(command, info_name=name, parent=root) as ctx:
+                command.name = name
+                for option in command.params:
+                    if not isinstance(option, CommandOption) or option.key in NOT_IN_FILES:
+                        continue
+                    for variable in option.variables(name):
+                        with monkeypatch.context() as environment:
+                            environment.setenv(variable, "1")
+                            assert option.value_from_envvar(ctx) in ("1", ("1",)), variable
+                    is_number = option.count or isinstance(option.type, click.types.IntParamType)
+                    value = "true" if option.is_flag else "1" if is_number else '"1"'
+                    for table in (name, "general"):
+                        configure(folder, f"[{table}]\n{option.key} = {value}\n")
+                        vars(state).pop("files", None)
+                        assert option.name in file_values(command, ctx), (table, option.key)
 
 
 def test_a_flag_counts_before_a_variable_and_that_before_a_file(

@@ -119,6 +119,15 @@ def test_options_of_plugins_stand_in_groups(run: Run, tracker: ModuleType) -> No
     assert "--api-token SECRET" in shared
 
 
+def test_help_with_a_plugin_shows_its_options_and_names_the_others(run: Run, tracker: ModuleType) -> None:
+    for selection in (["--exporter=plain"], ["--exporter", "plain"]):
+        text = run("export", "--help", *selection).stdout
+        assert "--plain-page" in text and "--api-token" in text and "--tracker-page" not in text
+        assert "Other exporters have options of their own: tracker." in " ".join(text.split())
+    text = run("export", "--exporter=nobody", "--help").stdout
+    assert "--plain-page" in text and "--tracker-page" in text and "Other exporters" not in text
+
+
 def test_no_plugin_can_take_an_option_of_the_commands(run: Run) -> None:
     with click.Context(app, obj=None) as ctx:
         flags = {"--no-plugins", "--version"}

@@ -179,7 +179,7 @@ def test_a_plugin_of_ours_that_is_not_installed_says_what_installs_it(distributi
     registry = PluginRegistry(tuple(plugin for plugin in found if plugin.name not in FOLDERS))
     with pytest.raises(
         UsageError,
-        match=r"available: one; to add it, in a clone of the repository: "
+        match=r"the loader pluto is not installed; available: one; to add it, in a clone of the repository: "
         r"uv sync --inexact --extra pluto, or pip install \./plugins/pluto_loader$",
     ):
         registry.sink("pluto")

@@ -7,13 +7,14 @@ import os
 
 def main() -> int:
     """The console script `neptune-exporter`; returns the exit code."""
-    from neptune_exporter.cli.interruption import ended, handle_signals
-
-    handle_signals()
     try:
+        from neptune_exporter.cli.interruption import ended, handle_signals
+
+        handle_signals()
         return ended(_run())
     except KeyboardInterrupt as interrupt:  # before or after the command
         from neptune_exporter.cli.exit_codes import report_error
+        from neptune_exporter.cli.interruption import ended
 
         return ended(report_error(interrupt, verbose=False))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 GENERAL = "General options"
 GENERAL_TABLE = "general"
 """In the configuration file: options for every command that has them."""
+_SELECTED = "neptune_exporter.selected"
+"""In `ctx.meta`: the plugin that the command line names, known before `--help` is written."""
 
 
 class Command(click.Command):
@@ -43,17 +46,23 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given = list(args)  # parsing takes them away
+        if self.kind is not None:
+            ctx.meta[_SELECTED] = _value_of(f"--{self.kind}", given)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption:
             # Options of a plugin that is not there are unknown: that it is missing says more.
-            if self.kind is not None and (name := _value_of(f"--{self.kind}", given)) is not None:
+            if self.kind is not None and (name := ctx.meta[_SELECTED]) is not None:
                 state_of(ctx).plugins.select(self.kind, name)
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        others: list[str] = []
         for param in self.get_params(ctx):
+            if (owners := self._not_selected(ctx, param)) is not None:
+                others += owners
+                continue
             record = param.get_help_record(ctx)
             if record is not None:
                 section = getattr(param, "section", GENERAL)  # click's own, --help, has none
@@ -63,6 +72,19 @@ class Command(click.Command):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+        if others:
+            formatter.write_paragraph()
+            names = ", ".join(dict.fromkeys(others))
+            formatter.write_text(f"Other {self.kind}s have options of their own: {names}.")
+
+    def _not_selected(self, ctx: click.Context, param: click.Parameter) -> Sequence[str] | None:
+        """The plugins that an option belongs to, if the command line names another one."""
+        owners: Sequence[str] = getattr(param, "plugins", ())
+        selected = ctx.meta.get(_SELECTED)
+        is_known = self.kind is not None and selected in [
+            spec.name for spec in state_of(ctx).plugins.specs(self.kind)
+        ]
+        return owners if owners and is_known and selected not in owners else None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         name = self.name or ""
@@ -87,7 +109,7 @@ class Command(click.Command):
 
 def _value_of(option: str, args: list[str]) -> str | None:
     """What an option is given, in arguments that cannot be parsed."""
-    for arg, following in zip(args, [*args[1:], None], strict=True):
+    for arg, following in zip_longest(args, args[1:]):
         name, separator, value = arg.partition("=")
         if name == option:
             return value if separator else following
@@ -186,6 +208,7 @@ def _plugin_option(kind: Kind, flag: str, fields: list[SettingField]) -> Option:
         [flag_declaration, f"setting_{flag.strip('-').replace('-', '_')}"],
         section=section,
         help=_help(field),
+        plugins=names,
         default=None,
         expose_value=False,
         callback=keep,

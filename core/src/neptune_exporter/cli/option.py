@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -17,9 +18,13 @@ PLACES = "neptune_exporter.places"
 class Option(click.Option):
     """An option that stands in a section of the help."""
 
-    def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, section: str = "Options", plugins: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.section = section
+        self.plugins = plugins
+        """To which it belongs; empty if to the command itself."""
 
 
 class CommandOption(Option):
