@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from neptune_exporter.cli.export_report import _estimated
+from neptune_exporter.contract import RunSize, SourceError, SourceRun
 from neptune_exporter.jobs.estimating import Estimate
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.progress import NoProgress
@@ -41,7 +43,34 @@ def export(source: MemorySource, folder: Path, *, dry_run: bool) -> ExportResult
 
 def test_what_listing_says_is_summed_up(tmp_path: Path) -> None:
     source = MemorySource([sample(n, length) for n, length in enumerate(LENGTHS)])
-    assert export(source, tmp_path, dry_run=True).estimate == Estimate(sum(LENGTHS), None, None)
+    rows = sum(LENGTHS)
+    assert export(source, tmp_path, dry_run=True).estimate == Estimate(rows, 3 * 5_000 + rows * 8, None)
+
+
+class Looked(Silent):
+    """Says what runs hold when it is asked for that."""
+
+    asked = 0
+
+    def sizes(self, runs: Sequence[SourceRun]) -> Sequence[RunSize]:
+        self.asked += len(runs)
+        return [RunSize(rows=100, requests=7) for _ in runs]
+
+
+def test_some_of_many_runs_are_looked_at(tmp_path: Path) -> None:
+    source = Looked([sample(n, 10) for n in range(50)])
+    assert export(source, tmp_path, dry_run=True).estimate == Estimate(5_000, 50 * 5_000 + 5_000 * 8, 350)
+    assert 0 < source.asked <= 8
+
+
+class Refusing(Silent):
+    def sizes(self, runs: Sequence[SourceRun]) -> Sequence[RunSize]:
+        raise SourceError("not now")
+
+
+def test_a_plan_stands_without_an_estimate(tmp_path: Path) -> None:
+    result = export(Refusing([sample(1, 10)]), tmp_path, dry_run=True)
+    assert result.estimate == Estimate(None, None, None) and len(result.planned) == 1
 
 
 def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:

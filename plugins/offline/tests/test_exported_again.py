@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from .folders import Logging, folder_of, work_of
 from .test_command import command
-from .test_repeats import point, points, run_folder, write
+from .test_repeats import UUID, point, points, run_folder, write
 
 
 def export(folder: Path, *paths: Path, code: int = 0) -> str:
@@ -50,6 +50,17 @@ def test_a_run_exported_while_it_is_logged_is_whole_at_the_next_export(tmp_path:
     export(tmp_path)
     export(tmp_path)
     assert exported(tmp_path) == numbered(50)
+
+
+def test_a_folder_under_another_id_is_a_second_run_and_that_is_said(tmp_path: Path) -> None:
+    write(run_folder(tmp_path), points(1, 3), put=3)
+    first = export(tmp_path)
+    args = ("export", "--exporter=offline", "--offline-project=a/b", f"--offline-path={tmp_path}")
+    done = command(*args, "--offline-run-id=other", cwd=tmp_path)
+    assert done.returncode == 0
+    assert f"a/b:other: the same folder was exported as a/b:{UUID} before" in done.stderr
+    again = command(*args, "--offline-run-id=other", cwd=tmp_path)
+    assert "the same folder" not in first + again.stderr
 
 
 def test_a_torn_copy_and_then_the_whole_log_elsewhere(tmp_path: Path) -> None:

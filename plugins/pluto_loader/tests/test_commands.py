@@ -18,6 +18,7 @@ from neptune_exporter.testing.runs import SampleRun, float_series, parameter, st
 from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_pluto.target import FOLDER
 from neptune_exporter_pluto_server import RehearsalServer, faults
 from neptune_exporter_pluto_server.runs import Run
 
@@ -222,7 +223,7 @@ def test_a_server_of_ones_own_by_its_host_and_the_key_as_a_flag(
     standard(command_line.folder)
     bare = replace(command_line, environment={})
     told = bare.run(*LOAD, "--pluto-host", server.url, "--pluto-api-key", "mlps_wrong", expect=1).output
-    assert "Is the API key right" in told and "mlps_wrong" not in told
+    assert "Is the API key (PLUTO_API_KEY or" in told and "mlps_wrong" not in told
     bare.run(*LOAD, "--pluto-host", server.url, "--pluto-api-key", server.api_key or "")
     assert len(loaded(server)) == 1
     assert "1 was there already" in bare.run(*LOAD, PLUTO_API_KEY=server.api_key or "",
@@ -257,9 +258,18 @@ def test_a_host_that_is_not_there_is_told_at_once(command_line: CommandLine) -> 
     options = ("--pluto-host", "http://127.0.0.1:1", "--pluto-retry-for", "4")
     bare = replace(command_line, environment={"PLUTO_API_KEY": "mlps_any"})
     warning, error = bare.run(*LOAD, *options, expect=1).output.splitlines()
-    what = "checking the API key at 127.0.0.1:1: Pluto cannot be reached"
+    what = "checking the API key at 127.0.0.1:1 (from --pluto-host): Pluto cannot be reached"
     assert warning.endswith(f"{what}; it is tried again for up to 4 s")
     assert error.startswith(f"error: {what} (tried ")
+    assert not (command_line.folder / FOLDER).exists()
+
+
+def test_a_load_without_a_key_leaves_nothing(command_line: CommandLine) -> None:
+    standard(command_line.folder)
+    before = sorted(command_line.folder.iterdir())
+    bare = replace(command_line, environment={"HOME": str(command_line.folder)})
+    assert "no API key of Pluto" in bare.run(*LOAD, "--pluto-base-dir=new/state", expect=2).output
+    assert sorted(path for path in command_line.folder.iterdir() if path.name != "output.txt") == before
 
 
 def test_a_quota_is_one_line_and_the_load_goes_on_later(

@@ -161,7 +161,7 @@ def test_a_key_that_expires_half_way_ends_the_load_with_one_line(
     done = command_line.run(*LOAD, *TWO, expect=1)
     said, line = done.output.splitlines()
     assert said == "executor: processes, 2 at once (as asked)"
-    assert line.startswith("error: ") and "Is the API key right" in line
+    assert line.startswith("error: ") and "Is the API key (PLUTO_API_KEY or" in line
     server.settings.key_requests = None
     command_line.run(*LOAD, *TWO)
     command_line.run(*VERIFY)

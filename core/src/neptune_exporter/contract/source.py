@@ -50,6 +50,15 @@ class SourceRun:
 
 
 @dataclass(frozen=True)
+class RunSize:
+    """Roughly what reading a run takes."""
+
+    rows: int
+    requests: int
+    """To the server."""
+
+
+@dataclass(frozen=True)
 class RunRequest:
     """One run and what to read of it."""
 
@@ -113,6 +122,16 @@ class Source(ABC):
             AuthenticationError: the credentials were refused.
             SourceError: the project does not exist or cannot be listed.
         """
+
+    def sizes(self, runs: Sequence[SourceRun]) -> Sequence[RunSize]:
+        """What reading these runs as a whole takes, by looking at what they hold. Only `--dry-run` asks, and
+        for a few runs whose `size_hint` or `requests_hint` is unknown. Default: nothing, it cannot be said.
+
+        Raises:
+            AuthenticationError: the credentials were refused.
+            SourceError: they cannot be looked at.
+        """
+        return ()
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
         """Split the work into groups that are read together. Default: one run each."""

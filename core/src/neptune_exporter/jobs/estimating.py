@@ -1,19 +1,23 @@
-"""What an export would read, estimated from what listing says and from the runs that are there already."""
+"""What an export would read: from what listing says, a look at some of the runs, and what is there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
+from math import ceil
 
-from neptune_exporter.contract import SourceRun
+from neptune_exporter.contract import RunSize, Source, SourceError, SourceRun
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.planning import Action, PlannedRun
 from neptune_exporter.model import RunKey
 
 _MOST_RUNS = 1_000
 """Runs of the dataset that an average is taken of."""
+_LOOKED_AT = 8
+"""Runs of the source that are looked at."""
 _NOTHING_IS_READ = frozenset({Action.UP_TO_DATE, Action.REFUSE})
+_BYTES_OF_A_RUN, _BYTES_OF_A_ROW = 5_000, 8
+"""Of parquet, where the dataset has no run yet: as measured with 15 to 100,010 rows of random numbers."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Average:
+    """Of the runs that are there."""
+
     rows: float
     bytes_per_row: float
 
@@ -36,47 +42,75 @@ class _Average:
 class Estimator:
     """Sums up the runs of a plan."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, source: Source) -> None:
         self._dataset = dataset
+        self._source = source
         self._rows = 0
         self._requests = 0
-        self._unknown_rows = self._unknown_requests = self._planned = 0
+        self._planned = 0
+        self._unknown: list[SourceRun] = []
+        """Runs of which listing does not say how much they hold, or how many requests they take."""
+        self._unknown_rows = self._unknown_requests = 0
 
     def add(self, run: SourceRun, planned: PlannedRun) -> None:
         """Count a run, if anything of it would be read."""
         if planned.action in _NOTHING_IS_READ:
             return
         self._planned += 1
-        if rows := run.size_hint or self._rows_before(run.key):
-            self._rows += rows
-        else:
-            self._unknown_rows += 1
-        if run.requests_hint is None:
-            self._unknown_requests += 1
-        else:
-            self._requests += run.requests_hint
+        rows = run.size_hint or self._rows_before(run.key)
+        self._rows += rows
+        self._requests += run.requests_hint or 0
+        self._unknown_rows += not rows
+        self._unknown_requests += run.requests_hint is None
+        if not rows or run.requests_hint is None:
+            self._unknown.append(run)
 
     def _rows_before(self, key: RunKey) -> int:
         """Rows of the run as it is in the dataset."""
         stored = self._dataset.run(key)
         return stored.row_count() if stored is not None and stored.receipt is not None else 0
 
-    @cached_property
     def _average(self) -> _Average | None:
         found = [run for run in islice(self._dataset.runs(), _MOST_RUNS) if run.receipt is not None]
         rows = sum(run.row_count() for run in found)
         return _Average(rows / len(found), sum(run.data_bytes for run in found) / rows) if rows else None
 
+    def _look(self) -> list[RunSize]:
+        """Of some of the runs, spread over all."""
+        if not self._unknown:
+            return []
+        every = ceil(len(self._unknown) / _LOOKED_AT)
+        try:
+            return list(self._source.sizes(self._unknown[::every]))
+        except SourceError:  # the export itself would say so; the plan stands without
+            return []
+
     def result(self) -> Estimate:
-        """The sum. Runs of which nothing is known count as an average run of the dataset."""
+        """The sum. Runs of which nothing is known count as the mean of those that were looked at, or that are
+        in the dataset."""
         if not self._planned:
             return Estimate(0, 0, 0)
-        average, rows = self._average, self._rows
+        average, looked = self._average(), self._look()
+        mean_rows = _mean([size.rows for size in looked])
+        if mean_rows is None and average is not None:
+            mean_rows = average.rows
+        rows = _sum(self._rows, self._unknown_rows, mean_rows)
+        requests = _sum(self._requests, self._unknown_requests, _mean([size.requests for size in looked]))
+        return Estimate(rows, self._bytes(rows, average), requests)
+
+    def _bytes(self, rows: int | None, average: _Average | None) -> int | None:
+        if rows is None:
+            return None
         if average is not None:
-            rows += round(average.rows * self._unknown_rows)
-        known = not self._unknown_rows or average is not None
-        return Estimate(
-            rows if known else None,
-            round(rows * average.bytes_per_row) if average is not None else None,
-            None if self._unknown_requests else self._requests,
-        )
+            return round(rows * average.bytes_per_row)
+        return self._planned * _BYTES_OF_A_RUN + rows * _BYTES_OF_A_ROW
+
+
+def _mean(numbers: list[int]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def _sum(known: int, unknown: int, mean: float | None) -> int | None:
+    if not unknown:
+        return known
+    return None if mean is None else known + round(unknown * mean)

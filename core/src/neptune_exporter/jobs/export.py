@@ -27,6 +27,7 @@ from neptune_exporter.jobs.not_found import SeenPaths, unknown_project, unmatche
 from neptune_exporter.jobs.opening import OpenSource
 from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.jobs.same_logs import exported_as_others
 from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
@@ -127,7 +128,7 @@ def _plan(
 ) -> None:
     """What the export would do, and nothing of it."""
     dataset.check_files_folder()
-    estimator = Estimator(dataset)
+    estimator = Estimator(dataset, source)
     for project_id in projects:
         _plan_project(source, dataset, project_id, options, estimator, result)
     result.estimate = estimator.result()
@@ -252,6 +253,8 @@ class _Project:
             runs = self._list()
             if runs:
                 self._executor.announce()
+            for line in exported_as_others(self._dataset, runs):
+                self._progress.message(line)
             self._progress.start(stage, len(runs))
             self._run_units(runs)
         except Exception as error:  # noqa: BLE001 - judged there

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 
@@ -29,7 +28,7 @@ from neptune_exporter_neptune2.downloads import Downloads
 from neptune_exporter_neptune2.file_rows import PartError, failure_of
 from neptune_exporter_neptune2.filereading import FileReader
 from neptune_exporter_neptune2.outcomes import Outcome, attempt
-from neptune_exporter_neptune2.values import Attribute
+from neptune_exporter_neptune2.values import Attribute, attributes_of
 
 _PARAMETERS = 2000
 """Rows of a batch of single values."""
@@ -83,7 +82,7 @@ class RunReader:
         """
         handle = self.request.run.handle
         try:
-            return self.means.api.get(f"{LEADERBOARD}/attributes", {"experimentId": handle}, _attributes_of)
+            return self.means.api.get(f"{LEADERBOARD}/attributes", {"experimentId": handle}, attributes_of)
         except StoppedError:
             raise
         except SourceError as error:
@@ -161,7 +160,3 @@ class RunReader:
 
 def _of_types(attributes: Sequence[Attribute], types: Collection[AttributeType]) -> list[Attribute]:
     return [attribute for attribute in attributes if attribute.type in types]
-
-
-def _attributes_of(answer: Any) -> list[Attribute]:
-    return sorted((Attribute.of_json(listed) for listed in answer["attributes"]), key=lambda a: a.path)

@@ -48,8 +48,8 @@ class Points:
         return len(self.times)
 
 
-def fetch(api: Api, run_handle: str, attribute: Attribute, offset: int) -> Points:
-    """One page.
+def fetch(api: Api, run_handle: str, attribute: Attribute, offset: int, *, limit: int = PAGE) -> Points:
+    """One page of at most `limit` points.
 
     Raises:
         AuthenticationError, SourceError
@@ -57,7 +57,7 @@ def fetch(api: Api, run_handle: str, attribute: Attribute, offset: int) -> Point
     params: dict[str, str | int] = {
         "experimentId": run_handle,
         "attribute": attribute.path,
-        "limit": PAGE,
+        "limit": limit,
         "offset": offset,
     }
     url = f"{LEADERBOARD}/attributes/series/{_ENDPOINTS[attribute.type]}"

@@ -12,6 +12,7 @@ from neptune_exporter.contract import (
     ReadEvent,
     RunRequest,
     RunSelection,
+    RunSize,
     Source,
     SourceError,
     SourceRun,
@@ -25,6 +26,7 @@ from neptune_exporter_neptune2.api import Api
 from neptune_exporter_neptune2.client import Connection
 from neptune_exporter_neptune2.reading import Means, RunReader
 from neptune_exporter_neptune2.settings import Neptune2Settings
+from neptune_exporter_neptune2.sizes import size_of
 
 _GROUP = 8
 _EVENTS_AHEAD = 4
@@ -53,6 +55,9 @@ class Neptune2Source(Source):
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
         self._api.streaks.renew()
         return listing.runs(self._api, project_id, selection)
+
+    def sizes(self, runs: Sequence[SourceRun]) -> Sequence[RunSize]:
+        return [size_of(self._api, run) for run in runs]
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
         """Several runs, so that the next is read while one is being published."""

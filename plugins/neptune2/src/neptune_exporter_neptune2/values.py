@@ -95,6 +95,11 @@ class Attribute:
             raise ValueError(f"its value is no {self.wire_type}: {str(found)[:100]!r}") from None
 
 
+def attributes_of(answer: Any) -> list[Attribute]:
+    """The attributes of a run, sorted by path, from the JSON that lists them."""
+    return sorted((Attribute.of_json(listed) for listed in answer["attributes"]), key=lambda a: a.path)
+
+
 def number(value: object) -> float:
     """A double as the server writes it: a number, "NaN", "Infinity", or null for what JSON cannot hold."""
     if value is None:

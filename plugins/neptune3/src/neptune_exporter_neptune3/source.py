@@ -16,6 +16,7 @@ from neptune_exporter.contract import (
     RunRequest,
     RunRows,
     RunSelection,
+    RunSize,
     Source,
     SourceError,
     SourceRun,
@@ -29,6 +30,7 @@ from neptune_exporter_neptune3.client import Client
 from neptune_exporter_neptune3.downloads import Downloads, FileToFetch
 from neptune_exporter_neptune3.paging import FileEntry, read_pages
 from neptune_exporter_neptune3.settings import Neptune3Settings
+from neptune_exporter_neptune3.sizes import points, sizes
 
 _WIDTH = 3
 """Requests for series that a group has under way: one is read while the next ones come."""
@@ -83,6 +85,10 @@ class Neptune3Source(Source):
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
         self._api.streaks.renew()
         return listing.runs(self._api, project_id, selection)
+
+    def sizes(self, runs: Sequence[SourceRun]) -> Sequence[RunSize]:
+        by_project = groupby(runs, lambda run: run.key.project_id)
+        return [size for _, group in by_project for size in sizes(self._api, list(group))]
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
         """Groups of one project each, because a request of `read` goes to one project."""
@@ -162,15 +168,10 @@ def _portions(contents: Sequence[Contents]) -> Iterator[Sequence[Contents]]:
     weight = 0
     for held in contents:
         portion.append(held)
-        weight += sum(_points(each.last_step) for each in held.floats)
+        weight += sum(points(each) for each in held.floats)
         weight += 100 * (len(held.objects) + len(held.files))
         if weight >= GroupSize.ROWS:
             yield portion
             portion, weight = [], 0
     if portion:
         yield portion
-
-
-def _points(last_step: float | None) -> int:
-    """A guess, good where steps count up from 0."""
-    return int(last_step) + 1 if last_step is not None and 0 <= last_step < 1e7 else metrics.FIRST_LIMIT

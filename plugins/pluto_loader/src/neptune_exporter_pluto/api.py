@@ -75,7 +75,8 @@ class PlutoApi:
         Raises:
             SinkError: what answers there is not Pluto.
         """
-        what = f"checking the API key at {self.endpoints.host}"
+        option = self.endpoints.option
+        what = f"checking the API key at {self.endpoints.host}{f' (from {option})' if option else ''}"
 
         def slug(content: bytes) -> str:
             try:

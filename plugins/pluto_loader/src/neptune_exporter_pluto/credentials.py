@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from urllib.parse import urlsplit
 
@@ -21,6 +21,8 @@ class Endpoints:
     app: str
     api: str
     ingest: str
+    option: str = field(default="", compare=False)
+    """That the API's address is from; empty if it is that of the hosted service."""
 
     @property
     def host(self) -> str:
@@ -42,8 +44,10 @@ def find_endpoints(settings: PlutoSettings) -> Endpoints:
     base = _HOSTED if settings.host is None else _of_host(settings.host)
     api, ingest = settings.url_api or base.api, settings.url_ingest or base.ingest
     app = settings.url_app or (base.app if settings.url_api is None else api)
+    option = "PLUTO_URL_API" if settings.url_api else "--pluto-host" if settings.host else ""
     urls = (("PLUTO_URL_APP", app), ("PLUTO_URL_API", api), ("PLUTO_URL_INGEST", ingest))
-    return Endpoints(*(_checked(variable, url) for variable, url in urls))
+    app, api, ingest = (_checked(variable, url) for variable, url in urls)
+    return Endpoints(app, api, ingest, option)
 
 
 def _of_host(host: str) -> Endpoints:

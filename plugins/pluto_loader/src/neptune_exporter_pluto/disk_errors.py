@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from neptune_exporter.contract import SinkError, UsageError
@@ -13,15 +14,19 @@ from neptune_exporter_pluto.file_claim import claim
 
 
 def check_writable(option: str, folder: Path) -> None:
-    """Make a folder, and a locked file in it for a moment.
+    """Make a folder, and a locked file in it, for a moment: what was not there is not there afterwards.
 
     Raises:
         UsageError: that cannot be done.
     """
+    new = list(takewhile(lambda each: not each.exists(), (folder, *folder.parents)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             claim(file)
+        for each in new:
+            with suppress(OSError):  # another load may have put something there by now
+                each.rmdir()
     except OSError as error:
         # Lustre mounted without -o flock answers ENOSYS, NFS without a lock daemon ENOLCK.
         if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):

@@ -201,7 +201,9 @@ class Transport:
             raise self._again(Outcome.UNCERTAIN, repeatable, message, None)
         message = f"{what}: Pluto answered {response.status_code}: {excerpt(response)}"
         if outcome is Outcome.UNAUTHORIZED:
-            raise AuthenticationError(f"{message}. Is the API key right, and has it not expired?")
+            raise AuthenticationError(
+                f"{message}. Is the API key (PLUTO_API_KEY or --pluto-api-key) right, and has it not expired?"
+            )
         if outcome is Outcome.REFUSED:
             raise PlutoRefusedError(message, response.status_code, response.text)
         raise self._again(outcome, repeatable, message, retry_after(response.headers))
