@@ -6,8 +6,11 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from click.testing import Result
+
+from neptune_exporter.model import RunKey
 
 Run = Callable[..., Result]
 
@@ -49,6 +52,23 @@ def test_each_damage_is_printed_once(run: Run, folder: Path) -> None:
     listed = json.loads(run("verify", *AT, "--json").stdout)["findings"]
     assert len([f for f in listed if f["is_damage"]]) == len(damage)
     assert f"Verification failed: {len(damage)} problem" in result.stdout
+
+
+def test_what_could_not_be_exported_is_a_gap_until_it_is_there(
+    run: Run, tracker: ModuleType, folder: Path
+) -> None:
+    tracker.source.fail_attribute(RunKey("acme/vision", "RUN-1"), "lr", times=1)
+    assert run("export", "--exporter", "tracker").exit_code == 3
+    found = run("verify", "--write-accepted", "known.json")
+    assert found.exit_code == 3
+    (gap,) = [line for line in found.stdout.splitlines() if line.startswith("gap: ")]
+    assert "acme/vision:RUN-1: lr could not be exported: " in gap
+    assert found.stdout.splitlines()[-1].startswith("no damage, but 1 attribute could not be exported")
+    document = json.loads(run("verify", "--json").stdout)
+    assert (document["exit_code"], document["whole"], document["gaps"]) == (3, True, 1)
+    assert run("verify", "--accept", "known.json").exit_code == 0
+    assert run("export", "--exporter", "tracker").exit_code == 0
+    assert run("verify").stdout.splitlines()[-1] == "everything is as it should be"
 
 
 def test_a_files_folder_that_is_not_there_is_refused(run: Run, folder: Path) -> None:

@@ -172,6 +172,8 @@ def test_files_of_another_dataset_are_not_read(tmp_path: Path) -> None:
     (data, files), (other, _) = ((tmp_path / name / "data", tmp_path / name / "files") for name in "ab")
     export(data, files)
     export(other, other.parent / "files")
-    Dataset(data, files).check_files_to_read()
-    with pytest.raises(UsageError, match="holds the files of the dataset"):
-        Dataset(other, files).check_files_to_read()
+    for _ in range(2):  # with files in it, and without
+        Dataset(data, files).check_files_to_read()
+        with pytest.raises(UsageError, match="is the folder for files of the dataset"):
+            Dataset(other, files).check_files_to_read()
+        shutil.rmtree(files / old_layout.san(KEY.project_id), ignore_errors=True)

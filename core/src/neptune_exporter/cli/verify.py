@@ -173,7 +173,7 @@ def verdict_counts(comparisons: Comparisons) -> str:
 
 def _exit_code(result: VerifyResult) -> ExitCode:
     if result.whole:
-        return ExitCode.COMPLETE
+        return ExitCode.PARTIAL if result.gaps else ExitCode.COMPLETE
     if not result.failed or result.mismatches or any(f.is_damage for f in result.findings):
         return ExitCode.MISMATCH
     return ExitCode.PARTIAL if result.comparisons else ExitCode.FAILURE
@@ -183,6 +183,7 @@ def _document(result: VerifyResult) -> dict[str, Any]:
     return {
         "command": "verify",
         "whole": result.whole,
+        "gaps": result.gaps,
         "runs_checked": result.runs_checked,
         "bytes_checked": result.bytes_checked,
         "findings": [{**plain(f), "is_damage": f.is_damage} for f in result.findings],
@@ -223,8 +224,14 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
     echo_grouped("Could not be compared", lines_of(result.failed))
     if not result.whole:
         click.echo(f"Verification failed: {counted(result.problems, 'problem')}.")
+    elif result.gaps:
+        those = "is" if result.gaps == 1 else "are"
+        click.echo(
+            f"no damage, but {counted(result.gaps, 'attribute')} could not be exported and {those} not in "
+            "the dataset: export again, or accept what is known (--write-accepted, then --accept)"
+        )
     elif result.accepted:
-        click.echo("nothing new: all damage that was found is accepted")
+        click.echo("nothing new: all that was found is accepted")
     elif result.findings:
         click.echo(f"no damage; {counted(len(result.findings), 'warning')}")
     elif unknown := verdicts(result.comparisons).get("?", 0):

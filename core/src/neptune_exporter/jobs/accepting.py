@@ -65,8 +65,8 @@ def read_accepted(path: Path) -> list[Accepted]:
 
 
 def accepted_document(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
-    """What `read_accepted` reads, of all damage that was found."""
-    damage = dict.fromkeys(Accepted.of(dataset, finding) for finding in findings if finding.is_damage)
+    """What `read_accepted` reads, of all damage and all gaps that were found."""
+    damage = dict.fromkeys(Accepted.of(dataset, finding) for finding in findings if finding.is_loss)
     return {"format": _FORMAT, "version": 1, "accepted": [{**vars(each), "note": ""} for each in damage]}
 
 
@@ -81,7 +81,7 @@ def divide(
     met: set[Accepted] = set()
     for finding in findings:
         entry = None
-        if finding.is_damage and (finding.run.run_id if finding.run else None, finding.item) in items:
+        if finding.is_loss and (finding.run.run_id if finding.run else None, finding.item) in items:
             entry = Accepted.of(dataset, finding)  # reads the item: only of what may be accepted
         if entry in known and entry is not None:
             met.add(entry)
@@ -92,8 +92,10 @@ def divide(
 
 
 def _digest(dataset: Dataset, finding: Finding) -> str | None:
-    """Of a part or a file, None if it is not there or cannot be read."""
+    """Of a part or a file, None if it is not there or cannot be read, and of a gap."""
     try:
+        if finding.is_gap:
+            return None
         if dataset.data.size(finding.item) is not None:
             return dataset.data.sha256(finding.item)
         run = dataset.run(finding.run) if finding.run else None

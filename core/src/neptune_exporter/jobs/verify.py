@@ -25,7 +25,7 @@ class VerifyResult:
     """What a verification found."""
 
     findings: list[Finding] = field(default_factory=list)
-    """Of the dataset itself: everything damaged, missing or unexpected."""
+    """Of the dataset itself: everything damaged, missing, unexpected or not exported."""
     comparisons: Comparisons = field(default_factory=Comparisons)
     """Of a target with the dataset."""
     failed: list[tuple[RunKey, str]] = field(default_factory=list)
@@ -51,8 +51,13 @@ class VerifyResult:
         return sum(f.is_damage for f in self.findings) + len(self.mismatches) + len(self.failed)
 
     @property
+    def gaps(self) -> int:
+        """How many attributes the export could not read, and so the dataset lacks."""
+        return sum(f.is_gap for f in self.findings)
+
+    @property
     def whole(self) -> bool:
-        """Whether everything that could be checked is as it should be."""
+        """Whether all that is there is as it should be, as far as that could be checked."""
         return not self.problems
 
 

@@ -158,5 +158,5 @@ def _files_on_disk(run: StoredRun) -> tuple[int, int, list[str]]:
             size += found or 0
         except DatasetError as error:
             errors.append(str(error))
-    more = f" (and {len(errors) - 1:,} more files)" if len(errors) > 1 else ""
+    more = f", and {len(errors) - 1:,} more" if len(errors) > 1 else ""
     return len(names), size, [errors[0] + more] if errors else []

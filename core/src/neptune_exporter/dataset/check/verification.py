@@ -36,6 +36,8 @@ class Severity(str, Enum):
 
     DAMAGE = "damage"
     """Something is lost, changed or not readable."""
+    GAP = "gap"
+    """Not in the dataset: the export could not read it, and said so."""
     WARNING = "warning"
     """Nothing is lost, but a person should know."""
 
@@ -58,6 +60,15 @@ class Finding:
     @property
     def is_damage(self) -> bool:
         return self.severity is Severity.DAMAGE
+
+    @property
+    def is_gap(self) -> bool:
+        return self.severity is Severity.GAP
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether something is not there that should be: damage or a gap."""
+        return self.severity is not Severity.WARNING
 
 
 @dataclass(frozen=True)
@@ -133,6 +144,9 @@ class _RunCheck:
         if run.pending:
             message = "its publication was interrupted: the next export or `verify --record` finishes it"
             yield _damage(run, run.place.pending, message)
+        for failure in run.failures:
+            message = f"could not be exported: {failure.message}"
+            yield Finding(Severity.GAP, run.key, failure.attribute_path or run.place.receipt, message)
         for problem in run.problems:
             yield self._damage(self._item_of(problem), problem)
         if run.receipt is not None:
