@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+
+from neptune_exporter.testing.commands import CommandLine
+from neptune_exporter_pluto_server import RehearsalServer
 
 from .test_export_crashes import FRESH, arguments, assert_healed, assert_same, holdings, undisturbed
 
@@ -16,7 +22,15 @@ DASK = pytest.param(
     marks=pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="Dask is not installed"),
     id="dask",
 )
-EVERY = [pytest.param(("--executor", "threads"), id="threads"), pytest.param(TWO, id="processes"), DASK]
+RAY = pytest.param(
+    ("--executor", "ray", "-j", "2"),
+    marks=pytest.mark.skipif("NEPTUNE_EXPORTER_RAY" not in os.environ, reason="slow: nox -s ray runs it"),
+    id="ray",
+)
+THREADS = pytest.param(("--executor", "threads"), id="threads")
+EVERY = [THREADS, pytest.param(TWO, id="processes"), DASK, RAY]
+LOAD = ("load", "--loader", "pluto")
+QUICK = {"NEPTUNE_EXPORTER_PLUTO_FILE_CHUNK_SLEEP": "0", "NEPTUNE_EXPORTER_PLUTO_VISIBLE_WITHIN": "2"}
 
 
 @pytest.mark.parametrize("executor", EVERY)
@@ -28,6 +42,71 @@ def test_every_executor_exports_the_same(executor, offline_folder, undisturbed, 
     assert "149 rows, 5 files (214 B) written" in done.output
     again = command_line.run(*arguments(offline_folder, *executor))
     assert "acme/crash       3         0           3       0" in again.output, again.output
+
+
+@pytest.fixture(scope="module")
+def exported(offline_folder, tmp_path_factory) -> CommandLine:  # type: ignore[no-untyped-def]
+    """The folder of an export, and commands that run there."""
+    command_line = CommandLine(tmp_path_factory.mktemp("exported"))
+    command_line.run(*arguments(offline_folder))
+    return command_line
+
+
+@pytest.fixture(scope="module")
+def by_threads(exported: CommandLine) -> dict[str, Any]:
+    """What Pluto holds when threads have loaded it."""
+    with RehearsalServer(reaper_interval=None) as server:
+        return loaded_by(("--executor", "threads"), exported, server)
+
+
+@pytest.fixture
+def server() -> Iterator[RehearsalServer]:
+    with RehearsalServer(reaper_interval=None) as server:
+        yield server
+
+
+@pytest.mark.parametrize("executor", EVERY[1:])
+def test_every_executor_loads_and_compares_the_same(
+    executor: tuple[str, ...], exported: CommandLine, by_threads: dict[str, Any], server: RehearsalServer
+) -> None:
+    assert loaded_by(executor, exported, server) == by_threads
+
+
+def loaded_by(executor: tuple[str, ...], exported: CommandLine, server: RehearsalServer) -> dict[str, Any]:
+    """Load, compare every value, and tell every row of the server, run by run."""
+    environment = {**server.environment(), **QUICK}
+    state = ("--pluto-base-dir", f"state-{server.url.rpartition(':')[2]}")
+    done = exported.run(*LOAD, *executor, *state, **environment)
+    assert done.output.startswith(f"executor: {executor[1]}, ")
+    compared = exported.run("verify", *LOAD[1:], "--full", *executor, *state, **environment)
+    assert "3 runs compared" in compared.output
+    return {run.name: rows_of(server, run) for run in server.runs.by_id.values()}
+
+
+def rows_of(server: RehearsalServer, run: Any) -> dict[str, Any]:
+    key, store = server.key(run.id), server.store
+    names = store.points.visible_names(key)
+    points = {
+        # As bytes: a NaN is not equal to itself.
+        name: [store.points.series(key, name)[each].tobytes() for each in ("step", "time", "value")]
+        for name in names
+    }
+    data, logs = list(store.data_rows(key)), store.log_rows(key)
+    files = sorted((row["logName"], row["fileName"], row["fileSize"]) for row in store.file_rows(key))
+    parameters = {name: value for name, value in run.config.items() if name != "sys/neptune_exporter"}
+    parent = run.parent and run.parent.name
+    assert points and data and files and parameters
+    return {
+        "points": points,
+        "data": data,
+        "logs": logs,
+        "files": files,
+        "parameters": parameters,
+        "parent": parent,
+        "fork": run.fork_step,
+        "tags": run.tags,
+        "status": run.status,
+    }
 
 
 @pytest.mark.parametrize("failpoint", sorted(FRESH))

@@ -205,3 +205,17 @@ def test_an_address_where_no_scheduler_answers(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(on_dask, "_CONNECT_WITHIN", 0.5)
     with pytest.raises(UsageError, match="no Dask scheduler answers at"):
         opened(Choice("dask://127.0.0.1:9", 2), NoProgress(), threads=2)
+
+
+@pytest.mark.skipif(not HAS_DASK, reason="Dask is not installed")
+def test_a_scheduler_without_workers_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import LocalCluster
+
+    from neptune_exporter.jobs.executors import on_dask
+
+    monkeypatch.setattr(on_dask, "_WORKERS_WITHIN", 0.2)
+    with (
+        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
+        pytest.raises(UsageError, match="has no workers"),
+    ):
+        opened(Choice(cluster.scheduler_address.replace("tcp", "dask"), 2), NoProgress(), threads=2)

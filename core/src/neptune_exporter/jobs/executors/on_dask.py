@@ -34,6 +34,8 @@ U = TypeVar("U")
 
 _log = logging.getLogger(__name__)
 _CONNECT_WITHIN = 10
+_WORKERS_WITHIN = 60
+"""Seconds. A cluster's batch system may start the scheduler, the workers and the command at one time."""
 
 
 class Dask(RemoteExecutor[None]):
@@ -67,11 +69,12 @@ class Dask(RemoteExecutor[None]):
             self._client = distributed.Client(address or self._cluster, timeout=_CONNECT_WITHIN)
         except (OSError, TimeoutError) as error:
             raise UsageError(f"--executor: no Dask scheduler answers at {address}: {error}") from error
-        threads = sum(self._client.nthreads().values())
-        if not threads:
+        try:
+            self._client.wait_for_workers(1, timeout=_WORKERS_WITHIN)
+        except (TimeoutError, distributed.TimeoutError):
             self._client.close()
-            raise UsageError(f"--executor: the Dask scheduler at {address} has no workers")
-        super().__init__(workers or threads, progress)
+            raise UsageError(f"--executor: the Dask scheduler at {address} has no workers") from None
+        super().__init__(workers or sum(self._client.nthreads().values()), progress)
         self.is_elsewhere = bool(address)
         if address:
             self.name = address.replace("tcp://", "dask://")
@@ -118,7 +121,6 @@ def _local_cluster(workers: int) -> Any:
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False},
-        dashboard=False,
         silence_logs=logging.CRITICAL,
     )
 

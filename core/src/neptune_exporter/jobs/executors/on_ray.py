@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from neptune_exporter.errors import MissingDependencyError
+from neptune_exporter.errors import MissingDependencyError, UsageError
 from neptune_exporter.jobs.executors import worker as worker_side
 from neptune_exporter.jobs.executors.remote import LOST, RemoteExecutor
 from neptune_exporter.jobs.executors.worker import (
@@ -26,6 +26,7 @@ from neptune_exporter.jobs.executors.worker import (
     deliver,
 )
 from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.redaction import redact
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -43,6 +44,7 @@ class Ray(RemoteExecutor[Any]):
         """
         Raises:
             MissingDependencyError: Ray is not installed.
+            UsageError: no cluster answers at the address, or none can be started here.
         """
         try:
             import ray
@@ -53,12 +55,21 @@ class Ray(RemoteExecutor[Any]):
             ) from error
         super().__init__(workers, progress)
         self._ray = ray
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
         self.is_elsewhere = bool(os.environ.get(_ADDRESS))
-        if self.is_elsewhere:
-            ray.init(**quiet)
-        else:
-            ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+        # Of 2.60: that it has made a token for the cluster.
+        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+        own = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        try:
+            ray.init(
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=False,
+                **({} if self.is_elsewhere else own),
+            )
+        except Exception as error:  # Ray's own errors have no class in common
+            ray.shutdown()
+            text = " ".join(str(error).split())
+            raise UsageError(f"--executor ray: the cluster cannot be had: {redact(text)}") from error
         self._queue = Queue(actor_options={"num_cpus": 0})
         self._task = ray.remote(max_retries=_TRIED_AGAIN)(_carry_out)
         self._closed = threading.Event()
