@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
@@ -26,6 +27,9 @@ from neptune_exporter.testing.runs import (
 )
 from neptune_exporter_explorer.app import make_app
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 EXISTING = Path(__file__).parents[3] / "tests/data/existing-export"
 HOST = "127.0.0.1:8000"
 Serve = Callable[[Path], TestClient]
@@ -46,6 +50,19 @@ def serve() -> Iterator[Serve]:
     yield start
     for client in clients:
         client.app.state.table.stop()  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    from playwright.sync_api import sync_playwright  # not needed for what runs without a browser
+
+    from .browsing import CHROMIUM, FLAGS
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield started
+        started.close()
 
 
 @pytest.fixture

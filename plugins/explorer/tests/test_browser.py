@@ -1,62 +1,21 @@
-"""The pages in a real browser: Debian's Chromium, driven by Playwright."""
+"""The pages in a real browser, on the earlier tool's export and on one with hostile names."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-import neptune_exporter
-from neptune_exporter_explorer.app import make_app
+from .browsing import CHROMIUM, DRAWN, NO_BROWSER, Served, Watched
 
-CHROMIUM = shutil.which("chromium")
 EXISTING = Path(__file__).parents[3] / "tests/data/existing-export"
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 RUN_A = "run%3A11%3Aacme%2Fvision%3Arun-a"
 RUN_B = "run%3A11%3Aacme%2Fvision%3Arun-b"
 WIDTHS = (1400, 700)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no browser: apt-get install chromium")
-
-
-class Served:
-    """The pages of a dataset at an address of this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        listening = socket.create_server(("127.0.0.1", 0))
-        host = f"127.0.0.1:{listening.getsockname()[1]}"
-        self.address = f"http://{host}/"
-        self.app = make_app(neptune_exporter.open_dataset(folder), {host})
-        self._server = uvicorn.Server(uvicorn.Config(self.app, log_level="error", lifespan="off"))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]})
-        self._thread.start()
-        self.app.state.table.wait()
-        while not self._server.started and self._thread.is_alive():
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        self.app.state.table.stop()
-        self._server.should_exit = True
-        self._thread.join(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_BROWSER)
 
 
 @pytest.fixture(scope="module")
@@ -71,39 +30,6 @@ def hostile(hostile_folder: Path) -> Iterator[Served]:
     served = Served(hostile_folder)
     yield served
     served.stop()
-
-
-class Watched:
-    """A page, and everything that went wrong or was asked of another machine."""
-
-    def __init__(self, browser: Browser, served: Served, width: int) -> None:
-        self.page: Page = browser.new_page(viewport={"width": width, "height": 900})
-        self.page.set_default_timeout(30_000)
-        self.served = served
-        self.wrong: list[str] = []
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", lambda message: self._console(message))
-        self.page.on("request", lambda request: self._request(request.url))
-        self.page.on("dialog", lambda dialog: self.wrong.append(f"dialog: {dialog.message}"))
-
-    def _console(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.wrong.append(message.text)
-
-    def _request(self, url: str) -> None:
-        if not url.startswith((self.served.address, "data:", "blob:")):
-            self.wrong.append(f"asked {url}")
-
-    def open(self, hash: str) -> Page:
-        self.page.goto("about:blank")
-        self.page.goto(self.served.address + hash)
-        return self.page
-
-    def check(self) -> None:
-        """Nothing went wrong, and the page is no wider than the window."""
-        assert not self.wrong
-        too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        assert not self.page.evaluate(too_wide)
 
 
 @pytest.fixture(params=WIDTHS)
@@ -125,14 +51,14 @@ def test_runs_are_filtered_sorted_chosen_and_compared(watched: Watched) -> None:
     watched.check()
     page.keyboard.press("Escape")
     page.click("text=compare 2")
-    page.wait_for_selector(".chart[data-drawn]:not([data-drawn='0'])")
+    page.wait_for_selector(DRAWN)
     assert page.url.count("run=") == 2
     watched.check()
 
 
 def test_curves_are_drawn_and_the_pointer_tells_exact_values(watched: Watched) -> None:
     page = watched.open(f"#/compare?run={RUN_A}&run={RUN_B}")
-    chart = page.locator(".chart[data-drawn]:not([data-drawn='0'])").first
+    chart = page.locator(DRAWN).first
     box = chart.locator(".u-over").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -144,7 +70,7 @@ def test_curves_are_drawn_and_the_pointer_tells_exact_values(watched: Watched) -
 
 def test_a_zoom_is_in_the_address_and_the_link_opens_it(watched: Watched) -> None:
     page = watched.open(f"#/run?run={RUN_A}&tab=charts")
-    box = page.locator(".chart[data-drawn]:not([data-drawn='0']) .u-over").first.bounding_box()
+    box = page.locator(f"{DRAWN} .u-over").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 60, box["y"] + 50)
     page.mouse.down()

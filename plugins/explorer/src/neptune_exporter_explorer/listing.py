@@ -61,8 +61,11 @@ class Listing:
         table = self._table
         table.wait_for_rows(_FIRST, 0, 10)
         table.read_rows(range(min(_FIRST, len(table.rows))))
-        found = [{"name": f":{fact}", "type": "fact"} for fact in FACTS]
-        found += [{"name": path, "type": kind} for path, kind in sorted(dict(table.types).items())]
+        found: list[dict[str, Any]] = [{"name": f":{fact}", "type": "fact"} for fact in FACTS]
+        found += [
+            {"name": path, "type": kind, "differs": self._differs(path)}
+            for path, kind in sorted(dict(table.types).items())
+        ]
         found += [
             {"name": f"{path}@{kind}", "type": "metric"}
             for path in sorted(self._metric_names())
@@ -70,6 +73,11 @@ class Listing:
         ]
         chosen = [column for column in found if wanted in column["name"].casefold()]
         return Json({"columns": chosen[:500], "total": len(chosen)})
+
+    def _differs(self, path: str) -> bool:
+        """Whether the first runs have several values of a parameter."""
+        first = self._table.columns[path][:_FIRST]
+        return any(value != first[0] for value in first)
 
     def _metric_names(self) -> set[str]:
         rows = self._table.rows[:_FIRST]

@@ -6,9 +6,10 @@ import { fill, h, notice } from "./dom.js";
 import { clock, colour, number, runId } from "./format.js";
 import { lonely, merge, smooth } from "./merge.js";
 import { hoverPlugin } from "./hover.js";
-import { oddPlugin } from "./odd.js";
+import { legend, oddPlugin } from "./odd.js";
 
 const HEIGHT = 230;
+const LARGE = 480;
 const FEW = 40;
 
 /**
@@ -24,7 +25,11 @@ export class Chart {
     Object.assign(this, { attribute, settings, zoom, plot: null, lines: [], asked: null, stale: true, seen: false });
     this.note = h("div", { class: "chart-note" });
     this.body = h("div", { class: "chart-body" });
-    this.element = h("figure", { class: "chart" }, h("figcaption", { title: attribute }, title), this.body, this.note);
+    const enlarge = h("button", { class: "enlarge", title: "larger or smaller", "aria-label": `larger or smaller: ${attribute}`, onclick: () => {
+      this.element.classList.toggle("large");
+      if (this.lines.length) this.refresh();
+    } }, "⤢");
+    this.element = h("figure", { class: "chart" }, h("figcaption", { title: attribute }, title, enlarge), this.body, this.note);
     this.watch = new IntersectionObserver(([entry]) => {
       this.seen = entry.isIntersecting;
       if (this.seen && this.stale) this.load();
@@ -32,9 +37,13 @@ export class Chart {
     this.watch.observe(this.element);
     this.resize = new ResizeObserver(() => {
       const width = this.body.clientWidth;
-      if (this.plot && width && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+      if (this.plot && width && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
     });
     this.resize.observe(this.body);
+  }
+
+  get height() {
+    return this.element.classList.contains("large") ? LARGE : HEIGHT;
   }
 
   /** The data or the range is another one. */
@@ -91,16 +100,17 @@ export class Chart {
     const ink = styles.getPropertyValue("--faint");
     const grid = { stroke: styles.getPropertyValue("--line"), width: 1 };
     const axis = { stroke: ink, grid, ticks: grid, font: "11px system-ui, sans-serif" };
-    const span = now.low != null && now.high != null ? [now.low, now.high] : null;
+    const x = data[0];
+    const span = now.low != null && now.high != null ? [now.low, now.high] : [x[0], x.at(-1)];
     return {
       width: this.body.clientWidth || 400,
-      height: HEIGHT,
+      height: this.height,
       ms: 1e-3,
       legend: { show: false },
       focus: { alpha: 0.35 },
       cursor: { focus: { prox: 24 }, drag: { x: true, y: false, setScale: false }, sync: { key: "charts" }, points: { size: 6 } },
       scales: {
-        x: { time: now.axis === "time", distr: now.logX && now.axis !== "time" ? 3 : 1, ...(span && { range: () => span }) },
+        x: { time: now.axis === "time", distr: now.logX && now.axis !== "time" ? 3 : 1, range: () => whole(span, now) },
         y: { distr: now.logY ? 3 : 1, ...(!now.logY && { range: roomy }) },
       },
       axes: [
@@ -171,10 +181,17 @@ function seriesOf(line, column, now) {
 function notes(lines, errors, hidden) {
   const inherited = lines.filter((line) => line.origin !== line.run);
   return [
+    legend(lines),
     hidden > 0 && h("span", { title: "A logarithmic axis has no place for them." }, `${hidden} points ≤ 0 not shown`),
     inherited.length > 0 && h("span", {}, `dashed: logged by ${[...new Set(inherited.map((line) => runId(line.origin)))].join(", ")}`),
     errors.map((error) => h("span", { class: "bad", role: "alert" }, `${runId(error.run)}: ${error.message}`)),
   ];
+}
+
+/** The range of x, a little beyond its end: of several points at the last x uPlot would take the first only. */
+function whole([low, high], now) {
+  if (low !== high) return [low, high + Math.max(Math.abs(high), high - low) * 1e-12];
+  return now.logX && now.axis !== "time" ? [low / 2, low * 2] : [low - 0.5, low + 0.5];
 }
 
 function roomy(u, low, high) {

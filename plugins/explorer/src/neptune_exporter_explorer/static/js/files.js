@@ -70,8 +70,13 @@ export async function sourcePanel(run, signal) {
   const readable = sources.find((file) => READABLE.test(file.name));
   if (readable) read(run, readable, text);
   return h("div", { class: "source" }, h("ul", {}, sources.map((file) => h("li", {}, READABLE.test(file.name)
-    ? h("button", { title: file.path, onclick: () => read(run, file, text) }, file.name)
-    : h("a", { href: fileAddress(run, file.path), download: file.name }, `${file.name} ↓`), h("small", {}, ` ${bytes(file.size)}`)))), text);
+    ? h("button", { title: file.path, onclick: () => read(run, file, text) }, sourceName(file))
+    : h("a", { href: fileAddress(run, file.path), download: sourceName(file) }, `${sourceName(file)} ↓`), h("small", {}, ` ${bytes(file.size)}`)))), text);
+}
+
+/** What it was called where it was logged, as far as that is known. */
+function sourceName(file) {
+  return file.type === "file" ? file.attribute.slice("source_code/".length) : file.name;
 }
 
 async function read(run, file, place) {

@@ -1,5 +1,6 @@
 // Histograms over steps: a column of bars for each step, and the one that is chosen in full.
 
+import { address, note } from "./address.js";
 import { get } from "./api.js";
 import { fill, h, notice } from "./dom.js";
 import { colour, number } from "./format.js";
@@ -17,17 +18,23 @@ async function panel(run, path, signal) {
     const { total, histograms } = await get("/api/histograms", { run, attribute: path }, signal);
     const drawable = histograms.filter((each) => each.edges?.length && each.values?.length);
     if (!drawable.length) return fill(figure, h("figcaption", {}, path), h("p", { class: "empty" }, "no histogram has bins"));
+    const key = `step:${path}`;
     const over = h("canvas", { width: WIDTH, height: HEIGHT, role: "img", "aria-label": `${path} over steps` });
     const one = h("canvas", { width: WIDTH, height: HEIGHT / 2, role: "img", "aria-label": "the histogram of one step" });
     const told = h("output", { class: "chart-note" });
-    const slider = h("input", { type: "range", min: 0, max: drawable.length - 1, value: drawable.length - 1, "aria-label": "step", oninput: () => choose(Number(slider.value)) });
+    const slider = h("input", { type: "range", min: 0, max: drawable.length - 1, "aria-label": `step of ${path}`, oninput: () => {
+      choose(Number(slider.value));
+      note({ [key]: String(drawable[slider.value].step) });
+    } });
     const choose = (i) => {
       drawOver(over, drawable, i);
       drawOne(one, drawable[i]);
       const each = drawable[i];
       told.value = `step ${number(each.step)} · ${each.values.length} bins from ${number(each.edges[0])} to ${number(each.edges.at(-1))} · ${each.type ?? ""} ${number(each.values.reduce((sum, v) => sum + v, 0))}`;
     };
-    choose(drawable.length - 1);
+    const wanted = drawable.findIndex((each) => String(each.step) === address().at.get(key));
+    slider.value = wanted < 0 ? drawable.length - 1 : wanted;
+    choose(Number(slider.value));
     figure.append(over, slider, one, told, total > histograms.length ? h("div", { class: "chart-note" }, `${histograms.length} of ${total} steps`) : "");
   } catch (error) {
     if (error.name === "AbortError") throw error;

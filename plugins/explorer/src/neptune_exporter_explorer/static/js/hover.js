@@ -2,6 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { clock, colour, exact, runId } from "./format.js";
+import { markAt } from "./odd.js";
 
 const REACH = 400;
 
@@ -12,12 +13,11 @@ export function hoverPlugin(lines, now) {
     const { left, top, idx } = u.cursor;
     tip.hidden = idx == null || left < 0 || !u.over.matches(":hover");
     if (tip.hidden) return;
-    const near = nearest(u, lines, left, top, idx);
-    if (near === null) {
-      tip.hidden = true;
-      return;
-    }
-    fill(tip, describe(lines[near.line], u.data[0][near.at], u.data[near.line + 1][near.at], now));
+    const odd = markAt(u, lines, left, top);
+    const near = odd ? null : nearest(u, lines, left, top, idx);
+    tip.hidden = odd === null && near === null;
+    if (odd) fill(tip, describe({ ...odd.line, smoothed: false }, odd.x, odd.y, now));
+    else if (near) fill(tip, describe(lines[near.line], u.data[0][near.at], u.data[near.line + 1][near.at], now));
     const right = left > u.over.clientWidth / 2;
     tip.style.left = right ? "" : `${left + 14}px`;
     tip.style.right = right ? `${u.over.clientWidth - left + 14}px` : "";

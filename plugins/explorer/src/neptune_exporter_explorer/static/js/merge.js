@@ -3,7 +3,8 @@
 /**
  * One ascending x for all lines. A line that has several points at one x keeps them all.
  *
- * Where a line has no point its cell is undefined (drawn through); where it breaks, null (never drawn through).
+ * Where a line has no point its cell is undefined (drawn through); from a break on to its next point, null (never
+ * drawn through: uPlot ends a gap at the next cell that is not null).
  */
 export function merge(lines) {
   const total = lines.reduce((sum, line) => sum + line.x.length, 0);
@@ -27,7 +28,10 @@ export function merge(lines) {
       seen++;
     }
   }
-  for (const column of columns) column.length = x.length;
+  for (const column of columns) {
+    column.length = x.length;
+    for (let i = 1; i < column.length; i++) if (column[i] === undefined && column[i - 1] === null) column[i] = null;
+  }
   return [x, ...columns];
 }
 

@@ -1,8 +1,28 @@
 // NaN and infinities have no place on the axis: they are marked at its edges.
 
+import { h } from "./dom.js";
 import { colour } from "./format.js";
 
 const SIZE = 4;
+const REACH = 7;
+
+/** What the marks mean, as far as there are any. */
+export function legend(lines) {
+  const values = new Set(lines.flatMap((line) => [...line.oddY]));
+  return [[NaN, "✕ NaN"], [Infinity, "▲ ∞"], [-Infinity, "▼ −∞"]].filter(([value]) => values.has(value)).map(([, text]) => h("span", {}, text));
+}
+
+/** The mark under the pointer: `{line, x, y}`, or null. */
+export function markAt(u, lines, left, top) {
+  for (const line of lines) {
+    for (let i = 0; i < line.oddX.length; i++) {
+      const y = line.oddY[i];
+      const place = y > 0 ? SIZE : u.over.clientHeight - (y !== y ? 2.2 : 1) * SIZE;
+      if (Math.abs(u.valToPos(line.oddX[i], "x") - left) <= REACH && Math.abs(place - top) <= REACH) return { line, x: line.oddX[i], y };
+    }
+  }
+  return null;
+}
 
 export function oddPlugin(lines, now) {
   return { hooks: { draw: (u) => lines.forEach((line) => mark(u, line, now)) } };

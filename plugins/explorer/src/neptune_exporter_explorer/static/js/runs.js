@@ -125,9 +125,10 @@ async function fillGroups(group, state, signal) {
 
 async function usualColumns(signal) {
   const { columns } = await get("/api/columns", {}, signal);
-  const parameters = columns.filter((c) => !/^(:|sys\/|source_code\/|monitoring\/)/.test(c.name) && c.type !== "metric").slice(0, 4);
-  const metrics = columns.filter((c) => c.name.endsWith("@last") && !/^(sys|monitoring)\//.test(c.name)).slice(0, 2);
-  return [...parameters, ...metrics].map((column) => column.name);
+  const usual = columns.filter((c) => !/^(:|sys\/|source_code\/|monitoring\/)/.test(c.name));
+  const parameters = usual.filter((c) => c.type !== "metric").sort((a, b) => b.differs - a.differs).slice(0, 4);
+  const metrics = usual.filter((c) => c.name.endsWith("@last")).slice(0, 2);
+  return [...metrics, ...parameters].map((column) => column.name);
 }
 
 function label(column) {

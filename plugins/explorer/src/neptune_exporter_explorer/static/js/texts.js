@@ -6,6 +6,7 @@ import { fill, h, later, notice, option } from "./dom.js";
 import { moment, number } from "./format.js";
 
 const PAGE = 500;
+const COLOURS = /\x1b\[[0-9;?]*[A-Za-z]/g; // and cursor movements, of a terminal
 
 export async function textsPanel(run, series, at, signal) {
   const state = { attribute: at.get("text") ?? series[0].path, q: at.get("q") ?? "", offset: 0 };
@@ -28,7 +29,7 @@ export async function textsPanel(run, series, at, signal) {
     const pattern = state.q.length > 2 && state.q.startsWith("/") && state.q.endsWith("/");
     try {
       const found = await get("/api/texts", { run, attribute: state.attribute, q: pattern ? state.q.slice(1, -1) : state.q, pattern: pattern ? 1 : null, offset: state.offset, limit: PAGE }, signal);
-      const shown = found.lines.map((line) => h("div", { class: "log-line" }, h("span", { class: "log-step", title: moment(line.time) }, line.step == null ? "" : number(line.step)), h("span", { class: "log-text" }, line.value)));
+      const shown = found.lines.map((line) => h("div", { class: "log-line" }, h("span", { class: "log-step", title: moment(line.time) }, line.step == null ? "" : number(line.step)), h("span", { class: "log-text" }, line.value.replace(COLOURS, ""))));
       if (further) lines.append(...shown);
       else fill(lines, shown);
       const total = found.total.toLocaleString("en");
