@@ -21,9 +21,12 @@ def open_dataset(path: str | PathLike[str], files_path: str | PathLike[str] | No
     Raises:
         DatasetError: there is no such folder.
 
-    Example:
+    Examples:
         >>> dataset = neptune_exporter.open_dataset("exports")
-        >>> dataset.fetch_runs_table().to_pandas()
+        >>> table = dataset.fetch_runs_table(attributes=["config/lr"])
+        >>> table.to_pylist()  # or `table.to_pandas()`
+        [{'project': 'acme/vision', 'run': 'RUN-1', 'config/lr': 0.1},
+         {'project': 'acme/vision', 'run': 'RUN-2', 'config/lr': 0.01}]
     """
     from neptune_exporter import reading  # pyarrow is imported only by those who read
 

@@ -7,47 +7,114 @@ from __future__ import annotations
 
 
 class NeptuneExporterError(Exception):
-    """Anything this system says to a person: what happened, to what, and what to do."""
+    """Anything this system says to a person: what happened, to what, and what to do.
+
+    Examples:
+        >>> def warn_of(error: NeptuneExporterError) -> str:
+        ...     return f"{type(error).__name__}, exit code {error.exit_code}: {error}"
+        >>> warn_of(UsageError("--acme-batch is 0: give at least 1"))
+        'UsageError, exit code 2: --acme-batch is 0: give at least 1'
+    """
 
     exit_code = 1
 
 
 class UsageError(NeptuneExporterError):
-    """A wrong or missing option, variable or setting. Says what would be right."""
+    """A wrong or missing option, variable or setting. Says what would be right.
+
+    Examples:
+        >>> raise UsageError("--acme-url has no host: give https://HOST")
+        Traceback (most recent call last):
+        neptune_exporter.errors.UsageError: --acme-url has no host: give https://HOST
+    """
 
     exit_code = 2
 
 
 class AuthenticationError(NeptuneExporterError):
-    """The server refused the credentials. Ends the job at once: no retry can help."""
+    """The server refused the credentials. Ends the job at once: no retry can help.
+
+    Examples:
+        >>> raise AuthenticationError("the API token was refused: name a valid one in ACME_KEY")
+        Traceback (most recent call last):
+        neptune_exporter.errors.AuthenticationError: the API token was refused: name a valid one in ACME_KEY
+    """
 
 
 class SourceError(NeptuneExporterError):
-    """A source cannot list or read something as a whole (a project, a group of runs)."""
+    """A source cannot list or read something as a whole (a project, a group of runs).
+
+    Examples:
+        >>> raise SourceError("acme/vision: there is no such project: check the name after -p")
+        Traceback (most recent call last):
+        neptune_exporter.errors.SourceError: acme/vision: there is no such project: check the name after -p
+    """
 
     attempts: int = 1
     """How often it was tried; 0: not at all, as much of its kind had failed in a row."""
 
 
 class QueryError(SourceError):
-    """The source refused the query that a person gave (`RunSelection.query`). Says what is wrong with it."""
+    """The source refused the query that a person gave (`RunSelection.query`). Says what is wrong with it.
+
+    Examples:
+        >>> raise QueryError("--runs-query: unknown field ownr; did you mean owner?")
+        Traceback (most recent call last):
+        neptune_exporter.errors.QueryError: --runs-query: unknown field ownr; did you mean owner?
+    """
 
 
 class SinkError(NeptuneExporterError):
-    """A sink could not take a run. The run counts as failed; other runs go on."""
+    """A sink could not take a run. The run counts as failed; other runs go on.
+
+    Examples:
+        >>> raise SinkError("acme/vision:RUN-1: train/loss was refused (HTTP 507): free its disk")
+        Traceback (most recent call last):
+        neptune_exporter.errors.SinkError: acme/vision:RUN-1: train/loss was refused (HTTP 507): free its disk
+    """
 
 
 class DatasetError(NeptuneExporterError):
-    """The dataset on disk is locked, damaged or not what it should be."""
+    """The dataset on disk is locked, damaged or not what it should be.
+
+    Examples:
+        >>> raise DatasetError("RUN-1_part_0.parquet is cut short: export its run again")
+        Traceback (most recent call last):
+        neptune_exporter.errors.DatasetError: RUN-1_part_0.parquet is cut short: export its run again
+    """
 
 
 class MissingFileError(DatasetError):
-    """A file that a row names is not in the files folder."""
+    """A file that a row names is not in the files folder.
+
+    Examples:
+        >>> try:
+        ...     run.open_file("RUN-1/gone.png")
+        ... except MissingFileError as error:
+        ...     loss = Loss(run.key, "file-missing", str(error), 1, "val/sample")
+        >>> loss.count
+        1
+    """
 
 
 class UnsafePathError(DatasetError):
-    """A row names a path that leaves the files folder. It is never opened."""
+    """A row names a path that leaves the files folder. It is never opened.
+
+    Examples:
+        >>> try:
+        ...     run.open_file("../../etc/passwd")
+        ... except UnsafePathError as error:
+        ...     loss = Loss(run.key, "file-unsafe", str(error), 1, "val/sample")
+        >>> loss.count
+        1
+    """
 
 
 class MissingDependencyError(NeptuneExporterError):
-    """A plugin's SDK is not installed. Says what to install."""
+    """A plugin's SDK is not installed. Says what to install.
+
+    Examples:
+        >>> raise MissingDependencyError("the Acme SDK is not installed: pip install acme")
+        Traceback (most recent call last):
+        neptune_exporter.errors.MissingDependencyError: the Acme SDK is not installed: pip install acme
+    """

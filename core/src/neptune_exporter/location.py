@@ -26,7 +26,7 @@ _MAY_BE_SECRET = re.compile(r"key|secret|token|passw|credential|sas|connection|s
 class Location:
     """A folder, on this machine or in an object store.
 
-    Example:
+    Examples:
         >>> str(Location.of("s3://bucket/exports/data/"))
         's3://bucket/exports/data'
         >>> Location.of("file:///srv/exports").path

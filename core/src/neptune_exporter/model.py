@@ -11,7 +11,13 @@ from enum import Enum
 
 
 class AttributeType(str, Enum):
-    """The `attribute_type` column. `file_set` and `artifact` exist in Neptune 2.x only."""
+    """The `attribute_type` column. `file_set` and `artifact` exist in Neptune 2.x only.
+
+    Examples:
+        >>> kind = AttributeType("float_series")
+        >>> kind.attribute_class, kind.is_series
+        (<AttributeClass.METRICS: 'metrics'>, True)
+    """
 
     FLOAT = "float"
     INT = "int"
@@ -41,7 +47,12 @@ class AttributeType(str, Enum):
 
 
 class AttributeClass(str, Enum):
-    """What `--classes` and `--exclude` name."""
+    """What `--classes` and `--exclude` name.
+
+    Examples:
+        >>> sorted(map(str, AttributeClass.FILES.types))
+        ['artifact', 'file', 'file_series', 'file_set']
+    """
 
     PARAMETERS = "parameters"
     METRICS = "metrics"
@@ -87,7 +98,12 @@ ALL_CLASSES = frozenset(AttributeClass)
 
 
 class RunKind(str, Enum):
-    """What a Neptune container is; models and model versions exist in Neptune 2.x only."""
+    """What a Neptune container is; models and model versions exist in Neptune 2.x only.
+
+    Examples:
+        >>> str(RunKey("acme/vision", "VIS-MOD", RunKind.MODEL))
+        'acme/vision:VIS-MOD (model)'
+    """
 
     RUN = "run"
     MODEL = "model"
@@ -99,7 +115,13 @@ class RunKind(str, Enum):
 
 @dataclass(frozen=True, order=True)
 class RunKey:
-    """The identity of a run (or model, or model version) across the whole system."""
+    """The identity of a run (or model, or model version) across the whole system.
+
+    Examples:
+        >>> key = RunKey("acme/vision", "RUN-1")
+        >>> str(key)  # in this form errors and reports name a run
+        'acme/vision:RUN-1'
+    """
 
     project_id: str
     """The Neptune project path, `workspace/project`."""
@@ -113,7 +135,12 @@ class RunKey:
 
 
 class SysAttribute:
-    """Attributes that Neptune itself keeps and that more than one part of the system reads."""
+    """Attributes that Neptune itself keeps and that more than one part of the system reads.
+
+    Examples:
+        >>> run.parameters()[SysAttribute.NAME].value
+        'baseline'
+    """
 
     NAME = "sys/name"
     ID = "sys/id"

@@ -87,6 +87,12 @@ def attribute_batch(
         columns: Arrays of one length by column name, e.g. `step`, `timestamp`,
             `float_value`. Columns that are left out are null; the writer adds
             `project_id` and `run_id`.
+
+    Examples:
+        >>> columns = {**step_columns(pa.array([0.0, 1.0])), "float_value": pa.array([0.9, 0.5])}
+        >>> batch = attribute_batch("train/loss", AttributeType.FLOAT_SERIES, columns)
+        >>> batch.schema.names
+        ['attribute_path', 'attribute_type', 'step', 'float_value']
     """
     if not columns:
         raise ValueError("attribute_batch needs at least one column, or its length is unknown")
@@ -103,6 +109,12 @@ def parameter_batch(values: Sequence[tuple[str, AttributeType, object]]) -> pa.R
     """A batch of single values: `(attribute_path, attribute_type, value)` triples.
 
     A value is an int, float, str, bool, aware datetime, or an iterable of str.
+
+    Examples:
+        >>> lr, tags = ("lr", AttributeType.FLOAT, 0.1), ("sys/tags", AttributeType.STRING_SET, {"b", "a"})
+        >>> batch = parameter_batch([lr, tags])
+        >>> batch["string_set_value"].to_pylist()
+        [None, ['a', 'b']]
     """
     paths, types = [v[0] for v in values], [v[1] for v in values]
     columns: dict[str, list[object]] = {}
@@ -122,6 +134,11 @@ def step_columns(steps: pa.Array) -> dict[str, pa.Array]:
     Any other (finer than a millionth, beyond 12 digits, not finite) is also kept
     as it is in `step_float64`, so that no two steps merge; `step` then holds the
     nearest decimal for readers that know only the 14 columns, or null if none is near.
+
+    Examples:
+        >>> columns = step_columns(pa.array([0.5, 1e-9]))
+        >>> columns["step"].to_pylist(), columns["step_float64"].to_pylist()
+        ([Decimal('0.500000'), Decimal('0.000000')], [None, 1e-09])
     """
     steps = steps.cast(pa.float64())
     whole = _whole(steps)
@@ -147,7 +164,13 @@ def step_columns(steps: pa.Array) -> dict[str, pa.Array]:
 
 
 def step_as_float(batch: pa.RecordBatch) -> pa.Array:
-    """The steps of a batch as float64: `step_float64` where it is set, else `step`."""
+    """The steps of a batch as float64: `step_float64` where it is set, else `step`.
+
+    Examples:
+        >>> for batch in run.batches([AttributeType.FLOAT_SERIES]):
+        ...     print(step_as_float(batch).to_pylist())
+        [0.0, 1.0, 2.0]
+    """
     millionths = pc.cast(pc.multiply(batch.column("step"), pa.scalar(Decimal(_PER_STEP))), pa.int64())
     steps = pc.divide(millionths.cast(pa.float64(), safe=False), float(_PER_STEP))
     if "step_float64" not in batch.schema.names:

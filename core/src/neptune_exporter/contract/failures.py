@@ -20,6 +20,12 @@ class AttributeFailure:
 
     It costs that attribute only. The receipt keeps it, the error report and the last
     screen show it, and the next export asks for just this attribute again.
+
+    Examples:
+        >>> key = RunKey("acme/vision", "RUN-1")
+        >>> AttributeFailure(key, "train/loss", AttributeType.FLOAT_SERIES, "HTTP 500 at page 3").permanent
+        False
+        >>> gone = AttributeFailure(key, "data", AttributeType.FILE, "data.csv is not there", permanent=True)
     """
 
     run: RunKey
@@ -46,14 +52,28 @@ class AttributeFailure:
         error: SourceError,
         message: str | None = None,
     ) -> AttributeFailure:
-        """The failure that an error stands for, with its text unless another `message` is given."""
+        """The failure that an error stands for, with its text unless another `message` is given.
+
+        Examples:
+            >>> error = SourceError("the server closed the connection")
+            >>> failure = AttributeFailure.of(run.key, "train/loss", AttributeType.FLOAT_SERIES, error)
+            >>> failure.message, failure.attempts
+            ('the server closed the connection', 1)
+        """
         text = str(error) if message is None else message
         return cls(run, attribute_path, attribute_type, text, error.attempts)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Something of a run that the target could not hold, typed and counted."""
+    """Something of a run that the target could not hold, typed and counted.
+
+    Examples:
+        >>> why = "Acme has no steps below 0; these points are only in the dataset"
+        >>> loss = Loss(run.key, "negative-step", why, 3, "train/loss")
+        >>> LoadedRun("42", counts={"points": 97}, losses=[loss]).losses[0].count
+        3
+    """
 
     run: RunKey
     reason: str
@@ -68,7 +88,14 @@ class Loss:
 
 
 class UnreadError(SourceError):
-    """Some runs of a group cannot be read, each for its own reason. The others of the group are done."""
+    """Some runs of a group cannot be read, each for its own reason. The others of the group are done.
+
+    Examples:
+        >>> gone = AttributeFailure(RunKey("acme/vision", "RUN-7"), "", None, "the server no longer has it")
+        >>> raise UnreadError([gone])  # at the end of `read`, when the rest of the group is done
+        Traceback (most recent call last):
+        neptune_exporter.contract.failures.UnreadError: acme/vision:RUN-7: the server no longer has it
+    """
 
     def __init__(self, failures: Sequence[AttributeFailure]) -> None:
         super().__init__("; ".join(f"{failure.run}: {failure.message}" for failure in failures))

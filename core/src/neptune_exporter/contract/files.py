@@ -12,7 +12,17 @@ from neptune_exporter.model import RunKey
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that is safely in the dataset: what goes into the row that names it."""
+    """A file that is safely in the dataset: what goes into the row that names it.
+
+    Examples:
+        >>> stored = StoredFile("RUN-1/model/weights.pt", 4, "1be2e452…")
+        >>> columns = {
+        ...     "file_value": pa.array([{"path": stored.path}], FILE_TYPE),
+        ...     "file_size": pa.array([stored.size]),
+        ...     "file_sha256": pa.array([stored.sha256]),
+        ... }
+        >>> event = RunRows(run.key, attribute_batch("model/weights", AttributeType.FILE, columns))
+    """
 
     path: str
     """For `file_value.path`: relative to the project's folder of files, with `/`."""
@@ -23,7 +33,16 @@ class StoredFile:
 
 
 class OpenFile(ABC):
-    """A file being written. Leaving the `with` block normally stores it; an exception discards it."""
+    """A file being written. Leaving the `with` block normally stores it; an exception discards it.
+
+    Examples:
+        >>> with files.create(run.key, "model/weights", name="weights.pt") as file:
+        ...     file.write(b"0123")
+        ...     file.size  # if the connection breaks now, ask the server for the rest from here
+        4
+        >>> file.stored.size
+        4
+    """
 
     @abstractmethod
     def write(self, data: bytes) -> None:
@@ -53,7 +72,15 @@ class OpenFile(ABC):
 
 
 class FileWriter(ABC):
-    """Stores files of runs. Safe to use from several threads."""
+    """Stores files of runs. Safe to use from several threads.
+
+    Examples:
+        >>> for step, image in [(0, b"first image"), (10, b"second image")]:
+        ...     with files.create(run.key, "val/sample", name=".png", step=step) as file:
+        ...         file.write(image)
+        >>> file.stored.size  # `file.stored.path` goes into the row, see `StoredFile`
+        12
+    """
 
     @abstractmethod
     def create(

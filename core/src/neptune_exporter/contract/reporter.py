@@ -14,7 +14,13 @@ from neptune_exporter.model import AttributeType, RunKey
 
 @dataclass(frozen=True)
 class StepStatistics:
-    """Steps of all series of a run. None where no series has a step."""
+    """Steps of all series of a run. None where no series has a step.
+
+    Examples:
+        >>> steps = StepStatistics(minimum=0.0, maximum=99.0, count=100)
+        >>> f"{steps.count} rows, steps {steps.minimum:g} to {steps.maximum:g}"
+        '100 rows, steps 0 to 99'
+    """
 
     minimum: float | None = None
     maximum: float | None = None
@@ -24,7 +30,13 @@ class StepStatistics:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What one run holds."""
+    """What one run holds.
+
+    Examples:
+        >>> first = summary.projects[0].runs[0]
+        >>> print(first.key, first.state, first.types[AttributeType.FLOAT_SERIES].rows)
+        acme/vision:RUN-1 complete 3
+    """
 
     key: RunKey
     state: str
@@ -51,7 +63,13 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class ProjectSummary:
-    """The runs, models and model versions of one project."""
+    """The runs, models and model versions of one project.
+
+    Examples:
+        >>> for project in summary.projects:
+        ...     print(project.project_id, len(project.runs))
+        acme/vision 2
+    """
 
     project_id: str
     runs: Sequence[RunSummary]
@@ -59,7 +77,13 @@ class ProjectSummary:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """What a dataset holds."""
+    """What a dataset holds.
+
+    Examples:
+        >>> runs = [run for project in summary.projects for run in project.runs]
+        >>> sum(run.failures for run in runs)
+        0
+    """
 
     data_path: str
     files_path: str
@@ -74,7 +98,19 @@ class DatasetSummary:
 
 
 class Reporter(ABC):
-    """Writes a summary. Made by the factory of its `ReporterSpec`."""
+    """Writes a summary. Made by the factory of its `ReporterSpec`.
+
+    Examples:
+        >>> import sys
+        >>> class NamesReporter(Reporter):
+        ...     def write(self, summary, open_run, out):
+        ...         for project in summary.projects:
+        ...             for run in project.runs:
+        ...                 print(run.key, run.name, file=out)
+        >>> NamesReporter().write(summary, dataset.run, sys.stdout)  # `summary --reporter names` does this
+        acme/vision:RUN-1 baseline
+        acme/vision:RUN-2 smaller rate
+    """
 
     @abstractmethod
     def write(self, summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun], out: TextIO) -> None:

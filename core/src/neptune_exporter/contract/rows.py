@@ -19,7 +19,15 @@ ParameterValue: TypeAlias = "float | int | str | bool | datetime | list[str]"
 
 @dataclass(frozen=True)
 class Parameter:
-    """A single value. Datetimes are aware (UTC); string sets are sorted lists."""
+    """A single value. Datetimes are aware (UTC); string sets are sorted lists.
+
+    Examples:
+        >>> for row in run.rows([AttributeType.FLOAT, AttributeType.STRING]):
+        ...     print(row.path, row.value)
+        config/lr 0.1
+        config/optimizer Adam
+        sys/name baseline
+    """
 
     path: str
     type: AttributeType
@@ -28,7 +36,15 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a float series. The value may be NaN or infinite."""
+    """A point of a float series. The value may be NaN or infinite.
+
+    Examples:
+        >>> for point in run.rows([AttributeType.FLOAT_SERIES]):
+        ...     print(point.path, float(point.step), point.value)
+        train/loss 0.0 0.9
+        train/loss 1.0 0.5
+        train/loss 2.0 0.4
+    """
 
     path: str
     step: Step | None
@@ -38,7 +54,12 @@ class Point:
 
 @dataclass(frozen=True)
 class TextLine:
-    """An entry of a string series."""
+    """An entry of a string series.
+
+    Examples:
+        >>> [line.value for line in run.rows([AttributeType.STRING_SERIES])]
+        ['epoch 0', 'epoch 1']
+    """
 
     path: str
     step: Step | None
@@ -48,7 +69,13 @@ class TextLine:
 
 @dataclass(frozen=True)
 class Histogram:
-    """An entry of a histogram series; `len(edges) == len(values) + 1` in what Neptune writes."""
+    """An entry of a histogram series; `len(edges) == len(values) + 1` in what Neptune writes.
+
+    Examples:
+        >>> histogram = next(run.rows([AttributeType.HISTOGRAM_SERIES]))
+        >>> list(zip(histogram.edges, histogram.edges[1:], histogram.values))  # from, to, how many
+        [(0.0, 1.0, 3.0), (1.0, 2.0, 4.0)]
+    """
 
     path: str
     step: Step | None
@@ -61,7 +88,14 @@ class Histogram:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A row that names a file: of type file, file_series, file_set or artifact."""
+    """A row that names a file: of type file, file_series, file_set or artifact.
+
+    Examples:
+        >>> for entry in run.rows([AttributeType.FILE]):
+        ...     with run.open_file(entry.file) as file:
+        ...         print(entry.path, entry.size, file.read())
+        model/weights 4 b'0123'
+    """
 
     path: str
     """The attribute path."""
@@ -84,6 +118,11 @@ def parameters_by_path(rows: Iterable[Row]) -> dict[str, Parameter]:
     In exports of other tools a path may have several values, of one type or of several. The first one
     has the path, each other one is called `path (type)`, or `path (type 2)` and so on where that is
     taken, so that none replaces another. The same value again is nothing new.
+
+    Examples:
+        >>> rows = [Parameter("lr", AttributeType.FLOAT, 0.1), Parameter("lr", AttributeType.STRING, "auto")]
+        >>> {path: parameter.value for path, parameter in parameters_by_path(rows).items()}
+        {'lr': 0.1, 'lr (string)': 'auto'}
     """
     result: dict[str, Parameter] = {}
     further: dict[tuple[str, AttributeType, str], Parameter] = {}

@@ -18,14 +18,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TypeCount:
-    """How much of one attribute type a run holds."""
+    """How much of one attribute type a run holds.
+
+    Examples:
+        >>> run.counts()[AttributeType.FLOAT_SERIES]
+        TypeCount(attributes=1, rows=3)
+    """
 
     attributes: int
     rows: int
 
 
 class ExportedRun(ABC):
-    """One run of a dataset. Memory does not grow with the run; every call reads again."""
+    """One run of a dataset. Memory does not grow with the run; every call reads again.
+
+    Examples:
+        >>> run.parameters()["config/lr"].value
+        0.1
+        >>> for batch in run.batches([AttributeType.FLOAT_SERIES], columns=["step", "float_value"]):
+        ...     print(batch["float_value"].to_pylist())
+        [0.9, 0.5, 0.4]
+    """
 
     found: object = None
     """What the sink's `prepare` returned for it."""

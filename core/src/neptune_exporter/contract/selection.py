@@ -16,7 +16,13 @@ _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
 
 @dataclass(frozen=True)
 class RunSelection:
-    """Which runs of a project. A run is taken if every given condition holds."""
+    """Which runs of a project. A run is taken if every given condition holds.
+
+    Examples:
+        >>> selection = RunSelection(patterns=("RUN-[0-9]+",))
+        >>> selection.matches_id("RUN-12"), selection.matches_id("RUN-12-copy")
+        (True, False)
+    """
 
     patterns: tuple[str, ...] = ()
     """Regular expressions; one of them must match the whole run id."""
@@ -39,8 +45,9 @@ class RunSelection:
     def takes(self, key: RunKey, modified_at: datetime | None, *, is_archived: bool = False) -> bool:
         """Whether every condition holds but the query, which only a server can answer.
 
-        >>> RunSelection(ids=frozenset({"RUN-1"})).takes(RunKey("team/project", "RUN-1"), None)
-        True
+        Examples:
+            >>> RunSelection(ids=frozenset({"RUN-1"})).takes(RunKey("acme/vision", "RUN-1"), None)
+            True
         """
         return (
             key.kind in self.kinds
@@ -66,7 +73,15 @@ class RunSelection:
 
 @dataclass(frozen=True)
 class AttributeSelection:
-    """Which attributes of a run: by path, and by class."""
+    """Which attributes of a run: by path, and by class.
+
+    Examples:
+        >>> selection = AttributeSelection(pattern="^train/", classes=frozenset({AttributeClass.METRICS}))
+        >>> selection.includes("train/loss", AttributeType.FLOAT_SERIES)
+        True
+        >>> selection.includes("train/batch_size", AttributeType.INT)
+        False
+    """
 
     pattern: str | None = None
     """A regular expression, searched anywhere in the path."""
@@ -119,6 +134,11 @@ class AttributeRequest:
 
     A source asks `includes` for every attribute that it finds; it needs no other
     knowledge of earlier exports.
+
+    Examples:
+        >>> request = AttributeRequest(covered=(AttributeSelection(names=("config/lr",)),))
+        >>> [path for path in ("config/lr", "config/seed") if request.includes(path, AttributeType.FLOAT)]
+        ['config/seed']
     """
 
     wanted: AttributeSelection = AttributeSelection()

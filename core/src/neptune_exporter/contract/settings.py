@@ -26,6 +26,12 @@ class Secret:
 
     As soon as it exists, its value is also removed from everything that other code writes. A
     plugin that finds a credential by itself must make it a `Secret` before using it.
+
+    Examples:
+        >>> token = Secret("key-7Qx4")
+        >>> print(f"the server refused {token}")
+        the server refused Secret(***)
+        >>> headers = {"Authorization": f"Bearer {token.reveal()}"}
     """
 
     __slots__ = ("_value",)
@@ -57,7 +63,16 @@ class Secret:
 
 @dataclass(frozen=True)
 class SettingInfo:
-    """What a field says of itself beyond its type and default."""
+    """What a field says of itself beyond its type and default.
+
+    Examples:
+        >>> from dataclasses import dataclass, fields
+        >>> @dataclass(frozen=True)
+        ... class AcmeSettings:
+        ...     batch: int = setting(default=100, help="Points a request.", minimum=1)
+        >>> fields(AcmeSettings)[0].metadata[METADATA_KEY].minimum
+        1
+    """
 
     help: str
     flag: str | None = None
@@ -79,11 +94,26 @@ def setting(
     maximum: float | None = None,
     choices: Sequence[str] = (),
 ) -> Any:
-    """A field of a settings dataclass. Without a default the setting is required."""
+    """A field of a settings dataclass. Without a default the setting is required.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class AcmeSettings:
+        ...     url: str = setting(help="Address of the server.", env=["ACME_URL"])
+        ...     batch: int = setting(default=100, help="Points a request.", minimum=1)
+        >>> AcmeSettings("https://acme.example.com").batch
+        100
+    """
     info = SettingInfo(help, flag, tuple(env), minimum, maximum, tuple(choices))
     return dataclasses.field(default=default, metadata={METADATA_KEY: info})
 
 
 @dataclass(frozen=True)
 class NoSettings:
-    """For plugins without settings."""
+    """For plugins without settings.
+
+    Examples:
+        >>> SourceSpec("acme", "runs of an Acme server", lambda settings: AcmeSource()).settings()
+        NoSettings()
+    """

@@ -16,7 +16,13 @@ from neptune_exporter.model import RunKey
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """Options that every loader takes."""
+    """Options that every loader takes.
+
+    Examples:
+        >>> options = LoadOptions(name_prefix="neptune/", step_multiplier=Decimal(100))
+        >>> options.name_prefix + "baseline", Decimal("0.25") * options.step_multiplier
+        ('neptune/baseline', Decimal('25.00'))
+    """
 
     name_prefix: str = ""
     """Put before the name of every run in the target."""
@@ -47,7 +53,13 @@ LOADED_COUNTS = frozenset(
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """What became of a run in the target."""
+    """What became of a run in the target.
+
+    Examples:
+        >>> loaded = LoadedRun("42", "https://acme.example.com/runs/42", counts={"points": 3000, "files": 2})
+        >>> loaded.counts.keys() <= LOADED_COUNTS
+        True
+    """
 
     target_id: str
     """The id of the run in the target."""
@@ -60,7 +72,16 @@ class LoadedRun:
 
 
 class Verdict(str, Enum):
-    """One line of a comparison, in the manner of `rclone check`."""
+    """One line of a comparison, in the manner of `rclone check`.
+
+    Examples:
+        >>> def verdict(expected: bytes, found: bytes | None) -> Verdict:
+        ...     if found is None:
+        ...         return Verdict.MISSING
+        ...     return Verdict.EQUAL if found == expected else Verdict.DIFFERENT
+        >>> verdict(b"0123", None).value
+        '-'
+    """
 
     EQUAL = "="
     MISSING = "-"
@@ -76,7 +97,13 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One item of a run compared between dataset and target."""
+    """One item of a run compared between dataset and target.
+
+    Examples:
+        >>> item = Comparison(run.key, "points of train/loss", Verdict.DIFFERENT, "3", "2")
+        >>> print(item.verdict.value, item.item, item.expected, item.found)
+        * points of train/loss 3 2
+    """
 
     run: RunKey
     item: str
@@ -91,6 +118,18 @@ class Sink(ABC):
 
     Unless `SinkCapabilities.max_workers` is 1, `load` and `verify` are called from several
     threads at once for different runs; a parent has always been loaded before its children.
+
+    Examples:
+        >>> class PrintSink(Sink):
+        ...     def load(self, run, parent):
+        ...         for path, parameter in run.parameters().items():
+        ...             print(path, parameter.value)
+        ...         return LoadedRun(run.key.run_id, counts={"parameters": len(run.parameters())})
+        >>> PrintSink().load(run, None).counts
+        config/lr 0.1
+        config/optimizer Adam
+        sys/name baseline
+        {'parameters': 3}
     """
 
     def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> Mapping[RunKey, object]:

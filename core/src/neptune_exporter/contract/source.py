@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceRun:
-    """A run as the source lists it, before anything of it is read."""
+    """A run as the source lists it, before anything of it is read.
+
+    Examples:
+        >>> SourceRun(RunKey("acme/vision", "RUN-1"), handle="logs/RUN-1.csv").modified_at is None
+        True
+    """
 
     key: RunKey
     modified_at: datetime | None = None
@@ -51,7 +56,12 @@ class SourceRun:
 
 @dataclass(frozen=True)
 class RunSize:
-    """Roughly what reading a run takes."""
+    """Roughly what reading a run takes.
+
+    Examples:
+        >>> RunSize(rows=12_000, requests=3)  # from `Source.sizes`, for the estimate of `export --dry-run`
+        RunSize(rows=12000, requests=3)
+    """
 
     rows: int
     requests: int
@@ -60,7 +70,14 @@ class RunSize:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run and what to read of it."""
+    """One run and what to read of it.
+
+    Examples:
+        >>> wanted = AttributeRequest(AttributeSelection(names=("train/loss",)))
+        >>> request = RunRequest(SourceRun(run.key), wanted)
+        >>> request.attributes.includes("train/loss", AttributeType.FLOAT_SERIES)
+        True
+    """
 
     run: SourceRun
     attributes: AttributeRequest
@@ -72,6 +89,12 @@ class RunRows:
 
     `project_id` and `run_id` may be left out; the writer knows them. Deliver rows
     ordered by attribute and then step where that costs nothing: parts get larger.
+
+    Examples:
+        >>> columns = {**step_columns(pa.array([0.0, 1.0])), "float_value": pa.array([0.9, 0.5])}
+        >>> rows = RunRows(run.key, attribute_batch("train/loss", AttributeType.FLOAT_SERIES, columns))
+        >>> rows.batch.num_rows
+        2
     """
 
     run: RunKey
@@ -83,6 +106,10 @@ class RunDone:
     """Everything asked for of this run was delivered or named as a failure: publish it now.
 
     A run without a `RunDone` is published when `read` ends without an error.
+
+    Examples:
+        >>> RunDone(run.key, notes=("2 points had no time",)).notes
+        ('2 points had no time',)
     """
 
     run: RunKey
@@ -98,6 +125,22 @@ class Source(ABC):
 
     Unless `SourceCapabilities.max_workers` is 1, `read` is called from several
     threads at once for different groups.
+
+    Examples:
+        >>> class OneValueSource(Source):
+        ...     version = "one-value 1.0"
+        ...     def projects(self):
+        ...         return ["acme/vision"]
+        ...     def runs(self, project_id, selection):
+        ...         yield SourceRun(RunKey(project_id, "RUN-1"))
+        ...     def read(self, group, files):
+        ...         for request in group:
+        ...             key = request.run.key
+        ...             yield RunRows(key, parameter_batch([("lr", AttributeType.FLOAT, 0.1)]))
+        ...             yield RunDone(key)
+        >>> source = OneValueSource()
+        >>> [found.key.run_id for found in source.runs("acme/vision", RunSelection())]
+        ['RUN-1']
     """
 
     @property
@@ -157,7 +200,14 @@ class Source(ABC):
 
 
 def chunked(requests: Iterable[RunRequest], size: int) -> Iterator[Sequence[RunRequest]]:
-    """Consecutive groups of at most `size` requests."""
+    """Consecutive groups of at most `size` requests.
+
+    Examples:
+        >>> runs = [SourceRun(RunKey("acme/vision", run_id)) for run_id in ("RUN-1", "RUN-2", "RUN-3")]
+        >>> requests = [RunRequest(run, AttributeRequest()) for run in runs]
+        >>> [len(group) for group in chunked(requests, 2)]
+        [2, 1]
+    """
     remaining = iter(requests)
     while group := list(islice(remaining, size)):
         yield group

@@ -23,7 +23,13 @@ API_VERSION = 1
 
 @dataclass(frozen=True)
 class SourceCapabilities:
-    """What a source can do. Requesting anything else is a usage error."""
+    """What a source can do. Requesting anything else is a usage error.
+
+    Examples:
+        >>> able = SourceCapabilities(discovers_projects=True, needs_project=False, max_workers=4)
+        >>> able.runs_query  # so `export --runs-query` is refused with a usage error
+        False
+    """
 
     discovers_projects: bool = False
     archived_runs: bool = False
@@ -40,7 +46,13 @@ class SourceCapabilities:
 
 
 class EqualPoints(str, Enum):
-    """What becomes of several points of a series at one step."""
+    """What becomes of several points of a series at one step.
+
+    Examples:
+        >>> holds = SinkCapabilities(equal_points=EqualPoints.NEWEST)  # the target has one value a step
+        >>> holds.equal_points.value
+        'newest'
+    """
 
     KEPT = "kept"
     """All stay."""
@@ -55,6 +67,11 @@ class SinkCapabilities:
     """What the target can hold, and so what the conformance kit demands back.
 
     What is False here must come back as a `Loss`, counted; what is True must arrive exactly.
+
+    Examples:
+        >>> holds = SinkCapabilities(lowest_step=0, nan=False, histograms=False, verifies=True)
+        >>> holds.infinities  # so every infinity must arrive, while each NaN may be a counted `Loss`
+        True
     """
 
     fractional_steps: bool = True
@@ -90,7 +107,16 @@ class SinkCapabilities:
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """A source exporter. `factory` gets an instance of `settings`."""
+    """A source exporter. `factory` gets an instance of `settings`.
+
+    Examples:
+        >>> def make_source(settings):
+        ...     from acme_exporter.source import AcmeSource  # imports the SDK only when the source is used
+        ...     return AcmeSource(settings)
+        >>> spec = SourceSpec("acme", "runs of an Acme server", make_source)
+        >>> spec.capabilities.needs_project
+        True
+    """
 
     name: str
     """What `--exporter` takes."""
@@ -104,7 +130,16 @@ class SourceSpec:
 
 @dataclass(frozen=True)
 class SinkSpec:
-    """A loader. `factory` gets an instance of `settings` and the `LoadOptions`."""
+    """A loader. `factory` gets an instance of `settings` and the `LoadOptions`.
+
+    Examples:
+        >>> def make_sink(settings, options):
+        ...     from acme_exporter.loader import AcmeLoader  # imports the SDK only when the loader is used
+        ...     return AcmeLoader(settings, options)
+        >>> spec = SinkSpec("acme", "an Acme server", make_sink, capabilities=SinkCapabilities(lowest_step=0))
+        >>> spec.divided is None  # so one process loads, in threads
+        True
+    """
 
     name: str
     """What `--loader` takes."""
@@ -120,7 +155,15 @@ class SinkSpec:
 
 @dataclass(frozen=True)
 class ReporterSpec:
-    """A reporter. `factory` gets an instance of `settings`."""
+    """A reporter. `factory` gets an instance of `settings`.
+
+    Examples:
+        >>> def make_reporter(settings):
+        ...     from acme_exporter.names import NamesReporter
+        ...     return NamesReporter()
+        >>> ReporterSpec("names", "Each run with its state.", make_reporter).settings is NoSettings
+        True
+    """
 
     name: str
     """What `--reporter` takes."""
@@ -138,12 +181,16 @@ class CommandSpec:
     the argument `dataset`, a `DatasetView`, beside those of the command's own options. What it raises as
     `UsageError` or `DatasetError` is shown in one line; what it returns is the exit code.
 
-    Example:
+    Examples:
+        >>> import click
         >>> @click.command(help="Count the runs.")
         ... def count(dataset: DatasetView) -> int:
         ...     click.echo(sum(1 for run in dataset.runs()))
         ...     return 0
-        >>> CommandSpec("count", "Count the runs.", lambda: count)
+        >>> spec = CommandSpec("count", "Count the runs.", lambda: count)
+        >>> spec.factory().callback(dataset=dataset)  # `neptune-exporter count` does this
+        2
+        0
     """
 
     name: str

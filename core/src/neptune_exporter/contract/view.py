@@ -24,7 +24,12 @@ TimeRange: TypeAlias = "tuple[datetime | None, datetime | None]"
 
 @dataclass(frozen=True, order=True)
 class AttributeInfo:
-    """An attribute of a run. A path that was logged with two types is two attributes."""
+    """An attribute of a run. A path that was logged with two types is two attributes.
+
+    Examples:
+        >>> [(info.path, info.rows) for info in run.attributes() if info.type.is_series]
+        [('gradients', 1), ('logs/stdout', 2), ('train/loss', 3)]
+    """
 
     path: str
     type: AttributeType
@@ -33,7 +38,13 @@ class AttributeInfo:
 
 
 class RunView(ExportedRun, ABC):
-    """A run that is looked at."""
+    """A run that is looked at.
+
+    Examples:
+        >>> for batch in run.series("train/loss", AttributeType.FLOAT_SERIES, step_range=(1, None)):
+        ...     print(batch["float_value"].to_pylist())
+        [0.5, 0.4]
+    """
 
     @property
     @abstractmethod
@@ -82,7 +93,14 @@ class RunView(ExportedRun, ABC):
 
 
 class DatasetView(Protocol):
-    """A dataset that is looked at. Another process may write it meanwhile: each call sees what is there."""
+    """A dataset that is looked at. Another process may write it meanwhile: each call sees what is there.
+
+    Examples:
+        >>> [str(run.key) for run in dataset.runs("acme/vision")]
+        ['acme/vision:RUN-1', 'acme/vision:RUN-2']
+        >>> dataset.run(RunKey("acme/vision", "RUN-3")) is None
+        True
+    """
 
     @property
     def data_path(self) -> str: ...

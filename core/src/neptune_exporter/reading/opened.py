@@ -25,7 +25,12 @@ Form = Literal["long", "wide"]
 
 
 def open_dataset(path: str | PathLike[str], files_path: str | PathLike[str] | None = None) -> ExportedDataset:
-    """See `neptune_exporter.open_dataset`."""
+    """See `neptune_exporter.open_dataset`.
+
+    Examples:
+        >>> open_dataset("exports").list_projects()
+        ['acme/vision']
+    """
     folder = Location.of(path)
     data = next((each for each in (folder.child("data"), folder) if is_there(each)), None)
     if data is None:
@@ -42,6 +47,12 @@ class ExportedDataset:
     Steps are float64. Tables are Arrow's: `.to_pandas()` makes a pandas DataFrame,
     `polars.from_arrow(table)` a polars one, and DuckDB reads them by name. `DatasetError` is raised where a
     part that is needed is damaged or missing.
+
+    Examples:
+        >>> dataset = neptune_exporter.open_dataset("exports")
+        >>> last = dataset.fetch_metrics(attributes=["train/loss"], tail_limit=1)
+        >>> dict(zip(last["run"].to_pylist(), last["value"].to_pylist()))
+        {'RUN-1': 0.4, 'RUN-2': 0.2}
     """
 
     def __init__(self, data_path: Location, files_path: Location) -> None:
@@ -52,43 +63,84 @@ class ExportedDataset:
 
     @property
     def data_path(self) -> str:
+        """The folder of the Parquet files.
+
+        Examples:
+            >>> dataset.data_path
+            '...exports/data'
+        """
         return str(self._dataset.data.location)
 
     @property
     def files_path(self) -> str:
+        """The folder of the files that runs logged.
+
+        Examples:
+            >>> dataset.files_path
+            '...exports/files'
+        """
         return str(self._dataset.file_storage.location)
 
     def runs(self, project: str | None = None) -> Iterator[RunView]:
-        """Every run, model and model version, for reading it piece by piece."""
+        """Every run, model and model version, for reading it piece by piece.
+
+        Examples:
+            >>> for run in dataset.runs("acme/vision"):
+            ...     print(run.key.run_id, run.parameters()["config/lr"].value)
+            RUN-1 0.1
+            RUN-2 0.01
+        """
         return self._dataset.runs(project, indexed=True)
 
     def run(self, key: RunKey) -> RunView | None:
-        """One run; None if there is nothing of it."""
+        """One run; None if there is nothing of it.
+
+        Examples:
+            >>> dataset.run(RunKey("acme/vision", "RUN-2")).parent().run_id
+            'RUN-1'
+        """
         return self._dataset.run(key)
 
     def parameters_of(
         self, runs: Iterable[RunView]
     ) -> Iterator[tuple[RunView, Mapping[str, Parameter] | DatasetError]]:
-        """See `DatasetView.parameters_of`."""
+        """See `DatasetView.parameters_of`.
+
+        Examples:
+            >>> for run, parameters in dataset.parameters_of(dataset.runs()):
+            ...     print(run.key.run_id, parameters["config/lr"].value)
+            RUN-1 0.1
+            RUN-2 0.01
+        """
         return parameters_of(cast("Iterable[StoredRun]", runs))
 
     def list_projects(self) -> list[str]:
-        """Project ids, sorted."""
+        """Project ids, sorted.
+
+        Examples:
+            >>> dataset.list_projects()
+            ['acme/vision']
+        """
         return self._dataset.projects()
 
     def list_runs(self, *, project: str | None = None, runs: Names = None) -> list[str]:
         """Run ids, by project.
 
-        Example:
-            >>> dataset.list_runs(runs=r"^exp-")
-            ['exp-1', 'exp-2']
+        Examples:
+            >>> dataset.list_runs(runs=r"^RUN-")
+            ['RUN-1', 'RUN-2']
         """
         return [run.key.run_id for run in self._chosen(project, runs)]
 
     def list_attributes(
         self, *, project: str | None = None, runs: Names = None, attributes: Names = None
     ) -> list[str]:
-        """Paths of all attributes that any of these runs has, sorted."""
+        """Paths of all attributes that any of these runs has, sorted.
+
+        Examples:
+            >>> dataset.list_attributes(runs=["RUN-1"], attributes="^(train|logs)/")
+            ['logs/stdout', 'train/loss']
+        """
         wanted = chooser(attributes, "attributes")
         found = {each.path for run in self._chosen(project, runs) for each in run.attributes()}
         return sorted(path for path in found if wanted(path))
@@ -106,8 +158,10 @@ class ExportedDataset:
         Int columns are int64, times timestamps in UTC, string sets lists. An attribute that is of one type
         in one run and of another in another has a column for each: `lr:float`, `lr:string`.
 
-        Example:
-            >>> dataset.fetch_runs_table(attributes=r"^(config/|sys/name$)").to_pandas()
+        Examples:
+            >>> table = dataset.fetch_runs_table(attributes=r"^(config/|sys/name$)")
+            >>> table.column_names
+            ['project', 'run', 'config/lr', 'config/optimizer', 'sys/name']
         """
         return runs_table(
             parameters_of(self._chosen(project, runs)),
@@ -138,8 +192,12 @@ class ExportedDataset:
                 to the step of the fork. The long form then tells in `origin` which run logged a point.
             tail_limit: At most so many points of each series, from its end.
 
-        Example:
-            >>> dataset.fetch_metrics(attributes=["loss"], form="wide", lineage_to_the_root=True)
+        Examples:
+            >>> table = dataset.fetch_metrics(
+            ...     runs=["RUN-2"], attributes=["train/loss"], form="wide", lineage_to_the_root=True
+            ... )
+            >>> table["step"].to_pylist(), table["train/loss"].to_pylist()
+            ([0.0, 1.0, 2.0, 3.0], [0.9, 0.5, 0.3, 0.2])
         """
         if form not in ("long", "wide"):
             raise UsageError(f"form is 'long' or 'wide', not {form!r}")
@@ -159,7 +217,12 @@ class ExportedDataset:
         lineage_to_the_root: bool = False,
         tail_limit: int | None = None,
     ) -> pa.Table:
-        """Entries of string series (logs, console output); as the long form of `fetch_metrics`."""
+        """Entries of string series (logs, console output); as the long form of `fetch_metrics`.
+
+        Examples:
+            >>> dataset.fetch_series(attributes=["logs/stdout"], tail_limit=1)["value"].to_pylist()
+            ['epoch 1']
+        """
         wanted = chooser(attributes, "attributes")
         query = Query(AttributeType.STRING_SERIES, wanted, step_range, tail_limit)
         return self._points(query, self._chosen(project, runs), lineage_to_the_root)
@@ -174,7 +237,12 @@ class ExportedDataset:
         lineage_to_the_root: bool = False,
         tail_limit: int | None = None,
     ) -> pa.Table:
-        """Entries of histogram series: `value` is a struct of `type`, `edges` and `values`."""
+        """Entries of histogram series: `value` is a struct of `type`, `edges` and `values`.
+
+        Examples:
+            >>> dataset.fetch_histograms(attributes=["gradients"])["value"].to_pylist()
+            [{'type': 'COUNTING', 'edges': [0.0, 1.0, 2.0], 'values': [3.0, 4.0]}]
+        """
         wanted = chooser(attributes, "attributes")
         query = Query(AttributeType.HISTOGRAM_SERIES, wanted, step_range, tail_limit)
         return self._points(query, self._chosen(project, runs), lineage_to_the_root)
@@ -183,7 +251,12 @@ class ExportedDataset:
         self, *, project: str | None = None, runs: Names = None, attributes: Names = None
     ) -> pa.Table:
         """A row per file, of single files and of series: `project`, `run`, `attribute`, `type`, `step`,
-        `timestamp`, `path`, `size`, `sha256`. The last two are null in exports of the earlier tool."""
+        `timestamp`, `path`, `size`, `sha256`. The last two are null in exports of the earlier tool.
+
+        Examples:
+            >>> dataset.list_files(runs=["RUN-1"]).select(["run", "attribute", "size"]).to_pylist()
+            [{'run': 'RUN-1', 'attribute': 'model/weights', 'size': 4}]
+        """
         return files.files_table(self._chosen(project, runs), chooser(attributes, "attributes"))
 
     def read_file(self, *, project: str, run: str, path: str) -> bytes:
@@ -192,6 +265,11 @@ class ExportedDataset:
         Raises:
             MissingFileError: it is not there.
             UnsafePathError: its path leaves the folder of files.
+
+        Examples:
+            >>> path = dataset.list_files(attributes=["model/weights"])["path"][0].as_py()
+            >>> dataset.read_file(project="acme/vision", run="RUN-1", path=path)
+            b'0123'
         """
         with self._named(project, run).open_file(path) as file:
             return file.read()
@@ -201,6 +279,11 @@ class ExportedDataset:
 
         Raises:
             MissingFileError, UnsafePathError: as `read_file`.
+
+        Examples:
+            >>> weights = dataset.list_files(attributes=["model/weights"])
+            >>> [path.read_bytes() for path in dataset.download_files(weights, "downloads")]
+            [b'0123']
         """
         return [
             files.copy_file(self._named(row["project"], row["run"]), row["path"], Path(destination))

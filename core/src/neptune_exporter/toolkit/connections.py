@@ -33,6 +33,12 @@ def demand_least_rate(client: Any, seconds: float, late: Late = lambda error: er
         client: An `httpx.Client` that has sent nothing yet.
         seconds: The rate is taken over spans of this length.
         late: For another error than SlowError, such as `httpcore.ReadTimeout`.
+
+    Examples:
+        >>> import httpx
+        >>> client = httpx.Client(timeout=60.0)
+        >>> demand_least_rate(client, 60.0)  # from now on an answer that drips ends with a SlowError
+        >>> client.close()
     """
     for transport in (client._transport, *client._mounts.values()):
         pool: Any = getattr(transport, "_pool", None)
@@ -44,6 +50,13 @@ def paced_pools(pools: Mapping[str, Any], seconds: float, late: Late = lambda er
     """The pool classes of an urllib3 `PoolManager` by scheme, with connections that end answers that drip.
 
     Args, as of `demand_least_rate`.
+
+    Examples:
+        >>> from urllib3 import PoolManager
+        >>> manager = PoolManager()
+        >>> manager.pool_classes_by_scheme = paced_pools(manager.pool_classes_by_scheme, 60.0)
+        >>> sorted(manager.pool_classes_by_scheme)
+        ['http', 'https']
     """
     return {scheme: _paced_pool(pool, seconds, late) for scheme, pool in pools.items()}
 

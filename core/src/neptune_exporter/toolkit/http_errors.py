@@ -36,7 +36,13 @@ _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 class RequestRefusedError(SourceError):
-    """The server refused the request for good. `status`: of HTTP."""
+    """The server refused the request for good. `status`: of HTTP.
+
+    Examples:
+        >>> error = error_of_status(404, {}, b'{"message": "no such run"}')
+        >>> isinstance(error, RequestRefusedError), error.status
+        (True, 404)
+    """
 
     def __init__(self, message: str, status: int, attempts: int = 1) -> None:
         super().__init__(message)
@@ -45,23 +51,47 @@ class RequestRefusedError(SourceError):
 
 
 class StoppedError(SourceError):
-    """Not sent, because the export is ending."""
+    """Not sent, because the export is ending.
+
+    Examples:
+        >>> raise StoppedError("acme/vision:RUN-1: train/loss was not read, the export ends")
+        Traceback (most recent call last):
+        neptune_exporter.toolkit.http_errors.StoppedError: acme/vision:RUN-1: train/loss was not read, ...
+    """
 
 
 class InternalError(TransientError):
-    """HTTP 500: passes seldom, and often is about damaged data."""
+    """HTTP 500: passes seldom, and often is about damaged data.
+
+    Examples:
+        >>> error = error_of_status(500, {}, b"")
+        >>> isinstance(error, InternalError), str(error)
+        (True, 'HTTP 500')
+    """
 
     status = 500
 
 
 class UnreadableError(InternalError):
-    """An answer of 200 that is not the protocol's."""
+    """An answer of 200 that is not the protocol's.
+
+    Examples:
+        >>> error = not_the_protocol("https://acme.example.com", "the list of runs", {}, b"")
+        >>> isinstance(error, UnreadableError)
+        True
+    """
 
     status = 200
 
 
 class WebPageError(AwayError):
-    """A web page came in place of an answer: something between here and the server answers for it."""
+    """A web page came in place of an answer: something between here and the server answers for it.
+
+    Examples:
+        >>> error = not_the_protocol("https://acme.example.com", "the list of runs", {}, b"<html>login")
+        >>> isinstance(error, WebPageError)
+        True
+    """
 
 
 def error_of_status(status: int, headers: Mapping[str, str], content: bytes) -> NeptuneExporterError:
@@ -70,6 +100,14 @@ def error_of_status(status: int, headers: Mapping[str, str], content: bytes) -> 
     Returns:
         AuthenticationError for 401; a TransientError, AwayError or InternalError for what another attempt may
         cure; RequestRefusedError for the rest.
+
+    Examples:
+        >>> error = error_of_status(429, {"Retry-After": "30"}, b'{"message": "too many requests"}')
+        >>> error, error.wait
+        (TransientError('HTTP 429, too many requests'), 30.0)
+        >>> raise error_of_status(403, {}, b'{"message": "no access to acme/vision"}')
+        Traceback (most recent call last):
+        neptune_exporter.toolkit.http_errors.RequestRefusedError: HTTP 403, no access to acme/vision
     """
     message = f"HTTP {status}{said(content)}"
     if status == 401:
@@ -86,7 +124,13 @@ def error_of_status(status: int, headers: Mapping[str, str], content: bytes) -> 
 
 
 def refused_token(why: str) -> AuthenticationError:
-    """The server does not take the API token."""
+    """The server does not take the API token.
+
+    Examples:
+        >>> raise refused_token("HTTP 401")
+        Traceback (most recent call last):
+        neptune_exporter.errors.AuthenticationError: the API token was refused (HTTP 401): ...
+    """
     return AuthenticationError(
         f"the API token was refused ({why}): it is wrong, has expired, or is for another server. "
         f"Give a valid one with {TOKEN_OPTION}"
@@ -94,7 +138,14 @@ def refused_token(why: str) -> AuthenticationError:
 
 
 def said(content: bytes) -> str:
-    """What the JSON of a Neptune error says, after a comma; empty if it says nothing."""
+    """What the JSON of a Neptune error says, after a comma; empty if it says nothing.
+
+    Examples:
+        >>> "HTTP 404" + said(b'{"title": "Project not found"}')
+        'HTTP 404, Project not found'
+        >>> "HTTP 404" + said(b"<html>")
+        'HTTP 404'
+    """
     try:
         body = json.loads(content)
     except ValueError:
@@ -118,6 +169,10 @@ def not_the_protocol(
 
     Returns:
         A WebPageError for a page of HTML, such as a portal's, else an UnreadableError.
+
+    Examples:
+        >>> print(not_the_protocol("https://acme.example.com", "the list of runs", {}, b"OK"))
+        the answer of https://acme.example.com to the list of runs cannot be read (2 bytes ...
     """
     if is_web_page(headers, content or b""):
         return WebPageError(web_page_message(server, content or b""))
@@ -135,11 +190,22 @@ def not_the_protocol(
 
 
 def is_web_page(headers: Mapping[str, str], content: bytes) -> bool:
-    """Whether a body is HTML, by its header or its beginning."""
+    """Whether a body is HTML, by its header or its beginning.
+
+    Examples:
+        >>> is_web_page({"Content-Type": "text/html"}, b""), is_web_page({}, b'{"entries": []}')
+        (True, False)
+    """
     return _header(headers, "content-type").lower().startswith("text/html") or bool(_PAGE.match(content))
 
 
 def web_page_message(server: str, content: bytes) -> str:
+    """The text of a `WebPageError`, with the title of the page.
+
+    Examples:
+        >>> print(web_page_message("https://acme.example.com", b"<html><title>Sign in</title></html>"))
+        https://acme.example.com answered with a web page ("Sign in") and not as ...
+    """
     found = _TITLE.search(content)
     title = one_line(found[1].decode("utf-8", "replace"), 80) if found else ""
     named = f' ("{title}")' if title else ""
@@ -160,6 +226,11 @@ def connection_error(error: BaseException, url: str, trust: str, address_from: s
 
     Returns:
         An AwayError, or a SourceError for a certificate that is not trusted.
+
+    Examples:
+        >>> trust = "name its certificate in SSL_CERT_FILE"
+        >>> print(connection_error(ConnectionRefusedError(), "http://127.0.0.1:9/api", trust))
+        the server 127.0.0.1:9 cannot be reached: the connection was refused
     """
     host = urlsplit(url).netloc.rpartition("@")[2]
     server = f"the server {host}" if host else "the server"

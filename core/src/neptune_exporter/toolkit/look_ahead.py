@@ -31,6 +31,15 @@ def look_ahead(
     Args:
         items: Taken from lazily; the work on one must not wait for that on another.
         width: How many may be under way or waiting to be taken.
+
+    Examples:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> with ThreadPoolExecutor(4) as executor:
+        ...     for page, result in look_ahead(executor, range(3), lambda page: f"rows of page {page}", 4):
+        ...         print(page, result())  # raises what the work on this page raised
+        0 rows of page 0
+        1 rows of page 1
+        2 rows of page 2
     """
     waiting: deque[tuple[Item, Future[T]]] = deque()
     try:
@@ -59,6 +68,14 @@ def read_ahead(items: Iterator[T], depth: int) -> Iterator[T]:
 
     Args:
         depth: How many may wait to be taken.
+
+    Examples:
+        >>> def pages():
+        ...     yield from ("page 1", "page 2")  # each takes a request
+        >>> for page in read_ahead(pages(), depth=2):  # page 2 is fetched while page 1 is written
+        ...     print(page)
+        page 1
+        page 2
     """
     ready: Queue[Callable[[], T] | None] = Queue(depth)
     is_over = threading.Event()

@@ -16,11 +16,25 @@ LEAST_RATE = 100
 
 
 class SlowError(TransientError):
-    """The answer came slower than the least rate. Its bytes do not renew the patience of a download."""
+    """The answer came slower than the least rate. Its bytes do not renew the patience of a download.
+
+    Examples:
+        >>> raise SlowError("the server sent only 120 bytes in 60 s")
+        Traceback (most recent call last):
+        neptune_exporter.toolkit.pace.SlowError: the server sent only 120 bytes in 60 s
+    """
 
 
 class Pace:
-    """Measures the rate of one answer, span by span: a fast beginning does not pay for a drip after it."""
+    """Measures the rate of one answer, span by span: a fast beginning does not pay for a drip after it.
+
+    Examples:
+        >>> pace = Pace(60.0)
+        >>> for chunk in (b"first", b"second"):  # as they arrive
+        ...     pace.add(len(chunk))
+        >>> 0 < pace.left <= 60
+        True
+    """
 
     def __init__(self, seconds: float) -> None:
         """Begin the first span, which like all others lasts `seconds`."""

@@ -35,6 +35,11 @@ class TransientError(SourceError):
 
     `wait`: seconds that the server asked to be left alone, None if it did not say.
     `attempts`: how often it was tried, when it escapes.
+
+    Examples:
+        >>> raise TransientError("HTTP 429, too many requests", wait=30.0)
+        Traceback (most recent call last):
+        neptune_exporter.toolkit.retrying.TransientError: HTTP 429, too many requests
     """
 
     def __init__(self, message: str, wait: float | None = None) -> None:
@@ -44,7 +49,13 @@ class TransientError(SourceError):
 
 
 class AwayError(TransientError):
-    """No answer at all, or that of a proxy: the server or the way to it is down, for other requests too."""
+    """No answer at all, or that of a proxy: the server or the way to it is down, for other requests too.
+
+    Examples:
+        >>> raise AwayError("the server acme.example.com cannot be reached: the connection was refused")
+        Traceback (most recent call last):
+        neptune_exporter.toolkit.retrying.AwayError: the server acme.example.com cannot be reached: ...
+    """
 
     def of_one_request(self) -> TransientError:
         """The same where it has turned out that others are answered."""
@@ -55,7 +66,18 @@ class AwayError(TransientError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long and how patiently something is tried again. Times are seconds."""
+    """How long and how patiently something is tried again. Times are seconds.
+
+    Examples:
+        >>> answers = [TransientError("HTTP 503"), {"entries": ["RUN-1"]}]
+        >>> def attempt():
+        ...     answer = answers.pop(0)
+        ...     if isinstance(answer, Exception):
+        ...         raise answer
+        ...     return answer
+        >>> Patience(seconds=60.0, first_wait=0.001).call(attempt)  # fails once, then succeeds
+        {'entries': ['RUN-1']}
+    """
 
     seconds: float = 300.0
     """In all, from the first failure on; 0: never again. A server that asks for more than this has none."""
@@ -122,7 +144,15 @@ class Patience:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The seconds that a `Retry-After` header asks for (a number or an HTTP date), else None."""
+    """The seconds that a `Retry-After` header asks for (a number or an HTTP date), else None.
+
+    Examples:
+        >>> retry_after({"Retry-After": "120"})
+        120.0
+        >>> now = datetime(2024, 5, 1, 12, 0, 0, tzinfo=timezone.utc)
+        >>> retry_after({"Retry-After": "Wed, 01 May 2024 12:00:30 GMT"}, now)
+        30.0
+    """
     from email.utils import parsedate_to_datetime  # rarely needed, and not light
 
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()

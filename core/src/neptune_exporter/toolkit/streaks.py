@@ -35,7 +35,20 @@ class _Streak:
 
 
 class Streaks:
-    """Counts failures in a row, by kind of what is tried. For all threads."""
+    """Counts failures in a row, by kind of what is tried. For all threads.
+
+    Examples:
+        >>> def fetch() -> str:
+        ...     raise TransientError("HTTP 500")
+        >>> streaks = Streaks(Patience(0))
+        >>> for path in ("train/loss", "train/acc"):
+        ...     try:
+        ...         streaks.call("metrics", lambda patience: patience.call(fetch))
+        ...     except TransientError as error:
+        ...         failure = AttributeFailure.of(run.key, path, AttributeType.FLOAT_SERIES, error)
+        >>> streaks.length("metrics")
+        2
+    """
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience

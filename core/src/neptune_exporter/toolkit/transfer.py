@@ -24,12 +24,24 @@ _RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)\s*", re.IGNORECASE)
 
 
 class WrongSizeError(SourceError):
-    """What the server sends is whole and, each time, of another size than the file has."""
+    """What the server sends is whole and, each time, of another size than the file has.
+
+    Examples:
+        >>> raise WrongSizeError("the file has 4 bytes and the server sent 2")
+        Traceback (most recent call last):
+        neptune_exporter.toolkit.transfer.WrongSizeError: the file has 4 bytes and the server sent 2
+    """
 
 
 @dataclass(frozen=True)
 class Body:
-    """An answer that is being read."""
+    """An answer that is being read.
+
+    Examples:
+        >>> body = Body.of_http(206, {"Content-Range": "bytes 2-3/4", "ETag": '"v1"'}, [b"23"])
+        >>> body.offset, body.size, body.version
+        (2, 4, '"v1"')
+    """
 
     chunks: Iterable[bytes]
     """Raises TransientError where the connection breaks."""
@@ -104,6 +116,15 @@ def receive(
     Raises:
         TransientError: patience is at its end.
         WrongSizeError: each answer was complete and not of this size.
+
+    Examples:
+        >>> from contextlib import nullcontext
+        >>> def open_at(offset):  # in a plugin: sends a request with `Range: bytes=<offset>-`
+        ...     return nullcontext(Body([b"0123"[offset:]], offset, size=4))
+        >>> with files.create(run.key, "model/weights", name="weights.pt") as file:
+        ...     receive(open_at, file)
+        >>> file.stored.size
+        4
     """
     patience = patience or Patience()
     transfer = _Transfer(open_at, into, size, least)

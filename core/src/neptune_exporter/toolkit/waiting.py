@@ -20,6 +20,11 @@ def waiting_for(what: str) -> Iterator[None]:
 
     with waiting_for("app.neptune.ai: the list of runs"):
         answer = send()
+
+    Examples:
+        >>> with waiting_for("acme.example.com: the list of runs"):
+        ...     longest_wait()[0]
+        'acme.example.com: the list of runs'
     """
     number = next(_numbers)
     with _lock:
@@ -32,7 +37,13 @@ def waiting_for(what: str) -> Iterator[None]:
 
 
 def longest_wait(least: float = 0.0) -> tuple[str, float] | None:
-    """What has been waited for longest, and for how many seconds; None if for less than the least time."""
+    """What has been waited for longest, and for how many seconds; None if for less than the least time.
+
+    Examples:
+        >>> with waiting_for("acme.example.com: the list of runs"):
+        ...     longest_wait(least=3600.0) is None  # it has not been waited for an hour
+        True
+    """
     with _lock:
         first = next(iter(_waits.values()), None)
     if first is None:

@@ -23,7 +23,7 @@ class Json(Response):
 def plain(value: Any) -> Any:
     """The same in what JSON has.
 
-    Example:
+    Examples:
         >>> plain([float("nan"), 2**60])
         [{'number': 'NaN'}, {'number': '1152921504606846976'}]
     """

@@ -47,9 +47,11 @@ def curve(chunks: Iterable[tuple[Floats, Floats]], buckets: int) -> Curve:
         chunks: x and y of each piece. x is never NaN.
         buckets: About how many pixels the curve is wide; twice as many points come back.
 
-    Example:
-        >>> curve([(np.arange(1_000_000.0), values)], 400).points
-        1000000
+    Examples:
+        >>> steps = np.arange(100_000.0)
+        >>> reduced = curve([(steps, np.sin(steps))], 400)
+        >>> reduced.points, len(reduced.x)  # the extremes of each bucket, the first and the last point
+        (100000, 802)
     """
     reduced: list[Curve] = []
     tail = np.empty(0)

@@ -11,9 +11,9 @@ from neptune_exporter.model import RunKey, RunKind
 def run_name(key: RunKey) -> str:
     """The run in an address: kind, project and id, which may hold any character but the first `:`.
 
-    Example:
+    Examples:
         >>> run_name(RunKey("acme/vision", "RUN-1"))
-        'run:10:acme/vision:RUN-1'
+        'run:11:acme/vision:RUN-1'
     """
     return f"{key.kind}:{len(key.project_id)}:{key.project_id}:{key.run_id}"
 
