@@ -28,6 +28,12 @@ class Held:
     """What a target holds of a run, by the names under which the loader wrote it.
 
     Leave None what the target has no place for, or no way to read: the comparison then says `?`.
+
+    Examples:
+        >>> rows = {"train/loss": [(0, 1714557600000, 0.9), (1, 1714557601000, 0.5)]}
+        >>> held = Held({"config/lr": 0.1}, lambda name: [Points.of_rows(rows[name])], name="baseline")
+        >>> [len(points) for points in held.points("train/loss")]
+        [2]
     """
 
     parameters: Mapping[str, Any]

@@ -40,21 +40,27 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Comparer, Held
 from neptune_exporter.sinks.files import RESTORABLE, lost_files
 from neptune_exporter.sinks.losses import CommonLoss, LossBook
-from neptune_exporter.sinks.made import MANIFEST
+from neptune_exporter.sinks.manifest import manifest
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule
 from neptune_exporter.sinks.points import Order, Points, SeriesOrder
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.survey import joined, look_at_steps, multipliers
-from neptune_exporter.sinks.walk import Limits, Walk, made_text
+from neptune_exporter.sinks.walk import Limits, Walk
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Found:
-    """A run of the target that has the mark of a run."""
+    """A run of the target that has the mark of a run.
+
+    Examples:
+        >>> found = [Found("41"), Found("42", '{"fingerprint": …}')]
+        >>> [each.target_id for each in found if each.record]  # the load of the other did not end
+        ['42']
+    """
 
     target_id: str
     record: str = ""
@@ -67,7 +73,18 @@ class Loader(Sink):
     `load` and `verify` are called from several threads for different runs, unless the capabilities say
     `max_workers=1`. Errors of the target are raised as `SinkError`.
 
-    Example: `examples/sqlite_loader` is a whole loader.
+    Examples:
+        A part of a loader; `examples/sqlite_loader` is a whole one.
+
+        >>> class AcmeLoader(Loader):
+        ...     capabilities = SinkCapabilities(lowest_step=0, verifies=True)
+        ...     names = NameRule(250, "characters")
+        ...     def begin(self, run):
+        ...         return self.client.create(name=run.name, tag=run.mark, created_at=run.created)
+        ...     def find(self, mark):
+        ...         return [Found(run.id, run.note) for run in self.client.runs(tag=mark)]
+        >>> sorted(AcmeLoader.__abstractmethods__)  # what is left to write
+        ['discard', 'file', 'finish', 'parameters', 'points', 'read_back']
     """
 
     capabilities: ClassVar[SinkCapabilities]
@@ -202,7 +219,7 @@ class Loader(Sink):
             order = Order() if self.by_step else SeriesOrder()
             walk = self._walk(run, metadata, multiplier, order, Path(folder), losses)
             walk.hand_to(_Target(self, target_id))
-        self.file(target_id, _manifest(run, metadata, walk))
+        self.file(target_id, manifest(run, metadata, walk))
         record = self._record(run, metadata, multiplier, losses)
         other = self._finished_by_other(metadata, target_id, run)
         if other is not None:
@@ -347,7 +364,7 @@ class Loader(Sink):
             walk = self._walk(run, metadata, multiplier, SeriesOrder(), Path(folder), losses)
             comparer.metadata(metadata)
             walk.hand_to(comparer)
-        comparer.file(_manifest(run, metadata, walk))
+        comparer.file(manifest(run, metadata, walk))
         comparer.close()
         paths = dict(walk.names.changed()) | {name: path for name, (path, _, _) in walk.files.items()}
         yield from comparer.comparisons(paths, losses.losses())
@@ -373,26 +390,3 @@ class _Target:
 
     def file(self, file: FileToSend) -> None:
         self._loader.file(self._id, file)
-
-
-def _manifest(run: ExportedRun, metadata: RunMetadata, walk: Walk) -> FileToSend:
-    """What a person or a program needs to see the run as it was in Neptune."""
-    key, parent = run.key, metadata.fork_parent
-    content = {
-        "project": key.project_id,
-        "run_id": key.run_id,
-        "kind": key.kind.value,
-        "url": metadata.url,
-        "fork": None if parent is None else {"parent": parent.run_id, "step": str(metadata.fork_step)},
-        "step_multiplier": str(walk.multiplier),
-        "names": dict(walk.names.changed()),
-        "types": walk.types,
-        "files": walk.files,
-        "finite": walk.finite,
-        "tables": walk.tables,
-        "losses": [
-            {"reason": loss.reason, "message": loss.message, "count": loss.count, "path": loss.attribute_path}
-            for loss in walk.losses.losses()
-        ],
-    }
-    return made_text(MANIFEST, json.dumps(content, indent=1).encode())

@@ -57,8 +57,11 @@ class LossBook:
         messages: By code, one sentence for a person.
         requested: Codes of what the user asked to leave out.
 
-    Example:
-        `LossBook(run.key).add(CommonLoss.NO_STEP, 3, "train/loss")`
+    Examples:
+        >>> book = LossBook(run.key)
+        >>> book.add(CommonLoss.NO_STEP, 3, "train/loss")
+        >>> [(loss.reason, loss.count) for loss in book.losses()]
+        [('no-step', 3)]
     """
 
     def __init__(

@@ -22,7 +22,13 @@ Status = Literal["finished", "failed", "active"]
 
 @dataclass(frozen=True)
 class RunMetadata:
-    """A run as a target should show it. Times are ms since 1970, None where nothing says them."""
+    """A run as a target should show it. Times are ms since 1970, None where nothing says them.
+
+    Examples:
+        >>> metadata = RunMetadata.of(run)
+        >>> metadata.name, metadata.status, metadata.tags
+        ('baseline', 'finished', ())
+    """
 
     key: RunKey
     mark: str
@@ -49,7 +55,9 @@ class RunMetadata:
     def of(cls, run: ExportedRun, name_prefix: str = "", parent_id: str | None = None) -> RunMetadata:
         """Read it from the run's `sys/` parameters and series times.
 
-        Example: `RunMetadata.of(run, "old ").name == "old " + run_name(run)`
+        Examples:
+            >>> RunMetadata.of(run, name_prefix="neptune/").name
+            'neptune/baseline'
         """
         parameters = run.parameters()
         created, ended = created_and_ended(run)

@@ -19,35 +19,65 @@ _LONGEST_SUFFIX = 12
 
 
 def digest(*parts: str) -> str:
-    """Twelve hex digits that distinguish such parts from any others."""
+    """Twelve hex digits that distinguish such parts from any others.
+
+    Examples:
+        >>> digest("acme/vision", "RUN-1") == digest("acme", "vision/RUN-1")
+        False
+    """
     text = "\0".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def shortened(text: str, max_bytes: int, mark: str) -> str:
-    """As much of the beginning as fits together with `~mark`, without splitting a character."""
+    """As much of the beginning as fits together with `~mark`, without splitting a character.
+
+    Examples:
+        >>> shortened("a very long name", 12, "1a2b")
+        'a very ~1a2b'
+    """
     room = max_bytes - len(mark) - 1
     return text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore") + "~" + mark
 
 
 def printable(text: str) -> str:
-    """Characters that are no text (controls, lone surrogates) replaced by an underscore."""
+    """Characters that are no text (controls, lone surrogates) replaced by an underscore.
+
+    Examples:
+        >>> printable("train" + chr(0) + "/loss")
+        'train_/loss'
+    """
     return "".join(c if c == " " or c.isprintable() else "_" for c in text)
 
 
 def only(characters: str) -> Callable[[str], str]:
-    """A cleaner that replaces all other characters: `only("A-Za-z0-9_/")("a b/c") == "a_b/c"`."""
+    """A cleaner that replaces all other characters.
+
+    Examples:
+        >>> only("A-Za-z0-9_/")("a b/c")
+        'a_b/c'
+    """
     others = re.compile(f"[^{characters}]")
     return lambda name: others.sub("_", name)
 
 
 def path_parts(name: str) -> str:
-    """Parts that a storage would resolve or drop (empty, `.`, `..`) replaced by an underscore."""
+    """Parts that a storage would resolve or drop (empty, `.`, `..`) replaced by an underscore.
+
+    Examples:
+        >>> path_parts("../model//weights")
+        '_/model/_/weights'
+    """
     return "/".join("_" if part.strip(".") == "" else part for part in name.split("/"))
 
 
 def file_name(name: str, *identity: str) -> str:
-    """A name that can be part of a storage key; one that must be changed gets the digest of `identity`."""
+    """A name that can be part of a storage key; one that must be changed gets the digest of `identity`.
+
+    Examples:
+        >>> file_name("weights.pt", "model"), file_name("best/weights.pt", "model")
+        ('weights.pt', 'best_weights~...pt')
+    """
     clean = printable(name).replace("/", "_").replace("\\", "_").strip()
     if clean == name and name.strip(".") and len(name.encode()) <= _MAX_FILE_NAME_BYTES:
         return name
@@ -62,8 +92,12 @@ def file_name(name: str, *identity: str) -> str:
 class NameRule:
     """Which names a target takes.
 
-    Example: at most 250 letters, digits and slashes, of which `A` and `a` are one:
-    `NameRule(250, "characters", clean=only("A-Za-z0-9/"), folds_case=True, mark="/")`.
+    Examples:
+        A target that takes up to 250 letters, digits and slashes, and `A` and `a` for the same name:
+
+        >>> rule = NameRule(250, "characters", clean=only("A-Za-z0-9/"), folds_case=True, mark="/")
+        >>> rule.takes("train/loss"), rule.takes("train loss")
+        (True, False)
     """
 
     longest: int | None = None
@@ -118,6 +152,13 @@ class NameBook:
 
     Args:
         rule: For names that are asked for without a rule of their own.
+
+    Examples:
+        >>> book = NameBook(NameRule(clean=only("A-Za-z0-9/_")))
+        >>> book.name("train/loss"), book.name("train loss")
+        ('train/loss', 'train_loss~...')
+        >>> dict(book.changed())
+        {'train_loss~...': 'train loss'}
     """
 
     def __init__(self, rule: NameRule) -> None:

@@ -28,7 +28,14 @@ Side: TypeAlias = 'Literal["left", "right"]'
 
 @dataclass(frozen=True)
 class Points:
-    """Columns of one length: number of the series, step, time in ms since 1970, value."""
+    """Columns of one length: number of the series, step, time in ms since 1970, value.
+
+    Examples:
+        >>> rows = [(1, 1714557601000, 0.5), (0, 1714557600000, 0.9)]  # step, time in ms, value
+        >>> points = Points.of_rows(rows)  # in `Loader.read_back`
+        >>> points.step.tolist(), points.value.tolist()
+        ([0, 1], [0.9, 0.5])
+    """
 
     series: npt.NDArray[np.int32]
     step: npt.NDArray[Any]

@@ -17,7 +17,13 @@ _T = TypeVar("_T")
 
 
 class HistogramValue(NamedTuple):
-    """A histogram as Neptune has it: `len(edges) == len(values) + 1` in what Neptune writes."""
+    """A histogram as Neptune has it: `len(edges) == len(values) + 1` in what Neptune writes.
+
+    Examples:
+        >>> histogram = HistogramValue("COUNTING", [0.0, 1.0, 2.0], [3.0, 4.0])
+        >>> sum(histogram.values)
+        7.0
+    """
 
     kind: str
     """Neptune's `type`: COUNTING or DENSITY …"""
@@ -27,7 +33,16 @@ class HistogramValue(NamedTuple):
 
 @dataclass(frozen=True)
 class Entries(Generic[_T]):
-    """Entries of text or histogram series: columns of one length, in the order of the rows."""
+    """Entries of text or histogram series: columns of one length, in the order of the rows.
+
+    Examples:
+        >>> steps, times = np.array([0, 1]), np.array([1714557600000, 1714557601000])
+        >>> entries = Entries(["logs/stdout"], np.zeros(2, np.int32), steps, times, ["epoch 0", "epoch 1"])
+        >>> for name, step, time, text in entries:
+        ...     print(name, step, time, text)
+        logs/stdout 0 1714557600000 epoch 0
+        logs/stdout 1 1714557601000 epoch 1
+    """
 
     names: Sequence[str]
     """By number of the series."""
@@ -49,7 +64,16 @@ class Entries(Generic[_T]):
 
 @dataclass(frozen=True)
 class FileToSend:
-    """A file of a run, or one that the loader made of it."""
+    """A file of a run, or one that the loader made of it.
+
+    Examples:
+        >>> import io
+        >>> name, kind = "val/sample_step_10.png", FileKind("image", "png")
+        >>> file = FileToSend("val/sample", name, 10, None, 9, kind, lambda: io.BytesIO(b"the bytes"))
+        >>> with file.open() as source:  # in `Loader.file`
+        ...     source.read(file.size)
+        b'the bytes'
+    """
 
     name: str
     """Of the attribute; all files of a file series share it."""
