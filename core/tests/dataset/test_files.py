@@ -213,8 +213,8 @@ def test_a_summary_tells_of_files_behind_a_link(dataset: Dataset, tmp_path: Path
     one, other = summarise(dataset).projects[0].runs
     assert one.state == "damaged" and "is a symbolic link" in one.problems[0]
     assert "1 more files" in one.problems[0] and len(one.problems) == 1
-    assert (other.state, other.files, other.file_bytes) == ("damaged", 2, 2)
-    assert other.problems == ["the file R2/g.bin is missing"]
+    assert (other.state, other.files, other.file_bytes) == ("damaged", 1, 2)  # what is there
+    assert other.problems == ["1 of its 2 files is missing: R2/g.bin"]
 
 
 def test_a_summary_tells_of_names_of_files_that_cannot_be_read(dataset: Dataset) -> None:

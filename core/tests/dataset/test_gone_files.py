@@ -69,6 +69,8 @@ def test_of_many_some_are_named(dataset: Dataset, receipt: Receipt) -> None:
         path.unlink()
     some = ", ".join(sorted(names)[:3])
     assert problems(dataset) == [f"4 of its 5 files are missing: {some} and 1 more"]
+    (run,) = summarise(dataset).projects[0].runs
+    assert (run.files, run.file_bytes) == (1, len("e"))  # what is there
 
 
 def test_a_file_that_looks_like_one_of_ours_is_no_damage(dataset: Dataset, receipt: Receipt) -> None:

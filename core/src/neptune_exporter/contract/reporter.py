@@ -14,18 +14,18 @@ from neptune_exporter.model import AttributeType, RunKey
 
 @dataclass(frozen=True)
 class StepStatistics:
-    """Steps of all series of a run. None where no series has a step.
+    """Steps of the series of a run. None where no series has a step.
 
     Examples:
         >>> steps = StepStatistics(minimum=0.0, maximum=99.0, count=100)
-        >>> f"{steps.count} rows, steps {steps.minimum:g} to {steps.maximum:g}"
-        '100 rows, steps 0 to 99'
+        >>> f"{steps.count} steps, {steps.minimum:g} to {steps.maximum:g}"
+        '100 steps, 0 to 99'
     """
 
     minimum: float | None = None
     maximum: float | None = None
     count: int = 0
-    """Rows that have a step."""
+    """How many steps the longest series has. Of another tool's export: how many points."""
 
 
 @dataclass(frozen=True)

@@ -122,13 +122,14 @@ def _run_summary(run: SampleRun) -> RunSummary:
     exported = MemoryRun(run)
     entries = [entry for attribute in run.attributes for entry in attribute.entries]
     steps = [float(entry.step) for entry in entries if entry.step is not None]
+    longest = max((len({entry.step for entry in a.entries} - {None}) for a in run.attributes), default=0)
     files = [len(entry.value.content) for entry in entries if isinstance(entry.value, SampleFile)]
     first, last = exported.time_span()
     return RunSummary(
         run.key,
         "complete",
         exported.counts(),
-        StepStatistics(min(steps, default=None), max(steps, default=None), len(steps)),
+        StepStatistics(min(steps, default=None), max(steps, default=None), longest),
         first,
         last,
         data_bytes=100 * run.rows,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from neptune_exporter.contract import DatasetError, DatasetSummary, ProjectSummary, RunSummary, StepStatistics
 from neptune_exporter.dataset.check.recording import has_no_checksums
 from neptune_exporter.dataset.dataset import Dataset
@@ -57,7 +59,8 @@ def summarise_run(run: StoredRun) -> RunSummary:
         files, file_bytes, unreadable = _files_on_disk(run)
         problems += unreadable
     if not problems and receipt is not None:
-        problems += _gone_files(run, receipt)
+        files, file_bytes, gone = _files_of_receipt(run, receipt)
+        problems += gone
     name, tags = _name_and_tags(run)
     return RunSummary(
         name=name,
@@ -91,28 +94,40 @@ def _name_and_tags(run: StoredRun) -> tuple[str | None, tuple[str, ...]]:
     return name, tuple(sorted({tag for each in facts for tag in each.tags}))
 
 
-def _gone_files(run: StoredRun, receipt: Receipt) -> list[str]:
-    """A line if files are gone. Parts are opened only where the names in the run's own folder are not exactly
-    those of the receipt, and after a look at their checksums: what is damaged may end the process."""
+def _files_of_receipt(run: StoredRun, receipt: Receipt) -> tuple[int, int, list[str]]:
+    """How many files are there, their bytes, and a line if others are gone.
+
+    Parts are opened only where the names in the run's own folder are not exactly those of the receipt, and
+    after a look at their checksums: what is damaged may end the process.
+    """
+    told = receipt.files, receipt.file_bytes
     if not receipt.files or receipt.foreign:
-        return []
+        return *told, []
     there = run.files_there()
     own = f"{run.place.files_folder.removeprefix(run.place.project_folder + '/')}/"
     ours = [path for path in there if is_ours(path.removeprefix(own))]
     if receipt.file_names == f"{sum_of_names(ours):x}":
-        return []
+        return *told, []
     try:
         if changed := run.changed_parts():
-            return changed
-        known = set(map(folded, there))
-        gone = sorted({name for name in named_files(run.parts) if folded(name) not in known})
+            return *told, changed
+        named = {folded(name): name for name in named_files(run.parts)}
     except DatasetError as error:
-        return [str(error)]
+        return *told, [str(error)]
+    sizes = {folded(path): size for path, size in there.items()}
+    gone = sorted(name for meant, name in named.items() if meant not in sizes)
     if not gone:
-        return []
+        return *told, []
+    left = receipt.files - len(gone)
+    size = sum(size for meant, size in sizes.items() if meant in named)
+    return left, size, [_missing(gone, receipt.files)]
+
+
+def _missing(gone: Sequence[str], of: int) -> str:
+    """Names of missing files, as far as one reads them."""
     some = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED:,} more" if len(gone) > _NAMED else "")
     those = "is" if len(gone) == 1 else "are"
-    return [f"{len(gone):,} of its {receipt.files:,} files {those} missing: {some}"]
+    return f"{len(gone):,} of its {of:,} files {those} missing: {some}"
 
 
 def _state(run: StoredRun, problems: list[str]) -> str:
@@ -144,19 +159,22 @@ def _notes(run: StoredRun, counted: Receipt | Tally | None) -> list[str]:
 
 
 def _files_on_disk(run: StoredRun) -> tuple[int, int, list[str]]:
-    """How many files the rows name, the bytes of those that are there, and why others cannot be looked at."""
+    """How many of the files that rows name are there, their bytes, and what is wrong with the others."""
     try:
         names = sorted({name for name in named_files(run.parts) if is_safe(name)})
     except DatasetError as error:
         return 0, 0, [str(error)]
-    size, errors = 0, []
+    sizes: list[int] = []
+    gone: list[str] = []
+    errors: list[str] = []
     for name in names:
         try:
             found = run.file_size(name)
-            if found is None:
-                errors.append(f"the file {name} is missing")
-            size += found or 0
         except DatasetError as error:
             errors.append(str(error))
+        else:
+            sizes += [] if found is None else [found]
+            gone += [name] if found is None else []
     more = f", and {len(errors) - 1:,} more" if len(errors) > 1 else ""
-    return len(names), size, [errors[0] + more] if errors else []
+    problems = [errors[0] + more] if errors else []
+    return len(sizes), sum(sizes), problems + ([_missing(gone, len(names))] if gone else [])

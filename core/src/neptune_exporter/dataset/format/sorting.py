@@ -62,6 +62,19 @@ class SortedRows:
             yield key, start, end
             start = end
 
+    def steps_of_series(self) -> list[int]:
+        """How many steps each series has: one that was logged twice counts once."""
+        steps = _steps(self.columns)
+        if steps is None:
+            return [0] * len(self.ends)
+        rises = pc.not_equal(steps.slice(1), steps.slice(0, len(steps) - 1)).cast(pa.int64())
+        sums = [0, *pc.cumulative_sum(pc.fill_null(rises, 0)).to_pylist()]
+        counts = []
+        for _, start, end in self.series():
+            has_step = steps[start].is_valid  # rows without one come last
+            counts.append(sums[end - 1] - sums[start] + 1 if has_step else 0)
+        return counts
+
     def step_at(self, row: int) -> float:
         """The step, infinite where there is none: such rows come last."""
         steps = _steps({name: column.slice(row, 1) for name, column in self.columns.items()})

@@ -113,7 +113,8 @@ def identity_of(part: Part) -> tuple[str, str] | None:
             folder, _, name = part.path.rpartition("/")
             named = parse_part(name)
             place = Place(folder, named.stem if named else "")
-            if place in Place.candidates(RunKey(project[0], run[0], place.kind)):
+            key = RunKey(project[0], run[0], place.kind)
+            if place == Place.of(key) or place in Place.candidates(key):
                 return project[0], run[0]
     return part.identity()
 

@@ -37,7 +37,7 @@ class PartInMemory(Part):
             for group in range(self.metadata.num_row_groups):
                 with self._errors():
                     table = file.read_row_group(group, columns=names, use_threads=False).combine_chunks()
-                self._check_rows(len(table), self.metadata.row_group(group).num_rows)
+                self._check_rows(len(table), self.group(group).rows)
                 self._columns.append({name: _whole(table.column(name)) for name in names})
 
     def read_group(

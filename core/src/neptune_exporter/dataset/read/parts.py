@@ -7,9 +7,10 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from neptune_exporter.dataset.format.encoding import EXTRAS_KEY, METADATA_KEY
 from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
+from neptune_exporter.dataset.read.leaves import GroupStatistics, leaves_of
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted, Within
 from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
 
@@ -27,7 +29,7 @@ _BATCH_BYTES = 16 << 20
 _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
 """A part of so many rows and bytes, uncompressed, is decoded once for all that is asked of it."""
 _EXPANDED_BYTES = 64 << 20
-_FEW_GROUPS = 16
+_NEEDED = frozenset(SCHEMA.names)
 _KEYS = ("attribute_path", "attribute_type")
 _AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
 ALL_AS_DICTIONARY = [*_AS_DICTIONARY, "string_value"]
@@ -46,7 +48,7 @@ class Part:
         """
         self.path = path
         self._storage = storage
-        self._known_statistics: dict[tuple[int, str], pq.Statistics | None] = {}
+        self._last_group: GroupStatistics | None = None
         self._keeping = threading.Lock()
 
     @property
@@ -62,9 +64,7 @@ class Part:
         """
         with self._opened([]) as file, self._errors():
             metadata = file.metadata
-            missing = set(SCHEMA.names) - {
-                metadata.schema.column(i).path.partition(".")[0] for i in range(metadata.num_columns)
-            }
+            missing = _NEEDED - leaves_of(metadata).columns
         if missing:
             raise DatasetError(f"{self.where} is no part of a run: it lacks {', '.join(sorted(missing))}")
         return metadata
@@ -92,7 +92,7 @@ class Part:
         """Have them read again when they are asked for."""
         self.__dict__.pop("_groups", None)
 
-    @property
+    @cached_property
     def ours(self) -> bool:
         """Written by this package: sorted, and no row without a value."""
         return METADATA_KEY in (self.metadata.metadata or {})
@@ -106,16 +106,15 @@ class Part:
             return None
 
     @cached_property
-    def _leaves(self) -> dict[str, int]:
-        schema = self.metadata.schema
-        return {schema.column(i).path: i for i in range(len(schema))}
+    def _leaves(self) -> Mapping[str, int]:
+        return leaves_of(self.metadata).number
 
     @cached_property
     def columns(self) -> frozenset[str]:
         """Names of the top-level columns, without those that the part says are empty."""
+        columns = leaves_of(self.metadata).columns
         told = (self.metadata.metadata or {}).get(EXTRAS_KEY)
-        empty = set() if told is None else set(EXTRA_COLUMNS.names).difference(json.loads(told))
-        return frozenset(leaf.partition(".")[0] for leaf in self._leaves) - empty
+        return columns if told is None else columns - set(EXTRA_COLUMNS.names).difference(json.loads(told))
 
     def identity(self) -> tuple[str, str] | None:
         """Project id and run id as the rows tell; None if there is no row."""
@@ -208,7 +207,7 @@ class Part:
         extent = self.extent(group, "attribute_type") if types is not None else None
         if types is None or extent is None or extent[0] != extent[1] or extent[0] not in types:
             return False
-        return self.valid_count(group, "attribute_type") == int(self.metadata.row_group(group).num_rows)
+        return self.valid_count(group, "attribute_type") == self.group(group).rows
 
     def single(self, group: int) -> tuple[str, str] | None:
         """Attribute path and type of all rows of a group, where its statistics prove that there is one."""
@@ -219,7 +218,7 @@ class Part:
 
     def extent(self, group: int, leaf: str) -> tuple[str, str] | None:
         """Least and greatest text of a column in a row group, where the file tells."""
-        statistics = self._statistics(group, leaf)
+        statistics = self.group(group).of(leaf)
         if statistics is None or not statistics.has_min_max:
             return None
         with self._errors():
@@ -231,7 +230,7 @@ class Part:
         Not from `Statistics.min`, which some versions of pyarrow lack for decimals and
         which for times has others import pandas.
         """
-        statistics = self._statistics(group, leaf)
+        statistics = self.group(group).of(leaf)
         if statistics is None or not statistics.has_min_max or unit not in str(statistics.logical_type):
             return None
         raw = statistics.min_raw, statistics.max_raw
@@ -240,12 +239,8 @@ class Part:
 
     def valid_count(self, group: int, leaf: str) -> int | None:
         """How many values of a column are not null, where the file tells."""
-        if leaf.partition(".")[0] not in self.columns:
-            return 0
-        statistics = self._statistics(group, leaf)
-        if statistics is None or not statistics.has_null_count:
-            return None
-        return int(self.metadata.row_group(group).num_rows - statistics.null_count)
+        count = self.group(group).valid_count(leaf)
+        return 0 if count is None and leaf.partition(".")[0] not in self.columns else count
 
     def columns_with_doubt(self, group: int, value_columns: Sequence[str]) -> list[str]:
         """The value columns that must be read to know which rows have a value; none if all rows have."""
@@ -260,7 +255,7 @@ class Part:
             may_be_set = valid != 0 or name == "float_value"
             if may_be_set and name in self.columns and name in value_columns:
                 maybe.append(name)
-        return [] if total == self.metadata.row_group(group).num_rows else maybe or ["float_value"]
+        return [] if total == self.group(group).rows else maybe or ["float_value"]
 
     @staticmethod
     def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
@@ -328,9 +323,9 @@ class Part:
             meta = self.metadata.row_group(group)
             for leaf, i in self._leaves.items():
                 column = meta.column(i)
-                size += column.total_uncompressed_size
-                if leaf not in ALL_AS_DICTIONARY and self._is_coded(group, leaf):
-                    expanded += column.num_values * column.total_uncompressed_size  # at the very most
+                size += (of_column := column.total_uncompressed_size)
+                if column.has_dictionary_page and leaf not in ALL_AS_DICTIONARY:
+                    expanded += column.num_values * of_column  # at the very most
         return size <= _SMALL_BYTES and expanded <= _EXPANDED_BYTES
 
     @cached_property
@@ -339,7 +334,7 @@ class Part:
         with self._opened(ALL_AS_DICTIONARY) as file, self._errors():
             table = file.read(use_threads=False)  # in one go: each call costs as much as thousands of rows
         meta = self.metadata
-        self._check_rows(len(table), meta.num_rows)
+        self._check_rows(len(table), int(meta.num_rows))
         lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
         starts = itertools.accumulate(lengths, initial=0)
         return [table.slice(start, n).to_batches() for start, n in zip(starts, lengths, strict=False)]
@@ -370,14 +365,12 @@ class Part:
         nearest = bisect.bisect_left(ordered, extent[0])
         return nearest < len(ordered) and ordered[nearest] <= extent[1]
 
-    def _statistics(self, group: int, leaf: str) -> pq.Statistics | None:
-        if (group, leaf) in self._known_statistics:
-            return self._known_statistics[group, leaf]
-        index = self._leaves.get(leaf)
-        found = None if index is None else self.metadata.row_group(group).column(index).statistics
-        if self.metadata.num_row_groups <= _FEW_GROUPS:  # they take as much again as the footer
-            self._known_statistics[group, leaf] = found
-        return found
+    def group(self, number: int) -> GroupStatistics:
+        """What the footer tells of a row group. The last one is kept: all take as much as the footer."""
+        last = self._last_group
+        if last is None or last.group != number:
+            last = self._last_group = GroupStatistics(self.metadata, number)
+        return last
 
     @contextlib.contextmanager
     def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:
@@ -390,9 +383,21 @@ class Part:
                 )
             yield file
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (pa.ArrowException, OSError, UnicodeDecodeError, IndexError) as error:
-            raise DatasetError(f"{self.where} is damaged: {str(error).splitlines()[0]}") from error
+    def _errors(self) -> _Errors:
+        return _Errors(self)
+
+
+class _Errors:
+    """What pyarrow raises of a damaged part becomes a DatasetError."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, (pa.ArrowException, OSError, UnicodeDecodeError, IndexError)):
+            raise DatasetError(f"{self._part.where} is damaged: {str(error).splitlines()[0]}") from error

@@ -12,6 +12,7 @@ part, and so may be gone the next time.
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import sys
@@ -32,6 +33,8 @@ _DAMAGE = (DatasetError, pa.ArrowException, ArithmeticError, LookupError, Memory
 """What pyarrow and Python raise on bytes that are no part."""
 
 
+_ALLOCATIONS = 10_000
+"""Between two looks for what can be freed: those of some ten small parts."""
 READY = b"ready\n"
 """What it says first: whoever does not get that has not started it."""
 
@@ -42,6 +45,8 @@ def main() -> None:
     _leave_no_core()
     where = json.loads(sys.stdin.buffer.readline())
     storage = storage_at(Location.of(where["address"], options_of(where["options"])))
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(_ALLOCATIONS, 10, 10)
     sys.stdout.write(READY.decode())
     sys.stdout.flush()
     for line in sys.stdin.buffer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -180,7 +181,11 @@ class Probed:
         if self._child is None:
             command = [sys.executable, "-m", "neptune_exporter.dataset.read.probe"]
             child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy's threads would wait at full speed
             )
             weakref.finalize(self, _end, child)
             _let_others_rest(self)

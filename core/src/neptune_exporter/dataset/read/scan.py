@@ -64,7 +64,7 @@ def attributes(parts: Iterable[Part]) -> dict[tuple[str, str], int]:
     for part in parts:
         for group in range(part.metadata.num_row_groups):
             if single := part.single(group):
-                rows = part.metadata.row_group(group).num_rows
+                rows = part.group(group).rows
                 counted[single] = counted.get(single, 0) + rows
                 continue
             doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
@@ -93,7 +93,7 @@ def time_span(parts: Iterable[Part]) -> tuple[datetime | None, datetime | None]:
 def _tally_group(result: Tally, part: Part, group: int) -> None:
     doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
     single = part.single(group)
-    rows = part.metadata.row_group(group).num_rows
+    rows = part.group(group).rows
     columns = [] if single else ["attribute_path", "attribute_type"]
     if part.valid_count(group, "step_float64") != 0:
         columns += ["step", "step_float64"]

@@ -378,10 +378,10 @@ class StoredRun(RunView):
         """
         return paths.find(self._files, self.place.project_folder, file, self._key)
 
-    def files_there(self) -> list[str]:
-        """The files in the run's own folder of files, as rows name them."""
+    def files_there(self) -> dict[str, int]:
+        """Bytes of the files in the run's own folder of files, by path as rows name it."""
         found = self._files.list(self.place.files_folder, recursive=True)
-        return [e.path.removeprefix(f"{self.place.project_folder}/") for e in found if e.is_file]
+        return {e.path.removeprefix(f"{self.place.project_folder}/"): e.size for e in found if e.is_file}
 
     def file_size(self, file: str) -> int | None:
         """Bytes of what `file_value.path` names, None if it is not there.

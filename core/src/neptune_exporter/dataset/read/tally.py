@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +13,11 @@ import pyarrow.compute as pc
 from neptune_exporter.contract import StepStatistics, TypeCount
 from neptune_exporter.dataset.format.paths import added_names, sum_of_names
 from neptune_exporter.dataset.format.times import extent, is_python, moment, python_times
-from neptune_exporter.model import AttributeType
+from neptune_exporter.model import SERIES_TYPES, AttributeType
 from neptune_exporter.schema import step_as_float
 
 _COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes", "file_names")
+_SERIES = frozenset(kind.value for kind in SERIES_TYPES)
 _KINDS = [(kind.value, kind) for kind in AttributeType]
 
 
@@ -23,9 +25,11 @@ class Tally:
     """Attributes, rows, steps, times and files of one run."""
 
     def __init__(self) -> None:
-        self._attributes: dict[str, set[str]] = {}
+        self._attributes: dict[str, dict[str, int]] = {}
+        """By type and path: how many steps it has."""
         self._rows: dict[str, int] = {}
         self._steps = StepStatistics()
+        """Of all rows together."""
         self.first_time: datetime | None = None
         self.last_time: datetime | None = None
         self.odd_times = 0
@@ -39,9 +43,10 @@ class Tally:
         self.file_names = 0
         """`sum_of_names` of the paths that were given to `add_files`."""
 
-    def add_rows(self, path: str, attribute_type: str, rows: int) -> None:
-        """Rows of one attribute."""
-        self._attributes.setdefault(attribute_type, set()).add(path)
+    def add_rows(self, path: str, attribute_type: str, rows: int, steps: int | None = None) -> None:
+        """Rows of one attribute, and how many steps they have; as many as rows if nobody counted."""
+        of_type = self._attributes.setdefault(attribute_type, {})
+        of_type[path] = of_type.get(path, 0) + (rows if steps is None else steps)
         self._rows[attribute_type] = self._rows.get(attribute_type, 0) + rows
 
     def add_steps(self, columns: Mapping[str, pa.Array]) -> None:
@@ -96,10 +101,10 @@ class Tally:
             self.file_bytes += pc.sum(sizes, min_count=0).as_py()
 
     def to_json(self) -> dict[str, Any]:
-        """In types that JSON has (NaN and infinity among them)."""
+        """In types that JSON has (NaN and infinity among them); it shares them with this."""
         times = (self.first_time, self.last_time)
         return {
-            "attributes": {kind: sorted(paths) for kind, paths in self._attributes.items()},
+            "attributes": self._attributes,
             "rows": self._rows,
             "steps": [self._steps.minimum, self._steps.maximum, self._steps.count],
             "times": [None if time is None else time.isoformat() for time in times],
@@ -110,7 +115,7 @@ class Tally:
     def from_json(cls, value: dict[str, Any]) -> Tally:
         """What `to_json` gave."""
         tally = cls()
-        tally._attributes = {kind: set(paths) for kind, paths in value["attributes"].items()}
+        tally._attributes = value["attributes"]
         tally._rows = dict(value["rows"])
         tally._steps = StepStatistics(*value["steps"])
         tally.first_time, tally.last_time = (
@@ -123,9 +128,11 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Add what another one counted."""
         for kind, paths in other._attributes.items():
-            self._attributes.setdefault(kind, set()).update(paths)
+            of_type = self._attributes.setdefault(kind, {})
+            for path, steps in paths.items():
+                of_type[path] = of_type.get(path, 0) + steps
             self._rows[kind] = self._rows.get(kind, 0) + other._rows[kind]
-        self.add_step_range(other.steps.minimum, other.steps.maximum, other.steps.count)
+        self.add_step_range(other._steps.minimum, other._steps.maximum, other._steps.count)
         self.add_time_range(other.first_time, other.last_time)
         self.odd_times += other.odd_times
         self.nulls += other.nulls
@@ -135,7 +142,7 @@ class Tally:
         self.file_names = added_names(self.file_names, other.file_names)
 
     @property
-    def attributes(self) -> Mapping[str, set[str]]:
+    def attributes(self) -> Mapping[str, Collection[str]]:
         """Their paths by type."""
         return self._attributes
 
@@ -149,7 +156,12 @@ class Tally:
 
     @property
     def steps(self) -> StepStatistics:
-        return self._steps
+        """The range of all steps, and how many the longest series has."""
+        if not self._steps.count:
+            return self._steps
+        of_series = (paths for kind, paths in self._attributes.items() if kind in _SERIES)
+        longest = max((max(paths.values()) for paths in of_series if paths), default=0)
+        return replace(self._steps, count=longest)
 
     def types(self) -> dict[AttributeType, TypeCount]:
         """By type, in the order of `AttributeType`; types that this version does not know are left out."""

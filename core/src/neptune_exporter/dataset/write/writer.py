@@ -292,8 +292,8 @@ class RunWriter:
             self._closed(self.key)
 
     def _count(self, rows: SortedRows) -> None:
-        for (path, kind), start, end in rows.series():
-            self._tally.add_rows(path, kind, end - start)
+        for ((path, kind), start, end), steps in zip(rows.series(), rows.steps_of_series(), strict=True):
+            self._tally.add_rows(path, kind, end - start, steps)
             if kind in _FILE_TYPES:
                 sizes, named = (
                     None if column is None else column.slice(start, end - start)
