@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +20,7 @@ from neptune_exporter.dataset.format.encoding import EXTRAS_KEY, METADATA_KEY
 from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
+from neptune_exporter.dataset.read.damage import DamageAsErrors
 from neptune_exporter.dataset.read.leaves import GroupStatistics, leaves_of
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted, Within
 from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
@@ -383,21 +383,5 @@ class Part:
                 )
             yield file
 
-    def _errors(self) -> _Errors:
-        return _Errors(self)
-
-
-class _Errors:
-    """What pyarrow raises of a damaged part becomes a DatasetError."""
-
-    def __init__(self, part: Part) -> None:
-        self._part = part
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, (pa.ArrowException, OSError, UnicodeDecodeError, IndexError)):
-            raise DatasetError(f"{self._part.where} is damaged: {str(error).splitlines()[0]}") from error
+    def _errors(self) -> DamageAsErrors:
+        return DamageAsErrors(self)
