@@ -34,8 +34,8 @@ U = TypeVar("U")
 
 _log = logging.getLogger(__name__)
 _CONNECT_WITHIN = 10
-_WORKERS_WITHIN = 60
-"""Seconds. A cluster's batch system may start the scheduler, the workers and the command at one time."""
+_WORKERS_WITHIN = 300
+"""Seconds. A batch system may start the scheduler, the workers and the command at one time."""
 
 
 class Dask(RemoteExecutor[None]):
@@ -69,6 +69,8 @@ class Dask(RemoteExecutor[None]):
             self._client = distributed.Client(address or self._cluster, timeout=_CONNECT_WITHIN)
         except (OSError, TimeoutError) as error:
             raise UsageError(f"--executor: no Dask scheduler answers at {address}: {error}") from error
+        if not self._client.nthreads():
+            progress.message(f"executor: waiting for the first worker of {address}")
         try:
             self._client.wait_for_workers(1, timeout=_WORKERS_WITHIN)
         except (TimeoutError, distributed.TimeoutError):
