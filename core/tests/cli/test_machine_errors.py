@@ -49,7 +49,7 @@ def test_errors_of_the_machine_are_no_internal_errors(
     assert run("export", "--exporter", "tracker").exit_code == 0
     module = {"export": "neptune_exporter.jobs.export", "load": "neptune_exporter.jobs.load"}[command]
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise error
 
     monkeypatch.setattr(f"{module}.{'find_projects' if command == 'export' else 'divide_runs'}", fail)

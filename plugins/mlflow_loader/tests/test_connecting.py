@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from neptune_exporter.contract import AuthenticationError, Secret, SinkError, UsageError
-from neptune_exporter.testing.loopback import LoopbackServer, Response
+from neptune_exporter.testing.loopback import Fault, LoopbackServer, Response
 from neptune_exporter_mlflow import connecting
 from neptune_exporter_mlflow.connecting import connected, shown, tracking_uri
 from neptune_exporter_mlflow.settings import MlflowSettings
@@ -44,6 +44,15 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_one_line(
     refused = pytest.raises(SinkError, match=r"the server 127\.0\.0\.1:\d+ cannot be reached: no")
     with socket.create_server(("127.0.0.1", 0)) as silent, refused:
         connected(MlflowSettings(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_a_server_that_drips_is_one_line(monkeypatch: pytest.MonkeyPatch, head: bool) -> None:
+    monkeypatch.setattr(connecting, "_LONGEST_SPAN", 1.0)
+    with LoopbackServer() as server:
+        server.fail(Fault(status=200, body=b" " * 500, drip=0.05, drip_head=head, times=10**6))
+        with pytest.raises(SinkError, match=f"MLflow at {server.url}: .*in time"):
+            connected(MlflowSettings(server.url))
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ class BarProgress(LoggedProgress):
                 return self._figures(_short)
             if self.bytes:
                 return f"{self._runs()}, {size(self._rate(self.bytes))}/s"
-            return f"{self._runs()}, {_short(self._rate(self.rows))}/s" if self.rows else self._runs()
+            return f"{self._runs()}, {_short(self._rate(self.rows))} points/s" if self.rows else self._runs()
 
     def shown_left(self) -> str:
         """The time left."""

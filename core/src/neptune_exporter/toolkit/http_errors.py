@@ -3,7 +3,7 @@
 Independent of any HTTP library. Addresses appear as their host only: an address may be signed.
 
     if not 200 <= status < 300:
-        raise error_of_status(status, headers, content)
+        raise error_of_status(status, headers, content, "https://app.example.com")
     try:
         entries = json.loads(content)["entries"]
     except (KeyError, TypeError, ValueError):
@@ -94,8 +94,13 @@ class WebPageError(AwayError):
     """
 
 
-def error_of_status(status: int, headers: Mapping[str, str], content: bytes) -> NeptuneExporterError:
+def error_of_status(
+    status: int, headers: Mapping[str, str], content: bytes, server: str
+) -> NeptuneExporterError:
     """The error that an answer stands for which is no success.
+
+    Args:
+        server: Its address, without a path.
 
     Returns:
         AuthenticationError for 401; a TransientError, AwayError or InternalError for what another attempt may
@@ -111,13 +116,16 @@ def error_of_status(status: int, headers: Mapping[str, str], content: bytes) -> 
     """
     message = f"HTTP {status}{said(content)}"
     if status == 401:
-        return refused_token(message)
+        return refused_token(f"{server} answered {message}")
     if status in TRANSIENT_STATUSES:
         kind = AwayError if status in AWAY_STATUSES else InternalError if status == 500 else TransientError
         return kind(message, retry_after(headers))
     if 300 <= status < 400:
         place = urlsplit(_header(headers, "location")).hostname or "another address"
-        message += f": the server redirects to {place}, perhaps a login page; is it the right address?"
+        message += (
+            f": {server} redirects to {place}, perhaps a login page; is its address right, "
+            f"which is from {TOKEN_OPTION}?"
+        )
     if status == 407:
         message += ": the proxy that HTTPS_PROXY or HTTP_PROXY names wants a user name and a password"
     return RequestRefusedError(message, status)

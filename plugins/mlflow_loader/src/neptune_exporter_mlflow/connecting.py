@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SinkError, UsageError
+from neptune_exporter.toolkit import check_certificates, check_proxies
+from neptune_exporter.toolkit.connections import paced_pools
 from neptune_exporter.toolkit.http_errors import connection_error
 from neptune_exporter_mlflow.settings import MlflowSettings
 
@@ -22,6 +24,7 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import requests  # noqa: E402
+import urllib3.poolmanager  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException  # noqa: E402
@@ -30,6 +33,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError  # 
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _PROBE_SECONDS = "10"
+_LONGEST_SPAN = 60.0
+"""Seconds over which the rate of an answer is taken."""
+_POOLS = dict(urllib3.poolmanager.pool_classes_by_scheme)
 _TRUST = "set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of its authority"
 _UNREACHABLE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": _PROBE_SECONDS}
 
@@ -43,6 +49,10 @@ def connected(settings: MlflowSettings) -> MlflowClient:
         SinkError: there is no answer within some 20 seconds.
     """
     uri = tracking_uri(settings)
+    if not is_database(uri):
+        check_certificates("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        check_proxies("socks")
+    _demand_least_rate(_LONGEST_SPAN)
     with _environment(_UNREACHABLE), translated(f"MLflow at {shown(uri)}"):
         if is_database(uri):
             ask_database(uri)
@@ -52,6 +62,13 @@ def connected(settings: MlflowSettings) -> MlflowClient:
     gc.collect()
     gc.freeze()
     return client
+
+
+def _demand_least_rate(seconds: float) -> None:
+    """Have answers that drip time out. MLflow makes its sessions itself, and its uploads others: so for every
+    connection of urllib3 in this process that is made from now on."""
+    late = paced_pools(_POOLS, seconds, lambda error: TimeoutError(str(error)))
+    urllib3.poolmanager.pool_classes_by_scheme.update(late)
 
 
 def tracking_uri(settings: MlflowSettings) -> str:

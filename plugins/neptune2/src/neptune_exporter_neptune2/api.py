@@ -170,7 +170,7 @@ class Api:
             response = self._send(method, url, params, body, headers)
         with response:
             if not (response.ok or (partial and response.status_code == 416)):
-                raise _error_of(response)
+                raise _error_of(response, self.server)
             yield response
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
@@ -258,8 +258,8 @@ def _cut_short(error: Exception) -> TransientError:
     return TransientError("the connection broke in the middle of the answer")
 
 
-def _error_of(response: requests.Response) -> Exception:
-    return error_of_status(response.status_code, response.headers, _content(response))
+def _error_of(response: requests.Response, server: str) -> Exception:
+    return error_of_status(response.status_code, response.headers, _content(response), server)
 
 
 def _error_type(response: requests.Response) -> object:

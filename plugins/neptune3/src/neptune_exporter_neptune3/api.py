@@ -190,7 +190,7 @@ class Api:
             self._client.forget_token(token)
             answer = send()
         if not 200 <= answer.status < 300:
-            raise error_of_status(answer.status, answer.headers, answer.content)
+            raise error_of_status(answer.status, answer.headers, answer.content, self.address)
         try:
             if is_web_page(answer.headers, answer.content) or (not is_json and _is_foreign(answer)):
                 raise ValueError
