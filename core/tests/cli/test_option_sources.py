@@ -172,3 +172,29 @@ def test_tables_of_plugins_that_are_not_installed_here_are_fine(
 def test_the_help_says_so(run: Run, tracker: ModuleType) -> None:
     text = " ".join(run("load", "--help").stdout.split())
     assert "NEPTUNE_EXPORTER_LOAD_LOADER, or NEPTUNE_EXPORTER_LOADER for all commands" in text
+
+
+NO_TEXT = "a/\udcff"
+"""How Python has bytes of a command line or a variable that are not UTF-8."""
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("export", "-p"), ("export", "-r"), ("export", "-q"), ("summary", "-p"), ("load", "--name-prefix")],
+)
+def test_what_is_no_text_is_named_with_its_option(
+    command: str, option: str, run: Run, tracker: ModuleType, folder: Path
+) -> None:
+    message = error_of(run(command, option, NO_TEXT))
+    assert "is not written in UTF-8" in message and option in message
+
+
+@pytest.mark.parametrize(
+    "name", ["NEPTUNE_EXPORTER_EXPORT_PROJECT_IDS", "NEPTUNE_EXPORTER_WORKSPACE", "NEPTUNE_PROJECT"]
+)
+def test_a_variable_that_is_no_text_is_named(
+    name: str, run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, NO_TEXT)
+    message = error_of(run("export", "--exporter", "plain"))  # which needs a project
+    assert "is not written in UTF-8" in message and name in message

@@ -100,7 +100,7 @@ def test_half_of_the_addresses_is_no_way_to_the_hosted_service() -> None:
         PlutoSettings(url_api="http://own:3001")
 
 
-@pytest.mark.parametrize("host", ["", "a/b", "user@host", "ftp://x"])
+@pytest.mark.parametrize("host", ["", "a/b", "user@host", "ftp://x", "\udcff", "http://a..\udcff"])
 def test_hosts_that_are_none(host: str) -> None:
     with pytest.raises(UsageError):
         find_endpoints(PlutoSettings(host=host))

@@ -27,6 +27,14 @@ class Option(click.Option):
         """To which it belongs; empty if to the command itself."""
 
 
+def check_text(text: str) -> None:
+    """Raises BadParameter for bytes that are no text: no project, run or attribute is called that."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter(f"{text} is not written in UTF-8") from None
+
+
 class CommandOption(Option):
     """An option of a command itself: `--data-path` is also a variable and the key `data_path`.
 
@@ -69,7 +77,11 @@ class CommandOption(Option):
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         try:
-            return super().process_value(ctx, value)
+            found = super().process_value(ctx, value)
+            for text in found if self.multiple and found is not None else (found,):
+                if isinstance(text, str) and not text.startswith("@"):  # which names a file
+                    check_text(text)
+            return found
         except click.BadParameter as error:
             source = ctx.get_parameter_source(self.name or "")
             if source in (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP):

@@ -29,10 +29,19 @@ def split_lists(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def projects(given: Sequence[str], *, use_environment: bool) -> tuple[str, ...]:
-    """The projects that were named, or those of NEPTUNE_PROJECT."""
-    return split_lists(given) or (
-        split_lists([os.environ.get(PROJECT_VARIABLE, "")]) if use_environment else ()
-    )
+    """The projects that were named, or those of NEPTUNE_PROJECT.
+
+    Raises:
+        UsageError: that variable is not written in UTF-8.
+    """
+    if (named := split_lists(given)) or not use_environment:
+        return named
+    value = os.environ.get(PROJECT_VARIABLE, "")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the variable {PROJECT_VARIABLE}: {value} is not written in UTF-8") from None
+    return split_lists([value])
 
 
 def regular_expression(pattern: str, option: str) -> str:

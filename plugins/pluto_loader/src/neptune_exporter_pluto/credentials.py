@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from urllib.parse import urlsplit
 
+import httpx
+
 from neptune_exporter.contract import Secret, UsageError
 from neptune_exporter_pluto.settings import PlutoSettings
 
@@ -69,7 +71,8 @@ def _checked(variable: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # an impossible port or IPv6 address
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):  # an impossible port, IPv6 address or name
         raise UsageError(f"{variable}: this is not the address of a Pluto service") from None
     if parts.username or parts.password:
         raise UsageError(
