@@ -151,5 +151,8 @@ def test_a_server_without_tls_is_not_taken_for_a_refusal(command: CommandLine) -
 
 
 def test_json_is_all_that_is_written_without_a_terminal(command: CommandLine) -> None:
+    """On stdout; what runs where is said on stderr."""
     done = command.run(*EXPORT, "--json")
-    assert json.loads(done.output)["projects"][0]["exported"] == 4
+    first, _, document = done.output.partition("\n")
+    assert first.startswith("executor: ")
+    assert json.loads(document)["projects"][0]["exported"] == 4
