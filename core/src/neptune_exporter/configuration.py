@@ -235,7 +235,7 @@ def _find(
     files: Sequence[ConfigurationFile],
 ) -> _Found | None:
     if (value := flags.get(field.flag)) is not None:
-        return _Found(_from_elsewhere(field, value) if field.type is Secret else value, field.flag)
+        return _Found(from_elsewhere(field.flag, value) if field.type is Secret else value, field.flag)
     for variable in field.variables:
         if text := environ.get(variable):
             parts = tuple(p.strip() for p in text.split(",") if p.strip())
@@ -253,13 +253,13 @@ def is_reference(value: str) -> bool:
     return value in ("", "-") or value.startswith("@")
 
 
-def _from_elsewhere(field: SettingField, value: object) -> object:
+def from_elsewhere(flag: str, value: object) -> object:
     """A secret that is not on the command line itself: `-` is standard input, `@FILE` a file."""
     if value == "-":
         if sys.stdin.isatty():
             import getpass
 
-            return getpass.getpass(f"{field.flag}: ")
+            return getpass.getpass(f"{flag}: ")
         return sys.stdin.readline().rstrip("\r\n")
     if not isinstance(value, str) or not is_reference(value) or not value:
         return value
@@ -269,7 +269,7 @@ def _from_elsewhere(field: SettingField, value: object) -> object:
             return file.read().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{field.flag}: cannot read {value[1:]}: {reason}") from None
+        raise UsageError(f"{flag}: cannot read {value[1:]}: {reason}") from None
 
 
 def _checked(field: SettingField, found: _Found) -> object:

@@ -84,6 +84,10 @@ class DatasetError(NeptuneExporterError):
     """
 
 
+class BusyRunError(DatasetError):
+    """Another process writes the run at this moment. It costs that run."""
+
+
 class MissingFileError(DatasetError):
     """A file that a row names is not in the files folder.
 

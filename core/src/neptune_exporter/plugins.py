@@ -56,7 +56,7 @@ RESERVED_FLAGS = frozenset(
         *("--modified-since", "--modified-until", "--force", "--workers", "--executor"),
         *("--all", "--dry-run", "--json", "--workspace", "--project-pattern", "--project-exclude-pattern"),
         *("--error-report-file", "--name-prefix", "--step-multiplier", "--no-verify", "--loss-report"),
-        *("--full", "--output", "--record", "--accept", "--write-accepted"),
+        *("--full", "--output", "--record", "--accept", "--write-accepted", "--storage-option"),
     }
 )
 """Options of the commands themselves: a setting of a plugin cannot have one of them for its flag."""

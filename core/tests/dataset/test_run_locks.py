@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.dataset.format.layout import Place
+from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.format.run_locks import RunLocks
 from neptune_exporter.model import RunKey
 
@@ -20,9 +21,10 @@ HOLDER = """
 import sys
 from pathlib import Path
 from neptune_exporter.dataset.format.layout import Place
+from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.format.run_locks import RunLocks
 from neptune_exporter.model import RunKey
-with RunLocks(Path(sys.argv[1])).held([Place.of(RunKey("acme/vision", "RUN-1"))], 0):
+with RunLocks(LocalStorage(Path(sys.argv[1]))).held([Place.of(RunKey("acme/vision", "RUN-1"))], 0):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -46,28 +48,28 @@ def busy(locks: RunLocks, *places: Place) -> list[Place]:
 
 
 def test_another_worker_gets_only_what_is_free(tmp_path: Path) -> None:
-    locks = RunLocks(tmp_path)
+    locks = RunLocks(LocalStorage(tmp_path))
     with locks.held([ONE], 0) as mine:
         assert mine == []
-        assert busy(RunLocks(tmp_path), TWO, ONE) == [ONE]
-    assert busy(RunLocks(tmp_path), TWO, ONE) == []
+        assert busy(RunLocks(LocalStorage(tmp_path)), TWO, ONE) == [ONE]
+    assert busy(RunLocks(LocalStorage(tmp_path)), TWO, ONE) == []
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     with another_process(tmp_path) as process:
-        assert busy(RunLocks(tmp_path), ONE) == [ONE]
+        assert busy(RunLocks(LocalStorage(tmp_path)), ONE) == [ONE]
         process.kill()
         process.wait()
-        assert busy(RunLocks(tmp_path), ONE) == []
+        assert busy(RunLocks(LocalStorage(tmp_path)), ONE) == []
 
 
 def test_a_lock_that_is_given_back_is_waited_for(tmp_path: Path) -> None:
-    locks = RunLocks(tmp_path)
+    locks = RunLocks(LocalStorage(tmp_path))
     with ThreadPoolExecutor(1) as other, contextlib.ExitStack() as holding:
         holding.enter_context(locks.held([ONE], 0))
 
         def wait() -> list[Place]:
-            with RunLocks(tmp_path).held([ONE], 60) as found:
+            with RunLocks(LocalStorage(tmp_path)).held([ONE], 60) as found:
                 return found
 
         waiting = other.submit(wait)
@@ -80,7 +82,7 @@ def test_two_that_want_the_same_runs_in_another_order_do_not_wait_for_each_other
     def hold(places: tuple[Place, Place]) -> int:
         held = 0
         for _ in range(50):
-            with RunLocks(tmp_path).held(places, 60) as found:
+            with RunLocks(LocalStorage(tmp_path)).held(places, 60) as found:
                 held += not found
         return held
 
@@ -89,14 +91,14 @@ def test_two_that_want_the_same_runs_in_another_order_do_not_wait_for_each_other
 
 
 def test_free_locks_are_cleared_away_and_held_ones_are_named(tmp_path: Path) -> None:
-    locks = RunLocks(tmp_path)
+    locks = RunLocks(LocalStorage(tmp_path))
     busy(locks, ONE, TWO)
-    files = [path.name for path in tmp_path.rglob("*.parquet")]
-    assert sorted(files) == sorted(map(locks.name, (ONE, TWO)))
+    assert not list(tmp_path.rglob("*.parquet")), "they go when they are given back"
     with another_process(tmp_path):
-        assert locks.clear() == {locks.name(ONE)}
+        assert locks.clear(lambda note: None) == {locks.name(ONE)}
         assert [path.name for path in tmp_path.rglob("*.parquet")] == [locks.name(ONE)]
-    assert locks.clear() == set()
+    assert [path.name for path in tmp_path.rglob("*.parquet")] == [locks.name(ONE)], "its process was killed"
+    assert locks.clear(lambda note: None) == set()
     assert not list(tmp_path.rglob("*.parquet"))
 
 
@@ -104,10 +106,10 @@ def test_a_file_that_is_deleted_while_it_is_locked_locks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the job clears away the file of a worker that has just opened it."""
-    from neptune_exporter.dataset.format import run_locks
+    from neptune_exporter.dataset.format import lock as format_lock
 
     deleted: list[Path] = []
-    real = run_locks.try_lock
+    real = format_lock.try_lock
 
     def lock(file: object) -> None:
         real(file)  # type: ignore[arg-type]
@@ -116,7 +118,7 @@ def test_a_file_that_is_deleted_while_it_is_locked_locks_nothing(
             path.unlink()
             deleted.append(path)
 
-    monkeypatch.setattr(run_locks, "try_lock", lock)
-    with RunLocks(tmp_path).held([ONE], 0) as found:
+    monkeypatch.setattr(format_lock, "try_lock", lock)
+    with RunLocks(LocalStorage(tmp_path)).held([ONE], 0) as found:
         assert found == [] and deleted and deleted[0].exists()
-        assert busy(RunLocks(tmp_path), ONE) == [ONE]
+        assert busy(RunLocks(LocalStorage(tmp_path)), ONE) == [ONE]

@@ -103,8 +103,41 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         state = state_of(ctx)
+        _give_storage_options(ctx)
         with logging_to(state.log_file, state.verbose):
             return super().invoke(ctx)
+
+
+def _give_storage_options(ctx: click.Context) -> None:
+    """To the places of the dataset.
+
+    Raises:
+        UsageError: one is not KEY=VALUE.
+    """
+    from dataclasses import replace
+
+    from neptune_exporter.cli.process import Typed, hide_arguments
+    from neptune_exporter.configuration import from_elsewhere
+    from neptune_exporter.location import Location, options_of
+
+    state = state_of(ctx)
+    pairs = [pair.partition("=") for pair in state.storage_options]
+    if not pairs:
+        return
+    options = options_of(
+        f"{name}{sign}{from_elsewhere(f'--storage-option {name}', value) if value[:1] == '@' else value}"
+        for name, sign, value in pairs
+    )
+    if state.owns_process and ctx.get_parameter_source("storage_options") is ParameterSource.COMMANDLINE:
+        secret = {name for name, value in options if not isinstance(value, str)}
+        hide_arguments(
+            Typed("--storage-option", value, f"{name}=")
+            for name, _, value in pairs
+            if name in secret and value[:1] != "@"
+        )
+    for name, value in ctx.params.items():
+        if isinstance(value, Location):
+            ctx.params[name] = replace(value, options=options)
 
 
 def _value_of(option: str, args: list[str]) -> str | None:
@@ -251,7 +284,7 @@ def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
     """
     import os
 
-    from neptune_exporter.cli.process import hide_arguments
+    from neptune_exporter.cli.process import Typed, hide_arguments
     from neptune_exporter.configuration import is_reference, resolve_settings, setting_fields
     from neptune_exporter.contract import Secret, UsageError
 
@@ -261,11 +294,9 @@ def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
             raise UsageError(f"{flag} is not an option of the {kind} {spec.name}")
     if state.owns_process:
         hide_arguments(
-            {
-                flag: value
-                for flag, value in state.flags.items()
-                if fields[flag].type is Secret and isinstance(value, str) and not is_reference(value)
-            }
+            Typed(flag, value)
+            for flag, value in state.flags.items()
+            if fields[flag].type is Secret and isinstance(value, str) and not is_reference(value)
         )
     return resolve_settings(
         spec.name,

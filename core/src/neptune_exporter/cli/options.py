@@ -126,6 +126,11 @@ def together(*options: Decorator[Any]) -> Decorator[_F]:
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
+
+def _keep_storage_options(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
+    state_of(ctx).storage_options = value
+
+
 dataset_options: Decorator[Any] = together(
     option(
         "-d",
@@ -133,7 +138,7 @@ dataset_options: Decorator[Any] = together(
         type=Folder(),
         default="./exports/data",
         show_default=True,
-        help="Folder of parquet files.",
+        help="Folder of parquet files, or its address: s3://BUCKET/FOLDER, gs://…, az://….",
     ),
     option(
         "-f",
@@ -141,7 +146,17 @@ dataset_options: Decorator[Any] = together(
         type=Folder(),
         default="./exports/files",
         show_default=True,
-        help="Folder of files.",
+        help="Folder of files, or address.",
+    ),
+    option(
+        "--storage-option",
+        "storage_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        expose_value=False,
+        callback=_keep_storage_options,
+        help="For s3://, gs:// and az://: an option of s3fs, gcsfs or adlfs (endpoint_url=URL). Credentials"
+        " better come from the environment; KEY=@FILE reads a file. Repeatable.",
     ),
 )
 

@@ -10,26 +10,37 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 _PIPE_HOLDS = 4096
 """Bytes that every system's pipe takes before anyone reads."""
 
 
-def hide_arguments(secrets: Mapping[str, str]) -> None:
-    """Replace this process by one without these values (by flag); returns only where that cannot be done."""
+class Typed(NamedTuple):
+    """A secret that was typed as the value of a flag."""
+
+    flag: str
+    secret: str
+    before: str = ""
+    """What stands before it in the value, and is none: `KEY=`."""
+
+
+def hide_arguments(secrets: Iterable[Typed]) -> None:
+    """Replace this process by one without these values; returns only where that cannot be done."""
     if os.name != "posix" or not Path("/dev/fd").exists():
         return
     arguments = list(sys.orig_argv)
-    if any(len(secret.encode()) > _PIPE_HOLDS for secret in secrets.values()):
+    several = list(secrets)
+    if any(len(typed.secret.encode()) > _PIPE_HOLDS for typed in several):
         return
-    for flag, secret in secrets.items():
-        reference = f"@/dev/fd/{_pipe(secret)}"
+    for flag, secret, before in several:
+        reference = f"{before}@/dev/fd/{_pipe(secret)}"
         for i, argument in enumerate(arguments):
-            if argument == f"{flag}={secret}":
+            if argument == f"{flag}={before}{secret}":
                 arguments[i] = f"{flag}={reference}"
-            elif argument == secret and arguments[i - 1] == flag:
+            elif argument == f"{before}{secret}" and arguments[i - 1] == flag:
                 arguments[i] = reference
     if arguments == sys.orig_argv:
         return

@@ -27,6 +27,8 @@ class State:
     show_all: bool = False
     """`--all`: each line of what went wrong, not grouped."""
     log_file: Path | None = None
+    storage_options: tuple[str, ...] = ()
+    """`KEY=VALUE`, as they were given."""
     flags: dict[str, object] = field(default_factory=dict)
     """What the command line gave for settings of plugins, by flag."""
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from neptune_exporter.contract import DatasetError, FileWriter
-from neptune_exporter.dataset.format import checksums, publication, receipt_index
+from neptune_exporter.dataset.format import checksums, publication, receipt_index, uploading
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, UNFINISHED_FILES, Place
 from neptune_exporter.dataset.format.receipts import Receipt
@@ -140,8 +141,8 @@ class Dataset:
 
         What workers of a command that was killed are still writing is left to them.
         """
-        finished, deleted = [], []
-        busy = self._run_locks.clear()
+        finished, deleted = list[RunKey](), list[str]()
+        busy = self._clear_writing(finished, deleted)
         for folder in project_folders(self.data):
             for found in found_runs(self.data, folder):
                 if found.pending and self._run_locks.name(found.place) not in busy:
@@ -153,6 +154,8 @@ class Dataset:
             deleted.append(storage.describe(entry.path))
         for storage, folder in self._unfinished:
             storage.delete_empty_folders(folder)
+        for storage in () if busy else (self.data, self.file_storage):
+            storage.clear_uploads()
         return Recovery(tuple(finished), tuple(deleted), len(busy))
 
     def leftovers(self) -> list[tuple[Storage, Entry]]:
@@ -182,11 +185,23 @@ class Dataset:
         """
         places = {self._place(key): key for key in keys}
         with self._run_locks.held(places, seconds) as busy:
+            self.data.forget()  # before they were locked, others may have written them
+            self.file_storage.forget()
             yield {places[place] for place in busy}
 
     def forget_writing(self) -> None:
         """Delete what `writing` has left on the disk. Call it under `lock`."""
-        self._run_locks.clear()
+        self._clear_writing([], [])
+
+    def _clear_writing(self, finished: list[RunKey], deleted: list[str]) -> set[str]:
+        """Add the runs that turned out to be visible, and what was deleted; returns what is still written."""
+
+        def left(note: dict[str, Any]) -> None:
+            key, parts = uploading.roll_back(self.data, note)
+            finished.extend([] if key is None else [key])
+            deleted.extend([] if key is not None else map(self.data.describe, parts))
+
+        return self._run_locks.clear(left)
 
     def writer(self, key: RunKey) -> RunWriter:
         """Begin to write a run; until it is published, readers see what was there before.
@@ -199,6 +214,7 @@ class Dataset:
                 raise DatasetError(f"{key} is already being written")
             self._open.add(key)
         try:
+            self.earlier(key)  # learns what is there, in few requests
             return RunWriter(
                 key,
                 self._place(key),
@@ -229,6 +245,7 @@ class Dataset:
 
         It is only for speed: that it cannot be written is no failure.
         """
+        self.data.forget()  # workers have written receipts
         for folder in project_folders(self.data):
             try:
                 receipt_index.update(self.data, folder)
@@ -249,6 +266,8 @@ class Dataset:
 
     def earlier(self, key: RunKey) -> Earlier:
         """What lies where this key has its place."""
+        for place in Place.candidates(key):
+            self._listing.look(place)
         places = [Earlier(self.data, place, self._listing) for place in Place.candidates(key)]
         return next((earlier for earlier in places if earlier.exists), places[0])
 
@@ -330,6 +349,7 @@ class Dataset:
     def run(self, key: RunKey) -> StoredRun | None:
         """One run, None if there is nothing of it."""
         for place in Place.candidates(key):
+            self._listing.look(place)
             names, unfinished = self._listing.parts(place), self._listing.unfinished(place)
             pending = self.data.size(place.pending) is not None
             has_receipt = self.data.size(place.receipt) is not None

@@ -24,7 +24,7 @@ from neptune_exporter.jobs.executors import Choice, JobExecutor, LostWorkerError
 from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, run_unit
 from neptune_exporter.jobs.export_result import ExportResult, ProjectResult
 from neptune_exporter.jobs.not_found import SeenPaths, unknown_project, unmatched_runs
-from neptune_exporter.jobs.opening import OpenSource
+from neptune_exporter.jobs.opening import OpenSource, shared
 from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.same_logs import exported_as_others
@@ -86,7 +86,7 @@ def export_runs(
         if options.executor is None:
             choice = replace(choice, why="an export mostly waits for its source")
         executor = opened(choice, progress, threads=_THREADS, most=spec.capabilities.max_workers)
-        with dataset.lock(), executor:
+        with dataset.lock(), shared(options.data_path, options.files_path, dataset), executor:
             executor.keep(opening, source)
             result.recovered = dataset.recover()
             _tell_recovered(result.recovered, progress)

@@ -23,6 +23,7 @@ from neptune_exporter.contract import (
     UnreadError,
 )
 from neptune_exporter.dataset import RowsError, RunWriter
+from neptune_exporter.errors import BusyRunError
 from neptune_exporter.jobs.executors import Worker
 from neptune_exporter.jobs.failing import internal_error
 from neptune_exporter.jobs.not_found import SeenPaths, WatchedRequest
@@ -208,7 +209,7 @@ class _Group:
         """What is wrong with a run costs that run; what is wrong with the dataset ends the job."""
         try:
             yield
-        except RowsError as error:
+        except (RowsError, BusyRunError) as error:
             self._lose(key, str(error))
         except (NeptuneExporterError, ImportError):
             raise

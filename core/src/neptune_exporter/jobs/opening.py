@@ -6,6 +6,8 @@ unpickled; neither these values nor anything made of their reprs shows one.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -60,7 +62,24 @@ def _with_whole_paths(settings: Any) -> Any:
     return replace(settings, **{n: path.absolute() for n, path in paths.items() if isinstance(path, Path)})
 
 
-@lru_cache(maxsize=1)
+_shared: dict[tuple[Location, Location], Dataset] = {}
+
+
+@contextlib.contextmanager
+def shared(data_path: Location, files_path: Location, dataset: Dataset) -> Iterator[None]:
+    """Let the units that run in this process use the dataset that their job has locked."""
+    _shared[data_path, files_path] = dataset
+    try:
+        yield
+    finally:
+        del _shared[data_path, files_path]
+
+
 def dataset_of(data_path: Location, files_path: Location) -> Dataset:
     """One per process, so that all its units share one budget of memory."""
+    return _shared.get((data_path, files_path)) or _dataset_of(data_path, files_path)
+
+
+@lru_cache(maxsize=1)
+def _dataset_of(data_path: Location, files_path: Location) -> Dataset:
     return Dataset(data_path, files_path)

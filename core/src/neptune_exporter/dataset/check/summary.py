@@ -29,6 +29,8 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     without_checksums = 0
     for run in dataset.runs(indexed=True):
         without_checksums += has_no_checksums(dataset, run)
+        if run.receipt is not None and run.receipt.files:  # of all runs of the project at once
+            dataset.file_storage.look(run.place.project_folder, recursive=True)
         projects.setdefault(run.key.project_id, []).append(summarise_run(run))
     return DatasetSummary(
         data_path=str(dataset.data.location),

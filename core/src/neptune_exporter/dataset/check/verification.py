@@ -104,6 +104,8 @@ def verify(
         if wanted is not None and not wanted(run.key):
             skipped.add(project)
             continue
+        if wanted is None and run.receipt is not None and run.receipt.files:
+            dataset.file_storage.look(project, recursive=True)  # all of it is looked through in the end
         check = _RunCheck(dataset, run, named.setdefault(project, set()), lambda digest: parts().get(digest))
         yield from check.findings()
         if not check.all_read:

@@ -8,10 +8,10 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import rowless
@@ -101,6 +101,7 @@ class FileLock:
 
     path: Path
     file: IO[bytes]
+    note: dict[str, Any] = field(default_factory=dict)
 
     def release(self) -> None:
         with contextlib.suppress(OSError):  # Windows deletes no open file: another time

@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format import uploading
 from neptune_exporter.dataset.format.layout import Place, parse_part, set_aside, temporary
 from neptune_exporter.dataset.format.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.uploading import Upload
 from neptune_exporter.toolkit import failpoint
 
 FAILPOINTS = (
@@ -45,10 +47,16 @@ class Publication:
     """Paths of the parts that are new, as they are now."""
     old: tuple[str, ...]
     """Names of the parts that lie there so far."""
+    upload: Upload | None = None
+    """Where parts cannot be renamed."""
 
 
 def publish(storage: Storage, several: Sequence[Publication]) -> None:
     """Make these the runs, each by itself; together, as the disk is then waited for only once."""
+    uploads = [(new.upload, new.receipt, new.content) for new in several if new.upload is not None]
+    if uploads:
+        uploading.publish(uploads)
+        return
     for new in several:
         storage.create_whole(temporary(new.place.pending), new.content)
     storage.sync(path for new in several for path in (*new.unsynced, temporary(new.place.pending)))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from neptune_exporter.dataset.format.layout import OWN_FOLDER, Place
 from neptune_exporter.dataset.format.storage import HeldLock, Storage
@@ -41,7 +42,7 @@ class RunLocks:
         with contextlib.ExitStack() as locks:
             # In one order everywhere, so that no two wait for each other.
             for place in sorted(places, key=_name):
-                lock = self._wait_for(f"{_FOLDER}/{_name(place)}", until)
+                lock = self._wait_for(lock_path(place), until)
                 if lock is None:
                     busy.append(place)
                 else:
@@ -55,8 +56,11 @@ class RunLocks:
                 return lock
             pause(_TRIES_EVERY)
 
-    def clear(self) -> set[str]:
+    def clear(self, left: Callable[[dict[str, Any]], object]) -> set[str]:
         """Delete the files of locks that are free. Call it as the one writer of the dataset.
+
+        Args:
+            left: Gets what was noted with a lock that its owner did not give back.
 
         Returns:
             The names of those that are held.
@@ -67,6 +71,7 @@ class RunLocks:
             if lock is None:
                 busy.add(entry.name)
             else:
+                left(lock.note)
                 lock.release()
         self._data.delete_empty_folders(_FOLDER)
         return busy
@@ -74,6 +79,11 @@ class RunLocks:
     def name(self, place: Place) -> str:
         """Of the file of a run's lock."""
         return _name(place)
+
+
+def lock_path(place: Place) -> str:
+    """Where the lock of a run lies while it is held."""
+    return f"{_FOLDER}/{_name(place)}"
 
 
 def _name(place: Place) -> str:

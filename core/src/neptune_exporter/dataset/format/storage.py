@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -40,6 +40,10 @@ class Entry(NamedTuple):
 class HeldLock(Protocol):
     """A lock that is held."""
 
+    @property
+    def note(self) -> dict[str, Any]:
+        """What is kept with it: where locks end with their process, nothing."""
+
     def release(self) -> None:
         """Let others have it."""
 
@@ -48,6 +52,9 @@ class Storage(ABC):
     """A folder, as a tree of relative paths. Every error is a DatasetError that names the path."""
 
     location: Location
+    renames = True
+    """Whether a file can be renamed at no cost. Where it cannot, parts get their final name at once, and
+    count once a receipt names them."""
 
     @abstractmethod
     def describe(self, path: str) -> str:
@@ -86,6 +93,15 @@ class Storage(ABC):
             recursive: Also what is in folders below it.
             prefix: Only that whose name begins so.
         """
+
+    def look(self, folder: str, *, prefix: str = "", recursive: bool = False) -> None:  # noqa: B027
+        """Learn what is in a folder, where asking for each file by itself takes longer."""
+
+    def forget(self) -> None:  # noqa: B027
+        """What was listed may no longer be so."""
+
+    def clear_uploads(self) -> None:  # noqa: B027
+        """Take back uploads that were cut off. Call it as the one writer."""
 
     @abstractmethod
     def read(self, path: str) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.format.storage import Storage
-from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 
 
@@ -14,11 +13,11 @@ def storage_at(location: Location) -> Storage:
     Raises:
         UsageError: it takes a package that is not installed, or an option is wrong.
     """
-    if location.path is None:
-        raise UsageError(
-            f"{location} is an address, not a folder: mount it, or copy the dataset from and to it"
-        )
-    return LocalStorage(location)
+    if location.path is not None:
+        return LocalStorage(location)
+    from neptune_exporter.dataset.format.object_storage import ObjectStorage
+
+    return ObjectStorage(location)
 
 
 def is_there(location: Location) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from neptune_exporter.dataset.format import publication
-from neptune_exporter.dataset.format.layout import DAMAGED, SET_ASIDE, Place, parse_part
+from neptune_exporter.dataset.format.layout import DAMAGED, RECEIPTS, SET_ASIDE, Place, parse_part
 from neptune_exporter.dataset.format.storage import Storage
 
 
@@ -17,7 +17,6 @@ from neptune_exporter.dataset.format.storage import Storage
 class _Numbers:
     parts: set[int] = field(default_factory=set)
     unfinished: dict[int, str] = field(default_factory=dict)
-    set_aside: bool = False
 
 
 _Stems = dict[str, _Numbers]
@@ -32,6 +31,7 @@ class Listing:
         self._guard = threading.Lock()
         self._is_locked = False
         self._folders: dict[str, _Stems] = {}
+        self._set_aside: dict[str, set[str]] = {}
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -42,6 +42,7 @@ class Listing:
         finally:
             self._is_locked = False
             self._folders = {}
+            self._set_aside = {}
 
     def parts(self, place: Place) -> list[str]:
         """Names of the parts that are there, by number, whether or not one is missing between them."""
@@ -57,17 +58,30 @@ class Listing:
 
     def has_set_aside(self, place: Place) -> bool:
         """Whether damaged parts of the run lie there that were set aside."""
-        return self._listed(place).set_aside
+        with self._guard:
+            if not self._is_locked:
+                return place.stem in self._list_set_aside(place.folder, place.stem)
+            if place.folder not in self._set_aside:
+                self._set_aside[place.folder] = self._list_set_aside(place.folder)
+            return place.stem in self._set_aside[place.folder]
+
+    def look(self, place: Place) -> None:
+        """Learn what is there of a run, for all that is asked next."""
+        stem = "" if self._is_locked else place.stem
+        self._data.look(place.folder, prefix=stem)
+        self._data.look(f"{place.folder}/{RECEIPTS}", prefix=stem)
 
     def _listed(self, place: Place) -> _Numbers:
         with self._guard:
-            if not self._is_locked or place.folder not in self._folders:
+            if not self._is_locked:
+                return self._list(place.folder, place.stem).get(place.stem, _Numbers())
+            if place.folder not in self._folders:
                 self._folders[place.folder] = self._list(place.folder)
             return self._folders[place.folder].get(place.stem, _Numbers())
 
-    def _list(self, folder: str) -> _Stems:
+    def _list(self, folder: str, stem: str = "") -> _Stems:
         found: _Stems = defaultdict(_Numbers)
-        for entry in self._data.list(folder):
+        for entry in self._data.list(folder, prefix=stem):
             part = parse_part(entry.name)
             if part is None or not entry.is_file:
                 continue
@@ -75,7 +89,9 @@ class Listing:
                 found[part.stem].unfinished[part.number] = entry.name
             else:
                 found[part.stem].parts.add(part.number)
-        for entry in self._data.list(f"{folder}/{DAMAGED}"):
-            if part := parse_part(entry.name.removesuffix(SET_ASIDE)):
-                found[part.stem].set_aside = True
         return dict(found)
+
+    def _list_set_aside(self, folder: str, stem: str = "") -> set[str]:
+        listed = self._data.list(f"{folder}/{DAMAGED}", prefix=stem)
+        names = (parse_part(entry.name.removesuffix(SET_ASIDE)) for entry in listed)
+        return {part.stem for part in names if part}

@@ -182,7 +182,7 @@ class StoredRun(RunView):
             if self._sizes.get(part.name) == part.bytes:
                 continue
             path = self.place.path(part.name)
-            size = self._data.size(path)  # again: it may have been replaced since, and so its receipt
+            size = self._data.size(path, certain=True)  # it may have been replaced, as its receipt
             if size is None:
                 lines.append(f"{self._data.describe(path)} is missing")
             elif size != part.bytes:
@@ -376,6 +376,7 @@ class StoredRun(RunView):
         Raises:
             UnsafePathError: as `open_file`.
         """
+        self._files.look(self.place.files_folder, recursive=True)
         return paths.find(self._files, self.place.project_folder, file, self._key)
 
     def files_there(self) -> dict[str, int]:

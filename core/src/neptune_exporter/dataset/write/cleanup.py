@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow.compute as pc
 
@@ -35,12 +35,17 @@ def sync_files(files: Storage, place: Place) -> list[Entry]:
 
 
 def drop_unnamed_files(
-    data: Storage, files: Storage, place: Place, receipt: Receipt, stored: list[Entry]
+    data: Storage,
+    files: Storage,
+    place: Place,
+    receipt: Receipt,
+    stored: list[Entry],
+    keeps: Callable[[], bool],
 ) -> None:
     """Delete files in the run's own folder that an earlier export of ours stored and no row names any more,
-    however it spells them."""
+    however it spells them. Not if `keeps` tells that rows may name them that cannot be read."""
     ours = [entry for entry in stored if is_ours(entry.path.removeprefix(f"{place.files_folder}/"))]
-    if not ours or len(stored) == receipt.files:
+    if not ours or len(stored) == receipt.files or keeps():
         return  # each is named: every path that a row names was stored, and no two rows share one
     parts = [Part(data, place.path(part.name)) for part in receipt.parts]
     named = {folded(f"{place.project_folder}/{path}") for path in named_files(parts)}

@@ -85,6 +85,7 @@ class _Writing(OpenFile):
         whole until it is replaced; what is no longer named is deleted then.
         """
         at = f"{self._place.files_folder}/{self._name}"
+        self._storage.look(self._place.files_folder, recursive=True)
         size = self._storage.size(at)
         if size is None or (size == output.size and self._storage.sha256(at) == output.sha256):
             return self._name

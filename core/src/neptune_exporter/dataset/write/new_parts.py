@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from neptune_exporter.dataset.format import uploading
 from neptune_exporter.dataset.format.encoding import OpenPart, row_groups
 from neptune_exporter.dataset.format.layout import Place, temporary
 from neptune_exporter.dataset.format.receipts import PartRecord
 from neptune_exporter.dataset.format.sorting import SortedRows
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.uploading import Upload
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit import failpoint
@@ -19,7 +21,9 @@ from neptune_exporter.toolkit import failpoint
 class _Written:
     """A part that lies closed beside its name."""
 
+    name: str
     temporary: str
+    """Where it lies now."""
     rows: int
     bytes: int
     sha256: str
@@ -28,15 +32,19 @@ class _Written:
 class NewParts:
     """Writes one part after another. Not for several threads."""
 
-    def __init__(self, key: RunKey, data: Storage, place: Place, first_number: int) -> None:
+    def __init__(
+        self, key: RunKey, data: Storage, place: Place, there: Sequence[str], upload: Upload | None
+    ) -> None:
         """
         Args:
-            first_number: No part that is there has it or a higher one.
+            there: Names of the parts that are there.
+            upload: Where parts go that cannot be renamed.
         """
         self._key = key
         self._data = data
         self._place = place
-        self._first_number = first_number
+        self._numbers = uploading.numbers(data, there)
+        self._upload = upload
         self._part: OpenPart | None = None
         self._written: list[_Written] = []
         self.in_order = True
@@ -60,7 +68,11 @@ class NewParts:
             part.close()
             self._part = None
             output = part.output
-            self._written.append(_Written(output.path, part.rows, output.size, output.sha256))
+            written = _Written(self._name, output.path, part.rows, output.size, output.sha256)
+            if self._upload is not None and part.full:  # so that a large run takes little room here
+                self._upload.part(output.path, self._name)
+                written = replace(written, temporary=self._place.path(self._name))
+            self._written.append(written)
             failpoint("dataset.part-written")
 
     def add_empty(self) -> None:
@@ -74,11 +86,16 @@ class NewParts:
             self._part.discard()
             self._part = None
         for part in self._written:
-            self._data.delete(part.temporary)
+            if part.temporary != self._place.path(part.name):
+                self._data.delete(part.temporary)
+        if self._upload is not None:
+            self._upload.discard()
         self._written = []
 
     def placed(self, taken: Collection[int]) -> list[PartRecord]:
-        """Them with their final names, which are the lowest that are free."""
+        """Them with their final names: where they can be renamed, the lowest that are free."""
+        if self._upload is not None:
+            return [PartRecord(part.name, part.rows, part.bytes, part.sha256) for part in self._written]
         numbers = iter(n for n in range(len(taken) + len(self._written)) if n not in taken)
         records = []
         for index, (part, number) in enumerate(zip(self._written, numbers, strict=False)):
@@ -106,7 +123,7 @@ class NewParts:
         return [Part(self._data, path) for path in self.paths]
 
     def _open(self) -> OpenPart:
-        name = self._place.part_name(self._first_number + len(self._written))
-        output = self._data.create(temporary(self._place.path(name)))
+        self._name = self._place.part_name(next(self._numbers))
+        output = self._data.create(temporary(self._place.path(self._name)))
         self._part = OpenPart(output, self._key)
         return self._part

@@ -8,11 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 
 import pyarrow as pa
 
 from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, SourceRun
-from neptune_exporter.dataset.format import extents, publication
+from neptune_exporter.dataset.format import extents, publication, uploading
 from neptune_exporter.dataset.format.layout import Place, parse_part
 from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.receipts import PartRecord, Receipt, handle_of
@@ -92,9 +93,10 @@ class RunWriter:
         self._forking = Forking()
         publication.finish(data, self._place)
         self._earlier = Earlier(data, self._place, listing)
-        self._keeps_files = listing.has_set_aside(self._place)
-        first_number = 1 + max(map(_number, self._earlier.parts), default=-1)
-        self._parts = NewParts(key, data, self._place, first_number)
+        self._listing = listing
+        there = self._earlier.parts
+        self._upload = uploading.begin(data, self._place, there, self._earlier.receipt)
+        self._parts = NewParts(key, data, self._place, there, self._upload)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows: any columns of `FULL_SCHEMA`, strings also dictionary-encoded, missing ones null.
@@ -243,7 +245,10 @@ class RunWriter:
                 receipt = replace(receipt, failures=(*receipt.failures, *self.lost))
             stored = cleanup.sync_files(self._files, self._place)
             new, there = self._parts.paths, tuple(self._earlier.parts)
-            ready = publication.Publication(self._place, receipt, receipt.to_bytes(), new, there)
+            content = receipt.to_bytes()
+            if self._upload is not None:
+                self._upload.announce()
+            ready = publication.Publication(self._place, receipt, content, new, there, self._upload)
             return ReadyRun(self, ready, stored)
 
     def _reads_all(self, asked: AttributeRequest) -> bool:
@@ -271,8 +276,11 @@ class RunWriter:
 
     def _published(self, ready: ReadyRun) -> None:
         # What damaged parts, and those that another tool did not finish, name is not known.
-        if not (self._keeps_files or ready.receipt.set_aside or self._earlier.unfinished):
-            cleanup.drop_unnamed_files(self._data, self._files, self._place, ready.receipt, ready.stored)
+        if not (ready.receipt.set_aside or self._earlier.unfinished):
+            keeps = partial(self._listing.has_set_aside, self._place)
+            cleanup.drop_unnamed_files(
+                self._data, self._files, self._place, ready.receipt, ready.stored, keeps
+            )
         self._closed(self.key)
 
     def abandon(self) -> None:

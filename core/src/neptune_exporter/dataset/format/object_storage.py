@@ -1,0 +1,348 @@
+"""A folder in an object store.
+
+Nothing is renamed there: what is being written lies in a folder of this machine (`Staging`), and is uploaded
+under its final name when it is whole. Listings are kept (`KnownObjects`), as each request takes tens of
+milliseconds and is paid for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import pyarrow as pa
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED
+from neptune_exporter.dataset.format.local_storage import LocalStorage
+from neptune_exporter.dataset.format.object_listing import KnownObjects
+from neptune_exporter.dataset.format.object_lock import STALE, Heartbeat, ObjectLock, described
+from neptune_exporter.dataset.format.object_reading import Contents, RangedReader
+from neptune_exporter.dataset.format.object_store import (
+    ConflictError,
+    Object,
+    code_of,
+    is_of_store,
+    object_store,
+    reason_of,
+)
+from neptune_exporter.dataset.format.staging import Staging
+from neptune_exporter.dataset.format.storage import CHUNK, Entry, HeldLock, Output, Storage
+from neptune_exporter.errors import BusyRunError
+from neptune_exporter.interruption import pause
+from neptune_exporter.location import Location
+
+_T = TypeVar("_T")
+_SMALL = 8 << 20
+"""Objects of so many bytes are read and written with one request."""
+_APPEARS_WITHIN = (0.2, 0.5, 1.0, 2.0)
+"""Waits for an object that was written and cannot be read yet: not every store is consistent at once."""
+_written = itertools.count(1 << 60)
+
+
+class ObjectStorage(Storage):
+    """As `Storage`. What begins with `UNFINISHED` lies on this machine."""
+
+    renames = False
+
+    def __init__(self, location: Location) -> None:
+        """
+        Raises:
+            UsageError: it takes a package that is not installed, or an option is wrong.
+        """
+        self.location = location
+        self._store = object_store(location)
+        self._known = KnownObjects()
+        self._contents = Contents()
+        self._heartbeat = Heartbeat()
+        self._locks: dict[str, _Held] = {}
+
+    @cached_property
+    def _staging(self) -> LocalStorage:
+        self._staged = Staging()  # goes with this storage
+        return LocalStorage(self._staged.folder)
+
+    def describe(self, path: str) -> str:
+        if _is_staged(path):
+            return self._staging.describe(path)
+        return f"{self.location}/{path}" if path else str(self.location)
+
+    def exists(self) -> bool:
+        return self.holds("")
+
+    def holds(self, folder: str) -> bool:
+        with self.errors(folder, "listed"):
+            try:
+                return self._store.holds(folder)
+            except FileNotFoundError:  # there is no such bucket: whoever writes tells
+                return False
+
+    def size(self, path: str, *, certain: bool = False) -> int | None:
+        if _is_staged(path):
+            return self._staging.size(path)
+        found = self._find(path, certain=certain)
+        return None if found is None else found.size
+
+    def stamp(self, path: str) -> tuple[int, int] | None:
+        if _is_staged(path):
+            return self._staging.stamp(path)
+        found = self._find(path)
+        return None if found is None else (found.size, found.version)
+
+    def _find(self, path: str, *, certain: bool = False) -> Object | None:
+        found = self._known.get(path)
+        if found is None and (certain or not self._known.knows(path)):
+            with self.errors(path, "read"):
+                found = self._store.head(path)
+            if found is not None:
+                self._known.written(found)
+        return found if found is not None and found.is_file else None
+
+    def list(self, folder: str = "", *, recursive: bool = False, prefix: str = "") -> list[Entry]:
+        if _is_staged(folder):
+            return self._staging.list(folder, recursive=recursive, prefix=prefix)
+        known = self._known.tree(folder) if recursive else self._known.listed(folder, prefix)
+        if known is None:
+            with self.errors(folder, "listed"):
+                found = self._store.list(folder, recursive=recursive, prefix=prefix)
+            if recursive:
+                self._known.learn_tree(folder, found)
+            else:
+                self._known.learn(folder, prefix, found)
+            known = sorted(found)
+        return [Entry(e.path, e.is_file, e.size, e.version if e.is_file else None) for e in known]
+
+    def look(self, folder: str, *, prefix: str = "", recursive: bool = False) -> None:
+        if not self._known.has_looked(folder, prefix, recursive):
+            self.list(folder, prefix=prefix, recursive=recursive)
+
+    def forget(self) -> None:
+        self._known.forget()
+
+    def read(self, path: str) -> bytes:
+        if _is_staged(path):
+            return self._staging.read(path)
+        found = self._find(path)
+        if found is None or found.size > _SMALL:
+            with self.errors(path, "read"):
+                return self._patiently(lambda: self._store.get(path))
+        return self._content(found)
+
+    def _content(self, found: Object) -> bytes:
+        if not found.size:
+            return b""  # a range of nothing is refused
+        with self.errors(found.path, "read"):
+            return self._contents.get(
+                found.path, found.version, lambda: self._patiently(lambda: self._store.get(found.path))
+            )
+
+    def _patiently(self, get: Callable[[], _T]) -> _T:
+        for seconds in _APPEARS_WITHIN:
+            try:
+                return get()
+            except FileNotFoundError:
+                pause(seconds)
+        return get()
+
+    def open_input(self, path: str) -> pa.NativeFile:
+        if _is_staged(path):
+            return self._staging.open_input(path)
+        found = self._there(path)
+        if found.size <= _SMALL:
+            return pa.BufferReader(self._content(found))
+        return pa.PythonFile(io.BufferedReader(self._ranged(found), CHUNK), mode="r")
+
+    def open_bytes(self, path: str) -> BinaryIO:
+        if _is_staged(path):
+            return self._staging.open_bytes(path)
+        found = self._there(path)
+        if found.size <= _SMALL:
+            return io.BytesIO(self._content(found))
+        return io.BufferedReader(self._ranged(found), CHUNK)
+
+    def _there(self, path: str) -> Object:
+        found = self._find(path, certain=True)
+        if found is None:
+            raise DatasetError(f"{self.describe(path)} cannot be read: there is no such object")
+        return found
+
+    def _ranged(self, found: Object) -> RangedReader:
+        def get(start: int, end: int) -> bytes:
+            with self.errors(found.path, "read"):
+                return self._patiently(lambda: self._store.get(found.path, start, end))
+
+        return RangedReader(get, found.size)
+
+    def create(self, path: str) -> Output:
+        if not _is_staged(path):
+            raise ValueError(f"{path} is written under a temporary name, and moved when it is whole")
+        return self._staging.create(path)
+
+    def move(self, source: str, target: str) -> None:
+        if _is_staged(target):
+            self._staging.move(source, target)
+            return
+        with self.errors(target, "written"):
+            if not _is_staged(source):
+                self._store.copy(source, target)
+                self._note_written(target, self.size(source) or 0)
+                self.delete(source)
+                return
+            size = self._upload(Path(self._staging.describe(source)), target)
+        self._note_written(target, size)
+        self._staging.delete(source)
+
+    def _upload(self, file: Path, target: str) -> int:
+        size = file.stat().st_size
+        if size <= _SMALL:
+            self._store.put(target, file.read_bytes())
+        else:
+            self._store.put_file(target, file)
+        return size
+
+    def _note_written(self, path: str, size: int) -> None:
+        self._known.written(Object(path, True, size, f"written {next(_written)}"))
+
+    def commit(self, path: str, content: bytes) -> None:
+        """Write a small object only if what is there is what was seen last.
+
+        Raises:
+            DatasetError: another wrote it meanwhile, or has taken over a lock of ours.
+        """
+        self._heartbeat.check()
+        found = self._find(path)
+        etag = "" if found is None or found.etag.startswith("written ") else found.etag
+        with self.errors(path, "written"):
+            try:
+                self._store.put(path, content, create=found is None, etag=etag)
+            except ConflictError:
+                # The answer to the same request may have been lost, and it was sent again.
+                if self._patiently(lambda: self._store.get(path)) != content:
+                    raise DatasetError(
+                        f"{self.describe(path)} was written by another process meanwhile: export again"
+                    ) from None
+        self._note_written(path, len(content))
+
+    def delete(self, path: str) -> None:
+        if _is_staged(path):
+            self._staging.delete(path)
+            return
+        with self.errors(path, "deleted"):
+            self._store.delete(path)
+        self._known.deleted(path)
+
+    def delete_empty_folders(self, folder: str) -> None:
+        if _is_staged(folder):
+            self._staging.delete_empty_folders(folder)
+
+    def sha256(self, path: str) -> str:
+        digest = hashlib.sha256()
+        with self.open_bytes(path) as stream:
+            while chunk := stream.read(_SMALL):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def sync(self, paths: Iterable[str]) -> None:
+        """What a store has taken it keeps."""
+
+    def sync_folders(self, folders: Iterable[str]) -> None:
+        """There are none."""
+
+    def check_no_links(self, path: str) -> None:
+        """There are none."""
+
+    def clear_uploads(self) -> None:
+        with self.errors("", "cleaned"):
+            self._store.clear_uploads()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        held = self.try_lock(LOCK)
+        if held is None:
+            with self.errors(LOCK, "read"):
+                holder = described(self._store, LOCK)
+            raise DatasetError(
+                f"{self.location} is being written by {holder}. Wait for it, or end it, and run again: a "
+                f"lock whose owner was killed is free {STALE / 60:.0f} minutes after its last sign of life."
+            )
+        self.forget()
+        try:
+            yield
+        finally:
+            held.release()
+
+    def try_lock(self, path: str) -> HeldLock | None:
+        if path in self._locks:
+            return None
+        lock = ObjectLock(self._store, path, within=self._token)
+        with self.errors(path, "locked"):
+            if not lock.take():
+                return None
+        self._heartbeat.add(lock)
+        held = self._locks[path] = _Held(self, lock)
+        return held
+
+    def note(self, path: str, note: dict[str, Any]) -> HeldLock | None:
+        """Keep this with a lock: with one that is held, or a new one, which is returned."""
+        held = self._locks.get(path)
+        with self.errors(path, "written"):
+            if held is not None:
+                held.lock.write_note(note)
+                return None
+            lock = ObjectLock(self._store, path, note, self._token)
+            if not lock.take():
+                raise BusyRunError(f"another process is writing it: export again ({self.describe(path)})")
+        self._heartbeat.add(lock)
+        held = self._locks[path] = _Held(self, lock)
+        return held
+
+    @property
+    def _token(self) -> str:
+        """Of the lock of the dataset, empty if another process holds it."""
+        held = self._locks.get(LOCK)
+        return "" if held is None else held.lock.token
+
+    def errors(self, path: str, what: str) -> AbstractContextManager[None]:
+        return self._errors(path, what)
+
+    @contextlib.contextmanager
+    def _errors(self, path: str, what: str) -> Iterator[None]:
+        try:
+            yield
+        except DatasetError:
+            raise
+        except Exception as error:
+            if not is_of_store(error):
+                raise
+            code = code_of(error)
+            reason = reason_of(error) + (f" ({code})" if code and code not in str(error) else "")
+            raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
+
+
+class _Held:
+    """A lock that this storage holds."""
+
+    def __init__(self, storage: ObjectStorage, lock: ObjectLock) -> None:
+        self.lock = lock
+        self._storage = storage
+
+    @property
+    def note(self) -> dict[str, Any]:
+        return self.lock.note
+
+    def release(self) -> None:
+        self._storage._heartbeat.remove(self.lock)
+        del self._storage._locks[self.lock.path]
+        with self._storage.errors(self.lock.path, "given back"):
+            self.lock.release()
+
+
+def _is_staged(path: str) -> bool:
+    return path.startswith(UNFINISHED)

@@ -1,0 +1,311 @@
+"""An object store by single requests: what s3fs, gcsfs and adlfs share, and where they differ.
+
+fsspec's libraries and not `pyarrow.fs`, because they can create an object only if there is none: for
+`mode="create"` s3fs 2026.9.0 sends `If-None-Match: *`, gcsfs 2026.10.1 `ifGenerationMatch=0`, and adlfs
+2026.8.0 `overwrite=False`. The S3 file system of pyarrow has no such thing; a receipt or a lock needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import posixpath
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from neptune_exporter.errors import UsageError
+from neptune_exporter.location import Location
+from neptune_exporter.redaction import one_line
+
+LIBRARIES = {
+    "s3": ("s3fs", "s3"),
+    "s3a": ("s3fs", "s3"),
+    "gs": ("gcsfs", "gs"),
+    "gcs": ("gcsfs", "gs"),
+    "az": ("adlfs", "az"),
+    "abfs": ("adlfs", "az"),
+    "abfss": ("adlfs", "az"),
+}
+"""What each scheme takes: the module, and the extra that brings it."""
+_OF_STORES = frozenset(
+    {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "msal", "s3fs"}
+)
+_CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "ConditionNotMet", "412"})
+_RENEW = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
+_UPLOAD_BYTES = 16 << 20
+_MOST_UPLOADS = 9_000
+"""Pieces of one upload: S3 takes 10,000 of at most 5 GiB each."""
+
+
+class Object(NamedTuple):
+    """What a store tells of an object, or of a folder."""
+
+    path: str
+    is_file: bool
+    size: int
+    etag: str = ""
+    changed: datetime | None = None
+    """By the clock of the store."""
+
+    @property
+    def version(self) -> int:
+        """A number for the content."""
+        return int.from_bytes(hashlib.blake2b(self.etag.encode(), digest_size=7).digest(), "big")
+
+
+class ConflictError(Exception):
+    """An object is not as a request demanded: it is there, or it has changed."""
+
+
+def upload_bytes(size: int) -> int:
+    """In which pieces a file of so many bytes is uploaded.
+
+    Example:
+        >>> upload_bytes(6 << 40) * 10_000 > 6 << 40
+        True
+    """
+    return max(_UPLOAD_BYTES, -(-size // _MOST_UPLOADS))
+
+
+class ObjectStore:
+    """The objects below one address. Paths are relative to it. Raises what the library raises."""
+
+    def __init__(self, location: Location) -> None:
+        """
+        Raises:
+            UsageError: it takes a package that is not installed, or an option is wrong.
+        """
+        self._fs = _filesystem(location)
+        self._root = location.address.partition("://")[2].strip("/")
+
+    def get(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+        """The bytes of an object, or some of them. One request: without a range s3fs asks for the size."""
+        return bytes(self._fs.cat_file(self._at(path), start=start, end=end))
+
+    def put(self, path: str, data: bytes, *, create: bool = False, etag: str = "") -> None:
+        """Write an object at once.
+
+        Args:
+            path: Of the object.
+            data: Its content.
+            create: Only if there is none.
+            etag: Only if it is still this one, where the store can tell.
+
+        Raises:
+            ConflictError: it is there, or it has changed.
+        """
+        options: dict[str, Any] = {"mode": "create"} if create else self._if_match(etag)
+        try:
+            self._fs.pipe_file(self._at(path), data, **options)
+        except Exception as error:
+            if is_conflict(error):
+                raise ConflictError(path) from error
+            raise
+
+    def _if_match(self, etag: str) -> dict[str, Any]:
+        return {}
+
+    def put_file(self, path: str, file: Path) -> None:
+        """Upload a file, in pieces if it is large. What is cut off is taken back."""
+        self._fs.put_file(str(file), self._at(path), **self._upload_options(file.stat().st_size))
+
+    def _upload_options(self, size: int) -> dict[str, Any]:
+        return {}
+
+    def copy(self, source: str, target: str) -> None:
+        """Within the store."""
+        self._fs.cp_file(self._at(source), self._at(target))
+
+    def delete(self, path: str) -> None:
+        """Delete an object; none is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._at(path))
+
+    def head(self, path: str) -> Object | None:
+        """What there is, None if there is nothing."""
+        try:
+            return self._object(self._fs.info(self._at(path)))
+        except FileNotFoundError:
+            return None
+
+    def holds(self, folder: str) -> bool:
+        """Whether there is anything below a folder."""
+        return self.head(folder) is not None
+
+    def list(self, folder: str, *, recursive: bool = False, prefix: str = "") -> list[Object]:
+        """What is in a folder, with `recursive` all objects below it; nothing if there is no such folder."""
+        with contextlib.suppress(FileNotFoundError):
+            found = (self._object(info) for info in self._infos(self._at(folder), recursive, prefix))
+            start = f"{folder}/{prefix}" if folder else prefix
+            there = (each for each in found if each.path.startswith(start) and each.path != folder)
+            if recursive:
+                return [each for each in there if each.is_file]
+            # A prefix is a listing without a limit of depth in some libraries.
+            depth = folder.count("/") + 1 if folder else 0
+            return [each for each in there if each.path.count("/") == depth]
+        return []
+
+    def _infos(self, folder: str, recursive: bool, prefix: str) -> Iterable[Mapping[str, Any]]:
+        if recursive or prefix:
+            found: Mapping[str, Mapping[str, Any]] = self._fs.find(folder, prefix=prefix, detail=True)
+            return found.values()
+        listed: Iterable[Mapping[str, Any]] = self._fs.ls(folder, detail=True)
+        return listed
+
+    def clear_uploads(self) -> int:
+        """Take back uploads that were cut off, if the store does not do so by itself. Returns how many."""
+        return 0
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}" if path else self._root
+
+    def _object(self, info: Mapping[str, Any]) -> Object:
+        path = str(info["name"]).strip("/").removeprefix(self._root).strip("/")
+        if info.get("type") != "file":
+            return Object(path, False, 0)
+        etag = info.get("ETag") or info.get("etag") or info.get("generation") or ""
+        changed = next(
+            (info[k] for k in ("LastModified", "last_modified", "mtime", "updated") if k in info), None
+        )
+        return Object(path, True, int(info["size"] or 0), str(etag), _time(changed))
+
+
+class S3Store(ObjectStore):
+    """S3, and what speaks its protocol."""
+
+    def _if_match(self, etag: str) -> dict[str, Any]:
+        return {"IfMatch": etag} if etag else {}
+
+    def _upload_options(self, size: int) -> dict[str, Any]:
+        return {"chunksize": upload_bytes(size), "max_concurrency": 2}
+
+    def head(self, path: str) -> Object | None:
+        # `info` of s3fs asks also whether it is a folder.
+        bucket, _, key = self._at(path).partition("/")
+        try:
+            told = self._fs.call_s3("head_object", Bucket=bucket, Key=key)
+        except FileNotFoundError:
+            return None
+        return Object(path, True, told["ContentLength"], told.get("ETag", ""), told.get("LastModified"))
+
+    def holds(self, folder: str) -> bool:
+        bucket, _, key = self._at(folder).partition("/")
+        told = self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=f"{key}/" if key else "", MaxKeys=1)
+        return bool(told.get("KeyCount"))
+
+    def _infos(self, folder: str, recursive: bool, prefix: str) -> Iterable[Mapping[str, Any]]:
+        # `ls` and `find` of s3fs ask again where they find nothing; with a prefix it is one request a page.
+        parent, name = posixpath.split(folder)
+        if not parent and not prefix:
+            return super()._infos(folder, recursive, prefix)
+        where, start = (folder, prefix) if prefix else (parent, f"{name}/")
+        depth = {} if recursive else {"maxdepth": 1, "withdirs": True}
+        found: Mapping[str, Mapping[str, Any]] = self._fs.find(where, prefix=start, detail=True, **depth)
+        return found.values()
+
+    def clear_uploads(self) -> int:
+        bucket, _, key = self._root.partition("/")
+        found = self._fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{key}/" if key else "")
+        uploads = found.get("Uploads", [])
+        for upload in uploads:
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.abort_mpu(bucket, upload["Key"], upload["UploadId"])
+        return len(uploads)
+
+
+class AzureStore(ObjectStore):
+    """Azure Blob Storage."""
+
+    def _if_match(self, etag: str) -> dict[str, Any]:
+        if not etag:
+            return {}
+        from azure.core import MatchConditions
+
+        return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def object_store(location: Location) -> ObjectStore:
+    """The store of an address. Raises as `ObjectStore`."""
+    kind = {"s3fs": S3Store, "adlfs": AzureStore}.get(
+        LIBRARIES.get(location.scheme, ("", ""))[0], ObjectStore
+    )
+    return kind(location)
+
+
+def _filesystem(location: Location) -> Any:
+    scheme = location.scheme
+    module, extra = LIBRARIES.get(scheme, ("fsspec", "s3"))
+    try:
+        import fsspec
+
+        importlib.import_module(module)
+        kind = fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        package = (
+            f"'neptune-exporter[{extra}]'" if scheme in LIBRARIES else (error.name or "its fsspec package")
+        )
+        raise UsageError(
+            f"{scheme}:// takes a package that is not installed: pip install {package}"
+        ) from error
+    except ValueError as error:
+        known = ", ".join(f"{each}://" for each in ("file", "s3", "gs", "az"))
+        raise UsageError(f"{location}: fsspec knows no {scheme}://; known are {known}") from error
+    try:
+        # Each storage its own, and no listing but ours: what was listed is known where it changes.
+        return kind(use_listings_cache=False, skip_instance_cache=True, **location.given())
+    except (TypeError, ValueError, KeyError, OSError) as error:
+        given = ", ".join(name for name, _ in location.options) or "none given"
+        reason = one_line(str(error), 200) or type(error).__name__
+        raise UsageError(
+            f"{location} cannot be opened with these storage options ({given}): {reason}"
+        ) from error
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a conditional request was refused, as each library tells it."""
+    if isinstance(error, FileExistsError):
+        return True
+    return code_of(error) in _CONFLICTS or type(error).__name__ in (
+        "ResourceExistsError",
+        "ResourceModifiedError",
+    )
+
+
+def code_of(error: BaseException | None) -> str:
+    """What the store calls an error, or the error that one was made of; empty if it does not."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, Mapping) and isinstance(response.get("Error"), Mapping):
+            return str(response["Error"].get("Code", ""))
+        if (code := getattr(error, "error_code", None) or getattr(error, "code", None)) is not None:
+            return str(getattr(code, "value", code))
+        error = error.__cause__
+    return ""
+
+
+def is_of_store(error: BaseException) -> bool:
+    """Whether an error is one of the store or of the way to it, and not a mistake of ours."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _OF_STORES
+
+
+def reason_of(error: BaseException) -> str:
+    """One line, with what to do about credentials."""
+    lines = str(error).strip().splitlines()
+    reason = one_line(lines[0] if lines else type(error).__name__, 300)
+    if code_of(error) in _RENEW:
+        return (
+            f"{reason.rstrip('.')}: renew the credentials of the store and run again, what is done stays done"
+        )
+    if isinstance(error, PermissionError) or "redential" in type(error).__name__:
+        return f"{reason.rstrip('.')}: check the credentials of the store and what they allow"
+    return reason
+
+
+def _time(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(value.replace("Z", "+00:00"))
+    return value if isinstance(value, datetime) else None

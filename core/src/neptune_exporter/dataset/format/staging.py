@@ -1,0 +1,39 @@
+"""A folder of this machine for what is on its way to an object store, or not whole yet."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+
+from neptune_exporter.dataset.format.lock import release, try_lock
+
+_PREFIX = "neptune-exporter-staging-"
+_LOCK = "in-use"
+
+
+class Staging:
+    """A temporary folder that goes with its process. Those of processes that were killed go when the next one
+    is made."""
+
+    def __init__(self) -> None:
+        _sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = (self.folder / _LOCK).open("w+b")
+        try_lock(self._lock)
+        self._end = weakref.finalize(self, shutil.rmtree, self.folder, True)
+
+    def close(self) -> None:
+        """Delete it."""
+        self._lock.close()
+        self._end()
+
+
+def _sweep() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), (folder / _LOCK).open("r+b") as file:
+            try_lock(file)  # raises if its process is alive
+            release(file)
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,187 @@
+"""Making runs visible in an object store, where nothing can be renamed: the receipt is the commit.
+
+Before the first part of a run goes up, a note says which parts were there (it lies with the lock of the run).
+New parts get names that none of those has. The receipt is written last, and only if it is still the one that
+was seen before; it names the parts that count. Then old parts go that it does not name, and the note. Whoever
+finds a note that was left behind deletes the new parts, or, if the receipt was written, the old ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format.layout import Place, parse_part, set_aside, temporary
+from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.format.run_locks import lock_path
+from neptune_exporter.dataset.format.storage import HeldLock, Storage
+from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit import failpoint
+
+if TYPE_CHECKING:
+    from neptune_exporter.dataset.format.object_storage import ObjectStorage
+
+_AT_ONCE = 8
+"""Runs that are published at the same time: each waits for a few requests, one after the other."""
+
+
+class Upload:
+    """The new parts of one run on their way up. One thread at a time."""
+
+    def __init__(
+        self, storage: ObjectStorage, place: Place, old: Sequence[str], before: Receipt | None
+    ) -> None:
+        """
+        Args:
+            storage: Of the data.
+            place: Of the run.
+            old: Names of the parts that are there.
+            before: The receipt that is there.
+        """
+        self._storage = storage
+        self._place = place
+        self._old = tuple(old)
+        self._before = before
+        self._is_announced = False
+        self._lock: HeldLock | None = None
+        self._uploaded: list[str] = []
+
+    def announce(self) -> None:
+        """Note which parts were there, before any other is.
+
+        Raises:
+            BusyRunError: another process writes the run.
+        """
+        if not self._is_announced:
+            note = {
+                "folder": self._place.folder,
+                "stem": self._place.stem,
+                "old": list(self._old),
+                "before": _mark(self._before),
+            }
+            self._lock = self._storage.note(lock_path(self._place), note)
+            self._is_announced = True
+
+    def part(self, path: str, name: str) -> None:
+        """Upload a part that is whole, and forget it here."""
+        self.announce()
+        self._storage.move(path, self._place.path(name))
+        self._uploaded.append(name)
+        failpoint("dataset.part-renamed")
+
+    def commit(self, receipt: Receipt, content: bytes) -> None:
+        """Make the run visible."""
+        self.announce()
+        for part in receipt.parts:
+            path = temporary(self._place.path(part.name))
+            if self._storage.size(path) is not None:
+                self.part(path, part.name)
+        failpoint("dataset.before-receipt")
+        self._storage.commit(self._place.receipt, content)
+        failpoint("dataset.published")
+        _clear_away(self._storage, self._place, receipt, self._old)
+        self._end()
+
+    def discard(self) -> None:
+        """Take back what went up."""
+        for name in self._uploaded:
+            self._storage.delete(self._place.path(name))
+        self._uploaded = []
+        self._end()
+
+    def _end(self) -> None:
+        self._is_announced = False
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def begin(storage: Storage, place: Place, old: Sequence[str], before: Receipt | None) -> Upload | None:
+    """The upload of a run; None where parts are renamed."""
+    if storage.renames:
+        return None
+    return Upload(storage, place, old, before)  # type: ignore[arg-type]
+
+
+def numbers(storage: Storage, there: Sequence[str]) -> Iterator[int]:
+    """Of parts that are written: none is that of a part that is there."""
+    taken = {part.number for name in there if (part := parse_part(name))}
+    if storage.renames:  # they get others once it is known which of those stay
+        return count(1 + max(taken, default=-1))
+    return (number for number in count() if number not in taken)
+
+
+def publish(several: Sequence[tuple[Upload, Receipt, bytes]]) -> None:
+    """Make runs visible, each by itself.
+
+    Raises:
+        DatasetError: for the first of those that are not.
+    """
+    if len(several) == 1:
+        upload, receipt, content = several[0]
+        upload.commit(receipt, content)
+        return
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="upload") as pool:
+        futures = [pool.submit(upload.commit, receipt, content) for upload, receipt, content in several]
+    for future in futures:
+        future.result()
+
+
+def roll_back(storage: Storage, note: dict[str, Any]) -> tuple[RunKey | None, list[str]]:
+    """Put in order what a process left that ended while it wrote a run.
+
+    Args:
+        storage: Of the data.
+        note: What was kept with its lock.
+
+    Returns:
+        The run, if it had become visible and only old parts were left; and the parts that were deleted.
+    """
+    if storage.renames or not isinstance(note.get("old"), list):
+        return None, []
+    place, old = Place(str(note["folder"]), str(note["stem"])), [str(name) for name in note["old"]]
+    names = [e.name for e in storage.list(place.folder, prefix=f"{place.stem}_part_") if e.is_file]
+    there = [name for name in names if (part := parse_part(name)) and part.stem == place.stem]
+    receipt = _receipt(storage, place)
+    named = {part.name for part in receipt.parts} if receipt else set[str]()
+    if receipt is not None and _mark(receipt) != note.get("before"):
+        return receipt.key, _clear_away(
+            storage, place, receipt, [n for n in there if n in old or n not in named]
+        )
+    new = [place.path(name) for name in there if name not in old and name not in named]
+    for path in new:
+        storage.delete(path)
+    return None, new
+
+
+def _clear_away(storage: Storage, place: Place, receipt: Receipt, old: Sequence[str]) -> list[str]:
+    """Delete what the receipt does not name, and set aside what it calls damaged."""
+    named = {part.name for part in receipt.parts}
+    deleted = []
+    for name in reversed(old):
+        path = place.path(name)
+        if name in receipt.set_aside:
+            if storage.size(path) is not None:
+                storage.move(path, set_aside(path))
+        elif name not in named:
+            storage.delete(path)
+            deleted.append(path)
+            failpoint("dataset.part-removed")
+    return deleted
+
+
+def _receipt(storage: Storage, place: Place) -> Receipt | None:
+    if storage.size(place.receipt) is None:
+        return None
+    try:
+        return Receipt.from_bytes(storage.read(place.receipt), storage.describe(place.receipt))
+    except DatasetError:
+        return None
+
+
+def _mark(receipt: Receipt | None) -> str:
+    """What tells one receipt of a run from the next."""
+    return "" if receipt is None else f"{receipt.exported_at.isoformat()} {receipt.fingerprint}"
