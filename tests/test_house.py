@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +110,12 @@ def test_the_page_of_settings_is_what_the_command_prints(command_line) -> None: 
     page = (ROOT / "docs/settings.md").read_text()
     assert "NEPTUNE_EXPORTER_PLUTO_LOG_EVERY" in printed
     assert page.endswith(printed)
+
+
+def test_nothing_says_to_install_from_an_index_that_has_none_of_it() -> None:
+    """`pip install neptune-exporter[...]` finds nothing: the distributions are on no index."""
+    pages = [p for p in ROOT.rglob("*.md") if not {".venv", ".nox", "node_modules"} & set(p.parts)]
+    assert len(pages) > 10
+    for path in [*pages, *(p for p in SOURCES if p != Path(__file__))]:
+        for found in re.finditer(r"pip install[^`]*?neptune-exporter\[", path.read_text()):
+            assert "--find-links" in found[0], f"{path}: {found[0]}"

@@ -34,7 +34,7 @@ def make_sink(settings: WandbSettings, options: LoadOptions) -> Sink:
         from neptune_exporter_wandb.loader import WandbLoader
     except ImportError as error:  # wandb itself, or its protobuf classes
         raise MissingDependencyError(
-            f"the loader wandb needs the package wandb ({error}): pip install 'neptune-exporter[wandb]'"
+            f"the loader wandb needs the package wandb ({error}): pip install wandb"
         ) from error
     return WandbLoader.connected(settings, options)
 
