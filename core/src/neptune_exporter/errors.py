@@ -1,13 +1,13 @@
-"""The errors that end something, each with the one line that a person reads.
+"""The errors that end a job or one run of it. Their text is the one line that a person reads.
 
-What costs only one attribute is not an error but a value: see `failures`.
+A failure of one attribute is not raised; it is a value, see `neptune_exporter.contract.failures`.
 """
 
 from __future__ import annotations
 
 
 class NeptuneExporterError(Exception):
-    """Anything this system says to a person: what happened, to what, and what to do.
+    """An error for a person. Its text says what happened, to which run or attribute, and what to do.
 
     Examples:
         >>> def warn_of(error: NeptuneExporterError) -> str:
@@ -51,7 +51,7 @@ class SourceError(NeptuneExporterError):
     """
 
     attempts: int = 1
-    """How often it was tried; 0: not at all, as much of its kind had failed in a row."""
+    """How often it was tried. 0: it was not, because many of its kind had failed in a row."""
 
 
 class QueryError(SourceError):
@@ -85,7 +85,13 @@ class DatasetError(NeptuneExporterError):
 
 
 class BusyRunError(DatasetError):
-    """Another process writes the run at this moment. It costs that run."""
+    """Another process is writing the run. Only this run fails; the job goes on with the others.
+
+    Examples:
+        >>> raise BusyRunError("acme/vision:RUN-1: another process is writing it: export again")
+        Traceback (most recent call last):
+        neptune_exporter.errors.BusyRunError: acme/vision:RUN-1: another process is writing it: export again
+    """
 
 
 class MissingFileError(DatasetError):

@@ -1,4 +1,4 @@
-"""The hooks, nothing else. They only register; data never flows through them."""
+"""The hooks of a plugin. They only register what the plugin has; data never flows through them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a run is made of: attribute types, classes, and the identity of a run.
 
-Imports nothing heavy, so that plugins can register without the price of pyarrow.
+Imports nothing heavy, so that plugins can register without importing pyarrow.
 The table schema is in `neptune_exporter.schema`.
 """
 

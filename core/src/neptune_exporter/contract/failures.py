@@ -1,4 +1,4 @@
-"""What went wrong with one attribute, and what a sink could not hold: values, not exceptions but for one."""
+"""What a source could not read and what a sink could not hold: values, and one error, `UnreadError`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def _now() -> datetime:
 class AttributeFailure:
     """One attribute (or one step or file of it) that could not be read.
 
-    It costs that attribute only. The receipt keeps it, the error report and the last
-    screen show it, and the next export asks for just this attribute again.
+    The rest of the run is exported. The receipt keeps the failure, the error report and the last
+    screen show it, and the next export tries just this attribute again.
 
     Examples:
         >>> key = RunKey("acme/vision", "RUN-1")
@@ -30,16 +30,16 @@ class AttributeFailure:
 
     run: RunKey
     attribute_path: str
-    """Empty when the failure is the run's as a whole."""
+    """Empty if the run as a whole failed."""
     attribute_type: AttributeType | None
     message: str
     """One line, for a person; without credentials."""
     attempts: int = 1
-    """0: not tried, because many of its kind had failed in a row, or because rows were `lost`."""
+    """0: it was not tried, because many of its kind had failed in a row, or because rows were `lost`."""
     permanent: bool = False
-    """No later export can succeed (a file that is gone from this machine, say): not asked for again."""
+    """No later export can succeed, for example because the file was deleted. It is not tried again."""
     time: datetime | None = field(default_factory=_now, compare=False)
-    """When it failed: now, unless a receipt repeats it."""
+    """When it failed. The default is now; a failure from a receipt has the time of its export."""
     lost: bool = False
     """Rows that an earlier export had were lost on disk; it is unknown of which attributes."""
 
@@ -52,7 +52,7 @@ class AttributeFailure:
         error: SourceError,
         message: str | None = None,
     ) -> AttributeFailure:
-        """The failure that an error stands for, with its text unless another `message` is given.
+        """Make a failure of an error, with the text of the error unless another `message` is given.
 
         Examples:
             >>> error = SourceError("the server closed the connection")

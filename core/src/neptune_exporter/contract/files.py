@@ -1,4 +1,4 @@
-"""How a source stores the bytes of a file: through a writer that core hands it. It never builds a path."""
+"""A source stores files through a writer that core hands to it. It never builds a path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neptune_exporter.model import RunKey
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that is safely in the dataset: what goes into the row that names it.
+    """A file that is stored in the dataset: the values for the row that names it.
 
     Examples:
         >>> stored = StoredFile("RUN-1/model/weights.pt", 4, "1be2e452…")
@@ -92,13 +92,13 @@ class FileWriter(ABC):
         step: Decimal | float | None = None,
         ordinal: int = 0,
     ) -> OpenFile:
-        """Begin a file. Each (run, attribute, step, ordinal) is one place; the same place is overwritten.
+        """Begin a file. Each (run, attribute, step, ordinal) is one file; storing it again replaces it.
 
         Args:
             run: The run that it belongs to.
             attribute_path: Its attribute; any characters.
-            name: The original file name or just an extension (`.png`), so that a person
-                recognises the file; only its extension and a cleaned form of it are used.
-            step: Of a file series.
+            name: The original file name, or just an extension (`.png`). The stored name contains a
+                cleaned form of it, so that a person recognises the file.
+            step: The step, if the attribute is a file series.
             ordinal: Distinguishes several files of one attribute and step.
         """

@@ -1,4 +1,4 @@
-"""A reporter: gets read-only records of what a dataset holds and writes them for someone."""
+"""A reporter gets read-only records of what a dataset holds, and writes a report of them."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class RunSummary:
 
     key: RunKey
     state: str
-    """`complete`, `partial` (some attributes failed), `damaged`, or `incomplete`: it was being published, or
-    another tool did not carry its export to the end."""
+    """`complete`, `partial` (some attributes failed), `damaged`, or `incomplete` (it was not published to the
+    end, or another tool did not finish exporting it)."""
     types: Mapping[AttributeType, TypeCount]
     steps: StepStatistics
     first_time: datetime | None
@@ -91,9 +91,9 @@ class DatasetSummary:
     problems: Sequence[str] = ()
     """Of the dataset as a whole: unreadable folders, leftovers."""
     without_checksums: int = 0
-    """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
+    """Number of runs that another tool exported without checksums, so that no one sees changed bytes."""
     show_all: bool = False
-    """The person wants each problem by itself, not those of a kind in one line."""
+    """List every problem, instead of one line for all problems of a kind."""
     format_version: int = field(default=1)
 
 

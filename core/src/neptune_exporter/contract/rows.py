@@ -115,9 +115,9 @@ Row: TypeAlias = "Parameter | Point | TextLine | Histogram | FileEntry"
 def parameters_by_path(rows: Iterable[Row]) -> dict[str, Parameter]:
     """The parameters among some rows, by attribute path, sorted.
 
-    In exports of other tools a path may have several values, of one type or of several. The first one
-    has the path, each other one is called `path (type)`, or `path (type 2)` and so on where that is
-    taken, so that none replaces another. The same value again is nothing new.
+    In exports of other tools a path may have several values, of one type or of several. The first value
+    keeps the path. Each further value is called `path (type)`, or `path (type 2)` and so on if that name
+    exists. A value that is repeated counts once.
 
     Examples:
         >>> rows = [Parameter("lr", AttributeType.FLOAT, 0.1), Parameter("lr", AttributeType.STRING, "auto")]
@@ -143,4 +143,4 @@ def parameters_by_path(rows: Iterable[Row]) -> dict[str, Parameter]:
 
 
 def _identity(parameter: Parameter) -> tuple[str, AttributeType, str]:
-    return parameter.path, parameter.type, repr(parameter.value)  # NaN is no other value than NaN
+    return parameter.path, parameter.type, repr(parameter.value)  # by repr, NaN equals NaN

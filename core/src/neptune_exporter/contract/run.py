@@ -30,7 +30,7 @@ class TypeCount:
 
 
 class ExportedRun(ABC):
-    """One run of a dataset. Memory does not grow with the run; every call reads again.
+    """One run of a dataset. Every call reads from the dataset, and memory does not grow with the run.
 
     Examples:
         >>> run.parameters()["config/lr"].value
@@ -41,7 +41,7 @@ class ExportedRun(ABC):
     """
 
     found: object = None
-    """What the sink's `prepare` returned for it."""
+    """What the sink's `prepare` returned for this run."""
 
     @property
     @abstractmethod
@@ -50,12 +50,12 @@ class ExportedRun(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Changes whenever the run's rows change: hex."""
+        """Hex digits that change whenever the rows of the run change."""
 
     @property
     @abstractmethod
     def complete(self) -> bool:
-        """Published whole. (It may still have `failures`.)"""
+        """Whether it was published to the end and all parts are there. It may still have `failures`."""
 
     @property
     @abstractmethod
@@ -65,7 +65,7 @@ class ExportedRun(ABC):
     @property
     @abstractmethod
     def notes(self) -> tuple[str, ...]:
-        """What the source said of the run as a whole."""
+        """Remarks of the source about the run as a whole."""
 
     @abstractmethod
     def counts(self) -> Mapping[AttributeType, TypeCount]:
@@ -99,20 +99,20 @@ class ExportedRun(ABC):
     ) -> Iterator[pa.RecordBatch]:
         """Rows as record batches of `FULL_SCHEMA` (or the named columns of it).
 
-        Rows without any value (which other exporters write) are left out, except rows of
-        float series that have a time: so they write a NaN, and NaN is the value here.
-        Within a part rows are ordered by attribute and step; an attribute may go on in a later
+        Rows without any value, which other exporters write, are left out. A row of a float series with
+        a time but no value is how they write NaN: here its value is NaN.
+        Within a part, rows are ordered by attribute and step; an attribute may continue in a later
         part, and in exports of other tools rows come in any order.
-        Times are of the years 1 to 9999: where a file holds others, `timestamp` is null
-        and `datetime_value` the nearest one. Sinks may read in several threads at once.
+        Times lie in the years 1 to 9999. For any other time, `timestamp` is null and
+        `datetime_value` is the nearest time in that range. Sinks may read in several threads at once.
 
         Args:
             types: Only these attribute types; reads nothing else where the file allows.
             attributes: Only these attribute paths.
             columns: Only these columns, in the order of the schema.
             batch_rows: At most this many rows a batch.
-            encoded: `attribute_path` comes as a dictionary array, which spares decoding it. Its
-                dictionary may hold more than this batch has.
+            encoded: `attribute_path` comes as a dictionary array, which is faster. Its dictionary may
+                hold paths that do not occur in the batch.
 
         Raises:
             DatasetError: a part is damaged or missing; names it.

@@ -39,11 +39,11 @@ class RunSelection:
 
     @property
     def named(self) -> frozenset[str]:
-        """Ids that are asked for one by one, also by a pattern that can match nothing else."""
+        """Ids that the user named one by one. A pattern without special characters names one too."""
         return self.ids | {p for p in self.patterns if not _SPECIAL.search(p)}
 
     def takes(self, key: RunKey, modified_at: datetime | None, *, is_archived: bool = False) -> bool:
-        """Whether every condition holds but the query, which only a server can answer.
+        """Whether every condition holds. The query does not count: only a server can evaluate it.
 
         Examples:
             >>> RunSelection(ids=frozenset({"RUN-1"})).takes(RunKey("acme/vision", "RUN-1"), None)
@@ -57,13 +57,13 @@ class RunSelection:
         )
 
     def matches_id(self, run_id: str) -> bool:
-        """Whether the id is asked for: whole ids, so `RUN-1` is not `RUN-10`."""
+        """Whether the id is selected. Patterns match whole ids: `RUN-1` does not select `RUN-10`."""
         if not self.patterns and not self.ids:
             return True
         return run_id in self.ids or any(re.fullmatch(p, run_id) for p in self.patterns)
 
     def matches_modified(self, modified_at: datetime | None) -> bool:
-        """Whether the modification time is in range. A run without one is never left out."""
+        """Whether the modification time is in range. An unknown time counts as in range."""
         if modified_at is None:
             return True
         if self.modified_since is not None and modified_at < self.modified_since:
@@ -92,10 +92,10 @@ class AttributeSelection:
     """Neptune 3.x: take preview points of metrics too."""
     others: bool = True
     """Whether to report attributes whose type this version does not know.
-    Excluding classes leaves it in, naming those that are wanted leaves it out."""
+    `--exclude` leaves them in, `--classes` leaves them out."""
 
     def includes(self, path: str, attribute_type: AttributeType | None) -> bool:
-        """Whether an attribute is asked for; without a type, one of a type that is not known."""
+        """Whether an attribute is selected. None stands for a type that this version does not know."""
         of_class = self.others if attribute_type is None else attribute_type.attribute_class in self.classes
         return of_class and self.includes_path(path)
 
@@ -130,10 +130,10 @@ class AttributeSelection:
 
 @dataclass(frozen=True)
 class AttributeRequest:
-    """What a source is to read of one run: what is wanted, less what the dataset already has.
+    """What a source has to read of one run: what the user wants, less what the dataset already has.
 
-    A source asks `includes` for every attribute that it finds; it needs no other
-    knowledge of earlier exports.
+    A source calls `includes` for every attribute that it finds. It needs to know nothing else about
+    earlier exports.
 
     Examples:
         >>> request = AttributeRequest(covered=(AttributeSelection(names=("config/lr",)),))
@@ -145,17 +145,17 @@ class AttributeRequest:
     covered: tuple[AttributeSelection, ...] = ()
     """What earlier exports of this same state of the run asked for."""
     retry: frozenset[str] = frozenset()
-    """Paths that failed then: read again although covered."""
+    """Paths that failed in those exports. They are read again, although they are covered."""
 
     def includes(self, path: str, attribute_type: AttributeType | None) -> bool:
-        """Whether to read the attribute now; without a type, whether to report that it cannot be read."""
+        """Whether to read the attribute now. With the type None: whether to report that it cannot be read."""
         if not self.wanted.includes(path, attribute_type):
             return False
         return path in self.retry or not self._is_covered(path, attribute_type)
 
     @property
     def classes(self) -> frozenset[AttributeClass]:
-        """Classes of which anything may be wanted: a source need not look at others."""
+        """The classes that may have attributes to read. A source may skip all others."""
         if self.retry:
             return self.wanted.classes
         done = {k for c in self.covered if c.is_of_all_paths for k in c.classes if self._has_previews(c, k)}
@@ -163,7 +163,7 @@ class AttributeRequest:
 
     @property
     def others(self) -> bool:
-        """Whether attributes of types that are not known may be wanted."""
+        """Whether to report attributes of unknown types."""
         covered = any(c.is_of_all_paths and c.others for c in self.covered)
         return self.wanted.others and (bool(self.retry) or not covered)
 

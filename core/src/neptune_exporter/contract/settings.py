@@ -24,7 +24,7 @@ METADATA_KEY = "neptune_exporter.setting"
 class Secret:
     """A value that no repr, log, error, receipt or report ever shows. `reveal()` gives it.
 
-    As soon as it exists, its value is also removed from everything that other code writes. A
+    As soon as it exists, core also removes its value from everything that other code writes. A
     plugin that finds a credential by itself must make it a `Secret` before using it.
 
     Examples:
@@ -63,7 +63,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class SettingInfo:
-    """What a field says of itself beyond its type and default.
+    """What `setting` records of a field, beyond its type and default.
 
     Examples:
         >>> from dataclasses import dataclass, fields
@@ -78,7 +78,7 @@ class SettingInfo:
     flag: str | None = None
     """A flag of its own instead of `--<plugin>-<field>`; plugins may share one (`--api-token`)."""
     env: tuple[str, ...] = ()
-    """Further variables, the vendor's own, asked after `NEPTUNE_EXPORTER_<PLUGIN>_<FIELD>`."""
+    """Variables of the vendor, read where `NEPTUNE_EXPORTER_<PLUGIN>_<FIELD>` is not set."""
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()

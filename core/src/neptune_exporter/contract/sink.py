@@ -1,4 +1,4 @@
-"""A sink: takes runs of a dataset, parents first, and says what it could not hold."""
+"""A sink takes runs of a dataset, parents first, and reports what it could not hold."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class LoadOptions:
     step_multiplier: Decimal | None = None
     """For targets with whole steps: multiply by this, exactly. None: the sink finds one."""
     state_folder: Path = Path()
-    """Where a loader keeps what lets an interrupted load go on, if its own settings name no folder. All
-    workers of a load can write it; on a cluster it lies in the dataset."""
+    """Where a loader keeps what it needs to continue an interrupted load, unless its settings name a folder.
+    All workers of a load can write to it; on a cluster it lies in the dataset."""
 
 
 LOADED_COUNTS = frozenset(
@@ -53,7 +53,7 @@ LOADED_COUNTS = frozenset(
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """What became of a run in the target.
+    """The result of loading one run.
 
     Examples:
         >>> loaded = LoadedRun("42", "https://acme.example.com/runs/42", counts={"points": 3000, "files": 2})
@@ -65,7 +65,7 @@ class LoadedRun:
     """The id of the run in the target."""
     url: str | None = None
     already_loaded: bool = False
-    """An earlier load had finished it; nothing was sent."""
+    """An earlier load had finished the run; nothing was sent now."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """What was sent, by names of `LOADED_COUNTS`."""
     losses: Sequence[Loss] = ()
@@ -92,7 +92,7 @@ class Verdict(str, Enum):
     UNKNOWN = "?"
     """The target offers no way to know."""
     LOST = "~"
-    """Differs as a declared loss says that it must."""
+    """Differs, and a declared `Loss` says why."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +152,11 @@ class Sink(ABC):
 
     @abstractmethod
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
-        """Bring one run into the target, once: what an interrupted load left is completed, not repeated.
+        """Load one run exactly once: complete what an interrupted load left, and do not repeat it.
 
         Args:
             run: The run.
-            parent: What became of its fork parent; None if it has none or it was not loaded.
+            parent: The result of loading its fork parent; None if it has no parent or that was not loaded.
 
         Raises:
             AuthenticationError: the credentials were refused.

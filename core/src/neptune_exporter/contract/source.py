@@ -1,4 +1,4 @@
-"""A source: lists projects and runs, and reads groups of runs as Arrow batches."""
+"""A source lists projects and runs, and reads groups of runs as Arrow batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceRun:
-    """A run as the source lists it, before anything of it is read.
+    """A run as the source lists it, before its attributes are read.
 
     Examples:
         >>> SourceRun(RunKey("acme/vision", "RUN-1"), handle="logs/RUN-1.csv").modified_at is None
@@ -50,8 +50,9 @@ class SourceRun:
     another source never replace each other; to an export from the same source it is added."""
     logs: tuple[tuple[str, int], ...] = ()
     """If it is partial: the logs that it is read from, by name, and how far each goes (bytes, records). A log
-    keeps its name when it is copied, moved or grows. So a copy or an older state of what was exported is not
-    read again, and failures of an earlier export end once an export has all of its logs and more."""
+    keeps its name when it is copied, moved or grows. So core does not
+    read a copy or an older state of an exported log again, and drops the failures of an earlier export when a
+    later one has all of its logs and more."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class RunRows:
 
 @dataclass(frozen=True)
 class RunDone:
-    """Everything asked for of this run was delivered or named as a failure: publish it now.
+    """Everything requested of this run was delivered or reported as a failure: core can publish it now.
 
     A run without a `RunDone` is published when `read` ends without an error.
 
@@ -167,8 +168,8 @@ class Source(ABC):
         """
 
     def sizes(self, runs: Sequence[SourceRun]) -> Sequence[RunSize]:
-        """What reading these runs as a whole takes, by looking at what they hold. Only `--dry-run` asks, and
-        for a few runs whose `size_hint` or `requests_hint` is unknown. Default: nothing, it cannot be said.
+        """Look into these runs, and estimate for each what reading the whole of it takes. Only `--dry-run`
+        calls this, for a few runs whose `size_hint` or `requests_hint` is unknown. Default: no estimates.
 
         Raises:
             AuthenticationError: the credentials were refused.
@@ -190,9 +191,10 @@ class Source(ABC):
 
         Raises:
             AuthenticationError: the credentials were refused.
-            UnreadError: some runs cannot be read, and why; all others are done.
-            SourceError: nothing more can be read of this group. Runs that are not done by then are read
-                one by one, unless it is an AwayError; what fails so stays unpublished until the next export.
+            UnreadError: some runs cannot be read, each with its reason; all others are done.
+            SourceError: nothing more of this group can be read. Core then reads the runs that are not done
+                one by one, unless it is an AwayError. A run that fails again stays unpublished until the
+                next export.
         """
 
     def close(self) -> None:  # noqa: B027 - optional

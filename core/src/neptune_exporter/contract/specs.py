@@ -1,4 +1,4 @@
-"""What a plugin's hooks return: typed records that say what there is, and how to make it."""
+"""What a plugin's hooks return: typed records that name what a plugin has and know how to make it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neptune_exporter.contract.source import Source
 
 API_VERSION = 1
-"""The version of this contract. Adding to it keeps the number; taking away raises it."""
+"""The version of this contract. It rises when something is removed, and stays when something is added."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class SourceCapabilities:
     runs_query: bool = False
     models: bool = False
     modification_times: bool = False
-    """Knows when a run changed: unchanged runs are not read again."""
+    """The source knows when a run changed, so that unchanged runs are not read again."""
     needs_project: bool = True
-    """`-p` must be given; otherwise all that `projects()` finds is read."""
+    """The user must name a project with `-p`. If False, the default is every project of `projects()`."""
     max_workers: int | None = None
     """How many threads may read at once; None leaves it to the user."""
     classes: frozenset[AttributeClass] = ALL_CLASSES
 
 
 class EqualPoints(str, Enum):
-    """What becomes of several points of a series at one step.
+    """What a target does with several points of a series at the same step.
 
     Examples:
         >>> holds = SinkCapabilities(equal_points=EqualPoints.NEWEST)  # the target has one value a step
@@ -55,18 +55,18 @@ class EqualPoints(str, Enum):
     """
 
     KEPT = "kept"
-    """All stay."""
+    """It keeps all of them."""
     MERGED = "merged"
-    """Of points with the same step, time and value one stays."""
+    """It keeps one of those that have the same time and value too."""
     NEWEST = "newest"
-    """Of each step only the point with the latest time stays."""
+    """It keeps only the one with the latest time."""
 
 
 @dataclass(frozen=True)
 class SinkCapabilities:
-    """What the target can hold, and so what the conformance kit demands back.
+    """What the target can hold. The conformance kit checks a loader against it.
 
-    What is False here must come back as a `Loss`, counted; what is True must arrive exactly.
+    What is True here must arrive exactly. What is False must be reported as a `Loss`, with a count.
 
     Examples:
         >>> holds = SinkCapabilities(lowest_step=0, nan=False, histograms=False, verifies=True)
@@ -75,12 +75,12 @@ class SinkCapabilities:
     """
 
     fractional_steps: bool = True
-    """Steps arrive exactly, or all by one multiplier that is recorded with the run, as far as
-    `highest_step` leaves room for it."""
+    """Steps arrive exactly, or all multiplied by one number that is recorded with the run, as far as
+    `highest_step` leaves room for that."""
     lowest_step: int | None = None
     """None: there is no bound. 0: the target has no negative steps."""
     highest_step: int | None = None
-    """Of steps as the target holds them, which is after they were multiplied."""
+    """The bound holds for steps in the target, after they were multiplied. None: there is no bound."""
     equal_points: EqualPoints = EqualPoints.KEPT
     nan: bool = True
     """Of float series."""
@@ -89,18 +89,18 @@ class SinkCapabilities:
     signed_zeros: bool = True
     """-0.0 stays distinct from 0.0."""
     largest_integer: int = 2**63 - 1
-    """Parameters that are larger, or smaller than its negative, come as text or are lost."""
+    """Integer parameters above this, or below its negative, arrive as text or are a `Loss`."""
     earliest_time: int | None = None
-    """ms since 1970, of points. None: there is no bound."""
+    """The earliest time of a point, in ms since 1970. None: there is no bound."""
     timestamps: bool = True
     string_series: bool = True
     histograms: bool = True
-    """Exactly, with any edges and values."""
+    """They arrive exactly, with any edges and values."""
     files: bool = True
     forks: bool = True
     models: bool = True
     resumable: bool = True
-    """A load that was killed can be run again and nothing is there twice."""
+    """After a load was killed, the next one completes it, and nothing is in the target twice."""
     verifies: bool = False
     max_workers: int | None = None
 
@@ -149,8 +149,9 @@ class SinkSpec:
     capabilities: SinkCapabilities = SinkCapabilities()
     api_version: int = API_VERSION
     divided: Callable[[Any, int], Any] | None = None
-    """Gives the settings of each process if this many load side by side, so that together they put no more
-    load on the target than one alone. Raises UsageError if that is impossible. None: threads only."""
+    """Takes the settings and a number of processes, and returns the settings of each process, so that all
+    together burden the target no more than one alone. Raises UsageError if that is impossible. None: the
+    loader runs in threads only."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +179,8 @@ class CommandSpec:
     """A command that looks at a dataset. `factory` makes it when it is called or its help is shown.
 
     Core adds the options `--data-path` and `--files-path`, checks them, and calls the callback with
-    the argument `dataset`, a `DatasetView`, beside those of the command's own options. What it raises as
-    `UsageError` or `DatasetError` is shown in one line; what it returns is the exit code.
+    the argument `dataset`, a `DatasetView`, beside those of the command's own options. A
+    `UsageError` or `DatasetError` that it raises is shown in one line; what it returns is the exit code.
 
     Examples:
         >>> import click

@@ -1,4 +1,4 @@
-"""A dataset as a plugin sees it that shows it: read-only, and with no more in memory than was asked for."""
+"""A dataset as a command sees it: read-only, and with no more in memory than a call asks for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AttributeInfo:
 
 
 class RunView(ExportedRun, ABC):
-    """A run that is looked at.
+    """A run of a `DatasetView`.
 
     Examples:
         >>> for batch in run.series("train/loss", AttributeType.FLOAT_SERIES, step_range=(1, None)):
@@ -76,8 +76,8 @@ class RunView(ExportedRun, ABC):
     ) -> Iterator[pa.RecordBatch]:
         """The points of one series, in batches as of `ExportedRun.batches`.
 
-        Reads only the row groups that may hold such points. Points without a step (or time) are left out
-        where one of the two limits of its range is given.
+        Reads only the row groups that may hold such points. Points without a step are left out
+        if `step_range` has a limit, points without a time if `time_range` has one.
 
         Raises:
             DatasetError: a part is damaged or missing.
@@ -85,7 +85,7 @@ class RunView(ExportedRun, ABC):
 
     @abstractmethod
     def file_size(self, file: str) -> int | None:
-        """Bytes of what `file_value.path` names, None if it is not there.
+        """Size in bytes of the file that `file_value.path` names; None if it is not there.
 
         Raises:
             UnsafePathError: as `open_file`.
@@ -93,7 +93,7 @@ class RunView(ExportedRun, ABC):
 
 
 class DatasetView(Protocol):
-    """A dataset that is looked at. Another process may write it meanwhile: each call sees what is there.
+    """A dataset, open for reading. Another process may write to it: each call sees what is there then.
 
     Examples:
         >>> [str(run.key) for run in dataset.runs("acme/vision")]
@@ -113,7 +113,7 @@ class DatasetView(Protocol):
         ...
 
     def run(self, key: RunKey) -> RunView | None:
-        """One run; None if there is nothing of it."""
+        """One run; None if the dataset does not have it."""
         ...
 
     def parameters_of(

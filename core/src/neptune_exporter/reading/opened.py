@@ -39,7 +39,7 @@ def open_dataset(path: str | PathLike[str], files_path: str | PathLike[str] | No
 
 
 class ExportedDataset:
-    """Runs of an export, read where they lie; nothing is written, and nothing kept but what is returned.
+    """An export, open for reading. Nothing is written, and nothing stays in memory but what a method returns.
 
     Arguments are called as in neptune-query: `project` is one project (all if not given); `runs` and
     `attributes` are a regular expression that is searched for in run ids or attribute paths, or a list of
@@ -93,7 +93,7 @@ class ExportedDataset:
         return self._dataset.runs(project, indexed=True)
 
     def run(self, key: RunKey) -> RunView | None:
-        """One run; None if there is nothing of it.
+        """One run; None if the dataset does not have it.
 
         Examples:
             >>> dataset.run(RunKey("acme/vision", "RUN-2")).parent().run_id
@@ -189,8 +189,8 @@ class ExportedDataset:
             include_time: In the wide form, `absolute` adds a column `<attribute>:timestamp` for each.
             step_range: Least and greatest step, both included; None is no limit.
             lineage_to_the_root: Whether a run that was forked off begins with the points of its parents, up
-                to the step of the fork. The long form then tells in `origin` which run logged a point.
-            tail_limit: At most so many points of each series, from its end.
+                to the step of the fork. The long form then has a column `origin`, the run that logged it.
+            tail_limit: At most this many points of each series, counted from its end.
 
         Examples:
             >>> table = dataset.fetch_metrics(

@@ -27,7 +27,7 @@ ReadEntries = Callable[[str], Iterable[tuple[int, int, Any]]]
 class Held:
     """What a target holds of a run, by the names under which the loader wrote it.
 
-    Leave None what the target has no place for, or no way to read: the comparison then says `?`.
+    Leave out (None) what the target cannot hold or cannot return: the comparison then says `?`.
 
     Examples:
         >>> rows = {"train/loss": [(0, 1714557600000, 0.9), (1, 1714557601000, 0.5)]}
@@ -47,8 +47,8 @@ class Held:
     file: Callable[[FileToSend], BinaryIO | None] | None = None
     """Opens what the target holds of a file; None if it is not there."""
     names: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """All that are there, by kind (`points`, `texts`, `histograms`; `files` by `unique_name`): what the run
-    does not have is `+`."""
+    """All names in the target, by kind (`points`, `texts`, `histograms`; `files` by `unique_name`). Those
+    that the run does not have are reported as `+`."""
     name: str | None = None
     status: str | None = None
     """`finished`, `failed` or `active`, as `RunMetadata` has it."""

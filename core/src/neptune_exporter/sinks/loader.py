@@ -1,13 +1,14 @@
-"""The base class of loaders: an author says only what is the target's own.
+"""The base class of loaders: an author writes only what is specific to the target.
 
-Whether a run was loaded is known in the target alone. `begin` makes a run there with the mark by which
-`find` finds it again from any machine; `finish`, the last thing that is written, gives it a record. A run
-without a record is what a killed load left: the next load discards it and begins again. So a kill at any
-byte leaves nothing twice and nothing half, and no journal is needed.
+Only the target knows whether a run was loaded. `begin` makes a run there, with the mark by which `find`
+finds it again from any machine. `finish` gives it a record, which is the last thing that is written. A run
+without a record is what a killed load left: the next load discards it and begins again. So a load may be
+killed at any byte: after the next load the target has the run once and whole. No journal is needed.
 
-Two loads of one run at the same time end with one run: before its end a load looks who else has begun, and
-after it who else has come to an end. The run that `find` lists first stays. A load that finds another one at
-work when it begins cannot tell it from one that was killed, and discards its run; that load then fails.
+Two loads of the same run at the same time leave one run. A load looks for others of its run before it
+finishes and again afterwards, and the run that `find` lists first stays. A load that finds an unfinished run
+when it begins cannot know whether another load was killed or is at work. It discards that run; if the other
+load is at work, it fails.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Found:
 
     target_id: str
     record: str = ""
-    """What `finish` has written; empty if the load has not come to its end."""
+    """What `finish` has written; empty if the load has not finished."""
 
 
 class Loader(Sink):
@@ -96,11 +97,11 @@ class Loader(Sink):
     by_step: ClassVar[bool] = False
     """Points come ordered by step, not by series and then step."""
     tables: ClassVar[bool] = False
-    """Texts that go into files: one CSV a series for people, with console output as plain text beside it,
-    and not one JSON line an entry."""
+    """How texts go into files. True: one CSV file a series, with console output as plain text beside it.
+    False: one JSON line an entry."""
     infinity: ClassVar[float | None] = None
-    """The number that the target stores for infinity, if it does. Points have it instead; the manifest
-    lists those that really have this value."""
+    """The number that the target stores in place of infinity, if there is one. Points have it instead of
+    infinity; the manifest lists points whose value really is this number."""
 
     def __init__(self, options: LoadOptions) -> None:
         self.options = options
@@ -111,7 +112,7 @@ class Loader(Sink):
 
     @abstractmethod
     def find(self, mark: str) -> Sequence[Found]:
-        """All runs with this mark, discarded ones left out, in an order that every machine sees alike."""
+        """All runs with this mark, without discarded ones, in an order that is the same on every machine."""
 
     @abstractmethod
     def discard(self, target_id: str) -> None:
@@ -122,16 +123,16 @@ class Loader(Sink):
         """Make a run that is not finished, with its mark, name, times and fork parent.
 
         Returns:
-            How the target calls it: new each time.
+            The id of the run in the target, a new one each time.
         """
 
     @abstractmethod
     def parameters(self, target_id: str, values: Mapping[str, ParameterValue]) -> None:
-        """Write all parameters, by name; once a load."""
+        """Write all parameters, by name. Called once a load."""
 
     @abstractmethod
     def points(self, target_id: str, names: Sequence[str], points: Points) -> None:
-        """Write some 100,000 points; `points.series` are indices into `names`."""
+        """Write a batch of about 100,000 points; `points.series` are indices into `names`."""
 
     def texts(self, target_id: str, entries: Entries[str]) -> None:
         """Write entries of string series. If it is not overridden, they go into a file."""

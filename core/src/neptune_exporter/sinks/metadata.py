@@ -1,4 +1,4 @@
-"""What a run is called, when it was, how it ended, where it came from: all but its data."""
+"""A run without its data: its name, times, status, tags and parent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunMetadata:
 
     key: RunKey
     mark: str
-    """Hex digits by which `find` finds the run again: the same on every machine, never another run's."""
+    """Hex digits by which `find` finds the run again: the same on every machine, unique to the run."""
     name: str
     """With the prefix that the user asked for."""
     created: int | None
@@ -49,7 +49,7 @@ class RunMetadata:
     """Of Neptune 3.x; empty where the run is in none."""
     owner: str = ""
     parent_id: str | None = None
-    """How the target calls the fork parent; None if the run was not forked or its parent was not loaded."""
+    """The id of the fork parent in the target; None if the run is no fork or its parent was not loaded."""
 
     @classmethod
     def of(cls, run: ExportedRun, name_prefix: str = "", parent_id: str | None = None) -> RunMetadata:

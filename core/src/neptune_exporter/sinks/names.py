@@ -1,6 +1,6 @@
-"""Names that a target takes, no two of which are one.
+"""Names that a target accepts, a different one for each attribute.
 
-A name that the target takes stays as it is. Any other is cleaned, shortened and given
+A name that the target accepts stays as it is. Any other is cleaned, shortened and given
 a digest of the original; the loader keeps the original beside it.
 """
 
@@ -19,7 +19,7 @@ _LONGEST_SUFFIX = 12
 
 
 def digest(*parts: str) -> str:
-    """Twelve hex digits that distinguish such parts from any others.
+    """Twelve hex digits that differ for different parts.
 
     Examples:
         >>> digest("acme/vision", "RUN-1") == digest("acme", "vision/RUN-1")
@@ -72,7 +72,7 @@ def path_parts(name: str) -> str:
 
 
 def file_name(name: str, *identity: str) -> str:
-    """A name that can be part of a storage key; one that must be changed gets the digest of `identity`.
+    """A name that can be part of a storage key. A name that must be changed gets the digest of `identity`.
 
     Examples:
         >>> file_name("weights.pt", "model"), file_name("best/weights.pt", "model")
@@ -90,10 +90,10 @@ def file_name(name: str, *identity: str) -> str:
 
 @dataclass(frozen=True)
 class NameRule:
-    """Which names a target takes.
+    """Which names a target accepts.
 
     Examples:
-        A target that takes up to 250 letters, digits and slashes, and `A` and `a` for the same name:
+        At most 250 letters, digits and slashes, and `A` is the same as `a`:
 
         >>> rule = NameRule(250, "characters", clean=only("A-Za-z0-9/"), folds_case=True, mark="/")
         >>> rule.takes("train/loss"), rule.takes("train loss")
@@ -103,9 +103,9 @@ class NameRule:
     longest: int | None = None
     unit: Literal["bytes", "characters"] = "bytes"
     clean: Callable[[str], str] = printable
-    """Gives the nearest name of allowed characters; a name that it does not change is taken as it is."""
+    """Gives the nearest name of allowed characters. A name that it does not change is allowed."""
     folds_case: bool = False
-    """The target takes `A` and `a` for one name."""
+    """To the target `A` and `a` are the same name."""
     reserved: frozenset[str] = frozenset()
     mark: str = "~"
     """Stands before the digest of a changed name; the target must allow it."""
@@ -113,11 +113,12 @@ class NameRule:
     """The names are paths of files: a changed one keeps its extension, and none is a folder of another."""
 
     def takes(self, name: str) -> bool:
+        """Whether the target accepts the name as it is."""
         fits = self.longest is None or self._length(name) <= self.longest
         return bool(name.strip()) and fits and name not in self.reserved and self.clean(name) == name
 
     def marked(self, name: str, mark: str) -> str:
-        """A name that is taken, like this one, with the mark at its end."""
+        """A name like this one that the target accepts, with the mark at its end."""
         clean, tail = self.clean(name).strip() or "_", self.mark + mark
         if self.paths:
             suffix = PurePosixPath(clean).suffix
@@ -128,11 +129,11 @@ class NameRule:
         return clean + tail
 
     def same(self, name: str) -> str:
-        """Equal for names that the target takes for one."""
+        """A form of the name that is equal for names which are the same to the target."""
         return name.casefold() if self.folds_case else name
 
     def folders(self, name: str) -> list[str]:
-        """What cannot be the name of a file any more, as it is a folder of this one."""
+        """The folders of this name: no file can have their names any more."""
         return [self.same(str(folder)) for folder in PurePosixPath(name).parents] if self.paths else []
 
     def _length(self, name: str) -> int:
@@ -147,11 +148,11 @@ class NameRule:
 class NameBook:
     """The names of one run in a target.
 
-    Where two attributes want one name the first that asks gets it, so all that read a run
-    have to ask in the same order.
+    If two attributes want the same name, the first that asks gets it. So whatever reads a run must ask for
+    names in the same order.
 
     Args:
-        rule: For names that are asked for without a rule of their own.
+        rule: For calls of `name` without a rule.
 
     Examples:
         >>> book = NameBook(NameRule(clean=only("A-Za-z0-9/_")))
@@ -173,8 +174,8 @@ class NameBook:
         """The name for an attribute; the same for the same path and kind.
 
         Args:
-            kind: Tells apart two names for one path, as where points and files may not share one.
-            used: False: only set it aside.
+            kind: Distinguishes two names of one path, for instance where points and a file may not share one.
+            used: False: only reserve the name.
         """
         key = (path, kind)
         with self._lock:

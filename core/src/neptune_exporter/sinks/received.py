@@ -45,7 +45,7 @@ class Entries(Generic[_T]):
     """
 
     names: Sequence[str]
-    """By number of the series."""
+    """The name of each series; `series` holds indices into it."""
     series: npt.NDArray[np.int32]
     step: npt.NDArray[Any]
     """Multiplied, as the steps of points are."""
@@ -76,11 +76,11 @@ class FileToSend:
     """
 
     name: str
-    """Of the attribute; all files of a file series share it."""
+    """The name of the attribute; all files of a file series share it."""
     unique_name: str
     """No other file of the run has it; made of the attribute, the step and the extension."""
     step: int | None
-    """Of a file series, multiplied; None where it has none that the target can hold."""
+    """The step of a file series, multiplied; None if the target can hold no such step."""
     time: int | None
     """ms since 1970."""
     size: int
@@ -90,7 +90,7 @@ class FileToSend:
     made: bool = False
     """Made by the loader (texts, histograms or the manifest), not a file of the run."""
     holds: Mapping[str, int] = field(default_factory=dict)
-    """Of a made file: by attribute path, how many entries of it are in the file."""
+    """For a made file: how many entries of each attribute path it holds."""
 
 
 class Receiver(Protocol):

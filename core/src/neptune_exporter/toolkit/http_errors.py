@@ -1,6 +1,6 @@
 """What an HTTP answer, or the lack of one, means to a source: an error in one line that a person can act on.
 
-Independent of any HTTP library. Addresses appear as their host only: an address may be signed.
+Independent of any HTTP library. Errors name only the host of an address, which may be signed.
 
     if not 200 <= status < 300:
         raise error_of_status(status, headers, content, "https://app.example.com")
@@ -39,7 +39,7 @@ class RequestRefusedError(SourceError):
     """The server refused the request for good. `status`: of HTTP.
 
     Examples:
-        >>> error = error_of_status(404, {}, b'{"message": "no such run"}')
+        >>> error = error_of_status(404, {}, b'{"message": "no such run"}', "https://acme.example.com")
         >>> isinstance(error, RequestRefusedError), error.status
         (True, 404)
     """
@@ -61,10 +61,10 @@ class StoppedError(SourceError):
 
 
 class InternalError(TransientError):
-    """HTTP 500: passes seldom, and often is about damaged data.
+    """HTTP 500. It seldom passes, and often means damaged data.
 
     Examples:
-        >>> error = error_of_status(500, {}, b"")
+        >>> error = error_of_status(500, {}, b"", "https://acme.example.com")
         >>> isinstance(error, InternalError), str(error)
         (True, 'HTTP 500')
     """
@@ -73,7 +73,7 @@ class InternalError(TransientError):
 
 
 class UnreadableError(InternalError):
-    """An answer of 200 that is not the protocol's.
+    """An answer with status 200 whose body does not follow the protocol.
 
     Examples:
         >>> error = not_the_protocol("https://acme.example.com", "the list of runs", {}, b"")
@@ -85,7 +85,7 @@ class UnreadableError(InternalError):
 
 
 class WebPageError(AwayError):
-    """A web page came in place of an answer: something between here and the server answers for it.
+    """A web page came in place of an answer: a proxy or portal answers for the server.
 
     Examples:
         >>> error = not_the_protocol("https://acme.example.com", "the list of runs", {}, b"<html>login")
@@ -97,20 +97,21 @@ class WebPageError(AwayError):
 def error_of_status(
     status: int, headers: Mapping[str, str], content: bytes, server: str
 ) -> NeptuneExporterError:
-    """The error that an answer stands for which is no success.
+    """The error for an answer whose status is not a success.
 
     Args:
-        server: Its address, without a path.
+        server: The address of the server, without a path.
 
     Returns:
-        AuthenticationError for 401; a TransientError, AwayError or InternalError for what another attempt may
-        cure; RequestRefusedError for the rest.
+        AuthenticationError for 401; TransientError, AwayError or InternalError if another attempt may
+        succeed; RequestRefusedError for the rest.
 
     Examples:
-        >>> error = error_of_status(429, {"Retry-After": "30"}, b'{"message": "too many requests"}')
+        >>> server = "https://acme.example.com"
+        >>> error = error_of_status(429, {"Retry-After": "30"}, b'{"message": "too many requests"}', server)
         >>> error, error.wait
         (TransientError('HTTP 429, too many requests'), 30.0)
-        >>> raise error_of_status(403, {}, b'{"message": "no access to acme/vision"}')
+        >>> raise error_of_status(403, {}, b'{"message": "no access to acme/vision"}', server)
         Traceback (most recent call last):
         neptune_exporter.toolkit.http_errors.RequestRefusedError: HTTP 403, no access to acme/vision
     """
@@ -168,11 +169,11 @@ def said(content: bytes) -> str:
 def not_the_protocol(
     server: str, asked: str, headers: Mapping[str, str], content: bytes | None
 ) -> TransientError:
-    """The error for an answer of 200 whose body is not what the server of Neptune sends.
+    """The error for an answer with status 200 whose body is not what a Neptune server sends.
 
     Args:
         server: Its address, without a path.
-        asked: What was asked for, for a person.
+        asked: What was requested, in words for a person.
         content: None if it is not known.
 
     Returns:
@@ -225,10 +226,10 @@ def web_page_message(server: str, content: bytes) -> str:
 
 
 def connection_error(error: BaseException, url: str, trust: str, address_from: str = "") -> SourceError:
-    """What a failure before any answer means.
+    """The error for a request that got no answer.
 
     Args:
-        url: That was asked; only its host and port are named, for it may be signed.
+        url: The address of the request. The error names only its host and port, because it may be signed.
         trust: What to do where the server's certificate is not trusted.
         address_from: The option that the address is from, if it is from one.
 

@@ -23,14 +23,11 @@ class _Executor(Protocol):
 def look_ahead(
     executor: _Executor, items: Iterable[Item], work: Callable[..., T], width: int
 ) -> Iterator[tuple[Item, Callable[[], T]]]:
-    """Each item, in order, with a function that waits for what `work` makes of it, or raises its error.
-
-        for page, result in look_ahead(executor, range(9), fetch, 4):
-            use(page, result())
+    """Each item, in order, with a function that waits for the result of `work(item)` or raises its error.
 
     Args:
-        items: Taken from lazily; the work on one must not wait for that on another.
-        width: How many may be under way or waiting to be taken.
+        items: Taken lazily. The work on one item must not wait for the work on another.
+        width: How many items may be in work or finished and not yet taken.
 
     Examples:
         >>> from concurrent.futures import ThreadPoolExecutor
@@ -64,10 +61,10 @@ def _result(future: Future[T]) -> T:
 
 
 def read_ahead(items: Iterator[T], depth: int) -> Iterator[T]:
-    """The same items, made by a thread of their own while the reader is busy with those before.
+    """The same items. A thread of its own makes the next ones while the reader works on those before.
 
     Args:
-        depth: How many may wait to be taken.
+        depth: How many finished items may wait for the reader.
 
     Examples:
         >>> def pages():

@@ -1,4 +1,4 @@
-"""A least rate for answers: a server that sends a byte now and then never runs into a timeout.
+"""A least rate for answers. No timeout catches a server that sends a byte now and then.
 
 Until an answer begins, the timeout of the client counts: a server may be busy. From the first byte of its
 status line on, the answer comes at the least rate, or it is given up. Independent of any HTTP library:
@@ -16,7 +16,7 @@ LEAST_RATE = 100
 
 
 class SlowError(TransientError):
-    """The answer came slower than the least rate. Its bytes do not renew the patience of a download.
+    """The answer came more slowly than the least rate. Its bytes do not renew the patience of a download.
 
     Examples:
         >>> raise SlowError("the server sent only 120 bytes in 60 s")
@@ -26,7 +26,7 @@ class SlowError(TransientError):
 
 
 class Pace:
-    """Measures the rate of one answer, span by span: a fast beginning does not pay for a drip after it.
+    """Measures the rate of one answer, span by span: a fast beginning does not make up for a slow rest.
 
     Examples:
         >>> pace = Pace(60.0)

@@ -1,7 +1,7 @@
-"""Trying again what may pass: bounded in time, with jitter, and as long as the server asks for.
+"""Retries: bounded in time, with jitter, and after the wait that the server asks for.
 
-Independent of any HTTP library. A plugin raises `TransientError` for what another
-attempt may cure and any other error for what it cannot.
+Independent of any HTTP library. A plugin raises `TransientError` if another attempt may
+succeed, and any other error if it cannot.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _LOGGED_AT = 4
 _LONG_WAIT = 5.0
 
 AWAY_STATUSES = frozenset({502, 503, 504, *range(520, 531)})
-"""HTTP statuses that a proxy gives in place of a server that is down; from 520 on without a standard."""
+"""HTTP statuses by which a proxy says that its server is down. Those from 520 on are not standard."""
 
 TRANSIENT_STATUSES = AWAY_STATUSES | {408, 425, 429, 500}
-"""HTTP statuses of which a repetition may have a better one."""
+"""HTTP statuses after which another attempt may succeed."""
 
 
 class TransientError(SourceError):
-    """Failed for a reason that may pass. Escapes only when patience is at its end.
+    """A failure after which another attempt may succeed. `Patience.call` raises that of the last attempt.
 
-    `wait`: seconds that the server asked to be left alone, None if it did not say.
-    `attempts`: how often it was tried, when it escapes.
+    `wait`: for how many seconds the server asked for no request, None if it did not.
+    `attempts`: how often it was tried, once `Patience.call` raises it.
 
     Examples:
         >>> raise TransientError("HTTP 429, too many requests", wait=30.0)
@@ -58,7 +58,7 @@ class AwayError(TransientError):
     """
 
     def of_one_request(self) -> TransientError:
-        """The same where it has turned out that others are answered."""
+        """The same as a plain TransientError, if it has turned out that the server answers other requests."""
         error = TransientError(str(self), self.wait)
         error.attempts = self.attempts
         return error
@@ -66,7 +66,7 @@ class AwayError(TransientError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long and how patiently something is tried again. Times are seconds.
+    """For how long something is tried again, and at which intervals. Times are seconds.
 
     Examples:
         >>> answers = [TransientError("HTTP 503"), {"entries": ["RUN-1"]}]
@@ -80,12 +80,12 @@ class Patience:
     """
 
     seconds: float = 300.0
-    """In all, from the first failure on; 0: never again. A server that asks for more than this has none."""
+    """In all, from the first failure on. 0: no second try. A server that asks for a longer wait gets none."""
     first_wait: float = 0.25
     longest_wait: float = 20.0
 
     def call(self, attempt: Callable[[], T]) -> T:
-        """Run something until it does not raise TransientError, or patience is at its end.
+        """Call `attempt` until it raises no TransientError, or the time is over.
 
         Raises:
             TransientError: the last one, with `attempts` set.

@@ -1,7 +1,6 @@
-"""Failures in a row: a server that fails every request costs a few full patiences, not one a request.
+"""Failures in a row. If a server fails every request, only the first few are retried for the full time.
 
-Independent of any HTTP library. A failure of one thing alone costs only that thing. The first success of
-a kind brings the full patience back.
+Independent of any HTTP library. Each kind of request has a streak of its own, which its first success ends.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class _Streak:
 
 
 class Streaks:
-    """Counts failures in a row, by kind of what is tried. For all threads.
+    """Counts failures in a row, for each kind of request. All threads share it.
 
     Examples:
         >>> def fetch() -> str:
@@ -62,13 +61,13 @@ class Streaks:
             return self._streaks[kind].failures
 
     def call(self, kind: str, action: Callable[[Patience], T], patience: Patience | None = None) -> T:
-        """Do something with the patience that it is given.
+        """Call `action` with the patience that is left for this kind of request.
 
         Args:
-            patience: Another than usual, for as long as there is no streak.
+            patience: Replaces the usual one, as long as there is no streak.
 
         Raises:
-            TransientError: it failed in the end, or was not tried any more, with 0 attempts.
+            TransientError: the last attempt failed, or none was made because of the streak (`attempts` is 0).
         """
         patience = patience or self._patience
         with self._lock:

@@ -17,14 +17,14 @@ from neptune_exporter.toolkit.pace import SlowError
 from neptune_exporter.toolkit.retrying import Patience, TransientError
 
 _PAUSE = 0.2
-"""Seconds between attempts that each brought something: a server that cuts every answer is not hammered."""
+"""Seconds between attempts that each brought new bytes, to spare a server that cuts every answer."""
 _WRONG_SIZES = 3
-"""So many whole answers of a wrong size are final: a proxy's page passes, what the server has stays."""
+"""After this many complete answers of a wrong size the download fails: the page of a proxy would be gone."""
 _RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)\s*", re.IGNORECASE)
 
 
 class WrongSizeError(SourceError):
-    """What the server sends is whole and, each time, of another size than the file has.
+    """Each answer was complete, but had another size than the file.
 
     Examples:
         >>> raise WrongSizeError("the file has 4 bytes and the server sent 2")
@@ -46,15 +46,15 @@ class Body:
     chunks: Iterable[bytes]
     """Raises TransientError where the connection breaks."""
     offset: int = 0
-    """The byte of the content with which it begins: not the one asked for if the server cannot resume."""
+    """The byte at which it begins: not the one that was requested, if the server cannot resume."""
     size: int | None = None
     """Bytes of the whole content as this answer states; None if it does not."""
     version: str | None = None
-    """Something that is another when the content is another (a strong ETag), None if unknown."""
+    """A value that changes with the content (a strong ETag), None if unknown."""
 
     @classmethod
     def of_http(cls, status: int, headers: Mapping[str, str], chunks: Iterable[bytes]) -> Body:
-        """From an HTTP answer 200 or 206 with decoded chunks, or 416: nothing comes after the byte asked for.
+        """From an HTTP answer: 200 or 206 with decoded chunks, or 416 if no bytes follow the requested one.
 
         Raises:
             TransientError: a 206 or 416 that does not say which bytes there are.
@@ -97,24 +97,24 @@ def receive(
     *,
     least: int = 0,
 ) -> None:
-    """Bring a content into a file whole, however often the connection breaks.
+    """Download a file completely, however often the connection breaks.
 
-    Every byte beyond what was ever reached renews the patience, so that a large file
-    over a bad line arrives. A server that brings nothing new, or only drips, is given up.
+    Every new byte renews the patience, so that a large file arrives over a bad line. A server that sends
+    nothing new, or sends too slowly, is given up.
 
-    What ends without a break and has another size than it should is not the file (a page of a proxy, say):
-    it is thrown away and asked for from its beginning, a few times.
+    A complete answer of a wrong size is not the file; it may be the page of a proxy. It is discarded, and the
+    download begins again, a few times.
 
     Args:
         open_at: Opens the content from a byte offset on; called again after every break.
-            Raises TransientError for what may pass, anything else for what is final.
-        into: Inside its `with` block.
-        size: Bytes that it must have, None if unknown. Each answer's own size is checked too.
-        patience: For attempts that bring nothing new.
-        least: Bytes that it must have at least, where its size is unknown.
+            Raises TransientError if another attempt may succeed, any other error if it cannot.
+        into: An open file, inside its `with` block.
+        size: The size of the file in bytes, None if unknown. Each answer's own size is checked too.
+        patience: For attempts that bring no new bytes.
+        least: The least size in bytes, for a file whose size is unknown.
 
     Raises:
-        TransientError: patience is at its end.
+        TransientError: the patience is used up.
         WrongSizeError: each answer was complete and not of this size.
 
     Examples:

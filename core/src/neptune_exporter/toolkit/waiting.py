@@ -18,9 +18,6 @@ _waits: dict[int, tuple[float, str]] = {}
 def waiting_for(what: str) -> Iterator[None]:
     """Say what this thread waits for during the block; `what` is one line for a person.
 
-    with waiting_for("app.neptune.ai: the list of runs"):
-        answer = send()
-
     Examples:
         >>> with waiting_for("acme.example.com: the list of runs"):
         ...     longest_wait()[0]
@@ -37,7 +34,7 @@ def waiting_for(what: str) -> Iterator[None]:
 
 
 def longest_wait(least: float = 0.0) -> tuple[str, float] | None:
-    """What has been waited for longest, and for how many seconds; None if for less than the least time.
+    """The longest wait that goes on now, and its seconds; None if it is shorter than `least` seconds.
 
     Examples:
         >>> with waiting_for("acme.example.com: the list of runs"):
