@@ -79,3 +79,21 @@ def test_a_files_folder_that_is_not_there_is_refused(run: Run, folder: Path) -> 
         assert result.stderr.splitlines()[-1] == (
             "error: there is no folder of files at e/filez: name it with --files-path"
         )
+
+
+def test_a_parquet_file_that_is_no_part_is_named(run: Run, tracker: ModuleType, folder: Path) -> None:
+    """It may hold rows: whoever renamed a part by hand must learn that nothing gets them."""
+    assert run("export", "--exporter", "tracker").exit_code == 0
+    part = min(Path("exports/data").rglob("*_part_0.parquet"))
+    for stray in (part.with_name("backup.parquet"), Path("exports/data/mine.parquet")):
+        shutil.copy(part, stray)
+        for command in (("summary",), ("verify",), ("load", "--loader", "tracker", "--dry-run")):
+            found = run(*command)
+            assert found.exit_code == 3, command
+            assert f"{stray} is not read" in found.stdout or f"{stray.name} is not read" in found.stdout
+        assert run("load", "--loader", "tracker", "--dry-run", "-r", "RUN-1").exit_code == 0
+        assert run("verify", "--write-accepted", "known.json").exit_code == 3
+        assert run("verify", "--accept", "known.json").exit_code == 0
+        stray.unlink()
+    (part.parent / ".hidden.parquet").write_bytes(b"")
+    assert run("summary").exit_code == run("verify").exit_code == 0

@@ -180,6 +180,7 @@ def _document(result: LoadResult, job: LoadJobOptions) -> dict[str, Any]:
         "comparisons": list(result.comparisons),
         "export_failures": result.export_failures,
         "unmatched": result.unmatched,
+        "not_read": result.not_read,
         "closing_report": result.closing_report,
         "planned": result.planned,
     }
@@ -205,6 +206,7 @@ def _print_missing(result: LoadResult) -> None:
         what = f"{counted(count, 'attribute')} could not be exported and so {those} not in the dataset"
         click.echo(f"{what}: {advice}")
     echo_list("Asked for, but not in the dataset", result.unmatched)
+    echo_list("Files in the data folder that are not loaded", result.not_read)
     echo_grouped("Failed", lines_of(result.failed))
     if result.losses:
         click.echo("\nWhat the target could not hold:")

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.checksums import offer_checksums
 from neptune_exporter.cli.command import Command, plugin_settings
+from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
@@ -59,18 +60,19 @@ def summary(
     if (patterns or ids) and not any(project.runs for project in found.projects):
         raise UsageError(f"the dataset at {data_path} has no run that matches -r")
     found = replace(found, show_all=state.show_all)
+    code = ExitCode.PARTIAL if found.not_read else ExitCode.COMPLETE
     writer = spec.factory(settings)
     if output is None:
         writer.write(found, open_run, sys.stdout)
         offer_checksums(found.without_checksums)
-        return 0
+        return code
     try:
         with output.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             writer.write(found, open_run, file)
     except OSError as error:
         raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
     offer_checksums(found.without_checksums)
-    return 0
+    return code
 
 
 def nothing_taken(data_path: Location, selected: bool, suggestion: str = "") -> UsageError:

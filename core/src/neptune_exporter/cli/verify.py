@@ -173,7 +173,7 @@ def verdict_counts(comparisons: Comparisons) -> str:
 
 def _exit_code(result: VerifyResult) -> ExitCode:
     if result.whole:
-        return ExitCode.PARTIAL if result.gaps else ExitCode.COMPLETE
+        return ExitCode.PARTIAL if result.gaps or result.not_read else ExitCode.COMPLETE
     if not result.failed or result.mismatches or any(f.is_damage for f in result.findings):
         return ExitCode.MISMATCH
     return ExitCode.PARTIAL if result.comparisons else ExitCode.FAILURE
@@ -184,6 +184,7 @@ def _document(result: VerifyResult) -> dict[str, Any]:
         "command": "verify",
         "whole": result.whole,
         "gaps": result.gaps,
+        "not_read": result.not_read,
         "runs_checked": result.runs_checked,
         "bytes_checked": result.bytes_checked,
         "findings": [{**plain(f), "is_damage": f.is_damage} for f in result.findings],
@@ -230,6 +231,9 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
             f"no damage, but {counted(result.gaps, 'attribute')} could not be exported and {those} not in "
             "the dataset: export again, or accept what is known (--write-accepted, then --accept)"
         )
+    elif result.not_read:
+        those = "is" if result.not_read == 1 else "are"
+        click.echo(f"no damage, but {counted(result.not_read, 'file')} in the data folder {those} not read")
     elif result.accepted:
         click.echo("nothing new: all that was found is accepted")
     elif result.findings:

@@ -90,6 +90,8 @@ class DatasetSummary:
     projects: Sequence[ProjectSummary]
     problems: Sequence[str] = ()
     """Of the dataset as a whole: unreadable folders, leftovers."""
+    not_read: int = 0
+    """Parquet files among the parts that are none: `problems` names them."""
     without_checksums: int = 0
     """Number of runs that another tool exported without checksums, so that no one sees changed bytes."""
     show_all: bool = False

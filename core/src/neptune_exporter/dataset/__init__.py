@@ -9,6 +9,7 @@ from neptune_exporter.dataset.format.publication import FAILPOINTS
 from neptune_exporter.dataset.format.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.format.storages import is_there
 from neptune_exporter.dataset.read.earlier import Earlier
+from neptune_exporter.dataset.read.finding import NOT_READ
 from neptune_exporter.dataset.read.of_many_runs import parameters_of
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.budget import WriteBudget
@@ -18,6 +19,7 @@ from neptune_exporter.dataset.write.writer import ReadyRun, RunWriter
 
 __all__ = [
     "FAILPOINTS",
+    "NOT_READ",
     "Dataset",
     "Earlier",
     "Finding",

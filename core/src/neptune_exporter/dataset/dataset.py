@@ -25,7 +25,7 @@ from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.format.storages import storage_at
 from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.facts import PartFacts
-from neptune_exporter.dataset.read.finding import Found, found_runs, project_folders
+from neptune_exporter.dataset.read.finding import Found, found_runs, listed_folders, project_folders
 from neptune_exporter.dataset.read.listing import Listing
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.stored_run import StoredRun
@@ -129,8 +129,7 @@ class Dataset:
     @property
     def was_begun(self) -> bool:
         """Whether there is a run, whole or not, or an export was started here that has published none yet."""
-        folders = project_folders(self.data)
-        found = (next(found_runs(self.data, folder), None) for folder in folders)
+        found = (next(found_runs(self.data, folder), None) for folder in listed_folders(self.data))
         return self.data.size(LOCK) is not None or any(run is not None for run in found)
 
     def _holds_runs(self) -> bool:
@@ -143,8 +142,8 @@ class Dataset:
         """
         finished, deleted = list[RunKey](), list[str]()
         busy = self._clear_writing(finished, deleted)
-        for folder in project_folders(self.data):
-            for found in found_runs(self.data, folder):
+        for listed in listed_folders(self.data):
+            for found in found_runs(self.data, listed):
                 if found.pending and self._run_locks.name(found.place) not in busy:
                     receipt = publication.finish(self.data, found.place)
                     if receipt is not None:
@@ -283,7 +282,7 @@ class Dataset:
 
     @cached_property
     def _elsewhere(self) -> dict[RunKey, Place]:
-        found = (each for folder in project_folders(self.data) for each in found_runs(self.data, folder))
+        found = (each for folder in listed_folders(self.data) for each in found_runs(self.data, folder))
         odd = self._probed(each for each in found if not each.place.is_usual)
         return {run.key: run.place for run in map(self._stored, odd)}
 
@@ -292,18 +291,24 @@ class Dataset:
         return sorted({run.key.project_id for run in self.runs()})
 
     def runs(
-        self, project_id: str | None = None, *, decode: bool = False, indexed: bool = False
+        self,
+        project_id: str | None = None,
+        *,
+        decode: bool = False,
+        indexed: bool = False,
+        not_read: list[str] | None = None,
     ) -> Iterator[StoredRun]:
         """Every run, model and model version, by project, kind and place in it.
 
         Parts of other tools are read by a child process first, with `decode` every row of them. With
-        `indexed`, which is for overviews, an index may tell what unchanged receipts say.
+        `indexed`, which is for overviews, an index may tell what unchanged receipts say. To `not_read` come
+        the Parquet files that lie among the parts and are none.
 
         A run that is so damaged that its id cannot be read comes with an id guessed from
         its file names, and says so in `problems`. So does a copy of a run that is there already.
         """
         places: dict[RunKey, Place] = {}
-        for folder in project_folders(self.data):
+        for folder in listed_folders(self.data, not_read=not_read):
             for found in self._probed(found_runs(self.data, folder, indexed=indexed), decode=decode):
                 run = self._stored(found)
                 if not run.problems and run.place != Place.of(run.key):

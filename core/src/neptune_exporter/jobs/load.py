@@ -18,7 +18,7 @@ from neptune_exporter.contract import (
     SinkSpec,
     Verdict,
 )
-from neptune_exporter.dataset import Dataset, StoredRun, advice_on_failure, has_no_checksums
+from neptune_exporter.dataset import NOT_READ, Dataset, StoredRun, advice_on_failure, has_no_checksums
 from neptune_exporter.jobs.comparing import compare_runs
 from neptune_exporter.jobs.comparisons import Comparisons
 from neptune_exporter.jobs.executors import joined
@@ -94,6 +94,8 @@ class LoadResult:
     done about them."""
     without_checksums: int = 0
     """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
+    not_read: list[str] = field(default_factory=list)
+    """Files of the dataset that may hold rows and are not read, and why: only if all runs were asked for."""
     unmatched: list[str] = field(default_factory=list)
     """Ids and patterns of runs that were asked for and that no run of the dataset has."""
     suggestion: str = ""
@@ -120,7 +122,7 @@ class LoadResult:
     @property
     def complete(self) -> bool:
         """Whether nothing is missing that the user did not ask to drop."""
-        missing = self.failed or self.unmatched or self.export_failures
+        missing = self.failed or self.unmatched or self.not_read or self.export_failures
         return not missing and all(loss.requested for loss in self.losses)
 
 
@@ -135,7 +137,12 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     """
     dataset = Dataset(options.data_path, options.files_path)
     result = LoadResult()
-    runs, left_out = divide_runs(dataset, options.project_ids, options.runs, indexed=options.dry_run)
+    not_read: list[str] = []
+    runs, left_out = divide_runs(
+        dataset, options.project_ids, options.runs, indexed=options.dry_run, not_read=not_read
+    )
+    if not (options.project_ids or options.runs.patterns or options.runs.ids):
+        result.not_read = [f"{dataset.data.describe(path)} {NOT_READ}" for path in not_read]
     wants_files = AttributeClass.FILES in options.classes
     if wants_files:  # loaded without them, the runs would count as loaded
         check_files_folder(dataset, runs)

@@ -25,15 +25,20 @@ def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection
 
 @few_collections()
 def divide_runs(
-    dataset: Dataset, project_ids: Sequence[str], runs: RunSelection, *, indexed: bool = False
+    dataset: Dataset,
+    project_ids: Sequence[str],
+    runs: RunSelection,
+    *,
+    indexed: bool = False,
+    not_read: list[str] | None = None,
 ) -> tuple[list[StoredRun], list[StoredRun]]:
-    """Those of `select_runs`, and the others of the same projects; `indexed` as `Dataset.runs` takes it.
+    """Those of `select_runs`, and the others of the same projects; the rest as `Dataset.runs` takes it.
 
     Raises:
         UsageError: a project that was named is not in the dataset.
     """
     of_project: dict[str, list[StoredRun]] = {}
-    for run in dataset.runs(indexed=indexed):
+    for run in dataset.runs(indexed=indexed, not_read=not_read):
         of_project.setdefault(run.key.project_id, []).append(run)
     present = sorted(of_project)
     unknown = [p for p in project_ids if p not in of_project]

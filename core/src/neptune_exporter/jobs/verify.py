@@ -53,7 +53,12 @@ class VerifyResult:
     @property
     def gaps(self) -> int:
         """How many attributes the export could not read, and so the dataset lacks."""
-        return sum(f.is_gap for f in self.findings)
+        return sum(f.is_gap and f.run is not None for f in self.findings)
+
+    @property
+    def not_read(self) -> int:
+        """How many files may hold rows and are not read."""
+        return sum(f.is_gap and f.run is None for f in self.findings)
 
     @property
     def whole(self) -> bool:

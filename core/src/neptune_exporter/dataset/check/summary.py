@@ -10,6 +10,7 @@ from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format.file_names import is_ours
 from neptune_exporter.dataset.format.paths import folded, is_safe, sum_of_names
 from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.read.finding import NOT_READ
 from neptune_exporter.dataset.read.scan import NULL_ROWS
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.read.tally import Tally
@@ -27,7 +28,8 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     if not dataset.data.exists():
         problems.append(f"{dataset.data.location} is not there")
     without_checksums = 0
-    for run in dataset.runs(indexed=True):
+    not_read: list[str] = []
+    for run in dataset.runs(indexed=True, not_read=not_read):
         without_checksums += has_no_checksums(dataset, run)
         if run.receipt is not None and run.receipt.files:  # of all runs of the project at once
             dataset.file_storage.look(run.place.project_folder, recursive=True)
@@ -39,7 +41,8 @@ def summarise(dataset: Dataset) -> DatasetSummary:
             ProjectSummary(project, sorted(runs, key=lambda run: run.key))
             for project, runs in sorted(projects.items())
         ],
-        problems=problems,
+        problems=[*problems, *(f"{dataset.data.describe(path)} {NOT_READ}" for path in not_read)],
+        not_read=len(not_read),
         without_checksums=without_checksums,
     )
 

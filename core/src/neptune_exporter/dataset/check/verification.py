@@ -18,7 +18,7 @@ from neptune_exporter.dataset.format.layout import checksums as checksum_file
 from neptune_exporter.dataset.format.paths import folded, meaning
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.read.facts import PartFacts, decode_rows
-from neptune_exporter.dataset.read.finding import project_folders
+from neptune_exporter.dataset.read.finding import NOT_READ, project_folders
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.scan import NULL_ROWS
@@ -37,7 +37,7 @@ class Severity(str, Enum):
     DAMAGE = "damage"
     """Something is lost, changed or not readable."""
     GAP = "gap"
-    """Not in the dataset: the export could not read it, and said so."""
+    """Not in the dataset, as the export could not read it; or, of no run, a file that is no part."""
     WARNING = "warning"
     """Nothing is lost, but a person should know."""
 
@@ -99,7 +99,8 @@ def verify(
     """Project folders of which not all rows were read: there nobody knows which files no row names."""
     seen: set[Place] = set()
     parts = lru_cache(lambda: _digests(dataset))  # seldom needed: only where a part has changed
-    for run in dataset.runs(decode=wanted is None):
+    not_read: list[str] = []
+    for run in dataset.runs(decode=wanted is None, not_read=not_read):
         project = run.place.project_folder
         if wanted is not None and not wanted(run.key):
             skipped.add(project)
@@ -113,6 +114,8 @@ def verify(
         seen.add(run.place)
     yield from _gone(dataset, seen, wanted)
     yield from _leftovers(dataset)
+    for path in not_read:
+        yield Finding(Severity.GAP, None, path, NOT_READ)
     for project, names in named.items():
         if project not in skipped:
             yield from _unnamed_files(dataset, project, names)

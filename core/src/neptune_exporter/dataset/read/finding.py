@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import receipt_index
@@ -20,12 +21,15 @@ from neptune_exporter.dataset.format.layout import (
     sanitised,
 )
 from neptune_exporter.dataset.format.receipts import Receipt
-from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.part_of_many import runs_in
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.model import RunKey
+
+NOT_READ = "is not read: it is a Parquet file whose name is not that of a part"
+_PARQUET = ".parquet"
 
 
 @dataclass(frozen=True)
@@ -98,24 +102,48 @@ class _Collected:
     indexed: bytes | None = None
 
 
-def project_folders(data: Storage) -> list[str]:
-    """All folders that may hold runs, sorted: of projects, and of models and versions in them."""
-    folders = []
+class Folder(NamedTuple):
+    """One that may hold runs: of a project, or of models or versions in it."""
+
+    path: str
+    entries: list[Entry]
+    """What lay in it just now."""
+
+
+def listed_folders(data: Storage, *, not_read: list[str] | None = None) -> Iterator[Folder]:
+    """All folders that may hold runs, sorted, each listed once.
+
+    To `not_read` come the Parquet files in them, and above them, that are no parts and so are passed over.
+    """
+    stray = [] if not_read is None else not_read
     for entry in data.list():
-        if not entry.is_file and not is_passed_over(entry.name):
-            inside = {e.name for e in data.list(entry.path) if not e.is_file}
-            folders += [
-                f"{entry.path}/{sub}" if sub else entry.path
-                for sub in KIND_FOLDERS.values()
-                if not sub or sub in inside
-            ]
-    return folders
+        if entry.is_file and entry.name.endswith(_PARQUET) and not is_passed_over(entry.name):
+            stray.append(entry.path)
+        if entry.is_file or is_passed_over(entry.name):
+            continue
+        project = Folder(entry.path, data.list(entry.path))
+        inside = {each.name for each in project.entries if not each.is_file}
+        models = [f"{entry.path}/{sub}" for sub in KIND_FOLDERS.values() if sub and sub in inside]
+        for folder in (project, *(Folder(path, data.list(path)) for path in models)):
+            stray += [each.path for each in folder.entries if _is_stray(each)]
+            yield folder
 
 
-def found_runs(data: Storage, folder: str, *, indexed: bool = False) -> Iterator[Found]:
+def _is_stray(entry: Entry) -> bool:
+    name = entry.name
+    return entry.is_file and name.endswith(_PARQUET) and not (parse_part(name) or is_passed_over(name))
+
+
+def project_folders(data: Storage) -> list[str]:
+    """The paths of `listed_folders`."""
+    return [folder.path for folder in listed_folders(data)]
+
+
+def found_runs(data: Storage, listed_folder: Folder, *, indexed: bool = False) -> Iterator[Found]:
     """What one folder holds, sorted by name; with what an index of its receipts tells, if asked for."""
+    folder = listed_folder.path
     collected: dict[str, _Collected] = {}
-    for entry in data.list(folder):
+    for entry in listed_folder.entries:
         part = parse_part(entry.name)
         if part and entry.is_file:
             what = collected.setdefault(part.stem, _Collected())
