@@ -47,10 +47,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "plugins/mlflow_loader"))
 from tests.cluster import Cluster
 
 (SPEC,) = neptune_exporter_sinks()
-SMALL = old_layout.Shape(steps=2_000, parameters=50, lines=100, histograms=5, files=5)
+SMALL = old_layout.Shape(steps=5_000, parameters=50, lines=100, histograms=5, files=5)
 """For what takes 100 µs a point and more."""
 INSERT = 'insert into metrics ("key", value, "timestamp", step, run_uuid, is_nan) values (?, ?, ?, ?, ?, ?)'
 COPY = 'copy metrics ("key", value, "timestamp", step, run_uuid, is_nan) from stdin (format binary)'
+COLLECTIONS = gc.get_threshold()
+"""As Python has it; the loader changes it."""
 EARLIER = "the earlier tool's way"
 Table = dict[str, Any]
 Rates = dict[str, tuple[float, float]]
@@ -84,6 +86,7 @@ def earlier_way(folder: Path, uri: str) -> int:
 
     client, written = connected(MlflowSettings(uri)), 0
     gc.unfreeze()  # which this loader has frozen
+    gc.set_threshold(*COLLECTIONS)
     for part in sorted((folder / "data").glob("*/*_part_*.parquet")):
         run_id = client.create_run("0").info.run_id
         frame = pq.read_table(part).to_pandas()

@@ -37,7 +37,7 @@ from neptune_exporter_mlflow.reading import LONG_VALUES, RunReader, moment, show
 from neptune_exporter_mlflow.settings import MlflowSettings
 
 _BATCH_POINTS = 1_000
-"""One request holds no more."""
+"""One request holds no more; of a longer batch the client makes several."""
 _BATCH_PARAMETERS = 100
 _BATCH_CHARACTERS = 200_000
 """Of parameters in one request, which may have a megabyte."""
@@ -116,9 +116,11 @@ class MlflowLoader(Loader):
             with self._turn:
                 self._direct.write(target_id, names, points)
             return
-        columns = (points.series, points.value, points.time, points.step)
         for start in range(0, len(points), _BATCH_POINTS):
-            rows = zip(*(column[start : start + _BATCH_POINTS].tolist() for column in columns), strict=True)
+            # The newest first: MLflow changes what is the latest of a series with each point that is newer.
+            batch = points[start : start + _BATCH_POINTS][::-1]
+            columns = (batch.series, batch.value, batch.time, batch.step)
+            rows = zip(*(column.tolist() for column in columns), strict=True)
             self._log(target_id, [Metric(names[series], *rest) for series, *rest in rows])
             self._check_interrupted()
 
