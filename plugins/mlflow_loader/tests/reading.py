@@ -148,7 +148,10 @@ def _histograms(files: Mapping[str, bytes]) -> dict[str, list[LoadedEntry]]:
 def _files(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> dict[str, list[LoadedEntry]]:
     found: dict[str, list[LoadedEntry]] = defaultdict(list)
     for name, content in files.items():
-        if not name.startswith(_OWN) and name not in manifest["tables"]:
+        shown = name.replace("+compressed.", ".")
+        if shown != name:
+            assert files[shown] == content, "a thumbnail of another image"
+        elif not name.startswith(_OWN) and name not in manifest["tables"]:
             path, step, time = manifest["files"][name]
             found[path].append(LoadedEntry(content, _step(step), _time(time)))
     return found

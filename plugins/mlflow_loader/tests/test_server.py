@@ -14,7 +14,7 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.testing.corpus import themed_runs
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.journey import check_journey
-from neptune_exporter.testing.runs import SampleRun, file
+from neptune_exporter.testing.runs import SampleFile, SampleRun, file, file_series
 from neptune_exporter_mlflow.plugin import make_sink, neptune_exporter_sinks
 from neptune_exporter_mlflow.settings import MlflowSettings
 
@@ -70,8 +70,9 @@ def test_the_existing_export(address: str) -> None:
 def test_artifacts_whose_names_a_server_would_make_one(address: str) -> None:
     names = ["x", "x#1", "x?1", "x%20y", "x y", "X"]
     files = [file(name, name.encode(), ".txt") for name in names]
-    sample = SampleRun(RunKey("acme/vision", "names"), tuple(files))
+    image = file_series("plots/a+b ~c", [(0, SampleFile(b"\x89PNG\r\n\x1a\n", ".png"))])
+    sample = SampleRun(RunKey("acme/vision", "names"), (*files, image))
     sink = make_sink(MlflowSettings(address), LoadOptions())
     sink.load(MemoryRun(sample), None)
     verdicts = [c.verdict for c in sink.verify(MemoryRun(sample), full=True) if c.item.startswith("files of")]
-    assert verdicts == [Verdict.EQUAL] * (len(names) + 1)  # and the manifest
+    assert verdicts == [Verdict.EQUAL] * (len(names) + 2)  # and the manifest

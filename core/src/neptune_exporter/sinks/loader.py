@@ -39,6 +39,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Comparer, Held
+from neptune_exporter.sinks.filekinds import FileKind
 from neptune_exporter.sinks.files import RESTORABLE, lost_files
 from neptune_exporter.sinks.losses import CommonLoss, LossBook
 from neptune_exporter.sinks.manifest import manifest
@@ -158,6 +159,10 @@ class Loader(Sink):
         """Where a person sees the run."""
         return None
 
+    def shown_name(self, path: str, step: int, time: int, kind: FileKind) -> str | None:
+        """The name of a series' file where the target shows files by name; None: as others are named."""
+        return None
+
     # --- steps
 
     def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> Mapping[RunKey, object]:
@@ -186,9 +191,8 @@ class Loader(Sink):
     def _limits(self) -> Limits:
         mine, own = type(self), ("texts", "histograms")
         made = [what for what in own if getattr(mine, what) is getattr(Loader, what)]
-        return Limits(
-            self.capabilities, self.names, self.file_names, frozenset(made), self.infinity, self.tables
-        )
+        limits = Limits(self.capabilities, self.names, self.file_names, frozenset(made), self.infinity)
+        return replace(limits, tables=self.tables, shown_name=self.shown_name)
 
     # --- loading
 

@@ -50,6 +50,8 @@ class Limits:
     """The number that the target stores for infinity."""
     tables: bool = False
     """Texts that go into files become a table a series."""
+    shown_name: Callable[[str, int, int, FileKind], str | None] = lambda *_: None
+    """See `Loader.shown_name`."""
 
     @property
     def steps(self) -> StepRange:
@@ -272,15 +274,17 @@ class Walk:
         own, kind = named_and_kind(path, stored, checked.head, step or None)
         folder = path.rpartition("/")[0]
         wanted = f"{folder}/{own}" if folder else own
-        unique = self.file_names.name(wanted, f"file {self.counts['files']}")
         time = int(rows.times[row])
+        number = int(rows.steps.steps[row]) if usable else None
+        shown = None if number is None else self.limits.shown_name(path, number, time, kind)
+        unique = self.file_names.name(shown or wanted, f"file {self.counts['files']}")
         self.counts["files"] += 1
         self.files[unique] = (path, step or "", time)
         receiver.file(
             FileToSend(
                 self.names.name(path, "files"),
                 unique,
-                int(rows.steps.steps[row]) if usable else None,
+                number,
                 time,
                 checked.size,
                 kind,

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 
 from neptune_exporter.contract import LoadOptions, ParameterValue
 from neptune_exporter.model import RunKind
@@ -31,7 +32,17 @@ from neptune_exporter.sinks.values import as_text
 from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
 from neptune_exporter_mlflow.direct import DirectPoints
 from neptune_exporter_mlflow.experiments import Experiments
-from neptune_exporter_mlflow.names import FILES, KEYS, LONGEST_TAG, beginning, fitting
+from neptune_exporter_mlflow.names import (
+    FILES,
+    KEYS,
+    LONGEST_TAG,
+    SHOWN_KINDS,
+    beginning,
+    fitting,
+    image_name,
+    is_shown,
+    thumbnail,
+)
 from neptune_exporter_mlflow.plugin import CAPABILITIES
 from neptune_exporter_mlflow.reading import LONG_VALUES, RunReader, moment, shown_value
 from neptune_exporter_mlflow.settings import MlflowSettings
@@ -67,6 +78,7 @@ class MlflowLoader(Loader):
         self._direct = direct
         self.uri = tracking_uri(settings)
         self.client = client
+        self._showing_images: set[str] = set()
         self._experiments = Experiments(client, settings)
         self._turn: AbstractContextManager[object] = (
             threading.Lock() if self.uri.startswith("sqlite") else nullcontext()
@@ -134,8 +146,23 @@ class MlflowLoader(Loader):
             copy = Path(temporary, name)
             with file.open() as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target)
+            self._log_artifact(target_id, copy, folder)
+            if is_shown(file.unique_name):
+                self._log_artifact(target_id, copy.rename(Path(temporary, thumbnail(name))), folder)
+                self._show_images(target_id)
+
+    def _log_artifact(self, target_id: str, copy: Path, folder: PurePosixPath) -> None:
+        with self.mlflow() as client:
+            client.log_artifact(target_id, str(copy), None if str(folder) == "." else str(folder))
+
+    def _show_images(self, target_id: str) -> None:
+        if target_id not in self._showing_images:
             with self.mlflow() as client:
-                client.log_artifact(target_id, str(copy), None if str(folder) == "." else str(folder))
+                client.set_tag(target_id, MLFLOW_LOGGED_IMAGES, "True")
+            self._showing_images.add(target_id)
+
+    def shown_name(self, path: str, step: int, time: int, kind: FileKind) -> str | None:
+        return image_name(path, step, time, kind.extension) if kind.extension in SHOWN_KINDS else None
 
     def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
         with self.mlflow() as client:

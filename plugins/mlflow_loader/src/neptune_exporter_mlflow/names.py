@@ -15,6 +15,11 @@ LONGEST_NAME = 250
 
 _OTHERS = re.compile(r"[^\w.\- :/]")
 _OTHERS_IN_FILES = re.compile(r"[^\w.\- /]")
+_OTHERS_IN_KEYS = re.compile(r"[^a-zA-Z0-9_\-. ~]")
+_IMAGES = "images"
+_SHOWN = re.compile(r"images/[\w\-. ~]+\+step\+-?\d+\+timestamp\+\d+\+[\w\-]+\.(png|webp)")
+SHOWN_KINDS = ("png", "webp")
+_LONGEST_IMAGE_KEY = 120
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _TEMPORARY = ".artifact.uploading."
 
@@ -29,8 +34,32 @@ def clean_file(name: str) -> str:
 
     `#`, `?` and `%` are cut off or decoded on the way through a server (3.17.2).
     """
+    if is_shown(name):
+        return name
     parts = path_parts(_OTHERS_IN_FILES.sub("_", name)).split("/")
+    if len(parts) == 2 and parts[0].casefold() == _IMAGES:
+        parts.insert(1, "files")  # one file that is not named as those of `log_image` hides all of them
     return "/".join(map(_file_part, parts))
+
+
+def image_name(path: str, step: int, time: int, extension: str) -> str:
+    """Where MLflow's page of a run finds an image of a series.
+
+    As `MlflowClient.log_image` of 3.17 names them, with a digest where that puts a random number.
+    """
+    key = _OTHERS_IN_KEYS.sub("_", path.replace("/", "~"))[:_LONGEST_IMAGE_KEY]
+    return f"{_IMAGES}/{key}+step+{step}+timestamp+{time}+{digest(path, str(step), str(time))}.{extension}"
+
+
+def is_shown(name: str) -> bool:
+    """Whether MLflow's page of a run shows this artifact as an image of a series."""
+    return bool(_SHOWN.fullmatch(name))
+
+
+def thumbnail(name: str) -> str:
+    """The name of the small copy that the page shows first."""
+    beginning, _, extension = name.rpartition(".")
+    return f"{beginning}+compressed.{extension}"
 
 
 def _file_part(part: str) -> str:

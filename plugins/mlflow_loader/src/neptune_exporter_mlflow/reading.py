@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import FileToSend
-from neptune_exporter_mlflow.names import LONGEST_VALUE, beginning, fitting
+from neptune_exporter_mlflow.names import LONGEST_VALUE, beginning, fitting, is_shown, thumbnail
 
 LONG_VALUES = "neptune/long_parameters.json"
 """Parameters that MLflow would cut or some database refuse, whole."""
@@ -55,7 +55,7 @@ class RunReader:
             self._points,
             file=self._file,
             sizes={name: size for name, size in self._files.items() if size is not None},
-            names={"points": set(self._run.data.metrics), "files": set(self._files) - {LONG_VALUES}},
+            names={"points": set(self._run.data.metrics), "files": set(self._files) - self._own()},
             name=name if name and fitting(name) == info.run_name else info.run_name,
             status=_STATUS.get(info.status, info.status),
             created=_time(tags.get("neptune.created"), info.start_time),
@@ -63,6 +63,10 @@ class RunReader:
             parent_id=tags.get("mlflow.parentRunId"),
             tags=_tags(self._run),
         )
+
+    def _own(self) -> set[str]:
+        """Artifacts that are no file of the run."""
+        return {LONG_VALUES} | {thumbnail(name) for name in self._files if is_shown(name)}
 
     def _parameters(self) -> dict[str, Any]:
         values = dict(self._run.data.params)
