@@ -139,6 +139,16 @@ def test_text_series_are_tables_and_console_output_is_a_log(load: Load) -> None:
     assert found["output_raw"][0].timestamp.seconds == int(FIRST_TIME.timestamp())
 
 
+def test_console_streams_are_one_log_by_time(load: Load) -> None:
+    """The lines of a sample series are a second apart, from the same second on."""
+    found = load(
+        string_series("monitoring/1/stderr", [(0, "error 1"), (1, "error 2")]),
+        string_series("monitoring/1/stdout", [(0, "line 1"), (1, "line 2"), (2, "line 3")]),
+    )
+    lines = [(line.line, line.output_type) for line in found["output_raw"]]
+    assert lines == [("error 1\n", 0), ("line 1\n", 1), ("error 2\n", 0), ("line 2\n", 1), ("line 3\n", 1)]
+
+
 def test_a_long_text_series_is_several_tables(load: Load) -> None:
     found = load(string_series("notes", [(n, f"line {n}") for n in range(10_001)]))
     tables = [row["notes"]["nrows"] for row in _rows(found) if "notes" in row]

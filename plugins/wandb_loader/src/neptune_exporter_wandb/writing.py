@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +21,7 @@ from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.texts import console_stream
 from neptune_exporter.sinks.values import as_json
+from neptune_exporter_wandb.console import ConsoleLines
 from neptune_exporter_wandb.drawn import drawn_histogram, drawn_media
 from neptune_exporter_wandb.framing import RecordWriter
 from neptune_exporter_wandb.naming import about, tags_of
@@ -66,6 +67,7 @@ class RunWriter:
         self._last: Any = None
         self._defined: set[str] = set()
         self._tables = TableWriter(self._files)
+        self._console = ConsoleLines()
         self._histograms: BinaryIO | None = None
         self._paths: list[str] = []
         header = pb.HeaderRecord(version_info=pb.VersionInfo(producer=version, min_consumer="0.70.0"))
@@ -130,13 +132,13 @@ class RunWriter:
             self._tables.write(name, step_texts(entries.step[at], self._multiplier), times, texts)
             stream = console_stream(name)
             if stream is not None:
-                self._log(_STREAMS[stream], times, texts)
+                self._console.write(name, stream, times, texts)
 
-    def _log(self, stream: Any, times: Iterable[int], texts: Iterable[str]) -> None:
+    def _show_console(self) -> None:
         """Show console output on the page Logs."""
-        for time, text in zip(times, texts, strict=True):
-            line = text if text.endswith("\n") else text + "\n"
-            self._write(output_raw=pb.OutputRawRecord(output_type=stream, timestamp=_moment(time), line=line))
+        for line in self._console.by_time():
+            stream, moment = _STREAMS[line.stream], _moment(line.time)
+            self._write(output_raw=pb.OutputRawRecord(output_type=stream, timestamp=moment, line=line.text))
 
     def histograms(self, entries: Entries[HistogramValue]) -> None:
         if self._histograms is None:
@@ -175,6 +177,7 @@ class RunWriter:
     def finish(self) -> None:
         """Write what only the end knows: tables, the summary, the list of files, the exit code."""
         self._tables.close()
+        self._show_console()
         for table in self._tables.whole:
             self._show(table.name, table.value(), None, table.time)
             self._paths.append(table.path)
@@ -189,6 +192,7 @@ class RunWriter:
             self._write(files=record)
         failed = self._run.status == "failed"
         self._write(exit=pb.RunExitRecord(exit_code=int(failed), runtime=self._runtime()))
+        self._console.close()
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -213,6 +217,7 @@ class RunWriter:
     def close(self) -> None:
         """Let go of the files, whatever has been written."""
         self._file.close()
+        self._console.close()
         if self._histograms is not None:
             self._histograms.close()
 
