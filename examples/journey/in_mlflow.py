@@ -54,7 +54,8 @@ class InMlflow:
         files = [path for path in folder.rglob("*") if path.is_file()]
         tables = {folder / name for name in manifest["tables"]}
         own = [path for path in files if path.relative_to(folder).parts[0] != "neptune"]
-        own = [path for path in own if path not in tables]
+        # Of an image MLflow's page shows a smaller copy first, which lies beside it.
+        own = [path for path in own if path not in tables and "+compressed." not in path.name]
         return dict(
             zip(
                 ROWS,
