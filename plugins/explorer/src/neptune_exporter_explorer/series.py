@@ -15,7 +15,7 @@ import pyarrow as pa
 from neptune_exporter.contract import RunView, StepRange, TimeRange, UsageError
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import step_as_float
-from neptune_exporter_explorer.curves import Curve, Floats, curve, in_order
+from neptune_exporter_explorer.curves import Curve, Floats, curve, floats, in_order
 from neptune_exporter_explorer.runs import OpenRuns, run_key, run_name
 
 Axis = Literal["step", "relative", "time"]
@@ -150,18 +150,17 @@ def _steps(batch: pa.RecordBatch) -> Floats:
     """Steps as float64; from the bytes where all are decimals: decimal(18,6) needs 64 of its 128 bits"""
     steps = batch.column("step")
     if steps.null_count or batch.column("step_float64").null_count < len(batch):
-        return np.asarray(step_as_float(batch).to_numpy(zero_copy_only=False), np.float64)
+        return floats(step_as_float(batch))
     words = np.frombuffer(steps.buffers()[1], "<i8", 2 * len(steps), 16 * steps.offset)
     return np.asarray(words[::2] / 1e6, np.float64)
 
 
 def _values(batch: pa.RecordBatch) -> Floats:
-    return np.asarray(batch.column("float_value").to_numpy(zero_copy_only=False), np.float64)
+    return floats(batch.column("float_value"))
 
 
 def _seconds(batch: pa.RecordBatch) -> Floats:
-    column = batch.column("timestamp").cast(pa.int64()).cast(pa.float64())
-    return np.asarray(column.to_numpy(zero_copy_only=False), np.float64) / 1000
+    return floats(batch.column("timestamp").cast(pa.int64()).cast(pa.float64())) / 1000
 
 
 def _moment(seconds: float | None, start: float) -> datetime | None:

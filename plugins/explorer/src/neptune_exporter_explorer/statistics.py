@@ -10,6 +10,7 @@ import numpy as np
 
 from neptune_exporter.contract import NeptuneExporterError
 from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter_explorer.curves import floats
 from neptune_exporter_explorer.runs import OpenRuns
 
 KINDS = ("last", "min", "max")
@@ -49,7 +50,7 @@ class Statistics:
         least, greatest, last = math.inf, -math.inf, math.nan
         rows = 0
         for batch in self._runs[key].series(path, AttributeType.FLOAT_SERIES, columns=["float_value"]):
-            values = np.asarray(batch.column("float_value").to_numpy(zero_copy_only=False), np.float64)
+            values = floats(batch.column("float_value"))
             if not len(values):
                 continue
             rows += len(values)

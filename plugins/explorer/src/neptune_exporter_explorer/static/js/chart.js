@@ -7,6 +7,7 @@ import { clock, colour, number, runId } from "./format.js";
 import { lonely, merge, smooth } from "./merge.js";
 import { hoverPlugin } from "./hover.js";
 import { legend, oddPlugin } from "./odd.js";
+import { inTurn } from "./turns.js";
 
 const HEIGHT = 230;
 const LARGE = 480;
@@ -58,7 +59,8 @@ export class Chart {
     this.asked = new AbortController();
     const now = this.settings();
     try {
-      const found = await getLines({
+      const { signal } = this.asked;
+      const found = await inTurn(signal, () => getLines({
         run: now.runs,
         attribute: this.attribute,
         x: now.axis,
@@ -66,7 +68,7 @@ export class Chart {
         high: now.high,
         buckets: Math.max(200, Math.round(this.body.clientWidth)),
         inherited: now.inherited ? 1 : null,
-      }, this.asked.signal);
+      }, signal));
       this.lines = found.lines;
       this.errors = found.errors;
       this.draw();
