@@ -117,3 +117,13 @@ def test_a_series_that_comes_in_pieces_keeps_its_extremes(pieces: int) -> None:
     assert (series.points, series.last) == (700_000, values[-1])
     assert (y.min(), y.max()) == (values.min(), values.max())
     assert (x[0], x[-1]) == (0, 699_999) and len(x) < 250
+
+
+def test_what_was_not_exported_is_named_first(tmp_path: Path) -> None:
+    run = sample("run-1", parameter("config/lr", 0.1), float_series("loss", [(0, 1.0)]))
+    source = MemorySource([run])
+    source.fail_attribute(run.key, "loss")
+    options = ExportOptions(["acme/vision"], tmp_path / "data", tmp_path / "files")
+    export_runs(memory_source_spec(source), None, options, progress=NoProgress())
+    first = page(tmp_path).partition("<details")[0]
+    assert "<h2>Not exported</h2>" in first and "acme/vision:run-1 loss: loss: HTTP 500" in first

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter, RunSummary
 from neptune_exporter.model import AttributeType, RunKey
-from neptune_exporter.reporters.grouping import grouped
+from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.markup import escape
 from neptune_exporter.reporters.project_page import PageBudget, colour_rules, curves_and_parameters
 from neptune_exporter.reporters.table import Cell, size
@@ -72,12 +72,20 @@ def _page(summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun]) ->
     show_all = summary.show_all
     yield '<section class="problems">'
     yield from _list("Problems", [*grouped(problem_lines(summary), show_all=show_all), *summary.problems])
+    yield from _list("Not exported", grouped(_failures(runs, open_run), show_all=show_all))
     yield "</section>"
     budget = PageBudget.for_series(sum(_series(run) for run in runs))
     for number, project in enumerate(summary.projects):
         yield from _project(project, open_run, budget, is_open=number == 0)
     yield from _list("Notes", grouped(note_lines(summary), show_all=show_all))
     yield "</html>"
+
+
+def _failures(runs: Sequence[RunSummary], open_run: Callable[[RunKey], ExportedRun]) -> Iterator[Line]:
+    """What the export could not read."""
+    for run in runs:
+        for failure in open_run(run.key).failures if run.failures else ():
+            yield Line(str(run.key), failure.message, failure.attribute_path or "", is_sentence=False)
 
 
 def _series(run: RunSummary) -> int:
