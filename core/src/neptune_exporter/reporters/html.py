@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
-from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter, RunSummary
+from neptune_exporter.contract import (
+    DatasetError,
+    DatasetSummary,
+    ExportedRun,
+    ProjectSummary,
+    Reporter,
+    RunSummary,
+)
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.markup import escape
@@ -83,8 +90,13 @@ def _page(summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun]) ->
 
 def _failures(runs: Sequence[RunSummary], open_run: Callable[[RunKey], ExportedRun]) -> Iterator[Line]:
     """What the export could not read."""
-    for run in runs:
-        for failure in open_run(run.key).failures if run.failures else ():
+    for run in (run for run in runs if run.failures):
+        try:
+            failures = open_run(run.key).failures
+        except DatasetError as error:
+            yield Line(str(run.key), f"{counted(run.failures, 'attribute')}, unknown which: {error}")
+            continue
+        for failure in failures:
             yield Line(str(run.key), failure.message, failure.attribute_path or "", is_sentence=False)
 
 
