@@ -14,7 +14,11 @@ def without_equal(points: Points, kept: EqualPoints) -> tuple[Points, Points]:
     Args:
         points: Whole steps: all points of a series and step are among them.
 
-    Example: with NEWEST, of two points of a series at step 3 the one with the later time is kept.
+    Examples:
+        >>> points = Points.of_rows([(3, 1714557600000, 0.9), (3, 1714557601000, 0.5)])
+        >>> kept, rest = without_equal(points, EqualPoints.NEWEST)
+        >>> kept.value.tolist(), rest.value.tolist()
+        ([0.5], [0.9])
     """
     if kept is EqualPoints.KEPT or len(points) < 2:
         return points, points[:0]

@@ -72,7 +72,10 @@ def lost_files(run: ExportedRun) -> int:
 def named_and_kind(path: str, stored: str, head: bytes, step: str | None) -> tuple[str, FileKind]:
     """A file's own name: the attribute's last part, the step of a file series, an extension.
 
-    Example: `named_and_kind("plots/roc", "x/1.png", png, "0.5")[0] == "roc_step_0.5.png"`
+    Examples:
+        >>> head = bytes.fromhex("89504e470d0a1a0a")  # of a PNG
+        >>> named_and_kind("plots/roc", "RUN-1/plots/roc.png", head, "0.5")
+        ('roc_step_0.5.png', FileKind(media='image', extension='png'))
     """
     own = path.rsplit("/", 1)[-1].strip() or "file"
     kind = kind_of(own, head[:HEAD_BYTES])

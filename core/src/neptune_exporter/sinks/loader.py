@@ -7,8 +7,8 @@ killed at any byte: after the next load the target has the run once and whole. N
 
 Two loads of the same run at the same time leave one run. A load looks for others of its run before it
 finishes and again afterwards, and the run that `find` lists first stays. A load that finds an unfinished run
-when it begins cannot know whether another load was killed or is at work. It discards that run; if the other
-load is at work, it fails.
+when it begins cannot know whether another load was killed or is at work. It discards that run, so that the
+other load fails if it is at work.
 """
 
 from __future__ import annotations
