@@ -241,8 +241,7 @@ def connection_error(error: BaseException, url: str, trust: str, address_from: s
         >>> print(connection_error(ConnectionRefusedError(), "http://127.0.0.1:9/api", trust))
         the server 127.0.0.1:9 cannot be reached: the connection was refused
     """
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    server = f"the server {host}" if host else "the server"
+    server = server_of(url)
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return SourceError(
@@ -252,6 +251,16 @@ def connection_error(error: BaseException, url: str, trust: str, address_from: s
     through = f" through {proxy}" if proxy else ""
     option = f" (its address is from {address_from})" if address_from and not proxy else ""
     return AwayError(f"{server} cannot be reached{through}: {_why(error)}{option}")
+
+
+def server_of(url: str) -> str:
+    """The server of an address, for a person: without its path and query, which may be signed.
+
+    >>> server_of("https://me:key@app.example.com/run?signature=x")
+    'the server app.example.com'
+    """
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    return f"the server {host}" if host else "the server"
 
 
 def _why(error: BaseException) -> str:

@@ -19,6 +19,7 @@ from neptune_exporter.toolkit import (
     AwayError,
     Body,
     Patience,
+    SlowError,
     Streaks,
     TransientError,
     waiting_for,
@@ -33,6 +34,7 @@ from neptune_exporter.toolkit.http_errors import (
     error_of_status,
     is_web_page,
     not_the_protocol,
+    server_of,
     web_page_message,
 )
 from neptune_exporter_neptune2.client import Connection
@@ -181,8 +183,10 @@ class Api:
         """
         try:
             yield from self._pieces(response)
+        except SlowError as error:
+            raise SlowError(f"{self.server}: {error}") from None
         except (requests.RequestException, Urllib3Error) as error:
-            raise _cut_short(error) from None
+            raise _cut_short(error, server_of(response.url)) from None
 
     def _pieces(self, response: requests.Response) -> Iterator[bytes]:
         # Not `iter_content`: it waits until a piece is full, for ever where a server drips. `read1` came with
@@ -199,6 +203,8 @@ class Api:
             raise StoppedError("stopped")
         try:
             response = self._connection.send(method, url, params, body=body, headers=headers)
+        except SlowError as error:
+            raise SlowError(f"{self.server}: {error}") from None
         except requests.RequestException as error:
             raise self._broken(error) from None
         if response.status_code not in AWAY_STATUSES:
@@ -207,11 +213,11 @@ class Api:
 
     def _broken(self, error: requests.RequestException) -> SourceError:
         """What a failure without an answer means."""
+        url = str((error.request and error.request.url) or self.server)
         if isinstance(error, requests.exceptions.ReadTimeout):
-            return TransientError("the server did not answer in time")
+            return TransientError(f"{server_of(url)} did not answer in time")
         if isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)):
-            url = None if error.request is None else error.request.url
-            return connection_error(error, str(url or self.server), TRUST, TOKEN_OPTION)
+            return connection_error(error, url, TRUST, TOKEN_OPTION)
         return SourceError(f"the request cannot be made: {type(error).__name__}")
 
 
@@ -252,10 +258,10 @@ def parsed(content: bytes) -> Any:
         return json.loads(content)
 
 
-def _cut_short(error: Exception) -> TransientError:
+def _cut_short(error: Exception, server: str) -> TransientError:
     if isinstance(error, (requests.exceptions.ContentDecodingError, DecodeError)):
-        return TransientError("the server's answer cannot be decompressed")
-    return TransientError("the connection broke in the middle of the answer")
+        return TransientError(f"the answer of {server} cannot be decompressed")
+    return TransientError(f"the connection to {server} broke in the middle of the answer")
 
 
 def _error_of(response: requests.Response, server: str) -> Exception:

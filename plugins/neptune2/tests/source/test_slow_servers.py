@@ -57,7 +57,7 @@ def test_a_drip_ends_and_what_failed_of_it_is_there_next_time(
     result = export(server, settings=SLOW)
     assert result.failures
     for failure in result.failures:
-        assert "the server sent only" in failure.message
+        assert f"{server.url}: the server sent only" in failure.message
     assert longest_wait() is None
     server.faults.clear()
     assert export(server).complete

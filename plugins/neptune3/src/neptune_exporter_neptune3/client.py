@@ -38,6 +38,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.toolkit import (
     TRANSIENT_STATUSES,
     AwayError,
+    SlowError,
     TransientError,
     check_certificates,
     check_proxies,
@@ -53,6 +54,7 @@ from neptune_exporter.toolkit.http_errors import (
     not_the_protocol,
     refused_token,
     said,
+    server_of,
     web_page_message,
 )
 
@@ -254,6 +256,8 @@ class Client:
             raise transport_error(error, TOKEN_OPTION) from None
         except ValueError as error:  # a status that Python has no name for, such as a proxy's 520
             raise AwayError(f"{self.address} gave an odd answer: {one_line(str(error), 200)}") from None
+        except SlowError as error:
+            raise SlowError(f"{self.address}: {error}") from None
         except NeptuneExporterError:
             raise
         except Exception as error:
@@ -289,12 +293,13 @@ def transport_error(error: httpx.HTTPError, address_from: str = "") -> SourceErr
     Args:
         address_from: The option that the address is from, if it is from one.
     """
+    server = server_of(_url_of(error))
     if isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout)):
-        return TransientError("the server did not answer in time")
+        return TransientError(f"{server} did not answer in time")
     if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
-        return TransientError("the connection broke in the middle")
+        return TransientError(f"the connection to {server} broke in the middle")
     if isinstance(error, httpx.DecodingError):
-        return TransientError("the server's answer cannot be decompressed")
+        return TransientError(f"the answer of {server} cannot be decompressed")
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.TooManyRedirects)):
         return SourceError(f"the request cannot be made: {type(error).__name__}")
     return connection_error(error, _url_of(error), _TRUST, address_from)

@@ -23,6 +23,7 @@ from neptune_exporter.toolkit import (
     TRANSIENT_STATUSES,
     AwayError,
     Body,
+    SlowError,
     TransientError,
     look_ahead,
     receive,
@@ -207,6 +208,8 @@ class _Download:
                     self._refuse(answer)
                 self._is_fresh = False
                 yield Body.of_http(answer.status_code, answer.headers, self._chunks(answer))
+        except SlowError as error:
+            raise SlowError(f"the object store: {error}") from None
         except httpx.HTTPError as error:
             raise _lasting(transport_error(error)) from None
         except (httpx.InvalidURL, httpx.StreamError) as error:
