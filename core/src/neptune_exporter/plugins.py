@@ -201,6 +201,10 @@ class PluginRegistry:
                     return f"the {kind} {name} is disabled by {DISABLE_VARIABLE}"
                 if plugin.error:
                     return f"the {kind} {name} cannot be used: {plugin.origin} is broken: {plugin.error}"
+        return self._not_there(kind, name)
+
+    def _not_there(self, kind: Kind, name: str) -> str:
+        """What to say of a name that no plugin has: what adds it, or what may have been meant."""
         extra = _EXTRA_OF_COMMAND.get(name) if kind == "command" else name
         others = f"; available: {self._names(kind)}" if kind != "command" or self.specs(kind) else ""
         if extra in FOLDERS and not self.builtin_only:
