@@ -112,6 +112,11 @@ class Dataset:
             held.enter_context(self._listing.locked())
             yield
 
+    def forget(self) -> None:
+        """What was listed may no longer be so: others may have written."""
+        self.data.forget()
+        self.file_storage.forget()
+
     def check_files_folder(self) -> None:
         """Raise UsageError if `lock` would because of whose the files are. Writes nothing."""
         if self._has_folder_for_files:
@@ -184,8 +189,7 @@ class Dataset:
         """
         places = {self._place(key): key for key in keys}
         with self._run_locks.held(places, seconds) as busy:
-            self.data.forget()  # before they were locked, others may have written them
-            self.file_storage.forget()
+            self.forget()  # before they were locked, others may have written them
             yield {places[place] for place in busy}
 
     def forget_writing(self) -> None:
@@ -369,6 +373,8 @@ class Dataset:
     def run_at(self, key: RunKey, folder: str, stem: str, part_names: Sequence[str]) -> StoredRun:
         """A complete run of which it is known where it lies: one that `runs` gave to another process."""
         place = Place(folder, stem)
+        self.forget()
+        self._listing.look(place)
         if place.part_name(0) in part_names or not part_names:
             found = Found(place, tuple(part_names), self.data.size(place.receipt) is not None, False)
         else:

@@ -90,6 +90,7 @@ class ExportedDataset:
             RUN-1 0.1
             RUN-2 0.01
         """
+        self._dataset.forget()
         return self._dataset.runs(project, indexed=True)
 
     def run(self, key: RunKey) -> RunView | None:
@@ -99,6 +100,7 @@ class ExportedDataset:
             >>> dataset.run(RunKey("acme/vision", "RUN-2")).parent().run_id
             'RUN-1'
         """
+        self._dataset.forget()
         return self._dataset.run(key)
 
     def parameters_of(
@@ -121,6 +123,7 @@ class ExportedDataset:
             >>> dataset.list_projects()
             ['acme/vision']
         """
+        self._dataset.forget()
         return self._dataset.projects()
 
     def list_runs(self, *, project: str | None = None, runs: Names = None) -> list[str]:
@@ -308,6 +311,7 @@ class ExportedDataset:
 
     def _chosen(self, project: str | None, runs: Names) -> list[StoredRun]:
         wanted = has_run(project, runs)
+        self._dataset.forget()
         found = [run for run in self._dataset.runs(project, indexed=True) if wanted(run)]
         if runs is not None and not isinstance(runs, str):
             there = {run.key.run_id for run in found}

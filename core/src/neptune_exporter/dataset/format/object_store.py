@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import os
 import posixpath
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -21,15 +22,15 @@ from neptune_exporter.location import Location
 from neptune_exporter.redaction import one_line
 
 LIBRARIES = {
-    "s3": ("s3fs", "s3"),
-    "s3a": ("s3fs", "s3"),
-    "gs": ("gcsfs", "gs"),
-    "gcs": ("gcsfs", "gs"),
-    "az": ("adlfs", "az"),
-    "abfs": ("adlfs", "az"),
-    "abfss": ("adlfs", "az"),
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
 }
-"""What each scheme takes: the module, and the extra that brings it."""
+"""What each scheme takes."""
 _OF_STORES = frozenset(
     {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "msal", "s3fs"}
 )
@@ -229,24 +230,23 @@ class AzureStore(ObjectStore):
 
 def object_store(location: Location) -> ObjectStore:
     """The store of an address. Raises as `ObjectStore`."""
-    kind = {"s3fs": S3Store, "adlfs": AzureStore}.get(
-        LIBRARIES.get(location.scheme, ("", ""))[0], ObjectStore
-    )
+    kind = {"s3fs": S3Store, "adlfs": AzureStore}.get(LIBRARIES.get(location.scheme, ""), ObjectStore)
     return kind(location)
 
 
 def _filesystem(location: Location) -> Any:
     scheme = location.scheme
-    module, extra = LIBRARIES.get(scheme, ("fsspec", "s3"))
+    module = LIBRARIES.get(scheme, "fsspec")
+    # Else gcsfs 2026.10.1 asks each bucket for its layout over gRPC, and waits for ever where only HTTP gets
+    # through (seen with fake-gcs-server).
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     try:
         import fsspec
 
         importlib.import_module(module)
         kind = fsspec.get_filesystem_class(scheme)
     except ImportError as error:
-        package = (
-            f"'neptune-exporter[{extra}]'" if scheme in LIBRARIES else (error.name or "its fsspec package")
-        )
+        package = module if scheme in LIBRARIES else (error.name or "its fsspec package")
         raise UsageError(
             f"{scheme}:// takes a package that is not installed: pip install {package}"
         ) from error
