@@ -133,7 +133,10 @@ def test_a_damaged_part_costs_its_run_and_says_so(serve, tmp_path: Path) -> None
     found = lines(client.get("/api/points", params={"run": both, "attribute": path}).content)
     assert found["lines"][0]["points"] > 0
     damaged = client.get("/api/run", params={"run": both[1]}).json()
-    assert found["errors"] or damaged["errors"] or rows["run-b"]["problem"]
+    assert len(found["lines"]) == 1 and rows["run-b"]["facts"]["state"] == "damaged"
+    (told,), (error,) = damaged["errors"], found["errors"]
+    assert str(part) in told and "damaged" in told and rows["run-b"]["problem"] in told
+    assert error["run"] == both[1] and told in error["message"]
 
 
 def test_steps_from_bytes_are_the_steps() -> None:

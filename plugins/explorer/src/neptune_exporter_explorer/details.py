@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, TypeVar
 
-from neptune_exporter.contract import NeptuneExporterError, RunView, UsageError
+from neptune_exporter.contract import NeptuneExporterError, Parameter, RunView, UsageError
 from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter.schema import step_as_float
 from neptune_exporter_explorer.runs import OpenRuns, run_name
 from neptune_exporter_explorer.table import RunsTable
 
+_T = TypeVar("_T")
 _HISTOGRAMS = 200
 """Steps of a histogram series that are shown; evenly chosen from all of them."""
 
@@ -20,20 +22,23 @@ _HISTOGRAMS = 200
 def details(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:
     """All but series and files. What cannot be read is told in `errors`, and the rest is there."""
     errors: list[str] = []
-    parameters: list[dict[str, Any]] = []
-    attributes: list[dict[str, Any]] = []
-    try:
-        for path, parameter in runs.parameters(run).items():
-            value: Any = parameter.value
-            shown = value if isinstance(value, (str, int, float, list)) else value.isoformat()
-            parameters.append({"path": path, "type": parameter.type.value, "value": shown})
-    except (NeptuneExporterError, OSError) as error:
-        errors.append(str(error))
-    try:
-        attributes = [{"path": a.path, "type": a.type.value, "rows": a.rows} for a in run.attributes()]
-    except (NeptuneExporterError, OSError) as error:
-        errors.append(str(error))
-    errors = list(dict.fromkeys([*errors, *run.why_incomplete()]))
+
+    def read(part: Callable[[], _T], otherwise: _T) -> _T:
+        try:
+            return part()
+        except (NeptuneExporterError, OSError) as error:
+            if not any(known in str(error) for known in errors):
+                errors.append(str(error))
+            return otherwise
+
+    errors += read(run.why_incomplete, ())
+    parameters: list[dict[str, Any]] = read(
+        lambda: [_parameter(each) for each in runs.parameters(run).values()], []
+    )
+    attributes: list[dict[str, Any]] = read(
+        lambda: [{"path": a.path, "type": a.type.value, "rows": a.rows} for a in run.attributes()], []
+    )
+    lineage: dict[str, Any] = read(lambda: _lineage(run, runs, table), {"parents": [], "children": []})
     return {
         "name": run_name(run.key),
         "project": run.key.project_id,
@@ -52,8 +57,14 @@ def details(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:
         ],
         "parameters": parameters,
         "attributes": attributes,
-        "lineage": _lineage(run, runs, table),
+        "lineage": lineage,
     }
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    value = parameter.value
+    shown = value.isoformat() if isinstance(value, datetime) else value
+    return {"path": parameter.path, "type": parameter.type.value, "value": shown}
 
 
 def _lineage(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:

@@ -134,12 +134,14 @@ class RunsTable:
 
     def read_rows(self, places: Iterable[int]) -> None:
         """Read the parameters of these rows now, as far as they are not known; the thread waits meanwhile."""
-        self._pages += 1
+        with self._guard:
+            self._pages += 1
         try:
             for _ in self._reading(places):
                 pass
         finally:
-            self._pages -= 1
+            with self._guard:
+                self._pages -= 1
 
     def _give_way(self) -> bool:
         """Wait until no page waits; whether to go on."""
