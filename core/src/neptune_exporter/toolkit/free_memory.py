@@ -2,8 +2,8 @@
 
 Python and the C library keep it for longer than a job can bear.
 
-A part that was read is freed only when Python looks for reference cycles, which it does less often the
-more objects there are. Its footer was thousands of small allocations, and glibc keeps the pages they leave.
+What refers to itself is freed only when Python looks for reference cycles, which it does less often the more
+objects there are. A footer is thousands of small allocations, and glibc keeps the pages they leave.
 """
 
 from __future__ import annotations

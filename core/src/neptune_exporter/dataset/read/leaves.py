@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import pyarrow.parquet as pq
-
-_SMALL = 1 << 16
-_MOST = 4
 
 
 class Leaves(NamedTuple):
@@ -20,21 +18,23 @@ class Leaves(NamedTuple):
     """Names at the top."""
 
 
-_known: tuple[tuple[pq.ParquetSchema, Leaves], ...] = ()
-
-
 def leaves_of(metadata: pq.FileMetaData) -> Leaves:
-    """The columns of a file."""
-    global _known
+    """The columns of a file.
+
+    From a row group where there is one: `FileMetaData.schema` and the metadata refer to one another, so that
+    once it was asked for, a footer is freed only when Python looks for cycles (pyarrow 26).
+    """
+    if metadata.num_row_groups:
+        group = metadata.row_group(0)
+        return _leaves_of(tuple([group.column(i).path_in_schema for i in range(group.num_columns)]))
     schema = metadata.schema
-    for known, leaves in _known:
-        if known.equals(schema):
-            return leaves
-    number = {schema.column(i).path: i for i in range(len(schema))}
-    leaves = Leaves(number, frozenset(path.partition(".")[0] for path in number))
-    if metadata.serialized_size <= _SMALL:  # a schema keeps its footer in memory
-        _known = ((schema, leaves), *_known[: _MOST - 1])
-    return leaves
+    return _leaves_of(tuple(schema.column(i).path for i in range(len(schema))))
+
+
+@lru_cache(maxsize=4)
+def _leaves_of(paths: tuple[str, ...]) -> Leaves:
+    number = {path: i for i, path in enumerate(paths)}
+    return Leaves(number, frozenset(path.partition(".")[0] for path in paths))
 
 
 class GroupStatistics:

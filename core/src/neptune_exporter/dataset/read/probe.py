@@ -33,8 +33,6 @@ _DAMAGE = (DatasetError, pa.ArrowException, ArithmeticError, LookupError, Memory
 """What pyarrow and Python raise on bytes that are no part."""
 
 
-_ALLOCATIONS = 10_000
-"""Between two looks for what can be freed: those of some ten small parts."""
 READY = b"ready\n"
 """What it says first: whoever does not get that has not started it."""
 
@@ -46,7 +44,6 @@ def main() -> None:
     where = json.loads(sys.stdin.buffer.readline())
     storage = storage_at(Location.of(where["address"], options_of(where["options"])))
     gc.freeze()  # what was imported stays
-    gc.set_threshold(_ALLOCATIONS, 10, 10)
     sys.stdout.write(READY.decode())
     sys.stdout.flush()
     for line in sys.stdin.buffer:
