@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
+import neptune_exporter
+from neptune_exporter.dataset import parameters_of
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.model import RunKey
+from neptune_exporter.reading import ExportedDataset
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
+from neptune_exporter_explorer.app import make_app
 
 LR = "config/lr"
 
@@ -63,3 +70,28 @@ def test_a_part_that_is_lost_marks_its_run(serve, tmp_path: Path) -> None:  # ty
     client.app.state.table.read()
     (row,) = client.get("/api/runs").json()["rows"]
     assert row["facts"]["state"] == "damaged" and row["problem"] == f"{part} is missing"
+
+
+def test_a_page_is_answered_before_all_runs_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(tmp_path, one=0.1, two=0.2, three=0.3)
+    may_go_on = threading.Event()
+
+    def held_back(dataset: ExportedDataset, runs: Iterable[Any]) -> Iterator[Any]:
+        if threading.current_thread().name == "runs":
+            may_go_on.wait(60)
+        return parameters_of(runs)
+
+    monkeypatch.setattr(ExportedDataset, "parameters_of", held_back)
+    app = make_app(neptune_exporter.open_dataset(tmp_path), {"127.0.0.1:8000"})
+    client = TestClient(app, base_url="http://127.0.0.1:8000")
+    asked = {"column": LR, "limit": 2, "sort": ":run"}
+    page = client.get("/api/runs", params=asked).json()
+    assert [(row["facts"]["run"], row["cells"]) for row in page["rows"]] == [("one", [0.1]), ("three", [0.3])]
+    assert page["total"] == 3 and page["unread"] == 1 and not page["complete"]
+    may_go_on.set()
+    app.state.table.wait()
+    sorted_page = client.get("/api/runs", params={**asked, "sort": f"-{LR}"}).json()
+    assert [row["cells"] for row in sorted_page["rows"]] == [[0.3], [0.2]] and not sorted_page["unread"]
+    app.state.table.stop()
