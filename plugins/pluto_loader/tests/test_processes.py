@@ -125,11 +125,17 @@ def test_processes_end_with_the_one_that_started_them(
     command_line.run(*VERIFY)
 
 
-def test_ctrl_c_ends_all_processes_soon(command_line: CommandLine, server: RehearsalServer) -> None:
+@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
+def test_ctrl_c_ends_all_workers_soon(
+    command_line: CommandLine, server: RehearsalServer, executor: str
+) -> None:
+    if executor == "dask":
+        pytest.importorskip("distributed")
+    spread = ("--executor", executor, "-j", "2")
     standard(command_line.folder, runs=4)
     server.latency = 0.5
     done = command_line.run_until_interrupted(
-        lambda: any(r.path.startswith("/ingest/") for r in server.requests), *LOAD, *TWO
+        lambda: any(r.path.startswith("/ingest/") for r in server.requests), *LOAD, *spread
     )
     made = len(server.requests)
     server.latency = 0.0
@@ -137,7 +143,7 @@ def test_ctrl_c_ends_all_processes_soon(command_line: CommandLine, server: Rehea
     assert "interrupted; run the same command again to go on" in done.output.splitlines()
     assert "Traceback" not in done.output
     assert made < 30, "they went on with their runs"
-    command_line.run(*LOAD, *TWO)
+    command_line.run(*LOAD, *spread)
     assert len(loaded(server)) == len(server.runs.by_id) == 4
     command_line.run(*VERIFY)
 
