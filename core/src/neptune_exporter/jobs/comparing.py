@@ -18,7 +18,7 @@ def compare_runs(
     Raises:
         AuthenticationError: the credentials were refused.
     """
-    for unit, result in look_ahead(executor, units, compare_run, executor.workers):
+    for unit, result in look_ahead(executor, units, compare_run, executor.at_once):
         try:
             yield unit, result()
         except AuthenticationError:

@@ -277,7 +277,7 @@ class _Load:
         while self._ready or running or self._blocked:
             if not self._ready and not running:
                 self._break_circle()
-            while self._ready and len(running) < self._executor.workers:
+            while self._ready and len(running) < self._executor.at_once:
                 run, parent_run = self._ready.popleft()
                 unit = LoadUnit(self._opening, run, self._classes, parent_run, self._found.get(run.key))
                 running[self._executor.submit(load_run, unit)] = run

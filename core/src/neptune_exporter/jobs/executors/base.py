@@ -74,6 +74,11 @@ class JobExecutor(ABC):
         """How many units to hand out at once, so that workers need not wait for the job."""
         return 2 * self.workers
 
+    @property
+    def at_once(self) -> int:
+        """How many runs to hand out: to this process no more than it works on, as they take memory."""
+        return self.workers if self.is_local else self.waiting
+
     def __enter__(self) -> JobExecutor:
         return self
 

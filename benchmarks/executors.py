@@ -1,0 +1,148 @@
+"""Two worker processes against one, for export and for load: processes of this machine, and Dask.
+
+    python benchmarks/executors.py [--runs 400] [--rounds 3] [--only export|load] [--executors processes dask]
+
+Both numbers of workers take turns, and the median of each is told, start of the workers included, with the
+processor time that the workers and the command took together. The servers have processes of their own, on the
+same cores: what they take is told too, as two cores that a server shares cannot give 2. The goal is 1.7.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from neptune_exporter.contract import Secret
+from neptune_exporter.jobs.export import ExportOptions, export_runs
+from neptune_exporter.jobs.load import LoadJobOptions, load_runs
+from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.location import Location
+from neptune_exporter.testing import old_layout
+from neptune_exporter_neptune3.plugin import neptune_exporter_sources
+from neptune_exporter_neptune3.settings import Neptune3Settings
+from neptune_exporter_pluto.plugin import neptune_exporter_sinks
+from neptune_exporter_pluto.settings import PlutoSettings
+
+GOAL = 1.7
+_METRICS, _POINTS = 10, 1_000
+_SHAPE = old_layout.Shape(metrics=_METRICS, steps=_POINTS, parameters=20, lines=10, histograms=2, files=0)
+_NUMBERS = itertools.count()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=["export", "load"])
+    parser.add_argument("--executors", nargs="+", default=["processes", "dask"])
+    arguments = parser.parse_args()
+    for what, prepared in (("export", exporting), ("load", loading)):
+        if arguments.only in (None, what):
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                prepared(Path(folder), arguments.runs) as (job, server),
+            ):
+                for executor in arguments.executors:
+                    compare(what, executor, job, server, arguments.rounds)
+
+
+Job = Callable[[str, int], None]
+
+
+def compare(what: str, executor: str, job: Job, server: int, rounds: int) -> None:
+    elapsed: dict[int, list[float]] = {1: [], 2: []}
+    used: dict[int, list[float]] = {1: [], 2: []}
+    for _, workers in itertools.product(range(rounds), elapsed):
+        began, before, of_server = time.perf_counter(), processor_seconds(), seconds_of(server)
+        job(executor, workers)
+        elapsed[workers].append(time.perf_counter() - began)
+        used[workers].append(processor_seconds() - before)
+        serving = seconds_of(server) - of_server
+    one, two = (statistics.median(elapsed[workers]) for workers in (1, 2))
+    processor = " and ".join(f"{statistics.median(each):.1f}" for each in used.values())
+    print(
+        f"{what}, {executor}: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast "
+        f"(goal {GOAL}); processor {processor} s, of the server {serving:.1f} s; "
+        f"load average {os.getloadavg()[0]:.1f}",
+        flush=True,
+    )
+
+
+def processor_seconds() -> float:
+    """Of this process and of all of its children that have ended."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in both)
+
+
+def seconds_of(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def serving(*command: str) -> Iterator[tuple[dict[str, Any], int]]:
+    """A server that ends when its input does: what it says of itself, and its process."""
+    line = [sys.executable, "-m", *command]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline()), process.pid
+        finally:
+            process.stdin.close()
+            process.wait(10)
+
+
+@contextmanager
+def exporting(folder: Path, runs: int) -> Iterator[tuple[Job, int]]:
+    shape = ["--runs", str(runs), "--metrics", str(_METRICS), "--points", str(_POINTS)]
+    (spec,) = neptune_exporter_sources()
+    with serving("neptune_exporter_neptune3_server", *shape) as (ready, process):
+        settings = Neptune3Settings(api_token=Secret(ready["api_token"]))
+
+        def job(executor: str, workers: int) -> None:
+            data, files = (Location.of(folder / f"{next(_NUMBERS)}-{name}") for name in ("data", "files"))
+            options = ExportOptions((ready["project"],), data, files, executor=executor, workers=workers)
+            result = export_runs(spec, settings, options, NoProgress())
+            assert result.complete and result.rows >= ready["float_points"]
+
+        yield job, process
+
+
+@contextmanager
+def loading(folder: Path, runs: int) -> Iterator[tuple[Job, int]]:
+    data, files = folder / "data", folder / "files"
+    old_layout.standard(data, files, runs=runs, shape=_SHAPE)
+    (spec,) = neptune_exporter_sinks()
+    server = ("neptune_exporter_pluto_server", "--count-only", "--until-stdin-closes")
+    with serving(*server) as (ready, process):
+
+        def job(executor: str, workers: int) -> None:
+            number = next(_NUMBERS)
+            settings = PlutoSettings(
+                api_key=Secret(ready["api_key"]),
+                **dict.fromkeys(("url_app", "url_api", "url_ingest"), ready["url_api"]),
+                project_name=f"benchmark/{number}",
+                base_dir=folder / f"state-{number}",
+            )
+            where = Location.of(data), Location.of(files)
+            options = LoadJobOptions(*where, executor=executor, workers=workers, verify=False)
+            result = load_runs(spec, settings, options, NoProgress())
+            assert len(result.loaded) == runs, result.failed[:1]
+
+        yield job, process
+
+
+if __name__ == "__main__":
+    main()
