@@ -202,3 +202,31 @@ def test_a_summary_says_where(store, offline_folder, command_line):  # type: ign
     command_line.run(*arguments(offline_folder, *PLACES))
     output = command_line.run("summary", *PLACES).output
     assert "in s3://bucket/exports/data" in output and "in 5 files in s3://bucket/exports/files" in output
+
+
+def test_options_of_the_store_come_from_everywhere_and_are_shown_nowhere(  # type: ignore[no-untyped-def]
+    store, bucket, offline_folder, undisturbed, command_line
+):
+    (command_line.folder / "neptune-exporter.toml").write_text(
+        f'[general]\ndata_path = "{PLACES[1]}"\nfiles_path = "{PLACES[3]}"\n'
+        f'storage_option = ["endpoint_url={store.url}", "key=key-in-file", "secret=secret-in-file"]\n'
+    )
+    given = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_SESSION_TOKEN": "token-of-session"}
+    command_line.run(*arguments(offline_folder), **given)
+    assert_same(holdings(bucket), undisturbed)
+    refused = store_server.error("403 Forbidden", "InvalidAccessKeyId", "No such key.")
+    store.fault = lambda request: refused
+    variable = f"endpoint_url={store.url}\nkey=key-in-variable\nsecret=secret-in-variable"
+    done = command_line.run(
+        *("summary", "-vv", "--log-file", "log.txt"),
+        **{**given, "NEPTUNE_EXPORTER_STORAGE_OPTION": variable},
+        expect=1,
+    )
+    pairs = (f"endpoint_url={store.url}", "key=key-in-flag", "secret=secret-in-flag", "token=token-of-flag")
+    flags = [text for pair in pairs for text in ("--storage-option", pair)]
+    flagged = command_line.run("summary", *flags, expect=1, **given)
+    assert "InvalidAccessKeyId" in done.output and "check the credentials of the store" in flagged.output
+    log = (command_line.folder / "log.txt").read_text()
+    assert "botocore" in log or "s3fs" in log
+    shown = log + done.output + flagged.output
+    assert not re.search(r"(key|secret)-in-(file|variable|flag)|token-of-(session|flag)", shown)

@@ -12,13 +12,15 @@ import hashlib
 import importlib
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from neptune_exporter.contract import Secret
 from neptune_exporter.errors import UsageError
-from neptune_exporter.location import Location
+from neptune_exporter.location import Location, is_secret_name
 from neptune_exporter.redaction import one_line
 
 LIBRARIES = {
@@ -240,6 +242,7 @@ def _filesystem(location: Location) -> Any:
     # Else gcsfs 2026.10.1 asks each bucket for its layout over gRPC, and waits for ever where only HTTP gets
     # through (seen with fake-gcs-server).
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    _remember_credentials()
     try:
         import fsspec
 
@@ -262,6 +265,14 @@ def _filesystem(location: Location) -> Any:
         raise UsageError(
             f"{location} cannot be opened with these storage options ({given}): {reason}"
         ) from error
+
+
+def _remember_credentials() -> None:
+    """Of the environment: `-vv` logs what the libraries send, and a token of a session is among that."""
+    for name, value in os.environ.items():
+        if name.startswith(("AWS_", "AZURE_")) and is_secret_name(name) and not name.endswith("_FILE"):
+            for secret in (value, *re.findall(r"(?:AccountKey|SharedAccessSignature)=([^;]+)", value)):
+                Secret(secret)
 
 
 def is_conflict(error: BaseException) -> bool:
