@@ -172,8 +172,15 @@ def test_files_of_another_dataset_are_not_read(tmp_path: Path) -> None:
     (data, files), (other, _) = ((tmp_path / name / "data", tmp_path / name / "files") for name in "ab")
     export(data, files)
     export(other, other.parent / "files")
-    for _ in range(2):  # with files in it, and without
-        Dataset(data, files).check_files_to_read()
-        with pytest.raises(UsageError, match="is the folder for files of the dataset"):
-            Dataset(other, files).check_files_to_read()
-        shutil.rmtree(files / old_layout.san(KEY.project_id), ignore_errors=True)
+    Dataset(data, files).check_files_to_read()
+    with pytest.raises(UsageError, match="is the folder for files of the dataset"):
+        Dataset(other, files).check_files_to_read()
+
+
+def test_a_folder_without_files_that_another_dataset_took_over_is_no_obstacle(tmp_path: Path) -> None:
+    """Two datasets without files, each exported with the default folder of files."""
+    (data, files), (other, _) = ((tmp_path / name / "data", tmp_path / name / "files") for name in "ab")
+    export(data, files)
+    export(other, other.parent / "files")
+    shutil.rmtree(files / old_layout.san(KEY.project_id))
+    Dataset(other, files).check_files_to_read()

@@ -76,7 +76,7 @@ def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mar
 def check_to_read(data: Storage, files: Storage) -> None:
     """Raise UsageError if the files are another dataset's. What has no mark may be anybody's."""
     own, mark = _read(data), _read(files)
-    if mark is None:
+    if mark is None or not _holds_files(files):  # an export of another dataset may take over an empty one
         return
     owner = files.location.resolve().at(mark.data)
     if not owner.is_same(data.location) and (own is None or own.id != mark.id):
