@@ -157,7 +157,9 @@ def found_runs(data: Storage, listed_folder: Folder, *, indexed: bool = False) -
             what.has_receipt, what.indexed = True, index.get(receipt_index.key(entry))
         elif entry.name.endswith(PENDING):
             collected.setdefault(entry.name.removesuffix(PENDING), _Collected()).pending = True
-    for stem, what in sorted(collected.items()):
+    del listed, index
+    for stem in sorted(collected):
+        what = collected.pop(stem)  # what an index told of it is no longer kept then
         names, unfinished = _by_number(what.parts), _by_number(what.unfinished)
         if stem:
             place = Place(folder, stem)
