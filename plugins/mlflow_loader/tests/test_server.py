@@ -62,7 +62,8 @@ def test_the_existing_export(address: str) -> None:
     def contents() -> list[object]:
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         runs = client.search_runs(experiments, run_view_type=ViewType.ALL)
-        return [(dict(run.info), run.data.to_dictionary()) for run in runs]
+        held = [(dict(run.info), run.data.to_dictionary()) for run in runs]
+        return sorted(held, key=lambda run: str(run[0]["run_id"]))
 
     check_journey(SPEC, MlflowSettings(address), EXISTING / "data", EXISTING / "files", contents)
 
