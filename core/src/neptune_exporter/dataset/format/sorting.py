@@ -67,13 +67,13 @@ class SortedRows:
         steps = _steps(self.columns)
         if steps is None:
             return [0] * len(self.ends)
-        rises = pc.not_equal(steps.slice(1), steps.slice(0, len(steps) - 1)).cast(pa.int64())
-        sums = [0, *pc.cumulative_sum(pc.fill_null(rises, 0)).to_pylist()]
-        counts = []
-        for _, start, end in self.series():
-            has_step = steps[start].is_valid  # rows without one come last
-            counts.append(sums[end - 1] - sums[start] + 1 if has_step else 0)
-        return counts
+        is_new = pc.not_equal(
+            steps.slice(1), steps.slice(0, len(steps) - 1)
+        )
+        return [
+            is_new.slice(start, end - 1 - start).true_count + 1 if steps[start].is_valid else 0
+            for _, start, end in self.series()  # rows without a step come last
+        ]
 
     def step_at(self, row: int) -> float:
         """The step, infinite where there is none: such rows come last."""
