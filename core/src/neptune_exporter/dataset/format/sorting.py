@@ -67,9 +67,7 @@ class SortedRows:
         steps = _steps(self.columns)
         if steps is None:
             return [0] * len(self.ends)
-        is_new = pc.not_equal(
-            steps.slice(1), steps.slice(0, len(steps) - 1)
-        )
+        is_new = pc.not_equal(steps.slice(1), steps.slice(0, len(steps) - 1))
         return [
             is_new.slice(start, end - 1 - start).true_count + 1 if steps[start].is_valid else 0
             for _, start, end in self.series()  # rows without a step come last
