@@ -14,7 +14,7 @@ import pytest
 
 from neptune_exporter.contract import DatasetError, Secret, SourceRun, UsageError
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.dataset.format import encoding, object_lock, object_store, uploading
+from neptune_exporter.dataset.format import encoding, object_lock, object_store, rowless, uploading
 from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, Place
 from neptune_exporter.dataset.format.object_storage import ObjectStorage
 from neptune_exporter.jobs.summary import summarise_dataset
@@ -260,6 +260,40 @@ def test_a_part_is_taken_back_whose_run_was_not_published(store: StoreServer, ad
     data.forget()
     assert [each.name for each in data.list(place.folder)] == [place.part_name(0)]
     assert uploading.roll_back(data, {}) == (None, [])
+
+
+@pytest.mark.parametrize("harm", ["a later version wrote it", "it is damaged", "it cannot be read now"])
+def test_no_part_goes_while_it_is_unknown_what_the_receipt_names(
+    harm: str, store: StoreServer, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location, files = Location.of(address), Location.of(address.replace("/data", "/files"))
+    writer = Dataset(location, files).writer(key := RunKey("acme/vision", "RUN-1"))
+    writer.write(points("loss"))
+    writer.publish(SourceRun(key), "test 1", ())
+    place, data = Place.of(key), storage(address)
+    content = data.read(place.receipt)
+    if harm == "it is damaged":
+        content = content.replace(b"RUN-1", b"RUN-2")
+    elif harm == "a later version wrote it":
+        later = rowless.unsealed(content).replace(b'"version": 1', b'"version": 99')
+        assert later != rowless.unsealed(content)
+        content = rowless.sealed(later)
+    path = f"{address.removeprefix('s3://bucket/')}/{place.receipt}"
+    store_server.client(store).put_object(Bucket="bucket", Key=path, Body=content)
+    data.forget()
+    note = {"folder": place.folder, "stem": place.stem, "old": [], "before": ""}
+    if harm == "it cannot be read now":
+
+        def refuse(path: str) -> bytes:
+            raise DatasetError(f"{path} cannot be read: 503 SlowDown")
+
+        monkeypatch.setattr(data, "read", refuse)
+        with pytest.raises(DatasetError, match="SlowDown"):
+            uploading.roll_back(data, note)
+    else:
+        assert uploading.roll_back(data, note) == (None, [])
+    data.forget()
+    assert data.size(place.path(place.part_name(0)))
 
 
 def test_parts_of_a_large_run_go_up_before_it_ends(

@@ -139,22 +139,35 @@ def roll_back(storage: Storage, note: dict[str, Any]) -> tuple[RunKey | None, li
 
     Returns:
         The run, if it had become visible and only old parts were left; and the parts that were deleted.
+
+    Raises:
+        DatasetError: the store does not answer; nothing was deleted.
     """
     if storage.renames or not isinstance(note.get("old"), list):
         return None, []
-    place, old = Place(str(note["folder"]), str(note["stem"])), [str(name) for name in note["old"]]
-    names = [e.name for e in storage.list(place.folder, prefix=f"{place.stem}_part_") if e.is_file]
-    there = [name for name in names if (part := parse_part(name)) and part.stem == place.stem]
-    receipt = _receipt(storage, place)
+    place, old = Place(str(note["folder"]), str(note["stem"])), {str(name) for name in note["old"]}
+    there = _parts(storage, place)
+    receipt = None
+    if storage.size(place.receipt, certain=True) is not None:
+        content = storage.read(place.receipt)
+        try:
+            receipt = Receipt.from_bytes(content, storage.describe(place.receipt))
+        except DatasetError:  # damaged, or of a later version: it may name any of the parts
+            return None, []
     named = {part.name for part in receipt.parts} if receipt else set[str]()
     if receipt is not None and _mark(receipt) != note.get("before"):
-        return receipt.key, _clear_away(
-            storage, place, receipt, [n for n in there if n in old or n not in named]
-        )
-    new = [place.path(name) for name in there if name not in old and name not in named]
+        done_with = [name for name in there if name in old or name not in named]
+        return receipt.key, _clear_away(storage, place, receipt, done_with)
+    new = [place.path(name) for name in there if name not in old | named]
     for path in new:
         storage.delete(path)
     return None, new
+
+
+def _parts(storage: Storage, place: Place) -> list[str]:
+    """Names of the parts of a run that are there."""
+    names = [e.name for e in storage.list(place.folder, prefix=f"{place.stem}_part_") if e.is_file]
+    return [name for name in names if (part := parse_part(name)) and part.stem == place.stem]
 
 
 def _clear_away(storage: Storage, place: Place, receipt: Receipt, old: Sequence[str]) -> list[str]:
@@ -171,15 +184,6 @@ def _clear_away(storage: Storage, place: Place, receipt: Receipt, old: Sequence[
             deleted.append(path)
             failpoint("dataset.part-removed")
     return deleted
-
-
-def _receipt(storage: Storage, place: Place) -> Receipt | None:
-    if storage.size(place.receipt) is None:
-        return None
-    try:
-        return Receipt.from_bytes(storage.read(place.receipt), storage.describe(place.receipt))
-    except DatasetError:
-        return None
 
 
 def _mark(receipt: Receipt | None) -> str:
