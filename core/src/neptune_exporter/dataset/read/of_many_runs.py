@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from neptune_exporter.contract import DatasetError, Parameter, parameters_by_path
@@ -14,6 +13,7 @@ from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.read.wanted import Wanted, in_order
 from neptune_exporter.model import PARAMETER_TYPES
 from neptune_exporter.schema import VALUE_COLUMN
+from neptune_exporter.toolkit import look_ahead
 
 _THREADS = 2
 _AHEAD = 16
@@ -30,15 +30,9 @@ def parameters_of(runs: Iterable[_Run]) -> Iterator[tuple[_Run, Parameters | Dat
 
     Takes half of the time of asking each run, as only their columns are decoded and nothing is kept.
     """
-    ahead: deque[tuple[_Run, Future[Parameters | DatasetError]]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="parameters") as pool:
-        for run in runs:
-            ahead.append((run, pool.submit(_read, run)))
-            if len(ahead) > _AHEAD:
-                first, read = ahead.popleft()
-                yield first, read.result()
-        for first, read in ahead:
-            yield first, read.result()
+        for run, read in look_ahead(pool, runs, _read, _AHEAD):
+            yield run, read()
 
 
 def _read(run: StoredRun) -> Parameters | DatasetError:
