@@ -82,16 +82,21 @@ def test_a_process_that_is_killed_at_every_failpoint(
 
 @contextlib.contextmanager
 def dask_cluster(workers: int = 0, **nanny: Any) -> Iterator[str]:
+    import dask
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-        **nanny,
-    ) as cluster:
+    patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"})
+    with (
+        patient,
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            **nanny,
+        ) as cluster,
+    ):
         yield str(cluster.scheduler_address).replace("tcp://", "dask://")
 
 

@@ -36,6 +36,10 @@ _log = logging.getLogger(__name__)
 _CONNECT_WITHIN = 10
 _WORKERS_WITHIN = 300
 """Seconds. A batch system may start the scheduler, the workers and the command at one time."""
+_RESTARTED_WITHIN = "365 days"
+"""For how long a local cluster waits for a worker that has died. Dask's 15 s are too short for a busy
+machine: it gives the worker up for good, and a job that has lost all of them waits for ever (seen with
+distributed 2026.8)."""
 
 
 class Dask(RemoteExecutor[None]):
@@ -62,7 +66,7 @@ class Dask(RemoteExecutor[None]):
             raise MissingDependencyError(
                 "--executor dask: Dask is not installed: in a clone, uv sync --inexact --extra dask"
             ) from error
-        self._cluster = None if address else _local_cluster(workers or 1)
+        self._cluster = None if address else local_cluster(workers or 1)
         try:
             if dask.config.get("distributed.comm.require-encryption"):
                 address = address.replace("tcp://", "tls://")
@@ -112,10 +116,12 @@ class Dask(RemoteExecutor[None]):
             self._cluster.close()
 
 
-def _local_cluster(workers: int) -> Any:
-    """Heard on the loopback address only, without a page; a process for each worker."""
+def local_cluster(workers: int) -> Any:
+    """Heard on the loopback address only, without a page; a process for each worker. It needs a `close()`."""
+    import dask
     from distributed import LocalCluster
 
+    dask.config.set({"distributed.deploy.lost-worker-timeout": _RESTARTED_WITHIN})
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
