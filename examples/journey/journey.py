@@ -42,19 +42,7 @@ def run(folder: Path, *command: str) -> None:
 def main(folder: Path, loader: str, executor: str | None) -> int:
     target = importlib.import_module(f"in_{loader}")
     spread = () if executor is None else (f"--executor={executor}", "-j2")
-    print("Two real Neptune clients log three trainings, offline; one run is a fork of another.")
-    run(ROOT, "python", str(HERE.relative_to(ROOT) / "train.py"), str(folder))
-    print(f"\nFrom here on in {folder}.")
-    run(
-        folder,
-        "neptune-exporter",
-        "export",
-        "--exporter=offline",
-        "--offline-path=.neptune",
-        f"--offline-project={PROJECT}",
-        f"--offline-run-id={RUN_2X}",
-        *spread,
-    )
+    train_and_export(folder, *spread)
     run(folder, "neptune-exporter", "summary")
     run(folder, "neptune-exporter", "verify")
     load = ("neptune-exporter", "load", f"--loader={loader}")
@@ -67,6 +55,23 @@ def main(folder: Path, loader: str, executor: str | None) -> int:
         run(folder, *load, *spread)
         run(folder, "neptune-exporter", "verify", f"--loader={loader}", "--full", *spread)
         return compare(folder, target.NAME, started.runs(PROJECT))
+
+
+def train_and_export(folder: Path, *options: str) -> None:
+    """Have the real clients log trainings into a folder, and export what they wrote to its `exports`."""
+    print("Two real Neptune clients log three trainings, offline; one run is a fork of another.")
+    run(ROOT, "python", str(HERE.relative_to(ROOT) / "train.py"), str(folder))
+    print(f"\nFrom here on in {folder}.")
+    run(
+        folder,
+        "neptune-exporter",
+        "export",
+        "--exporter=offline",
+        "--offline-path=.neptune",
+        f"--offline-project={PROJECT}",
+        f"--offline-run-id={RUN_2X}",
+        *options,
+    )
 
 
 def compare(folder: Path, name: str, loaded: dict[str, counting.Numbers]) -> int:
