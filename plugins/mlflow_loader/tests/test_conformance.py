@@ -8,7 +8,7 @@ from neptune_exporter.contract import LoadedRun
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import SinkConformance
 from neptune_exporter.testing.sinks import ReadBack, SinkFactory
-from neptune_exporter_mlflow.plugin import CAPABILITIES
+from neptune_exporter_mlflow.capabilities import CAPABILITIES
 
 from .conftest import MakeSink
 from .reading import Store, read_run

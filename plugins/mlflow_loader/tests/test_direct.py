@@ -16,8 +16,9 @@ from neptune_exporter.testing.corpus import themed_runs
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, float_series
 from neptune_exporter.testing.sinks import ReadBack, SinkFactory
+from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.connecting import connected
-from neptune_exporter_mlflow.plugin import CAPABILITIES, make_sink
+from neptune_exporter_mlflow.plugin import make_sink
 from neptune_exporter_mlflow.settings import MlflowSettings
 
 from .conftest import MakeSink

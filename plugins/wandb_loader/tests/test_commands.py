@@ -33,6 +33,18 @@ def test_loads_once_and_verifies(command_line: CommandLine, tmp_path: Path) -> N
     assert "everything is as it should be" in command_line.run("verify", "--loader=wandb", "--full").output
 
 
+def test_several_processes_load_what_one_would(command_line: CommandLine, tmp_path: Path) -> None:
+    """Each run once, by whichever process, and one line that says how to send all of them."""
+    two = ("--executor=processes", "-j2")
+    done = command_line.run("load", "--loader=wandb", *two)
+    assert "2 runs loaded" in done.output
+    assert done.output.count("wandb sync") == 1
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2
+    done = command_line.run("verify", "--loader=wandb", "--full")
+    assert "everything is as it should be" in done.output
+    assert "2 were there already" in command_line.run("load", "--loader=wandb", *two).output
+
+
 def test_a_difference_ends_with_4(command_line: CommandLine, tmp_path: Path) -> None:
     command_line.run("load", "--loader=wandb")
     image = next((tmp_path / "wandb").glob("*/files/samples/*.png"))

@@ -29,6 +29,7 @@ from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import FileToSend
 from neptune_exporter.sinks.values import as_text
+from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
 from neptune_exporter_mlflow.direct import DirectPoints
 from neptune_exporter_mlflow.experiments import Experiments
@@ -43,7 +44,6 @@ from neptune_exporter_mlflow.names import (
     is_shown,
     thumbnail,
 )
-from neptune_exporter_mlflow.plugin import CAPABILITIES
 from neptune_exporter_mlflow.reading import LONG_VALUES, RunReader, moment, shown_value
 from neptune_exporter_mlflow.settings import MlflowSettings
 

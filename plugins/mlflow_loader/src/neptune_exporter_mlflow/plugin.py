@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neptune_exporter.contract import EqualPoints, LoadOptions, Sink, SinkCapabilities, SinkSpec, hookimpl
+from neptune_exporter.contract import LoadOptions, Sink, SinkSpec, hookimpl
+from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.settings import MlflowSettings, divided
-
-CAPABILITIES = SinkCapabilities(
-    lowest_step=-(2**63),
-    highest_step=2**63 - 1,
-    equal_points=EqualPoints.MERGED,
-    signed_zeros=False,
-    earliest_time=0,
-    verifies=True,
-)
-"""Steps are whole and signed; a point is told from others by its step, time and value; times before 1970
-are refused (`mlflow.utils.validation`, seen in 3.17.2)."""
 
 
 def make_sink(settings: MlflowSettings, options: LoadOptions) -> Sink:

@@ -25,8 +25,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Errors of the file system as what they are to a user."""
+def file_errors_named(path: Path) -> Iterator[None]:
+    """Errors of the file system as a `SinkError` that names the file."""
     try:
         yield
     except OSError as error:
@@ -45,7 +45,7 @@ class RunFolders:
     def find(self, mark: str) -> list[Found]:
         """All runs with a mark; those that are not whole by the time at which they were begun."""
         found = []
-        with told(self.path):
+        with file_errors_named(self.path):
             names = [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
         for name in names:
             if mark not in name:
@@ -70,7 +70,7 @@ class RunFolders:
     def begin(self, run_id: str) -> str:
         target_id = f"{run_id}.{time.time_ns():016x}{os.urandom(3).hex()}"
         folder = self._unfinished(target_id)
-        with told(folder):
+        with file_errors_named(folder):
             folder.mkdir(parents=True)
             self._write_mark(folder, target_id, "")
         return target_id
@@ -85,7 +85,7 @@ class RunFolders:
             SinkError: another load has removed the run, or finished it first.
         """
         folder, whole = self._unfinished(target_id), self._whole_path(target_id, created)
-        with told(folder):
+        with file_errors_named(folder):
             self._write_mark(folder, target_id, record, rows)
             for other in self._whole(whole):
                 if json.loads(other.record) == json.loads(record):
@@ -97,7 +97,7 @@ class RunFolders:
 
     def discard(self, target_id: str) -> None:
         folder = self._unfinished(target_id)
-        with told(folder):
+        with file_errors_named(folder):
             for whole in self.path.glob(f"{_WHOLE}*-{run_id_in(target_id)}"):
                 if any(found.target_id == target_id for found in self._whole(whole)):
                     whole.rename(folder)
@@ -121,7 +121,7 @@ class RunFolders:
     def rows(self, target_id: str) -> int:
         """How many rows the history of a whole run has."""
         path = self.folder(target_id) / _MARK
-        with told(path):
+        with file_errors_named(path):
             return int(json.loads(path.read_bytes())["rows"])
 
     def _unfinished(self, target_id: str) -> Path:

@@ -24,10 +24,10 @@ from neptune_exporter.sinks.loader import Found, Loader
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
-from neptune_exporter_wandb.folders import RunFolders, run_id_in, told
+from neptune_exporter_wandb.capabilities import CAPABILITIES
+from neptune_exporter_wandb.folders import RunFolders, file_errors_named, run_id_in
 from neptune_exporter_wandb.inspecting import compare_inspected
 from neptune_exporter_wandb.naming import ATTRIBUTES, FILES, filled, project_of, run_id_of
-from neptune_exporter_wandb.plugin import CAPABILITIES
 from neptune_exporter_wandb.reading import DamagedRunError, RunReader
 from neptune_exporter_wandb.sending import send
 from neptune_exporter_wandb.server import Server
@@ -53,7 +53,7 @@ class WandbLoader(Loader):
         self._server = server
         self._entity = settings.entity or ""
         self._links: dict[str, str] = {}
-        self._loaded = 0
+        self._has_runs = False
         self._inspected = threading.Event()
 
     @classmethod
@@ -78,10 +78,13 @@ class WandbLoader(Loader):
 
     # --- once
 
+    def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> Mapping[RunKey, object]:
+        self._has_runs = True
+        return super().prepare(project_id, runs)
+
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         self._fingerprints[run.key] = run.fingerprint
         loaded = super().load(run, parent)
-        self._loaded += 1
         return loaded if self._server is None else self._send(run, loaded, self._server)
 
     def _send(self, run: ExportedRun, loaded: LoadedRun, server: Server) -> LoadedRun:
@@ -123,14 +126,14 @@ class WandbLoader(Loader):
         group = filled(self._settings.group, run)
         target_id = self._folders.begin(run_id)
         folder = self._folders.folder(target_id)
-        with told(folder):
+        with file_errors_named(folder):
             writer = RunWriter(folder, run, run_id, project, entity, group, self._multipliers[run.key])
             self._writers[target_id] = writer
         return target_id
 
     @contextmanager
     def _writer(self, target_id: str) -> Iterator[RunWriter]:
-        with told(self._folders.path):
+        with file_errors_named(self._folders.path):
             yield self._writers[target_id]
 
     # --- what a run has
@@ -184,8 +187,9 @@ class WandbLoader(Loader):
         return RunReader(self._folders.folder(target_id), run_id_in(target_id)).held()
 
     def closing_report(self) -> Mapping[str, str | int]:
+        """Where the runs are. Only from the sink of the job, which prepares them: workers would repeat it."""
         folder = self._folders.path
-        if not self._loaded:
+        if not self._has_runs:
             return {}
         if self._server is not None:
             return {"sent to": self._server.url}

@@ -8,16 +8,11 @@ from neptune_exporter.contract import (
     LoadOptions,
     MissingDependencyError,
     Sink,
-    SinkCapabilities,
     SinkSpec,
     hookimpl,
 )
-from neptune_exporter_wandb.settings import WandbSettings
-
-CAPABILITIES = SinkCapabilities(
-    lowest_step=-(2**63), highest_step=2**63 - 1, largest_integer=2**53, verifies=True
-)
-"""Points, texts and histograms arrive exactly. Larger integers come as text: what reads JSON rounds them."""
+from neptune_exporter_wandb.capabilities import CAPABILITIES
+from neptune_exporter_wandb.settings import WandbSettings, divided
 
 
 def make_sink(settings: WandbSettings, options: LoadOptions) -> Sink:
@@ -48,5 +43,6 @@ def neptune_exporter_sinks() -> Iterable[SinkSpec]:
             factory=make_sink,
             settings=WandbSettings,
             capabilities=CAPABILITIES,
+            divided=divided,
         )
     ]

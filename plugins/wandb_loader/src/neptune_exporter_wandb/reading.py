@@ -21,7 +21,7 @@ from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter.sinks.received import FileToSend, HistogramValue
 from neptune_exporter.sinks.steps import Multiplier
-from neptune_exporter_wandb.folders import told
+from neptune_exporter_wandb.folders import file_errors_named
 from neptune_exporter_wandb.framing import FramingError, read_records
 from neptune_exporter_wandb.rows import STEP
 from neptune_exporter_wandb.steps import whole_step
@@ -182,7 +182,7 @@ class RunReader:
         lines: dict[str, list[int]] = {}
         path = self._files / HISTOGRAMS
         if path.is_file():
-            with told(path), path.open("rb") as file:
+            with file_errors_named(path), path.open("rb") as file:
                 start = 0
                 for line in file:
                     lines.setdefault(json.loads(line)["name"], []).append(start)
@@ -192,7 +192,7 @@ class RunReader:
     def texts(self, name: str) -> Iterator[tuple[int, int, str]]:
         for table in self.tables.get(name, ()):
             path = self._files / table
-            with told(path):
+            with file_errors_named(path):
                 for step, time, text in read_table(path):
                     yield whole_step(step, self.multiplier), time, text
 
@@ -201,7 +201,7 @@ class RunReader:
         starts = self._histograms.get(name, ())
         if not starts:
             return
-        with told(path), path.open("rb") as file:
+        with file_errors_named(path), path.open("rb") as file:
             for start in starts:
                 file.seek(start)
                 line = json.loads(file.readline())

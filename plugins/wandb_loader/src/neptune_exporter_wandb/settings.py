@@ -41,3 +41,8 @@ class WandbSettings:
                 template.format(**dict.fromkeys(FIELDS, "x"))
             except (KeyError, IndexError, ValueError, AttributeError) as error:
                 raise UsageError(f"{template!r}: a template names {', '.join(FIELDS)} in braces") from error
+
+
+def divided(settings: WandbSettings, processes: int) -> WandbSettings:
+    """The settings for each of several processes: the same, as each run has a folder of its own."""
+    return settings
