@@ -1,8 +1,8 @@
-"""Gaps that a person knows of and accepts, so that `verify` tells only what is new.
+"""Known gaps that a person accepts, so that `verify` reports only what is new.
 
 The file is JSON for people to read and edit: a list `accepted` of what was found, each with its project, run,
 item, message, and the SHA-256 of the item as it was then (null if it is missing). An optional `note` is for
-whoever reads it. An entry stands for exactly that: another message, or other bytes, are new damage.
+whoever reads it. An entry accepts exactly that: another message, or other bytes, are new damage.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Accepted:
 
     @classmethod
     def of(cls, dataset: Dataset, finding: Finding) -> Accepted:
-        """What a finding is now."""
+        """The entry that would accept a finding as it is now."""
         key = finding.run
         return cls(
             project=key.project_id if key else None,
@@ -48,7 +48,7 @@ def read_accepted(path: Path) -> list[Accepted]:
     """The gaps that a file lists.
 
     Raises:
-        UsageError: it cannot be read, or is no such file.
+        UsageError: the file cannot be read, or has another format.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -65,7 +65,7 @@ def read_accepted(path: Path) -> list[Accepted]:
 
 
 def accepted_document(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
-    """What `read_accepted` reads, of all damage and all gaps that were found."""
+    """All damage and all gaps that were found, in the format that `read_accepted` reads."""
     damage = dict.fromkeys(Accepted.of(dataset, finding) for finding in findings if finding.is_loss)
     return {"format": _FORMAT, "version": 1, "accepted": [{**vars(each), "note": ""} for each in damage]}
 
@@ -73,7 +73,7 @@ def accepted_document(dataset: Dataset, findings: Sequence[Finding]) -> dict[str
 def divide(
     dataset: Dataset, findings: Sequence[Finding], accepted: Sequence[Accepted]
 ) -> tuple[list[Finding], list[Finding], int]:
-    """Findings that are new, those that are accepted, and how many entries stand for nothing found."""
+    """The new findings, the accepted ones, and how many entries match no finding."""
     known = set(accepted)
     items = {(each.run, each.item) for each in accepted}
     new: list[Finding] = []
@@ -82,7 +82,8 @@ def divide(
     for finding in findings:
         entry = None
         if finding.is_loss and (finding.run.run_id if finding.run else None, finding.item) in items:
-            entry = Accepted.of(dataset, finding)  # reads the item: only of what may be accepted
+            # computing the SHA-256 reads the whole item, so only for items that may be accepted
+            entry = Accepted.of(dataset, finding)
         if entry in known and entry is not None:
             met.add(entry)
             old.append(finding)
@@ -92,7 +93,7 @@ def divide(
 
 
 def _digest(dataset: Dataset, finding: Finding) -> str | None:
-    """Of a part or a file, None if it is not there or cannot be read, and of a gap."""
+    """The SHA-256 of a part or a file; None for a gap, and for an item that is missing or cannot be read."""
     try:
         if finding.is_gap:
             return None

@@ -1,4 +1,4 @@
-"""Comparing runs with what a target holds of them, several at once: each waits mostly for the target."""
+"""Compares runs with what a target holds: several at once, because each waits mostly for the target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neptune_exporter.toolkit import look_ahead
 def compare_runs(
     executor: JobExecutor, units: Sequence[CompareUnit]
 ) -> Iterator[tuple[CompareUnit, Sequence[Comparison] | Exception]]:
-    """What the comparison of each run gave, or why it could not be compared, in the order of the runs.
+    """Yield the comparison of each run, or why it could not be compared, in the order of the runs.
 
     Raises:
         AuthenticationError: the credentials were refused.

@@ -1,4 +1,4 @@
-"""What comparing many runs with a target said, in memory that equal items do not fill."""
+"""The results of comparing many runs with a target. Equal items are only counted, to save memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from neptune_exporter.contract import Comparison, Verdict
 
 @dataclass
 class Comparisons:
-    """Counts all items by verdict, and keeps those that a report names: all but the equal ones.
+    """Counts all items by verdict, and keeps those that a report lists: all but the equal ones.
 
     A load of 10,000 runs compares some hundred thousand items, of which nearly all are equal.
 
@@ -20,7 +20,7 @@ class Comparisons:
     """
 
     with_equal: bool = False
-    """Keep the equal ones too, for who wants to see them."""
+    """Keep the equal ones too, if a person asked to see them."""
     counts: Counter[Verdict] = field(default_factory=Counter)
     _kept: list[Comparison] = field(default_factory=list)
 
@@ -31,7 +31,7 @@ class Comparisons:
                 self._kept.append(comparison)
 
     def __iter__(self) -> Iterator[Comparison]:
-        """Those that are kept, in the order in which they came."""
+        """The items that are kept, in the order of arrival."""
         return iter(self._kept)
 
     def __bool__(self) -> bool:

@@ -1,4 +1,4 @@
-"""What an export would read: from what listing says, a look at some of the runs, and what is there."""
+"""Estimates what an export would read, from the listing, from a look at some runs, and from the dataset."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from neptune_exporter.jobs.planning import Action, PlannedRun
 from neptune_exporter.model import RunKey
 
 _MOST_RUNS = 1_000
-"""Runs of the dataset that an average is taken of."""
+"""An average is taken over at most this many runs of the dataset."""
 _LOOKED_AT = 8
-"""Runs of the source that are looked at."""
+"""At most this many runs of the source are looked at."""
 _NOTHING_IS_READ = frozenset({Action.UP_TO_DATE, Action.REFUSE})
 _BYTES_OF_A_RUN, _BYTES_OF_A_ROW = 5_000, 8
-"""Of parquet, where the dataset has no run yet: as measured with 15 to 100,010 rows of random numbers."""
+"""Bytes of Parquet, used while the dataset has no run: measured with 15 to 100,010 rows of random numbers."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What reading the planned runs takes, as if all attributes were read. None: it cannot be said."""
+    """What reading the planned runs takes if all attributes are read. None: unknown."""
 
     rows: int | None
     data_bytes: int | None
-    """Of parquet, without files."""
+    """Bytes of Parquet, without files."""
     requests: int | None
-    """To the server; 0 for a source that reads a disk."""
+    """Requests to the server; 0 for a source that reads a disk."""
 
 
 @dataclass(frozen=True)
 class _Average:
-    """Of the runs that are there."""
+    """For the runs that the dataset has already."""
 
     rows: float
     bytes_per_row: float
@@ -49,11 +49,11 @@ class Estimator:
         self._requests = 0
         self._planned = 0
         self._unknown: list[SourceRun] = []
-        """Runs of which listing does not say how much they hold, or how many requests they take."""
+        """Runs for which the listing does not say how much they hold, or how many requests they take."""
         self._unknown_rows = self._unknown_requests = 0
 
     def add(self, run: SourceRun, planned: PlannedRun) -> None:
-        """Count a run, if anything of it would be read."""
+        """Count a run if the export would read anything of it."""
         if planned.action in _NOTHING_IS_READ:
             return
         self._planned += 1
@@ -66,7 +66,7 @@ class Estimator:
             self._unknown.append(run)
 
     def _rows_before(self, key: RunKey) -> int:
-        """Rows of the run as it is in the dataset."""
+        """How many rows of the run the dataset holds."""
         stored = self._dataset.run(key)
         return stored.row_count() if stored is not None and stored.receipt is not None else 0
 
@@ -76,18 +76,17 @@ class Estimator:
         return _Average(rows / len(found), sum(run.data_bytes for run in found) / rows) if rows else None
 
     def _look(self) -> list[RunSize]:
-        """Of some of the runs, spread over all."""
+        """The sizes of a sample of the unknown runs, spread evenly."""
         if not self._unknown:
             return []
         every = ceil(len(self._unknown) / _LOOKED_AT)
         try:
             return list(self._source.sizes(self._unknown[::every]))
-        except SourceError:  # the export itself would say so; the plan stands without
+        except SourceError:  # the export itself would report this; the plan is useful without an estimate
             return []
 
     def result(self) -> Estimate:
-        """The sum. Runs of which nothing is known count as the mean of those that were looked at, or that are
-        in the dataset."""
+        """The sum. An unknown run counts as the mean of the sample, or of the runs in the dataset."""
         if not self._planned:
             return Estimate(0, 0, 0)
         average, looked = self._average(), self._look()

@@ -1,4 +1,4 @@
-"""Export: from a source into the dataset, group by group, resumable at any byte."""
+"""Exports from a source into the dataset, group by group; can be resumed wherever it was stopped."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ _THREADS = 4
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What a person asked of an export."""
+    """The options of an export."""
 
     project_ids: tuple[str, ...]
-    """Empty: every project that the source finds and the patterns take."""
+    """Empty: every project that the source finds and the patterns match."""
     data_path: Location
     files_path: Location
     runs: RunSelection = RunSelection()
     attributes: AttributeSelection = AttributeSelection()
     force: bool = False
     executor: str | None = None
-    """`threads`, `processes`, `dask`, `dask://HOST:PORT` or `ray`; None: what suits."""
+    """`threads`, `processes`, `dask`, `dask://HOST:PORT` or `ray`; None: chosen automatically."""
     workers: int | None = None
-    """How many groups of runs at once; None: what suits."""
+    """How many groups of runs at once; None: chosen automatically."""
     dry_run: bool = False
     workspace: str | None = None
     project_pattern: str | None = None
@@ -58,7 +58,7 @@ class ExportOptions:
 
     @property
     def names_projects(self) -> bool:
-        """Whether the projects were named, and not discovered."""
+        """Whether a person named the projects, so that none are discovered."""
         return bool(self.project_ids) and self.workspace is None
 
 
@@ -68,10 +68,10 @@ def export_runs(
     """Carry out an export, or plan it if `options.dry_run`.
 
     Raises:
-        AuthenticationError: the credentials were refused; what was finished stays.
+        AuthenticationError: the credentials were refused; finished runs stay exported.
         DatasetError: the dataset is locked or cannot be written.
         UsageError: no project was named or found, or the source refused the query.
-        KeyboardInterrupt: runs that were under way are not published.
+        KeyboardInterrupt: the user interrupted; unfinished runs are not published.
     """
     source = spec.factory(settings)
     try:
@@ -126,7 +126,7 @@ def _tell_recovered(recovered: Recovery, progress: Progress) -> None:
 def _plan(
     source: Source, dataset: Dataset, projects: Sequence[str], options: ExportOptions, result: ExportResult
 ) -> None:
-    """What the export would do, and nothing of it."""
+    """Plan the export without carrying it out."""
     dataset.check_files_folder()
     estimator = Estimator(dataset, source)
     for project_id in projects:
@@ -139,7 +139,7 @@ def _plan(
 def _note_not_found(source: Source, options: ExportOptions, result: ExportResult) -> None:
     """Note projects and runs that were named and do not exist."""
     if options.names_projects:
-        for project in result.projects:  # one that is empty and one that does not exist can look the same
+        for project in result.projects:  # an empty project and one that does not exist can look the same
             if not (project.listed or project.unknown):
                 _note_if_unknown(source, project, result)
     if any(p.listed for p in result.projects):
@@ -164,10 +164,10 @@ def _note_attributes(seen: SeenPaths, result: ExportResult) -> None:
 
 
 def find_projects(source: Source, spec: SourceSpec, options: ExportOptions) -> list[str]:
-    """The projects to export: those named, or those discovered that the patterns take.
+    """The projects to export: the named ones, or the discovered ones that the patterns match.
 
     Raises:
-        UsageError: none is left.
+        UsageError: no project is left.
     """
     if options.names_projects:
         return list(dict.fromkeys(options.project_ids))
@@ -218,7 +218,7 @@ def _plan_project(
 
 
 class _Project:
-    """The export of one project: lists it, then plans and keeps a bounded number of groups under way."""
+    """Exports one project: lists its runs, plans them, and keeps a bounded number of groups under way."""
 
     def __init__(
         self,
@@ -266,8 +266,8 @@ class _Project:
         return {run.key.run_id for run in runs}
 
     def _list(self) -> list[SourceRun]:
-        """All runs at once, and before hours of reading: how many tells how long it will take, and no run
-        is missed because others went meanwhile. Where listing breaks off, the runs up to there."""
+        """List all runs before reading any: their number shows how long the export will take, and no run is
+        missed because others are deleted meanwhile. If listing fails, return the runs listed so far."""
         runs: list[SourceRun] = []
         try:
             runs.extend(self._source.runs(self._project_id, self._options.runs))
@@ -290,7 +290,7 @@ class _Project:
                 running[self._executor.submit(run_unit, unit)] = unit
                 if len(running) >= self._executor.waiting:
                     self._collect(running)
-        except Exception:  # what is under way counts all the same; not after Ctrl-C, which shall be quick
+        except Exception:  # groups under way still finish and count; not after Ctrl-C, which must end quickly
             self._collect_all(running)
             raise
         self._collect_all(running)
@@ -349,14 +349,15 @@ class _Project:
 
 
 def _lost(unit: ExportUnit, error: LostWorkerError) -> GroupResult:
-    """Of a unit whose worker ended: what it has published by then, the next export finds up to date."""
+    """The result of a unit whose worker ended. The next export finds what the worker has published up to
+    date."""
     keys = [plan.planned.key for plan in unit.plans]
     failures = [AttributeFailure(key, "", None, f"{error}: export again to read it") for key in keys]
     return GroupResult(unpublished=len(keys), failures=failures)
 
 
 def list_projects(spec: SourceSpec, settings: object, options: ExportOptions) -> list[str]:
-    """Discover projects, for a look before an export.
+    """Discover projects, so that a person can look at them before an export.
 
     Raises:
         UsageError: the source cannot discover, or nothing was found.

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _WAIT_FOR_OTHERS = 60.0
-"""Seconds to wait for a worker that was taken for dead and still writes a run."""
+"""Seconds to wait for a worker that the cluster believed dead and that is still writing a run."""
 
 FAILPOINTS = ("export.rows-written", "export.before-publish", "export.run-published")
 
@@ -56,7 +56,7 @@ class ExportUnit:
 
 @dataclass
 class GroupResult:
-    """What became of a unit."""
+    """The result of a unit."""
 
     published: int = 0
     unpublished: int = 0
@@ -65,9 +65,9 @@ class GroupResult:
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
     empty: int = 0
-    """Runs that have none of the attributes that were asked for by path: they are not written."""
+    """Runs without any of the attributes that were requested by path: they are not written."""
     seen: SeenPaths | None = None
-    """Where attributes were asked for by path."""
+    """Set if attributes were requested by path."""
 
     def add(self, other: GroupResult) -> None:
         self.published += other.published
@@ -123,7 +123,7 @@ def _read(unit: ExportUnit, worker: Worker) -> GroupResult:
             group.give_up(str(error), error.attempts if isinstance(error, TransientError) else 1)
     except (NeptuneExporterError, ImportError):
         raise
-    except Exception as error:  # noqa: BLE001 - one value that nobody foresaw must not stop all runs behind it
+    except Exception as error:  # noqa: BLE001 - an unexpected value must not stop the runs after it
         message = internal_error(unit.source.plugin, error)
         if len(group.unread) > 1:
             alone = group.unread
@@ -131,14 +131,15 @@ def _read(unit: ExportUnit, worker: Worker) -> GroupResult:
             group.give_up(message)
     finally:
         group.close()
-    for plan in alone:  # which of them it is, only reading them one by one tells; not while nothing answers
+    # only reading the runs one by one shows which of them fails; not while the server does not answer
+    for plan in alone:
         group.result.add(_read(replace(unit, plans=(plan,)), worker))
     return group.result
 
 
 @dataclass
 class _Reading:
-    """A run of which something was read."""
+    """A run of which something has been read."""
 
     writer: RunWriter
     failures: list[AttributeFailure] = field(default_factory=list)
@@ -148,7 +149,7 @@ class _Reading:
 
 
 class _Group:
-    """The writers of a group's runs, and what happened so far."""
+    """The writers of a group's runs, and the results so far."""
 
     def __init__(self, unit: ExportUnit, worker: Worker) -> None:
         self.result = GroupResult()
@@ -172,7 +173,7 @@ class _Group:
 
     @property
     def unread(self) -> tuple[RunPlan, ...]:
-        """Runs that were not read to their end."""
+        """Runs that have not been read to their end."""
         return tuple(self._plans.values())
 
     def read(self, source: Source) -> None:
@@ -196,7 +197,7 @@ class _Group:
         if isinstance(event, RunRows):
             self._write(event.run, event.batch)
         elif isinstance(event, AttributeFailure):
-            # A client's message may quote its token, and the receipt is kept for ever.
+            # A client's message may quote its token, and the receipt is permanent.
             failure = replace(event, message=redact(event.message))
             reading = self._read(event.run)
             reading.writer.fail(failure)
@@ -206,7 +207,7 @@ class _Group:
 
     @contextlib.contextmanager
     def _costing_only(self, key: RunKey) -> Iterator[None]:
-        """What is wrong with a run costs that run; what is wrong with the dataset ends the job."""
+        """An error of a run costs that run; an error of the dataset ends the job."""
         try:
             yield
         except (RowsError, BusyRunError) as error:
@@ -215,7 +216,7 @@ class _Group:
             raise
         except OSError as error:
             raise DatasetError(f"{key} cannot be written: {error}") from error
-        except Exception as error:  # noqa: BLE001 - one value that nobody foresaw must not stop all runs behind it
+        except Exception as error:  # noqa: BLE001 - an unexpected value must not stop the runs after it
             self._lose(key, internal_error(key, error))
 
     def _lose(self, key: RunKey, message: str, attempts: int = 1) -> None:
@@ -268,7 +269,7 @@ class _Group:
             retried=plan.retried,
             stays=plan.stays,
         )
-        # What fails from here on is left for the next export to finish, not thrown away.
+        # From here on, a failed run is not discarded: the next export finishes it.
         del self._plans[done.run], self._reading[done.run]
         self._publishing.append((reading, self._dataset.publish(prepare)))
         while self._publishing and self._publishing[0][1].done():
@@ -294,18 +295,18 @@ class _Group:
         self._progress.advance(runs=1)
 
     def lose(self, failures: Iterable[AttributeFailure]) -> None:
-        """These runs cannot be read."""
+        """Note that these runs cannot be read."""
         for failure in failures:
             if failure.run in self._plans:
                 self._lose(failure.run, failure.message, failure.attempts)
 
     def give_up(self, message: str, attempts: int = 1) -> None:
-        """The rest of the group cannot be read."""
+        """Note that the rest of the group cannot be read."""
         for key in list(self._plans):
             self._lose(key, message, attempts)
 
     def close(self) -> None:
-        """Wait for what is being published, and throw away what is not."""
+        """Wait for the runs that are being published, and discard the others."""
         try:
             while self._publishing:
                 self._published(*self._publishing.popleft())
@@ -319,7 +320,8 @@ class _Group:
 
 
 def _has_nothing(plan: RunPlan, reading: _Reading) -> bool:
-    """Whether a new run has none of the attributes asked for by path: a wrong path writes nothing."""
+    """Whether a new run has none of the attributes requested by path: a wrong path must not write empty
+    runs."""
     by_path = not plan.request.attributes.wanted.is_of_all_paths
     return by_path and plan.planned.action is Action.NEW and not reading.rows and not reading.failures
 

@@ -1,4 +1,4 @@
-"""What became of an export, project by project."""
+"""The results of an export, project by project."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from neptune_exporter.jobs.planning import PlannedRun
 
 @dataclass
 class ProjectResult:
-    """What became of one project."""
+    """The result of one project."""
 
     project_id: str
     listed: int = 0
@@ -29,21 +29,22 @@ class ProjectResult:
     up_to_date: int = 0
     failed_runs: int = 0
     empty: int = 0
-    """Runs that have none of the attributes that were asked for by path. They are not written."""
+    """Runs without any of the attributes that were requested by path. They are not written."""
     unknown: bool = False
-    """It was named and does not exist."""
+    """A person named the project, and it does not exist."""
     error: str | None = None
     failed_at: datetime | None = None
     """When `error` happened."""
 
     def fail(self, error: Exception) -> str:
-        """Its runs cannot be listed or read any further. One project must not cost the others.
+        """Note that the project's runs cannot be listed or read any further. One project must not cost the
+        others.
 
         Returns:
-            What is told of it.
+            The message for the report.
 
         Raises:
-            NeptuneExporterError, ImportError: the error, where it is one that ends the job.
+            NeptuneExporterError, ImportError: the error itself, if it ends the job.
         """
         if isinstance(error, QueryError):
             raise UsageError(f"-q: {error}") from error
@@ -55,7 +56,7 @@ class ProjectResult:
 
 @dataclass
 class ExportResult:
-    """What became of an export."""
+    """The result of an export."""
 
     projects: list[ProjectResult] = field(default_factory=list)
     rows: int = 0
@@ -63,45 +64,45 @@ class ExportResult:
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
     refused: int = 0
-    """How many of the failures are runs of which nothing is read: the next export would refuse them too."""
+    """How many of the failures are refused runs. The next export would refuse them too."""
     missing: list[AttributeFailure] = field(default_factory=list)
-    """What earlier exports found to be lost for good, and this one was asked for too."""
+    """What this export was asked for and earlier exports found to be permanently lost."""
     unknown_ids: list[str] = field(default_factory=list)
-    """Ids that were named and that no run has. Empty where listing failed: then nobody knows."""
+    """Ids that a person named and no run has. Empty if listing failed, because then it is unknown."""
     not_found: list[str] = field(default_factory=list)
-    """A line for each project, run or attribute that was named and does not exist."""
+    """A line for each project, run or attribute that a person named and that does not exist."""
     nothing_found: bool = False
-    """Nothing of what was named exists: there is nothing to report but that."""
+    """Nothing that a person named exists, so there is nothing else to report."""
     planned: list[PlannedRun] = field(default_factory=list)
     estimate: Estimate | None = None
-    """Of a dry run: what reading the planned runs takes."""
+    """For a dry run: what reading the planned runs takes."""
     recovered: Recovery = Recovery((), ())
-    """What an interrupted export had left and this one put in order first."""
+    """What an interrupted export left unfinished and this export recovered first."""
 
     @property
     def complete(self) -> bool:
-        """Whether nothing that was asked for is missing."""
+        """Whether nothing that was requested is missing."""
         return not (self.failed or self.missing or self.unknown_ids or self.not_found)
 
     @property
     def failed(self) -> bool:
-        """Whether anything failed now."""
+        """Whether anything failed in this export."""
         return bool(self.failures) or any(p.error is not None or p.failed_runs for p in self.projects)
 
     @property
     def mendable(self) -> bool:
-        """Whether the same export, run again, asks for anything that failed now."""
+        """Whether the same export, run again, would retry anything that failed now."""
         failures = sum(not failure.permanent for failure in self.failures)
         return failures > self.refused or any(p.error is not None for p in self.projects)
 
     def refuse(self, project: ProjectResult, why: AttributeFailure) -> None:
-        """Note a run of which nothing is read."""
+        """Note a run that this export refuses to read."""
         project.failed_runs += 1
         self.failures.append(why)
         self.refused += 1
 
     def note_unknown(self, runs: RunSelection, listed: set[str]) -> None:
-        """Note the ids that were named in vain: without other options, which may have left their runs out."""
+        """Note the ids that no run has, but only if no other option may have left their runs out."""
         limited = runs.query or runs.modified_since or runs.modified_until
         if not limited and all(p.error is None for p in self.projects):
             self.unknown_ids = sorted(runs.named - listed)

@@ -1,4 +1,4 @@
-"""The one line for a run that failed, also where nobody expected it."""
+"""The one line about a run that failed, also for unexpected errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def why_failed(what: object, error: Exception) -> str:
 
 
 def internal_error(what: object, error: Exception) -> str:
-    """One line for an error that nobody foresaw. Its traceback goes to the log, with what it is about."""
+    """One line for an unexpected error. The log gets its traceback, and what it is about."""
     if (known := system_error(error)) is not None:
         return redact(known)
     _log.info("%s: internal error", what, exc_info=error)

@@ -1,4 +1,4 @@
-"""Load: from the dataset into a sink, parents first, with every loss told."""
+"""Loads runs of the dataset into a sink, parents first, and reports every loss."""
 
 from __future__ import annotations
 
@@ -46,28 +46,28 @@ from neptune_exporter.toolkit.free_memory import give_back_memory
 _log = logging.getLogger(__name__)
 
 MISMATCHES = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
-"""Verdicts that say that the target does not hold what the dataset holds."""
+"""Verdicts for items that the target does not hold as the dataset does."""
 
 
 @dataclass(frozen=True)
 class LoadJobOptions:
-    """What a person asked of a load."""
+    """The options of a load."""
 
     data_path: Location
     files_path: Location
     project_ids: tuple[str, ...] = ()
-    """Empty: all of the dataset."""
+    """Empty: all projects of the dataset."""
     runs: RunSelection = RunSelection()
     classes: frozenset[AttributeClass] = ALL_CLASSES
-    """Of other classes nothing is loaded, but for what Neptune says of the run itself (`sys/…`)."""
+    """Other classes are not loaded, except what Neptune says about the run itself (`sys/…`)."""
     load: LoadOptions = LoadOptions()
     executor: str | None = "threads"
-    """`threads`, `processes`, `dask`, `dask://HOST:PORT` or `ray`; None: what suits."""
+    """`threads`, `processes`, `dask`, `dask://HOST:PORT` or `ray`; None: chosen automatically."""
     workers: int | None = None
-    """How many runs at once; None: what suits."""
+    """How many runs at once; None: chosen automatically."""
     dry_run: bool = False
     verify: bool = True
-    """End with a comparison of counts, where the sink can read back."""
+    """Compare counts at the end, if the sink can read back."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class PlannedLoad:
 
 @dataclass
 class LoadResult:
-    """What became of a load."""
+    """The result of a load."""
 
     loaded: list[tuple[RunKey, LoadedRun]] = field(default_factory=list)
     already_loaded: list[tuple[RunKey, LoadedRun]] = field(default_factory=list)
@@ -93,13 +93,15 @@ class LoadResult:
     """Attributes that the export could not read and that therefore cannot be loaded, counted by what can be
     done about them."""
     without_checksums: int = 0
-    """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
+    """Runs in which changed bytes may go unnoticed: another tool exported them, and no checksums were
+    recorded."""
     not_read: list[str] = field(default_factory=list)
-    """Files of the dataset that may hold rows and are not read, and why: only if all runs were asked for."""
+    """Files of the dataset that may hold rows and are not read, and why. Only filled if all runs were
+    selected."""
     unmatched: list[str] = field(default_factory=list)
-    """Ids and patterns of runs that were asked for and that no run of the dataset has."""
+    """Requested ids and patterns that match no run of the dataset."""
     suggestion: str = ""
-    """What may have been meant by the first of them."""
+    """What the user may have meant by the first of them."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -144,7 +146,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     if not (options.project_ids or options.runs.patterns or options.runs.ids):
         result.not_read = [f"{dataset.data.describe(path)} {NOT_READ}" for path in not_read]
     wants_files = AttributeClass.FILES in options.classes
-    if wants_files:  # loaded without them, the runs would count as loaded
+    if wants_files:  # if runs were loaded without their files, they would still count as loaded
         check_files_folder(dataset, runs)
     result.unmatched.extend(_unmatched(options.runs, runs))
     result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
@@ -169,7 +171,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
 
 
 def _unmatched(asked: RunSelection, runs: Sequence[StoredRun]) -> list[str]:
-    """Of what was asked for by name, what none of these runs is."""
+    """The requested ids and patterns that none of these runs matches."""
     found = {run.key.run_id for run in runs}
     alone = [replace(asked, patterns=(pattern,), ids=frozenset()) for pattern in asked.patterns]
     patterns = [each.patterns[0] for each in alone if not any(map(each.matches_id, found))]
@@ -197,7 +199,7 @@ def _by_project(runs: list[StoredRun]) -> dict[str, list[StoredRun]]:
 
 
 class _Load:
-    """The load of one project: a run is submitted as soon as its parent has been loaded."""
+    """Loads one project: submits a run as soon as its parent has been loaded."""
 
     def __init__(
         self,
@@ -216,20 +218,20 @@ class _Load:
         self._progress = progress
         self._result = result
         self._reports = reports
-        """The last one of each process that has a sink of its own."""
+        """The latest report of each process that has a sink of its own."""
         self._found: Mapping[RunKey, object] = {}
         self._outcome: dict[RunKey, LoadedRun | None] = {}
         self._ready: deque[tuple[StoredRun, LoadedRun | None]] = deque()
-        """Runs with their parents, where those are loaded too."""
+        """The runs with their parents, if those are loaded too."""
         self._blocked: dict[RunKey, list[StoredRun]] = {}
-        """By the parent that has to be loaded first."""
+        """The runs that wait, by the parent that must be loaded first."""
 
     def load(self, project_id: str, runs: list[StoredRun], left_out: list[StoredRun]) -> None:
         self._progress.start(f"load {project_id}", len(runs))
         try:
             ready = parents_first([run for run in runs if self._is_loadable(run)])
             good = {run.key for run in ready}
-            # Their forks would be loaded as if they had none, for good.
+            # Otherwise their forks would be loaded without a parent, permanently.
             self._outcome = {key: None for key, _ in self._result.failed if key not in good}
             if ready:
                 views = [selected(run, self._classes) for run in (*ready, *left_out)]
@@ -245,7 +247,7 @@ class _Load:
             self._progress.finish()
 
     def _is_loadable(self, run: StoredRun) -> bool:
-        """Whether it can be tried. Reads what the order of loading takes, so that this cannot fail later."""
+        """Whether the run can be loaded. Already reads what the order of loading needs."""
         try:
             check_complete(run)
             run.parent()
@@ -284,7 +286,7 @@ class _Load:
             self._collect(running)
 
     def _break_circle(self) -> None:
-        """Let a run go whose parents go round in a circle: nothing else could let it go on."""
+        """Start one run of a circle of parents: otherwise none of them would ever start."""
         parent = next(iter(self._blocked))
         children = self._blocked[parent]
         self._ready.append((children.pop(0), None))
@@ -292,7 +294,7 @@ class _Load:
             del self._blocked[parent]
 
     def _release(self, key: RunKey) -> None:
-        """A run is loaded or has failed: what becomes of its children."""
+        """Decide about the children of a run that was loaded or has failed."""
         ended = [key]
         while ended:
             parent = ended.pop()
@@ -341,7 +343,7 @@ class _Load:
 
 
 def _let_go(run: StoredRun) -> None:
-    """The memory that a load takes must not grow with the number of runs."""
+    """Free the run's memory: a load must not need more for more runs."""
     run.forget()
     give_back_memory()
 

@@ -27,7 +27,7 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class PlacedRun:
-    """Where a complete run of a dataset lies: all that another process needs to read it."""
+    """Where a complete run of a dataset lies. Another process needs no more to read it."""
 
     data_path: Location
     files_path: Location
@@ -45,7 +45,7 @@ class PlacedRun:
         """The run.
 
         Raises:
-            SinkError: it is not there any more as it was.
+            SinkError: the run is no longer there, or it changed.
         """
         dataset = dataset_of(self.data_path, self.files_path)
         run = dataset.run_at(self.key, self.folder, self.stem, self.part_names)
@@ -56,7 +56,7 @@ class PlacedRun:
 
 @dataclass(frozen=True)
 class LoadUnit:
-    """A run to load. Pickled, it holds where the run lies, and not what is known of it."""
+    """A run to load. When pickled, it holds where the run lies, not what has been read of it."""
 
     sink: OpenSink
     run: StoredRun | PlacedRun
@@ -85,7 +85,7 @@ class CompareUnit:
 
 @dataclass(frozen=True)
 class Report:
-    """What the sink of a worker would tell at the end, as of now."""
+    """The closing report of a worker's sink, if the sink closed now."""
 
     process: str
     number: int
@@ -95,15 +95,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of a `LoadUnit`."""
+    """The result of a `LoadUnit`."""
 
     run: LoadedRun
     report: Report | None = None
-    """Where the sink is not the job's own."""
+    """Set if the worker has a sink of its own."""
 
 
 def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
-    """Load a run whose parts are what the export wrote, and tell also what no loader gets of it.
+    """Check the parts of a run and load it. The losses include rows that no loader gets.
 
     Raises:
         DatasetError: a part is damaged or changed since it was written.
@@ -118,17 +118,17 @@ def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
     view.found = unit.found
     loaded = sink.load(view, unit.parent)
     failpoint("load.run-loaded")
-    told = [_with_advice(run, loss) for loss in loaded.losses]
+    advised = [_with_advice(run, loss) for loss in loaded.losses]
     report = None
     if worker.is_shared:
         _let_go(run)
         process = f"{socket.gethostname()}:{os.getpid()}"
         report = Report(process, next(_numbers), dict(sink.closing_report()))
-    return Loaded(replace(loaded, losses=(*losses, *told)), report)
+    return Loaded(replace(loaded, losses=(*losses, *advised)), report)
 
 
 def _with_advice(run: StoredRun, loss: Loss) -> Loss:
-    """A loader does not know where the run came from, so it cannot say how to get a lost file back."""
+    """Add how to get a lost file back: a loader does not know where the run came from."""
     if loss.reason not in _RESTORABLE:
         return loss
     return replace(loss, message=f"{loss.message}: {advice(run, force=True)}")
@@ -154,13 +154,13 @@ def _stored(run: StoredRun | PlacedRun) -> StoredRun:
 
 
 def _let_go(run: StoredRun) -> None:
-    """The memory that a load takes must not grow with the number of runs."""
+    """Free the run's memory: a load must not need more for more runs."""
     run.forget()
     give_back_memory()
 
 
 def unreadable(run: StoredRun) -> list[Loss]:
-    """What no loader gets of a run that another tool exported."""
+    """Losses for what no loader gets of a run that another tool exported."""
     if run.receipt is not None:
         return []
     losses = [
@@ -174,7 +174,7 @@ def unreadable(run: StoredRun) -> list[Loss]:
 
 
 def check_complete(run: StoredRun) -> None:
-    """Raises DatasetError if the run is not whole."""
+    """Raise a DatasetError if the run is not complete."""
     if not run.complete:
         raise DatasetError(_why_incomplete(run))
 

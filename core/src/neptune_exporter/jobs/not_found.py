@@ -1,4 +1,4 @@
-"""What a person named and the source does not have: projects, runs, attributes; and what is near it."""
+"""Projects, runs and attributes that a person named and the source does not have, and similar names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_PATHS = 2_000
 _MOST_RUNS = 10_000
 _MOST_LOOKED_AT = 100
-"""Runs of the dataset in which an attribute is looked for: only a name that few runs have needs more."""
+"""An attribute is looked for in this many runs of the dataset; only rare names would need more."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class SeenPaths:
 
     wanted: AttributeSelection
     matched: set[str] = field(default_factory=set)
-    """Of `wanted.names`; of a pattern, the pattern itself."""
+    """Elements of `wanted.names`; for a pattern, the pattern itself."""
     others: set[str] = field(default_factory=set)
 
     def see(self, path: str) -> None:
@@ -47,12 +47,12 @@ class SeenPaths:
 
     @property
     def missing(self) -> list[str]:
-        """What was asked for and no run has shown."""
+        """What was requested and no run has."""
         asked = self.wanted.names or ((self.wanted.pattern,) if self.wanted.pattern is not None else ())
         return [name for name in asked if name not in self.matched]
 
     def look_into(self, dataset: Dataset, keys: Iterable[RunKey]) -> None:
-        """Look also at runs that are up to date, of which nothing is read from the source."""
+        """Also look at runs that are up to date, because the source does not read those."""
         for key in islice(keys, _MOST_LOOKED_AT):
             if not self.missing:
                 return
@@ -62,7 +62,7 @@ class SeenPaths:
                         self.see(path)
 
     def messages(self) -> list[str]:
-        """One line for each that no run has."""
+        """One line for each requested attribute that no run has."""
         if self.wanted.names:
             return [f"-a: no run has the attribute {n}{did_you_mean(n, self.others)}" for n in self.missing]
         return [f"-a: no attribute matches {p}{did_you_mean(p, self.others)}" for p in self.missing]
@@ -84,7 +84,7 @@ class WatchedRequest(AttributeRequest):
 
 
 def unknown_project(source: Source, project_id: str) -> str | None:
-    """The line for a project that the source does not list; None if it does, or cannot tell."""
+    """The line about a project that the source does not list. None: it is listed, or no project can be."""
     try:
         projects = source.projects()
     except NeptuneExporterError:
@@ -95,9 +95,9 @@ def unknown_project(source: Source, project_id: str) -> str | None:
 
 
 def unmatched_runs(source: Source, project_ids: Iterable[str], asked: RunSelection) -> list[str]:
-    """A line for each condition on runs, where no run of these projects meets all of them.
+    """A line for each condition on runs, if no run of these projects meets all of them.
 
-    Empty if there was none, or only one of time: that nothing changed since is no mistake.
+    Empty if there was no condition, or only one of time: it is no mistake that nothing changed since.
     """
     if asked.query is not None:
         return [f"-q: no run matches {asked.query}"]

@@ -1,4 +1,4 @@
-"""How units of work come by their source or sink: small values that can be pickled, equal if it is the same.
+"""How units of work open their source or sink: small values that can be pickled and compared.
 
 Credentials are in the settings. A `Secret` can be pickled, and is remembered for redaction where it is
 unpickled; neither these values nor anything made of their reprs shows one.

@@ -1,4 +1,4 @@
-"""What an export does for a run: a table of the states in which it may be met."""
+"""Decides what an export does for a run, by a table of states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OWN_FOLDERS = "give it folders of its own (-d, -f)"
 
 
 class Action(str, Enum):
-    """What is to be done for a run."""
+    """What an export does for a run."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -45,26 +45,26 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A planned run with what carrying it out takes."""
+    """A planned run and all that is needed to carry the plan out."""
 
     planned: PlannedRun
     request: RunRequest
     selections: tuple[AttributeSelection, ...] = ()
-    """What the receipt will say is covered once the request was read."""
+    """The selections that the receipt will record once the request has been read."""
     retried: frozenset[str] = frozenset()
     """Paths that had failed and that will be read now, or fail again."""
     missing: tuple[AttributeFailure, ...] = ()
-    """What is wanted, failed for good or was lost, and is not asked for again."""
+    """What is wanted but failed permanently or was lost, and is not requested again."""
     stays: Stays = Stays.NOT_ASKED_FOR
-    """Which of the rows that are there stay."""
+    """Which of the existing rows stay."""
     refusal: AttributeFailure | None = None
-    """Why nothing is read of the run."""
+    """Why the run is not read."""
 
 
 def plan_run(
     dataset: Dataset, run: SourceRun, wanted: AttributeSelection, source: str, *, force: bool
 ) -> RunPlan:
-    """Decide what to read of a run: by the first row of the table whose state it is in.
+    """Decide what to read of a run: the first row of the table that matches its state decides.
 
     Args:
         source: Name and version of what does the reading.
@@ -95,7 +95,7 @@ def _replace(case: Case) -> RunPlan:
 
 def _read_by_force(case: Case) -> RunPlan:
     case = _of_all_that_was_selected(case) if case.has_damage else case
-    return replace(_read(case, Action.CHANGED, "asked for anew"), missing=case.lost)
+    return replace(_read(case, Action.CHANGED, "asked for by --force"), missing=case.lost)
 
 
 def _read_without_receipt(case: Case) -> RunPlan:
@@ -144,12 +144,12 @@ _TABLE: tuple[tuple[Callable[[Case], bool], Callable[[Case], RunPlan]], ...] = (
     (lambda case: case.has_failures_to_retry, _retry),
     (lambda case: True, _add),
 )
-"""The states, and what is done in each. The first that holds counts, so a row may take for granted that those
-before it do not hold."""
+"""The states, and what is done in each. The first match counts, so each row may assume that no row before it
+matches."""
 
 
 def _of_all_that_was_selected(case: Case) -> Case:
-    """What was damaged may have held any of it."""
+    """Read all that was ever selected: the damaged part may have held any of it."""
     return case if case.receipt is None else replace(case, wanted=whole(case.wanted, case.receipt))
 
 
@@ -160,14 +160,14 @@ def _refused(case: Case, reason: str, advice: str) -> RunPlan:
 
 
 def _read(case: Case, action: Action, reason: str) -> RunPlan:
-    """Read everything wanted, as if nothing had been read before, with what of it had failed."""
+    """Read everything that is wanted, as if nothing had been read before; this ends its earlier failures."""
     planned = PlannedRun(case.run.key, action, reason)
     request = RunRequest(case.run, AttributeRequest(case.wanted))
     return RunPlan(planned, request, (case.wanted,), case.ended)
 
 
 def _read_rest(case: Case, action: Action, reason: str) -> RunPlan:
-    """Read what is left of what is wanted."""
+    """Read only what is wanted and not yet there."""
     assert case.receipt is not None
     planned = PlannedRun(case.run.key, action, reason)
     selections = tuple(dict.fromkeys([*case.receipt.selections, case.wanted]))
@@ -177,7 +177,7 @@ def _read_rest(case: Case, action: Action, reason: str) -> RunPlan:
 
 
 def _beside_what_is_there(case: Case, plan: RunPlan) -> RunPlan:
-    """A part of a run is joined with other parts, and rows of unknown origin go only by force."""
+    """A partial run is joined with what is there, and only --force removes rows of unknown origin."""
     adds = case.run.partial or case.earlier.foreign
     stays = Stays.NOT_DELIVERED if adds else Stays.NOT_ASKED_FOR
     return replace(plan, stays=stays, missing=(*case.lost, *plan.missing))

@@ -1,4 +1,4 @@
-"""A run as an export meets it: what the source has, what the dataset has, and what is wanted."""
+"""The state of a run before an export: what the source has, what the dataset has, and what is wanted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neptune_exporter.model import AttributeType
 
 @dataclass(frozen=True)
 class Case:
-    """The predicates that the plan of a run is made of. Each looks only once, when it is first asked."""
+    """The predicates of the table in `planning`. Each reads what it needs once, at its first use."""
 
     dataset: Dataset
     run: SourceRun
@@ -40,12 +40,12 @@ class Case:
 
     @property
     def is_elsewhere(self) -> bool:
-        """It lies under a name to which nothing can be added."""
+        """The dataset holds it under a name to which an export cannot add."""
         return self.is_absent and self.dataset.elsewhere(self.run.key) is not None
 
     @property
     def has_obstacle(self) -> bool:
-        """What is there must not be mixed with the run, nor replaced unless by force."""
+        """What is there must not be mixed with the run, and only --force may replace it."""
         return bool(self.obstacle)
 
     @cached_property
@@ -59,7 +59,7 @@ class Case:
 
     @property
     def is_part_of_another_source(self) -> bool:
-        """Different sources have the run, and what one of them has may be a part of it."""
+        """Different sources have the run, and one of them may have only a part of it."""
         if self.receipt is None:
             return self.run.partial
         return _name(self.receipt.source) != _name(self.source) and (self.run.partial or self.receipt.partial)
@@ -79,13 +79,13 @@ class Case:
 
     @cached_property
     def is_damaged(self) -> bool:
-        """A part's content is not what was written. Reads every byte, so it is asked last."""
+        """A part's content is not what was written. Reads every byte, so the table asks it late."""
         stored = self.dataset.run(self.run.key)
         return stored is not None and bool(stored.changed_parts())
 
     @property
     def has_damage(self) -> bool:
-        """Either of both. Nothing tells it where there is no receipt."""
+        """Parts are missing or changed. Without a receipt this cannot be known."""
         return not self.has_no_usable_receipt and (self.lacks_parts or self.is_damaged)
 
     @cached_property
@@ -94,12 +94,12 @@ class Case:
 
     @property
     def has_changed(self) -> bool:
-        """The source has another state of the run, of which not all was read before."""
+        """The source has another state of the run, and earlier exports have not read all of it."""
         return not self.is_of_same_state and not self._has_all_of_it
 
     @property
     def _has_all_of_it(self) -> bool:
-        """A part of a run is a copy or an older state of what was exported, and nothing failed then."""
+        """A partial run is a copy or an older state of what was exported, and nothing failed then."""
         receipt = self._receipt
         return self.wanted in receipt.selections and not receipt.failures and receipt.has_read(self.run)
 
@@ -123,7 +123,7 @@ class Case:
 
     @cached_property
     def asked_failures(self) -> tuple[AttributeFailure, ...]:
-        """Failures of what is wanted now."""
+        """Those failures that concern what is wanted now."""
         ended = self.ended
         return tuple(f for f in self.unread if f.attribute_path in ended or _asks_for(self.wanted, f))
 
@@ -134,7 +134,7 @@ class Case:
 
     @cached_property
     def request(self) -> AttributeRequest:
-        """What is left to be read."""
+        """What remains to be read."""
         return AttributeRequest(self.wanted, self._receipt.selections, self.retry)
 
     @property
@@ -143,20 +143,20 @@ class Case:
 
     @property
     def has_all_that_is_wanted(self) -> bool:
-        # Also if nothing is left to be read: what was lost has been read again since, in pieces.
+        # An export of everything ends a loss even if nothing is left to read: others have read it in pieces.
         ends_loss = self.wanted.is_everything and len(self.unread) < len(self._receipt.failures)
         is_left = self.request.classes or self.request.others or ends_loss
         return not self.retry and (self.wanted in self._receipt.selections or not is_left)
 
     @cached_property
     def read_again(self) -> frozenset[str]:
-        """Paths that failed in an earlier state of the run and were not asked for since, for good or not."""
+        """Paths that failed (permanently or not) in an earlier state and were not requested since."""
         asked = (f for f in self.asked_failures if f.attribute_type)
         return frozenset(f.attribute_path for f in asked if self.request.includes(*_named(f)))
 
     @property
     def missing(self) -> tuple[AttributeFailure, ...]:
-        """What is wanted, failed for good and is not asked for again."""
+        """What is wanted but failed permanently, and is not requested again."""
         again = self.retry | self.read_again
         return tuple(
             f
@@ -168,27 +168,28 @@ class Case:
 
     @property
     def lost(self) -> tuple[AttributeFailure, ...]:
-        """What was lost on disk and is not read again now."""
-        # Where two parts are joined, nobody knows whether what was lost was in this one.
+        """What was lost on disk, and this export does not read again."""
+        # If partial exports were joined, it is unknown which of them held what was lost.
         reads_all = self.wanted.is_everything and (self.force or not self.run.partial)
         return () if self.receipt is None or reads_all else tuple(f for f in self.receipt.failures if f.lost)
 
     @cached_property
     def ended(self) -> frozenset[str]:
-        """Paths of failures that reading what is wanted ends, or meets again."""
+        """Paths of the failures that this export ends, or meets again."""
         receipt, run = self.receipt, self.run
         if receipt is None:
             return frozenset()
         if run.partial and not receipt.is_of_state(run) and not receipt.is_within(run):
-            return frozenset()  # they may be of another part
+            return frozenset()  # the failures may belong to another partial export
         return frozenset(
             f.attribute_path for f in self.unread if _is_ended_by(self.wanted, f, receipt.selections)
         )
 
 
 def whole(wanted: AttributeSelection, receipt: Receipt) -> AttributeSelection:
-    """All attributes of the classes that are wanted, were selected, or are held. Rows of earlier states stay
-    that no selection of the receipt names any more, so paths do not limit it."""
+    """All attributes of the classes that are wanted now, were selected before, or are in the dataset. Paths
+    do not limit it, because rows of earlier states may stay although no selection of the receipt names
+    them."""
     several = (wanted, *receipt.selections)
     held = (kind.attribute_class for kind in receipt.types)
     return AttributeSelection(
@@ -199,7 +200,7 @@ def whole(wanted: AttributeSelection, receipt: Receipt) -> AttributeSelection:
 
 
 def _name(source: str) -> str:
-    """Of a source, without its version."""
+    """The name of a source without its version."""
     return source.rpartition(" ")[0]
 
 
@@ -208,16 +209,16 @@ def _named(failure: AttributeFailure) -> tuple[str, AttributeType | None]:
 
 
 def _asks_for(wanted: AttributeSelection, failure: AttributeFailure) -> bool:
-    """Whether what failed may be wanted. Without a type it is of one that is not known, or any."""
+    """Whether what failed may be wanted. A failure without a type may be of any type."""
     return bool(failure.attribute_path) and wanted.includes(*_named(failure))
 
 
 def _is_ended_by(
     wanted: AttributeSelection, failure: AttributeFailure, earlier: tuple[AttributeSelection, ...]
 ) -> bool:
-    """Whether reading what is wanted meets what failed for certain: only then does it end the failure.
+    """Whether reading what is wanted certainly reads what failed: only then does it end the failure.
 
-    What is not known to be of a class may be of any that was asked for before.
+    If the class is unknown, it may be any class that was requested before.
     """
     path = failure.attribute_path
     if failure.attribute_type is not None:

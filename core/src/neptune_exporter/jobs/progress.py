@@ -1,4 +1,4 @@
-"""What a job tells while it runs."""
+"""How a job reports its progress."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told from several threads; an implementation takes care of that itself."""
+    """Gets the progress of a job. Several threads call it, so an implementation must be thread-safe."""
 
     def start(self, stage: str, total: int | None = None) -> None:
-        """A stage begins, or begins anew; `total` is its number of runs, None if not yet known."""
+        """Begin a stage, or begin it again; `total` is its number of runs, None if not yet known."""
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
-        """So much more is done."""
+        """Add what has been done since the last call."""
 
     def message(self, text: str) -> None:
-        """Something that a person should read now."""
+        """Show a message that a person should read now."""
 
     def finish(self) -> None:
-        """The stage is over."""
+        """End the stage."""
 
 
 class NoProgress:
-    """Tells nobody."""
+    """Ignores all progress."""
 
     def start(self, stage: str, total: int | None = None) -> None: ...
 

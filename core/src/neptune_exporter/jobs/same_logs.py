@@ -1,4 +1,5 @@
-"""Logs that a dataset has under another run: one folder exported under two ids becomes two runs."""
+"""Finds logs that a dataset already holds under another run: one folder exported under two ids makes two
+runs."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ from neptune_exporter.model import RunKey
 
 
 def exported_as_others(dataset: Dataset, runs: Iterable[SourceRun]) -> Iterator[str]:
-    """A line for each run that is not there yet and whose logs another run of the dataset was read from."""
+    """A line for each new run whose logs were already exported as another run of the dataset."""
     with_logs = [run for run in runs if run.logs]
     if not with_logs:
         return
     owners: dict[str, set[RunKey]] = {}
     exported = set()
-    for there in dataset.runs():  # once: asking for each run by itself would list its project each time
+    for there in dataset.runs():  # once for all runs: asking for each run would list its project each time
         exported.add(there.key)
         for log in there.receipt.logs if there.receipt is not None else ():
             owners.setdefault(log.name, set()).add(there.key)

@@ -1,4 +1,4 @@
-"""A run of which only some attribute classes are to be loaded."""
+"""A view of a run with only some attribute classes, for `load -c`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SYSTEM = "sys/"
 
 
 def selected(run: ExportedRun, classes: frozenset[AttributeClass]) -> ExportedRun:
-    """The run itself, or a view of it without the other classes."""
+    """The run itself if all classes are selected, otherwise a view without the other classes."""
     return run if classes == ALL_CLASSES else SelectedRun(run, classes)
 
 
 def left_out(run: ExportedRun, classes: frozenset[AttributeClass]) -> list[Loss]:
-    """What is not loaded of a run because the user asked for other classes."""
+    """Losses for what is not loaded because the user selected other classes."""
     return [
         Loss(
             run.key, "not-selected", f"{kind.attribute_class} were not asked for", count.rows, requested=True
@@ -35,8 +35,8 @@ def left_out(run: ExportedRun, classes: frozenset[AttributeClass]) -> list[Loss]
 class SelectedRun(ExportedRun):
     """What a sink sees of a run with `load -c`.
 
-    What Neptune says of the run itself (`sys/…`: name, tags, times) always comes along: a run without a
-    name would be of no use.
+    What Neptune says about the run itself (`sys/…`: name, tags, times) is always loaded: a run without a name
+    would be useless.
     """
 
     def __init__(self, run: ExportedRun, classes: frozenset[AttributeClass]) -> None:
@@ -50,7 +50,8 @@ class SelectedRun(ExportedRun):
 
     @property
     def fingerprint(self) -> str:
-        """Of these rows: a later load of everything must not take the run for loaded."""
+        """A digest of the selected rows only, so that a later load of everything does not take the run for
+        loaded."""
         names = ",".join(sorted(c.value for c in self._classes))
         return hashlib.sha256(f"{self._run.fingerprint}:{names}".encode()).hexdigest()
 

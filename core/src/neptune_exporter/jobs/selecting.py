@@ -1,4 +1,4 @@
-"""Which runs of a dataset a person asked for."""
+"""Selects runs of a dataset by the options of a command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Run = TypeVar("_Run", bound=ExportedRun)
 
 
 def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection) -> list[StoredRun]:
-    """The runs of the dataset that were asked for, project by project. Looks at each run once.
+    """The selected runs of the dataset, project by project. Looks at each run once.
 
     Raises:
         UsageError: a project that was named is not in the dataset.
@@ -32,7 +32,7 @@ def divide_runs(
     indexed: bool = False,
     not_read: list[str] | None = None,
 ) -> tuple[list[StoredRun], list[StoredRun]]:
-    """Those of `select_runs`, and the others of the same projects; the rest as `Dataset.runs` takes it.
+    """The runs of `select_runs`, and the other runs of the same projects.
 
     Raises:
         UsageError: a project that was named is not in the dataset.
@@ -56,8 +56,7 @@ def divide_runs(
 def parents_first(runs: Sequence[_Run]) -> list[_Run]:
     """The runs in an order in which a fork comes after its parent, otherwise as given.
 
-    A circle of parents, which Neptune cannot make but a file can hold, is broken
-    at its first run.
+    A circle of parents is broken at its first run. Neptune cannot make one, but a file can hold one.
     """
     by_key = {run.key: run for run in runs}
     ordered: list[_Run] = []
@@ -86,5 +85,5 @@ def check_files_folder(dataset: Dataset, runs: Iterable[StoredRun]) -> None:
 def _names_files(run: StoredRun) -> bool:
     try:
         return run.complete and not FILE_TYPES.isdisjoint(run.counts())
-    except Exception:  # noqa: BLE001 - whoever reads the run says what is wrong with it
+    except Exception:  # noqa: BLE001 - whatever reads the run next reports what is wrong with it
         return False

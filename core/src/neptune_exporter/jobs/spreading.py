@@ -1,4 +1,4 @@
-"""Where the runs of a load or of a comparison are worked on, and the settings of the sinks there."""
+"""Chooses the executor of a load or a comparison, and the settings of the sinks in its workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from neptune_exporter.location import Location
 
 _THREADS = 2
 _RUNS_WORTH_A_PROCESS = 100
-"""It takes a second to start, and some 150 MB."""
+"""A process is worth its start from this many runs on: it takes a second and some 150 MB."""
 
 
 class _Options(Protocol):
@@ -34,29 +34,29 @@ class _Options(Protocol):
 
 @dataclass(frozen=True)
 class Spread:
-    """The job's own sink, and what works on its runs."""
+    """The job's own sink, and the executor."""
 
     sink: Sink
     executor: JobExecutor
     opening: OpenSink
-    """How a worker comes by a sink: threads get the job's own."""
+    """How a worker opens its sink; threads get the job's own."""
 
 
 @contextlib.contextmanager
 def spread(
     spec: SinkSpec, settings: object, options: _Options, progress: Progress, *, runs: int
 ) -> Iterator[Spread]:
-    """The executor that was asked for or suits, and then the sink: a refusal leaves nothing behind.
+    """Open the requested or chosen executor, and then the sink, so that a refusal leaves nothing behind.
 
     Args:
-        spec: Of the loader.
-        settings: Of the loader, for one process alone.
-        options: Of the job.
-        progress: Is told what workers do.
-        runs: How many there are: no more workers are started.
+        spec: The spec of the loader.
+        settings: The settings of the loader, as for a single process.
+        options: The options of the job.
+        progress: Gets the progress of the workers.
+        runs: The number of runs, and so the highest number of workers.
 
     Raises:
-        UsageError: the executor cannot be had, or this loader or these settings do not allow it.
+        UsageError: the executor is not available, or this loader or these settings do not allow it.
         AuthenticationError: the credentials were refused.
     """
     if options.executor is not None and options.executor != "threads":
@@ -76,12 +76,12 @@ def spread(
         executor.keep(opening, sink)
         if runs:
             executor.announce()
-        with executor:  # which ends before its sink
+        with executor:  # the executor must end before its sink
             yield Spread(sink, executor, opening)
 
 
 def _state_folder(data_path: Location, executor: JobExecutor) -> Path:
-    """Other machines have a working folder of their own, and see the dataset's, if it is a folder."""
+    """Where sinks keep their state. Other machines have another working folder, but share the dataset's."""
     folder = Location.of(data_path).path
     if executor.is_elsewhere and folder is not None:
         return folder.absolute() / OWN_FOLDER
@@ -92,7 +92,7 @@ def _divided(spec: SinkSpec, settings: Any, executor: str, workers: int) -> Any:
     """The settings of each worker.
 
     Raises:
-        UsageError: this loader, or these settings, do not allow as many.
+        UsageError: this loader, or these settings, do not allow that many workers.
     """
     if spec.divided is None:
         raise UsageError(f"--executor {executor}: the loader {spec.name} loads in threads only")
@@ -105,9 +105,9 @@ def _most(spec: SinkSpec, runs: int) -> int:
 
 
 def suitable(spec: SinkSpec, settings: object, asked: Choice, runs: int) -> Choice:
-    """What was asked for, with what was left open: processes where hundreds of runs are worth their start.
+    """Fill in what the user left open: processes if there are enough runs to be worth their start.
 
-    As many as there are cores, if the loader can be spread so far.
+    There are as many processes as cores, if the loader allows it.
     """
     if asked.name is None:
         most = min(asked.workers or cores(), runs // _RUNS_WORTH_A_PROCESS, cores())
@@ -122,7 +122,7 @@ def suitable(spec: SinkSpec, settings: object, asked: Choice, runs: int) -> Choi
 
 
 def _divisible(spec: SinkSpec, settings: Any, most: int) -> int:
-    """Into how many processes this loader can be spread, up to so many; 1 if it cannot."""
+    """How many processes this loader can use, at most `most`; 1 if it works in one process only."""
     if spec.divided is not None:
         for workers in range(most, 1, -1):
             with contextlib.suppress(UsageError):

@@ -1,4 +1,4 @@
-"""Summarise: what a dataset holds."""
+"""Summarises what a dataset holds."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def summarise_dataset(
     project_ids: Sequence[str] = (),
     runs: RunSelection | None = None,
 ) -> tuple[DatasetSummary, Callable[[RunKey], ExportedRun]]:
-    """What the dataset holds of the runs asked for, and a way to open single runs of it.
+    """What the dataset holds of the selected runs, and a way to open single runs.
 
     Raises:
-        DatasetError: there is no dataset at that place.
+        DatasetError: there is no dataset at that path.
         UsageError: its runs have files, and there is no folder of files.
     """
     dataset = Dataset(data_path, files_path)

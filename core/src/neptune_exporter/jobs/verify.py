@@ -1,4 +1,4 @@
-"""Verify: the dataset against itself, or a target against the dataset."""
+"""Verifies the dataset against its receipts, or a target against the dataset."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ from neptune_exporter.suggestions import did_you_mean
 
 @dataclass
 class VerifyResult:
-    """What a verification found."""
+    """The result of a verification."""
 
     findings: list[Finding] = field(default_factory=list)
-    """Of the dataset itself: everything damaged, missing, unexpected or not exported."""
+    """Everything in the dataset that is damaged, missing, unexpected or was not exported."""
     comparisons: Comparisons = field(default_factory=Comparisons)
-    """Of a target with the dataset."""
+    """The comparison of a target with the dataset."""
     failed: list[tuple[RunKey, str]] = field(default_factory=list)
     """Runs that could not be compared."""
     runs_checked: int = 0
     bytes_checked: int = 0
     without_checksums: int = 0
-    """Runs in which changed bytes may go unseen: another tool exported them, and nothing was recorded."""
+    """Runs in which changed bytes may go unnoticed: another tool exported them, and no checksums were
+    recorded."""
     accepted: list[Finding] = field(default_factory=list)
-    """Damage that the person knows of and accepts: it does not count."""
+    """Known damage that a person has accepted: it does not count."""
     outdated: int = 0
-    """Entries of what is accepted that stand for nothing found any more."""
+    """Accepted entries that match no finding any more."""
     recorded: list[RunRecorded] = field(default_factory=list)
-    """Runs of which checksums were recorded now."""
+    """Runs whose checksums were recorded now."""
 
     @property
     def mismatches(self) -> list[Comparison]:
@@ -47,22 +48,22 @@ class VerifyResult:
 
     @property
     def problems(self) -> int:
-        """How many things are not as they should be."""
+        """The number of problems."""
         return sum(f.is_damage for f in self.findings) + len(self.mismatches) + len(self.failed)
 
     @property
     def gaps(self) -> int:
-        """How many attributes the export could not read, and so the dataset lacks."""
+        """How many attributes the dataset lacks because the export could not read them."""
         return sum(f.is_gap and f.run is not None for f in self.findings)
 
     @property
     def not_read(self) -> int:
-        """How many files may hold rows and are not read."""
+        """How many files may hold rows but are not read."""
         return sum(f.is_gap and f.run is None for f in self.findings)
 
     @property
     def whole(self) -> bool:
-        """Whether all that is there is as it should be, as far as that could be checked."""
+        """Whether everything that could be checked is as it should be."""
         return not self.problems
 
 
@@ -82,12 +83,12 @@ def verify_dataset(
         files_path: The folder of files.
         project_ids: Only these projects.
         runs: Only these runs.
-        progress: Is told what is done.
+        progress: Gets the progress.
         recording: Finish interrupted publications first, and record checksums of runs that have none. Without
             it nothing is written.
 
     Raises:
-        DatasetError: checksums cannot be written there.
+        DatasetError: checksums cannot be written to the dataset.
         UsageError: a project that was named is not in the dataset.
     """
     dataset = Dataset(data_path, files_path)
@@ -141,7 +142,7 @@ def verify_sink(
 
     Args:
         full: Compare every value, not only counts.
-        with_equal: Keep also what is equal, item by item.
+        with_equal: Also keep every equal item.
 
     Raises:
         AuthenticationError: the credentials were refused.

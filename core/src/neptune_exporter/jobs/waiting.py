@@ -1,4 +1,4 @@
-"""Waiting for work in other threads, so that Ctrl-C is heard meanwhile."""
+"""Waits for work in other threads in a way that Ctrl-C can interrupt."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _T = TypeVar("_T")
 
 
 def first_done(running: Collection[Future[_T]]) -> tuple[set[Future[_T]], set[Future[_T]]]:
-    """Wait until one is done.
+    """Wait until at least one is done.
 
     Returns:
-        Those that are done, and the others.
+        The ones that are done, and the others.
     """
     while True:
         done, left = wait(running, LISTENING, FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""What a job has its units of work carried out by."""
+"""The base class of executors, which carry out the units of work of a job."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 END_WITHIN = 4.0
-"""Seconds that units get to end after Ctrl-C, before they are left or killed."""
+"""Seconds that units have to end after Ctrl-C before they are abandoned or killed."""
 
 
 class JobExecutor(ABC):
-    """Carries out units of work for one job. Left by an error or Ctrl-C, it ends units under way.
+    """Carries out units of work for one job. If an error or Ctrl-C ends the `with` block, it ends units under
+    way.
 
     Raises on entry:
-        UsageError: it cannot be had: a package is missing, or nothing answers at the address.
+        UsageError: the executor is not available: a package is missing, or nothing answers at the address.
     """
 
     name: str
-    """How a person calls it."""
+    """Its name in `--executor`."""
     is_local: bool = False
     """Whether units run in the process of the job."""
     is_elsewhere: bool = False
     """Whether units may run on other machines."""
     why: str = "as asked"
-    """Why this executor."""
+    """Why this executor was chosen."""
 
     def __init__(self, workers: int, progress: Progress) -> None:
         self.workers = workers
@@ -44,39 +45,39 @@ class JobExecutor(ABC):
         self.job = JobId(f"neptune-exporter-{uuid.uuid4().hex}", logging.getLogger().getEffectiveLevel())
 
     def announce(self) -> None:
-        """Say which executor this is and why: once nothing that a person got wrong can end the job. Once."""
+        """Report once which executor this is and why: when no usage error can end the job any more."""
         if not self._is_announced:
             self._progress.message(f"executor: {self.name}, {self.workers} at once ({self.why})")
         self._is_announced = True
 
     @abstractmethod
     def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
-        """Have a unit carried out.
+        """Carry out a unit.
 
         Returns:
             Its result. Raises LostWorkerError if the worker ended in the middle of it, StoppedError after
             `stop`, and the error of the unit otherwise.
         """
 
-    def keep(self, opening: Opening[T], value: T) -> None:  # noqa: B027 - elsewhere it is made again
+    def keep(self, opening: Opening[T], value: T) -> None:  # noqa: B027 - workers elsewhere open it again
         """Let units that run in this process use what the job has opened."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Have the units under way end soon, and begin no more."""
+        """End the units under way soon, and begin no more."""
 
     @abstractmethod
     def close(self) -> None:
-        """Wait for what is under way, and let go of the workers."""
+        """Wait for the units under way, and release the workers."""
 
     @property
     def waiting(self) -> int:
-        """How many units to hand out at once, so that workers need not wait for the job."""
+        """How many units to submit at once, so that workers need not wait for the job."""
         return 2 * self.workers
 
     @property
     def at_once(self) -> int:
-        """How many runs to hand out: to this process no more than it works on, as they take memory."""
+        """How many runs to submit. In this process no more than it works on, because runs take memory."""
         return self.workers if self.is_local else self.waiting
 
     def __enter__(self) -> JobExecutor:
@@ -91,9 +92,9 @@ class JobExecutor(ABC):
 
 
 def joined(one: Mapping[str, str | int], other: Mapping[str, str | int]) -> dict[str, str | int]:
-    """What two workers report, label by label: numbers are added, and both texts are kept.
+    """Combine the reports of two workers, label by label: numbers are added, and both texts are kept.
 
-    Equal texts, too: each worker may say `1 run stays as loaded then`, of another run.
+    Equal texts are kept too: each worker may say `1 run stays as loaded then` about a different run.
     """
     report = dict(one)
     for label, value in other.items():
@@ -109,7 +110,7 @@ def joined(one: Mapping[str, str | int], other: Mapping[str, str | int]) -> dict
 
 
 def settle(result: Future[T], outcome: Outcome[T], progress: Progress) -> None:
-    """Hand over what became of a unit."""
+    """Set the result of a unit."""
     deliver(outcome.messages, progress)
     if outcome.error is not None:
         result.set_exception(outcome.error)

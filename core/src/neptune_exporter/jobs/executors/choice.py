@@ -1,4 +1,4 @@
-"""Which executor a person asked for, and otherwise which one suits the work and the machine."""
+"""Opens the executor that a person asked for."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _CLUSTER = "dask://"
 
 @dataclass(frozen=True)
 class Choice:
-    """What was asked for."""
+    """The options that choose an executor."""
 
     name: str | None = None
     """`threads`, `processes`, `dask`, `dask://HOST:PORT`, `ray`; None: what suits."""
     workers: int | None = None
-    """How many units at once; None: what suits."""
+    """How many units at once; None: chosen automatically."""
     why: str = field(default="as asked", compare=False)
-    """Why this one: a person reads it."""
+    """Why this one, as a text for people."""
 
     def __post_init__(self) -> None:
         if self.name is not None and self.name not in NAMES and not _address(self.name):
@@ -32,24 +32,24 @@ class Choice:
 
 
 def _address(name: str) -> str:
-    """Of a Dask scheduler, as Dask writes it; empty if this is none."""
+    """The address of a Dask scheduler in Dask's form; empty if the name has no address."""
     host, colon, port = name.removeprefix(_CLUSTER).rpartition(":")
     is_one = name.startswith(_CLUSTER) and host and colon and port.isdigit()
     return f"tcp://{host}:{port}" if is_one else ""
 
 
 def cores() -> int:
-    """That this process may use."""
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def opened(choice: Choice, progress: Progress, *, threads: int, most: int | None = None) -> JobExecutor:
-    """The executor that was asked for, ready to work.
+    """Open the requested executor.
 
     Args:
-        choice: Without a name: threads.
-        progress: Is told what workers do.
-        threads: How many threads there are if no number was given.
+        choice: Threads if it has no name.
+        progress: Gets the progress of the workers.
+        threads: The number of threads if the choice has no number.
         most: How many units the plugin allows at once.
 
     Raises:
@@ -76,5 +76,5 @@ def _made(choice: Choice, progress: Progress, threads: int, most: int | None) ->
     from neptune_exporter.jobs.executors.on_dask import Dask
 
     address = _address(name)
-    asked = choice.workers if address else workers  # a cluster knows best how many it has
+    asked = choice.workers if address else workers  # a cluster knows how many workers it has
     return Dask(address, asked if most is None else min(asked or most, most), progress)

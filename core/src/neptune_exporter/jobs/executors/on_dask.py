@@ -1,9 +1,9 @@
 """Units of work on Dask: a cluster that is started on this machine, or one that runs already.
 
-Its own futures carry units and results; what workers tell meanwhile comes as events of the scheduler. A task
-is named after its function and a random number (`pure=False`): else Dask would answer a second try of a unit
-that failed with the failure of the first. Dask itself tries a task again whose worker has died, four times
-in all.
+Its own futures carry units and results; progress and log lines come as events of the scheduler. A task is
+named after its function and a random number (`pure=False`), because otherwise Dask would answer the second
+try of a failed unit with the first failure. If a worker dies, Dask itself runs the task again, up to four
+times in all.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Dask(RemoteExecutor[None]):
     def __init__(self, address: str, workers: int | None, progress: Progress) -> None:
         """
         Args:
-            address: Of a scheduler, `tcp://HOST:PORT`. Empty: a cluster on this machine, for this job.
+            address: `tcp://HOST:PORT` of a scheduler. Empty: a cluster on this machine, for this job.
             workers: None: as many as the cluster has threads.
 
         Raises:
@@ -101,8 +101,8 @@ class Dask(RemoteExecutor[None]):
         deliver(map(message_of, event[1]["messages"]), self._progress)
 
     def stop(self) -> None:
-        """Not by cancelling: Dask forgets what it cancels, and the thread that works on it goes on."""
-        with contextlib.suppress(Exception):  # a worker that does not answer is left to itself
+        """Does not cancel tasks: Dask forgets what it cancels, while the thread that works on it goes on."""
+        with contextlib.suppress(Exception):  # a worker that does not answer cannot be stopped
             self._client.run(worker_side.stop_job, self.job.name, on_error="ignore")
         if self._left_over():
             _log.warning("units that do not end are left to their workers; what they publish is whole")
@@ -117,7 +117,10 @@ class Dask(RemoteExecutor[None]):
 
 
 def local_cluster(workers: int) -> Any:
-    """Heard on the loopback address only, without a page; a process for each worker. It needs a `close()`."""
+    """A cluster that listens on the loopback address only, without a dashboard; a process for each worker.
+
+    The caller closes it.
+    """
     import dask
     from distributed import LocalCluster
 
@@ -134,7 +137,7 @@ def local_cluster(workers: int) -> Any:
 
 
 def _carry_out(task: Task[U, T]) -> Outcome[T]:
-    """In a worker: its thread is one of several that Dask has there."""
+    """Runs in a worker, in one of Dask's several threads there."""
     from distributed import get_worker
 
     worker = get_worker()

@@ -1,7 +1,7 @@
 """Units of work on Ray: the cluster that RAY_ADDRESS names, or one that is started on this machine.
 
-What workers tell meanwhile comes through a queue of Ray's. Ray itself tries a task again whose worker has
-died, four times in all; cancelling one raises KeyboardInterrupt in it.
+Progress and log lines come through one of Ray's queues. If a worker dies, Ray itself runs the task again, up
+to four times in all. Cancelling a task raises KeyboardInterrupt in it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Ray(RemoteExecutor[Any]):
         super().__init__(workers, progress)
         self._ray = ray
         self.is_elsewhere = bool(os.environ.get(_ADDRESS))
-        # Of 2.60: that it has made a token for the cluster.
+        # Ray 2.60 prints that it has made a token for the cluster.
         logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
         own = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         try:
@@ -66,7 +66,7 @@ class Ray(RemoteExecutor[Any]):
                 configure_logging=False,
                 **({} if self.is_elsewhere else own),
             )
-        except Exception as error:  # Ray's own errors have no class in common
+        except Exception as error:  # Ray's own errors have no common base class
             ray.shutdown()
             text = " ".join(str(error).split())
             raise UsageError(f"--executor ray: the cluster cannot be had: {redact(text)}") from error
@@ -97,7 +97,7 @@ class Ray(RemoteExecutor[Any]):
                 deliver(self._queue.get(timeout=0.5), self._progress)
             except Empty:
                 continue
-            except Exception:  # noqa: BLE001 - the cluster has ended: units tell that themselves
+            except Exception:  # noqa: BLE001 - the cluster has ended, and the units report that
                 return
 
     def stop(self) -> None:
@@ -109,13 +109,13 @@ class Ray(RemoteExecutor[Any]):
     def close(self) -> None:
         self._closed.set()
         self._hearing.join()
-        with contextlib.suppress(Exception):  # it ends with the cluster at the latest
+        with contextlib.suppress(Exception):  # the cluster's end would end it too
             self._queue.shutdown()
         self._ray.shutdown()
 
 
 def _carry_out(task: Task[U, T], queue: Any) -> Outcome[T]:
-    """In a worker, which is a process for one task at a time."""
+    """Runs in a worker, which is a process for one task at a time."""
 
     def send(messages: Sequence[Message]) -> None:
         queue.actor.put_nowait.remote(list(messages))

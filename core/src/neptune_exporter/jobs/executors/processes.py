@@ -1,8 +1,8 @@
 """Units of work in processes of this machine: a pool of one process for each worker.
 
-One pool each, because a pool whose process dies is broken as a whole: so that costs the one unit that the
-process had, and a new pool takes its place. Between the two ends of a pipe go progress, log lines and "stop";
-a process ends with the command, as then its end of the pipe is closed.
+Each process has a pool of its own, because a pool is broken as a whole when one of its processes dies. So a
+death costs one unit, and a new pool takes its place. A pipe carries progress and log lines to the command,
+and "stop" to the process; when the command ends, the pipe is closed and the process ends too.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _STOP, _KILL = "stop", "kill"
 
 
 class Processes(JobExecutor):
-    """As many processes as workers, each with one unit at a time."""
+    """One process for each worker, with one unit at a time."""
 
     name = "processes"
 
@@ -50,13 +50,14 @@ class Processes(JobExecutor):
         super().__init__(workers, progress)
         self._free: list[_Process] = []
         self._queue: deque[tuple[Task[Any, Any], Future[Any]]] = deque()
-        """Units that wait for a process."""
+        """Units that are waiting for a process."""
         self._all: list[_Process] = []
         self._lock = threading.Lock()
 
     @property
     def waiting(self) -> int:
-        return self.workers  # a unit that waits for a process would be lost with the one before it
+        # a unit that waited in the pool would be lost if the one before it killed the process
+        return self.workers
 
     def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
         result: Future[T] = Future()
@@ -70,7 +71,7 @@ class Processes(JobExecutor):
         return result
 
     def _taken(self) -> _Process | None:
-        """A process that is free, or a new one; None if there are enough and all are busy."""
+        """A free process, or a new one; None if all that may run are busy."""
         if self._free:
             return self._free.pop()
         if len(self._all) >= self.workers:
@@ -123,7 +124,7 @@ class Processes(JobExecutor):
 
 
 class _Process:
-    """One worker process, and the thread that hears what it tells."""
+    """One worker process, and the thread that receives its messages."""
 
     def __init__(self, job: JobId, progress: Progress) -> None:
         context = multiprocessing.get_context("spawn")
@@ -141,7 +142,7 @@ class _Process:
         with _signals_held():
             self._under_way = done = self._pool.submit(_carry_out, task)
         if self._theirs is not None:
-            self._theirs.close()  # the process has its own: when it ends, reading ends
+            self._theirs.close()  # the process has its own copy: reading ends when the process does
             self._theirs = None
         return done
 
@@ -150,17 +151,17 @@ class _Process:
             self._pipe.send(what)
 
     def wait(self, seconds: float) -> None:
-        """Let the unit end; kill the process if that takes longer."""
+        """Give the unit time to end; kill the process if it takes longer."""
         done = self._under_way
         if done is None:
             return
-        with contextlib.suppress(Exception):  # told by its own future
+        with contextlib.suppress(Exception):  # its own future reports it
             done.exception(max(0.0, seconds))
         if not done.done():
             self.tell(_KILL)
 
     def close(self) -> None:
-        """Have it end, once its unit has. Harmless if it has ended."""
+        """End the process once its unit has ended. May be repeated."""
         with contextlib.suppress(BrokenProcessPool):
             self._pool.submit(worker_side.end_job, self._job)
         self._pool.shutdown()
@@ -171,13 +172,13 @@ class _Process:
         try:
             while True:
                 deliver(self._pipe.recv(), self._progress)
-        except (EOFError, OSError, TypeError) as error:  # it has ended, or this end was closed
+        except (EOFError, OSError, TypeError) as error:  # the process has ended, or this end was closed
             _log.debug("a worker process has ended: %r", error)
 
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """A process that starts meanwhile never gets a terminal's Ctrl-C: the job tells it what that means."""
+    """A process that starts now ignores the terminal's Ctrl-C: the job sends "stop" instead."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -210,7 +211,7 @@ def _listen(pipe: Connection, job: str) -> None:
                 os._exit(1)
             worker_side.stop_job(job)
     except (EOFError, OSError):
-        os._exit(1)  # the command has ended, and nobody waits for what is under way: as if killed
+        os._exit(1)  # the command has ended and needs no result: end as if killed
 
 
 def _send(messages: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the executors on a cluster have in common: which units are under way there, and how each ends."""
+"""What the executors on a cluster share: which units are under way, and how each ends."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from neptune_exporter.jobs.progress import Progress
 T = TypeVar("T")
 U = TypeVar("U")
 Handle = TypeVar("Handle")
-"""By which the cluster knows a unit."""
+"""The cluster's name for a unit."""
 
 LOST = "its worker was killed or crashed in the middle of it, each time it was tried"
 
 
 class RemoteExecutor(JobExecutor, Generic[Handle]):
-    """Hands units to a cluster and remembers them until what became of them has arrived."""
+    """Submits units to a cluster and remembers them until their results have arrived."""
 
     def __init__(self, workers: int, progress: Progress) -> None:
         super().__init__(workers, progress)
@@ -30,11 +30,11 @@ class RemoteExecutor(JobExecutor, Generic[Handle]):
 
     @abstractmethod
     def _send(self, task: Task[U, T]) -> tuple[Handle, Future[Outcome[T]]]:
-        """Hand a unit over. Returns its name there, and what will have become of it."""
+        """Submit a unit. Returns its name there, and the future result."""
 
     @abstractmethod
     def _error_of(self, error: BaseException) -> BaseException:
-        """An error of the cluster as the job understands it."""
+        """Translate an error of the cluster for the job."""
 
     def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
         result: Future[T] = Future()
@@ -58,7 +58,7 @@ class RemoteExecutor(JobExecutor, Generic[Handle]):
             return dict(self._running)
 
     def _left_over(self) -> dict[Future[Any], Handle]:
-        """Let what is under way end. Returns what has not by then."""
+        """Give the units under way time to end. Returns those that have not ended by then."""
         running = self._under_way()
         _, left = wait(running, END_WITHIN)
         return {result: running[result] for result in left}

@@ -1,4 +1,4 @@
-"""Units of work in threads of the process of the job."""
+"""Units of work in threads of the job's process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ U = TypeVar("U")
 
 
 class Threads(JobExecutor):
-    """Shares the source or sink of the job, and ends with the process."""
+    """Threads share the job's source or sink, and end with the process."""
 
     name = "threads"
     is_local = True

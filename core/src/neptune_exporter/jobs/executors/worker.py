@@ -1,7 +1,7 @@
-"""What a unit of work gets where it runs: in this process, or in a worker of a pool or a cluster.
+"""The `Worker` that a unit of work gets where it runs: in this process, a pool or a cluster.
 
-A unit of work is a function and a value that can be pickled. Whatever executor carries it,
-the function is called with the value and a `Worker`.
+A unit of work is a function and a value that can be pickled. Every executor calls the function with the value
+and a `Worker`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EVERY = 0.5
 
 
 class Opening(Protocol[T_co]):
-    """Says how to make what units share, a source or a sink: a small value that can be pickled."""
+    """Opens what units share, a source or a sink: a small value that can be pickled."""
 
     def open(self) -> T_co: ...
 
@@ -40,7 +40,7 @@ class StoppedError(NeptuneExporterError):
 
 
 class Worker:
-    """Where a unit runs: tells progress, says whether to stop, and keeps what units of the job share."""
+    """What a unit gets where it runs: `progress`, a `stop` event, and what the units of the job share."""
 
     is_shared = False
     """Whether other processes carry out units of the same job."""
@@ -52,7 +52,7 @@ class Worker:
         self._lock = threading.Lock()
 
     def kept(self, opening: Opening[T]) -> T:
-        """What this opening makes. It is made once, for all units of the job in this process."""
+        """What this opening opens: once for all units of the job in this process."""
         with self._lock:
             for known, value in self._kept:
                 if known == opening:
@@ -63,12 +63,12 @@ class Worker:
             return made
 
     def keep(self, opening: Opening[T], value: T) -> None:
-        """Let units have a value that the job itself has made and closes."""
+        """Give units a value that the job itself has opened and closes."""
         with self._lock:
             self._kept.append((opening, value))
 
     def interrupt(self) -> None:
-        """Let units under way end soon."""
+        """End the units under way soon."""
         self.stop.set()
         for _, value in self._kept:
             if hasattr(value, "interrupt"):
@@ -77,16 +77,16 @@ class Worker:
 
 @dataclass(frozen=True)
 class JobId:
-    """A job, as its workers know it."""
+    """How workers know a job."""
 
     name: str
-    """Random: no two jobs have the same."""
+    """Random, so that no two jobs have the same."""
     log_level: int
 
 
 @dataclass(frozen=True)
 class Advance:
-    """So much more is done."""
+    """Progress since the last message."""
 
     runs: int = 0
     rows: int = 0
@@ -95,7 +95,7 @@ class Advance:
 
 @dataclass(frozen=True)
 class LogLine:
-    """What was logged, without credentials."""
+    """A log line without credentials."""
 
     level: int
     logger: str
@@ -108,7 +108,7 @@ Send: TypeAlias = "Callable[[Sequence[Message]], None]"
 
 @dataclass(frozen=True)
 class Task(Generic[U, T]):
-    """A unit on its way to a worker. Its repr is what a cluster's pages and logs may show."""
+    """A unit on its way to a worker. The pages and logs of a cluster may show its repr."""
 
     job: JobId
     function: Callable[[U, Worker], T]
@@ -117,15 +117,16 @@ class Task(Generic[U, T]):
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What became of a unit. An error is a value here: a cluster would log it, with the arguments."""
+    """The result of a unit. An error is a value, because a cluster would log a raised one with its
+    arguments."""
 
     value: Any
     error: BaseException | None
     messages: Sequence[Message] = ()
-    """That were not sent before."""
+    """Messages that were not sent before."""
 
     def result(self) -> T:
-        """Raises the error, if it is one."""
+        """The value. Raises the error if there is one."""
         if self.error is not None:
             raise self.error
         value: T = self.value
@@ -133,29 +134,29 @@ class Outcome(Generic[T]):
 
 
 class _Counting(NoProgress):
-    """Adds up what units tell."""
+    """Collects the progress and log lines of units until they are sent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._told = Advance()
+        self._unsent = Advance()
         self._lines: list[LogLine] = []
 
     def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
         with self._lock:
-            told = self._told
-            self._told = Advance(told.runs + runs, told.rows + rows, told.bytes + bytes)
+            before = self._unsent
+            self._unsent = Advance(before.runs + runs, before.rows + rows, before.bytes + bytes)
 
     def line(self, line: LogLine) -> None:
         with self._lock:
             self._lines.append(line)
 
     def taken(self) -> list[Message]:
-        """What was told since the last call."""
+        """What was reported since the last call."""
         with self._lock:
             messages: list[Message] = [*self._lines]
-            if self._told != Advance():
-                messages.append(self._told)
-            self._told, self._lines = Advance(), []
+            if self._unsent != Advance():
+                messages.append(self._unsent)
+            self._unsent, self._lines = Advance(), []
             return messages
 
 
@@ -169,7 +170,7 @@ class _LogToJob(logging.Handler):
 
 
 class RemoteWorker(Worker):
-    """The worker of one job in a process that is not the job's. A thread sends what it tells."""
+    """The worker of one job in another process than the job's. A thread sends its messages."""
 
     is_shared = True
 
@@ -187,19 +188,19 @@ class RemoteWorker(Worker):
         threading.Thread(target=self._report, name="report", daemon=True).start()
 
     def carry_out(self, task: Task[U, T]) -> Outcome[T]:
-        """The unit, to its end. Raises nothing."""
+        """Carry out the unit. Never raises."""
         try:
             if self.stop.is_set():
                 raise StoppedError("the job was interrupted")
             value = task.function(task.unit, self)
-        except KeyboardInterrupt:  # of a wait that was ended
+        except KeyboardInterrupt:  # from a wait that was ended
             return Outcome(None, StoppedError("the job was interrupted"), self._counting.taken())
         except BaseException as error:  # noqa: BLE001 - raised again in the process of the job
             return Outcome(None, _portable(error), self._counting.taken())
         return Outcome(value, None, self._counting.taken())
 
     def close(self) -> None:
-        """Close what was kept. Harmless to repeat."""
+        """Close what was opened. May be repeated."""
         if self._ended.is_set():
             return
         self._ended.set()
@@ -217,7 +218,7 @@ class RemoteWorker(Worker):
 
 
 def _portable(error: BaseException) -> BaseException:
-    """An error as another process can have it: those of the contract as they are, others by their text."""
+    """An error that can be sent to another process: errors of the contract as they are, others as text."""
     from neptune_exporter.jobs.failing import internal_error
 
     if isinstance(error, NeptuneExporterError):
@@ -232,12 +233,12 @@ def _portable(error: BaseException) -> BaseException:
 
 _jobs: dict[str, RemoteWorker] = {}
 _stopped: set[str] = set()
-"""Jobs that were stopped, of which units may still come."""
+"""Jobs that were stopped. Units of theirs may still arrive."""
 _jobs_lock = threading.Lock()
 
 
 def carry_out(task: Task[U, T], send: Send) -> Outcome[T]:
-    """Carry out a unit in this process, which may serve one job after another, or several at once."""
+    """Carry out a unit in this process, which may serve several jobs, also at the same time."""
     if task.job.name in _stopped:
         return Outcome(None, StoppedError("the job was interrupted"))
     worker = _begin(task.job, send)
@@ -249,7 +250,7 @@ def carry_out(task: Task[U, T], send: Send) -> Outcome[T]:
 
 
 def _begin(job: JobId, send: Send) -> RemoteWorker:
-    """The worker of this job. What another job has left that has nothing under way is closed first."""
+    """The worker of this job. First closes the workers of jobs that have nothing under way."""
     with _jobs_lock:
         worker = _jobs.get(job.name)
         if worker is None:
@@ -267,19 +268,19 @@ def _close(names: Iterable[str]) -> None:
 
 
 def stop_job(name: str) -> None:
-    """Have the units of a job that are under way in this process end soon, and begin no more of them."""
+    """End the units of a job in this process soon, and begin no more of them."""
     _stopped.add(name)
     with _jobs_lock:
         worker = _jobs.get(name)
         others = [other for key, other in _jobs.items() if key not in _stopped and other.under_way]
     if worker is not None:
         worker.interrupt()
-        if not others:  # theirs are not told from ours
+        if not others:  # the waits of other jobs would be ended too
             end_waits()
 
 
 def end_job(name: str) -> None:
-    """A job is over: close what this process keeps for it, unless a unit of it is still under way."""
+    """Close what this process has opened for a job that is over, unless a unit of it is still under way."""
     with _jobs_lock:
         worker = _jobs.get(name)
         if worker is not None and not worker.under_way:
@@ -288,7 +289,7 @@ def end_job(name: str) -> None:
 
 
 def plain(message: Message) -> list[str | int]:
-    """A message as a list of texts and numbers, for what carries nothing else."""
+    """A message as a list of texts and numbers, for a channel that carries nothing else."""
     if isinstance(message, LogLine):
         return [message.text, message.logger, message.level]
     return [message.runs, message.rows, message.bytes]
@@ -302,7 +303,7 @@ def message_of(values: Sequence[Any]) -> Message:
 
 
 def deliver(messages: Iterable[Message], progress: Progress) -> None:
-    """Tell in the process of the job what a worker told."""
+    """Pass the messages of a worker on to the log and the progress of the job."""
     for message in messages:
         if isinstance(message, LogLine):
             logging.getLogger(message.logger).log(message.level, "%s", message.text)
