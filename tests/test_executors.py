@@ -72,13 +72,16 @@ def test_every_executor_loads_and_compares_the_same(
     assert loaded_by(executor, exported, server) == by_threads
 
 
-def loaded_by(executor: tuple[str, ...], exported: CommandLine, server: RehearsalServer) -> dict[str, Any]:
+def loaded_by(
+    executor: tuple[str, ...], exported: CommandLine, server: RehearsalServer, places: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Load, compare every value, and tell every row of the server, run by run."""
     environment = {**server.environment(), **QUICK}
     state = ("--pluto-base-dir", f"state-{server.url.rpartition(':')[2]}")
-    done = exported.run(*LOAD, *executor, *state, **environment)
+    options = (*executor, *state, *places)
+    done = exported.run(*LOAD, *options, **environment)
     assert done.output.startswith(f"executor: {executor[1]}, ")
-    compared = exported.run("verify", *LOAD[1:], "--full", *executor, *state, **environment)
+    compared = exported.run("verify", *LOAD[1:], "--full", *options, **environment)
     assert "3 runs compared" in compared.output
     return {run.name: rows_of(server, run) for run in server.runs.by_id.values()}
 
