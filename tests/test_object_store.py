@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from neptune_exporter import open_dataset
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.location import Location, options_of
 from neptune_exporter.model import RunKey
@@ -230,3 +232,36 @@ def test_options_of_the_store_come_from_everywhere_and_are_shown_nowhere(  # typ
     assert "botocore" in log or "s3fs" in log
     shown = log + done.output + flagged.output
     assert not re.search(r"(key|secret)-in-(file|variable|flag)|token-of-(session|flag)", shown)
+
+
+def test_the_explorer_shows_of_a_bucket_what_it_shows_of_a_folder(  # type: ignore[no-untyped-def]
+    store, offline_folder, command_line
+):
+    command_line.run(*arguments(offline_folder, *PLACES))
+    command_line.run(*arguments(offline_folder))
+    shown = [_shown_by_explorer(where) for where in ("s3://bucket/exports", command_line.folder / "exports")]
+    assert len(shown[0]) == 3 * 5 + 5, "five pages of each run, and five files"
+    assert shown[0] == shown[1]
+
+
+def _shown_by_explorer(where: str | Path) -> dict[str, bytes]:
+    """What each page of each run is made of, and each file."""
+    from starlette.testclient import TestClient
+
+    from neptune_exporter_explorer.app import make_app
+
+    app = make_app(open_dataset(where), {"127.0.0.1:8000"})
+    client = TestClient(app, base_url="http://127.0.0.1:8000")
+    app.state.table.wait()
+    try:
+        asked = {}
+        for row in client.get("/api/runs").json()["rows"]:
+            for page in ("run", "parameters", "attributes", "files", "points?attribute=train/loss"):
+                page, _, rest = page.partition("?")
+                asked[row["name"], page] = client.get(f"/api/{page}?run={row['name']}&{rest}")
+            for file in asked[row["name"], "files"].json()["files"]:
+                asked[row["name"], file["path"]] = client.get("/file", params={"run": row["name"], **file})
+        assert {each.status_code for each in asked.values()} == {200}
+        return {key: answer.content for key, answer in asked.items()}
+    finally:
+        app.state.table.stop()
