@@ -92,19 +92,6 @@ def test_a_point_that_cannot_be_kept_leaves_the_columns_of_one_length() -> None:
         assert points(series) == [(0.0, 1, 0.5), (2.0, None, 2.5)]
 
 
-def test_steps_are_counted_on_from_the_highest() -> None:
-    with Spill() as spill:
-        series = spill.new_series(AttributeType.FLOAT_SERIES)
-        assert series.next_step() == 0
-        series.add(-3.5, 0, 1.0)
-        assert series.next_step() == -2.5
-        series.add(7, 0, 1.0)
-        series.add(2, 0, 1.0)
-        assert series.next_step() == 8
-        series.clear()
-        assert series.next_step() == 0
-
-
 def test_memory_is_bounded_and_the_files_go_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # others write to the common one meanwhile
     budget = 2**20

@@ -82,6 +82,10 @@ class RunRequest:
 
     run: SourceRun
     attributes: AttributeRequest
+    memory: str = ""
+    """The `RunDone.memory` of the last export of this run by this source. Empty if there is none."""
+    replaces: bool = False
+    """By force: of these attributes, the rows that the dataset has go, so new rows need not match them."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,19 @@ class RunDone:
     Examples:
         >>> RunDone(run.key, notes=("2 points had no time",)).notes
         ('2 points had no time',)
+        >>> done = RunDone(run.key, memory="read up to record 4711")
+        >>> RunRequest(SourceRun(run.key), AttributeRequest(), memory=done.memory).memory  # the next export
+        'read up to record 4711'
     """
 
     run: RunKey
     notes: tuple[str, ...] = ()
     """Found while reading; kept in the receipt after those of the `SourceRun`."""
+    memory: str = ""
+    """What the source needs at the next export of this run, to give the same rows again after the place that
+    it reads from has changed. Core keeps it in the receipt, does not look into it, and gives it back as
+    `RunRequest.memory`. Empty: the receipt keeps what it had. Keep it small (kilobytes): every command that
+    looks at the run reads it. It must not hold a secret."""
 
 
 ReadEvent: TypeAlias = "RunRows | AttributeFailure | RunDone"

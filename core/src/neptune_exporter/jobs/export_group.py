@@ -268,6 +268,7 @@ class _Group:
             asked=plan.request.attributes,
             retried=plan.retried,
             stays=plan.stays,
+            memory=done.memory or plan.request.memory,
         )
         # From here on, a failed run is not discarded: the next export finishes it.
         del self._plans[done.run], self._reading[done.run]

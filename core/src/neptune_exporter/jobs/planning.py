@@ -70,7 +70,9 @@ def plan_run(
         source: Name and version of what does the reading.
     """
     case = Case(dataset, run, wanted, source, force)
-    return next(plan(case) for is_in_state, plan in _TABLE if is_in_state(case))
+    plan = next(plan(case) for is_in_state, plan in _TABLE if is_in_state(case))
+    memory = "" if plan.stays is Stays.NOTHING else case.memory
+    return replace(plan, request=replace(plan.request, memory=memory, replaces=force))
 
 
 def _refuse_elsewhere(case: Case) -> RunPlan:

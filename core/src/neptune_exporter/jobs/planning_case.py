@@ -35,6 +35,12 @@ class Case:
         return self.receipt
 
     @property
+    def memory(self) -> str:
+        """What the source wanted back. Of another source it may mean anything."""
+        receipt = self.receipt
+        return receipt.memory if receipt is not None and _name(receipt.source) == _name(self.source) else ""
+
+    @property
     def is_absent(self) -> bool:
         return not self.earlier.exists
 

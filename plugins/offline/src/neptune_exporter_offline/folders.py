@@ -199,13 +199,13 @@ def _anonymous(path: Path, start: Start | None) -> str:
 
 
 def _start_of(first: list[tuple[int, oplog.Record]]) -> Start | None:
-    return start_of(*first[0]) if first else None
+    return start_of(first[0][1]) if first else None
 
 
-def start_of(version: int, record: oplog.Record) -> Start:
+def start_of(record: oplog.Record) -> Start:
     """What distinguishes a record of a 2.x log from others."""
     digest = hashlib.sha256(json.dumps(record.operation, sort_keys=True).encode()).hexdigest()
-    return Start(version, record.at, digest)
+    return Start(record.number, record.at, digest)
 
 
 def describe_database(path: Path, *, is_data: bool) -> Folder | None:

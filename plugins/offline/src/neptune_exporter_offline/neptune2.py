@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter.toolkit import clean
+from neptune_exporter_offline.counting import StepCounter, number_of, sign
 from neptune_exporter_offline.files import BY_PATH, COPY, INLINE, FileReference, base_name
 from neptune_exporter_offline.filesets import AssignedHash, Removal, Tracked, Upload
-from neptune_exporter_offline.folders import Folder
+from neptune_exporter_offline.folders import Folder, start_of
 from neptune_exporter_offline.oplog import Record
-from neptune_exporter_offline.series import Series
 from neptune_exporter_offline.state import State
 from neptune_exporter_offline.times import NO_TIME, from_seconds, to_datetime
 
 Operation = dict[str, Any]
+
+Places = Mapping[int, Collection[float]]
+"""Of a process: numbers of the records with which a file of its logs begins, or goes on after a gap, with the
+times that the logs give that record (logs for several servers differ in it)."""
 
 _COPIED_TYPES = {
     "Float": AttributeType.FLOAT,
@@ -36,13 +40,25 @@ _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, Overf
 class Neptune2Replay:
     """Applies records in the order in which they were logged."""
 
-    def __init__(self, state: State, folders: Sequence[Folder], processes: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        state: State,
+        folders: Sequence[Folder],
+        processes: Sequence[Sequence[int]],
+        steps: StepCounter,
+        places: Sequence[Places],
+    ) -> None:
         self._state = state
         self._folders = folders
         self._processes = processes
+        self._process_of = {index: n for n, process in enumerate(processes) for index in process}
+        self._steps = steps
+        self._places = places
+        self._begun: set[int] = set()
+        numbers = (number for each in places for number in each)
+        self._numbers = {*numbers, *map(number_of, steps.places)}
         self._folder = 0
-        self._record = Record(0.0, {}, "", 0, 0)
-        self._counted_steps = False
+        self._record = Record(0.0, {}, "", 0, 0, 0)
         self._replaced = False
         self._handlers: dict[str, Callable[[str, Operation], None]] = {
             "AssignFloat": lambda path, op: state.assign(path, AttributeType.FLOAT, float(op["value"])),
@@ -64,22 +80,24 @@ class Neptune2Replay:
             "LogFloats": self._log_floats,
             "LogStrings": self._log_strings,
             "LogImages": self._log_images,
-            "ClearFloatLog": lambda path, op: state.clear_series(path, AttributeType.FLOAT_SERIES),
-            "ClearStringLog": lambda path, op: state.clear_series(path, AttributeType.STRING_SERIES),
-            "ClearImageLog": lambda path, op: state.clear_series(path, AttributeType.FILE_SERIES),
+            "ClearFloatLog": lambda path, op: self._clear(path, AttributeType.FLOAT_SERIES),
+            "ClearStringLog": lambda path, op: self._clear(path, AttributeType.STRING_SERIES),
+            "ClearImageLog": lambda path, op: self._clear(path, AttributeType.FILE_SERIES),
             "ConfigFloatSeries": self._configure,
             "AddStrings": lambda path, op: state.strings(path).update(map(self._text, op["values"])),
             "RemoveStrings": lambda path, op: state.strings(path).difference_update(
                 map(self._text, op["values"])
             ),
             "ClearStringSet": lambda path, op: state.strings(path).clear(),
-            "DeleteAttribute": lambda path, op: state.delete(path),
+            "DeleteAttribute": self._delete,
             "CopyAttribute": self._copy,
         }
 
     def apply(self, folder: int, record: Record) -> None:
         """Apply one operation; one that cannot be understood is reported and left out."""
         operation = record.operation
+        if record.number in self._numbers:
+            self._reach(folder, record)
         try:
             path = self._path(operation["path"])
         except _MALFORMED:
@@ -100,8 +118,8 @@ class Neptune2Replay:
     def finish(self, run_id: str) -> None:
         """Add what is known of the run from its folder, not from an operation."""
         self._state.set_default(SysAttribute.ID, AttributeType.STRING, run_id)
-        if self._counted_steps and self._was_sent_before():
-            self._state.problems.note("Points logged without a step are counted from 0 in what is left here")
+        if self._steps.is_uncertain:
+            self._report_counting()
         if self._replaced:
             self._state.problems.note(
                 "Text that is no Unicode (names of files, mostly) has U+FFFD where UTF-8 cannot hold it"
@@ -110,9 +128,46 @@ class Neptune2Replay:
         if begun and all(f.offline for f in self._folders):
             self._state.set_default(SysAttribute.CREATION_TIME, AttributeType.DATETIME, min(begun))
 
-    def _was_sent_before(self) -> bool:
+    def _reach(self, folder: int, record: Record) -> None:
+        """Let the counter know a place from which the log of a process may be read another time."""
+        process = self._process_of[folder]
+        start = start_of(record)
+        name = "/".join(self._folders[folder].process)
+        logged = self._places[process].get(record.number)
+        signs = {sign(start._replace(at=at), name) for at in (start.at, *(logged or ()))}
+        if logged or not signs.isdisjoint(self._steps.places):
+            self._steps.reach(signs, is_cut=process not in self._begun and self._was_sent_before(process))
+        self._begun.add(process)
+
+    def _was_sent_before(self, process: int) -> bool:
         """Whether a process sent its first operations to a server and deleted them."""
-        return any(min(self._folders[i].first_operation for i in each) > 1 for each in self._processes)
+        return min(self._folders[index].first_operation for index in self._processes[process]) > 1
+
+    def _report_counting(self) -> None:
+        """Say how points are counted whose place among all that were logged is not known."""
+        if self._steps.forgot:
+            self._state.problems.add(
+                "",
+                None,
+                "where earlier exports stopped counting is no longer known: points logged without a step may "
+                "be there twice, under different steps",
+            )
+        elif self._steps.goes_on:
+            self._state.problems.note(
+                "Operations between the last export and what is left here were sent and deleted: points "
+                "logged without a step are counted on from the last one that was exported"
+            )
+        else:
+            self._state.problems.note("Points logged without a step are counted from 0 in what is left here")
+
+    def _clear(self, path: str, attribute_type: AttributeType) -> None:
+        self._state.clear_series(path, attribute_type)
+        if self._state.attributes[path].type is attribute_type:
+            self._steps.clear(path)
+
+    def _delete(self, path: str, operation: Operation) -> None:
+        self._state.delete(path)
+        self._steps.clear(path)
 
     def _assign_int(self, path: str, operation: Operation) -> None:
         value = operation["value"]
@@ -125,29 +180,32 @@ class Neptune2Replay:
 
     def _log_floats(self, path: str, operation: Operation) -> None:
         series = self._state.series(path, AttributeType.FLOAT_SERIES)
-        if series is not None:
+        if self._is(path, AttributeType.FLOAT_SERIES):
             for entry in operation["values"]:
-                step = entry.get("step")
                 value, time = float(entry["value"]), self._time(entry["ts"])
-                series.add(self._count(series) if step is None else step, time, value)
+                step = self._steps.step(path, entry.get("step"))
+                if series is not None:
+                    series.add(step, time, value)
 
     def _log_strings(self, path: str, operation: Operation) -> None:
         series = self._state.series(path, AttributeType.STRING_SERIES)
-        if series is not None:
+        if self._is(path, AttributeType.STRING_SERIES):
             for entry in operation["values"]:
                 value, time = self._text(entry["value"]), self._time(entry["ts"])
-                step = entry.get("step")
-                series.add(self._count(series) if step is None else step, time, value, 60 + 2 * len(value))
+                step = self._steps.step(path, entry.get("step"))
+                if series is not None:
+                    series.add(step, time, value, 60 + 2 * len(value))
 
     def _log_images(self, path: str, operation: Operation) -> None:
         series = self._state.series(path, AttributeType.FILE_SERIES)
-        if series is None:
+        if not self._is(path, AttributeType.FILE_SERIES):
             return
         for index, entry in enumerate(operation["values"]):
             value, time = entry["value"], self._time(entry["ts"])
             reference = self._inline("", index).encode()
-            step = entry.get("step")
-            step = self._count(series) if step is None else step
+            step = self._steps.step(path, entry.get("step"))
+            if series is None:
+                continue
             series.add(step, time, reference, 60 + len(reference))
             for name in _CAPTIONS if isinstance(value, dict) else ():
                 if value.get(name):
@@ -161,10 +219,9 @@ class Neptune2Replay:
             self._state.problems.note(NO_TIME)
         return time
 
-    def _count(self, series: Series) -> float:
-        """The step of a point that was logged without one; the server would have counted it."""
-        self._counted_steps = True
-        return series.next_step()
+    def _is(self, path: str, attribute_type: AttributeType) -> bool:
+        """Whether points of this type belong to the attribute. They are counted even if it is not wanted."""
+        return self._state.attributes[path].type is attribute_type
 
     def _upload_file(self, path: str, operation: Operation) -> None:
         extension = f".{operation['ext']}" if operation.get("ext") else ""

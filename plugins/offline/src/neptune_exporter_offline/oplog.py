@@ -39,6 +39,8 @@ class Record(NamedTuple):
     file: str
     offset: int
     length: int
+    number: int
+    """Its version."""
 
 
 def log_files(folder: Path) -> list[tuple[int, Path]]:
@@ -69,7 +71,7 @@ def peek(folder: Path, count: int) -> list[tuple[int, Record]]:
                     parsed = _parse(line)
                     if parsed is not None:
                         operation, version, at = parsed
-                        found.append((version, Record(at, operation, path.name, 0, len(line))))
+                        found.append((version, Record(at, operation, path.name, 0, len(line), version)))
                         if len(found) == count:
                             return found
     return found
@@ -166,8 +168,8 @@ class OperationLog:
         for offset, line in self._lines(stretch):
             parsed = _parse(line)
             if parsed is not None:
-                operation, _, at = parsed
-                yield Record(at, operation, name, offset, len(line))
+                operation, version, at = parsed
+                yield Record(at, operation, name, offset, len(line), version)
 
     def compared(self, stretch: Stretch) -> Iterator[bytes]:
         """The same as they stand there, for a comparison; they end where they can no longer be read."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from neptune_exporter.contract import AttributeFailure, AttributeRequest, FileWriter, RunRows
-from neptune_exporter.model import RunKey
+from neptune_exporter.contract import FileWriter, ReadEvent, RunDone, RunRequest
+from neptune_exporter_offline.counting import StepCounter
 from neptune_exporter_offline.delivery import Delivery
 from neptune_exporter_offline.files import FileStore
 from neptune_exporter_offline.folders import Folder
@@ -16,22 +16,19 @@ from neptune_exporter_offline.state import State
 
 
 def read_run(
-    key: RunKey,
-    folders: Sequence[Folder],
-    request: AttributeRequest,
-    files: FileWriter,
-    notes: list[str],
-    *,
-    read_paths: bool,
-) -> Iterator[RunRows | AttributeFailure]:
-    """Rows and failures of one run; what else there is to say is added to `notes`.
+    request: RunRequest, folders: Sequence[Folder], files: FileWriter, *, read_paths: bool
+) -> Iterator[ReadEvent]:
+    """Rows and failures of one run, then its end.
 
     Rows come parameters first, then series, then files, each by attribute path.
     """
+    key, attributes = request.run.key, request.attributes
+    # What is not asked for keeps the steps that it has in the dataset.
+    renumbers = request.replaces and attributes.wanted.is_everything
     problems = Problems()
     with Spill() as spill:
-        state = State(request, spill, problems)
-        replayed = replay(key, folders, state)
+        state = State(attributes, spill, problems)
+        replayed = replay(key, folders, state, StepCounter(request.memory, renumbers=renumbers))
         store = FileStore(
             key, files, folders, replayed.requests, replayed.processes, problems, read_paths=read_paths
         )
@@ -41,4 +38,4 @@ def read_run(
         yield from delivery.points()
         yield from delivery.files()
         yield from problems.take_failures(key)
-    notes.extend(problems.notes())
+    yield RunDone(key, problems.notes(), replayed.memory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from neptune_exporter.model import RunKey
 from neptune_exporter_offline import neptune2, neptune3
+from neptune_exporter_offline.counting import StepCounter
 from neptune_exporter_offline.files import UploadRequest
 from neptune_exporter_offline.folders import Folder, Start, start_of
 from neptune_exporter_offline.neptune3 import DatabaseLog
@@ -43,17 +44,19 @@ class Replayed:
     processes: list[list[int]] = field(default_factory=list)
     """Indices of the folders that each process wrote, and of copies of them."""
     requests: dict[str, UploadRequest] = field(default_factory=dict)
+    memory: str = ""
+    """For the next export of the run."""
 
 
-def replay(key: RunKey, folders: Sequence[Folder], state: State) -> Replayed:
+def replay(key: RunKey, folders: Sequence[Folder], state: State, steps: StepCounter) -> Replayed:
     """Apply all logs of a run; what cannot be read is in `state.problems`."""
     with ExitStack() as stack:
         if folders[0].client == 2:
-            return _replay2(key, folders, state)
+            return _replay2(key, folders, state, steps)
         return _replay3(key, folders, state, stack)
 
 
-def _replay2(key: RunKey, folders: Sequence[Folder], state: State) -> Replayed:
+def _replay2(key: RunKey, folders: Sequence[Folder], state: State, steps: StepCounter) -> Replayed:
     logs: dict[int, Log] = {i: OperationLog(folder.path, i) for i, folder in enumerate(folders)}
     scans = {index: log.scan() for index, log in logs.items()}
 
@@ -61,15 +64,27 @@ def _replay2(key: RunKey, folders: Sequence[Folder], state: State) -> Replayed:
         for stretch in scans[index].stretches:
             if stretch.first <= number <= stretch.last:
                 record = next(logs[index].read(stretch.of(number, number)), None)
-                return None if record is None else start_of(number, record)
+                return None if record is None else start_of(record)
         return None
 
     processes = group(folders, find)
-    applied = neptune2.Neptune2Replay(state, folders, processes)
+    places = [_places(scans[index] for index in process) for process in processes]
+    applied = neptune2.Neptune2Replay(state, folders, processes, steps, places)
     for _, index, record in _records(folders, logs, scans, processes, state.problems):
         applied.apply(index, record)
     applied.finish(key.run_id)
-    return Replayed(processes)
+    return Replayed(processes, memory=steps.remembered())
+
+
+def _places(scans: Iterable[Scan]) -> neptune2.Places:
+    places: dict[int, set[float]] = {}
+    for scan in scans:
+        name, last = "", 0
+        for stretch in scan.stretches:
+            if stretch.place[0] != name or stretch.first > last + 1:
+                places.setdefault(stretch.first, set()).add(stretch.begun)
+            name, last = stretch.place[0], stretch.last
+    return places
 
 
 def _replay3(key: RunKey, folders: Sequence[Folder], state: State, stack: ExitStack) -> Replayed:

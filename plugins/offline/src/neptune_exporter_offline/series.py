@@ -95,10 +95,6 @@ class Series:
         if spill.used > spill.budget:
             spill.flush()
 
-    def next_step(self) -> float:
-        """The step of a point that was logged without one: 0, then one more than the highest so far."""
-        return 0.0 if self.last_step == _BEFORE_ALL else self.last_step + 1
-
     def clear(self) -> None:
         """Forget all points. Where they were spilled to, they stay as dead bytes until the end."""
         self.last_step, self.in_order, self.bytes = _BEFORE_ALL, True, 0

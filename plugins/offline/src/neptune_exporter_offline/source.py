@@ -12,7 +12,6 @@ from neptune_exporter.contract import (
     AttributeFailure,
     FileWriter,
     ReadEvent,
-    RunDone,
     RunRequest,
     RunSelection,
     Source,
@@ -69,13 +68,10 @@ class OfflineSource(Source):
             yield from self._read(request, files)
 
     def _read(self, request: RunRequest, files: FileWriter) -> Iterator[ReadEvent]:
-        key = request.run.key
-        notes: list[str] = []
-        folders, read_paths = self._folders(request.run), self._settings.read_files
-        for event in read_run(key, folders, request.attributes, files, notes, read_paths=read_paths):
+        folders = self._folders(request.run)
+        for event in read_run(request, folders, files, read_paths=self._settings.read_files):
             if not isinstance(event, AttributeFailure) or _concerns(event, request):
                 yield event
-        yield RunDone(key, tuple(notes))
 
     def _folders(self, run: SourceRun) -> Sequence[Folder]:
         paths = set(paths_of(run.handle))

@@ -90,6 +90,8 @@ class Receipt:
     """Address of the run's page, as the source told."""
     logs: tuple[Extent, ...] = ()
     """What it was read from, if that may be a part only."""
+    memory: str = ""
+    """What the source wants back at the next export (`RunDone.memory`)."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -179,6 +181,7 @@ class Receipt:
             "handle": self.handle,
             "url": self.url,
             "logs": [list(log) for log in self.logs],
+            "memory": self.memory,
             "fingerprint": self.fingerprint,
         }
 
@@ -241,6 +244,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         handle=value["handle"],
         url=value["url"],
         logs=tuple(Extent(*log) for log in value["logs"]),
+        memory=str(value.get("memory", "")),
     )
 
 

@@ -192,6 +192,7 @@ class RunWriter:
         asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
         stays: Stays = Stays.NOT_ASKED_FOR,
+        memory: str = "",
     ) -> ReadyRun:
         """Write everything, so that only the publication is left. `discard` still throws it away.
 
@@ -203,6 +204,7 @@ class RunWriter:
                 `retried` end; they and old notes go if everything was read again.
             retried: Paths that had failed and were asked for again.
             stays: Which of the rows that are there stay.
+            memory: What the source wants back at the next export.
 
         Raises:
             RowsError: another run is there (`Earlier.another`), and this does not replace it.
@@ -234,7 +236,7 @@ class RunWriter:
                 self._forking.read(Part(self._data, self._place.path(part.name)) for part in kept)
             older.tally.merge(self._tally)
             parts = kept + self._parts.placed(numbers)
-            receipt = self._receipt(run, source, selections, older, parts)
+            receipt = replace(self._receipt(run, source, selections, older, parts), memory=memory)
             notes = [*older.left_out, *older.damaged.values()]
             if read_again:
                 receipt = replace(receipt, notes=tuple(dict.fromkeys([*receipt.notes, *notes])))
