@@ -190,6 +190,15 @@ def kit(session: nox.Session) -> None:
     session.run("pytest", "--timeout", "0", *loaders, *session.posargs, env=environment)
 
 
+@nox.session
+def wandb_sdk(session: nox.Session) -> None:
+    """The conformance kit for runs that wandb's SDK writes: some ten minutes, so not by default."""
+    _install_workspace(session)
+    session.run(
+        "pytest", "--timeout", "900", "plugins/wandb_loader/tests/sdk_conformance.py", *session.posargs
+    )
+
+
 @nox.session(python=PYTHONS)
 @nox.parametrize("package", list(PACKAGES))
 def plugin(session: nox.Session, package: str) -> None:

@@ -98,7 +98,8 @@ def sample_of(wandb: Path, target_id: str) -> LoadedSample:
     folder = folder_of(wandb, target_id)
     files = folder / "files"
     found = by_kind(folder)
-    (run,), (ending,), (_,) = found["run"], found["exit"], found["summary"]
+    (run,), (ending,) = found["run"], found["exit"]
+    assert found["summary"]
     assert run.run_id == target_id.partition(".")[0]
     manifest = json.loads((files / "neptune/manifest.json").read_text())
     names, types = manifest["names"], manifest["types"]

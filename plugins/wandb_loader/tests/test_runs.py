@@ -25,7 +25,7 @@ from neptune_exporter.testing.runs import (
     string_series,
 )
 from neptune_exporter.testing.sink_checks import load_runs
-from neptune_exporter_wandb.loader import WandbLoader
+from neptune_exporter_wandb.connecting import connected
 from neptune_exporter_wandb.settings import WandbSettings
 
 from .reading import by_kind, folder_of, rows_of
@@ -42,7 +42,7 @@ def load(tmp_path: Path) -> Load:
     def load(*attributes: Any, **settings: Any) -> dict[str, Any]:
         created = parameter("sys/creation_time", START)
         run = SampleRun(RunKey("acme/vision", "RUN-1"), (created, *attributes))
-        sink = WandbLoader.connected(WandbSettings("offline", tmp_path, **settings), LoadOptions())
+        sink = connected(WandbSettings("offline", tmp_path, **settings), LoadOptions())
         loaded = load_runs(sink, [MemoryRun(run)])[run.key]
         verdicts = {c.verdict for c in sink.verify(MemoryRun(run), full=True)}
         assert verdicts <= {Verdict.EQUAL, Verdict.LOST}
@@ -202,7 +202,7 @@ def test_the_run_ends_as_in_neptune(load: Load) -> None:
 def test_a_difference_is_found(load: Load, tmp_path: Path) -> None:
     """A file that is gone, and one byte of the records."""
     run = SampleRun(RunKey("acme/vision", "RUN-1"), (file("model", b"weights", ".bin"),))
-    sink = WandbLoader.connected(WandbSettings("offline", tmp_path), LoadOptions())
+    sink = connected(WandbSettings("offline", tmp_path), LoadOptions())
     loaded = load_runs(sink, [MemoryRun(run)])[run.key]
     folder = folder_of(tmp_path / "wandb", loaded.target_id)
     (folder / "files/model.bin").unlink()
@@ -224,7 +224,7 @@ def test_dates_before_1970_and_none_at_all(tmp_path: Path) -> None:
         ),
     )
     bare = SampleRun(RunKey("acme/vision", "bare"), (parameter("lr", 0.1),))
-    sink = WandbLoader.connected(WandbSettings("offline", tmp_path), LoadOptions())
+    sink = connected(WandbSettings("offline", tmp_path), LoadOptions())
     for run in (early, bare):
         load_runs(sink, [MemoryRun(run)])
         assert {c.verdict for c in sink.verify(MemoryRun(run), full=True)} == {Verdict.EQUAL}

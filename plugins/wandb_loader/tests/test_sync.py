@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from neptune_exporter.testing.runs import (
     string_series,
 )
 from neptune_exporter.testing.sink_checks import load_runs
+from neptune_exporter_wandb.connecting import connected
 from neptune_exporter_wandb.loader import WandbLoader
 from neptune_exporter_wandb.rows import STEP
 from neptune_exporter_wandb.settings import WandbSettings
@@ -79,11 +80,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbSer
 
 
 def _load(path: Path, **settings: Any) -> tuple[WandbLoader, LoadedRun]:
-    sink = WandbLoader.connected(WandbSettings(path=path, **settings), LoadOptions())
+    sink = connected(WandbSettings(path=path, **settings), LoadOptions())
     return sink, load_runs(sink, [MemoryRun(RUN)])[RUN.key]
 
 
-def _check(run: StoredRun) -> None:
+def check_sent(run: StoredRun, console: Sequence[str] = ("one", "two")) -> None:
     rows = run.rows
     found = [(float(row["neptune_step"]), float(row["a/b"])) for row in rows if "a/b" in row]
     assert repr(found) == repr(sorted(((float(s), v) for s, v in STEPS), key=lambda point: point[0]))
@@ -100,7 +101,7 @@ def _check(run: StoredRun) -> None:
     assert run.files[image["path"]].startswith(b"\x89PNG")
     (table,) = [row["monitoring/1/stdout"] for row in rows if "monitoring/1/stdout" in row]
     assert [line[2] for line in json.loads(run.files[table["path"]])["data"]] == ["one", "two\n"]
-    assert [line.split(" ", 1)[-1] for line in run.lines["output.log"].values()] == ["one", "two"]
+    assert [line.split(" ", 1)[-1] for line in run.lines["output.log"].values()] == list(console)
     assert [row["h"]["values"] for row in rows if "h" in row] == [[3, 5]]
     metrics = run.config["_wandb"]["m"]
     axes = {m["1"]: metrics[m["5"] - 1]["1"] for m in metrics if "5" in m}
@@ -116,14 +117,14 @@ def test_wandb_sync_sends_every_row_and_file(server: WandbServer, tmp_path: Path
     )
     assert "ERROR" not in done.stdout + done.stderr
     ((_, run),) = server.runs.items()
-    _check(run)
+    check_sent(run)
 
 
 def test_online_sends_a_run_once_and_completes_a_part(server: WandbServer, tmp_path: Path) -> None:
     """The second load, from another machine, asks the server and sends nothing."""
     _, loaded = _load(tmp_path / "one")
     (((entity, project, name), run),) = server.runs.items()
-    _check(run)
+    check_sent(run)
     assert (entity, project, name) == ("acme", "acme-vision", loaded.target_id.partition(".")[0])
     assert loaded.url == f"{server.url}/acme/acme-vision/runs/{name}"
     assert not loaded.already_loaded
@@ -137,7 +138,7 @@ def test_online_sends_a_run_once_and_completes_a_part(server: WandbServer, tmp_p
     del run.lines["wandb-history.jsonl"][len(run.rows) - 1]
     _, completed = _load(tmp_path / "two")
     assert not completed.already_loaded
-    _check(run)
+    check_sent(run)
 
 
 def test_a_refused_key_is_one_line(

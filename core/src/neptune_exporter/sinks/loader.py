@@ -18,7 +18,6 @@ import logging
 import tempfile
 import threading
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -41,7 +40,7 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Comparer, Held
 from neptune_exporter.sinks.filekinds import FileKind
 from neptune_exporter.sinks.files import RESTORABLE, lost_files
-from neptune_exporter.sinks.losses import CommonLoss, LossBook
+from neptune_exporter.sinks.losses import COMMON_MESSAGES, CommonLoss, LossBook
 from neptune_exporter.sinks.manifest import manifest
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule
@@ -104,6 +103,9 @@ class Loader(Sink):
     """The number that the target stores in place of infinity, if there is one. Points have it instead of
     infinity; the manifest lists points whose value really is this number."""
 
+    messages: ClassVar[Mapping[str, str]] = COMMON_MESSAGES
+    """One sentence for each reason of a loss: the common ones, and those of `own_losses`."""
+
     def __init__(self, options: LoadOptions) -> None:
         self.options = options
         self._multipliers: dict[RunKey, Multiplier] = {}
@@ -154,6 +156,10 @@ class Loader(Sink):
     @abstractmethod
     def read_back(self, target_id: str) -> Held:
         """What the target holds of the run, read with the target's own means."""
+
+    def own_losses(self, target_id: str) -> Mapping[str, int]:
+        """What the hooks could not write, by a reason in `messages`; asked before `finish`."""
+        return {}
 
     def url(self, target_id: str) -> str | None:
         """Where a person sees the run."""
@@ -217,13 +223,14 @@ class Loader(Sink):
     def _load(self, run: ExportedRun, metadata: RunMetadata) -> LoadedRun:
         multiplier = self._multiplier(run)
         target_id = self.begin(metadata)
-        losses = LossBook(run.key)
+        losses = LossBook(run.key, self.messages)
         if metadata.fork_parent is not None and metadata.parent_id is None:
             losses.add(CommonLoss.FORK_NOT_NATIVE)
         with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as folder:
             order = Order() if self.by_step else SeriesOrder()
             walk = self._walk(run, metadata, multiplier, order, Path(folder), losses)
             walk.hand_to(_Target(self, target_id))
+        losses.add_all(self.own_losses(target_id))
         self.file(target_id, manifest(run, metadata, walk))
         record = self._record(run, metadata, multiplier, losses)
         other = self._finished_by_other(metadata, target_id, run)
@@ -242,9 +249,8 @@ class Loader(Sink):
         folder: Path,
         losses: LossBook,
     ) -> Walk:
-        no_time = metadata.created or 0
-        earliest = self.capabilities.earliest_time
-        no_time = no_time if earliest is None else max(no_time, earliest)
+        created, earliest = metadata.created or 0, self.capabilities.earliest_time
+        no_time = created if earliest is None else max(created, earliest)
         return Walk(run, self._limits(), multiplier, no_time, order, folder, losses, self._check_interrupted)
 
     def _finished_by_other(self, metadata: RunMetadata, target_id: str, run: ExportedRun) -> Found | None:
@@ -279,24 +285,20 @@ class Loader(Sink):
 
     def _loaded_before(self, run: ExportedRun, found: Found) -> LoadedRun:
         """With the losses of that load: what is missing stays missing, and no exit code may hide it."""
-        losses = LossBook(run.key)
-        for reason, count in json.loads(found.record)["losses"].items():
-            losses.add(reason, count)
+        losses = LossBook(run.key, self.messages)
+        losses.add_all(json.loads(found.record)["losses"])
         return LoadedRun(found.target_id, self.url(found.target_id), True, losses=losses.losses())
 
     def _record(
         self, run: ExportedRun, metadata: RunMetadata, multiplier: Multiplier, losses: LossBook
     ) -> str:
         """What must be the same for a run to count as loaded, and what it lost."""
-        lost: Counter[str] = Counter()
-        for loss in losses.losses():
-            lost[loss.reason] += loss.count
         record = {
             "fingerprint": run.fingerprint,
             "prefix": self.options.name_prefix,
             "multiplier": str(multiplier),
             "parent": metadata.parent_id,
-            "losses": lost,
+            "losses": losses.by_reason(),
         }
         return json.dumps(record)
 
@@ -360,9 +362,10 @@ class Loader(Sink):
         *,
         full: bool,
     ) -> Iterator[Comparison]:
-        losses = LossBook(run.key)
+        losses = LossBook(run.key, self.messages)
         if metadata.fork_parent is not None and metadata.parent_id is None:
             losses.add(CommonLoss.FORK_NOT_NATIVE)
+        losses.add_all({k: n for k, n in record["losses"].items() if k not in COMMON_MESSAGES})
         comparer = Comparer(run.key, self.read_back(target_id), self.capabilities, full=full)
         with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as folder:
             multiplier = Multiplier.of(Decimal(record["multiplier"]))

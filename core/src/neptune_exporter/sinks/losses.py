@@ -82,6 +82,19 @@ class LossBook:
             with self._lock:
                 self._counts[code, path] += count
 
+    def add_all(self, counts: Mapping[str, int]) -> None:
+        """Add what was lost, by reason, of the run as a whole."""
+        for code, count in counts.items():
+            self.add(code, count)
+
+    def by_reason(self) -> dict[str, int]:
+        """How much was lost of all attributes together."""
+        with self._lock:
+            total: Counter[str] = Counter()
+            for (code, _), count in self._counts.items():
+                total[code] += count
+            return dict(sorted(total.items()))
+
     def count(self, code: str, path: str | None = None) -> int:
         with self._lock:
             return self._counts[code, path]

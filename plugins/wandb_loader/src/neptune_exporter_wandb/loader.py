@@ -15,7 +15,6 @@ from neptune_exporter.contract import (
     LoadedRun,
     LoadOptions,
     ParameterValue,
-    SinkError,
     Verdict,
 )
 from neptune_exporter.model import RunKey
@@ -27,12 +26,14 @@ from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter_wandb.capabilities import CAPABILITIES
 from neptune_exporter_wandb.folders import RunFolders, file_errors_named, run_id_in
 from neptune_exporter_wandb.inspecting import compare_inspected
+from neptune_exporter_wandb.losses import MESSAGES
 from neptune_exporter_wandb.naming import ATTRIBUTES, FILES, filled, project_of, run_id_of
+from neptune_exporter_wandb.outputs import RunOutput, RunStart
 from neptune_exporter_wandb.reading import DamagedRunError, RunReader
+from neptune_exporter_wandb.records import Record, read
 from neptune_exporter_wandb.sending import send
 from neptune_exporter_wandb.server import Server
 from neptune_exporter_wandb.settings import WandbSettings
-from neptune_exporter_wandb.wire import is_known
 from neptune_exporter_wandb.writing import RunWriter
 
 
@@ -43,38 +44,37 @@ class WandbLoader(Loader):
     names = ATTRIBUTES
     file_names = FILES
     by_step = True
+    messages = MESSAGES
 
-    def __init__(self, settings: WandbSettings, options: LoadOptions, server: Server | None = None) -> None:
+    def __init__(
+        self,
+        settings: WandbSettings,
+        options: LoadOptions,
+        server: Server | None = None,
+        entity: str = "",
+    ) -> None:
         super().__init__(options)
         self._settings = settings
         self._folders = RunFolders(settings.path)
         self._fingerprints: dict[RunKey, str] = {}
         self._writers: dict[str, RunWriter] = {}
         self._server = server
-        self._entity = settings.entity or ""
+        self._entity = settings.entity or entity
         self._links: dict[str, str] = {}
         self._has_runs = False
         self._inspected = threading.Event()
 
-    @classmethod
-    def connected(cls, settings: WandbSettings, options: LoadOptions) -> WandbLoader:
-        """A loader whose target can be written.
+    # --- the format
 
-        Raises:
-            UsageError: online, and there is no key; or wandb does not take its own settings.
-            AuthenticationError: the server refused the key.
-            SinkError: the format of the installed wandb is not known, or the server cannot be reached.
-        """
-        if not is_known():
-            raise SinkError("the installed wandb has another format of runs: install wandb 0.31")
-        server = None if settings.mode == "offline" else Server.found()
-        if server is not None and settings.mode is None and server.key is None:
-            server = None
-        loader = cls(settings, options, server)
-        if server is not None:
-            entity = server.entity()
-            loader._entity = loader._entity or entity
-        return loader
+    def open_output(self, folder: Path, start: RunStart) -> RunOutput:
+        """What writes the records of a run."""
+        from neptune_exporter_wandb.record_output import RecordOutput  # only where its classes are known
+
+        return RecordOutput(folder, start)
+
+    def read_records(self, folder: Path, run_id: str) -> Iterator[Record]:
+        """What the records of a run say."""
+        return read(folder, run_id)
 
     # --- once
 
@@ -127,8 +127,8 @@ class WandbLoader(Loader):
         target_id = self._folders.begin(run_id)
         folder = self._folders.folder(target_id)
         with file_errors_named(folder):
-            writer = RunWriter(folder, run, run_id, project, entity, group, self._multipliers[run.key])
-            self._writers[target_id] = writer
+            start = RunStart(run, run_id, project, entity, group, self._multipliers[run.key])
+            self._writers[target_id] = RunWriter(folder, start, self.open_output)
         return target_id
 
     @contextmanager
@@ -158,6 +158,9 @@ class WandbLoader(Loader):
         with self._writer(target_id) as writer:
             writer.file(file)
 
+    def own_losses(self, target_id: str) -> Mapping[str, int]:
+        return self._writers[target_id].losses
+
     def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
         with self._writer(target_id) as writer:
             writer.finish()
@@ -184,7 +187,8 @@ class WandbLoader(Loader):
             yield Comparison(run.key, "run", Verdict.DIFFERENT, "a folder as it was written", str(error))
 
     def read_back(self, target_id: str) -> Held:
-        return RunReader(self._folders.folder(target_id), run_id_in(target_id)).held()
+        folder = self._folders.folder(target_id)
+        return RunReader(folder, self.read_records(folder, run_id_in(target_id))).held()
 
     def closing_report(self) -> Mapping[str, str | int]:
         """Where the runs are. Only from the sink of the job, which prepares them: workers would repeat it."""

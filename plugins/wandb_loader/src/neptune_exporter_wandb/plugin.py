@@ -26,12 +26,12 @@ def make_sink(settings: WandbSettings, options: LoadOptions) -> Sink:
     """
     try:
         import neptune_exporter_wandb.undisturbed  # noqa: F401  # before anything else imports wandb
-        from neptune_exporter_wandb.loader import WandbLoader
+        from neptune_exporter_wandb.connecting import connected
     except ImportError as error:  # wandb itself, or its protobuf classes
         raise MissingDependencyError(
             f"the loader wandb needs the package wandb ({error}): pip install wandb"
         ) from error
-    return WandbLoader.connected(settings, options)
+    return connected(settings, options)
 
 
 @hookimpl

@@ -7,14 +7,13 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from wandb.proto import wandb_internal_pb2 as pb
 
 from neptune_exporter.contract import SinkError
 from neptune_exporter.sinks.comparing import Held
@@ -22,7 +21,8 @@ from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter.sinks.received import FileToSend, HistogramValue
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_wandb.folders import file_errors_named
-from neptune_exporter_wandb.framing import FramingError, read_records
+from neptune_exporter_wandb.framing import FramingError
+from neptune_exporter_wandb.records import Config, Record, Row, RunName, SentFiles
 from neptune_exporter_wandb.rows import STEP
 from neptune_exporter_wandb.steps import whole_step
 from neptune_exporter_wandb.tables import read_table
@@ -102,33 +102,33 @@ class SeriesFile:
 class RunReader:
     """What the folder of a run holds.
 
+    Args:
+        records: What the records of the run say.
+
     Raises:
         DamagedRunError: it is not as it was written.
     """
 
-    def __init__(self, folder: Path, run_id: str) -> None:
+    def __init__(self, folder: Path, records: Iterable[Record]) -> None:
         self._folder, self._files = folder, folder / "files"
-        path = folder / f"run-{run_id}.wandb"
         self.series = SeriesFile()
         self.config: dict[str, Any] = {}
-        self.run = pb.RunRecord()
-        self.exit: pb.RunExitRecord | None = None
+        self.name = ""
+        self.ended = False
         self.listed: set[str] = set()
         self.tables: dict[str, list[str]] = {}
-        self.summary: dict[str, str] = {}
         self.rows = 0
         manifest = json.loads(self._own("neptune/manifest.json"))
         self.multiplier = Multiplier.of(Decimal(manifest["step_multiplier"]))
         self.types: dict[str, str] = manifest["types"]
         self._histograms = self._index()
         try:
-            with path.open("rb") as file:
-                for record in read_records(file):
-                    self._take(pb.Record.FromString(record))
+            for record in records:
+                self._take(record)
         except (FramingError, DecodeError, OSError, ValueError, KeyError) as error:
-            raise DamagedRunError(f"{path}: {error}") from error
-        if self.exit is None:
-            raise DamagedRunError(f"{path}: has no exit record")
+            raise DamagedRunError(f"{folder}: {error}") from error
+        if not self.ended:
+            raise DamagedRunError(f"{folder}: the run has no end")
         self.series.close()
 
     def _own(self, name: str) -> bytes:
@@ -138,44 +138,30 @@ class RunReader:
         except OSError as error:
             raise DamagedRunError(f"{path}: {error.strerror}") from error
 
-    def _take(self, record: pb.Record) -> None:
-        kind = record.WhichOneof("record_type")
-        if kind == "history":
-            self._row(record.history)
-        elif kind == "run":
-            self.run = record.run
-            self._configure(record.run.config)
-        elif kind == "config":
-            self._configure(record.config)
-        elif kind == "files":
-            self.listed.update(item.path for item in record.files.files)
-        elif kind == "summary":
-            self.summary |= {item.nested_key[0]: item.value_json for item in record.summary.update}
-        elif kind == "exit":
-            self.exit = record.exit
+    def _take(self, record: Record) -> None:
+        if isinstance(record, Row):
+            self._row(record)
+        elif isinstance(record, Config):
+            self.config |= record.values
+        elif isinstance(record, RunName):
+            self.name = record.name
+        elif isinstance(record, SentFiles):
+            self.listed.update(record.paths)
+        else:
+            self.ended = True
 
-    def _configure(self, config: pb.ConfigRecord) -> None:
-        for item in config.update:
-            self.config[item.key] = json.loads(item.value_json)
-
-    def _row(self, history: pb.HistoryRecord) -> None:
-        if history.step.num != self.rows:
-            raise DamagedRunError(f"{self._folder}: row {self.rows} has the number {history.step.num}")
+    def _row(self, row: Row) -> None:
+        if row.number != self.rows:
+            raise DamagedRunError(f"{self._folder}: row {self.rows} has the number {row.number}")
         self.rows += 1
-        values, parts = {}, {}
-        for item in history.item:
-            if len(item.nested_key) == 1:
-                values[item.nested_key[0]] = item.value_json
-            else:
-                parts[tuple(item.nested_key)] = item.value_json
-        for (name, part), text in parts.items():
-            if part == "path" and parts.get((name, "_type")) == '"table-file"':
-                self.tables.setdefault(name, []).append(json.loads(text))
-        if not parts:
-            step = whole_step(values[STEP], self.multiplier)
-            time = round(float(values["_timestamp"]) * 1000)
-            for name in values.keys() - _SYSTEM:
-                self.series.add(name, step, time, float(values[name]))
+        for (name, part), value in row.parts.items():
+            if part == "path" and row.parts.get((name, "_type")) == "table-file":
+                self.tables.setdefault(name, []).append(value)
+        if not row.parts:
+            step = whole_step(row.values[STEP], self.multiplier)
+            time = round(float(row.values["_timestamp"]) * 1000)
+            for name in row.values.keys() - _SYSTEM:
+                self.series.add(name, step, time, float(row.values[name]))
 
     def _index(self) -> dict[str, list[int]]:
         """Where the lines of each histogram series begin."""
@@ -234,7 +220,7 @@ class RunReader:
                 "histograms": set(self._histograms),
                 "files": self.listed - own,
             },
-            name=self.run.display_name,
+            name=self.name,
             status=about.get("status"),
             created=about.get("created"),
             ended=about.get("ended"),

@@ -73,7 +73,7 @@ def point_rows(heads: PointHeads, tails: Tails, points: Points, row: int, record
         row: The number of the first row.
         record: The number of the first record.
     """
-    points, starts = _in_rows(points)
+    points, starts = in_rows(points)
     texts = json_texts(points.value)
     keys = points.series * _LENGTHS + np.fromiter(map(len, texts), np.int32, len(texts))
     items = [heads[key] + text for key, text in zip(keys.tolist(), texts, strict=True)]
@@ -83,14 +83,14 @@ def point_rows(heads: PointHeads, tails: Tails, points: Points, row: int, record
         yield row_record(b"".join(items[start:end]) + tail, row + number, record + number)
 
 
-def _in_rows(points: Points) -> tuple[Points, npt.NDArray[np.intp]]:
+def in_rows(points: Points) -> tuple[Points, npt.NDArray[np.intp]]:
     """The points row by row, and where each row begins. `len(starts)` is the number of rows."""
     points = points[np.lexsort((points.series, points.time, points.step))]
     moved = (points.step[1:] != points.step[:-1]) | (points.time[1:] != points.time[:-1])
     again = ~moved & (points.series[1:] == points.series[:-1])
     if not again.any():
         return points, np.flatnonzero(np.append(True, moved))
-    # The how manieth point of its series, step and time each one is.
+    # Each point's number among those of its series, step and time.
     at = np.arange(len(points))
     first = np.maximum.accumulate(np.where(np.append(True, ~again), at, 0))
     number = at - first

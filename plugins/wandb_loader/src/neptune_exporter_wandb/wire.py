@@ -1,12 +1,10 @@
 """History rows as bytes of wandb's protobuf records, many times faster than through its classes.
 
-The numbers of the fields are those of the installed package (`wandb.proto.wandb_internal_pb2`), and a row
-of ours is parsed by its classes before the first run is written: see `is_known`.
+The numbers of the fields are those of wandb's package (`wandb.proto.wandb_internal_pb2`). Its classes parse a
+row of ours before the first run is written: see `formats`.
 """
 
 from __future__ import annotations
-
-from wandb.proto import wandb_internal_pb2 as pb
 
 _VARINTS = [bytes([n]) for n in range(128)] + [bytes([n & 127 | 128, n >> 7]) for n in range(128, 1 << 14)]
 
@@ -51,15 +49,3 @@ def row_record(items: bytes, row: int, record: int) -> bytes:
     step = b"\x08" + varint(row) if row else b""
     history = items + b"\x12" + varint(len(step)) + step
     return b"\x08" + varint(record) + b"\x12" + varint(len(history)) + history
-
-
-def is_known() -> bool:
-    """Whether the installed wandb reads our rows as they are meant."""
-    row = row_record(ItemHeads("a/b")[3] + b"0.5" + ItemHeads("h", "bins")[1] + b"1", 3, 7)
-    try:
-        expected = pb.Record(num=7, history=pb.HistoryRecord(step=pb.HistoryStep(num=3)))
-        expected.history.item.add(nested_key=["a/b"], value_json="0.5")
-        expected.history.item.add(nested_key=["h", "bins"], value_json="1")
-        return bool(pb.Record.FromString(row) == expected)
-    except (AttributeError, ValueError):
-        return False

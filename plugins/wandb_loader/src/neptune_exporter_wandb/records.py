@@ -1,0 +1,92 @@
+"""What a `.wandb` file says, in plain values, read from its framing and with wandb's protobuf classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from neptune_exporter_wandb.framing import read_records
+
+
+class Row(NamedTuple):
+    """A row of the history."""
+
+    number: int
+    values: dict[str, str]
+    """Numbers by name, as their texts."""
+    parts: dict[tuple[str, str], Any]
+    """What a value that is no number consists of: by its name and that of the part."""
+
+
+class Config(NamedTuple):
+    """Entries of the config."""
+
+    values: dict[str, Any]
+
+
+class RunName(NamedTuple):
+    """How the run is called."""
+
+    name: str
+
+
+class SentFiles(NamedTuple):
+    """Files of the run that W&B sends."""
+
+    paths: list[str]
+
+
+class End(NamedTuple):
+    """The run came to its end."""
+
+
+Record: TypeAlias = Row | Config | RunName | SentFiles | End
+
+
+def read(folder: Path, run_id: str) -> Iterator[Record]:
+    """What the records of a run say, in their order.
+
+    Raises:
+        FramingError: the file is not as it was written.
+        DecodeError: a record is not one of wandb's.
+        OSError: the file cannot be read.
+    """
+    from wandb.proto import wandb_internal_pb2 as pb  # only here: another format may have other classes
+
+    with (folder / f"run-{run_id}.wandb").open("rb") as file:
+        for record in read_records(file):
+            yield from _of(pb.Record.FromString(record))
+
+
+def _of(record: Any) -> Iterator[Record]:
+    kind = record.WhichOneof("record_type")
+    if kind == "history":
+        yield _row(record.history)
+    elif kind == "run":
+        yield RunName(record.run.display_name)
+        yield _config(record.run.config)
+    elif kind == "config":
+        yield _config(record.config)
+    elif kind == "files":
+        yield SentFiles([item.path for item in record.files.files])
+    elif kind == "exit":
+        yield End()
+
+
+def _config(config: Any) -> Config:
+    return Config(
+        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in config.update}
+    )
+
+
+def _row(history: Any) -> Row:
+    row = Row(history.step.num, {}, {})
+    for item in history.item:
+        if len(item.nested_key) == 1:
+            row.values[item.nested_key[0]] = item.value_json
+        else:
+            name, part = item.nested_key
+            row.parts[name, part] = json.loads(item.value_json)
+    return row
