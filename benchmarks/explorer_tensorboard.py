@@ -7,6 +7,9 @@ Both are looked at by the same browser (Debian's Chromium, driven by Playwright)
 chart shows the coloured lines of runs that were all read. TensorBoard is timed twice: with every point, which
 is what the explorer draws from, and as it is by default, with 1,000 points of each series, chosen at random.
 Processor time is that of server and browser together.
+
+Run it in an environment of the explorer alone (`explorer[testing]`), as TensorBoard has one of its own: a
+package that hooks into every start of Python, as pluto-ml does, adds its own time to that of the command.
 """
 
 from __future__ import annotations
@@ -111,6 +114,7 @@ def read_runs(address: str) -> int:
 def opened(browser: Browser) -> tuple[Page, float, float]:
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto("about:blank")
+    time.sleep(2)  # the browser starts processes ahead: they are no part of what is measured
     return page, processor_seconds(), time.monotonic()
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from neptune_exporter.contract.settings import Secret
 from neptune_exporter.errors import DatasetError, UsageError
@@ -216,4 +215,6 @@ def _file_path(address: str) -> str:
     parts = urlsplit(address)
     if parts.netloc not in ("", "localhost"):
         raise UsageError(f"{address}: a file address has three slashes, file:///FOLDER")
+    from urllib.request import url2pathname  # imports HTTP and TLS, which most commands do without
+
     return url2pathname(parts.path)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.routing import Route
 
 from neptune_exporter.contract import DatasetView, NeptuneExporterError, UsageError
-from neptune_exporter_explorer import details, files
+from neptune_exporter_explorer import details, files, pages
 from neptune_exporter_explorer.answers import Json
 from neptune_exporter_explorer.guard import Guard
 from neptune_exporter_explorer.listing import Listing
@@ -24,7 +22,6 @@ from neptune_exporter_explorer.runs import OpenRuns, run_key
 from neptune_exporter_explorer.series import Series, View
 from neptune_exporter_explorer.table import RunsTable
 
-STATIC = Path(__file__).with_name("static")
 Answer = Callable[[Request], Response]
 
 
@@ -40,25 +37,25 @@ def make_app(dataset: DatasetView, hosts: Collection[str], any_host: bool = Fals
     table = RunsTable(runs)
     table.start()
     api = Api(runs, table)
+    texts = {
+        "dataset": api.dataset,
+        "runs": api.listing.runs,
+        "columns": api.listing.columns,
+        "run": api.run,
+        "attributes": api.attributes,
+        "parameters": api.parameters,
+        "texts": api.texts,
+        "histograms": api.histograms,
+        "files": api.files,
+    }
+    shorter = [Middleware(GZipMiddleware, minimum_size=4096, compresslevel=1)]
     routes = [
-        Route("/", lambda request: FileResponse(STATIC / "index.html")),
-        Route("/api/dataset", answering(api.dataset)),
-        Route("/api/runs", answering(api.listing.runs)),
-        Route("/api/columns", answering(api.listing.columns)),
-        Route("/api/run", answering(api.run)),
-        Route("/api/attributes", answering(api.attributes)),
-        Route("/api/parameters", answering(api.parameters)),
-        Route("/api/points", answering(api.points)),
-        Route("/api/texts", answering(api.texts)),
-        Route("/api/histograms", answering(api.histograms)),
-        Route("/api/files", answering(api.files)),
+        *pages.routes(),
+        *(Route(f"/api/{name}", answering(answer), middleware=shorter) for name, answer in texts.items()),
+        Route("/api/points", answering(api.points)),  # numbers hardly get shorter
         Route("/file", answering(api.file)),
-        Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    middleware = [
-        Middleware(Guard, hosts=hosts, any_host=any_host),
-        Middleware(GZipMiddleware, minimum_size=4096, compresslevel=1),
-    ]
+    middleware = [Middleware(Guard, hosts=hosts, any_host=any_host)]
     app = Starlette(routes=routes, middleware=middleware)
     app.state.table = table
     return app

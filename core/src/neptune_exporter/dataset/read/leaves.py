@@ -38,21 +38,26 @@ def _leaves_of(paths: tuple[str, ...]) -> Leaves:
 
 
 class GroupStatistics:
-    """Of all columns of one row group."""
+    """Of the columns of one row group: each is looked up when it is asked for, as most never are."""
 
-    def __init__(self, metadata: pq.FileMetaData, group: int) -> None:
+    def __init__(self, metadata: pq.FileMetaData, group: int, number: Mapping[str, int]) -> None:
+        """`number` is that of `Leaves`."""
         self.group = group
         self.meta = metadata.row_group(group)
         self.rows = int(self.meta.num_rows)
-        self._of = {leaf: self.meta.column(i).statistics for leaf, i in leaves_of(metadata).number.items()}
+        self._number = number
+        self._of: dict[str, pq.Statistics | None] = {}
 
     def of(self, leaf: str) -> pq.Statistics | None:
         """None where the file tells nothing of the column, or has no such column."""
-        return self._of.get(leaf)
+        if leaf not in self._of:
+            i = self._number.get(leaf)
+            self._of[leaf] = None if i is None else self.meta.column(i).statistics
+        return self._of[leaf]
 
     def valid_count(self, leaf: str) -> int | None:
         """How many values of a column are not null, where the file tells."""
-        statistics = self._of.get(leaf)
+        statistics = self.of(leaf)
         if statistics is None or not statistics.has_null_count:
             return None
         return int(self.rows - statistics.null_count)

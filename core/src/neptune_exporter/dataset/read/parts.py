@@ -369,7 +369,7 @@ class Part:
         """What the footer tells of a row group. The last one is kept: all take as much as the footer."""
         last = self._last_group
         if last is None or last.group != number:
-            last = self._last_group = GroupStatistics(self.metadata, number)
+            last = self._last_group = GroupStatistics(self.metadata, number, self._leaves)
         return last
 
     @contextlib.contextmanager

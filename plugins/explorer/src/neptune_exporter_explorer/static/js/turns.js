@@ -1,19 +1,23 @@
-// Charts load one after the other, the first one first: many at once would make each of them late.
+// Charts load one after the other, the first one alone: many at once would make each of them late.
 
 const AT_ONCE = 2;
+let atOnce = 1;
 let open = 0;
 const waiting = [];
 
 /** Do something as soon as it is its turn; it rejects with an AbortError if the signal came first. */
 export async function inTurn(signal, action) {
-  if (open >= AT_ONCE) await new Promise((go) => waiting.push(go));
+  if (open >= atOnce) await new Promise((go) => waiting.push(go)); // the one that ended counts it as open
   else open++;
   try {
     signal.throwIfAborted();
     return await action();
   } finally {
-    const next = waiting.shift();
-    if (next) next();
-    else open--;
+    atOnce = AT_ONCE;
+    open--;
+    while (open < atOnce && waiting.length) {
+      open++;
+      waiting.shift()();
+    }
   }
 }
