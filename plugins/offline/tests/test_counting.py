@@ -112,6 +112,16 @@ def test_steps_that_cannot_be_counted_on_are_not_remembered() -> None:
     }
 
 
+def test_the_memory_of_an_offline_run_of_one_file_does_not_grow_with_its_series() -> None:
+    counter = StepCounter()
+    counter.reach(["1-a"], is_cut=False)
+    for series in range(100):
+        counter.step(f"x{series}", None)
+        counter.step(f"stepped{series}", 7)
+    assert len(counter.remembered(is_sent=False)) < 100
+    assert "stepped" not in counter.remembered(), "it is not counted"
+
+
 def test_the_memory_is_bounded_and_the_earliest_places_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "MOST_NUMBERS", 100)
     counter = StepCounter()

@@ -51,7 +51,7 @@ class StepCounter:
     def __init__(self, memory: str = "", *, renumbers: bool = False) -> None:
         self._renumbers = renumbers
         self._next: dict[str, float] = {}
-        self._counted = False
+        self._counted: set[str] = set()
         self._begun_unknown = False
         self._paths: dict[str, int] = {}
         self._places: dict[str, array[float]] = {}
@@ -73,7 +73,7 @@ class StepCounter:
             TypeError, ValueError: what was logged is not a number.
         """
         if logged is None:
-            self._counted = True
+            self._counted.add(path)
             step = self._next.get(path, 0.0)
         else:
             step = float(logged)
@@ -108,23 +108,30 @@ class StepCounter:
     @property
     def is_uncertain(self) -> bool:
         """Whether steps were counted from a place of which it is not known where the counting stood."""
-        return self._counted and self._begun_unknown
+        return bool(self._counted) and self._begun_unknown
 
     @property
     def goes_on(self) -> bool:
         """Whether an earlier export counted steps of this run."""
         return bool(self._end)
 
-    def remembered(self) -> str:
-        """What the next export needs. All that was remembered before is in it, as far as there is room."""
-        if not self._renumbers:
-            self._raise(self._end)
-        self._end = self._next
+    def remembered(self, *, is_sent: bool = True) -> str:
+        """What the next export needs. All that was remembered before is in it, as far as there is room.
+
+        Args:
+            is_sent: The client may send and delete what it logs after this export, before the next one.
+        """
+        end = {} if self._renumbers else dict(self._end)
+        for path in self._counted if is_sent else ():
+            if path in self._next:
+                end[path] = max(self._next[path], end.get(path, _NONE))
+        for path in end:
+            self._paths.setdefault(path, len(self._paths))
         return json.dumps(
             {
                 "places": {place: _compact(numbers) for place, numbers in self._places.items()},
-                "end": _compact(self._snapshot()),
-                "paths": list(self._paths),  # after the others, which add to it
+                "end": _compact(array("d", (end.get(path, _ABSENT) for path in self._paths))) if end else [],
+                "paths": list(self._paths),
                 "forgot": self.forgot,
             },
             allow_nan=False,

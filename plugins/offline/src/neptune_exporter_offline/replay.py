@@ -73,7 +73,8 @@ def _replay2(key: RunKey, folders: Sequence[Folder], state: State, steps: StepCo
     for _, index, record in _records(folders, logs, scans, processes, state.problems):
         applied.apply(index, record)
     applied.finish(key.run_id)
-    return Replayed(processes, memory=steps.remembered())
+    is_sent = not all(folder.offline for folder in folders)
+    return Replayed(processes, memory=steps.remembered(is_sent=is_sent))
 
 
 def _places(scans: Iterable[Scan]) -> neptune2.Places:
