@@ -39,25 +39,25 @@ from neptune_exporter.model import RunKey
 _log = logging.getLogger(__name__)
 
 _PROBED = 256
-"""Runs of other tools that a child process reads before one of them is given out."""
+"""A child process reads this many runs of other tools before the first of them is yielded."""
 _ENCODERS = 2
-"""Threads that write what was read while more is read."""
+"""Threads that write while the source is read further."""
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """What `Dataset.recover` did."""
+    """The result of `Dataset.recover`."""
 
     finished: tuple[RunKey, ...]
-    """Runs whose publication had been interrupted and is now complete."""
+    """Runs whose interrupted publication was completed."""
     deleted: tuple[str, ...]
-    """Temporaries of ours that nobody was going to finish."""
+    """Temporary files of ours that were abandoned, and are now deleted."""
     busy: int = 0
-    """Runs that workers of a command that was killed are still writing."""
+    """Runs that the workers of a killed command are still writing."""
 
 
 class Dataset:
-    """A dataset: a folder of parts and receipts, and one of files. Neither needs to exist yet."""
+    """A dataset: a folder of parts and receipts, and a folder of files. Neither needs to exist yet."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Dataset:
         Args:
             data_path: The folder of parts and receipts: a path, or an address such as `s3://bucket/data`.
             files_path: The folder of files.
-            budget: How much all writers together hold back in memory; 40 MiB if not given.
+            budget: How much all writers together may keep in memory; 40 MiB if not given.
         """
         self.data = storage_at(Location.of(data_path))
         self.file_storage = storage_at(Location.of(files_path))
@@ -84,7 +84,7 @@ class Dataset:
 
     @property
     def data_path(self) -> Path:
-        """The folder of parts and receipts, where it is one of this machine.
+        """The folder of parts and receipts, if it is on this machine.
 
         Raises:
             DatasetError: it is in an object store.
@@ -93,15 +93,15 @@ class Dataset:
 
     @property
     def files_path(self) -> Path:
-        """The folder of files. Raises as `data_path`."""
+        """The folder of files. Raises like `data_path`."""
         return self.file_storage.location.folder()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the one writer of this dataset for a while.
+        """Be the only writer of this dataset while the block runs.
 
         Raises:
-            DatasetError: another process writes it; says which, and since when.
+            DatasetError: another process writes it; the message says which, and since when.
             UsageError: the files folder is another dataset's.
         """
         with contextlib.ExitStack() as held:
@@ -113,12 +113,12 @@ class Dataset:
             yield
 
     def forget(self) -> None:
-        """What was listed may no longer be so: others may have written."""
+        """Forget all listings, because others may have written."""
         self.data.forget()
         self.file_storage.forget()
 
     def check_files_folder(self) -> None:
-        """Raise UsageError if `lock` would because of whose the files are. Writes nothing."""
+        """Raise the UsageError that `lock` would raise about the owner of the files. Writes nothing."""
         if self._has_folder_for_files:
             owner.check(self.data, self.file_storage, self._holds_runs)
 
@@ -133,7 +133,8 @@ class Dataset:
 
     @property
     def was_begun(self) -> bool:
-        """Whether there is a run, whole or not, or an export was started here that has published none yet."""
+        """Whether the dataset has a run, complete or not, or an export has begun here without publishing
+        one."""
         found = (next(found_runs(self.data, folder), None) for folder in listed_folders(self.data))
         return self.data.size(LOCK) is not None or any(run is not None for run in found)
 
@@ -141,9 +142,9 @@ class Dataset:
         return next(self.runs(), None) is not None
 
     def recover(self) -> Recovery:
-        """Finish interrupted publications and delete temporaries that we abandoned. Call it under `lock`.
+        """Finish interrupted publications and delete our abandoned temporary files. Call it under `lock`.
 
-        What workers of a command that was killed are still writing is left to them.
+        Skips what the workers of a killed command are still writing.
         """
         finished, deleted = list[RunKey](), list[str]()
         busy = self._clear_writing(finished, deleted)
@@ -163,7 +164,7 @@ class Dataset:
         return Recovery(tuple(finished), tuple(deleted), len(busy))
 
     def leftovers(self) -> list[tuple[Storage, Entry]]:
-        """Files of ours that are being written, or were when an export was interrupted."""
+        """Our files that are being written, or that an interrupted export left unfinished."""
         return [
             (storage, entry)
             for storage, folder in self._unfinished
@@ -178,26 +179,27 @@ class Dataset:
 
     @contextlib.contextmanager
     def writing(self, keys: Iterable[RunKey], seconds: float) -> Iterator[set[RunKey]]:
-        """Be the one writer of these runs, in any process on any machine.
+        """Be the only writer of these runs, among all processes on all machines.
 
         Args:
             keys: The runs.
-            seconds: How long to wait for other processes that write some of them.
+            seconds: How long to wait for other processes that are writing some of them.
 
         Yields:
             The runs that others are still writing.
         """
         places = {self._place(key): key for key in keys}
         with self._run_locks.held(places, seconds) as busy:
-            self.forget()  # before they were locked, others may have written them
+            self.forget()  # others may have written them before they were locked
             yield {places[place] for place in busy}
 
     def forget_writing(self) -> None:
-        """Delete what `writing` has left on the disk. Call it under `lock`."""
+        """Delete what `writing` left on the disk. Call it under `lock`."""
         self._clear_writing([], [])
 
     def _clear_writing(self, finished: list[RunKey], deleted: list[str]) -> set[str]:
-        """Add the runs that turned out to be visible, and what was deleted; returns what is still written."""
+        """Add the runs that turned out to be visible, and what was deleted. Returns what is still being
+        written."""
 
         def left(note: dict[str, Any]) -> None:
             key, parts = uploading.roll_back(self.data, note)
@@ -207,7 +209,7 @@ class Dataset:
         return self._run_locks.clear(left)
 
     def writer(self, key: RunKey) -> RunWriter:
-        """Begin to write a run; until it is published, readers see what was there before.
+        """Begin to write a run. Until it is published, readers see what was there before.
 
         Raises:
             DatasetError: the run is already being written.
@@ -217,7 +219,7 @@ class Dataset:
                 raise DatasetError(f"{key} is already being written")
             self._open.add(key)
         try:
-            self.earlier(key)  # learns what is there, in few requests
+            self.earlier(key)  # learns in few requests what is there
             return RunWriter(
                 key,
                 self._place(key),
@@ -233,22 +235,22 @@ class Dataset:
             raise
 
     def publish(self, prepare: Callable[[], ReadyRun]) -> Future[None]:
-        """Have a run written and made visible while others are read, together with those that are ready then.
+        """Write and publish a run in the background, together with others that are ready at the same time.
 
         Args:
-            prepare: `RunWriter.prepare` with its arguments.
+            prepare: Calls `RunWriter.prepare` with its arguments.
 
         Returns:
-            Done once the run is visible; raises DatasetError if the disk is full or fails.
+            A future, done once the run is visible. It raises DatasetError if the disk is full or fails.
         """
         return self._publisher.publish(prepare)
 
     def index_receipts(self) -> None:
-        """Have the index of each folder of receipts hold what they say now. Call it under `lock`.
+        """Update the index in each folder of receipts. Call it under `lock`.
 
-        It is only for speed: that it cannot be written is no failure.
+        An index only saves time, so it is no failure if it cannot be written.
         """
-        self.data.forget()  # workers have written receipts
+        self.data.forget()  # workers have written receipts since
         for folder in project_folders(self.data):
             try:
                 receipt_index.update(self.data, folder)
@@ -260,15 +262,15 @@ class Dataset:
         return DatasetFiles(self.file_storage, self._place)
 
     def receipt(self, key: RunKey) -> Receipt | None:
-        """The receipt of a run that is there as its receipt says, as far as names and sizes of parts tell.
+        """The receipt of a run whose parts have the names and sizes that the receipt says.
 
-        None if there is none: never published, damaged, or to be finished by `recover` first.
+        None if the run was never published, is damaged, or must be finished by `recover` first.
         """
         earlier = self.earlier(key)
         return None if earlier.trouble else earlier.receipt
 
     def earlier(self, key: RunKey) -> Earlier:
-        """What lies where this key has its place."""
+        """What earlier exports left at the place of this key."""
         for place in Place.candidates(key):
             self._listing.look(place)
         places = [Earlier(self.data, place, self._listing) for place in Place.candidates(key)]
@@ -280,8 +282,8 @@ class Dataset:
         return candidates[0] if len(candidates) == 1 else self.earlier(key).place
 
     def elsewhere(self, key: RunKey) -> Place | None:
-        """Where the run lies if not where it has its place: in a layout of the earlier tool's first weeks, or
-        in a folder that a person named. It is read there, and nothing is added to it."""
+        """Where the run lies if not at its usual place: in a layout of the earlier tool's first weeks, or in
+        a folder that a person named. It can be read there, but an export cannot add to it."""
         return self._elsewhere.get(key)
 
     @cached_property
@@ -302,14 +304,14 @@ class Dataset:
         indexed: bool = False,
         not_read: list[str] | None = None,
     ) -> Iterator[StoredRun]:
-        """Every run, model and model version, by project, kind and place in it.
+        """Every run, model and model version, ordered by project, kind and place.
 
-        Parts of other tools are read by a child process first, with `decode` every row of them. With
-        `indexed`, which is for overviews, an index may tell what unchanged receipts say. To `not_read` come
-        the Parquet files that lie among the parts and are none.
+        A child process reads parts of other tools first; with `decode` it reads every row of them. With
+        `indexed`, which is for overviews, unchanged receipts may be taken from an index. `not_read` gets the
+        Parquet files that lie among the parts but are not parts.
 
-        A run that is so damaged that its id cannot be read comes with an id guessed from
-        its file names, and says so in `problems`. So does a copy of a run that is there already.
+        If damage hides the id of a run, its id is guessed from its file names, and `problems` says so. A copy
+        of a run that is there already has a line in `problems` too.
         """
         places: dict[RunKey, Place] = {}
         for folder in listed_folders(self.data, not_read=not_read):
@@ -324,7 +326,7 @@ class Dataset:
                     yield run
 
     def _probed(self, several: Iterator[Found], *, decode: bool = False) -> Iterator[Found]:
-        """The same; those without a receipt were read by a child process, some at a time."""
+        """The same runs. A child process has read those without a receipt, a few at a time."""
         while chunk := list(itertools.islice(several, _PROBED)):
             self._probe(chunk, decode=decode)
             yield from chunk
@@ -338,8 +340,9 @@ class Dataset:
         probed(self.data).probe(self.data, paths, decode=decode)
 
     def _remember(self, several: Sequence[Found]) -> None:
-        """Take from what was recorded what parts hold that have not changed since."""
-        with contextlib.suppress(DatasetError):  # damaged checksums: verify tells, and all is probed
+        """Use the recorded content of the parts that have not changed since."""
+        # damaged checksums: `verify` reports them, and all parts are probed
+        with contextlib.suppress(DatasetError):
             for found in several:
                 recorded = checksums.read(self.data, found.place.folder).get(found.place.stem)
                 for name, part in recorded.parts.items() if recorded else ():
@@ -349,14 +352,14 @@ class Dataset:
                         probed(self.data).learn(path, stamp, PartFacts.from_json(json.loads(part.facts)))
 
     def holds(self, key: RunKey) -> bool:
-        """Whether anything of the run is where this key has its place, also what was left unfinished.
+        """Whether anything of the run, also something unfinished, is at the place of this key.
 
         Under `lock` it costs one listing of the project, not one for each run.
         """
         return self.earlier(key).exists
 
     def run(self, key: RunKey) -> StoredRun | None:
-        """One run, None if there is nothing of it."""
+        """One run; None if nothing of it is there."""
         for place in Place.candidates(key):
             self._listing.look(place)
             names, unfinished = self._listing.parts(place), self._listing.unfinished(place)
@@ -371,7 +374,7 @@ class Dataset:
         return next((run for run in self.runs(key.project_id) if run.key == key), None)
 
     def run_at(self, key: RunKey, folder: str, stem: str, part_names: Sequence[str]) -> StoredRun:
-        """A complete run of which it is known where it lies: one that `runs` gave to another process."""
+        """A complete run at a known place: one that `runs` found in another process."""
         place = Place(folder, stem)
         self.forget()
         self._listing.look(place)

@@ -1,8 +1,8 @@
-"""Checksums of runs that another tool exported, kept beside their parts once a person asked for it.
+"""Checksums of runs that another tool exported, written beside their parts by `verify --record`.
 
-Exports of the public neptune-exporter have none (18 of 18 flipped bytes in files, and most in pages, went
-unseen). Each folder of runs has one file of them: a digest of the rest, then a line of JSON for each run.
-The export itself stays as it is.
+Exports of the public neptune-exporter have no checksums (18 of 18 flipped bytes in files, and most in pages,
+went unnoticed). Each folder of runs gets one file: a digest of the rest, then a line of JSON for each run.
+The export itself is not changed.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from neptune_exporter.schema import SCHEMA
 
 @dataclass(frozen=True)
 class Checksum:
-    """Of one part or file."""
+    """The checksum of one part or file."""
 
     bytes: int
     sha256: str
     changed_ns: int = 0
-    """Of a part: when it was changed last, in ns since 1970."""
+    """For a part: when it was last changed, in ns since 1970."""
     facts: str = ""
-    """Of a part: what it holds, in JSON, so that it need not be probed again. Empty if it is damaged."""
+    """For a part: what it holds, as JSON, so that it need not be probed again. Empty if it is damaged."""
 
 
 @dataclass(frozen=True)
 class RunChecksums:
-    """Of one run, at the time of recording."""
+    """The checksums of one run, at the time of recording."""
 
     project_id: str
     run_id: str
     recorded_at: datetime
     parts: Mapping[str, Checksum]
-    """By name, in the folder of the run."""
+    """The parts by name, in the folder of the run."""
     files: Mapping[str, Checksum]
-    """By path, as rows name it. Those that were not there have none."""
+    """The files by the path that rows give. Missing files have no entry."""
 
     @property
     def day(self) -> str:
-        """When they were recorded, for people."""
+        """The time of recording, for people."""
         return f"{self.recorded_at:%Y-%m-%d}"
 
 
 def read(data: Storage, folder: str) -> dict[str, RunChecksums]:
-    """What was recorded in a folder, by the stem of each run; nothing if nothing was.
+    """The recorded checksums of a folder, by the stem of each run; empty if there are none.
 
     Raises:
         DatasetError: the file of checksums is damaged.
@@ -73,7 +73,7 @@ def _read(data: Storage, path: str, stamp: tuple[int, int]) -> dict[str, RunChec
 
 
 def write(data: Storage, folder: str, runs: Mapping[str, RunChecksums]) -> None:
-    """Replace what was recorded in a folder, as a whole or not at all."""
+    """Replace the recorded checksums of a folder atomically."""
     content = b"\n".join(_to_json(stem, run) for stem, run in runs.items())
     path = checksums(folder)
     data.create_whole(temporary(path), rowless.sealed(content, SCHEMA))

@@ -1,4 +1,4 @@
-"""Single columns and batches, in the types that are wanted."""
+"""Converts columns and batches to the types of the schema."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 from neptune_exporter.model import AttributeType
 
 ENCODED = pa.dictionary(pa.int32(), pa.string())
-"""What Parquet gives for texts that are asked for as a dictionary."""
+"""The type in which pyarrow reads texts as a dictionary."""
 _POINTS = frozenset({AttributeType.FLOAT_SERIES.value})
-# No scalar is made of a Python value: that has pyarrow import pandas where it is installed.
+# Make no scalar from a Python value: pyarrow would import pandas if it is installed.
 _NAN = pa.Array.from_buffers(pa.float64(), 1, [None, pa.py_buffer(array.array("d", [math.nan]).tobytes())])[0]
 
 
 def is_in(column: pa.Array, values: Collection[str]) -> pa.Array:
-    """Which texts, dictionary-encoded or not, are among some."""
+    """For each text, dictionary-encoded or not, whether it is one of some."""
     wanted = _texts(sorted(values))
     if pa.types.is_dictionary(column.type):
         return pc.is_in(column.dictionary.cast(pa.string()), wanted).take(column.indices)
@@ -28,7 +28,8 @@ def is_in(column: pa.Array, values: Collection[str]) -> pa.Array:
 
 
 def _texts(values: Sequence[str]) -> pa.StringArray:
-    """An array of strings, without `pa.array`: that imports pandas where there is one, which takes long."""
+    """An array of strings. Does not use `pa.array`, which imports pandas if it is installed, and so is
+    slow."""
     encoded = [value.encode() for value in values]
     ends = itertools.accumulate(map(len, encoded), initial=0)
     offsets = array.array("i", ends).tobytes()
@@ -36,7 +37,7 @@ def _texts(values: Sequence[str]) -> pa.StringArray:
 
 
 def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:
-    """Which rows have a value in one of these columns; one of them must be there."""
+    """For each row, whether one of these columns has a value. The batch must have at least one of them."""
     result = None
     for name in columns:
         if name in batch.schema.names:
@@ -47,9 +48,9 @@ def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:
 
 
 def with_nan(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with the value NaN for each point that has a time and no `float_value`.
+    """The batch, with NaN for each point that has a time but no `float_value`.
 
-    That is how the public exporter stores a NaN of Neptune 3. What has no time either is no point.
+    The public exporter stores NaN of Neptune 3 in that way. A row without a time is not a point.
     """
     values = batch.column("float_value")
     if not values.null_count:
@@ -62,7 +63,7 @@ def with_nan(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch in the columns of the schema."""
+    """The batch with the columns of the schema."""
     arrays = []
     for field in schema:
         if field.name not in batch.schema.names:

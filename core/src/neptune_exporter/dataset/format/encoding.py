@@ -1,4 +1,4 @@
-"""How a part is encoded, and where it is cut into row groups."""
+"""How a part is encoded, and where its rows are cut into row groups."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ PART_BYTES = 50 << 20
 """A part is closed once it has this size on disk."""
 
 OWN_ROWS = 8_192
-"""A series of so many rows gets row groups of its own; shorter ones share."""
+"""A series with at least this many rows gets row groups of its own; shorter ones share."""
 SHARED_ROWS = 32_768
 MAX_ROWS = 262_144
 MAX_BYTES = 16 << 20
-"""Uncompressed, of a row group."""
+"""Uncompressed size of a row group."""
 
 _WRITE_BYTES = 1 << 20
 _BATCH_ROWS = 8_192
-"""Rows that the writer takes at once, between looks at the size of the page. Its own 1,024 are slower."""
+"""Rows that the writer takes between checks of the page size. Its default, 1,024, is slower."""
 
 METADATA_KEY = b"neptune-exporter"
 METADATA = {METADATA_KEY: json.dumps({"part": 1, "sorted": True, "null_rows": False}).encode()}
-"""What a reader may rely on in our parts."""
+"""The version of our parts: what a reader may rely on."""
 EXTRAS_KEY = b"neptune-exporter.extras"
-"""Names of the extra columns in which something is set, as JSON: every part has all of them."""
+"""The extra columns that have values in this part, as JSON. (Every part has all the columns.)"""
 
 _REPEATED = ("project_id", "run_id", "attribute_path", "attribute_type")
 _CODED = pa.dictionary(pa.int32(), pa.string())
@@ -61,22 +61,22 @@ _LEVELS = {
     "histogram_value.edges.list.element": 3,
     "histogram_value.values.list.element": 3,
 }
-"""Of zstd. Encoded numbers at level 3 would be 3 % smaller and take twice as long to compress; columns that
-are not here are a few bits for many rows as they are."""
+"""Levels of zstd. At level 3, encoded numbers would be 3 % smaller and take twice as long. Columns that are
+not here take a few bits for many rows anyway."""
 _STATISTICS = ["attribute_path", "attribute_type", "step", "timestamp"]
-"""Of no column with doubles: pyarrow leaves NaN out of them, and DuckDB 2.0.1 then finds no NaN in the file
-and takes the greatest other number for the maximum."""
+"""Columns with statistics: none with doubles, because pyarrow leaves NaN out of them, and DuckDB 2.0.1 then
+finds no NaN in the file and reports the greatest other number as the maximum."""
 
 
 class OpenPart:
-    """One part being written, in order of attribute path, type and step."""
+    """A part that is being written, in the order of attribute path, type and step."""
 
     def __init__(self, output: Output, run: RunKey) -> None:
         self.output = output
         self.rows = 0
         self._run = run
         self._extras: set[str] = set()
-        """The extra columns in which something is set."""
+        """The extra columns that have values."""
         self._last: tuple[str, str, float] = ("", "", float("-inf"))
         self._schema, stored = _schemas()
         self._buffered = pa.BufferedOutputStream(pa.PythonFile(output, mode="w"), _WRITE_BYTES)
@@ -97,14 +97,14 @@ class OpenPart:
         self._writer.writer.add_key_value_metadata(stored)
 
     def accepts(self, rows: SortedRows) -> bool:
-        """Whether the rows go behind what is there."""
+        """Whether the rows belong after those that are written."""
         return (*rows.keys[0], rows.step_at(0)) >= self._last
 
     def write(self, rows: SortedRows, start: int, stop: int, keys: list[tuple[str, str, int]]) -> None:
         """Append one row group.
 
         Args:
-            rows: What is being written.
+            rows: The rows that are being written.
             start: Its first row.
             stop: The row after its last.
             keys: Attribute path, type and number of rows of each series in it.
@@ -142,14 +142,15 @@ class OpenPart:
         self.output.close()
 
     def discard(self) -> None:
-        """Throw the part away."""
+        """Discard the part."""
         with contextlib.suppress(Exception):  # a row group may have ended in the middle
             self._writer.close()
         self.output.discard()
 
 
 def row_groups(rows: SortedRows) -> Iterator[tuple[int, int, list[tuple[str, str, int]]]]:
-    """Where to cut: a long series stands alone, short ones share, and none is too large for memory.
+    """Where to cut: a long series gets groups of its own, short ones share, and no group is too large for
+    memory.
 
     Yields:
         First row, end, and attribute path, type and number of rows of each series.
@@ -189,11 +190,10 @@ def _bounded(
 
 @lru_cache(maxsize=1)
 def _schemas() -> tuple[pa.Schema, dict[str, str]]:
-    """The schema of what is handed to the Parquet writer, and what the part tells readers.
+    """The schema of what the Parquet writer gets, and the schema that the part declares to readers.
 
-    A column that says the same in many rows is handed over as a dictionary, of which the
-    writer takes each value once. Readers shall see plain strings all the same, so the part
-    does not tell them that schema but this one.
+    Columns that repeat their values are written as dictionaries, so that the writer takes each value once.
+    Readers shall see plain strings, so the part declares the plain schema.
     """
     told = {key.decode(): value.decode() for key, value in METADATA.items()}
     told["ARROW:schema"] = base64.b64encode(FULL_SCHEMA.with_metadata(METADATA).serialize()).decode()
@@ -220,8 +220,8 @@ def _all_zero() -> pa.Array:
 
 
 def _repeated(values: Sequence[str], counts: Sequence[int]) -> pa.Array:
-    """Each string as often as its number says."""
-    # Codes that are made here need no check against the dictionary: "safe" would read them all once more.
+    """Each string, repeated as often as its number says."""
+    # The codes are made here, so they need no check against the dictionary: "safe" would read them all again.
     strings = pa.array(values, pa.string())
     if len(set(values)) == 1:
         return pa.DictionaryArray.from_arrays(_zeros(sum(counts)), strings.slice(0, 1), safe=False)

@@ -1,4 +1,4 @@
-"""How far the logs go of which a run was read: by that two exports of parts of a run are compared."""
+"""How far the logs of a run had been read: two exports of partial runs are compared by this."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 Logs = Sequence[tuple[str, int]]
-"""As a `SourceRun` has them: names, and how far each goes."""
+"""The logs of a `SourceRun`: names, and how far each goes."""
 
 
 class Extent(NamedTuple):
-    """How far a log went that was read for what a receipt describes."""
+    """How far a log went when it was read for a receipt."""
 
     name: str
     extent: int
     selected: bool = True
-    """Everything that the receipt says was asked for was asked of all of it."""
+    """Whether all selections of the receipt were read from all of the log."""
 
 
 def of_logs(logs: Logs) -> tuple[Extent, ...]:
-    """Of a run that was read as a whole."""
+    """The extents of a run that was read as a whole."""
     return tuple(Extent(name, extent) for name, extent in logs)
 
 
 def joined(earlier: Iterable[Extent], logs: Logs, *, same_selections: bool) -> tuple[Extent, ...]:
-    """What was read now is added to what was read before, which stays.
+    """Add what was read now to what was read before.
 
     Args:
-        same_selections: Nothing is asked for now that was not asked for before.
+        same_selections: Whether all that is requested now was requested before.
     """
     found = {e.name: e._replace(selected=e.selected and same_selections) for e in earlier}
     for name, extent in logs:
@@ -38,12 +38,12 @@ def joined(earlier: Iterable[Extent], logs: Logs, *, same_selections: bool) -> t
 
 
 def all_read(extents: Sequence[Extent], logs: Logs) -> bool:
-    """Whether there is nothing in these logs that was not read before."""
+    """Whether all of these logs was read before."""
     read = {e.name: e.extent for e in extents if e.selected}
     return bool(logs) and all(name in read and extent <= read[name] for name, extent in logs)
 
 
 def all_there(extents: Sequence[Extent], logs: Logs) -> bool:
-    """Whether all that was read before is in these logs."""
+    """Whether these logs contain all that was read before."""
     there = dict(logs)
     return bool(extents) and all(e.name in there and e.extent <= there[e.name] for e in extents)

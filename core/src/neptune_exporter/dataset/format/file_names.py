@@ -1,4 +1,4 @@
-"""Names of files: unique for every attribute, step and ordinal, fit for every file system, still readable."""
+"""Names of files: unique for every attribute, step and ordinal, valid on every file system, and readable."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _EXTENSION = re.compile(r"(\.tar)?\.[A-Za-z0-9]{1,16}$")
 
 
 def file_name(attribute_path: str, name: str, step: Decimal | float | None, ordinal: int) -> str:
-    """Where a file lies in its run's folder, with `/`.
+    """The path of a file in its run's folder, with `/`.
 
-    The digest makes the name unique, also where case or the form of accents does not
-    count; it stands in every component, so that none is a reserved word, ends in a dot
-    or is `..`. The rest is for people.
+    The digest makes the name unique, also on file systems that ignore case or the form of accents. Every
+    component has it, so that none is a reserved word, ends in a dot or is `..`. The rest of the name is for
+    people.
     """
     extension = _extension(name) or _extension(attribute_path)
     label = cleaned(attribute_path.removesuffix(extension) if extension else attribute_path)
@@ -33,13 +33,13 @@ def file_name(attribute_path: str, name: str, step: Decimal | float | None, ordi
 
 
 def is_ours(name: str) -> bool:
-    """Whether `file_name` may have made it, or a variant of it: a path in a run's folder. Other tools' have
-    no digest there."""
+    """Whether a path in a run's folder may come from `file_name`, or is a variant of such a path. Other
+    tools' paths have no digest."""
     return _OURS.fullmatch(name) is not None
 
 
 def step_id(step: Decimal | float) -> str:
-    """Equal for equal numbers, whatever their type: 1, 1.0 and 1.000000 are one step."""
+    """The same text for equal numbers of any type: 1, 1.0 and 1.000000 are one step."""
     number = step if isinstance(step, Decimal) else Decimal(repr(float(step)))
     if not number.is_finite():
         return str(number)
@@ -47,16 +47,16 @@ def step_id(step: Decimal | float) -> str:
 
 
 def digest(*what: object) -> str:
-    """Sixteen hex digits of everything that tells two files apart."""
+    """Sixteen hex digits that depend on everything in which two files may differ."""
     text = "\0".join(f"{len(str(part))}:{part}" for part in what)
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
 def cleaned(text: str, limit: int = _READABLE_BYTES) -> str:
-    """Letters, digits, `-` and `_`: no more bytes than the limit, the same after any normalisation.
+    """Only letters, digits, `-` and `_`, at most `limit` bytes, and unchanged by any normalisation.
 
-    Letters lose their accents, because a file system may keep them in another form
-    than they were written in, and a name that was recorded must be found again.
+    Letters lose their accents, because a file system may store accents in another form than they were
+    written, and a recorded name must be found again.
     """
     plain = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     result = "".join(c if c.isalnum() or c in "-_" else "_" for c in plain).strip("_")

@@ -1,9 +1,9 @@
-"""Whose files a files folder holds.
+"""Which dataset a files folder belongs to.
 
-An export deletes files that no row of its dataset names any more. In a folder that two
-datasets shared, that would be files of the other one. So a files folder says which dataset
-it belongs to: by an id that the data folder has too, for either may be moved or mounted
-elsewhere, and by the way to the data folder, for a copy of it has the same id.
+An export deletes files that no row of its dataset names any more. If two datasets shared a folder, it would
+delete files of the other one. So a files folder stores two things: the id of the data folder, because either
+folder may be moved or mounted elsewhere, and the relative path to the data folder, because a copy of the data
+folder has the same id.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ from neptune_exporter.dataset.format.storages import storage_at
 
 @dataclass(frozen=True)
 class _Mark:
-    """What either folder says."""
+    """What both folders store."""
 
     id: str
     data: str = "."
-    """The way to the data folder, from the folder that says so."""
+    """The path to the data folder, relative to the folder that stores it."""
 
 
 def claim(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> None:
-    """Note that the files are those of this data folder. Call it with both locked; raises as `check` does."""
+    """Record that the files belong to this data folder. Call it with both locked. Raises like `check`."""
     own = check(data, files, holds_runs)
     _write(data, own)
     _write(files, _Mark(own.id, files.location.resolve().way_to(data.location.resolve())))
 
 
 def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mark:
-    """See whether the files can be those of this data folder. Writes nothing.
+    """Check whether the files can belong to this data folder. Writes nothing.
 
     Args:
         data: The data folder.
         files: The files folder.
-        holds_runs: Whether there is any run in the data folder, whoever exported it.
+        holds_runs: Whether the data folder has any run, from whatever tool.
 
     Returns:
-        What the data folder says of itself, or should.
+        The mark that the data folder has, or should get.
 
     Raises:
-        UsageError: they are, or may be, another dataset's.
+        UsageError: the files belong, or may belong, to another dataset.
     """
     here, there = data.location.resolve(), files.location.resolve()
     own, mark = _read(data), _read(files)
     if not _holds_files(files):
-        mark = None  # whoever had it has nothing to lose
+        mark = None  # an empty folder has nothing to lose
     elif mark is None:
-        # Of an export from before there were marks, or by another tool.
+        # The files of another tool's export have no mark.
         if not holds_runs():
             raise UsageError(_NOBODYS.format(files=files.location, data=data.location))
     else:
@@ -74,9 +74,9 @@ def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mar
 
 
 def check_to_read(data: Storage, files: Storage) -> None:
-    """Raise UsageError if the files are another dataset's. What has no mark may be anybody's."""
+    """Raise UsageError if the files belong to another dataset. A folder without a mark passes."""
     own, mark = _read(data), _read(files)
-    if mark is None or not _holds_files(files):  # an export of another dataset may take over an empty one
+    if mark is None or not _holds_files(files):  # an export of another dataset may take over an empty folder
         return
     owner = files.location.resolve().at(mark.data)
     if not owner.is_same(data.location) and (own is None or own.id != mark.id):
@@ -97,7 +97,7 @@ _NOBODYS = (
 
 
 def _holds_files(files: Storage) -> bool:
-    """Whether anything lies in the folder of a project."""
+    """Whether the folder of any project has anything in it."""
     projects = (e for e in files.list() if not e.is_file and re.fullmatch(SANITISED, e.name))
     return any(files.holds(project.path) for project in projects)
 

@@ -1,4 +1,4 @@
-"""Where everything of a dataset lies: the only code that knows the names of folders, parts and receipts.
+"""The names of folders, parts and receipts of a dataset; no other code knows them.
 
     <data>/<project>/[models/|model_versions/]<run>_part_<N>.parquet
     <data>/<project>/[models/|model_versions/]_receipts/<run>.receipt.parquet
@@ -10,12 +10,12 @@
     <data>/.neptune-exporter/, <files>/.neptune-exporter/     the lock, whose files these are, and what is
                                                               being written
 
-The names of projects, runs and parts are those of the public neptune-exporter, so that it finds ours and
-we find its. Only ids that hide a run are named differently: those too long for a file system, those with
-`_part_` inside (hidden from that tool), and those that begin with `_` (hidden from pyarrow and pandas).
-What else lies in the data folder has a name that pyarrow and pandas pass over and, as polars does not, is
-Parquet without rows (`rowless`). Only what is being written, or is damaged, is neither. Receipts lie beside
-their parts, in a folder that is not hidden, so that whoever copies the parts copies them too.
+Projects, runs and parts have the names that the public neptune-exporter gives them, so that either tool finds
+the other's exports. Only ids that would hide a run get other names: those too long for a file system, those
+with `_part_` inside (that tool would not find them), and those that begin with `_` (pyarrow and pandas would
+skip them). Everything else in the data folder has a name that pyarrow and pandas skip; because polars does
+not skip it, it is Parquet without rows (`rowless`). Exceptions are unfinished and damaged parts. Receipts lie
+beside their parts in a folder that is not hidden, so that a person who copies the parts copies them too.
 """
 
 from __future__ import annotations
@@ -33,26 +33,27 @@ OWN_FOLDER = ".neptune-exporter"
 LOCK = f"{OWN_FOLDER}/lock.parquet"
 OWNER = f"{OWN_FOLDER}/dataset.parquet"
 UNFINISHED = f"{OWN_FOLDER}/unfinished"
-"""What we have not finished: parts, pending receipts. Nobody needs it once we hold the lock."""
+"""Our unfinished parts and pending receipts. Whoever holds the lock may delete them."""
 UNFINISHED_FILES = f"{OWN_FOLDER}/unfinished-files"
 RECEIPTS = "_receipts"
 DAMAGED = "_damaged"
-"""Of parts that could not be read when something was added to their run."""
+"""The folder of parts that could not be read when an export added to their run."""
 
 KIND_FOLDERS = {RunKind.RUN: "", RunKind.MODEL: "models", RunKind.MODEL_VERSION: "model_versions"}
 
 RECEIPT = ".receipt.parquet"
 PENDING = ".pending.parquet"
 INDEX = "index.parquet"
-"""Beside receipts: what they say, in one file."""
+"""The index of the receipts in a folder, beside them."""
 CUT_SHORT = ".tmp"
-"""Of parts that other tools have not finished. Never deleted: they may be all that is left of a run."""
+"""The ending of parts that other tools have not finished. We never delete them: they may be all that is left
+of a run."""
 SET_ASIDE = ".damaged"
 
 _MAX_BYTES = 180
 _PART = re.compile(r"((?P<stem>.+)_)?part_(?P<number>\d+)\.parquet(?P<end>|\.tmp)", re.DOTALL)
 _ODD = re.compile(r"[^\w-]")
-"""A character that is not `str.isalnum`, nor `_` or `-`."""
+"""A character that is neither `str.isalnum` nor `_` nor `-`."""
 _OF_WINDOWS = frozenset({"thumbs.db", "desktop.ini"})
 SANITISED = re.compile(r"(?P<name>.*)-[0-9a-f]{16}", re.DOTALL)
 
@@ -63,7 +64,7 @@ def sanitised(name: str) -> str:
 
 
 def stem(name: str) -> str:
-    """As `sanitised`, but not too long for a file system, without `_part_`, and with no `_` to begin with."""
+    """Like `sanitised`, but never too long for a file system, without `_part_` inside or `_` at the start."""
     readable = _readable(name).lstrip("_").replace("_part_", "_part-")
     room = _MAX_BYTES - 17
     if len(readable.encode()) > room:
@@ -75,7 +76,7 @@ _stem_of_project = lru_cache(maxsize=64)(stem)
 
 
 def guessed_id(sanitised_name: str) -> str:
-    """The id behind a name, for messages about what cannot be read: right if nothing was replaced."""
+    """The id behind a name, for messages about unreadable runs. Correct if no character was replaced."""
     match = SANITISED.fullmatch(sanitised_name)
     return match["name"] if match else sanitised_name
 
@@ -95,7 +96,7 @@ class Place:
     folder: str
     stem: str
     among_many: bool = field(default=False, compare=False)
-    """Its parts hold rows of other runs too, and are not named after it. Nothing is ever written there."""
+    """The parts hold rows of other runs too, and are not named after this one. We never write there."""
 
     @classmethod
     def of(cls, key: RunKey) -> Place:
@@ -103,7 +104,7 @@ class Place:
 
     @classmethod
     def candidates(cls, key: RunKey) -> tuple[Place, ...]:
-        """Ours, and where they differ the public tool's, and either as macOS unpacks it from an archive."""
+        """Our name, the public tool's if it differs, and both as macOS unpacks them from an archive."""
         theirs = cls(_folder(sanitised(key.project_id), key.kind), sanitised(key.run_id))
         plain = (cls.of(key), theirs)
         if theirs.folder.isascii() and theirs.stem.isascii():
@@ -113,13 +114,13 @@ class Place:
 
     @property
     def is_usual(self) -> bool:
-        """Whether both names end in a digest, as ours and the public tool's since 2025-11-12 do."""
+        """Whether both names end in a digest, like ours, and like the public tool's since 2025-11-12."""
         names = (self.project_folder, self.stem)
         return not self.among_many and all(SANITISED.fullmatch(name) for name in names)
 
     @property
     def project_folder(self) -> str:
-        """What `file_value.path` is relative to, below the files folder."""
+        """The folder in the files folder to which `file_value.path` is relative."""
         return self.folder.partition("/")[0]
 
     @property
@@ -133,7 +134,7 @@ class Place:
 
     @property
     def pending(self) -> str:
-        """The receipt of a publication under way: its redo log."""
+        """The pending receipt of a publication: its redo log."""
         return f"{self.folder}/{RECEIPTS}/{self.stem}{PENDING}"
 
     @property
@@ -141,7 +142,7 @@ class Place:
         return f"{self.folder}/{self.stem}"
 
     def path(self, name: str) -> str:
-        """Of something that lies in the run's folder."""
+        """The path of something in the run's folder."""
         return f"{self.folder}/{name}"
 
     def part_name(self, number: int) -> str:
@@ -159,22 +160,22 @@ def _folder(project_folder: str, kind: RunKind) -> str:
 
 @dataclass(frozen=True)
 class PartName:
-    """What the name of a part tells."""
+    """What the name of a part says."""
 
     stem: str
-    """Empty if it holds rows of several runs: so the earlier tool wrote them before 2025-11-11."""
+    """Empty if the part holds rows of several runs, as the earlier tool wrote them before 2025-11-11."""
     number: int
     unfinished: bool = False
-    """Another tool's, and not finished."""
+    """Whether another tool did not finish it."""
 
 
 def is_passed_over(name: str) -> bool:
-    """Whether a file or folder is nobody's data: hidden, as the `._*` of macOS, or what Windows leaves."""
+    """Whether a name is clutter of the system: hidden, such as `._*` of macOS, or left by Windows."""
     return name.startswith(".") or name.casefold() in _OF_WINDOWS
 
 
 def parse_part(name: str) -> PartName | None:
-    """Read the name of a part, or None. The last `_part_` counts: a run id may hold one too."""
+    """Parse the name of a part; None if it is not one. The last `_part_` counts: a run id may have one too."""
     match = _PART.fullmatch(name)
     if match is None or is_passed_over(name):
         return None
@@ -182,28 +183,28 @@ def parse_part(name: str) -> PartName | None:
 
 
 def missing_parts(place: Place, names: Iterable[str]) -> list[str]:
-    """Names of the parts below the last one that are not among these: parts are numbered without a gap."""
+    """Names of the parts that are missing below the highest number: parts are numbered without a gap."""
     numbers = {part.number for name in names if (part := parse_part(name))}
     return [place.part_name(n) for n in range(max(numbers, default=0)) if n not in numbers]
 
 
 def is_data(path: str) -> bool:
-    """Whether something below a project's folder is a part, or what we keep beside parts."""
+    """Whether something below a project's folder is a part, or something that we keep beside parts."""
     *folders, name = path.split("/")
     return parse_part(name) is not None or not {RECEIPTS, DAMAGED}.isdisjoint(folders)
 
 
 def checksums(folder: str) -> str:
-    """Where the checksums of another tool's runs in this folder lie, once they were recorded."""
+    """The path of the recorded checksums of another tool's runs in this folder."""
     return f"{folder}/{RECEIPTS}/checksums.parquet"
 
 
 def temporary(path: str) -> str:
-    """Where something is written before it gets its name."""
+    """The temporary path of something that is being written."""
     return f"{UNFINISHED}/{path.removeprefix(OWN_FOLDER + '/')}.tmp"
 
 
 def set_aside(path: str) -> str:
-    """Where a part goes that could not be read."""
+    """Where an unreadable part is moved to."""
     folder, _, name = path.rpartition("/")
     return f"{folder}/{DAMAGED}/{name}{SET_ASIDE}"

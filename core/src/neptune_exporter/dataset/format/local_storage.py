@@ -25,13 +25,13 @@ from neptune_exporter.dataset.format.storage import CHUNK, Entry, HeldLock, Outp
 from neptune_exporter.location import Location
 
 _SETTLED_NS = 2 * 10**9
-"""After so long a change shows in a file's time: some file systems know only every other second."""
+"""After this time a change is certain to show in a file's time: some file systems store only even seconds."""
 _SYNCS = 4
-"""Files that are synced at a time."""
+"""How many files are synced at a time."""
 
 
 class LocalStorage(Storage):
-    """Everything goes through `pyarrow.fs`; what that lacks (syncing, locks, seeing links) is here."""
+    """Uses `pyarrow.fs`, and adds what that lacks: syncing, locks, and recognising links."""
 
     def __init__(self, location: Location | Path | str) -> None:
         self.location = Location.of(location)
@@ -57,13 +57,14 @@ class LocalStorage(Storage):
         return None if found is None else (found.st_size, found.st_mtime_ns)
 
     def _stat(self, path: str) -> os.stat_result | None:
-        """Of a file. Not by pyarrow, which takes several times as long, and does this for each run."""
+        """The stat of a file. Does not use pyarrow, which takes several times as long: this is done for each
+        run."""
         try:
-            found = os.stat(self._at(path))  # noqa: PTH116 - a path object costs more
+            found = os.stat(self._at(path))  # noqa: PTH116 - a path object is slower
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:  # a name that cannot be is not there
+            if error.errno == errno.ENAMETOOLONG:  # a file with an invalid name cannot exist
                 return None
             raise
         return found if stat.S_ISREG(found.st_mode) else None
@@ -97,10 +98,10 @@ class LocalStorage(Storage):
                 if not is_file and item.is_dir(follow_symlinks=False):
                     yield from self._walk(path)
 
-    # Everywhere `compression=None`: pyarrow would else unpack what is called `.gz` while it is read.
+    # Always `compression=None`: otherwise pyarrow unpacks files that are called `.gz` while it reads them.
 
     def read(self, path: str) -> bytes:
-        # Not by pyarrow, which takes several times as long: this is done for each run.
+        # Does not use pyarrow, which takes several times as long: this is done for each run.
         with self.errors(path, "read"), open(self._at(path), "rb", buffering=0) as stream:  # noqa: PTH123
             return stream.read()
 
@@ -126,8 +127,8 @@ class LocalStorage(Storage):
                 self._replace(source, target)
 
     def _replace(self, source: str, target: str) -> None:
-        # pyarrow cannot move onto something that exists on Windows.
-        os.replace(self._at(source), self._at(target))  # noqa: PTH105 - a path object costs more
+        # On Windows, pyarrow cannot move a file onto an existing one.
+        os.replace(self._at(source), self._at(target))  # noqa: PTH105 - a path object is slower
 
     def delete(self, path: str) -> None:
         with self.errors(path, "deleted"):
@@ -149,10 +150,10 @@ class LocalStorage(Storage):
         return digest.hexdigest()
 
     def sync(self, paths: Iterable[str]) -> None:
-        """At once, so that what the disk does for one serves others."""
+        """Sync several files at once, so that one flush of the disk serves all of them."""
         files = list(paths)
         others = _syncing().map(self._sync, files[1:])
-        for path in files[:1]:  # here: waking a thread for it would cost more
+        for path in files[:1]:  # in this thread: waking another would cost more
             self._sync(path)
         list(others)
 
@@ -160,7 +161,7 @@ class LocalStorage(Storage):
         if os.name == "nt":
             return
         for folder in dict.fromkeys(folders):
-            with contextlib.suppress(OSError):  # some network file systems refuse
+            with contextlib.suppress(OSError):  # some network file systems refuse to sync a folder
                 _sync(self._at(folder), os.O_RDONLY)
 
     def _sync(self, path: str) -> None:
@@ -177,7 +178,7 @@ class LocalStorage(Storage):
             try:
                 mode = place.lstat().st_mode
             except (OSError, ValueError):
-                return  # not there: for the one who opens it to say
+                return  # missing: whoever opens it reports that
             if stat.S_ISLNK(mode):
                 raise UnsafePathError(f"{place} is a symbolic link; it is not followed")
 
@@ -193,20 +194,21 @@ class LocalStorage(Storage):
         try:
             yield
         except OSError as error:
-            # Arrow's own text is several sentences long, and names the number as well.
+            # Arrow's own text has several sentences, and repeats the number.
             reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
             raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
 
 
 def _entry(item: os.DirEntry[str], folder: str, settled: int) -> Entry:
-    """What a folder holds; behind a link, what that names. Changes before `settled`, in ns, are old."""
+    """The content of a folder; links are followed. Times of change before `settled` (in ns) can be
+    trusted."""
     path = f"{folder}/{item.name}" if folder else item.name
     try:
         found = item.stat()
-    except FileNotFoundError:  # it went meanwhile, or is a link that leads nowhere
+    except FileNotFoundError:  # it was deleted meanwhile, or is a link to nothing
         return Entry(path, False, 0)
     except OSError:
-        if item.is_symlink():  # one that leads to itself
+        if item.is_symlink():  # a link to itself
             return Entry(path, False, 0)
         raise
     if not stat.S_ISREG(found.st_mode):
@@ -220,7 +222,7 @@ def _syncing() -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    # A forked process has the pool and none of its threads: it would wait for them for ever.
+    # A forked process inherits the pool without its threads, and would wait for them without end.
     os.register_at_fork(after_in_child=_syncing.cache_clear)
 
 

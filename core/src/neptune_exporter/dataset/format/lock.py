@@ -1,4 +1,4 @@
-"""One writer per dataset: a lock of the operating system, which ends with the process that holds it."""
+"""One writer per dataset: a lock of the operating system, which ends when its process ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from neptune_exporter.dataset.format import rowless
 if sys.platform == "win32":
     import msvcrt
 
-    _FAR = 1 << 30  # Windows forbids reading what is locked: lock a byte behind the text
+    _FAR = 1 << 30  # Windows forbids reading locked bytes, so lock one behind the text
 
     def try_lock(file: IO[bytes]) -> None:
         file.seek(_FAR)
@@ -43,12 +43,12 @@ else:
 def held(path: Path, dataset: str) -> Iterator[None]:
     """Hold the lock file.
 
-    The file stays; what counts is the system's lock on it. The file of a process that
-    has died is therefore free at once, and nobody has to guess from its number.
+    The file stays; only the system's lock on it counts. So a dead process frees the file at once, and its
+    process id need not be checked.
 
     Raises:
-        DatasetError: another process, or another part of this one, holds it: names it. Or nothing can
-            be written there.
+        DatasetError: another process, or another part of this one, holds the lock (the message names it); or
+            the folder cannot be written.
     """
     with _opened(path, dataset) as file:
         try:
@@ -97,14 +97,14 @@ def _holder(path: Path) -> str:
 
 @dataclass
 class FileLock:
-    """A lock on a file that is there for nothing else."""
+    """A lock on a file that has no other purpose."""
 
     path: Path
     file: IO[bytes]
     note: dict[str, Any] = field(default_factory=dict)
 
     def release(self) -> None:
-        with contextlib.suppress(OSError):  # Windows deletes no open file: another time
+        with contextlib.suppress(OSError):  # Windows cannot delete an open file: it is deleted another time
             self.path.unlink()
         release(self.file)
         self.file.close()
@@ -129,5 +129,5 @@ def try_file(path: Path) -> FileLock | None:
                 file.write(rowless.wrapped(b""))
                 file.flush()
             return FileLock(path, file)
-        release(file)  # it was deleted meanwhile: that lock is nobody's
+        release(file)  # the file was deleted meanwhile, so this lock excludes no other process
         file.close()

@@ -1,4 +1,4 @@
-"""What is known of the objects below an address: from listings, and from what was written since."""
+"""What is known about the objects below an address, from listings and from what was written since."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from neptune_exporter.dataset.format.object_store import Object
 
 
 class KnownObjects:
-    """A listing of thousands of objects costs one request, and asking for each of them one each: so what a
-    listing said counts until it is forgotten. For several threads."""
+    """Remembers listings: one request lists thousands of objects, while asking for each takes one request
+    each. Thread-safe."""
 
     def __init__(self) -> None:
         self._guard = threading.RLock()
         self.forget()
 
     def forget(self) -> None:
-        """All of it: others may have written since."""
+        """Forget everything, because others may have written since."""
         with self._guard:
             self._objects: dict[str, Object] = {}
             self._prefixes: dict[str, set[str]] = {}
-            """By folder: the prefixes of names that were listed in it."""
+            """The prefixes of names that were listed, by folder."""
             self._lists: dict[tuple[str, str], list[Object]] = {}
             self._trees: dict[str, list[Object]] = {}
-            """By folder: all objects below it, sorted."""
+            """All objects below a folder, sorted."""
             self._looked: set[str] = set()
-            """Folders of which it is known what is below them, by a listing and what was written since."""
+            """Folders whose whole content is known, from a listing and from what was written since."""
 
     def learn(self, folder: str, prefix: str, found: Iterable[Object]) -> None:
-        """What a listing of a folder gave."""
+        """Remember the listing of a folder."""
         with self._guard:
             objects = sorted(found)
             self._objects.update((each.path, each) for each in objects if each.is_file)
@@ -38,19 +38,19 @@ class KnownObjects:
             self._lists[folder, prefix] = objects
 
     def learn_tree(self, folder: str, found: Iterable[Object]) -> None:
-        """What a listing of a folder and all below it gave."""
+        """Remember the listing of a folder and everything below it."""
         with self._guard:
             self._trees[folder] = sorted(found)
             self._looked.add(folder)
             self._objects.update((each.path, each) for each in self._trees[folder])
 
     def listed(self, folder: str, prefix: str) -> list[Object] | None:
-        """What is in a folder, None if that is not known."""
+        """The content of a folder; None if it is not known."""
         with self._guard:
             return self._lists.get((folder, prefix))
 
     def tree(self, folder: str) -> list[Object] | None:
-        """All objects below a folder, None if they are not known."""
+        """All objects below a folder; None if they are not known."""
         with self._guard:
             for above in _ancestors(f"{folder}/"):
                 if (found := self._trees.get(above)) is not None:
@@ -60,38 +60,38 @@ class KnownObjects:
             return None
 
     def knows(self, path: str) -> bool:
-        """Whether it is known if there is such an object."""
+        """Whether it is known that this object exists, or that it does not."""
         with self._guard:
             folder, _, name = path.rpartition("/")
             is_listed = any(name.startswith(prefix) for prefix in self._prefixes.get(folder, ()))
             return path in self._objects or is_listed or not self._looked.isdisjoint(_ancestors(path))
 
     def has_looked(self, folder: str, prefix: str, recursive: bool) -> bool:
-        """Whether it is known what is in a folder."""
+        """Whether the content of a folder is known."""
         with self._guard:
             if recursive:
                 return not self._looked.isdisjoint(_ancestors(f"{folder}/"))
             return prefix in self._prefixes.get(folder, ())
 
     def get(self, path: str) -> Object | None:
-        """The object, None if there is none or it is not known."""
+        """The object; None if it does not exist or is not known."""
         with self._guard:
             return self._objects.get(path)
 
     def written(self, found: Object) -> None:
-        """It was written just now, or asked for."""
+        """Remember an object that was just written or asked for."""
         with self._guard:
             self._forget_lists(found.path)
             self._objects[found.path] = found
 
     def deleted(self, path: str) -> None:
-        """It was deleted just now."""
+        """Remember that an object was just deleted."""
         with self._guard:
             self._forget_lists(path)
             self._objects.pop(path, None)
 
     def _forget_lists(self, path: str) -> None:
-        """Those that are no longer so. It stays known that what they did not have was not there."""
+        """Forget the listings that a change of this path makes wrong. Which folders are known whole stays."""
         above = set(_ancestors(path))
         for folder, prefix in [key for key in self._lists if key[0] in above]:
             del self._lists[folder, prefix]

@@ -1,8 +1,8 @@
-"""Locks in an object store: objects that only one can create, each with its owner and a sign of life.
+"""Locks in an object store: objects that only one process can create, with their owner and a heartbeat.
 
-The owner writes its lock again every minute. A lock without a sign of life for `STALE` seconds, by the clock
-of the store, is taken over: its owner ended without giving it back. An owner that was only away (a suspended
-laptop) finds out before it commits anything.
+The owner rewrites its lock every minute. If it has not done so for `STALE` seconds by the clock of the store,
+it probably ended without releasing the lock, and another process takes the lock over. An owner that was only
+away (a suspended laptop) notices this before it commits anything.
 """
 
 from __future__ import annotations
@@ -27,38 +27,40 @@ from neptune_exporter.interruption import pause
 STALE = 300.0
 BEAT = 60.0
 _CONFIRM = 1.0
-"""Seconds after a takeover in which another may have taken the lock over too."""
+"""For this many seconds after a takeover, another process may have taken the lock over too."""
 
 
 @dataclass
 class ObjectLock:
-    """A lock that is held. `note` is kept with it, for whoever takes it over."""
+    """A lock that is held. Its `note` is stored with it, for whoever takes it over."""
 
     store: ObjectStore
     path: str
     note: dict[str, Any] = field(default_factory=dict)
     within: str = ""
-    """The token of the lock of the dataset, where its owner holds that: two never do."""
+    """The token of the lock of the dataset, if the owner holds that too. It excludes all other owners."""
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     since: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     beats: int = 0
     alive: float = 0.0
-    """When it was surely ours last, in seconds since 1970."""
+    """The last time at which the lock was certainly ours, in seconds since 1970."""
     lost: bool = False
     guard: threading.RLock = field(default_factory=threading.RLock)
 
     def take(self) -> bool:
-        """Have it, if it is free or left behind by an owner that ended."""
+        """Take the lock, if it is free or its owner has ended."""
         with contextlib.suppress(ConflictError):
             self._write(create=True)
             return True
         found = self.store.head(self.path)
         if found is None:
-            return False  # given back just now: the next try has it
+            return False  # just released: the next try gets it
         holder = holder_of(self.store, self.path)
-        if holder.get("token") == self.token:  # the answer to our request was lost, and it was sent again
+        # the answer to our first request was lost, and the library sent the request again
+        if holder.get("token") == self.token:
             return True
-        is_left = bool(self.within and holder.get("within"))  # its owner held what this one holds now
+        # its owner held the lock of the dataset, which is now ours
+        is_left = bool(self.within and holder.get("within"))
         if not is_left and age(self.store, found) < STALE:
             return False
         self.note = self.note or holder.get("note") or {}
@@ -69,18 +71,18 @@ class ObjectLock:
             self._write(etag=found.etag)
         except ConflictError:
             return False
-        pause(_CONFIRM)  # not every store refuses the second of two
+        pause(_CONFIRM)  # not every store refuses the second of two writers
         return holder_of(self.store, self.path).get("token") == self.token
 
     def write_note(self, note: dict[str, Any]) -> None:
-        """Keep this with the lock."""
+        """Store this note with the lock."""
         with self.guard:
             self.check()
             self.note = note
             self._write()
 
     def beat(self) -> None:
-        """Give a sign of life."""
+        """Write the lock again."""
         with self.guard:
             if self.lost or not self.alive:
                 return
@@ -90,10 +92,10 @@ class ObjectLock:
             self._write()
 
     def check(self) -> None:
-        """Before something is committed.
+        """Check before a commit that the lock is still ours.
 
         Raises:
-            DatasetError: another has taken it over.
+            DatasetError: another process has taken it over.
         """
         with self.guard:
             if time.time() - self.alive > STALE / 2:
@@ -105,7 +107,7 @@ class ObjectLock:
                 )
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         with self.guard:
             ours = not self.lost and (time.time() - self.alive < STALE / 2 or self._is_ours())
             self.alive = 0.0
@@ -132,7 +134,7 @@ class ObjectLock:
 
 
 class Heartbeat:
-    """Gives signs of life for locks, in a thread of its own."""
+    """Writes locks again in time, in a thread of its own."""
 
     def __init__(self) -> None:
         self._locks: list[ObjectLock] = []
@@ -141,7 +143,7 @@ class Heartbeat:
         self._wake = threading.Event()
 
     def add(self, lock: ObjectLock) -> None:
-        """Until it is removed."""
+        """Keep a lock alive until it is removed."""
         with self._guard:
             self._locks.append(lock)
             if self._thread is None:
@@ -149,12 +151,12 @@ class Heartbeat:
                 self._thread.start()
 
     def remove(self, lock: ObjectLock) -> None:
-        """No more signs of it."""
+        """Stop keeping a lock alive."""
         with self._guard:
             self._locks.remove(lock)
 
     def check(self) -> None:
-        """Raise DatasetError if one of them was lost."""
+        """Raise DatasetError if one of the locks was lost."""
         for lock in list(self._locks):
             lock.check()
 
@@ -170,11 +172,11 @@ class Heartbeat:
                     lock.beat()
                 except Exception as error:
                     if not is_of_store(error):
-                        raise  # else the next one may arrive
+                        raise  # otherwise the next process may take the lock
 
 
 def holder_of(store: ObjectStore, path: str) -> dict[str, Any]:
-    """What a lock says of its owner; nothing if it cannot be read."""
+    """What a lock says about its owner; empty if it cannot be read."""
     try:
         value = json.loads(rowless.unwrapped(store.get(path)))
     except (FileNotFoundError, ValueError):
@@ -183,7 +185,7 @@ def holder_of(store: ObjectStore, path: str) -> dict[str, Any]:
 
 
 def age(store: ObjectStore, found: Object) -> float:
-    """Seconds since an object was written, by the store's own clock: those of two machines may differ."""
+    """Seconds since an object was written, by the store's own clock, because clocks of machines differ."""
     probe = f"{OWN_FOLDER}/clock-{uuid.uuid4().hex}"
     store.put(probe, b"now")
     try:
@@ -196,7 +198,7 @@ def age(store: ObjectStore, found: Object) -> float:
 
 
 def described(store: ObjectStore, path: str) -> str:
-    """The owner of a lock, for a person."""
+    """The owner of a lock, for messages."""
     holder = holder_of(store, path)
     found = store.head(path)
     if not holder or found is None:

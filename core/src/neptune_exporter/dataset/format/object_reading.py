@@ -1,4 +1,4 @@
-"""Reading objects anywhere in them, in few requests."""
+"""Random access to objects in few requests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _CONTENTS_BYTES = 64 << 20
 
 
 class RangedReader(io.RawIOBase):
-    """An object as a file: reads blocks, and keeps the last ones. For one thread."""
+    """An object as a file: reads whole blocks, and keeps the last ones. Not thread-safe."""
 
     def __init__(self, get: Callable[[int, int], bytes], size: int) -> None:
         """
         Args:
-            get: Gives the bytes from a start to an end.
-            size: Of the object.
+            get: Returns the bytes from a start to an end.
+            size: The size of the object in bytes.
         """
         self._get = get
         self._size = size
@@ -53,7 +53,7 @@ class RangedReader(io.RawIOBase):
         return done
 
     def _block(self, number: int, last: int) -> bytes:
-        """A block; those behind it that are wanted too, up to the last one, come with the same request."""
+        """A block. The same request also reads the blocks after it, up to `last`."""
         if number not in self._blocks:
             last = min(last, number + _BLOCKS - 1)
             start, end = number * BLOCK, min(self._size, (last + 1) * BLOCK)
@@ -69,8 +69,8 @@ class RangedReader(io.RawIOBase):
 
 
 class Contents:
-    """The contents of small objects that were read last, as a part is read several times. For several
-    threads."""
+    """The contents of the small objects that were read last, because a part is read several times.
+    Thread-safe."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -78,7 +78,7 @@ class Contents:
         self._bytes = 0
 
     def get(self, path: str, version: int, read: Callable[[], bytes]) -> bytes:
-        """The content of this version, read if it is not known."""
+        """The content of this version; read if it is not known."""
         with self._guard:
             if (content := self._known.get((path, version))) is not None:
                 self._known.move_to_end((path, version))

@@ -1,8 +1,8 @@
 """A folder in an object store.
 
-Nothing is renamed there: what is being written lies in a folder of this machine (`Staging`), and is uploaded
-under its final name when it is whole. Listings are kept (`KnownObjects`), as each request takes tens of
-milliseconds and is paid for.
+Nothing is renamed there: unfinished objects lie in a folder of this machine (`Staging`) and are uploaded
+under their final names once they are complete. Listings are remembered (`KnownObjects`), because each request
+takes tens of milliseconds and costs money.
 """
 
 from __future__ import annotations
@@ -41,21 +41,22 @@ from neptune_exporter.location import Location
 
 _T = TypeVar("_T")
 _SMALL = 8 << 20
-"""Objects of so many bytes are read and written with one request."""
+"""Objects of at most this many bytes are read and written with one request."""
 _APPEARS_WITHIN = (0.2, 0.5, 1.0, 2.0)
-"""Waits for an object that was written and cannot be read yet: not every store is consistent at once."""
+"""Seconds to wait for an object that was written and cannot be read yet: some stores are eventually
+consistent."""
 _written = itertools.count(1 << 60)
 
 
 class ObjectStorage(Storage):
-    """As `Storage`. What begins with `UNFINISHED` lies on this machine."""
+    """A `Storage`. Paths that begin with `UNFINISHED` lie on this machine."""
 
     renames = False
 
     def __init__(self, location: Location) -> None:
         """
         Raises:
-            UsageError: it takes a package that is not installed, or an option is wrong.
+            UsageError: a package is not installed, or an option is wrong.
         """
         self.location = location
         self._store = object_store(location)
@@ -66,7 +67,7 @@ class ObjectStorage(Storage):
 
     @cached_property
     def _staging(self) -> LocalStorage:
-        self._staged = Staging()  # goes with this storage
+        self._staged = Staging()  # deleted with this storage
         return LocalStorage(self._staged.folder)
 
     def describe(self, path: str) -> str:
@@ -81,7 +82,7 @@ class ObjectStorage(Storage):
         with self.errors(folder, "listed"):
             try:
                 return self._store.holds(folder)
-            except FileNotFoundError:  # there is no such bucket: whoever writes tells
+            except FileNotFoundError:  # the bucket does not exist: writing reports that
                 return False
 
     def size(self, path: str, *, certain: bool = False) -> int | None:
@@ -137,7 +138,7 @@ class ObjectStorage(Storage):
 
     def _content(self, found: Object) -> bytes:
         if not found.size:
-            return b""  # a range of nothing is refused
+            return b""  # stores refuse an empty range
         with self.errors(found.path, "read"):
             return self._contents.get(
                 found.path, found.version, lambda: self._patiently(lambda: self._store.get(found.path))
@@ -211,10 +212,10 @@ class ObjectStorage(Storage):
         self._known.written(Object(path, True, size, f"written {next(_written)}"))
 
     def commit(self, path: str, content: bytes) -> None:
-        """Write a small object only if what is there is what was seen last.
+        """Write a small object, but only if it has not changed since it was last read.
 
         Raises:
-            DatasetError: another wrote it meanwhile, or has taken over a lock of ours.
+            DatasetError: another process wrote it meanwhile, or has taken over a lock of ours.
         """
         self._heartbeat.check()
         found = self._find(path)
@@ -223,7 +224,8 @@ class ObjectStorage(Storage):
             try:
                 self._store.put(path, content, create=found is None, etag=etag)
             except ConflictError:
-                # The answer to the same request may have been lost, and it was sent again.
+                # Perhaps our first request succeeded, its answer was lost, and the library sent the request
+                # again.
                 if self._patiently(lambda: self._store.get(path)) != content:
                     raise DatasetError(
                         f"{self.describe(path)} was written by another process meanwhile: export again"
@@ -250,7 +252,7 @@ class ObjectStorage(Storage):
         return digest.hexdigest()
 
     def sync(self, paths: Iterable[str]) -> None:
-        """What a store has taken it keeps."""
+        """Does nothing: what a store has accepted is durable."""
 
     def sync_folders(self, folders: Iterable[str]) -> None:
         """There are none."""
@@ -290,7 +292,7 @@ class ObjectStorage(Storage):
         return held
 
     def note(self, path: str, note: dict[str, Any]) -> HeldLock | None:
-        """Keep this with a lock: with one that is held, or a new one, which is returned."""
+        """Store a note with a lock: one that is held, or a new one, which is returned."""
         held = self._locks.get(path)
         with self.errors(path, "written"):
             if held is not None:
@@ -305,7 +307,7 @@ class ObjectStorage(Storage):
 
     @property
     def _token(self) -> str:
-        """Of the lock of the dataset, empty if another process holds it."""
+        """The token of the lock of the dataset; empty if another process holds it."""
         held = self._locks.get(LOCK)
         return "" if held is None else held.lock.token
 

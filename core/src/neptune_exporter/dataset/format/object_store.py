@@ -1,8 +1,8 @@
-"""An object store by single requests: what s3fs, gcsfs and adlfs share, and where they differ.
+"""Single requests to an object store: what s3fs, gcsfs and adlfs share, and where they differ.
 
-fsspec's libraries and not `pyarrow.fs`, because they can create an object only if there is none: for
+Uses fsspec's libraries and not `pyarrow.fs`, because they can create an object only if it does not exist: for
 `mode="create"` s3fs 2026.9.0 sends `If-None-Match: *`, gcsfs 2026.10.1 `ifGenerationMatch=0`, and adlfs
-2026.8.0 `overwrite=False`. The S3 file system of pyarrow has no such thing; a receipt or a lock needs it.
+2026.8.0 `overwrite=False`. The S3 file system of pyarrow cannot do this, and receipts and locks need it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LIBRARIES = {
     "abfs": "adlfs",
     "abfss": "adlfs",
 }
-"""What each scheme takes."""
+"""The package for each scheme."""
 _OF_STORES = frozenset(
     {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "msal", "s3fs"}
 )
@@ -40,31 +40,31 @@ _CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "Con
 _RENEW = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
 _UPLOAD_BYTES = 16 << 20
 _MOST_UPLOADS = 9_000
-"""Pieces of one upload: S3 takes 10,000 of at most 5 GiB each."""
+"""Pieces of one upload: S3 accepts 10,000 of at most 5 GiB each."""
 
 
 class Object(NamedTuple):
-    """What a store tells of an object, or of a folder."""
+    """What a store says about an object or a folder."""
 
     path: str
     is_file: bool
     size: int
     etag: str = ""
     changed: datetime | None = None
-    """By the clock of the store."""
+    """The time of the last change, by the clock of the store."""
 
     @property
     def version(self) -> int:
-        """A number for the content."""
+        """A number that changes with the content."""
         return int.from_bytes(hashlib.blake2b(self.etag.encode(), digest_size=7).digest(), "big")
 
 
 class ConflictError(Exception):
-    """An object is not as a request demanded: it is there, or it has changed."""
+    """The condition of a request was not met: the object exists already, or it has changed."""
 
 
 def upload_bytes(size: int) -> int:
-    """In which pieces a file of so many bytes is uploaded.
+    """The size of the pieces in which a file is uploaded.
 
     Example:
         >>> upload_bytes(6 << 40) * 10_000 > 6 << 40
@@ -74,31 +74,32 @@ def upload_bytes(size: int) -> int:
 
 
 class ObjectStore:
-    """The objects below one address. Paths are relative to it. Raises what the library raises."""
+    """The objects below one address. Paths are relative to it. Errors of the library are raised unchanged."""
 
     def __init__(self, location: Location) -> None:
         """
         Raises:
-            UsageError: it takes a package that is not installed, or an option is wrong.
+            UsageError: a package is not installed, or an option is wrong.
         """
         self._fs = _filesystem(location)
         self._root = location.address.partition("://")[2].strip("/")
 
     def get(self, path: str, start: int = 0, end: int | None = None) -> bytes:
-        """The bytes of an object, or some of them. One request: without a range s3fs asks for the size."""
+        """The bytes of an object, or a range of them, in one request: without a range, s3fs also asks for the
+        size."""
         return bytes(self._fs.cat_file(self._at(path), start=start, end=end))
 
     def put(self, path: str, data: bytes, *, create: bool = False, etag: str = "") -> None:
-        """Write an object at once.
+        """Write an object with one request.
 
         Args:
-            path: Of the object.
+            path: The path of the object.
             data: Its content.
-            create: Only if there is none.
-            etag: Only if it is still this one, where the store can tell.
+            create: Only if it does not exist.
+            etag: Only if the object still has this ETag, if the store can check that.
 
         Raises:
-            ConflictError: it is there, or it has changed.
+            ConflictError: the object exists, or it has changed.
         """
         options: dict[str, Any] = {"mode": "create"} if create else self._if_match(etag)
         try:
@@ -112,41 +113,42 @@ class ObjectStore:
         return {}
 
     def put_file(self, path: str, file: Path) -> None:
-        """Upload a file, in pieces if it is large. What is cut off is taken back."""
+        """Upload a file, in pieces if it is large. If that fails, the uploaded pieces are deleted."""
         self._fs.put_file(str(file), self._at(path), **self._upload_options(file.stat().st_size))
 
     def _upload_options(self, size: int) -> dict[str, Any]:
         return {}
 
     def copy(self, source: str, target: str) -> None:
-        """Within the store."""
+        """The path in the store."""
         self._fs.cp_file(self._at(source), self._at(target))
 
     def delete(self, path: str) -> None:
-        """Delete an object; none is no error."""
+        """Delete an object, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(self._at(path))
 
     def head(self, path: str) -> Object | None:
-        """What there is, None if there is nothing."""
+        """The object or folder at a path; None if there is none."""
         try:
             return self._object(self._fs.info(self._at(path)))
         except FileNotFoundError:
             return None
 
     def holds(self, folder: str) -> bool:
-        """Whether there is anything below a folder."""
+        """Whether a folder has any content."""
         return self.head(folder) is not None
 
     def list(self, folder: str, *, recursive: bool = False, prefix: str = "") -> list[Object]:
-        """What is in a folder, with `recursive` all objects below it; nothing if there is no such folder."""
+        """The content of a folder, with `recursive` all objects below it; empty if there is no such
+        folder."""
         with contextlib.suppress(FileNotFoundError):
             found = (self._object(info) for info in self._infos(self._at(folder), recursive, prefix))
             start = f"{folder}/{prefix}" if folder else prefix
             there = (each for each in found if each.path.startswith(start) and each.path != folder)
             if recursive:
                 return [each for each in there if each.is_file]
-            # A prefix is a listing without a limit of depth in some libraries.
+            # In some libraries, a listing by prefix includes all depths.
             depth = folder.count("/") + 1 if folder else 0
             return [each for each in there if each.path.count("/") == depth]
         return []
@@ -159,7 +161,7 @@ class ObjectStore:
         return listed
 
     def clear_uploads(self) -> int:
-        """Take back uploads that were cut off, if the store does not do so by itself. Returns how many."""
+        """Delete interrupted uploads, if the store does not do so itself. Returns how many."""
         return 0
 
     def _at(self, path: str) -> str:
@@ -177,7 +179,7 @@ class ObjectStore:
 
 
 class S3Store(ObjectStore):
-    """S3, and what speaks its protocol."""
+    """S3, and other stores with its protocol."""
 
     def _if_match(self, etag: str) -> dict[str, Any]:
         return {"IfMatch": etag} if etag else {}
@@ -186,7 +188,7 @@ class S3Store(ObjectStore):
         return {"chunksize": upload_bytes(size), "max_concurrency": 2}
 
     def head(self, path: str) -> Object | None:
-        # `info` of s3fs asks also whether it is a folder.
+        # `info` of s3fs takes another request, to see whether the path is a folder.
         bucket, _, key = self._at(path).partition("/")
         try:
             told = self._fs.call_s3("head_object", Bucket=bucket, Key=key)
@@ -200,7 +202,7 @@ class S3Store(ObjectStore):
         return bool(told.get("KeyCount"))
 
     def _infos(self, folder: str, recursive: bool, prefix: str) -> Iterable[Mapping[str, Any]]:
-        # `ls` and `find` of s3fs ask again where they find nothing; with a prefix it is one request a page.
+        # `ls` and `find` of s3fs ask again if they find nothing; with a prefix they take one request a page.
         parent, name = posixpath.split(folder)
         if not parent and not prefix:
             return super()._infos(folder, recursive, prefix)
@@ -231,7 +233,7 @@ class AzureStore(ObjectStore):
 
 
 def object_store(location: Location) -> ObjectStore:
-    """The store of an address. Raises as `ObjectStore`."""
+    """The store of an address. Raises like `ObjectStore`."""
     kind = {"s3fs": S3Store, "adlfs": AzureStore}.get(LIBRARIES.get(location.scheme, ""), ObjectStore)
     return kind(location)
 
@@ -239,8 +241,8 @@ def object_store(location: Location) -> ObjectStore:
 def _filesystem(location: Location) -> Any:
     scheme = location.scheme
     module = LIBRARIES.get(scheme, "fsspec")
-    # Else gcsfs 2026.10.1 asks each bucket for its layout over gRPC, and waits for ever where only HTTP gets
-    # through (seen with fake-gcs-server).
+    # Otherwise gcsfs 2026.10.1 asks each bucket for its layout over gRPC, and waits without end if only HTTP
+    # gets through (seen with fake-gcs-server).
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     _remember_credentials()
     try:
@@ -257,7 +259,7 @@ def _filesystem(location: Location) -> Any:
         known = ", ".join(f"{each}://" for each in ("file", "s3", "gs", "az"))
         raise UsageError(f"{location}: fsspec knows no {scheme}://; known are {known}") from error
     try:
-        # Each storage its own, and no listing but ours: what was listed is known where it changes.
+        # Each storage has its own instance, without fsspec's cache of listings: ours knows what we change.
         return kind(use_listings_cache=False, skip_instance_cache=True, **location.given())
     except (TypeError, ValueError, KeyError, OSError) as error:
         given = ", ".join(name for name, _ in location.options) or "none given"
@@ -268,7 +270,7 @@ def _filesystem(location: Location) -> Any:
 
 
 def _remember_credentials() -> None:
-    """Of the environment: `-vv` logs what the libraries send, and a token of a session is among that."""
+    """Secrets of the environment: `-vv` logs what the libraries send, which includes session tokens."""
     for name, value in os.environ.items():
         if name.startswith(("AWS_", "AZURE_")) and is_secret_name(name) and not name.endswith("_FILE"):
             for secret in (value, *re.findall(r"(?:AccountKey|SharedAccessSignature)=([^;]+)", value)):
@@ -276,7 +278,8 @@ def _remember_credentials() -> None:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a conditional request was refused, as each library tells it."""
+    """Whether an error means that the condition of a request was not met; each library says it
+    differently."""
     if isinstance(error, FileExistsError):
         return True
     return code_of(error) in _CONFLICTS or type(error).__name__ in (
@@ -286,7 +289,7 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def code_of(error: BaseException | None) -> str:
-    """What the store calls an error, or the error that one was made of; empty if it does not."""
+    """The store's code for an error or for its cause; empty if it has none."""
     while error is not None:
         response = getattr(error, "response", None)
         if isinstance(response, Mapping) and isinstance(response.get("Error"), Mapping):
@@ -298,12 +301,12 @@ def code_of(error: BaseException | None) -> str:
 
 
 def is_of_store(error: BaseException) -> bool:
-    """Whether an error is one of the store or of the way to it, and not a mistake of ours."""
+    """Whether an error comes from the store or the network, and is not a mistake of ours."""
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _OF_STORES
 
 
 def reason_of(error: BaseException) -> str:
-    """One line, with what to do about credentials."""
+    """An error as one line, with advice about credentials."""
     lines = str(error).strip().splitlines()
     reason = one_line(lines[0] if lines else type(error).__name__, 300)
     if code_of(error) in _RENEW:

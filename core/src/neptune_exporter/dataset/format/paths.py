@@ -1,4 +1,5 @@
-"""What the path means that a row names, on whichever system it was written, and whether it may be opened."""
+"""Paths that rows name: what they mean, on whatever system they were written, and whether they may be
+opened."""
 
 from __future__ import annotations
 
@@ -15,35 +16,36 @@ _NAMES = 1 << 128
 
 
 def meaning(path: str) -> str:
-    """One spelling for all that name the same file: `/` between steps, accents composed, no empty steps.
+    """One spelling for all paths that name the same file: `/` between components, accents composed, no empty
+    components.
 
-    The earlier tool wrote `\\` on Windows; macOS decomposes accents in names where it unpacks an archive.
+    The earlier tool wrote `\\` on Windows; macOS decomposes accents when it unpacks an archive.
     """
     steps = path.replace("\\", "/").split("/")
     return unicodedata.normalize("NFC", "/".join(step for step in steps if step not in ("", ".")))
 
 
 def folded(path: str) -> str:
-    """The meaning where case does not count either, as on macOS and Windows: for what may be deleted."""
+    """As `meaning`, but without case, as on macOS and Windows. Used to decide what may be deleted."""
     return unicodedata.normalize("NFC", meaning(path).casefold())
 
 
 def sum_of_names(paths: Iterable[str]) -> int:
-    """A number for some paths, in any order and however they are spelled."""
+    """A number for a set of paths. It depends neither on their order nor on their spelling."""
     digests = (hashlib.blake2b(folded(path).encode(errors="surrogatepass"), digest_size=16) for path in paths)
     return sum(int.from_bytes(each.digest(), "big") for each in digests) % _NAMES
 
 
 def added_names(one: int, other: int) -> int:
-    """`sum_of_names` of two sets together."""
+    """`sum_of_names` of the union of two disjoint sets."""
     return (one + other) % _NAMES
 
 
 def find(files: Storage, project_folder: str, file: str, run: RunKey) -> str | None:
-    """Where the file lies that a row of a run names; None if it is not there.
+    """Where the file lies that a row of a run names; None if it is missing.
 
     Raises:
-        UnsafePathError: as `safe_path`; or a step of the way is a symbolic link.
+        UnsafePathError: as `safe_path`, or a component is a symbolic link.
     """
     for spelling in _spellings(safe_path(file, run)):
         path = f"{project_folder}/{spelling}"
@@ -59,7 +61,7 @@ def _spellings(file: str) -> Iterator[str]:
 
 
 def _found_step_by_step(files: Storage, folder: str, steps: list[str]) -> str | None:
-    """As a path may be decomposed in some of its steps only."""
+    """The spellings of a path in which only some components are decomposed."""
     for index, step in enumerate(steps):
         is_last = index == len(steps) - 1
         same = [e for e in files.list(folder) if meaning(e.name) == step and e.is_file == is_last]
@@ -71,15 +73,15 @@ def _found_step_by_step(files: Storage, folder: str, steps: list[str]) -> str | 
 
 
 def is_safe(file: str) -> bool:
-    """Whether `safe_path` takes it."""
+    """Whether `safe_path` accepts the path."""
     return _objection(file) is None
 
 
 def safe_path(file: str, run: RunKey) -> str:
-    """The path, if it stays below the project's folder of files wherever it is opened.
+    """The path, if it stays below the project's folder of files on every system.
 
     Raises:
-        UnsafePathError: it is absolute, on any system, or leaves the folder, or is no path at all.
+        UnsafePathError: the path is absolute on some system, leaves the folder, or is not a path.
     """
     objection = _objection(file)
     if objection is not None:

@@ -1,4 +1,4 @@
-"""Cutting large batches: none may come near the 2 GiB that Arrow's offsets hold."""
+"""Cuts large batches, because none may come near the 2 GiB that Arrow's offsets hold."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 
 PIECE_BYTES = 16 << 20
 _SMALL = ("project_id", "run_id", "attribute_path", "attribute_type")
-"""Columns whose dictionaries stay small however many rows share them."""
+"""Columns whose dictionaries stay small with any number of rows."""
 
 
 def cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The batch in pieces of at most about `PIECE_BYTES`, at least a row each."""
+    """The batch in pieces of about `PIECE_BYTES` at most, with at least one row each."""
     if len(batch) > 1 and _plain_size(batch) > PIECE_BYTES:
         middle = len(batch) // 2
         yield from cut(batch.slice(0, middle))

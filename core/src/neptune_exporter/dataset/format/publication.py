@@ -1,11 +1,10 @@
-"""Making runs visible, all of each or nothing, and finishing what was interrupted.
+"""Publishes each run completely or not at all, and finishes interrupted publications.
 
-The parts lie under temporary names and are synced. The receipt-to-be is written
-as *pending*: from then on the run can only go forward. Parts get their names, the
-highest number first and part 0 last, parts that the receipt does not name are
-deleted (those that it calls damaged are renamed), and the pending receipt becomes the
-receipt. Whoever finds a pending receipt does the same steps again; whoever finds our
-temporaries without one deletes them.
+The parts lie under temporary names and are synced. Then the new receipt is written as *pending*: from here on
+the publication can only be completed. The parts get their names, the highest number first and part 0 last.
+Parts that the receipt does not name are deleted; those that it calls damaged are renamed. Then the pending
+receipt becomes the receipt. Recovery repeats these steps if it finds a pending receipt, and deletes our
+temporary files if it finds none.
 """
 
 from __future__ import annotations
@@ -32,27 +31,27 @@ FAILPOINTS = (
     "dataset.published",
     "dataset.file-written",
 )
-"""Where a test can kill the process while something is being published."""
+"""Points at which a test can kill the process during a publication."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What is to become a run: the parts that the receipt names lie beside their names."""
+    """A run that is ready to be published: its new parts lie under temporary names."""
 
     place: Place
     receipt: Receipt
     content: bytes
-    """Of the receipt: what cannot be written as one fails before anything is changed."""
+    """The bytes of the receipt. They are made first, so that an error changes nothing."""
     unsynced: tuple[str, ...]
-    """Paths of the parts that are new, as they are now."""
+    """The present paths of the new parts."""
     old: tuple[str, ...]
-    """Names of the parts that lie there so far."""
+    """The names of the parts that are there so far."""
     upload: Upload | None = None
-    """Where parts cannot be renamed."""
+    """Set if the storage cannot rename parts."""
 
 
 def publish(storage: Storage, several: Sequence[Publication]) -> None:
-    """Make these the runs, each by itself; together, as the disk is then waited for only once."""
+    """Publish several runs, each on its own, but together: so they wait for the disk only once."""
     uploads = [(new.upload, new.receipt, new.content) for new in several if new.upload is not None]
     if uploads:
         uploading.publish(uploads)
@@ -68,7 +67,7 @@ def publish(storage: Storage, several: Sequence[Publication]) -> None:
 
 
 def _folders_of(new: Publication) -> set[str]:
-    """Where what will be renamed lies."""
+    """The folders of the files that will be renamed."""
     return {path.rpartition("/")[0] for path in (*new.unsynced, new.place.pending)}
 
 
@@ -76,8 +75,8 @@ def finish(storage: Storage, place: Place) -> Receipt | None:
     """Complete an interrupted publication.
 
     Returns:
-        The receipt; None if there was none pending, or if parts of it are gone, in
-        which case the pending receipt is deleted and the run is what it was before.
+        The receipt. None if none was pending, or if some of its parts are missing: then the pending receipt
+        is deleted and the run stays what it was before.
     """
     if storage.size(place.pending) is None:
         return None
@@ -99,7 +98,7 @@ def _finish(storage: Storage, several: Sequence[Publication]) -> None:
     storage.sync_folders(new.place.folder for new in several)
     for new in several:
         failpoint("dataset.before-receipt")
-        # Not synced: should the name be lost, the pending receipt is there again and means the same.
+        # Not synced: if this name is lost, the pending receipt is back, and means the same.
         storage.move(new.place.pending, new.place.receipt)
         failpoint("dataset.published")
 
@@ -112,7 +111,7 @@ def _name_parts(storage: Storage, place: Place, new: Receipt, there: Sequence[st
     old = [name for name in there if name not in named and name not in new.set_aside]
     first = place.part_name(0)
     if storage.size(place.path(first)) is not None and len(moves) + len(old) > 1:
-        # A reader that goes by part 0 must see no mixture of the old run and the new one.
+        # A reader that looks for part 0 must not see a mixture of the old run and the new one.
         if any(part.name == first for part in moves):
             storage.delete(place.path(first))
         else:
@@ -129,7 +128,7 @@ def _name_parts(storage: Storage, place: Place, new: Receipt, there: Sequence[st
 
 
 def _set_aside(storage: Storage, place: Place, new: Receipt) -> None:
-    """Rename the damaged parts, except where their names are those of new ones already."""
+    """Rename the damaged parts, unless new parts already have their names."""
     named = {part.name for part in new.parts}
     for name in new.set_aside:
         path = place.path(name)
@@ -139,7 +138,7 @@ def _set_aside(storage: Storage, place: Place, new: Receipt) -> None:
 
 
 def _part_names(storage: Storage, place: Place) -> list[str]:
-    """Of the parts that lie under their final names, by number."""
+    """The parts that have their final names, by number."""
     numbers = []
     for entry in storage.list(place.folder):
         part = parse_part(entry.name)
@@ -149,7 +148,7 @@ def _part_names(storage: Storage, place: Place) -> list[str]:
 
 
 def receipt(storage: Storage, path: str) -> Receipt | None:
-    """The receipt that lies there, None if there is none that can be read."""
+    """The receipt that is there; None if there is no readable one."""
     if storage.size(path) is None:
         return None
     try:
@@ -159,7 +158,7 @@ def receipt(storage: Storage, path: str) -> Receipt | None:
 
 
 def number_of(name: str) -> int:
-    """Of a part that a receipt names."""
+    """The path of a part that a receipt names."""
     part = parse_part(name)
     if part is None:
         raise DatasetError(f"a receipt names {name!r}, which is not the name of a part")

@@ -1,8 +1,9 @@
-"""What the receipts in one folder say, in one file: so that an overview of 10,000 runs opens one and not all.
+"""The content of all receipts of a folder in one file, so that an overview of 10,000 runs opens only that
+one.
 
-An index is built from receipts and never trusted over them. What it has of a receipt counts only as long as
-the folder's listing shows that receipt with the same size and version; every other receipt is read, and so is
-each one where there is no index, or a damaged one. What checks, resumes or loads runs reads the receipts.
+An index is never trusted over the receipts. An entry counts only if the folder's listing shows that receipt
+with the same size and version; all other receipts are read. Without an index, or with a damaged one, every
+receipt is read. Checks, exports and loads always read the receipts.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from neptune_exporter.dataset.format.storage import Entry, Storage
 
 _FORMAT = 1
 _FEW = 20
-"""Fewer receipts are read as fast as an index of them."""
+"""A folder with fewer receipts than this gets no index: reading them is as fast."""
 
 ReceiptIndex: TypeAlias = "Mapping[tuple[str, int, int | None], bytes]"
-"""By name, size and version of each receipt: what it says, as `Receipt.from_json` takes it."""
+"""The content of each receipt, as `Receipt.from_json` takes it, by name, size and version."""
 
 
 def key(receipt: Entry) -> tuple[str, int, int | None]:
-    """Where an index has a receipt: nowhere if it changed, or if its listing cannot tell."""
+    """The key of a receipt in an index; None if the listing cannot show whether it changed."""
     return receipt.name, receipt.size, receipt.version
 
 
 def read(data: Storage, listed: Iterable[Entry]) -> ReceiptIndex:
-    """The index among what was listed in a folder of receipts; empty if there is none, or it is damaged."""
+    """Read the index in the listing of a folder of receipts; empty if there is none, or it is damaged."""
     path = next((entry.path for entry in listed if entry.name == INDEX), None)
     if path is None:
         return {}
@@ -45,12 +46,12 @@ def read(data: Storage, listed: Iterable[Entry]) -> ReceiptIndex:
 
 
 def update(data: Storage, folder: str) -> None:
-    """Have the index of a folder hold what its receipts say now. Call it under the lock of the dataset.
+    """Update the index of a folder. Call it under the lock of the dataset.
 
-    Left out are receipts that are damaged, and those of which a listing cannot tell yet whether they changed.
+    Leaves out damaged receipts, and receipts of which a listing cannot show yet whether they changed.
 
     Raises:
-        DatasetError: it cannot be written.
+        DatasetError: the index cannot be written.
     """
     listed = data.list(f"{folder}/{RECEIPTS}")
     receipts = {
@@ -65,7 +66,7 @@ def update(data: Storage, folder: str) -> None:
     kept = {key: content for key, content in contents.items() if content is not None}
     head = json.dumps({"format": _FORMAT, "receipts": list(kept)}).encode()
     path = f"{folder}/{RECEIPTS}/{INDEX}"
-    # Not synced: an index that is cut short is none.
+    # Not synced: a truncated index is ignored.
     data.create_whole(temporary(path), rowless.sealed(b"\n".join([head, *kept.values()])))
     data.move(temporary(path), path)
 

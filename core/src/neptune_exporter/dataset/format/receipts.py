@@ -1,4 +1,5 @@
-"""The receipt of a run: what was published, from where, and what is missing. The commit of an export."""
+"""The receipt of a run: what was published, from where, and what is missing. Writing it commits the
+export."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class PartRecord:
     """One part of a run."""
 
     name: str
-    """In the folder of the receipt."""
+    """The name of the part, without folders."""
     rows: int
     bytes: int
     sha256: str
@@ -41,7 +42,7 @@ class PartRecord:
 
 @dataclass(frozen=True)
 class Fork:
-    """Where a run was forked off."""
+    """The fork of a run: its parent and the step."""
 
     parent: str
     """The parent's run id, in the same project."""
@@ -50,17 +51,17 @@ class Fork:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What one export published of one run. Times are aware."""
+    """What one export published of one run. Times have time zones."""
 
     key: RunKey
     source: str
-    """Name and version of what did the reading."""
+    """Name and version of the source."""
     modified_at: datetime | None
-    """When the run was last changed, as the source told."""
+    """When the run was last changed, according to the source."""
     name: str | None
     exported_at: datetime
     selections: tuple[AttributeSelection, ...]
-    """What was asked for, by this export and by those that it added to."""
+    """What was requested, by this export and by those that it added to."""
     notes: tuple[str, ...]
     types: Mapping[AttributeType, TypeCount]
     steps: StepStatistics
@@ -68,7 +69,7 @@ class Receipt:
     last_time: datetime | None
     parts: tuple[PartRecord, ...]
     files: int
-    """Rows that name a file."""
+    """The number of rows that name a file."""
     file_bytes: int
     file_names: str | None = None
     """`paths.sum_of_names` in hex, of the files that rows name. None in older receipts."""
@@ -77,54 +78,55 @@ class Receipt:
     tags: tuple[str, ...] = ()
     """`sys/tags`, sorted."""
     set_aside: tuple[str, ...] = ()
-    """Parts of an earlier export that could not be read, and that this one renamed."""
+    """Unreadable parts of an earlier export, which this one renamed."""
     identity: str = ""
-    """What tells the run from another one with the same key, as the source told."""
+    """Distinguishes the run from another run with the same key, according to the source."""
     partial: bool = False
-    """The source may have had only a part of the run."""
+    """Whether the source may have had only a part of the run."""
     foreign: bool = False
-    """It has rows of which no receipt told where they came from."""
+    """Whether some rows come from an export without a receipt, so that their origin is unknown."""
     handle: str = ""
-    """Of what may be a part only: a digest of what the source found it by. Else, and in old ones, empty."""
+    """For a partial run: a digest of where the source found it. Otherwise empty."""
     url: str = ""
-    """Address of the run's page, as the source told."""
+    """The address of the run's page, according to the source."""
     logs: tuple[Extent, ...] = ()
-    """What it was read from, if that may be a part only."""
+    """The logs that it was read from, for a partial run."""
     memory: str = ""
     """What the source wants back at the next export (`RunDone.memory`)."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the rows, by the digests of the parts."""
+        """A digest of the rows, made from the digests of the parts."""
         return fingerprint([part.sha256 for part in self.parts])
 
     def to_bytes(self) -> bytes:
-        """As JSON, `rowless.sealed`."""
+        """The bytes of the receipt: JSON in `rowless.sealed`."""
         return rowless.sealed(self.to_json())
 
     def to_json(self) -> bytes:
-        """As `from_json` takes it: one line."""
+        """The receipt as one line, for `from_json`."""
         return json.dumps(self._to_json(), allow_nan=False).encode()
 
     def is_of_state(self, run: SourceRun) -> bool:
-        """Whether the run is as it was then. Two parts of it may have been changed last at the same time."""
+        """Whether the run is unchanged since. Partial runs are also compared by their place, because two
+        parts of a run may have the same time."""
         same = run.modified_at is not None and self.modified_at == run.modified_at
         return same and (not run.partial or self.handle == handle_of(run))
 
     def has_read(self, run: SourceRun) -> bool:
-        """Whether nothing is in the logs of a part of the run that was not read for this."""
+        """Whether all logs of a partial run were read for this receipt."""
         return run.partial and extents.all_read(self.logs, run.logs)
 
     def is_within(self, run: SourceRun) -> bool:
-        """Whether all that was read for this is in the logs of a part of the run."""
+        """Whether the logs of a partial run contain all that was read for this receipt."""
         return run.partial and extents.all_there(self.logs, run.logs)
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Receipt:
-        """Read a receipt; `where` is for the message.
+        """Parse a receipt; messages name `where`.
 
         Raises:
-            DatasetError: damaged, or of a later version.
+            DatasetError: the receipt is damaged, or of a later version.
         """
         try:
             content = rowless.unsealed(data)
@@ -134,7 +136,7 @@ class Receipt:
 
     @classmethod
     def from_json(cls, content: bytes, where: str) -> Receipt:
-        """As `from_bytes`, of what `to_json` gave."""
+        """As `from_bytes`, from the text of `to_json`."""
         try:
             value = json.loads(content)
             if value["format"] != FORMAT:
@@ -187,12 +189,12 @@ class Receipt:
 
 
 def handle_of(run: SourceRun) -> str:
-    """What a receipt keeps of a run's handle, which may tell where on this machine it lies."""
+    """A digest of a run's handle, because the handle may name a path of this machine."""
     return hashlib.sha256(run.handle.encode()).hexdigest()[:32] if run.partial else ""
 
 
 def fingerprint(part_digests: list[str]) -> str:
-    """Changes whenever the bytes of a part, or their order, change."""
+    """A digest that changes with the bytes of the parts and with their order."""
     return hashlib.sha256("\n".join(part_digests).encode()).hexdigest()[:32]
 
 
@@ -210,7 +212,7 @@ def _selection(value: Mapping[str, Any]) -> AttributeSelection:
 def _known_selection(
     pattern: str | None, names: tuple[str, ...], classes: tuple[str, ...], metric_previews: bool, others: bool
 ) -> AttributeSelection:
-    """Kept: thousands of runs were asked for in the same way."""
+    """Cached, because thousands of runs have the same selections."""
     known = frozenset(map(AttributeClass, classes))
     return AttributeSelection(pattern, names, known, bool(metric_previews), bool(others))
 
@@ -257,7 +259,7 @@ def _time_from_json(time: str | None) -> datetime | None:
 
 
 def _step_to_json(step: Step | None) -> str | None:
-    """Decimals keep their digits; a float is told by the `f` before it."""
+    """Decimals keep their digits; a float is marked by a leading `f`."""
     if step is None:
         return None
     return str(step) if isinstance(step, Decimal) else f"f{step!r}"

@@ -1,9 +1,9 @@
-"""Notes of ours that lie in the data folder: each a Parquet file without rows.
+"""Our own files in the data folder: each is a Parquet file without rows.
 
-A dataset is read with one line by tools that know nothing of us, and not all of them pass over names that
-begin with a dot: polars 2.1.0 reads every file below a folder and refuses any that is not Parquet. So what
-we keep there beside the parts (receipts, the id of the dataset, who writes it) has the columns of a part,
-no rows, and its content between the first magic bytes and the footer, where Parquet leaves room.
+Other tools read a dataset with one line, and not all of them skip names that begin with a dot: polars 2.1.0
+reads every file below a folder and refuses any that is not Parquet. So each of our files beside the parts
+(receipts, the id of the dataset, the lock) has the columns of a part, no rows, and its content between the
+first magic bytes and the footer, where Parquet leaves room.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _CHECKSUM = 4
 def wrapped(content: bytes, schema: pa.Schema = FULL_SCHEMA) -> bytes:
     """A Parquet file without rows that holds the content, and the CRC-32 of its footer behind it.
 
-    `schema` is that of the parts beside which it lies: readers want one for all files.
+    `schema` is that of the parts beside it, because readers expect one schema for all files.
     """
     return _MAGIC + content + _checked_footer(schema)
 
 
 def unwrapped(data: bytes) -> bytes:
-    """What was wrapped. Its own bytes are not checked: it has a digest of its own where that matters.
+    """The wrapped content. Its bytes are not checked here; `unsealed` checks them.
 
     Raises:
-        ValueError: the data is not such a file, or not all of it, or its footer changed.
+        ValueError: the data is not such a file, is truncated, or its footer changed.
     """
     length = int.from_bytes(data[-len(_MAGIC) - _LENGTH : -len(_MAGIC)], "little")
     footer = data[len(data) - length - _LENGTH - len(_MAGIC) :]
@@ -50,10 +50,10 @@ def sealed(content: bytes, schema: pa.Schema = FULL_SCHEMA) -> bytes:
 
 
 def unsealed(data: bytes) -> bytes:
-    """What was sealed.
+    """The sealed content, checked.
 
     Raises:
-        ValueError: as `unwrapped`, or the content changed.
+        ValueError: as for `unwrapped`, or the content changed.
     """
     digest, _, content = unwrapped(data).partition(b"\n")
     if digest != _sha256(content):

@@ -1,7 +1,7 @@
-"""One writer per run, where workers on several machines write a dataset: a lock of the storage for each run.
+"""One writer per run, for workers on several machines: the storage holds a lock for each run.
 
-A worker that is taken for dead may still be at work when its unit is tried again elsewhere, and so may the
-workers of a command that was killed. On a disk the lock ends with the process that holds it.
+A worker that the cluster believes dead may still work while its unit is tried again elsewhere. So may the
+workers of a killed command. On a disk, a lock ends with the process that holds it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RunLocks:
         until = time.monotonic() + seconds
         busy: list[Place] = []
         with contextlib.ExitStack() as locks:
-            # In one order everywhere, so that no two wait for each other.
+            # Always in the same order, so that no two processes wait for each other.
             for place in sorted(places, key=_name):
                 lock = self._wait_for(lock_path(place), until)
                 if lock is None:
@@ -57,13 +57,13 @@ class RunLocks:
             pause(_TRIES_EVERY)
 
     def clear(self, left: Callable[[dict[str, Any]], object]) -> set[str]:
-        """Delete the files of locks that are free. Call it as the one writer of the dataset.
+        """Delete the files of free locks. Call it as the only writer of the dataset.
 
         Args:
-            left: Gets what was noted with a lock that its owner did not give back.
+            left: Gets the note of each lock that its owner did not release.
 
         Returns:
-            The names of those that are held.
+            The names of the locks that are held.
         """
         busy = set()
         for entry in self._data.list(_FOLDER):
@@ -77,12 +77,12 @@ class RunLocks:
         return busy
 
     def name(self, place: Place) -> str:
-        """Of the file of a run's lock."""
+        """The name of the file of a run's lock."""
         return _name(place)
 
 
 def lock_path(place: Place) -> str:
-    """Where the lock of a run lies while it is held."""
+    """The path of a run's lock while it is held."""
     return f"{_FOLDER}/{_name(place)}"
 
 

@@ -1,4 +1,4 @@
-"""Bringing what was collected into the order of a part: by attribute path, type and step."""
+"""Sorts collected rows into the order of a part: by attribute path, type and step."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from neptune_exporter.schema import FULL_SCHEMA, step_as_float
 
 _STEPS = ("step", "step_float64")
 _FEW_ROWS = 16
-"""Series with fewer rows a batch are gathered row by row, longer ones stretch by stretch."""
+"""Series with fewer rows in a batch are gathered row by row, longer ones as slices."""
 
 
 @dataclass
 class Batch:
-    """Rows of which those of one attribute stand together."""
+    """Rows grouped by attribute."""
 
     codes: list[int]
-    """The number of each attribute, in the order of the rows."""
+    """The code of each attribute, in the order of the rows."""
     ends: list[int]
-    """The row after the last of each."""
+    """The row after the last of each attribute."""
     columns: dict[str, pa.Array]
-    """Columns that are all null are left out."""
+    """The columns, without those that are all null."""
 
     @property
     def nbytes(self) -> int:
-        """Roughly: a number in a list is a pointer, and an object if it is large."""
+        """The approximate size: a number in a list is a pointer, and an object if it is large."""
         return int(48 * len(self.codes) + sum(column.nbytes for column in self.columns.values()))
 
     def slice(self, first: int, stop: int) -> Batch:
-        """Some of the attributes, by their place among them."""
+        """The rows of some attributes, by their index."""
         start = self.ends[first - 1] if first else 0
         ends = [end - start for end in self.ends[first:stop]]
         columns = {name: column.slice(start, ends[-1]) for name, column in self.columns.items()}
@@ -43,14 +43,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class SortedRows:
-    """Rows by attribute path, type and step."""
+    """Rows in the order of attribute path, type and step."""
 
     keys: list[tuple[str, str]]
     """Attribute path and type of each series, in order."""
     ends: list[int]
     """The row after the last of each series."""
     columns: dict[str, pa.Array]
-    """Of `FULL_SCHEMA` without the attribute's name and the run's; those that are all null are left out."""
+    """Columns of `FULL_SCHEMA` without the attribute and the run, and without those that are all null."""
 
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
@@ -63,7 +63,7 @@ class SortedRows:
             start = end
 
     def steps_of_series(self) -> list[int]:
-        """How many steps each series has: one that was logged twice counts once."""
+        """How many distinct steps each series has."""
         steps = _steps(self.columns)
         if steps is None:
             return [0] * len(self.ends)
@@ -74,7 +74,7 @@ class SortedRows:
         ]
 
     def step_at(self, row: int) -> float:
-        """The step, infinite where there is none: such rows come last."""
+        """The steps; infinite for rows without one, so that these come last."""
         steps = _steps({name: column.slice(row, 1) for name, column in self.columns.items()})
         value = steps[0].as_py() if steps is not None else None
         return float("inf") if value is None else float(value)
@@ -82,7 +82,7 @@ class SortedRows:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Rows of one series that stand together in a batch."""
+    """Consecutive rows of one series in a batch."""
 
     rank: int
     batch: int
@@ -91,12 +91,12 @@ class _Piece:
 
 
 def grouped(numbers: pa.Array, code_of: Callable[[int], int], columns: dict[str, pa.Array]) -> Batch:
-    """The rows with those of each attribute together, in the order that they had.
+    """Group the rows by attribute; the rows of one attribute keep their order.
 
     Args:
-        numbers: Which attribute each row is of, by any integers.
-        code_of: What such a number means to `sort`; asked for those that occur.
-        columns: Of as many rows.
+        numbers: The attribute of each row, as any integers.
+        code_of: The code that `sort` uses for such a number.
+        columns: The columns, of the same length.
     """
     runs = pc.run_end_encode(numbers)
     found = runs.values.to_pylist()
@@ -109,10 +109,10 @@ def grouped(numbers: pa.Array, code_of: Callable[[int], int], columns: dict[str,
 
 
 def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
-    """Join batches, and empty the list on the way so that memory is not needed twice.
+    """Join batches in order. Empties the list on the way, so that the memory is not needed twice.
 
     Args:
-        batches: What `grouped` gave.
+        batches: Results of `grouped`.
         key_of: Attribute path and type for each code.
     """
     ranks = _ranks(batches, key_of)
@@ -141,7 +141,7 @@ def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
 
 
 def _ranks(batches: list[Batch], key_of: list[tuple[str, str]]) -> dict[int, int]:
-    """Where the key of each code that occurs stands among all of them."""
+    """The rank of the key of each code."""
     used = {code for batch in batches for code in batch.codes}
     return {code: rank for rank, code in enumerate(sorted(used, key=key_of.__getitem__))}
 
@@ -167,7 +167,7 @@ def _series(
 
 
 def _stretches(pieces: list[_Piece]) -> Iterator[_Piece]:
-    """Pieces that go on where the one before ended are one."""
+    """Join pieces that follow each other."""
     current: _Piece | None = None
     for piece in pieces:
         if current is not None and (current.batch, current.end) == (piece.batch, piece.start):
@@ -211,7 +211,7 @@ def _ordered(batches: list[Batch], ranks: dict[int, int]) -> Batch:
 
 
 def _by_step(rows: SortedRows) -> SortedRows:
-    """Order each series by step, rows without one last; rows of one step keep their order."""
+    """Sort each series by step. Rows without a step come last; rows of one step keep their order."""
     steps = _steps(rows.columns)
     if steps is None or len(rows) < 2:
         return rows
@@ -239,7 +239,7 @@ def _any_in(ordered: list[int], start: int, end: int) -> bool:
 
 
 def _steps(columns: dict[str, pa.Array]) -> pa.Array | None:
-    """Something to order steps by, exact unless a step is beyond decimals."""
+    """A sort key for steps, exact unless a step exceeds decimals."""
     if "step_float64" not in columns:
         return columns.get("step")
     known = [columns[name] for name in _STEPS if name in columns]

@@ -1,4 +1,4 @@
-"""A folder of this machine for what is on its way to an object store, or not whole yet."""
+"""A folder of this machine for unfinished objects, before they are uploaded to an object store."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _LOCK = "in-use"
 
 
 class Staging:
-    """A temporary folder that goes with its process. Those of processes that were killed go when the next one
-    is made."""
+    """A temporary folder that is deleted when its process ends. The folders of killed processes are deleted
+    when the next one is made."""
 
     def __init__(self) -> None:
         _sweep()
@@ -34,6 +34,6 @@ class Staging:
 def _sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), (folder / _LOCK).open("r+b") as file:
-            try_lock(file)  # raises if its process is alive
+            try_lock(file)  # raises if its process still runs
             release(file)
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""What the dataset asks of the place where it lies: of a disk, or of an object store.
+"""What the dataset needs from the place where it is stored, a disk or an object store.
 
-Paths are relative to a root and written with `/`. Only the modules `local_storage` and `object_storage` know
-which of the two it is.
+Paths are relative to a root and written with `/`. Only `local_storage` and `object_storage` know which of the
+two it is.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from neptune_exporter.contract import DatasetError
 from neptune_exporter.location import Location
 
 CHUNK = 1 << 20
-"""Bytes that are read at a time."""
+"""How many bytes are read at a time."""
 
 
 class Entry(NamedTuple):
-    """One thing in a folder."""
+    """A file or folder in a listing."""
 
     path: str
     """Relative to the root."""
     is_file: bool
     size: int
     version: int | None = None
-    """Of a file: as long as it and the size stay, so does the content. None where a listing cannot tell."""
+    """For a file: if this and the size are unchanged, so is the content. None if a listing cannot say."""
 
     @property
     def name(self) -> str:
@@ -42,10 +42,10 @@ class HeldLock(Protocol):
 
     @property
     def note(self) -> dict[str, Any]:
-        """What is kept with it: where locks end with their process, nothing."""
+        """The note that is stored with it; empty if locks end with their process."""
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
 
 
 class Storage(ABC):
@@ -53,80 +53,81 @@ class Storage(ABC):
 
     location: Location
     renames = True
-    """Whether a file can be renamed at no cost. Where it cannot, parts get their final name at once, and
-    count once a receipt names them."""
+    """Whether renaming a file is cheap. If not, parts get their final name at once, and count as soon as a
+    receipt names them."""
 
     @abstractmethod
     def describe(self, path: str) -> str:
-        """The path as a person knows it."""
+        """The path as people know it."""
 
     @abstractmethod
     def exists(self) -> bool:
-        """Whether the root is there."""
+        """Whether the root exists."""
 
     @abstractmethod
     def holds(self, folder: str) -> bool:
-        """Whether there is anything in a folder."""
+        """Whether a folder has any content."""
 
     @abstractmethod
     def size(self, path: str, *, certain: bool = False) -> int | None:
-        """Bytes of a file, None if there is none.
+        """The bytes of a file; None if there is no such file.
 
         Args:
-            path: Of the file.
-            certain: Do not go by what a listing said before: of a file that is missed.
+            path: The path of the file.
+            certain: Do not trust an earlier listing; for a file that seems to be missing.
         """
 
     @abstractmethod
     def stamp(self, path: str) -> tuple[int, int] | None:
-        """Size, and a number that changes with the content: on disk the time of change in ns. None if there
-        is no such file."""
+        """The size, and a number that changes with the content: on disk, the time of change in ns. None if
+        there is no such file."""
 
     @abstractmethod
     def list(self, folder: str = "", *, recursive: bool = False, prefix: str = "") -> list[Entry]:
-        """What is in a folder, sorted by path; nothing if there is no such folder.
+        """The content of a folder, sorted by path; empty if there is no such folder.
 
-        With `recursive` what lies at or behind a symbolic link is left out: it may not be the dataset's.
+        With `recursive`, symbolic links and what lies behind them are left out, as they may leave the
+        dataset.
 
         Args:
-            folder: Whose content.
-            recursive: Also what is in folders below it.
-            prefix: Only that whose name begins so.
+            folder: The folder to list.
+            recursive: Also list the folders below it.
+            prefix: List only names that begin with this.
         """
 
     def look(self, folder: str, *, prefix: str = "", recursive: bool = False) -> None:  # noqa: B027
-        """Learn what is in a folder, where asking for each file by itself takes longer."""
+        """List a folder in advance, if that is faster than asking for each file."""
 
     def forget(self) -> None:  # noqa: B027
-        """What was listed may no longer be so."""
+        """Forget all listings, because others may have written."""
 
     def clear_uploads(self) -> None:  # noqa: B027
-        """Take back uploads that were cut off. Call it as the one writer."""
+        """Delete interrupted uploads. Call it as the only writer."""
 
     @abstractmethod
     def read(self, path: str) -> bytes:
-        """All bytes of a file."""
+        """The content of a file."""
 
     @abstractmethod
     def open_input(self, path: str) -> pa.NativeFile:
-        """Open for reading anywhere in it."""
+        """Open a file for random access."""
 
     @abstractmethod
     def open_bytes(self, path: str) -> BinaryIO:
-        """Open as an ordinary Python file."""
+        """Open a file as an ordinary Python file."""
 
     @abstractmethod
     def create(self, path: str) -> Output:
-        """Open for writing; folders are made as needed."""
+        """Open a file for writing; missing folders are made."""
 
     def create_whole(self, path: str, data: bytes) -> None:
-        """Write a small file at once, without waiting for the disk."""
+        """Write a small file with one call, without waiting for the disk."""
         with self.create(path) as output:
             output.write(data)
 
     @abstractmethod
     def move(self, source: str, target: str) -> None:
-        """Rename; what was at the target is replaced. Folders are made as needed."""
+        """Rename a file and replace the target. Missing folders are made."""
 
     @abstractmethod
     def delete(self, path: str) -> None:
@@ -134,43 +135,45 @@ class Storage(ABC):
 
     @abstractmethod
     def delete_empty_folders(self, folder: str) -> None:
-        """Delete the folders below (and) this one that hold nothing."""
+        """Delete this folder and the folders below it, as far as they are empty."""
 
     @abstractmethod
     def sha256(self, path: str) -> str:
-        """Of a file, in hex; streamed."""
+        """The SHA-256 of a file in hex; the file is streamed."""
 
     @abstractmethod
     def sync(self, paths: Iterable[str]) -> None:
-        """Have the bytes of files reach the disk."""
+        """Wait until the bytes of the files are on the disk."""
 
     @abstractmethod
     def sync_folders(self, folders: Iterable[str]) -> None:
-        """Have the names in folders reach the disk, where the system knows such a thing."""
+        """Wait until the names in the folders are on the disk, if the system supports that."""
 
     @abstractmethod
     def check_no_links(self, path: str) -> None:
-        """Raise UnsafePathError if any step of the path below the root is a symbolic link."""
+        """Raise UnsafePathError if any component of the path below the root is a symbolic link."""
 
     @abstractmethod
     def lock(self) -> AbstractContextManager[None]:
-        """Be the one writer of what is here, for a while.
+        """Be the only writer of this folder while the block runs.
 
         Raises:
-            DatasetError: another one is: says who, and since when. Or nothing can be written.
+            DatasetError: another process is the writer (the message says which, and since when); or the
+                folder cannot be written.
         """
 
     @abstractmethod
     def try_lock(self, path: str) -> HeldLock | None:
-        """Take a lock of this name; None if another holds it. A file lies there as long as it is held."""
+        """Take the lock of this name; None if another holds it. The lock has a file for as long as it is
+        held."""
 
     @abstractmethod
     def errors(self, path: str, what: str) -> AbstractContextManager[None]:
-        """Errors of the place as a DatasetError: the path cannot be `what`, and why."""
+        """Turn errors of the storage into a DatasetError: the path cannot be `what`, and why."""
 
 
 class Stream(Protocol):
-    """What an `Output` writes to."""
+    """The stream that an `Output` writes to."""
 
     @property
     def closed(self) -> bool: ...
@@ -179,9 +182,9 @@ class Stream(Protocol):
 
 
 class Output:
-    """A file being written: counts and digests its bytes.
+    """A file that is being written; counts and digests its bytes.
 
-    Enough of a file object for `pyarrow.parquet.ParquetWriter`.
+    It has the methods that `pyarrow.parquet.ParquetWriter` needs.
     """
 
     def __init__(self, storage: Storage, path: str, stream: Stream) -> None:
@@ -195,7 +198,7 @@ class Output:
 
     @property
     def sha256(self) -> str:
-        """Hex, of what was written so far."""
+        """The SHA-256 in hex of what was written so far."""
         return self._digest.hexdigest()
 
     @property
@@ -203,8 +206,8 @@ class Output:
         return bool(self._stream.closed)
 
     def write(self, data: bytes) -> int:
-        """Append. After a failure or `discard` nothing more: a Parquet writer that ends would fail aloud, and
-        so would a buffer of Arrow's that is destroyed with bytes in it."""
+        """Append bytes. Ignored after a failure or `discard`, because a Parquet writer writes when it is
+        closed, and Arrow's buffers when they are destroyed; both would print errors."""
         if self._failure is not None or self._is_discarded:
             return len(data)
         try:
@@ -221,13 +224,13 @@ class Output:
         return self.size
 
     def flush(self) -> None:
-        """Nothing to do before the end."""
+        """Does nothing: `close` flushes."""
 
     def close(self) -> None:
-        """Close. The bytes may not have reached the disk yet: see `Storage.sync`.
+        """Close the file. Its bytes may not be on the disk yet: see `Storage.sync`.
 
         Raises:
-            DatasetError: closing failed, or something could not be written before.
+            DatasetError: closing failed, or an earlier write failed.
         """
         if not self.closed:
             if self._failure is not None:

@@ -1,4 +1,4 @@
-"""The storage for a location."""
+"""Opens the storage of a location."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from neptune_exporter.location import Location
 
 
 def storage_at(location: Location) -> Storage:
-    """What reads and writes there.
+    """The storage of this location.
 
     Raises:
-        UsageError: it takes a package that is not installed, or an option is wrong.
+        UsageError: a package is not installed, or an option is wrong.
     """
     if location.path is not None:
         return LocalStorage(location)
@@ -21,5 +21,5 @@ def storage_at(location: Location) -> Storage:
 
 
 def is_there(location: Location) -> bool:
-    """Whether there is such a folder. Raises as `storage_at`."""
+    """Whether the folder exists. Raises like `storage_at`."""
     return storage_at(location).exists()

@@ -1,4 +1,5 @@
-"""Times that Python has: the years 1 to 9999. A file may hold others, as where somebody wrote µs for ms."""
+"""Times that Python supports: the years 1 to 9999. A file may hold others, for example if µs were written as
+ms."""
 
 from __future__ import annotations
 
@@ -16,23 +17,23 @@ LAST_MS = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // _MS
 
 
 def moment(milliseconds: int) -> datetime:
-    """From FIRST_MS to LAST_MS."""
+    """The times from FIRST_MS to LAST_MS."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def extent(times: pa.Array) -> tuple[int, int] | None:
-    """Least and greatest time in ms, None if there is none."""
+    """The first and the last time in ms; None if there is no time."""
     found = pc.min_max(times.cast(TIME_TYPE).cast(pa.int64()))
     return None if found["min"].as_py() is None else (found["min"].as_py(), found["max"].as_py())
 
 
 def is_python(limits: tuple[int, int] | None) -> bool:
-    """Whether Python has all times of an extent."""
+    """Whether Python supports all times of an extent."""
     return limits is None or FIRST_MS <= limits[0] <= limits[1] <= LAST_MS
 
 
 def python_times(times: pa.Array) -> pa.Array:
-    """The times, null where Python has none."""
+    """The times; null if Python does not support one."""
     if is_python(extent(times)):
         return times
     milliseconds = times.cast(TIME_TYPE).cast(pa.int64())
@@ -41,7 +42,8 @@ def python_times(times: pa.Array) -> pa.Array:
 
 
 def within_python(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with no `timestamp`, and the nearest `datetime_value`, where Python has none."""
+    """The batch without each `timestamp` that Python does not support, and with the nearest
+    `datetime_value`."""
     for name, change in (("timestamp", python_times), ("datetime_value", _nearest_times)):
         index = batch.schema.get_field_index(name)
         if index >= 0 and not is_python(extent(batch.column(index))):
@@ -50,7 +52,7 @@ def within_python(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _nearest_times(times: pa.Array) -> pa.Array:
-    # It is a value: were it null, its attribute would be gone.
+    # This is a value: if it became null, the attribute would be lost.
     milliseconds = times.cast(TIME_TYPE).cast(pa.int64())
     least = pc.max_element_wise(milliseconds, pa.scalar(FIRST_MS), skip_nulls=False)
     return pc.min_element_wise(least, pa.scalar(LAST_MS), skip_nulls=False).cast(TIME_TYPE)

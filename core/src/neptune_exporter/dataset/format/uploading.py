@@ -1,9 +1,9 @@
-"""Making runs visible in an object store, where nothing can be renamed: the receipt is the commit.
+"""Publishes runs in an object store, where nothing can be renamed: writing the receipt is the commit.
 
-Before the first part of a run goes up, a note says which parts were there (it lies with the lock of the run).
-New parts get names that none of those has. The receipt is written last, and only if it is still the one that
-was seen before; it names the parts that count. Then old parts go that it does not name, and the note. Whoever
-finds a note that was left behind deletes the new parts, or, if the receipt was written, the old ones.
+Before the first part of a run is uploaded, a note with the lock of the run says which parts are there. New
+parts get other names. The receipt is written last, and only if the old one has not changed meanwhile; it
+names the parts that count. Then the old parts that it does not name are deleted, and the note too. If a note
+is left behind, recovery deletes the new parts, or, if the receipt was written, the old ones.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from neptune_exporter.dataset.format.object_storage import ObjectStorage
 
 _AT_ONCE = 8
-"""Runs that are published at the same time: each waits for a few requests, one after the other."""
+"""How many runs are published at the same time, because each waits for a few consecutive requests."""
 
 
 class Upload:
-    """The new parts of one run on their way up. One thread at a time."""
+    """Uploads the new parts of one run. Use it from one thread at a time."""
 
     def __init__(
         self, storage: ObjectStorage, place: Place, old: Sequence[str], before: Receipt | None
     ) -> None:
         """
         Args:
-            storage: Of the data.
-            place: Of the run.
-            old: Names of the parts that are there.
-            before: The receipt that is there.
+            storage: The storage of the data.
+            place: The place of the run.
+            old: The names of the existing parts.
+            before: The existing receipt.
         """
         self._storage = storage
         self._place = place
@@ -50,7 +50,7 @@ class Upload:
         self._uploaded: list[str] = []
 
     def announce(self) -> None:
-        """Note which parts were there, before any other is.
+        """Write the note of the existing parts, before any new part is uploaded.
 
         Raises:
             BusyRunError: another process writes the run.
@@ -66,7 +66,7 @@ class Upload:
             self._is_announced = True
 
     def part(self, path: str, name: str) -> None:
-        """Upload a part that is whole, and forget it here."""
+        """Upload a complete part, and delete it here."""
         self.announce()
         self._storage.move(path, self._place.path(name))
         self._uploaded.append(name)
@@ -86,7 +86,7 @@ class Upload:
         self._end()
 
     def discard(self) -> None:
-        """Take back what went up."""
+        """Delete the uploaded parts."""
         for name in self._uploaded:
             self._storage.delete(self._place.path(name))
         self._uploaded = []
@@ -100,25 +100,25 @@ class Upload:
 
 
 def begin(storage: Storage, place: Place, old: Sequence[str], before: Receipt | None) -> Upload | None:
-    """The upload of a run; None where parts are renamed."""
+    """The upload of a run; None if the storage can rename parts."""
     if storage.renames:
         return None
     return Upload(storage, place, old, before)  # type: ignore[arg-type]
 
 
 def numbers(storage: Storage, there: Sequence[str]) -> Iterator[int]:
-    """Of parts that are written: none is that of a part that is there."""
+    """Names for new parts: no existing part has one of them."""
     taken = {part.number for name in there if (part := parse_part(name))}
-    if storage.renames:  # they get others once it is known which of those stay
+    if storage.renames:  # they get other names once it is known which existing parts stay
         return count(1 + max(taken, default=-1))
     return (number for number in count() if number not in taken)
 
 
 def publish(several: Sequence[tuple[Upload, Receipt, bytes]]) -> None:
-    """Make runs visible, each by itself.
+    """Publish several runs, each on its own.
 
     Raises:
-        DatasetError: for the first of those that are not.
+        DatasetError: the error of the first run that could not be published.
     """
     if len(several) == 1:
         upload, receipt, content = several[0]
@@ -131,14 +131,14 @@ def publish(several: Sequence[tuple[Upload, Receipt, bytes]]) -> None:
 
 
 def roll_back(storage: Storage, note: dict[str, Any]) -> tuple[RunKey | None, list[str]]:
-    """Put in order what a process left that ended while it wrote a run.
+    """Clean up after a process that ended while it wrote a run.
 
     Args:
-        storage: Of the data.
-        note: What was kept with its lock.
+        storage: The storage of the data.
+        note: The note in its lock.
 
     Returns:
-        The run, if it had become visible and only old parts were left; and the parts that were deleted.
+        The run, if it was already published and only old parts were left; and the deleted parts.
 
     Raises:
         DatasetError: the store does not answer; nothing was deleted.
@@ -152,7 +152,7 @@ def roll_back(storage: Storage, note: dict[str, Any]) -> tuple[RunKey | None, li
         content = storage.read(place.receipt)
         try:
             receipt = Receipt.from_bytes(content, storage.describe(place.receipt))
-        except DatasetError:  # damaged, or of a later version: it may name any of the parts
+        except DatasetError:  # damaged, or of a later version: it may name any part
             return None, []
     named = {part.name for part in receipt.parts} if receipt else set[str]()
     if receipt is not None and _mark(receipt) != note.get("before"):
@@ -165,13 +165,13 @@ def roll_back(storage: Storage, note: dict[str, Any]) -> tuple[RunKey | None, li
 
 
 def _parts(storage: Storage, place: Place) -> list[str]:
-    """Names of the parts of a run that are there."""
+    """The names of the existing parts of a run."""
     names = [e.name for e in storage.list(place.folder, prefix=f"{place.stem}_part_") if e.is_file]
     return [name for name in names if (part := parse_part(name)) and part.stem == place.stem]
 
 
 def _clear_away(storage: Storage, place: Place, receipt: Receipt, old: Sequence[str]) -> list[str]:
-    """Delete what the receipt does not name, and set aside what it calls damaged."""
+    """Delete the parts that the receipt does not name, and set aside those that it calls damaged."""
     named = {part.name for part in receipt.parts}
     deleted = []
     for name in reversed(old):
@@ -187,5 +187,5 @@ def _clear_away(storage: Storage, place: Place, receipt: Receipt, old: Sequence[
 
 
 def _mark(receipt: Receipt | None) -> str:
-    """What tells one receipt of a run from the next."""
+    """A value that differs between two receipts of a run."""
     return "" if receipt is None else f"{receipt.exported_at.isoformat()} {receipt.fingerprint}"
