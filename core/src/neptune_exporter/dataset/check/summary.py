@@ -105,24 +105,24 @@ def _files_of_receipt(run: StoredRun, receipt: Receipt) -> tuple[int, int, list[
     Parts are opened only where the names in the run's own folder are not exactly those of the receipt, and
     after a look at their checksums: what is damaged may end the process.
     """
-    told = receipt.files, receipt.file_bytes
+    recorded = receipt.files, receipt.file_bytes
     if not receipt.files or receipt.foreign:
-        return *told, []
+        return *recorded, []
     there = run.files_there()
     own = f"{run.place.files_folder.removeprefix(run.place.project_folder + '/')}/"
     ours = [path for path in there if is_ours(path.removeprefix(own))]
     if receipt.file_names == f"{sum_of_names(ours):x}":
-        return *told, []
+        return *recorded, []
     try:
         if changed := run.changed_parts():
-            return *told, changed
+            return *recorded, changed
         named = {folded(name): name for name in named_files(run.parts)}
     except DatasetError as error:
-        return *told, [str(error)]
+        return *recorded, [str(error)]
     sizes = {folded(path): size for path, size in there.items()}
     gone = sorted(name for meant, name in named.items() if meant not in sizes)
     if not gone:
-        return *told, []
+        return *recorded, []
     left = receipt.files - len(gone)
     size = sum(size for meant, size in sizes.items() if meant in named)
     return left, size, [_missing(gone, receipt.files)]

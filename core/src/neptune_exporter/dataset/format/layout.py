@@ -175,7 +175,7 @@ def is_passed_over(name: str) -> bool:
 
 
 def parse_part(name: str) -> PartName | None:
-    """Parse the name of a part; None if it is not one. The last `_part_` counts: a run id may have one too."""
+    """Parse the name of a part; None if it is not one. The last `_part_` counts: an id may have one too."""
     match = _PART.fullmatch(name)
     if match is None or is_passed_over(name):
         return None

@@ -71,8 +71,8 @@ class Receipt:
     files: int
     """The number of rows that name a file."""
     file_bytes: int
-    file_names: str | None = None
-    """`paths.sum_of_names` in hex, of the files that rows name. None in older receipts."""
+    file_names: str
+    """`paths.sum_of_names` of the files that rows name, in hex."""
     failures: tuple[AttributeFailure, ...] = ()
     fork: Fork | None = None
     tags: tuple[str, ...] = ()
@@ -235,7 +235,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         parts=tuple(PartRecord(**part) for part in value["parts"]),
         files=value["files"]["count"],
         file_bytes=value["files"]["bytes"],
-        file_names=value["files"].get("names"),
+        file_names=value["files"]["names"],
         failures=tuple(_failure_from_json(key, f) for f in value["failures"]),
         tags=tuple(value["tags"]),
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
