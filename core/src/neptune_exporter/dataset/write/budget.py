@@ -1,4 +1,4 @@
-"""How much may wait in memory, over all runs that are being written."""
+"""Limits the rows that wait in memory, over all runs that are being written."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import threading
 from typing import Protocol
 
 DEFAULT_BYTES = 40 << 20
-"""So that a process stays well below 300 MB: sorting holds the rows twice for a moment."""
+"""With this a process stays well below 300 MB: sorting briefly holds the rows twice."""
 
 
 class Buffering(Protocol):
-    """A writer that holds rows back."""
+    """A writer that keeps rows in memory."""
 
     def flush(self) -> None:
-        """Write what is held back. What fails is raised again to whoever uses the writer next."""
+        """Write what is kept in memory. The next use of the writer raises errors."""
 
 
 class WriteBudget:
-    """Bytes of Arrow data that writers may hold back together. Safe to use from several threads."""
+    """How many bytes of Arrow data all writers together may keep in memory. Thread-safe."""
 
     def __init__(self, limit: int = DEFAULT_BYTES) -> None:
         self._limit = limit
@@ -26,7 +26,7 @@ class WriteBudget:
         self._lock = threading.Lock()
 
     def holds(self, writer: Buffering, nbytes: int) -> None:
-        """Tell how much a writer holds now."""
+        """Set how much a writer keeps in memory now."""
         with self._lock:
             if nbytes:
                 self._held[writer] = nbytes
@@ -34,9 +34,9 @@ class WriteBudget:
                 self._held.pop(writer, None)
 
     def enforce(self) -> None:
-        """Have the largest writers flush until the rest is within the limit. Call it with no lock held.
+        """Flush the largest writers until the rest is within the limit. Call it without holding a lock.
 
-        What fails is the failure of that writer, not of who calls this.
+        An error belongs to the writer that is flushed, not to the caller.
         """
         while True:
             with self._lock:

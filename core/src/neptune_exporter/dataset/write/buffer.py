@@ -1,4 +1,4 @@
-"""Rows of one run that wait to be written: checked when they come, sorted when they go."""
+"""Rows of one run that wait to be written. They are checked on arrival and sorted on release."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TEXT = ("string_value", "string_set_value", "file_value", "histogram_value", "f
 
 
 class RowsError(DatasetError):
-    """Rows of one run that cannot be stored: the fault of these rows, and not of the dataset."""
+    """Rows of a run cannot be stored, because of an error in the rows and not in the dataset."""
 
 
 class RunBuffer:
@@ -31,25 +31,26 @@ class RunBuffer:
         self._run = run
         self._codes_of: dict[tuple[str, str], int] = {}
         self._keys: list[tuple[str, str]] = []
-        """Attribute path and type by code."""
+        """The attribute path and type of each code."""
         self._batches: list[Batch] = []
         self._last: tuple[str, str] = ("", "")
         self.rows = 0
-        """How many ever came in."""
+        """How many rows have arrived in all."""
         self.nbytes = 0
         self.rising = 0
-        """How many of these bytes came last in the order of a part: what went before is likely whole."""
+        """How many of these bytes arrived in the order of a part: everything before them is probably
+        complete."""
 
     @property
     def paths(self) -> frozenset[str]:
-        """Of every attribute that ever came in."""
+        """The paths of all attributes that have arrived."""
         return frozenset(path for path, _ in self._codes_of)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take a batch of at most about `PIECE_BYTES`. Rows without a value are dropped.
+        """Add a batch of about `PIECE_BYTES` at most. Rows without a value are dropped.
 
         Raises:
-            RowsError: the batch is not of this run, or not what the schema says.
+            RowsError: the batch belongs to another run, or does not fit the schema.
         """
         with turn(len(batch)):
             self._add(batch)
@@ -70,7 +71,8 @@ class RunBuffer:
         if not len(paths):
             return
         columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
-        # Grouped now, while the rows are few and near: gathering them from afar takes ten times longer.
+        # Grouped now, while the rows are few and close in memory: gathering them later takes ten times as
+        # long.
         added = grouped(*self._coded(paths, types), columns)
         self._watch_order(added)
         self._batches.append(added)
@@ -78,13 +80,13 @@ class RunBuffer:
         self.nbytes += added.nbytes
 
     def release(self) -> list[Batch]:
-        """Give everything as it came, and be empty again."""
+        """Release all rows in the order of arrival; the buffer is empty afterwards."""
         batches, self._batches = self._batches, []
         self.nbytes = self.rising = 0
         return batches
 
     def release_risen(self) -> list[Batch]:
-        """Give the rows up to the attribute that came last, and keep those that belong behind it."""
+        """Release the rows up to the attribute that arrived last, and keep those that belong after it."""
         batches, keys = self.release(), self._keys
         risen: list[Batch] = []
         for batch in batches:
@@ -98,7 +100,7 @@ class RunBuffer:
         return risen
 
     def sorted(self, batches: list[Batch]) -> SortedRows:
-        """What was released, sorted; the list is emptied."""
+        """Sort the released rows. Empties the list."""
         with turn(sum(batch.ends[-1] for batch in batches)):
             return sort(batches, self._keys)
 
@@ -147,7 +149,7 @@ class RunBuffer:
         return column.dictionary_encode()
 
     def _with_value(self, types: pa.DictionaryArray, columns: dict[str, pa.Array]) -> pa.Array | None:
-        """Which rows have a value, None if all have."""
+        """For each row, whether it has a value; None if all rows have one."""
         kinds = types.dictionary
         used = [0] if len(kinds) == 1 else pc.unique(types.indices).to_pylist()
         by_code: list[pa.Array | bool] = [False] * len(kinds)
@@ -161,7 +163,7 @@ class RunBuffer:
         return None if valid.true_count == len(valid) else valid
 
     def _have_value(self, kind: AttributeType, columns: dict[str, pa.Array]) -> pa.Array | bool:
-        """Which rows have a value if they are all of this type, or whether all or none have."""
+        """For rows of this type: which have a value, or whether all or none have."""
         column = columns.get(VALUE_COLUMN[kind])
         if column is None:
             return False
@@ -176,7 +178,7 @@ class RunBuffer:
             raise RowsError(f"a row of {self._run} has an unknown attribute_type {name!r}") from None
 
     def _coded(self, paths: pa.DictionaryArray, types: pa.DictionaryArray) -> tuple[pa.Array, _CodeOf]:
-        """A number for every row's attribute path and type in this batch, and what it is in all batches."""
+        """A number for the attribute path and type of each row in this batch, and the code of each number."""
         names, kinds = paths.dictionary, types.dictionary
         width = len(kinds)
         numbers = paths.indices
@@ -203,6 +205,6 @@ class RunBuffer:
 
 
 def _naming(column: pa.Array) -> pa.Array:
-    """Where a struct names a file, the name; a struct without one is no value."""
+    """The file name in each struct. A struct without a name is not a value."""
     is_file = pa.types.is_struct(column.type) and column.type.get_field_index("path") == 0
     return pc.struct_field(column, "path") if is_file else column

@@ -1,4 +1,4 @@
-"""Files that no published row names, and temporaries that nobody will finish."""
+"""Deletes files that no published row names any more."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 
 
 def named_files(parts: Iterable[Part]) -> Iterator[str]:
-    """What `file_value.path` says in each row that names a file."""
+    """The value of `file_value.path` in each row that names a file."""
     for part in parts:
         for batch in part.batches(Wanted(("file_value",), _FILE_TYPES), 65_536):
             yield from pc.struct_field(batch.column(0), "path").drop_null().to_pylist()
 
 
 def sync_files(files: Storage, place: Place) -> list[Entry]:
-    """Have the names of a run's files reach the disk. Returns the files."""
+    """Wait until the names of a run's files are on the disk. Returns the files."""
     found = files.list(place.files_folder, recursive=True)
     if found:
         below = [entry.path for entry in found if not entry.is_file]
@@ -42,11 +42,11 @@ def drop_unnamed_files(
     stored: list[Entry],
     keeps: Callable[[], bool],
 ) -> None:
-    """Delete files in the run's own folder that an earlier export of ours stored and no row names any more,
-    however it spells them. Not if `keeps` tells that rows may name them that cannot be read."""
+    """Delete files in the run's own folder that an earlier export of ours stored and that no row names any
+    more, in any spelling. Deletes nothing if `keeps` says that unreadable rows may name them."""
     ours = [entry for entry in stored if is_ours(entry.path.removeprefix(f"{place.files_folder}/"))]
     if not ours or len(stored) == receipt.files or keeps():
-        return  # each is named: every path that a row names was stored, and no two rows share one
+        return  # rows name all of them: every path in a row was stored, and no two rows share a file
     parts = [Part(data, place.path(part.name)) for part in receipt.parts]
     named = {folded(f"{place.project_folder}/{path}") for path in named_files(parts)}
     for entry in ours:

@@ -1,4 +1,4 @@
-"""Storing the files of runs: streamed beside, digested on the way, renamed when whole."""
+"""Stores the files of runs: streams and digests each under a temporary name, and renames it at the end."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ class _Writing(OpenFile):
         self._stored = StoredFile(relative, output.size, output.sha256)
 
     def _free_name(self, output: Output) -> str:
-        """The file's name, or a variant where another content has it.
+        """The file's name, or a variant if another content has that name.
 
-        What has the name may belong to the run as it was published before, which stays
-        whole until it is replaced; what is no longer named is deleted then.
+        A file with this name may belong to the published state of the run, which stays complete until it is
+        replaced. Then files that are no longer named are deleted.
         """
         at = f"{self._place.files_folder}/{self._name}"
         self._storage.look(self._place.files_folder, recursive=True)

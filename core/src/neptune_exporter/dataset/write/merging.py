@@ -1,4 +1,4 @@
-"""What of an earlier export of a run stays when a new one is added to it."""
+"""Decides which rows of earlier exports of a run stay when a new export is added."""
 
 from __future__ import annotations
 
@@ -30,32 +30,33 @@ _TYPES = {kind.value: kind for kind in AttributeType}
 
 
 class Stays(Enum):
-    """Which of the rows that are there stay when an export of their run comes in. Rows of what failed always
-    do, unless nothing does."""
+    """Which existing rows of a run stay when a new export is added. Rows of attributes that failed stay too,
+    except with `NOTHING`."""
 
     NOT_ASKED_FOR = "not asked for"
-    """Those of attributes that the export did not ask for."""
+    """Rows of attributes that the export did not request."""
     NOT_DELIVERED = "not delivered"
-    """All but those of attributes that come in: what is there may be more than the source has."""
+    """All rows except those of delivered attributes: the dataset may have more than the source."""
     NOTHING = "nothing"
-    """None: they are of another run, or of another part of it, and are replaced by force."""
+    """No rows: they belong to another run, or to another partial export, and --force replaces them."""
 
 
 @dataclass(frozen=True)
 class Update:
-    """What was asked for and what came of it: that decides which rows of earlier exports stay."""
+    """What an export requested and what it delivered. This decides which rows of earlier exports stay."""
 
     asked: AttributeRequest
     delivered: frozenset[str] = frozenset()
-    """Attribute paths of which rows came in."""
+    """The attribute paths of the delivered rows."""
     failed: frozenset[str] = frozenset()
-    """Paths of what failed now; an empty one is the whole run."""
+    """Paths that failed in this export; an empty path stands for the whole run."""
     still_failed: tuple[AttributeFailure, ...] = ()
-    """Failures of earlier exports that this one neither ended nor met again."""
+    """Failures of earlier exports that this export neither ended nor met again."""
     notes: tuple[str, ...] = ()
-    """Of earlier exports. They do not tell what they are of, so they stay until all is read anew."""
+    """Notes of earlier exports. They do not say what they are about, so they stay until everything is read
+    again."""
     joins: bool = False
-    """Both are parts of the run: of an attribute that both have, those points stay that did not come in."""
+    """Both exports are partial: if both have an attribute, its points stay that were not delivered now."""
 
     @classmethod
     def of(
@@ -69,9 +70,9 @@ class Update:
         joins: bool = False,
         read_again: bool = False,
     ) -> Update:
-        """With those failures of the old receipt that no row, failure or path in `retried` puts an end to.
+        """Add the failures of the old receipt that no row, failure or path in `retried` ends.
 
-        `read_again`: all that the source has was read since something of it was lost on disk.
+        `read_again`: after a loss on disk, everything that the source has was read.
         """
         update = cls(asked, delivered, frozenset(f.attribute_path for f in failures), joins=joins)
         if old is None or update.replaces_all:
@@ -80,36 +81,36 @@ class Update:
         still_failed = tuple(
             f for f in old.failures if not (read_again if f.lost else f.attribute_path in ended)
         )
-        # What another tool had exported may have been all there was.
+        # What another tool had exported may have been the only copy.
         lost = [f.message for f in old.failures if f.lost and read_again and old.foreign]
         return replace(update, still_failed=still_failed, notes=(*old.notes, *lost))
 
     @property
     def replaces_all(self) -> bool:
-        """Whether everything was read anew, so that nothing stays but rows of what failed."""
+        """Whether everything was read again, so that only rows of failed attributes stay."""
         return self.asked.wanted.is_everything and not self.asked.covered and "" not in self.failed
 
     @property
     def partly(self) -> frozenset[str]:
-        """Paths of which rows came in, and others are to be had from what is there only."""
+        """Paths with delivered rows that also have rows which only the dataset has."""
         return self.delivered if self.joins else self.delivered & self.failed
 
     @cached_property
     def _unread(self) -> frozenset[str]:
-        """Paths of which nobody knows what they hold now, so that old rows are all there is."""
+        """Paths that could not be read, so that the old rows are the only copy."""
         return self.failed.union(f.attribute_path for f in self.still_failed) - {""}
 
     def keeps(self, path: str, kind: AttributeType | None) -> bool:
-        """Whether rows of an attribute stay: it was not asked for, or they are all there is of it."""
+        """Whether the old rows of an attribute stay: it was not requested, or they are the only copy."""
         if path in self.delivered:
             return path in self.partly
         return path in self._unread or "" in self.failed or not self.asked.includes(path, kind)
 
     def staying(self, held: Mapping[str, Collection[AttributeType | None]]) -> frozenset[str]:
-        """The attribute paths, of those that are held, of which rows stay.
+        """Those of the held attribute paths whose rows stay.
 
-        A source may deliver more with a file than the file itself, as attributes below it (names of
-        images, files of an artifact). It does so when it reads the file: with this they stay or go.
+        With a file, a source may also deliver attributes below it (names of images, files of an artifact). It
+        does so when it reads the file, so they stay or go together with the file.
         """
         stay = {path for path, kinds in held.items() if any(self.keeps(path, kind) for kind in kinds)}
         above = {path for path in stay if not FILE_TYPES.isdisjoint(held[path])} | self._unread
@@ -120,24 +121,23 @@ class Update:
 
 
 def _namespaces(path: str) -> Iterator[str]:
-    """The paths that it lies below."""
+    """The paths above this path."""
     return (path[:at] for at, character in enumerate(path) if character == "/")
 
 
 @dataclass
 class Kept:
-    """Old parts that stay as they are, and what must be told about others."""
+    """The old parts that stay as they are, and the messages about the others."""
 
     parts: list[PartRecord] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
-    """Of their rows."""
+    """The counts of their rows."""
     damaged: dict[str, str] = field(default_factory=dict)
-    """Those to be set aside, with what is to be told of each: a person might still read them with other
-    tools."""
+    """Damaged parts to set aside, with a message for each. A person may still read them with other tools."""
     left_out: list[str] = field(default_factory=list)
-    """What is to be told of those that should be there and are not."""
+    """Messages about missing parts."""
     any_rows: bool = False
-    """Whether rows stay, in these parts or written anew."""
+    """Whether any rows stay, in these parts or written again."""
 
 
 def keep(
@@ -146,17 +146,17 @@ def keep(
     came: Callable[[frozenset[str]], dict[str, pa.Array]],
     write: Callable[[pa.RecordBatch], None],
 ) -> Kept:
-    """Sort out the old parts of a run.
+    """Decide about each old part of a run.
 
-    A part of which all rows stay is left alone. Of any other, the rows worth keeping
-    are written anew: those of attributes that stay, and of attributes that came in only
-    partly those at points that did not come. A part that cannot be read is to be set aside.
+    A part whose rows all stay is kept as it is. Of any other part, the rows to keep are written again: those
+    of attributes that stay, and, for attributes that were delivered only partly, the points that were not
+    delivered. An unreadable part is set aside.
 
     Args:
-        earlier: What is there.
+        earlier: What earlier exports left.
         update: Decides what stays.
-        came: Gives the points of attributes that came in (`points_of`).
-        write: Takes the rows that are worth keeping.
+        came: Returns the delivered points of attributes (`points_of`).
+        write: Gets the rows to keep.
     """
     data, place, receipt = earlier.data, earlier.place, earlier.receipt
     known = {part.name: part for part in receipt.parts} if receipt else {}
@@ -199,7 +199,7 @@ def keep(
 
 
 class _UnreadableError(Exception):
-    """An old part is damaged; in contrast to errors of writing the new ones."""
+    """An old part is damaged. (Errors of writing new parts have another type.)"""
 
 
 @contextlib.contextmanager
@@ -221,13 +221,13 @@ def _record(data: Storage, name: str, part: Part, known: PartRecord | None) -> P
         return PartRecord(name, part.rows, size, data.sha256(part.path))
     if known.bytes != size:
         raise DatasetError(f"it has {size} bytes instead of {known.bytes}")
-    if data.sha256(part.path) != known.sha256:  # a changed footer would hide rows without any error
+    if data.sha256(part.path) != known.sha256:  # a changed footer could hide rows without an error
         raise DatasetError("its content changed since it was written")
     return known
 
 
 def points_of(parts: Iterable[Part], paths: Collection[str], *, timed: bool) -> dict[str, pa.Array]:
-    """The points of each of these attributes (`_points`)."""
+    """The points of each of these attributes, by `_points`."""
     found: dict[str, list[pa.Array]] = {path: [] for path in paths}
     if found:
         for part in parts:
@@ -239,10 +239,10 @@ def points_of(parts: Iterable[Part], paths: Collection[str], *, timed: bool) -> 
 
 
 def _points(rows: pa.RecordBatch, timed: bool) -> pa.Array:
-    """What tells the points of an attribute apart: the step and, if `timed`, the time.
+    """Keys of the points of an attribute: the step and, if `timed`, the time.
 
-    What one process logged a point again for has its step. Two processes of one run may have counted the
-    same steps, each for points of its own.
+    If one process logs a point again, it has the same step. But two processes of one run may have counted the
+    same steps for different points.
     """
     steps = step_as_float(rows)
     if not timed:
@@ -253,7 +253,7 @@ def _points(rows: pa.RecordBatch, timed: bool) -> pa.Array:
 
 
 def _without(batch: pa.RecordBatch, points: dict[str, pa.Array], timed: bool) -> pa.RecordBatch:
-    """The rows except those of an attribute at one of its points."""
+    """The rows, without the rows of an attribute at any of the given points."""
     for path in set(pc.unique(batch.column("attribute_path")).to_pylist()) & points.keys():
         came = pc.is_in(_points(batch, timed), points[path])
         batch = batch.filter(

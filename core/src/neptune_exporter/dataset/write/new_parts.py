@@ -1,4 +1,4 @@
-"""The parts that a run gets: written under temporary names until it is known which names are free."""
+"""Writes the new parts of a run, under temporary names until it is known which names are free."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from neptune_exporter.toolkit import failpoint
 
 @dataclass(frozen=True)
 class _Written:
-    """A part that lies closed beside its name."""
+    """A finished part that still has a temporary name."""
 
     name: str
     temporary: str
-    """Where it lies now."""
+    """Its present path."""
     rows: int
     bytes: int
     sha256: str
 
 
 class NewParts:
-    """Writes one part after another. Not for several threads."""
+    """Writes one part after another. Not thread-safe."""
 
     def __init__(
         self, key: RunKey, data: Storage, place: Place, there: Sequence[str], upload: Upload | None
     ) -> None:
         """
         Args:
-            there: Names of the parts that are there.
-            upload: Where parts go that cannot be renamed.
+            there: The names of the existing parts.
+            upload: Uploads the parts if the storage cannot rename them.
         """
         self._key = key
         self._data = data
@@ -48,13 +48,13 @@ class NewParts:
         self._part: OpenPart | None = None
         self._written: list[_Written] = []
         self.in_order = True
-        """Whether all that came belongs behind what was written before."""
+        """Whether all rows so far arrived in the order of a part."""
 
     def append(self, rows: SortedRows) -> None:
-        """Write sorted rows, behind those of the open part where they belong there."""
+        """Write sorted rows: into the open part if they belong after its rows, else into a new part."""
         if self._part is not None and not self._part.accepts(rows):
             self.close()
-            self.in_order = False  # what was written came again: larger pieces make fewer parts
+            self.in_order = False  # the rows overlap with what is written: larger pieces make fewer parts
         for start, stop, keys in row_groups(rows):
             part = self._part or self._open()
             part.write(rows, start, stop, keys)
@@ -62,14 +62,15 @@ class NewParts:
                 self.close()
 
     def close(self) -> None:
-        """End the open part, if there is one."""
+        """Finish the open part, if there is one."""
         part = self._part
         if part is not None:
             part.close()
             self._part = None
             output = part.output
             written = _Written(self._name, output.path, part.rows, output.size, output.sha256)
-            if self._upload is not None and part.full:  # so that a large run takes little room here
+            # so that a large run takes little space on this machine
+            if self._upload is not None and part.full:
                 self._upload.part(output.path, self._name)
                 written = replace(written, temporary=self._place.path(self._name))
             self._written.append(written)
@@ -81,7 +82,7 @@ class NewParts:
         self.close()
 
     def discard(self) -> None:
-        """Delete them all."""
+        """Delete all new parts."""
         if self._part is not None:
             self._part.discard()
             self._part = None
@@ -93,7 +94,7 @@ class NewParts:
         self._written = []
 
     def placed(self, taken: Collection[int]) -> list[PartRecord]:
-        """Them with their final names: where they can be renamed, the lowest that are free."""
+        """The parts with their final names: the lowest free ones if the storage can rename."""
         if self._upload is not None:
             return [PartRecord(part.name, part.rows, part.bytes, part.sha256) for part in self._written]
         numbers = iter(n for n in range(len(taken) + len(self._written)) if n not in taken)
@@ -109,17 +110,17 @@ class NewParts:
 
     @property
     def rows(self) -> int:
-        """Of those that are closed."""
+        """How many rows the finished parts have."""
         return sum(part.rows for part in self._written)
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where those lie that are closed."""
+        """The paths of the finished parts."""
         return tuple(part.temporary for part in self._written)
 
     @property
     def closed(self) -> list[Part]:
-        """Those that can be read."""
+        """The finished parts, ready to be read."""
         return [Part(self._data, path) for path in self.paths]
 
     def _open(self) -> OpenPart:

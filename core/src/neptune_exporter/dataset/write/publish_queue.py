@@ -1,4 +1,4 @@
-"""Publishing runs while the next ones are read, those that are ready at about the same time together."""
+"""Publishes runs while the next ones are read; runs that are ready at about the same time together."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from neptune_exporter.dataset.write.writer import ReadyRun, publish
 
 _MOST = 64
-"""Runs that are published together: all of them are uncertain until the last one is done."""
+"""At most this many runs are published together: a crash may cost all of them."""
 _ENOUGH = 8
-"""So many runs are worth a publication, which waits for the disk as long for one as for all of them."""
+"""This many runs do not wait for more: a publication waits for the disk as long for one run as for many."""
 _ENOUGH_BYTES = 4 << 20
-"""Of their parts: so much does not wait for others, as a crash would cost it."""
+"""Runs with this many bytes of parts do not wait for others, because a crash would cost them."""
 
 
 class Publisher:
-    """Has runs written by an executor, and publishes all that are ready at once: when they are enough,
-    or when no other is being written that could join them. For several threads."""
+    """Writes runs on an executor, and publishes all that are ready together: as soon as they are enough, or
+    no other run that could join them is being written. Thread-safe."""
 
     def __init__(self, encoder: Executor) -> None:
         self._encoder = encoder
@@ -28,7 +28,7 @@ class Publisher:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
     def publish(self, prepare: Callable[[], ReadyRun]) -> Future[None]:
-        """Write a run and publish it. The result is there once it is visible."""
+        """Write a run and publish it. The future is done once the run is visible."""
         visible: Future[None] = Future()
         with self._lock:
             self._encoder.submit(self._prepare, prepare, visible)

@@ -1,4 +1,4 @@
-"""Writing one run: rows in any order come in, sorted parts and a receipt come out."""
+"""Writes one run: takes rows in any order, and makes sorted parts and a receipt."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from neptune_exporter.toolkit import failpoint, turn
 
 _OLDER_BYTES = 16 << 20
 _STREAM_BYTES = 8 << 20
-"""So much of rows that come in order is written while the next ones come."""
+"""Rows that arrive in order are written in pieces of this size while the next ones arrive."""
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _ALL = AttributeRequest()
 _READ_AGAIN = "export everything of the run to have what it held"
@@ -44,12 +44,12 @@ _IN_ANOTHER_PART = "export all that is left of the run at once, with --force, to
 
 @dataclass(frozen=True)
 class ReadyRun:
-    """A run that is written and not visible yet: `Dataset.publish` makes it so."""
+    """A run that is written but not visible yet: `Dataset.publish` publishes it."""
 
     writer: RunWriter
     publication: publication.Publication
     stored: list[Entry]
-    """Its files."""
+    """The files of the run."""
 
     @property
     def receipt(self) -> Receipt:
@@ -57,9 +57,8 @@ class ReadyRun:
 
 
 class RunWriter:
-    """Collects the rows of one run and publishes them. One thread at a time; what was
-    not published leaves nothing behind but temporaries, which `discard` or the next
-    `Dataset.recover` deletes."""
+    """Collects the rows of one run and publishes them. Use it from one thread at a time. A run that is not
+    published leaves only temporary files, which `discard` or the next `Dataset.recover` deletes."""
 
     def __init__(
         self,
@@ -85,11 +84,11 @@ class RunWriter:
         self._failures: list[AttributeFailure] = []
         self._update = Update(_ALL)
         self.lost: list[AttributeFailure] = []
-        """Once it is prepared: what of earlier exports turned out to be lost, and may not be read again."""
+        """Set by `prepare`: losses of earlier exports that may never be read again."""
         self._streaming: Future[None] | None = None
         self._streamed_bytes = 0
         self._failure: BaseException | None = None
-        """The first that cost rows, in whichever thread: nothing is published after it."""
+        """The first error that cost rows, in any thread. After it, nothing is published."""
         self._forking = Forking()
         publication.finish(data, self._place)
         self._earlier = Earlier(data, self._place, listing)
@@ -99,13 +98,14 @@ class RunWriter:
         self._parts = NewParts(key, data, self._place, there, self._upload)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take rows: any columns of `FULL_SCHEMA`, strings also dictionary-encoded, missing ones null.
+        """Add rows with any columns of `FULL_SCHEMA`. Strings may be dictionary-encoded; missing columns are
+        null.
 
         Rows without a value are dropped. `project_id` and `run_id` may be left out.
 
         Raises:
-            RowsError: the rows are of another run or not as the schema says.
-            DatasetError: the disk is full: now, or when other rows of this run were written before.
+            RowsError: the rows belong to another run, or do not fit the schema.
+            DatasetError: the disk is full, now or when earlier rows of this run were written.
         """
         for piece in cut(batch):
             with self._lock:
@@ -118,12 +118,12 @@ class RunWriter:
         self._check()
 
     def fail(self, failure: AttributeFailure) -> None:
-        """Note what could not be read."""
+        """Record an attribute that could not be read."""
         with self._lock:
             self._failures.append(failure)
 
     def flush(self) -> None:
-        """Write what is held back in memory to a part. A failure is raised again by what is called later."""
+        """Write the rows in memory to a part. Later calls raise an error of this."""
         with self._lock:
             self._wait()
             batches = self._buffer.release()
@@ -132,7 +132,8 @@ class RunWriter:
                 self._append(self._sorted(batches))
 
     def _stream(self) -> None:
-        """Write what is held back while the next rows come, and sort it while those before are written."""
+        """Write the rows in memory while the next rows arrive, and sort them while the previous ones are
+        written."""
         rows = self._sorted(self._buffer.release_risen())
         self._wait()
         with self._noted():
@@ -140,20 +141,20 @@ class RunWriter:
             self._streaming = self._encoder.submit(self._append, rows)
 
     def _wait(self) -> None:
-        """Until nothing is being written. Raises what ever went wrong there."""
+        """Wait until nothing is being written. Raises any error of the writing."""
         streaming, self._streaming, self._streamed_bytes = self._streaming, None, 0
         if streaming is not None:
             wait([streaming])
         self._check()
 
     def _check(self) -> None:
-        """Raise what cost rows before: whoever met it may have been busy with another run."""
+        """Raise the error that cost rows earlier. The thread that met it may have worked for another run."""
         if self._failure is not None:
             raise self._failure
 
     @contextlib.contextmanager
     def _noted(self) -> Iterator[None]:
-        """Remember a failure: the rows have left the buffer."""
+        """Remember an error: the rows have already left the buffer."""
         try:
             yield
         except BaseException as error:
@@ -161,7 +162,7 @@ class RunWriter:
             raise
 
     def _sorted(self, batches: list[Batch]) -> SortedRows:
-        """What was released, sorted and counted."""
+        """Sort and count the released rows."""
         with self._noted():
             rows = self._buffer.sorted(batches)
             with turn(len(rows)):
@@ -178,7 +179,7 @@ class RunWriter:
         retried: Collection[str] = (),
         stays: Stays = Stays.NOT_ASKED_FOR,
     ) -> Receipt:
-        """Make everything visible at once, with its receipt: `prepare` and publish."""
+        """Prepare the run and publish it with its receipt."""
         ready = self.prepare(run, source, selections, asked=asked, retried=retried, stays=stays)
         publish([ready])
         return ready.receipt
@@ -194,20 +195,20 @@ class RunWriter:
         stays: Stays = Stays.NOT_ASKED_FOR,
         memory: str = "",
     ) -> ReadyRun:
-        """Write everything, so that only the publication is left. `discard` still throws it away.
+        """Write everything, so that only the publication is left. `discard` can still undo it.
 
         Args:
-            run: As the source listed it.
-            source: Name and version of what did the reading.
-            selections: What was asked for of this state of the run, now and by earlier exports.
-            asked: What was to be read now. Old failures stay, except those that rows, failures or
-                `retried` end; they and old notes go if everything was read again.
-            retried: Paths that had failed and were asked for again.
-            stays: Which of the rows that are there stay.
+            run: The run as the source listed it.
+            source: Name and version of the source.
+            selections: What was requested of this state of the run, now and by earlier exports.
+            asked: What was requested now. Old failures stay, except those that rows, failures or `retried`
+                end. If everything was read again, all old failures and notes go.
+            retried: Paths that had failed and were requested again.
+            stays: Which of the existing rows stay.
             memory: What the source wants back at the next export.
 
         Raises:
-            RowsError: another run is there (`Earlier.another`), and this does not replace it.
+            RowsError: the dataset has another run (`Earlier.another`), and this one may not replace it.
         """
         if run.key != self.key:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
@@ -242,7 +243,7 @@ class RunWriter:
                 receipt = replace(receipt, notes=tuple(dict.fromkeys([*receipt.notes, *notes])))
                 told = older.damaged.values() if older.damaged and self._earlier.foreign else ()
                 self.lost = self._lost(told, _FOREIGN)
-            else:  # what was lost may be what is not asked for now
+            else:  # what was lost may not be requested now
                 self.lost = self._lost(notes, _IN_ANOTHER_PART if joins else _READ_AGAIN)
                 receipt = replace(receipt, failures=(*receipt.failures, *self.lost))
             stored = cleanup.sync_files(self._files, self._place)
@@ -254,7 +255,7 @@ class RunWriter:
             return ReadyRun(self, ready, stored)
 
     def _reads_all(self, asked: AttributeRequest) -> bool:
-        """Whether all that the receipt says was there, or selected, is read again."""
+        """Whether everything that was in the dataset or selected, according to the receipt, is read again."""
         old, wanted = self._earlier.receipt, asked.wanted
         if old is None or asked.covered or not wanted.is_of_all_paths or any(f.lost for f in old.failures):
             return False
@@ -268,7 +269,7 @@ class RunWriter:
         ]
 
     def _check_rows(self) -> None:
-        """Whatever it was that lost rows on the way, what is left is not the run."""
+        """Raise an error if any rows were lost on the way, for whatever reason: the rest is not the run."""
         written = self._parts.rows
         if not self._buffer.rows == self._tally.rows == written:
             raise RowsError(
@@ -277,7 +278,7 @@ class RunWriter:
             )
 
     def _published(self, ready: ReadyRun) -> None:
-        # What damaged parts, and those that another tool did not finish, name is not known.
+        # The files that damaged or unfinished parts name are not known.
         if not (ready.receipt.set_aside or self._earlier.unfinished):
             keeps = partial(self._listing.has_set_aside, self._place)
             cleanup.drop_unnamed_files(
@@ -286,12 +287,12 @@ class RunWriter:
         self._closed(self.key)
 
     def abandon(self) -> None:
-        """After a publication that failed: leave what is there to `Dataset.recover`."""
+        """After a failed publication: leave everything to `Dataset.recover`."""
         self._budget.holds(self, 0)
         self._closed(self.key)
 
     def discard(self) -> None:
-        """Throw away everything that came in."""
+        """Discard everything that was added."""
         with self._lock:
             if self._streaming is not None:
                 wait([self._streaming])
@@ -321,9 +322,9 @@ class RunWriter:
         failpoint("dataset.rows-written")
 
     def _older(self) -> Kept:
-        """What stays of the parts that are there already; rows that stay but must move come in again."""
+        """Decide which existing parts stay. Rows that stay but must move are added again."""
         if self._earlier.receipt and self._update.replaces_all and not self._update.failed:
-            return Kept()  # spares reading what goes
+            return Kept()  # avoids reading rows that go
         if self._update.partly:
             self.flush()
             self._parts.close()
@@ -335,7 +336,8 @@ class RunWriter:
         def write(batch: pa.RecordBatch) -> None:
             for piece in cut(batch):
                 self._buffer.add(piece)
-            if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget: it may wait for other writers
+            # not counted by the budget, which may wait for other writers
+            if self._buffer.nbytes > _OLDER_BYTES:
                 self.flush()
 
         return keep(self._earlier, self._update, came, write)
@@ -386,10 +388,10 @@ class RunWriter:
 
 
 def publish(ready: Sequence[ReadyRun]) -> None:
-    """Make runs of one dataset visible, each at once and with its receipt.
+    """Publish runs of one dataset, each atomically with its receipt.
 
     Raises:
-        DatasetError: the disk is full or fails; each run is what it was or can be finished.
+        DatasetError: the disk is full or fails. Each run is as before, or `recover` can finish it.
     """
     publication.publish(ready[0].writer._data, [each.publication for each in ready])
     for each in ready:
