@@ -133,8 +133,7 @@ class Dataset:
 
     @property
     def was_begun(self) -> bool:
-        """Whether the dataset has a run, complete or not, or an export has begun here without publishing
-        one."""
+        """Whether the dataset has a run, complete or not, or an export has begun to make one."""
         found = (next(found_runs(self.data, folder), None) for folder in listed_folders(self.data))
         return self.data.size(LOCK) is not None or any(run is not None for run in found)
 
@@ -198,8 +197,7 @@ class Dataset:
         self._clear_writing([], [])
 
     def _clear_writing(self, finished: list[RunKey], deleted: list[str]) -> set[str]:
-        """Add the runs that turned out to be visible, and what was deleted. Returns what is still being
-        written."""
+        """Add the runs that proved visible, and what was deleted. Returns what is still being written."""
 
         def left(note: dict[str, Any]) -> None:
             key, parts = uploading.roll_back(self.data, note)
@@ -341,8 +339,7 @@ class Dataset:
 
     def _remember(self, several: Sequence[Found]) -> None:
         """Use the recorded content of the parts that have not changed since."""
-        # damaged checksums: `verify` reports them, and all parts are probed
-        with contextlib.suppress(DatasetError):
+        with contextlib.suppress(DatasetError):  # damaged checksums: `verify` reports them
             for found in several:
                 recorded = checksums.read(self.data, found.place.folder).get(found.place.stem)
                 for name, part in recorded.parts.items() if recorded else ():
