@@ -98,8 +98,7 @@ class RunWriter:
         self._parts = NewParts(key, data, self._place, there, self._upload)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows with any columns of `FULL_SCHEMA`. Strings may be dictionary-encoded; missing columns are
-        null.
+        """Add rows with any columns of `FULL_SCHEMA`; missing ones are null, strings may be dictionaries.
 
         Rows without a value are dropped. `project_id` and `run_id` may be left out.
 
@@ -132,8 +131,7 @@ class RunWriter:
                 self._append(self._sorted(batches))
 
     def _stream(self) -> None:
-        """Write the rows in memory while the next rows arrive, and sort them while the previous ones are
-        written."""
+        """Write the rows in memory while the next rows arrive; sort them while earlier ones are written."""
         rows = self._sorted(self._buffer.release_risen())
         self._wait()
         with self._noted():
@@ -336,8 +334,7 @@ class RunWriter:
         def write(batch: pa.RecordBatch) -> None:
             for piece in cut(batch):
                 self._buffer.add(piece)
-            # not counted by the budget, which may wait for other writers
-            if self._buffer.nbytes > _OLDER_BYTES:
+            if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget, which may wait for other writers
                 self.flush()
 
         return keep(self._earlier, self._update, came, write)
