@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import DecodeError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
-from neptune_exporter.contract import SourceError
+from neptune_exporter.contract import AuthenticationError, SourceError
 from neptune_exporter.toolkit import (
     AWAY_STATUSES,
     AwayError,
@@ -22,6 +22,7 @@ from neptune_exporter.toolkit import (
     SlowError,
     Streaks,
     TransientError,
+    pause,
     waiting_for,
 )
 from neptune_exporter.toolkit.http_errors import (
@@ -51,6 +52,10 @@ _INTERNAL_ERRORS = 5
 """So many answers with 500, or of an unknown form, to one request are final."""
 _EXPIRED = "AUTHORIZATION_TOKEN_EXPIRED"
 """`errorType` of a 401 that a new access token cures (neptune.internal.backends.swagger_client_wrapper)."""
+_RENEWALS = 5
+"""New access tokens for one request until it is clear that none helps. The client repeats such a request for
+a minute, without a pause (`with_api_exceptions_handler` in neptune.common.backends.utils, 1.14): behind a
+load balancer, one server may know of a session later than another."""
 
 
 class Api:
@@ -166,11 +171,21 @@ class Api:
     ) -> Iterator[requests.Response]:
         """A good answer whose body was not read yet."""
         response = self._send(method, url, params, body, headers)
-        if response.status_code == 401 and _error_type(response) == _EXPIRED:
+        for renewals in range(_RENEWALS):
+            if not _says_expired(response):
+                break
             response.close()
+            if renewals:
+                pause(self._patience.first_wait * renewals)
             self._connection.renew_token(response)
             response = self._send(method, url, params, body, headers)
         with response:
+            if _says_expired(response):
+                raise AuthenticationError(
+                    f"{self.server} refuses access tokens as expired, also {_RENEWALS} that it has just "
+                    "issued: its clocks may differ, or it has ended this session. Export again later; if "
+                    f"that does not help, give a new API token with {TOKEN_OPTION}"
+                )
             if not (response.ok or (partial and response.status_code == 416)):
                 raise _error_of(response, self.server)
             yield response
@@ -268,12 +283,15 @@ def _error_of(response: requests.Response, server: str) -> Exception:
     return error_of_status(response.status_code, response.headers, _content(response), server)
 
 
-def _error_type(response: requests.Response) -> object:
+def _says_expired(response: requests.Response) -> bool:
+    """Whether the access token was refused because its time is over."""
+    if response.status_code != 401:
+        return False
     try:
         body = json.loads(_content(response))
     except ValueError:
-        return None
-    return body.get("errorType") if isinstance(body, dict) else None
+        return False
+    return isinstance(body, dict) and body.get("errorType") == _EXPIRED
 
 
 def _content(response: requests.Response) -> bytes:

@@ -212,6 +212,31 @@ def test_many_expiries_in_the_middle(serve: Serve, export: Exporter, project: Fa
     assert export(server).complete
 
 
+def test_several_expiries_in_a_row_are_survived(serve: Serve, export: Exporter, project: FakeProject) -> None:
+    """As behind a load balancer whose servers learn of a new session one after the other."""
+    server = serve(project)
+    server.fail(token_expired(3))
+    assert export(server).complete
+    server.fail(token_expired(2))
+    assert export(server, force=True).complete, "it expires again later"
+
+
+def test_new_access_tokens_that_are_all_refused_end_it_with_one_line(
+    serve: Serve, export: Exporter, project: FakeProject
+) -> None:
+    server = serve(project)
+    issued = server.tokens.issued
+    server.fail(Fault(SERIES, status=401, body=token_expired().body, times=1000))
+    with pytest.raises(AuthenticationError) as caught:
+        export(server, workers=1)
+    message = str(caught.value)
+    assert "refuses access tokens as expired, also 5 that it has just issued" in message
+    assert "\n" not in message and "NEPTUNE_API_TOKEN" in message
+    assert server.tokens.issued >= issued + 5
+    server.faults.clear()
+    assert export(server).complete
+
+
 def test_a_wrong_token_ends_it_at_once(serve: Serve, project: FakeProject) -> None:
     server, other = serve(project), Neptune2Server([project])
     wrong = server.tokens.api_token
