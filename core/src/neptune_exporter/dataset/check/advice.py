@@ -1,4 +1,4 @@
-"""What can be done about a loss: it depends on where the run came from, and whether that still runs."""
+"""Advice about losses. It depends on where the run came from, and whether that server still runs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _COPY = "restore it from a copy"
 
 
 def advice(run: StoredRun, *, force: bool = False) -> str:
-    """How to get back what a run lost on disk, for the end of a message.
+    """How to get back what a run lost on disk: the end of a message.
 
     Args:
         run: The run that lost something.
-        force: An export would not see by itself that anything is wrong.
+        force: An export without --force would not notice the loss.
     """
     again = "export the run again" + (" with --force" if force else "")
     if run.receipt is None:
@@ -30,7 +30,7 @@ def advice(run: StoredRun, *, force: bool = False) -> str:
 
 
 def advice_on_failure(run: StoredRun, failure: AttributeFailure) -> str:
-    """How to get what an export could not read, for the end of a message."""
+    """How to get what an export could not read: the end of a message."""
     if failure.lost:
         return advice(run)
     if failure.permanent:
@@ -47,6 +47,6 @@ def _is_offline(run: StoredRun) -> bool:
 
 
 def _hosted_by(run: StoredRun) -> str:
-    """Host name of hosted Neptune, if the run came from there."""
+    """The host name of hosted Neptune, if the run came from there."""
     host = (urlsplit(run.url).hostname if run.url else None) or ""
     return host if any(host == hosted or host.endswith("." + hosted) for hosted in _HOSTED) else ""

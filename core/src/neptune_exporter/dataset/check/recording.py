@@ -1,4 +1,4 @@
-"""Recording the checksums of runs that another tool exported, so that later damage is found."""
+"""Records checksums of runs that another tool exported, so that later damage is found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from neptune_exporter.dataset.write.cleanup import named_files
 from neptune_exporter.model import RunKey
 
 _SAVE_BYTES = 4 << 30
-"""After so many bytes what is known is saved: an interruption costs no more than these."""
+"""Checksums are saved after this many bytes: an interruption costs no more."""
 _CHUNK = 1 << 20
 
 
@@ -31,11 +31,12 @@ class RunRecorded:
     parts: int
     files: int
     bytes: int
-    """Of parts and files that were read."""
+    """The bytes of the parts and files that were read."""
 
 
 def has_no_checksums(dataset: Dataset, run: StoredRun) -> bool:
-    """Whether damage of the run may go unseen: another tool exported it, and nothing was recorded."""
+    """Whether damage of the run may go unnoticed: another tool exported it, and no checksums were
+    recorded."""
     if run.receipt is not None or run.damaged_receipt or not run.part_names:
         return False
     try:
@@ -47,11 +48,11 @@ def has_no_checksums(dataset: Dataset, run: StoredRun) -> bool:
 def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True) -> Iterator[RunRecorded]:
     """Record the checksums of all wanted runs that have none. Those that have some keep them.
 
-    Only the file of checksums is written: parts and files stay as they are. Damage that is there already is
-    recorded as it is: `verify` tells it each time, as far as it can be seen.
+    Writes only the file of checksums. Damage that exists already is recorded as it is; `verify` reports it
+    each time, as far as it can be seen.
 
     Raises:
-        DatasetError: nothing can be written there, or what was recorded is damaged.
+        DatasetError: the folder cannot be written, or the recorded checksums are damaged.
     """
     folder, known, unsaved = "", dict[str, RunChecksums](), 0
     for run in dataset.runs():
@@ -83,7 +84,7 @@ def _checksums(dataset: Dataset, run: StoredRun) -> RunChecksums:
 
 
 def _facts(dataset: Dataset, path: str) -> str:
-    """What the probe of a part told, which `Dataset.runs` has just had read."""
+    """The result of probing a part; `Dataset.runs` has just probed it."""
     try:
         facts = probed(dataset.data).facts(dataset.data, path)
     except DatasetError:
@@ -92,7 +93,7 @@ def _facts(dataset: Dataset, path: str) -> str:
 
 
 def _files(run: StoredRun) -> Iterator[tuple[str, Checksum]]:
-    """Of the files that are there. What cannot be read `verify` tells."""
+    """The checksums of the existing files. `verify` reports those that cannot be read."""
     names: set[str] = set()
     for part in run.parts:
         try:

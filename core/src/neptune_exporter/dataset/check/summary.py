@@ -1,4 +1,4 @@
-"""What a dataset holds: from the receipts, and where there are none in one pass over few columns."""
+"""What a dataset holds: from the receipts, or without receipts from one pass over few columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from neptune_exporter.dataset.write.cleanup import named_files
 from neptune_exporter.model import FILE_TYPES
 
 _NAMED = 3
-"""So many missing files are named."""
+"""At most this many missing files are named."""
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
@@ -31,7 +31,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     not_read: list[str] = []
     for run in dataset.runs(indexed=True, not_read=not_read):
         without_checksums += has_no_checksums(dataset, run)
-        if run.receipt is not None and run.receipt.files:  # of all runs of the project at once
+        if run.receipt is not None and run.receipt.files:  # for all runs of the project at once
             dataset.file_storage.look(run.place.project_folder, recursive=True)
         projects.setdefault(run.key.project_id, []).append(summarise_run(run))
     return DatasetSummary(
@@ -88,7 +88,7 @@ def summarise_run(run: StoredRun) -> RunSummary:
 
 
 def _name_and_tags(run: StoredRun) -> tuple[str | None, tuple[str, ...]]:
-    """`sys/name` and `sys/tags`, as the receipt or a probe tells: no part is opened for them."""
+    """`sys/name` and `sys/tags`, from the receipt or a probe. No part is opened for them."""
     if run.receipt is not None:
         return run.receipt.name, run.receipt.tags
     try:
@@ -100,10 +100,10 @@ def _name_and_tags(run: StoredRun) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _files_of_receipt(run: StoredRun, receipt: Receipt) -> tuple[int, int, list[str]]:
-    """How many files are there, their bytes, and a line if others are gone.
+    """How many files exist, their bytes, and a line about missing ones.
 
-    Parts are opened only where the names in the run's own folder are not exactly those of the receipt, and
-    after a look at their checksums: what is damaged may end the process.
+    Parts are opened only if the names in the run's own folder differ from those of the receipt, and only
+    after a check of their checksums, because damage could end the process.
     """
     recorded = receipt.files, receipt.file_bytes
     if not receipt.files or receipt.foreign:
@@ -129,7 +129,7 @@ def _files_of_receipt(run: StoredRun, receipt: Receipt) -> tuple[int, int, list[
 
 
 def _missing(gone: Sequence[str], of: int) -> str:
-    """Names of missing files, as far as one reads them."""
+    """A line with the names of some missing files."""
     some = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED:,} more" if len(gone) > _NAMED else "")
     those = "is" if len(gone) == 1 else "are"
     return f"{len(gone):,} of its {of:,} files {those} missing: {some}"
@@ -146,7 +146,7 @@ def _state(run: StoredRun, problems: list[str]) -> str:
 
 
 def _notes(run: StoredRun, counted: Receipt | Tally | None) -> list[str]:
-    """What was counted of another tool's export and is not told by numbers."""
+    """Lines about odd rows of another tool's export."""
     if not isinstance(counted, Tally):
         return []
     lines = [
@@ -164,7 +164,7 @@ def _notes(run: StoredRun, counted: Receipt | Tally | None) -> list[str]:
 
 
 def _files_on_disk(run: StoredRun) -> tuple[int, int, list[str]]:
-    """How many of the files that rows name are there, their bytes, and what is wrong with the others."""
+    """How many of the files that rows name exist, their bytes, and what is wrong with the others."""
     try:
         names = sorted({name for name in named_files(run.parts) if is_safe(name)})
     except DatasetError as error:

@@ -1,4 +1,4 @@
-"""Checking a dataset against itself: receipts, parts, files, and what should not be there."""
+"""Checks a dataset against its receipts: parts, files, and what should not be there."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Severity(str, Enum):
     """How bad a finding is."""
 
     DAMAGE = "damage"
-    """Something is lost, changed or not readable."""
+    """Something is lost, changed or unreadable."""
     GAP = "gap"
-    """Not in the dataset, as the export could not read it; or, of no run, a file that is no part."""
+    """Not in the dataset, because the export could not read it. Without a run: a file that is not a part."""
     WARNING = "warning"
-    """Nothing is lost, but a person should know."""
+    """Nothing is lost, but a person should know about it."""
 
     def __str__(self) -> str:
         return self.value
@@ -47,15 +47,15 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be."""
+    """One problem."""
 
     severity: Severity
     run: RunKey | None
-    """None where it belongs to no run."""
+    """None if it belongs to no run."""
     item: str
-    """What it is about: a part, a receipt, a file."""
+    """The part, receipt or file that it is about."""
     message: str
-    """What is wrong with it and what to do, as a sentence without the item."""
+    """What is wrong and what to do, without the name of the item."""
 
     @property
     def is_damage(self) -> bool:
@@ -67,19 +67,20 @@ class Finding:
 
     @property
     def is_loss(self) -> bool:
-        """Whether something is not there that should be: damage or a gap."""
+        """Whether something is missing or changed: damage or a gap."""
         return self.severity is not Severity.WARNING
 
 
 @dataclass(frozen=True)
 class RunChecked:
-    """A run was checked to its end."""
+    """All of a run has been checked."""
 
     run: RunKey
     bytes: int
     """Of parts and files that were read."""
     has_checksums: bool = True
-    """Whether changed bytes were looked for: not in another tool's export of which nothing was recorded."""
+    """Whether changed bytes would have been found: not in another tool's export without recorded
+    checksums."""
 
 
 def verify(
@@ -89,16 +90,16 @@ def verify(
 
     Args:
         dataset: What to check.
-        wanted: Which runs; all if not given. Leftovers that belong to no run are looked for everywhere.
+        wanted: Which runs; all if not given. Leftovers that belong to no run are always reported.
 
     Yields:
-        Findings as they turn up, and a `RunChecked` after each run.
+        Findings at once, and a `RunChecked` after each run.
     """
     named: dict[str, set[str]] = {}
     skipped: set[str] = set()
-    """Project folders of which not all rows were read: there nobody knows which files no row names."""
+    """Project folders in which some rows were not read, so that it is unknown which files no row names."""
     seen: set[Place] = set()
-    parts = lru_cache(lambda: _digests(dataset))  # seldom needed: only where a part has changed
+    parts = lru_cache(lambda: _digests(dataset))  # rarely needed: only if a part has changed
     not_read: list[str] = []
     for run in dataset.runs(decode=wanted is None, not_read=not_read):
         project = run.place.project_folder
@@ -106,7 +107,8 @@ def verify(
             skipped.add(project)
             continue
         if wanted is None and run.receipt is not None and run.receipt.files:
-            dataset.file_storage.look(project, recursive=True)  # all of it is looked through in the end
+            # the leftovers of the whole folder are looked for at the end
+            dataset.file_storage.look(project, recursive=True)
         check = _RunCheck(dataset, run, named.setdefault(project, set()), lambda digest: parts().get(digest))
         yield from check.findings()
         if not check.all_read:
@@ -122,18 +124,18 @@ def verify(
 
 
 class _RunCheck:
-    """The check of one run."""
+    """Checks one run."""
 
     def __init__(
         self, dataset: Dataset, run: StoredRun, named: set[str], known_part: Callable[[str], str | None]
     ) -> None:
-        """`known_part` names the part of the dataset whose receipt has a digest."""
+        """`known_part` returns the part of the dataset whose receipt has a given digest."""
         self._dataset = dataset
         self._known_part = known_part
         self._changed: set[str] = set()
         self._recorded: RunChecksums | None = None
         self.all_read = False
-        """After the findings: whether all rows of the run, and so all files that they name, are known."""
+        """Set after the findings: whether all rows of the run, and so all files that they name, are known."""
         self._run = run
         self._parts = run.parts
         self._named = named
@@ -145,7 +147,7 @@ class _RunCheck:
             recorded = checksums.read(self._dataset.data, run.place.folder)
             self._recorded = recorded.get(run.place.stem)
         except DatasetError:
-            pass  # told once for its folder
+            pass  # reported once for its folder
         if run.pending:
             message = "its publication was interrupted: the next export or `verify --record` finishes it"
             yield _damage(run, run.place.pending, message)
@@ -162,13 +164,13 @@ class _RunCheck:
         run.probe(decode=True)
         for part in self._parts:
             if part.path in self._changed:
-                continue  # reported above; what a changed footer says is not to be trusted
+                continue  # reported above; a changed footer cannot be trusted
             try:
                 if not self._is_as_written:
                     yield from self._rows(part)
                 readable.append(part)
             except DatasetError as error:
-                if str(error) not in run.problems:  # told above
+                if str(error) not in run.problems:  # reported above
                     yield self._damage(part.path, str(error))
         for part in readable:
             try:
@@ -181,22 +183,23 @@ class _RunCheck:
 
     @property
     def _is_as_written(self) -> bool:
-        """Whether all rows are ours, so that an equal SHA-256 proves each part that is not in `_changed`.
+        """Whether all rows are ours, so that the SHA-256 proves each part that is not in `_changed`.
 
-        Its rows were checked when they were written (`RunBuffer.add`), and are counted in the receipt, which
-        has a digest of itself: decoding the same bytes again can show nothing else.
+        Our rows were checked when they were written (`RunBuffer.add`), and the receipt, which has a digest of
+        itself, counts them. Decoding the same bytes again cannot show anything else.
         """
         return self._run.receipt is not None and not self._run.receipt.foreign
 
     def _may_name_files(self, part: Part) -> bool:
-        """Whether it must be opened for names of files: not if a receipt or a probe tells of none."""
+        """Whether the part must be opened for the names of files: not if a receipt or a probe says it has
+        none."""
         if self._run.receipt is not None:
             return self._run.receipt.files > 0
         known = self._known(part)
         return known is None or not _FILE_TYPES.isdisjoint(known.tally.attributes)
 
     def _known(self, part: Part) -> PartFacts | None:
-        """What a probe told of it, if that decoded every row."""
+        """The result of its probe, if that decoded every row."""
         if self._run.place.among_many:
             return None
         return probed(self._dataset.data).facts(self._dataset.data, part.path, decode=True)
@@ -232,7 +235,7 @@ class _RunCheck:
             yield _warning(run, run.place.path(name), message)
         rows = sum(count.rows for count in receipt.types.values())
         stored = sum(part.rows for part in receipt.parts)
-        # What an older tool's part holds without a value is no row of the run.
+        # In parts of other tools, a row without a value does not count.
         if rows != stored and not (rows < stored and any(part.known_ours is False for part in self._parts)):
             yield _damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
 
@@ -245,14 +248,14 @@ class _RunCheck:
             yield from self._against_record(self._recorded)
 
     def _against_record(self, recorded: RunChecksums) -> Iterator[Finding]:
-        """Parts of another tool's export, against what `verify --record` noted of them."""
+        """Compare the parts of another tool's export with the checksums of `verify --record`."""
         run, since = self._run, f"its checksum was recorded on {recorded.day}"
         for name, expected in recorded.parts.items():
             path = run.place.path(name)
             size = self._dataset.data.size(path)
             if size is None:
                 if path in (gap for gap, _ in run.cut_short):
-                    continue  # told above
+                    continue  # reported above
                 message = f"is missing, and was there when {since}"
             elif size != expected.bytes:
                 message = f"has {size} bytes, and had {expected.bytes} when {since}"
@@ -268,7 +271,7 @@ class _RunCheck:
                 yield _warning(run, run.place.path(name), message)
 
     def _item_of(self, problem: str) -> str:
-        """What a problem of the run is about, as far as it begins with the name of it."""
+        """The item that a problem of the run is about, if the text begins with its name."""
         run = self._run
         if run.damaged_receipt:
             return run.place.receipt
@@ -276,12 +279,12 @@ class _RunCheck:
         return next(named, run.place.files_folder)
 
     def _damage(self, item: str, message: str) -> Finding:
-        """Damage as an error tells it, which may begin with the item."""
+        """Damage, from the text of an error, which may begin with the item."""
         where = self._dataset.data.describe(item)
         return _damage(self._run, item, message.removeprefix(where).removeprefix(": ").strip())
 
     def _rows(self, part: Part) -> Iterator[Finding]:
-        """Decode every page, which checks its checksum, and the identity of every row."""
+        """Decode every page, which checks its checksum, and check the identity of every row."""
         run = self._run
         for record in run.receipt.parts if run.receipt else ():
             if part.path == run.place.path(record.name) and part.rows != record.rows:
@@ -339,7 +342,7 @@ class _RunCheck:
 
 
 def _digests(dataset: Dataset) -> dict[str, str]:
-    """The part that each digest of a receipt belongs to."""
+    """Finds the part with a given digest in the receipts."""
     return {
         part.sha256: run.place.path(part.name)
         for run in dataset.runs()
@@ -348,7 +351,7 @@ def _digests(dataset: Dataset) -> dict[str, str]:
 
 
 def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool] | None) -> Iterator[Finding]:
-    """Runs of which checksums were recorded and nothing else is left, and checksums that cannot be read."""
+    """Report recorded runs of which nothing else is left, and unreadable checksums."""
     for folder in project_folders(dataset.data):
         try:
             recorded = checksums.read(dataset.data, folder)
@@ -366,7 +369,7 @@ def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool] |
 
 
 def _leftovers(dataset: Dataset) -> Iterator[Finding]:
-    """What an interrupted export left."""
+    """Report what an interrupted export left."""
     message = "was not finished: the next export deletes it"
     for _, entry in dataset.leftovers():
         yield Finding(Severity.WARNING, None, entry.path, message)

@@ -195,10 +195,10 @@ def _schemas() -> tuple[pa.Schema, dict[str, str]]:
     Columns that repeat their values are written as dictionaries, so that the writer takes each value once.
     Readers shall see plain strings, so the part declares the plain schema.
     """
-    told = {key.decode(): value.decode() for key, value in METADATA.items()}
-    told["ARROW:schema"] = base64.b64encode(FULL_SCHEMA.with_metadata(METADATA).serialize()).decode()
+    metadata = {key.decode(): value.decode() for key, value in METADATA.items()}
+    metadata["ARROW:schema"] = base64.b64encode(FULL_SCHEMA.with_metadata(METADATA).serialize()).decode()
     kinds = [pa.field(f.name, _CODED) if f.name in _REPEATED else f for f in FULL_SCHEMA]
-    return pa.schema(kinds), told
+    return pa.schema(kinds), metadata
 
 
 def _nulls(kind: pa.DataType, count: int) -> pa.Array:

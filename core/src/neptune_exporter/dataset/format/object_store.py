@@ -191,15 +191,17 @@ class S3Store(ObjectStore):
         # `info` of s3fs takes another request, to see whether the path is a folder.
         bucket, _, key = self._at(path).partition("/")
         try:
-            told = self._fs.call_s3("head_object", Bucket=bucket, Key=key)
+            answer = self._fs.call_s3("head_object", Bucket=bucket, Key=key)
         except FileNotFoundError:
             return None
-        return Object(path, True, told["ContentLength"], told.get("ETag", ""), told.get("LastModified"))
+        return Object(path, True, answer["ContentLength"], answer.get("ETag", ""), answer.get("LastModified"))
 
     def holds(self, folder: str) -> bool:
         bucket, _, key = self._at(folder).partition("/")
-        told = self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=f"{key}/" if key else "", MaxKeys=1)
-        return bool(told.get("KeyCount"))
+        answer = self._fs.call_s3(
+            "list_objects_v2", Bucket=bucket, Prefix=f"{key}/" if key else "", MaxKeys=1
+        )
+        return bool(answer.get("KeyCount"))
 
     def _infos(self, folder: str, recursive: bool, prefix: str) -> Iterable[Mapping[str, Any]]:
         # `ls` and `find` of s3fs ask again if they find nothing; with a prefix they take one request a page.

@@ -37,10 +37,10 @@ def read(data: Storage, listed: Iterable[Entry]) -> ReceiptIndex:
         return {}
     try:
         head, *contents = rowless.unsealed(data.read(path)).split(b"\n")
-        told = json.loads(head)
-        if told["format"] != _FORMAT:
+        header = json.loads(head)
+        if header["format"] != _FORMAT:
             return {}
-        return dict(zip(map(tuple, told["receipts"]), contents, strict=True))
+        return dict(zip(map(tuple, header["receipts"]), contents, strict=True))
     except (DatasetError, ValueError, KeyError, TypeError):
         return {}
 

@@ -1,4 +1,4 @@
-"""What pyarrow raises of a file that is damaged."""
+"""Errors that pyarrow raises for damaged files."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from neptune_exporter.contract import DatasetError
 
 
 class Named(Protocol):
-    """What has a name for people."""
+    """Something with a name for people."""
 
     @property
     def where(self) -> str: ...
 
 
 class DamageAsErrors:
-    """Within it, what pyarrow raises becomes a DatasetError that names the file.
+    """Turns errors of pyarrow in its block into a DatasetError that names the file.
 
-    Not by `contextlib.contextmanager`, which takes four times as long: small parts are read in many pieces.
+    Not a `contextlib.contextmanager`, which takes four times as long: small parts are read in many pieces.
     """
 
     def __init__(self, file: Named) -> None:

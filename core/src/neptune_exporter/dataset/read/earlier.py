@@ -1,4 +1,4 @@
-"""What lies under the name of a run that is to be exported, judged in whatever state its parts are."""
+"""What earlier exports left of a run, in whatever state it is. An export is planned by this."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ANOTHER_TOOL = "another tool"
 
 @dataclass(frozen=True)
 class Earlier:
-    """What earlier exports of a run left: by this package, another tool, or nobody."""
+    """What earlier exports of a run left, by this package or another tool; possibly nothing."""
 
     data: Storage
     place: Place
@@ -31,28 +31,28 @@ class Earlier:
 
     @cached_property
     def receipt(self) -> Receipt | None:
-        """None if there is none that can be read. What it says of its parts may no longer be so."""
+        """None if there is no readable one. The parts may have changed since it was written."""
         pending = publication.receipt(self.data, self.place.pending) if self.pending else None
         return pending or publication.receipt(self.data, self.place.receipt)
 
     @cached_property
     def parts(self) -> list[str]:
-        """Names of the parts that are there, by number."""
+        """The names of the existing parts, by number."""
         return self.listing.parts(self.place)
 
     @cached_property
     def unfinished(self) -> list[str]:
-        """Names of those that another tool did not finish."""
+        """The names of parts that another tool did not finish."""
         return self.listing.unfinished(self.place)
 
     @cached_property
     def pending(self) -> bool:
-        """A publication was interrupted: `Dataset.recover` finishes it."""
+        """Whether a publication was interrupted: `Dataset.recover` finishes it."""
         return self.data.size(self.place.pending) is not None
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything at all, also what was left unfinished."""
+        """Whether there is anything at all, also something unfinished."""
         return self._has_receipt or self.pending or bool(self.parts or self.unfinished)
 
     @cached_property
@@ -61,14 +61,14 @@ class Earlier:
 
     @property
     def by(self) -> str:
-        """Who exported it, as a person is told."""
+        """The name of the exporter, for messages."""
         if self.receipt is not None:
             return self.receipt.source
         return "an export with an unreadable receipt" if self._has_receipt else _ANOTHER_TOOL
 
     @property
     def trouble(self) -> str | None:
-        """Why it is not what a receipt says, as far as names and sizes of parts tell; None if it is."""
+        """How the parts differ from the receipt in names or sizes; None if they do not."""
         if self.pending:
             return "its publication was interrupted"
         if self.receipt is None:
@@ -79,12 +79,12 @@ class Earlier:
 
     @property
     def foreign(self) -> bool:
-        """Whether it holds rows of which no receipt told where they came from."""
+        """Whether some rows come from an export without a receipt, so that their origin is unknown."""
         return bool(self.parts) if self.receipt is None else self.receipt.foreign
 
     def another(self, run: SourceRun) -> str | None:
-        """Which other run this is than the one that the source has under the key now; None if it is that one,
-        or nothing tells. Where no receipt does, the rows tell: `sys/id`."""
+        """The identity of the run here, if it is not the run that the source has under this key; None if it
+        is the same run, or that is unknown. Without a receipt, `sys/id` in the rows decides."""
         if not run.identity:
             return None
         if self.receipt is not None and self.receipt.identity:
@@ -95,7 +95,7 @@ class Earlier:
         return others or (f"or one that cannot be told ({unread})" if unread and not found else None)
 
     def _identities(self) -> tuple[set[str], str]:
-        """As the rows tell, and why some of them cannot be read."""
+        """The identity in the rows, and why some of them cannot be read."""
         found: set[str] = set()
         unread = ""
         named = {part.name for part in self.receipt.parts} if self.receipt else set()
@@ -108,7 +108,7 @@ class Earlier:
         return found, unread
 
     def left_out(self) -> list[str]:
-        """Notes on the parts that should be there and are not."""
+        """Notes about missing parts."""
         if self.receipt is not None:
             there, named = set(self.parts), [part.name for part in self.receipt.parts]
             return [f"{name} of an earlier export was missing" for name in named if name not in there]

@@ -26,7 +26,7 @@ _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 
 @dataclass
 class RowFacts:
-    """What shows only when every row of a part is decoded."""
+    """What is known only after every row of a part was decoded."""
 
     odd_times: int = 0
     """Times outside of the years 1 to 9999."""
@@ -53,7 +53,7 @@ class PartFacts:
     tags: tuple[str, ...] = ()
     """`sys/tags`."""
     decoded: RowFacts | None = None
-    """None where not every row was decoded."""
+    """None if not every row was decoded."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -94,7 +94,7 @@ def facts_of(part: Part, *, decode: bool) -> PartFacts:
 
 
 def columns_of_facts(part: Part, *, decode: bool) -> list[str]:
-    """What `facts_of` reads of most parts.
+    """The columns that `facts_of` reads from most parts.
 
     Raises:
         DatasetError: it is missing or damaged.
@@ -134,7 +134,7 @@ def _name_and_tags(part: Part) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _rows_of(column: pa.Array, wanted: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Where a column of texts holds one of some."""
+    """For each row, whether a column of texts has one of some values."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     found = {code: text for code, text in enumerate(encoded.dictionary.to_pylist()) if text in wanted}
     if found:

@@ -1,4 +1,4 @@
-"""Finding runs in the folders of a dataset, and learning whose they are."""
+"""Finds runs in the folders of a dataset, and reads their identity."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ _PARQUET = ".parquet"
 
 @dataclass(frozen=True)
 class Found:
-    """What lies in a folder under one name."""
+    """What a folder has under one name."""
 
     place: Place
     part_names: tuple[str, ...]
-    """By number."""
+    """The names of the parts, by number."""
     has_receipt: bool
     pending: bool
     unfinished: tuple[str, ...] = ()
     """Parts that another tool did not finish, by number."""
     among_many: RunKey | None = None
-    """Whose rows are meant, where the parts hold those of several runs."""
+    """The run that is meant, if the parts hold rows of several runs."""
     sizes: Mapping[str, int] = field(default_factory=dict)
-    """Bytes of the parts by name, where their folder was listed."""
+    """The bytes of the parts by name, if their folder was listed."""
     indexed: bytes | None = None
-    """What the receipt says, where an index was asked for and has it as it is."""
+    """The receipt, if an index was requested and is up to date for it."""
 
     @classmethod
     def among(cls, folder: str, key: RunKey, names: Sequence[str], unfinished: Sequence[str] = ()) -> Found:
-        """A run in parts that hold rows of several."""
+        """A run in parts that hold rows of several runs."""
         place = Place(folder, sanitised(key.run_id), among_many=True)
         return cls(place, tuple(names), False, False, tuple(unfinished), key)
 
     def read_receipt(self, data: Storage) -> tuple[Receipt | None, list[str]]:
-        """The receipt, or what is wrong with it."""
+        """The receipt, or the problem with it."""
         if not self.has_receipt:
             return None, []
         where = data.describe(self.place.receipt)
@@ -69,7 +69,7 @@ class Found:
             return None, [str(error)]
 
     def key(self, data: Storage, receipt: Receipt | None) -> tuple[RunKey, str | None]:
-        """Whose rows these are, as the receipt or else the rows tell; and why it had to be guessed, if so."""
+        """The key of the run, from the receipt or else from the rows; and, if it had to be guessed, why."""
         if self.among_many is not None:
             return self.among_many, None
         if receipt is not None:
@@ -103,17 +103,18 @@ class _Collected:
 
 
 class Folder(NamedTuple):
-    """One that may hold runs: of a project, or of models or versions in it."""
+    """A folder that may hold runs: of a project, or of its models or model versions."""
 
     path: str
     entries: list[Entry]
-    """What lay in it just now."""
+    """Its listing."""
 
 
 def listed_folders(data: Storage, *, not_read: list[str] | None = None) -> Iterator[Folder]:
     """All folders that may hold runs, sorted, each listed once.
 
-    To `not_read` come the Parquet files in them, and above them, that are no parts and so are passed over.
+    `not_read` gets the Parquet files in these folders, and above them, that are skipped because they are not
+    parts.
     """
     stray = [] if not_read is None else not_read
     for entry in data.list():
@@ -140,7 +141,7 @@ def project_folders(data: Storage) -> list[str]:
 
 
 def found_runs(data: Storage, listed_folder: Folder, *, indexed: bool = False) -> Iterator[Found]:
-    """What one folder holds, sorted by name; with what an index of its receipts tells, if asked for."""
+    """What one folder holds, sorted by name; if requested, with receipts from the index."""
     folder = listed_folder.path
     collected: dict[str, _Collected] = {}
     for entry in listed_folder.entries:
@@ -159,7 +160,7 @@ def found_runs(data: Storage, listed_folder: Folder, *, indexed: bool = False) -
             collected.setdefault(entry.name.removesuffix(PENDING), _Collected()).pending = True
     del listed, index
     for stem in sorted(collected):
-        what = collected.pop(stem)  # what an index told of it is no longer kept then
+        what = collected.pop(stem)  # drops what the index said about it
         names, unfinished = _by_number(what.parts), _by_number(what.unfinished)
         if stem:
             place = Place(folder, stem)
@@ -177,7 +178,8 @@ def _by_number(names: Mapping[int, str]) -> tuple[str, ...]:
 def _found_among_many(
     data: Storage, folder: str, names: Sequence[str], unfinished: tuple[str, ...]
 ) -> Iterator[Found]:
-    """The runs in parts that hold rows of several; the parts together, should one of them be damaged."""
+    """The runs in parts that hold rows of several runs; if one of the parts is damaged, all parts
+    together."""
     place = Place(folder, "part", among_many=True)
     keys: set[RunKey] = set()
     probed(data).probe(data, map(place.path, names))

@@ -1,4 +1,4 @@
-"""What a receipt keeps of a run's parameters: where the run was forked off, and its tags."""
+"""The parameters of a run that its receipt stores: its fork and its tags."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter.schema import STEP_TYPE
 
 RECEIPT_PATHS = frozenset(map(str, (SysAttribute.FORK_PARENT, SysAttribute.FORK_STEP, SysAttribute.TAGS)))
-"""The attributes that a receipt tells of."""
+"""The attributes that a receipt stores."""
 _SET = AttributeType.STRING_SET
 _WANTED = Wanted(
     ("attribute_path", "int_value", "float_value", "string_value", "string_set_value"),
@@ -28,7 +28,7 @@ _ROWS = 1 << 18
 
 @dataclass
 class Forking:
-    """What the rows that were met tell."""
+    """Collects these attributes from rows."""
 
     parent: str | None = None
     step: float | int | None = None
@@ -36,7 +36,7 @@ class Forking:
     """`sys/tags`, which the receipt keeps for summaries."""
 
     def meet(self, rows: SortedRows, path: str, kind: str, start: int) -> None:
-        """Rows of an attribute, from `start` on."""
+        """Add the rows of an attribute, from `start` on."""
         if path == SysAttribute.FORK_PARENT and kind == AttributeType.STRING.value:
             self.parent = rows.columns["string_value"][start].as_py()
         elif path == SysAttribute.FORK_STEP and kind in ("int", "float"):
@@ -45,7 +45,7 @@ class Forking:
             self.tags = _tags(rows.columns["string_set_value"][start].as_py())
 
     def read(self, parts: Iterable[Part]) -> None:
-        """Take from parts what was not met: the parent and the step may come with different exports."""
+        """Read from parts what is still unknown: parent and step may come from different exports."""
         known = Forking(self.parent, self.step, self.tags)
         for part in parts:
             for batch in part.batches(_WANTED, _ROWS):
@@ -80,7 +80,7 @@ def _tags(values: Iterable[str | None] | None) -> tuple[str, ...]:
 
 
 def fork(parts: Iterable[Part]) -> Fork | None:
-    """Where the run of these parts was forked off."""
+    """The fork of the run in these parts."""
     found = Forking()
     found.read(parts)
     return found.fork

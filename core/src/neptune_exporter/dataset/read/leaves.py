@@ -1,4 +1,5 @@
-"""Which columns a part has, and what its footer tells of them. Of small parts that is most of the reading."""
+"""The columns of a part, and what its footer says about them. For small parts, this is most of the
+reading."""
 
 from __future__ import annotations
 
@@ -10,19 +11,19 @@ import pyarrow.parquet as pq
 
 
 class Leaves(NamedTuple):
-    """Of one schema. The parts of an export have the same one, so this is worked out once for all."""
+    """The leaves of one schema. The parts of an export share a schema, so this is computed once."""
 
     number: Mapping[str, int]
-    """Of each leaf, by its path, such as `histogram_value.edges.list.element`."""
+    """The index of each leaf, by its path, such as `histogram_value.edges.list.element`."""
     columns: frozenset[str]
-    """Names at the top."""
+    """The names of the top-level columns."""
 
 
 def leaves_of(metadata: pq.FileMetaData) -> Leaves:
     """The columns of a file.
 
-    From a row group where there is one: `FileMetaData.schema` and the metadata refer to one another, so that
-    once it was asked for, a footer is freed only when Python looks for cycles (pyarrow 26).
+    Taken from a row group if there is one: `FileMetaData.schema` and the metadata refer to each other, so
+    that after its use a footer is freed only when Python looks for cycles (pyarrow 26).
     """
     if metadata.num_row_groups:
         group = metadata.row_group(0)
@@ -49,14 +50,14 @@ class GroupStatistics:
         self._of: dict[str, pq.Statistics | None] = {}
 
     def of(self, leaf: str) -> pq.Statistics | None:
-        """None where the file tells nothing of the column, or has no such column."""
+        """None if the file has no statistics of the column, or no such column."""
         if leaf not in self._of:
             i = self._number.get(leaf)
             self._of[leaf] = None if i is None else self.meta.column(i).statistics
         return self._of[leaf]
 
     def valid_count(self, leaf: str) -> int | None:
-        """How many values of a column are not null, where the file tells."""
+        """How many values of a column are not null; None if the file does not say."""
         statistics = self.of(leaf)
         if statistics is None or not statistics.has_null_count:
             return None

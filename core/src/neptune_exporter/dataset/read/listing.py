@@ -1,4 +1,4 @@
-"""Which parts lie under a run's name, without listing a folder of thousands for each of its runs."""
+"""Finds the parts of a run without listing a folder of thousands again for each run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _Stems = dict[str, _Numbers]
 
 
 class Listing:
-    """Lists each folder once while the dataset is locked: then all that comes anew is ours, and named in
-    receipts. Without a lock it lists anew each time. For several threads."""
+    """Lists each folder once while the dataset is locked, because then all new parts are ours, and receipts
+    name them. Without the lock, it lists a folder each time. Thread-safe."""
 
     def __init__(self, data: Storage) -> None:
         self._data = data
@@ -45,19 +45,19 @@ class Listing:
             self._set_aside = {}
 
     def parts(self, place: Place) -> list[str]:
-        """Names of the parts that are there, by number, whether or not one is missing between them."""
+        """The names of the existing parts by number, also if the numbers have gaps."""
         receipt = publication.receipt(self._data, place.receipt)
         numbers = {publication.number_of(part.name) for part in receipt.parts} if receipt else set()
         names = map(place.part_name, sorted(numbers | self._listed(place).parts))
         return [name for name in names if self._data.size(place.path(name)) is not None]
 
     def unfinished(self, place: Place) -> list[str]:
-        """Names of the parts that another tool did not finish, by number."""
+        """The names of parts that another tool did not finish, by number."""
         names = (name for _, name in sorted(self._listed(place).unfinished.items()))
         return [name for name in names if self._data.size(place.path(name)) is not None]
 
     def has_set_aside(self, place: Place) -> bool:
-        """Whether damaged parts of the run lie there that were set aside."""
+        """Whether damaged parts of the run have been set aside."""
         with self._guard:
             if not self._is_locked:
                 return place.stem in self._list_set_aside(place.folder, place.stem)
@@ -66,7 +66,7 @@ class Listing:
             return place.stem in self._set_aside[place.folder]
 
     def look(self, place: Place) -> None:
-        """Learn what is there of a run, for all that is asked next."""
+        """List a run in advance, for all later questions."""
         stem = "" if self._is_locked else place.stem
         self._data.look(place.folder, prefix=stem)
         self._data.look(f"{place.folder}/{RECEIPTS}", prefix=stem)

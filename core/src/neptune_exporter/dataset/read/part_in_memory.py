@@ -1,4 +1,4 @@
-"""Small parts that are opened once, and of which each column is decoded once, for all that is asked."""
+"""Small parts: opened once, and each column is decoded only once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _FILE_BYTES = 1 << 20
 
 
 class PartInMemory(Part):
-    """A part as `Part`. If it is small, opening it once spares half of the time that counting it takes."""
+    """A `Part` that, if it is small, is opened only once. That halves the time of counting it."""
 
     def __init__(self, storage: Storage, path: str) -> None:
         super().__init__(storage, path)
         self._size = storage.size(path) or 0
         self._columns: list[dict[str, pa.Array]] = []
-        """Those that are decoded, by row group."""
+        """The decoded columns, by row group."""
 
     def keep(self, columns: Sequence[str]) -> None:
         """Decode these columns, as far as the part has them, if it is small.

@@ -20,7 +20,7 @@ _ROWS = 1 << 18
 
 
 class PartOfMany(Part):
-    """What one run has in such a part: of its statistics only those count that hold for any of its rows."""
+    """One run's rows in such a part. Only statistics that hold for any rows of the part are used."""
 
     def __init__(self, storage: Storage, path: str, run: RunKey) -> None:
         super().__init__(storage, path)
@@ -34,7 +34,7 @@ class PartOfMany(Part):
 
     @property
     def stored_bytes(self) -> int:
-        """As much of the part as the rows make; all of it if it is damaged."""
+        """The share of the part's bytes that these rows make; all of them if it is damaged."""
         try:
             return super().stored_bytes * self.rows // max(1, int(self.metadata.num_rows))
         except DatasetError:
@@ -76,7 +76,7 @@ class PartOfMany(Part):
 
 
 def runs_in(part: Part, kind: RunKind) -> list[RunKey]:
-    """The runs (or whatever the kind is) of which a part has rows, sorted.
+    """The ids of the runs (or models, or versions) in a part, sorted.
 
     Raises:
         DatasetError: the part is damaged.

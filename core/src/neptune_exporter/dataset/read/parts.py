@@ -1,4 +1,4 @@
-"""Reading one part, ours or another tool's: only what is asked for, only what was really written."""
+"""Reads one part, ours or another tool's: only what is requested, and only rows with a value."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
 
 _BATCH_BYTES = 16 << 20
 _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
-"""A part of so many rows and bytes, uncompressed, is decoded once for all that is asked of it."""
+"""Parts up to this many rows and uncompressed bytes are decoded once and cached."""
 _EXPANDED_BYTES = 64 << 20
 _NEEDED = frozenset(SCHEMA.names)
 _KEYS = ("attribute_path", "attribute_type")
 _AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
 ALL_AS_DICTIONARY = [*_AS_DICTIONARY, "string_value"]
-# A leaf whose nulls are the nulls of the whole column. What lists hold does not tell whether there is a list.
+# A leaf whose nulls are the nulls of the whole column. (The elements of a list do not show whether the list
+# is null.)
 _LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
 
 
@@ -57,7 +58,7 @@ class Part:
 
     @cached_property
     def metadata(self) -> pq.FileMetaData:
-        """Of the file's footer.
+        """The metadata in the file's footer.
 
         Raises:
             DatasetError: the part is missing, cut short or damaged.
@@ -80,7 +81,7 @@ class Part:
 
     @property
     def footer_bytes(self) -> int:
-        """What is known of its footer, as it is stored."""
+        """The stored size of its footer, if that was read."""
         return int(self.metadata.serialized_size) if "metadata" in self.__dict__ else 0
 
     @property
@@ -89,7 +90,7 @@ class Part:
         return "_groups" in self.__dict__
 
     def forget_rows(self) -> None:
-        """Have them read again when they are asked for."""
+        """Free the rows; they are read again when they are requested."""
         self.__dict__.pop("_groups", None)
 
     @cached_property
@@ -99,7 +100,7 @@ class Part:
 
     @property
     def known_ours(self) -> bool | None:
-        """Whether it is ours; None if it cannot be read, which is told when it is."""
+        """Whether the part is ours; None if it cannot be read, which reading it reports."""
         try:
             return self.ours
         except DatasetError:
@@ -111,13 +112,17 @@ class Part:
 
     @cached_property
     def columns(self) -> frozenset[str]:
-        """Names of the top-level columns, without those that the part says are empty."""
+        """The names of the top-level columns, without those that the part declares empty."""
         columns = leaves_of(self.metadata).columns
-        told = (self.metadata.metadata or {}).get(EXTRAS_KEY)
-        return columns if told is None else columns - set(EXTRA_COLUMNS.names).difference(json.loads(told))
+        declared = (self.metadata.metadata or {}).get(EXTRAS_KEY)
+        return (
+            columns
+            if declared is None
+            else columns - set(EXTRA_COLUMNS.names).difference(json.loads(declared))
+        )
 
     def identity(self) -> tuple[str, str] | None:
-        """Project id and run id as the rows tell; None if there is no row."""
+        """Project id and run id from the rows; None without rows."""
         for group in range(self.metadata.num_row_groups):
             for batch in self.read_group(group, ["project_id", "run_id"], 1):
                 return batch.column(0)[0].as_py(), batch.column(1)[0].as_py()
@@ -126,12 +131,12 @@ class Part:
     def batches(
         self, wanted: Wanted, batch_rows: int, *, keep_rows: bool = False
     ) -> Iterator[pa.RecordBatch]:
-        """Rows that have a value, in the columns of `FULL_SCHEMA` that are wanted; NaN is one (`with_nan`).
+        """Rows that have a value, in the wanted columns of `FULL_SCHEMA`. NaN is a value (`with_nan`).
 
         Args:
             wanted: Which rows and columns.
-            batch_rows: At most so many in a batch.
-            keep_rows: More will be asked: a small part is read whole and what it holds is kept.
+            batch_rows: The highest number of rows in a batch.
+            keep_rows: Read a small part as a whole and cache it, because more requests follow.
 
         Raises:
             DatasetError: the part is missing or damaged.
@@ -217,7 +222,7 @@ class Part:
         return None
 
     def extent(self, group: int, leaf: str) -> tuple[str, str] | None:
-        """Least and greatest text of a column in a row group, where the file tells."""
+        """The least and the greatest text of a column in a row group; None if the file does not say."""
         statistics = self.group(group).of(leaf)
         if statistics is None or not statistics.has_min_max:
             return None
@@ -238,12 +243,12 @@ class Part:
         return low, high
 
     def valid_count(self, group: int, leaf: str) -> int | None:
-        """How many values of a column are not null, where the file tells."""
+        """How many values of a column are not null; None if the file does not say."""
         count = self.group(group).valid_count(leaf)
         return 0 if count is None and leaf.partition(".")[0] not in self.columns else count
 
     def columns_with_doubt(self, group: int, value_columns: Sequence[str]) -> list[str]:
-        """The value columns that must be read to know which rows have a value; none if all rows have."""
+        """The value columns that must be read to know which rows have a value; empty if all rows have one."""
         if self.ours:
             return []
         total, maybe = 0, []
@@ -251,7 +256,7 @@ class Part:
             leaf = _LEAF.get(name, name)
             valid = None if leaf is None else self.valid_count(group, leaf)
             total += valid or 0
-            # Where every number is null, some of them may be NaN.
+            # If every number is null, some of the rows may stand for NaN.
             may_be_set = valid != 0 or name == "float_value"
             if may_be_set and name in self.columns and name in value_columns:
                 maybe.append(name)
@@ -259,7 +264,7 @@ class Part:
 
     @staticmethod
     def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
-        """What to read of the columns in doubt, and of those that tell whether a null is a NaN."""
+        """The columns in doubt, and those that decide whether a null is a NaN."""
         columns = [_LEAF.get(name) or name for name in doubtful]
         return [*columns, "attribute_type", "timestamp"] if "float_value" in doubtful else columns
 
@@ -288,10 +293,10 @@ class Part:
         leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
         size = sum(meta.column(i).total_uncompressed_size for i in leaves)
         batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
-        # A short page can stand for very long text many times over.
+        # A short page can stand for very long texts, many times over.
         texts = "string_value" in there and self._is_coded(group, "string_value")
         with self._opened(ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
-            # Without threads: those that read are several, and more of them only get in one another's way.
+            # Without threads: several threads read already, and more would only hinder each other.
             batches = file.iter_batches(batch_rows, row_groups=[group], columns=there, use_threads=False)
             rows = 0
             while True:
@@ -303,13 +308,13 @@ class Part:
                 yield batch
         self._check_rows(rows, meta.num_rows)
 
-    def _check_rows(self, found: int, told: int) -> None:
-        """pyarrow is silent about pages that give other numbers of values than the footer tells."""
-        if found != told:
-            raise DatasetError(f"{self.where} is damaged: of {told:,} rows {found:,} can be read")
+    def _check_rows(self, found: int, expected: int) -> None:
+        """pyarrow does not report pages whose numbers of values differ from the footer."""
+        if found != expected:
+            raise DatasetError(f"{self.where} is damaged: of {expected:,} rows {found:,} can be read")
 
     def keep_if_small(self) -> None:
-        """Decode it now, once for all that is asked of it, if it is small."""
+        """Decode the part now, once for all requests, if it is small."""
         with self._keeping:
             if self.is_small:
                 self._groups  # noqa: B018 - it is kept
@@ -332,7 +337,7 @@ class Part:
     def _groups(self) -> list[list[pa.RecordBatch]]:
         """All rows, by row group."""
         with self._opened(ALL_AS_DICTIONARY) as file, self._errors():
-            table = file.read(use_threads=False)  # in one go: each call costs as much as thousands of rows
+            table = file.read(use_threads=False)  # in one call: each call takes as long as thousands of rows
         meta = self.metadata
         self._check_rows(len(table), int(meta.num_rows))
         lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
@@ -354,7 +359,7 @@ class Part:
             if name.partition(".")[0] not in columns:
                 columns[name] = None
         if not any(name.partition(".")[0] in self.columns for name in columns):
-            columns["attribute_type"] = None  # something must tell how many rows there are
+            columns["attribute_type"] = None  # a column is needed to know how many rows there are
         return list(columns)
 
     def _overlaps(self, group: int, leaf: str, values: frozenset[str] | None) -> bool:
@@ -366,7 +371,8 @@ class Part:
         return nearest < len(ordered) and ordered[nearest] <= extent[1]
 
     def group(self, number: int) -> GroupStatistics:
-        """What the footer tells of a row group. The last one is kept: all take as much as the footer."""
+        """The metadata of a row group. Only the last one is cached, because all of them take as much memory
+        as the footer."""
         last = self._last_group
         if last is None or last.group != number:
             last = self._last_group = GroupStatistics(self.metadata, number, self._leaves)

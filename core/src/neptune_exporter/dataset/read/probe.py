@@ -6,8 +6,8 @@ reading a column then aborts). So another process reads first:
     python -m neptune_exporter.dataset.read.probe
 
 The first line of its input says where the data lie. Each other line names a part, and each line of its output
-says what that part holds, or why it cannot be read: with `passing` if the reason may be another than the
-part, and so may be gone the next time.
+says what that part holds, or why it cannot be read; with `passing` if the reason may not be the part itself,
+and so may be gone next time.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from neptune_exporter.location import Location, options_of
 from neptune_exporter.toolkit import failpoint
 
 _DAMAGE = (DatasetError, pa.ArrowException, ArithmeticError, LookupError, MemoryError, OSError, ValueError)
-"""What pyarrow and Python raise on bytes that are no part."""
+"""What pyarrow and Python raise for bytes that are not a part."""
 
 
 READY = b"ready\n"
-"""What it says first: whoever does not get that has not started it."""
+"""The first line of its output. Without it, the process did not start."""
 
 
 def main() -> None:
-    """Answer until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command: this ends with its input
+    """Answer requests until the input ends."""
+    # only the command handles Ctrl-C: this process ends with its input
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _leave_no_core()
     where = json.loads(sys.stdin.buffer.readline())
     storage = storage_at(Location.of(where["address"], options_of(where["options"])))
@@ -75,7 +76,7 @@ def _answer(storage: Storage, path: str, *, decode: bool) -> dict[str, Any]:
 
 
 def _identity(storage: Storage, path: str) -> tuple[str, str] | None:
-    """Whose rows a damaged part holds, if these columns can be read: a guess by names may be wrong."""
+    """The identity of a damaged part, if these columns can be read; a guess from file names may be wrong."""
     try:
         return Part(storage, path).identity()
     except _DAMAGE:
@@ -83,7 +84,7 @@ def _identity(storage: Storage, path: str) -> tuple[str, str] | None:
 
 
 def _may_pass(error: BaseException | None) -> bool:
-    """Whether the machine may be the reason: what pyarrow raises of bytes that are no part has no `errno`."""
+    """Whether the machine may be the reason: pyarrow's errors about damaged bytes have no `errno`."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and bool(error.errno))
 
 

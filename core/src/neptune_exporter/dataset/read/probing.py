@@ -1,4 +1,4 @@
-"""Reading parts of unknown origin in a child process first, and knowing afterwards what they hold."""
+"""Lets a child process read parts of unknown origin first, and remembers what they hold."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from neptune_exporter.dataset.read.time_limit import TimeLimit
 from neptune_exporter.location import Location
 
 _AHEAD = 16
-"""So many parts are named before their answers are read: few enough for the pipe to hold."""
+"""This many parts are requested before their answers are read: few enough for the pipe."""
 _MOST = 1024
-"""So many parts are known at a time: memory must not grow with the dataset."""
+"""The results of this many parts are remembered: memory must not grow with the dataset."""
 _START_SECONDS = 120.0
 _END_SECONDS = 10.0
 _SECONDS, _BYTES_A_SECOND = 120.0, 1 << 20
-"""How long a part may take: so long, and what so many bytes a second take. A slow network disk does ten times
-as many."""
+"""A part may take this many seconds, plus its size at this many bytes a second. A slow network disk is ten
+times as fast."""
 _FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP"})
 """Signals that say nothing about the part: the system or a person sent them."""
 
@@ -42,13 +42,13 @@ class _Ended:
     """How the child process ended."""
 
     how: str
-    """Name of a signal, or the exit code."""
+    """The name of a signal, or the exit code."""
     hung: bool = False
-    """It was ended because it took too long."""
+    """Whether it was ended because it took too long."""
 
 
 class Probed:
-    """What is known of the parts in one folder of data. For several threads."""
+    """The results for the parts in one folder of data. Thread-safe."""
 
     def __init__(self, location: Location) -> None:
         self._location = location
@@ -57,10 +57,11 @@ class Probed:
         self._facts: dict[str, tuple[Stamp, PartFacts]] = {}
 
     def facts(self, storage: Storage, path: str, *, decode: bool = False) -> PartFacts | None:
-        """What the part holds; None if that is not known (with `decode`: of every row), or it has changed.
+        """What the part holds; None if that is not known (with `decode`: from every row), or the part has
+        changed.
 
         Raises:
-            DatasetError: its probe found damage, or was ended by it.
+            DatasetError: its probe found damage, or damage ended the probe.
         """
         refused.check(storage, path)
         known = self._facts.get(path)
@@ -69,21 +70,22 @@ class Probed:
         return known[1]
 
     def learn(self, path: str, stamp: Stamp, facts: PartFacts) -> None:
-        """A part holds this as long as it has this stamp."""
+        """Remember what a part holds, as long as it has this stamp."""
         self._facts[path] = stamp, facts
         while len(self._facts) > _MOST:
             del self._facts[next(iter(self._facts))]
 
     def probe(self, storage: Storage, paths: Iterable[str], *, decode: bool = False) -> None:
-        """Have parts read by the child process, unless it is known what they hold.
+        """Let the child process read parts, unless their content is known.
 
-        A part at which the child ends is read once more, alone: only if that one ends too, and no signal from
-        outside ended it, the part is damaged. One that takes too long is not read, but is not called damaged.
+        If the child ends at a part, a second child reads that part alone. Only if that one ends too, and no
+        signal from outside ended it, the part is damaged. A part that takes too long counts as unread, but
+        not as damaged.
 
         Args:
             storage: Where they are.
-            paths: Of the parts.
-            decode: Every row of them, not only what counting takes.
+            paths: The paths of the parts.
+            decode: Decode every row, and not only what counting needs.
 
         Raises:
             DatasetError: the child process cannot be started.
@@ -103,7 +105,7 @@ class Probed:
                     self._give_up(storage, path, stamps[path], ended)
 
     def rest(self) -> None:
-        """End the child process until another part is to be read."""
+        """End the child process; the next part starts another."""
         with self._guard:
             if self._child is not None:
                 _end(self._child)
@@ -118,13 +120,13 @@ class Probed:
     def _ask(
         self, storage: Storage, left: deque[str], stamps: Mapping[str, Stamp], decode: bool
     ) -> _Ended | None:
-        """Take answered parts away from those that are left; how the child ended, if it did."""
+        """Remove the answered parts from `left`. Returns how the child ended, if it did."""
         child = self._running()
         try:
             with TimeLimit(child.kill) as limit:
                 return self._answers(child, limit, storage, left, stamps, decode)
         except BaseException:
-            child.kill()  # what it would still say is the answer to a question that nobody asks any more
+            child.kill()  # its remaining answers belong to earlier questions
             self._how_it_ended(child)
             raise
 
@@ -146,7 +148,7 @@ class Probed:
                     sent += 1
                 child.stdin.flush()
             except OSError:
-                sent = len(left)  # it ended: only what it still said is read
+                sent = len(left)  # it ended: read only what it has already written
             limit.restart(_seconds_for(stamps[left[0]]))
             line = child.stdout.readline()
             if not line.endswith(b"\n"):
@@ -199,10 +201,10 @@ class Probed:
         return self._child
 
     def _introduced(self, child: subprocess.Popen[bytes]) -> bool:
-        """Tell the child where the parts lie: by the pipe, as a process list would show credentials."""
+        """Send the place of the parts through the pipe, because a process list would show credentials."""
         assert child.stdin is not None and child.stdout is not None
         where = {"address": self._location.address, "options": self._location.pairs()}
-        with contextlib.suppress(OSError):  # it has ended: then it does not answer
+        with contextlib.suppress(OSError):  # it has ended, so it will not answer
             child.stdin.write(json.dumps(where).encode() + b"\n")
             child.stdin.flush()
         return child.stdout.readline() == READY
@@ -215,7 +217,7 @@ class Probed:
 
 
 def _seconds_for(stamp: Stamp) -> float:
-    """How long a part may take."""
+    """How many seconds a part may take."""
     return _SECONDS + (stamp[0] if stamp else 0) / _BYTES_A_SECOND
 
 
@@ -223,7 +225,7 @@ _at_work: weakref.ref[Probed] | None = None
 
 
 def _let_others_rest(worker: Probed) -> None:
-    """One child process is enough: it stays for the next part, as starting one takes half a second."""
+    """The child process; it stays for the next part, because starting one takes half a second."""
     global _at_work
     last = None if _at_work is None else _at_work()
     _at_work = weakref.ref(worker)
@@ -232,12 +234,12 @@ def _let_others_rest(worker: Probed) -> None:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """It ends by itself when its input does, unless it hangs."""
+    """Close its input, which ends it, unless it hangs."""
     for stream in (child.stdin, child.stdout):
         if stream is not None:
             try:
                 stream.close()
-            except OSError:  # what was not written to a process that ended
+            except OSError:  # data that was not written before the process ended
                 continue
     try:
         child.wait(_END_SECONDS)
@@ -251,7 +253,7 @@ _guard = threading.Lock()
 
 
 def probed(storage: Storage) -> Probed:
-    """What is known of the parts of a folder of data: as long as that is in use."""
+    """The results for the parts of a folder of data, as long as that folder is in use."""
     with _guard:
         if storage not in _probed:
             _probed[storage] = Probed(storage.location.absolute())

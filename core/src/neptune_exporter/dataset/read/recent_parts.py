@@ -1,4 +1,5 @@
-"""The parts that were asked for last: a run is passed over several times, and knows its footers then."""
+"""Caches the parts that were used last: a run is read several times, and then need not read its footers
+again."""
 
 from __future__ import annotations
 
@@ -11,24 +12,24 @@ from neptune_exporter.model import RunKey
 
 _PARTS = 64
 _WITH_ROWS = 8
-"""Small parts whose rows are kept."""
+"""How many small parts keep their rows."""
 _FOOTER_BYTES = 8 << 20
-"""Of all footers, as they are stored; in memory they take some nine times as much."""
+"""The stored size of all footers; in memory they take about nine times as much."""
 
 _Key = tuple[Storage, str, "tuple[int, int] | None", "RunKey | None"]
 
 
 class RecentParts:
-    """Forgets the parts that were not asked for the longest when those that are known take too much."""
+    """Drops the least recently used parts if all of them take too much memory."""
 
     def __init__(self) -> None:
         self._parts: dict[_Key, Part] = {}
         self._lock = threading.Lock()
 
     def part(self, storage: Storage, path: str, run: RunKey | None = None) -> Part:
-        """The part, with all that is known of it if it was asked for before and has not changed since.
+        """The part, with its cache if it was used before and has not changed since.
 
-        `run`: whose rows are meant, where it holds those of several.
+        `run`: the run that is meant, if the part holds rows of several runs.
         """
         key = storage, path, storage.stamp(path), run
         with self._lock:
@@ -38,7 +39,7 @@ class RecentParts:
             return part
 
     def _forget(self) -> None:
-        """The rows of all but some parts, and the oldest parts if footers are too much."""
+        """Free the rows of all but some parts, and the oldest parts if the footers take too much."""
         for part in [each for each in self._parts.values() if each.holds_rows][:-_WITH_ROWS]:
             part.forget_rows()
         while len(self._parts) > _PARTS or (
@@ -48,5 +49,5 @@ class RecentParts:
 
 
 def part_of(storage: Storage, path: str, run: RunKey | None = None) -> Part:
-    """A part of which nothing is known yet; `run` as of `RecentParts.part`."""
+    """A part without a cache; `run` as in `RecentParts.part`."""
     return Part(storage, path) if run is None else PartOfMany(storage, path, run)

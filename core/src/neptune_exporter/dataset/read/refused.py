@@ -1,4 +1,4 @@
-"""Parts that are not opened: a child process that read them first found damage, or was ended by it."""
+"""Parts that must not be opened, because a child process found damage in them, or damage ended it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refuse(
     passing: bool = False,
     identity: tuple[str, str] | None = None,
 ) -> None:
-    """Do not open the part as long as it has this stamp.
+    """Refuse to open the part as long as it has this stamp.
 
     Args:
         passing: The reason may be gone by the next probe (a lack of memory, say); see `forget_passing`.
@@ -41,13 +41,13 @@ def refuse(
 
 
 def identity(storage: Storage, path: str) -> tuple[str, str] | None:
-    """Whose rows a refused part holds, as far as that is known."""
+    """The identity of a refused part, if it is known."""
     refusal = _refused.get(storage, {}).get(path)
     return None if refusal is None else refusal.identity
 
 
 def forget_passing(storage: Storage, paths: Iterable[str]) -> None:
-    """Let those of the parts be probed again of which the part itself may not be the reason."""
+    """Forget refusals whose reason may not be the part itself, so that those parts are probed again."""
     known = _refused.get(storage)
     if known:
         for path in [path for path in paths if path in known and known[path].passing]:
@@ -62,7 +62,7 @@ def check(storage: Storage, path: str) -> None:
 
 
 def reasons(storage: Storage, paths: Iterable[str]) -> list[str]:
-    """A line for each of these parts that was found to be damaged."""
+    """A line for each damaged one of these parts."""
     lines = []
     for path in paths:
         try:

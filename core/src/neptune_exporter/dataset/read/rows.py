@@ -13,7 +13,7 @@ from neptune_exporter.schema import VALUE_COLUMN
 
 
 def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
-    """Each row of batches of `FULL_SCHEMA`. Rows of types that this version does not know are left out."""
+    """Yield the rows of batches of `FULL_SCHEMA`, without those of types that this version does not know."""
     known = {t.value: t for t in AttributeType}
     for batch in batches:
         columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}

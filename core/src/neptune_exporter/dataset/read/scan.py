@@ -1,4 +1,4 @@
-"""Counting what parts hold, with as little reading as their statistics allow."""
+"""Counts what parts hold, and reads as little as their statistics allow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from neptune_exporter.model import FILE_TYPES, AttributeType
 
 _ROWS = 1 << 18
 _FEW_ROWS = 4096
-"""Up to so many are counted by Python: each call of pyarrow's functions takes as long as hundreds of rows."""
+"""Up to this many rows are counted in Python, because each call of pyarrow takes as long as hundreds of
+rows."""
 NULL_ROWS = "rows with a step or time and no value that are left out"
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
@@ -39,7 +40,7 @@ def tally(parts: Iterable[Part]) -> Tally:
 
 
 def left_out(parts: Iterable[Part]) -> Tally:
-    """Count what no reader of rows gets: rows of unknown types, and times that Python does not have.
+    """Count what no reader of rows gets: rows of unknown types, and times that Python does not support.
 
     Row groups whose statistics prove that they have none of these are not counted, nor read.
 
@@ -107,7 +108,7 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
         result.add_rows(*single, rows)
     may_name_files = single is None or single[1] in _FILE_TYPES
     if may_name_files:
-        # Names are kept in the receipt, and that only where all rows are ours.
+        # The receipt stores names, but only if all rows are ours.
         columns += [name for name in ("file_size", "file_value") if name in _of_files(part)]
         if single and not columns:
             result.add_files(rows, None)
@@ -135,16 +136,16 @@ def _has_python_times(part: Part, group: int, column: str) -> bool:
 
 
 def null_points(batch: pa.RecordBatch, valid: pa.Array) -> int:
-    """How many rows are none of the valid ones and have a step or time, as no row of a parameter has."""
+    """How many rows are not valid but have a step or time, which no row of a parameter has."""
     placed = pc.or_(pc.is_valid(batch.column("step")), pc.is_valid(batch.column("timestamp")))
     return int(pc.sum(pc.and_(placed, pc.invert(valid)), min_count=0).as_py())
 
 
 def validate(part: Part, batch: pa.RecordBatch) -> None:
-    """See that a batch of another tool's part is sound: a damaged page may point beyond what there is.
+    """Check a batch of another tool's part: a damaged page may point beyond its data.
 
     Raises:
-        DatasetError: it is not.
+        DatasetError: the batch is damaged.
     """
     try:
         if not part.ours:
@@ -156,7 +157,7 @@ def validate(part: Part, batch: pa.RecordBatch) -> None:
 def _read(
     part: Part, group: int, columns: list[str], doubtful: Sequence[str], counting: Tally | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a group that have a value. Those of series that have none are counted."""
+    """The rows of a group that have a value. Counts the rows of series that have none."""
     wanted = list(dict.fromkeys([*columns, *part.columns_to_decide(doubtful)]))
     for stored in part.read_group(group, wanted, _ROWS):
         validate(part, stored)
@@ -213,7 +214,7 @@ def _attributes(batch: pa.RecordBatch) -> Iterable[tuple[str, str, int]]:
 
 
 def codes_of(column: pa.DictionaryArray) -> Sequence[int | None]:
-    """Of each row the index in the dictionary, None where it is null.
+    """The index in the dictionary for each row; None for null.
 
     Not by `to_pylist`, which makes an object of pyarrow for each.
     """

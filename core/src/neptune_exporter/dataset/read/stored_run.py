@@ -44,7 +44,7 @@ _RECENT = RecentParts()
 
 
 class StoredRun(RunView):
-    """A run on disk. With a receipt, what the receipt names is the run; without one, all parts are."""
+    """A run on disk: the parts that its receipt names, or all parts if it has no receipt."""
 
     def __init__(
         self,
@@ -61,22 +61,22 @@ class StoredRun(RunView):
         damaged_receipt: bool = False,
         sizes: Mapping[str, int] | None = None,
     ) -> None:
-        """`sizes`: bytes of the parts by name, where their folder was listed just now."""
+        """`sizes`: the bytes of the parts by name, if their folder was just listed."""
         self._data = data
         self._files = files
         self._key = key
         self.pending = pending
-        """A publication was interrupted: `Dataset.recover` finishes it."""
+        """Whether a publication was interrupted: `Dataset.recover` finishes it."""
         self.unfinished = tuple(unfinished)
-        """Parts that another tool did not finish. They are not read."""
+        """The parts that another tool did not finish. They are not read."""
         self.place = place
         self._whose = key if place.among_many else None  # parts that hold rows of others too
         self.receipt = receipt
-        """None for exports of other tools, and where it cannot be read."""
+        """None for exports of other tools, and if it cannot be read."""
         self.part_names = tuple(part_names)
-        """Of the parts on disk, by number."""
+        """The names of the parts on disk, by number."""
         self.problems = tuple(problems)
-        """What is known to be wrong without reading the parts."""
+        """Known problems; the parts are not read for this."""
         self.damaged_receipt = damaged_receipt
         self._sizes = sizes or {}
 
@@ -103,9 +103,10 @@ class StoredRun(RunView):
 
     @property
     def complete(self) -> bool:
-        """Published whole: nothing pending, and every part of the receipt there with its size.
+        """Whether the run is complete: nothing is pending, and every part of the receipt exists with its
+        size.
 
-        Without a receipt: there are parts, and nothing tells that there were more.
+        Without a receipt: there are parts, and no sign of missing ones.
         """
         if self.pending or self.problems or self.cut_short:
             return False
@@ -115,7 +116,7 @@ class StoredRun(RunView):
 
     @cached_property
     def cut_short(self) -> list[tuple[str, str]]:
-        """Without a receipt: what tells that the run may not be whole, and why."""
+        """For a run without a receipt: signs that it may not be complete."""
         if self.receipt is not None:
             return []
         gap = "is missing: the run was not exported to its end"
@@ -142,7 +143,7 @@ class StoredRun(RunView):
         return any(part.known_ours for part in self.parts)
 
     def facts(self, *, decode: bool = False) -> list[PartFacts] | None:
-        """What a probe or a record tells of each part; None unless it is known of all.
+        """The facts of each part, from a probe or a record; None unless all are known.
 
         Raises:
             DatasetError: a part is damaged.
@@ -157,7 +158,8 @@ class StoredRun(RunView):
         return [facts_of(part, decode=False) for part in self.parts]
 
     def probe(self, *, decode: bool = False) -> None:
-        """Have another tool's parts read by a child process first: damage can end the process that reads."""
+        """Let a child process read another tool's parts first, because damage can end the process that
+        reads."""
         if self.receipt is None:
             probed(self._data).probe(self._data, self.part_paths, decode=decode)
 
@@ -176,7 +178,7 @@ class StoredRun(RunView):
         return f"was not finished by the tool that wrote it, but its {rows:,} rows can be read{how}"
 
     def missing_parts(self) -> list[str]:
-        """A line for every part of the receipt that is not there, or not with its size."""
+        """A line for every part of the receipt that is missing or has another size."""
         lines = []
         for part in self.receipt.parts if self.receipt else ():
             if self._sizes.get(part.name) == part.bytes:
@@ -190,10 +192,10 @@ class StoredRun(RunView):
         return lines
 
     def changed_parts(self) -> list[str]:
-        """A line for every part whose content is not what the receipt says, or that cannot be read safely.
+        """A line for every part whose content differs from the receipt, or that cannot be read safely.
         Reads every byte.
 
-        Page checksums do not guard a part's footer: where that changed, rows may be missing without an error.
+        Page checksums do not protect a part's footer: if it changed, rows may be missing without an error.
         """
         if self.receipt is None:
             self.probe(decode=True)
@@ -218,7 +220,7 @@ class StoredRun(RunView):
 
     @property
     def part_paths(self) -> list[str]:
-        """Where the run's parts are, by number."""
+        """The paths of the run's parts, by number."""
         names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names
         return [self.place.path(name) for name in names]
 
@@ -228,19 +230,19 @@ class StoredRun(RunView):
         return [_RECENT.part(self._data, path, self._whose) for path in self.part_paths]
 
     def parts_once(self) -> list[Part]:
-        """The same for a pass over thousands of runs: nothing is kept of them."""
+        """The same parts without a cache, for passes over thousands of runs."""
         return [part_of(self._data, path, self._whose) for path in self.part_paths]
 
     def forget(self) -> None:
-        """Let go of the rows that were read of the run: they are read again where they are asked for.
+        """Free the rows that were read; they are read again on demand.
 
-        Of 10,000 runs that are loaded one after the other they would fill the memory.
+        Otherwise 10,000 runs that are loaded one after another would fill the memory.
         """
         for name in ("_parameters", "tally", "left_out"):
             self.__dict__.pop(name, None)
 
     def keep_small_parts(self) -> None:
-        """Decode the parts that are small enough to be kept, for all that is asked of the run next.
+        """Decode and cache the parts that are small enough, because more requests follow.
 
         Raises:
             DatasetError: one is missing or damaged.
@@ -250,7 +252,7 @@ class StoredRun(RunView):
 
     @property
     def data_bytes(self) -> int:
-        """Bytes of the parts on disk; of parts that hold rows of other runs too, as much as its rows make."""
+        """The bytes of the parts on disk; for parts with rows of several runs, this run's share."""
         if self.place.among_many:
             return sum(part.stored_bytes for part in self.parts)
         names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names
@@ -266,7 +268,7 @@ class StoredRun(RunView):
         return (counted.first_time, counted.last_time) if counted else scan.time_span(self.parts)
 
     def row_count(self) -> int:
-        """How many rows it has; of another tool's export, those without a value included."""
+        """How many rows the run has; for another tool's export, including rows without a value."""
         if self.receipt:
             return sum(count.rows for count in self.receipt.types.values())
         return sum(part.rows for part in self.parts)
@@ -277,7 +279,7 @@ class StoredRun(RunView):
 
     @cached_property
     def tally(self) -> Tally:
-        """Everything counted, in one pass over few columns. Kept.
+        """All counts, from one pass over few columns. Cached.
 
         Raises:
             DatasetError: a part is missing or damaged.
@@ -292,7 +294,7 @@ class StoredRun(RunView):
 
     @cached_property
     def left_out(self) -> Tally:
-        """What no loader gets, counted: rows of unknown types, and odd times. Kept.
+        """Counts of what no loader gets: rows of unknown types, and odd times. Cached.
 
         Raises:
             DatasetError: a part is missing or damaged.
@@ -371,7 +373,7 @@ class StoredRun(RunView):
         return self._files.open_bytes(path)
 
     def file_path(self, file: str) -> str | None:
-        """Where in the folder of files that lies which `file_value.path` names, None if it is not there.
+        """The path in the folder of files that `file_value.path` names; None if the file is missing.
 
         Raises:
             UnsafePathError: as `open_file`.
@@ -380,12 +382,12 @@ class StoredRun(RunView):
         return paths.find(self._files, self.place.project_folder, file, self._key)
 
     def files_there(self) -> dict[str, int]:
-        """Bytes of the files in the run's own folder of files, by path as rows name it."""
+        """The bytes of the files in the run's own folder, by the path that rows give."""
         found = self._files.list(self.place.files_folder, recursive=True)
         return {e.path.removeprefix(f"{self.place.project_folder}/"): e.size for e in found if e.is_file}
 
     def file_size(self, file: str) -> int | None:
-        """Bytes of what `file_value.path` names, None if it is not there.
+        """The bytes of the file that `file_value.path` names; None if it is missing.
 
         Raises:
             UnsafePathError: as `open_file`.

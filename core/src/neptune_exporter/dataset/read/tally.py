@@ -1,4 +1,4 @@
-"""Counting what a run holds, from rows that are written or read."""
+"""Counts what a run holds, from rows that are written or read."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _KINDS = [(kind.value, kind) for kind in AttributeType]
 
 
 class Tally:
-    """Attributes, rows, steps, times and files of one run."""
+    """The attributes, rows, steps, times and files of one run."""
 
     def __init__(self) -> None:
         self._attributes: dict[str, dict[str, int]] = {}
-        """By type and path: how many steps it has."""
+        """The number of steps, by type and path."""
         self._rows: dict[str, int] = {}
         self._steps = StepStatistics()
         """Of all rows together."""
@@ -35,7 +35,7 @@ class Tally:
         self.odd_times = 0
         """Times of rows, and values that are times, outside of the years 1 to 9999."""
         self.nulls = 0
-        """Rows of series that have a step or time and no value; they do not count anywhere else."""
+        """Rows of series that have a step or time but no value; they are counted only here."""
         self.null_nans = 0
         """Points whose value is NaN and stored as null."""
         self.files = 0
@@ -44,13 +44,13 @@ class Tally:
         """`sum_of_names` of the paths that were given to `add_files`."""
 
     def add_rows(self, path: str, attribute_type: str, rows: int, steps: int | None = None) -> None:
-        """Rows of one attribute, and how many steps they have; as many as rows if nobody counted."""
+        """Add rows of one attribute, and how many steps they have (as many as rows if not given)."""
         of_type = self._attributes.setdefault(attribute_type, {})
         of_type[path] = of_type.get(path, 0) + (rows if steps is None else steps)
         self._rows[attribute_type] = self._rows.get(attribute_type, 0) + rows
 
     def add_steps(self, columns: Mapping[str, pa.Array]) -> None:
-        """`step` and `step_float64`, whichever there are."""
+        """Add `step` and `step_float64`, if they are there."""
         given = {name: columns[name] for name in ("step", "step_float64") if name in columns}
         if not given:
             return
@@ -75,7 +75,7 @@ class Tally:
         )
 
     def add_times(self, times: pa.Array) -> None:
-        """`timestamp`. Those that Python does not have are counted and do not count."""
+        """Add `timestamp`. Times that Python does not support are only counted as odd."""
         limits = extent(times)
         if not is_python(limits):
             self.check_times(times)
@@ -84,7 +84,7 @@ class Tally:
             self.add_time_range(*map(moment, limits))
 
     def check_times(self, times: pa.Array) -> None:
-        """Count those that Python does not have, of `timestamp` or `datetime_value`."""
+        """Count the times in `timestamp` or `datetime_value` that Python does not support."""
         self.odd_times += python_times(times).null_count - times.null_count
 
     def add_time_range(self, first: datetime | None, last: datetime | None) -> None:
@@ -92,7 +92,7 @@ class Tally:
         self.last_time = max((t for t in (self.last_time, last) if t is not None), default=None)
 
     def add_files(self, count: int, sizes: pa.Array | None, named: pa.Array | None = None) -> None:
-        """Rows that name a file, with their `file_size` and `file_value` where those are known."""
+        """Add rows that name a file, with `file_size` and `file_value` if those are known."""
         self.files += count
         if named is not None:
             paths = pc.struct_field(named, "path").drop_null().to_pylist()
@@ -101,7 +101,7 @@ class Tally:
             self.file_bytes += pc.sum(sizes, min_count=0).as_py()
 
     def to_json(self) -> dict[str, Any]:
-        """In types that JSON has (NaN and infinity among them); it shares them with this."""
+        """The counts in types of Python's JSON (with NaN and infinity). Shares its lists with this object."""
         times = (self.first_time, self.last_time)
         return {
             "attributes": self._attributes,
@@ -113,7 +113,7 @@ class Tally:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Tally:
-        """What `to_json` gave."""
+        """Read the result of `to_json`."""
         tally = cls()
         tally._attributes = value["attributes"]
         tally._rows = dict(value["rows"])
@@ -126,7 +126,7 @@ class Tally:
         return tally
 
     def merge(self, other: Tally) -> None:
-        """Add what another one counted."""
+        """Add the counts of another tally."""
         for kind, paths in other._attributes.items():
             of_type = self._attributes.setdefault(kind, {})
             for path, steps in paths.items():
@@ -143,7 +143,7 @@ class Tally:
 
     @property
     def attributes(self) -> Mapping[str, Collection[str]]:
-        """Their paths by type."""
+        """The paths of the attributes by type."""
         return self._attributes
 
     def unknown(self) -> dict[str, int]:
@@ -164,7 +164,7 @@ class Tally:
         return replace(self._steps, count=longest)
 
     def types(self) -> dict[AttributeType, TypeCount]:
-        """By type, in the order of `AttributeType`; types that this version does not know are left out."""
+        """Counts by type, in the order of `AttributeType`, without types that this version does not know."""
         return {
             kind: TypeCount(len(self._attributes[name]), self._rows[name])
             for name, kind in _KINDS

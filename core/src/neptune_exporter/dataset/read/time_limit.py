@@ -1,4 +1,4 @@
-"""A time limit for what another process does: reading from its pipe has none of its own on every system."""
+"""A time limit for another process: reading from its pipe has no timeout of its own on every system."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from types import TracebackType
 
 _LOOKS = 0.5
-"""Seconds between two looks at the clock."""
+"""Seconds between two checks of the clock."""
 
 
 class TimeLimit:
-    """Calls something, once, if the time is over before it is given again. One thread for many limits.
+    """Calls a function once, if the time ends before `restart` is called again. All limits share one thread.
 
     Example:
         `with TimeLimit(child.kill) as limit: limit.restart(60); child.stdout.readline()`
@@ -26,7 +26,7 @@ class TimeLimit:
         """Whether it was called."""
 
     def restart(self, seconds: float) -> None:
-        """So much time is left from now on."""
+        """Start the time again, with this many seconds."""
         self._deadline = time.monotonic() + seconds
 
     def __enter__(self) -> TimeLimit:

@@ -15,12 +15,12 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN, step_as_float
 
 VALUE_COLUMNS = tuple(dict.fromkeys(VALUE_COLUMN.values()))
-"""The columns of which a row has one set, or it is no row at all."""
+"""The value columns: a row without a value in any of them does not count."""
 
 
 @dataclass(frozen=True)
 class Within:
-    """Limits of steps, and of times in ms; all included, and None is none."""
+    """Inclusive limits of steps, and of times in ms; None means no limit."""
 
     steps: tuple[float | None, float | None] = (None, None)
     times: tuple[float | None, float | None] = (None, None)
@@ -33,16 +33,16 @@ class Within:
 
     @property
     def columns(self) -> list[str]:
-        """What must be read to tell."""
+        """The columns that must be read to check the limits."""
         steps = ["step", "step_float64"] if self.steps != (None, None) else []
         return steps + (["timestamp"] if self.times != (None, None) else [])
 
     def may_be_of(self, millionths: tuple[int, int] | None, times: tuple[int, int] | None) -> bool:
-        """Whether rows may lie there whose steps and times are between these, as far as that is known."""
+        """Whether rows with steps and times in these ranges may be within the limits. None: not known."""
         return _overlap(self.steps, millionths, 10**6) and _overlap(self.times, times, 1)
 
     def among(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows of a batch, which has these columns in the types of the schema, that lie there."""
+        """The rows of a batch that are within the limits. The batch has the types of the schema."""
         if self.steps != (None, None):
             batch = batch.filter(_between(step_as_float(batch), *self.steps))
         if self.times != (None, None):
@@ -75,7 +75,7 @@ class Wanted:
     encoded: bool = False
     """Attribute paths as a dictionary array."""
     within: Within | None = None
-    """Only rows whose step and time lie there."""
+    """Only rows whose step and time are within these limits."""
 
     @property
     def value_columns(self) -> Sequence[str]:
@@ -86,15 +86,15 @@ class Wanted:
 
     @property
     def schema(self) -> pa.Schema:
-        """Of the wanted columns."""
+        """Those of the wanted columns."""
         return _schema_of(tuple(self.columns), self.encoded)
 
     def among(self, batch: pa.RecordBatch, doubtful: Sequence[str]) -> pa.RecordBatch:
         """The wanted rows of a batch.
 
         Args:
-            batch: With the columns that this takes.
-            doubtful: If there are any, rows without a value in one of these columns are none.
+            batch: A batch with the columns that are needed.
+            doubtful: If not empty, rows without a value in any of these columns do not count.
         """
         mask = has_value(batch, doubtful) if doubtful else None
         for name, values in (("attribute_path", self.attributes), ("attribute_type", self.types)):

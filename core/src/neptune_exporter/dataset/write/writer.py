@@ -239,8 +239,8 @@ class RunWriter:
             notes = [*older.left_out, *older.damaged.values()]
             if read_again:
                 receipt = replace(receipt, notes=tuple(dict.fromkeys([*receipt.notes, *notes])))
-                told = older.damaged.values() if older.damaged and self._earlier.foreign else ()
-                self.lost = self._lost(told, _FOREIGN)
+                messages = older.damaged.values() if older.damaged and self._earlier.foreign else ()
+                self.lost = self._lost(messages, _FOREIGN)
             else:  # what was lost may not be requested now
                 self.lost = self._lost(notes, _IN_ANOTHER_PART if joins else _READ_AGAIN)
                 receipt = replace(receipt, failures=(*receipt.failures, *self.lost))
