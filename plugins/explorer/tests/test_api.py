@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import struct
 from pathlib import Path
@@ -69,6 +70,8 @@ def test_points_are_those_of_the_dataset(existing: TestClient) -> None:
         ("/api/run", {"run": "run:4:acme:gone"}, "has no run"),
         ("/api/runs", {"q": "/(/"}, "not a regular expression"),
         ("/api/points", {"run": RUN_A, "low": "x"}, "not a number"),
+        ("/api/points", {"run": RUN_A, "buckets": "nan"}, "not a number"),
+        ("/api/texts", {"run": RUN_A, "offset": "inf"}, "not a number"),
         ("/file", {"run": RUN_A, "path": "../../../etc/passwd"}, "passwd"),
         ("/file", {"run": RUN_A, "path": "gone.png"}, "not there"),
     ],
@@ -79,6 +82,13 @@ def test_what_is_wrong_is_reported_in_one_line(
     answer = existing.get(path, params=parameters)
     assert answer.status_code in (400, 404)
     assert said in answer.json()["error"] and "\n" not in answer.json()["error"]
+
+
+def test_a_fault_of_ours_costs_one_answer(existing: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neptune_exporter_explorer.details.details", lambda *given: 1 // 0)
+    answer = existing.get("/api/run", params={"run": RUN_A})
+    assert answer.status_code == 500 and answer.json()["error"].startswith("internal error: ZeroDivision")
+    assert existing.get("/api/dataset").status_code == 200
 
 
 def test_files_come_as_bytes_that_no_browser_runs(existing: TestClient) -> None:
@@ -103,8 +113,11 @@ def test_files_come_as_bytes_that_no_browser_runs(existing: TestClient) -> None:
 def test_the_page_and_its_parts_come_from_the_package(existing: TestClient) -> None:
     page = existing.get("/").text
     assert "http://" not in page and "https://" not in page
-    for part in ("uplot/uPlot.esm.js", "js/main.js", "style.css"):
-        assert existing.get(f"/static/{part}").status_code == 200
+    parts = re.findall('(?:href|src)="/static/([^"]+)"', page)
+    assert {"uplot/uPlot.esm.js", "js/main.js", "js/chart.js", "style.css"} <= set(parts)
+    assert all(existing.get(f"/static/{part}").status_code == 200 for part in parts)
+    assert "javascript" in existing.get("/static/js/main.js").headers["content-type"]
+    assert existing.get("/static/%2e%2e/app.py").status_code == 404
 
 
 def test_html_and_svg_come_as_downloads(serve, hostile_folder: Path) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -22,6 +24,7 @@ from neptune_exporter_explorer.runs import OpenRuns, run_key
 from neptune_exporter_explorer.series import Series, View
 from neptune_exporter_explorer.table import RunsTable
 
+_log = logging.getLogger(__name__)
 Answer = Callable[[Request], Response]
 
 
@@ -71,6 +74,9 @@ def answering(function: Answer) -> Answer:
             return Json({"error": str(error)}, 400)
         except (NeptuneExporterError, OSError) as error:
             return Json({"error": str(error)}, 404)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs this answer, and the page says it
+            _log.info("no answer to %s", request.url, exc_info=error)
+            return Json({"error": f"internal error: {error!r}"}, 500)
 
     return answer
 
@@ -79,13 +85,16 @@ def number(request: Request, name: str) -> float | None:
     """A number of the address; None if it is not there.
 
     Raises:
-        UsageError: it is no number.
+        UsageError: it is no number, or not a finite one.
     """
     text = request.query_params.get(name, "")
     try:
-        return float(text) if text else None
+        found = float(text) if text else None
     except ValueError:
-        raise UsageError(f"{name} is not a number: {text[:50]}") from None
+        found = math.nan
+    if found is not None and not math.isfinite(found):
+        raise UsageError(f"{name} is not a number: {text[:50]}")
+    return found
 
 
 class Api:

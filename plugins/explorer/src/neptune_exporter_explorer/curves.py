@@ -11,9 +11,9 @@ import pyarrow as pa
 from tsdownsample import MinMaxDownsampler
 
 Floats = npt.NDArray[np.float64]
-_CHUNK = 2_000_000
+_CHUNK = 500_000
 """Points that are reduced at once; of a longer series no more are in memory."""
-_PER_CHUNK = 20_000
+_PER_CHUNK = 5_000
 _GAP = 10
 """A hole in the steps is a gap if it is so many times as wide as the distances on both sides of it."""
 
