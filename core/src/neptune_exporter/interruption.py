@@ -9,7 +9,7 @@ LISTENING = 0.2
 """Seconds that a wait may take at once. Python handles signals in the main thread, and only a signal that the
 system gives to that very thread while it waits ends its wait; on Windows none does."""
 
-# Held until then. Not an Event: a signal handler that sets one can wait for ever for the thread it stopped.
+# Held until then. Not an Event: a signal handler that sets one can deadlock with the interrupted thread.
 _going_on = threading.Lock()
 _going_on.acquire()
 

@@ -24,7 +24,7 @@ def plugin_command(plugins: PluginRegistry, name: str) -> Command:
     spec = plugins.command(name)
     try:
         own = spec.factory()
-    except Exception as error:  # foreign code: whatever it raises is told in one line
+    except Exception as error:  # foreign code: whatever it raises is reported in one line
         raise UsageError(f"the command {name} cannot be used: {type(error).__name__}: {error}") from error
     if own.callback is None:
         raise UsageError(f"the command {name} cannot be used: it has no callback")

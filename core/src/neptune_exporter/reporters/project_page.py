@@ -88,11 +88,11 @@ def _chart(path: str, members: list[tuple[int, Thinned]]) -> str:
     points, odd = sum(series.points for _, series in members), sum(series.odd for _, series in members)
     last = f", last {members[0][1].last:.6g}" if len(members) == 1 else ""
     not_finite = f", {odd:,} NaN or infinite" if odd else ""
-    told = f"{points:,} points{last}{not_finite}"
+    caption = f"{points:,} points{last}{not_finite}"
     svg = "".join(paths(curves, xs, ys))
     return (
         f"<figure><figcaption><b>{escape(path)}</b></figcaption>"
-        f"<small><span>{ys[0]:.6g} to {ys[1]:.6g}</span><span>{told}</span></small>"
+        f"<small><span>{ys[0]:.6g} to {ys[1]:.6g}</span><span>{caption}</span></small>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none">{svg}</svg>'
         f"<small><span>step {xs[0]:.15g}</span><span>{xs[1]:.15g}</span></small></figure>"
     )

@@ -16,8 +16,8 @@ from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter.sinks.values import as_text, short
+from neptune_exporter.toolkit.measuring import measured
 
-_PIECE = 1 << 20
 _BITS = (1 << 64) - 1
 
 ReadEntries = Callable[[str], Iterable[tuple[int, int, Any]]]
@@ -62,14 +62,23 @@ class Held:
 
 
 @dataclass
-class _Sum:
-    """A number of entries, and a sum of their digests that does not depend on their order."""
+class EntrySum:
+    """The number of entries, and a sum of their digests that does not depend on their order.
+
+    Examples:
+        >>> one, other = EntrySum(), EntrySum()
+        >>> for step in (1, 2):
+        ...     one.add(step, "epoch")
+        ...     other.add(3 - step, "epoch")
+        >>> one == other
+        True
+    """
 
     count: int = 0
     digest: int = 0
 
-    def add(self, step: int, time: int, value: Any) -> None:
-        text = repr((step, time, value)).encode("utf-8", "surrogatepass")
+    def add(self, *entry: object) -> None:
+        text = repr(entry).encode("utf-8", "surrogatepass")
         self.count += 1
         self.digest += int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
         self.digest &= _BITS
@@ -86,7 +95,7 @@ class Comparer:
         self._held = held
         self._capabilities = capabilities
         self._full = full
-        self._sums: dict[str, dict[str, _Sum]] = {"texts": {}, "histograms": {}}
+        self._sums: dict[str, dict[str, EntrySum]] = {"texts": {}, "histograms": {}}
         self._series: _SeriesReading | None = None
         self._seen: dict[str, set[str]] = {k: set() for k in ("points", "texts", "histograms", "files")}
         self.lines: list[tuple[str, str, Verdict, str, str]] = []
@@ -150,7 +159,7 @@ class Comparer:
 
     def _add(self, kind: str, entries: Entries[Any]) -> None:
         for name, step, time, value in entries:
-            self._sums[kind].setdefault(name, _Sum()).add(step, time, value)
+            self._sums[kind].setdefault(name, EntrySum()).add(step, time, value)
 
     def file(self, file: FileToSend) -> None:
         self._seen["files"].add(file.unique_name)
@@ -170,10 +179,10 @@ class Comparer:
             if there is None:
                 return Verdict.MISSING, ""
             with there:
-                size, digest = _measured(there)
+                size, digest = measured(there)
             if self._full and size == file.size:
                 with file.open() as own:
-                    same = digest == _measured(own)[1]
+                    same = digest == measured(own)[1]
         return Verdict.EQUAL if same and size == file.size else Verdict.DIFFERENT, f"{size} bytes"
 
     def close(self) -> None:
@@ -190,8 +199,8 @@ class Comparer:
             for name in sorted(set(names) - self._seen.get(kind, set())):
                 self._line(kind, name, Verdict.EXTRA)
 
-    def _entries(self, kind: str, name: str, wanted: _Sum, there: Iterable[tuple[int, int, Any]]) -> None:
-        found = _Sum()
+    def _entries(self, kind: str, name: str, wanted: EntrySum, there: Iterable[tuple[int, int, Any]]) -> None:
+        found = EntrySum()
         for step, time, value in there:
             found.add(step, time, value)
         if found.count != wanted.count:
@@ -305,12 +314,3 @@ def _same_values(wanted: Any, found: Any, signed_zeros: bool) -> Any:
     if signed_zeros:
         same &= np.signbit(wanted) == np.signbit(found)
     return same | both_nan
-
-
-def _measured(file: BinaryIO) -> tuple[int, str]:
-    """Size and digest."""
-    digest, size = hashlib.sha256(), 0
-    while piece := file.read(_PIECE):
-        digest.update(piece)
-        size += len(piece)
-    return size, digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import itertools
 from collections.abc import Callable
@@ -14,10 +13,10 @@ from neptune_exporter.contract import ExportedRun, MissingFileError, UnsafePathE
 from neptune_exporter.model import FILE_TYPES
 from neptune_exporter.sinks.filekinds import HEAD_BYTES, FileKind, kind_of
 from neptune_exporter.sinks.losses import CommonLoss
+from neptune_exporter.toolkit.measuring import measured
 
 RESTORABLE = frozenset({CommonLoss.FILE_MISSING, CommonLoss.FILE_DAMAGED})
 """Of which somebody may bring back what is lost."""
-_PIECE = 1 << 20
 _KEPT_BYTES = 1 << 16
 """Files up to this size are read once and kept."""
 
@@ -47,7 +46,7 @@ def check_file(run: ExportedRun, stored: str | None, sha256: str | None) -> Chec
     try:
         with run.open_file(name) as file:
             head = file.read(_KEPT_BYTES)
-            if sha256 is not None and _digest(head, file) != sha256:
+            if sha256 is not None and measured(file, head)[1] != sha256:
                 return CommonLoss.FILE_DAMAGED
             size = file.seek(0, io.SEEK_END)
     except UnsafePathError:
@@ -92,10 +91,3 @@ def named_and_kind(path: str, stored: str, head: bytes, step: str | None) -> tup
     if step is not None:
         own = f"{own.removesuffix(suffix)}_step_{step}{suffix}"
     return own, kind
-
-
-def _digest(head: bytes, rest: BinaryIO) -> str:
-    digest = hashlib.sha256(head)
-    while piece := rest.read(_PIECE):
-        digest.update(piece)
-    return digest.hexdigest()

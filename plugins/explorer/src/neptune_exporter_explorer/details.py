@@ -20,7 +20,7 @@ _HISTOGRAMS = 200
 
 
 def details(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:
-    """All but series and files. What cannot be read is told in `errors`, and the rest is there."""
+    """Everything except series and files. `errors` lists what cannot be read; the rest is complete."""
     errors: list[str] = []
 
     def read(part: Callable[[], _T], otherwise: _T) -> _T:

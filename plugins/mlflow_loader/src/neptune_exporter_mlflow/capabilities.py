@@ -12,5 +12,5 @@ CAPABILITIES = SinkCapabilities(
     earliest_time=0,
     verifies=True,
 )
-"""Steps are whole and signed; a point is told from others by its step, time and value; times before 1970
+"""Steps are whole and signed; step, time and value distinguish points; times before 1970
 are refused (`mlflow.utils.validation`, seen in 3.17.2)."""

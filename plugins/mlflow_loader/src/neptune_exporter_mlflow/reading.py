@@ -112,7 +112,7 @@ class _Copy(io.FileIO):
 
 
 def _time(exact: str | None, held: int | None) -> int | None:
-    """A time as MLflow holds it, but 0 where that is what it stands for; None where Neptune told none."""
+    """A time as MLflow holds it, but 0 where that is what it stands for; None if Neptune has none."""
     if exact is None or held is None:
         return None
     return int(exact) if moment(int(exact)) == held else held

@@ -1,4 +1,4 @@
-"""How requests of this plugin and of the client reach a server: no wait, and no answer, lasts for ever."""
+"""How requests of this plugin and of the client reach a server: no wait and no answer lasts without end."""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ class Api:
             raise _cut_short(error, server_of(response.url)) from None
 
     def _pieces(self, response: requests.Response) -> Iterator[bytes]:
-        # Not `iter_content`: it waits until a piece is full, for ever where a server drips. `read1` came with
+        # Not `iter_content`: it waits until a piece is full, without end if a server drips. `read1` came with
         # urllib3 2.2, and never returns b"" before the end, also inside a gzip header.
         while data := response.raw.read1(_CHUNK, decode_content=True):
             if self._stopped.is_set():

@@ -161,7 +161,7 @@ class LoadedCache:
 
 
 def cache_line(target_project: str, run_name: str) -> str:
-    """The line of a run. Names with line breaks cannot be told apart from two lines, so they are joined."""
+    """The line of a run. Names with line breaks look like two lines, so they are joined."""
     return f"{target_project}::{' '.join(run_name.splitlines())}".strip()
 
 

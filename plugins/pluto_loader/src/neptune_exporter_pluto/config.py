@@ -21,7 +21,7 @@ from neptune_exporter.sinks.values import as_json
 SECTION = "sys/neptune_exporter"
 """The key under which the loader keeps what it has to say of a run.
 
-Pluto makes a column of the run table of every nested key, for ever, but for those that begin with `sys/`.
+Pluto makes a column of the run table of every nested key, permanently, except keys that begin with `sys/`.
 Runs can be found by them all the same (read in pluto-server 3e89082, `extract-column-keys.ts`).
 """
 

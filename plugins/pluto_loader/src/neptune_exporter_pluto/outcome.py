@@ -16,7 +16,7 @@ class Outcome(Enum):
 
     DONE = "done"
     REFUSED = "refused"
-    """Wrong, and wrong for ever."""
+    """Permanently refused: sending it again cannot succeed."""
     UNAUTHORIZED = "unauthorized"
     BUSY = "busy"
     """Not taken; may be tried again."""

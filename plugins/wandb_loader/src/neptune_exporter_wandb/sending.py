@@ -1,7 +1,7 @@
 """Sends the folder of a run with wandb's own `wandb sync`, in a process of its own.
 
 Seen with wandb 0.31.0: the exit code is 0 whatever happens, so what counts is the `.synced` file that is
-written at the end, and that no line says ERROR. Where the server is not there the command waits for ever.
+written at the end, and that no line says ERROR. If the server does not answer, the command waits without end.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.cleanup import named_files
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit.measuring import measured
 
 _SAVE_BYTES = 4 << 30
 """Checksums are saved after this many bytes: an interruption costs no more."""
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -111,8 +110,5 @@ def _files(run: StoredRun) -> Iterator[tuple[str, Checksum]]:
 
 def digest_of(run: StoredRun, file: str) -> str:
     """SHA-256 of a file that a row names, in hex; streamed."""
-    digest = hashlib.sha256()
     with run.open_file(file) as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return measured(stream)[1]

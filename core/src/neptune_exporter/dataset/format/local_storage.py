@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 import time
@@ -21,8 +20,9 @@ from pyarrow import fs
 from neptune_exporter.contract import DatasetError, UnsafePathError
 from neptune_exporter.dataset.format import lock
 from neptune_exporter.dataset.format.layout import LOCK
-from neptune_exporter.dataset.format.storage import CHUNK, Entry, HeldLock, Output, Storage
+from neptune_exporter.dataset.format.storage import Entry, HeldLock, Output, Storage
 from neptune_exporter.location import Location
+from neptune_exporter.toolkit.measuring import measured
 
 _SETTLED_NS = 2 * 10**9
 """After this time a change is certain to show in a file's time: some file systems store only even seconds."""
@@ -143,11 +143,8 @@ class LocalStorage(Storage):
             (self.root / folder).rmdir()
 
     def sha256(self, path: str) -> str:
-        digest = hashlib.sha256()
         with self.errors(path, "read"), self._fs.open_input_stream(path, compression=None) as stream:
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
-        return digest.hexdigest()
+            return measured(stream)[1]
 
     def sync(self, paths: Iterable[str]) -> None:
         """Sync several files at once, so that one flush of the disk serves all of them."""

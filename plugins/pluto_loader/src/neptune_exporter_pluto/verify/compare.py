@@ -110,7 +110,7 @@ def compare(
             yield from listed_files.compare_files(check, strings)
             yield from names.compare_names(check)
             yield from section.compare_section(check, strings)
-            yield from console.untold(check, dict(loaded.get("counts", {})), strings)
+            yield from console.not_readable(check, dict(loaded.get("counts", {})), strings)
         finally:
             strings.close()
     finally:

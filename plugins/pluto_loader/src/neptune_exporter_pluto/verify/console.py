@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import orjson
 import pyarrow as pa
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.model import AttributeType
+from neptune_exporter.sinks.comparing import EntrySum
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
 from neptune_exporter_pluto.histogram_rows import HistogramStream
 from neptune_exporter_pluto.limits import pluto_rows
@@ -18,33 +17,17 @@ from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
 from neptune_exporter_pluto.verify.values import times_of
 
-_BITS = (1 << 64) - 1
 
+def read_rows(check: Check) -> tuple[StringStreams, EntrySum]:
+    """Convert string series and histograms as the load did, without sending them.
 
-@dataclass
-class _Sum:
-    """A number of lines, and a sum of their digests that does not depend on their order."""
-
-    lines: int = 0
-    digest: int = 0
-
-    def add(self, time: int, number: int, level: str, message: str) -> None:
-        text = f"{time} {number} {level} {message}".encode()
-        value = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
-        self.lines += 1
-        self.digest = (self.digest + value) & _BITS
-
-
-def read_rows(check: Check) -> tuple[StringStreams, _Sum]:
-    """Make of string series and histograms what the load made of them, without sending it.
-
-    The two texts are in the check's folder afterwards.
+    The two text files are then in the check's folder.
     """
-    expected = _Sum()
+    expected = EntrySum()
 
     def take(lines: pa.Array) -> None:
         if not check.full:
-            expected.lines += len(lines)
+            expected.count += len(lines)
             return
         for line in lines.to_pylist():
             record = orjson.loads(line)
@@ -57,29 +40,29 @@ def read_rows(check: Check) -> tuple[StringStreams, _Sum]:
     return streams, expected
 
 
-def compare_console(check: Check, expected: _Sum) -> Iterator[Comparison]:
+def compare_console(check: Check, expected: EntrySum) -> Iterator[Comparison]:
     found = check.patiently(
-        lambda: check.api.log_total(check.project, check.run_id), lambda total: total == expected.lines
+        lambda: check.api.log_total(check.project, check.run_id), lambda total: total == expected.count
     )
-    if expected.lines or found:
-        yield check.counted("log lines", expected.lines, found)
-    if check.full and expected.lines == found and found:
+    if expected.count or found:
+        yield check.counted("log lines", expected.count, found)
+    if check.full and expected.count == found and found:
         same = _read(check).digest == expected.digest
         yield check.line("text of the log lines", Verdict.EQUAL if same else Verdict.DIFFERENT)
 
 
-def _read(check: Check) -> _Sum:
-    found = _Sum()
+def _read(check: Check) -> EntrySum:
+    found = EntrySum()
     while True:
-        page = check.api.log_page(check.project, check.run_id, found.lines)["logs"]
+        page = check.api.log_page(check.project, check.run_id, found.count)["logs"]
         if not page:
             return found
         for row, time in zip(page, times_of(page).tolist(), strict=True):
             found.add(time, int(row["lineNumber"]), row["logType"], row["message"])
 
 
-def untold(check: Check, counts: dict[str, int], strings: StringStreams) -> Iterator[Comparison]:
-    """What Pluto gives no way to read: how many there are, and how many it has acknowledged.
+def not_readable(check: Check, counts: dict[str, int], strings: StringStreams) -> Iterator[Comparison]:
+    """Counts of what Pluto gives no way to read, and how many of them it has acknowledged.
 
     Args:
         counts: What the load counted; empty if another machine loaded the run.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import httpx
 
 from neptune_exporter.contract import Comparison, SinkError, Verdict
 from neptune_exporter.sinks.files import RESTORABLE
 from neptune_exporter.toolkit import TransientError
+from neptune_exporter.toolkit.measuring import measured
 from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.losses import FILES_NOT_SENT, LossCode
@@ -163,7 +164,7 @@ def _compare_bytes(
         expected = task.sha256
         if expected is None:
             with task.open() as file:
-                expected = _digest(_pieces(file))
+                expected = measured(file)[1]
         found = check.api.transport.patiently(lambda url=row["url"]: _download(check, url))  # type: ignore[misc]
         if found == expected:
             same += 1
@@ -198,8 +199,3 @@ def _digest(pieces: Iterable[bytes]) -> str:
     for piece in pieces:
         digest.update(piece)
     return digest.hexdigest()
-
-
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    while piece := file.read(_PIECE):
-        yield piece
