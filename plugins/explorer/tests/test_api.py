@@ -91,6 +91,20 @@ def test_a_fault_of_ours_costs_one_answer(existing: TestClient, monkeypatch: pyt
     assert existing.get("/api/dataset").status_code == 200
 
 
+def test_a_file_that_is_gone_is_marked(existing: TestClient) -> None:
+    files = existing.get("/api/files", params={"run": RUN_A}).json()["files"]
+    assert [each["attribute"] for each in files if each["missing"]] == ["artifacts/gone"]
+    for each in files:
+        answer = existing.get("/file", params={"run": RUN_A, "path": each["path"]})
+        assert each["size"] == (None if each["missing"] else len(answer.content))
+
+
+def test_metrics_that_more_runs_have_are_known(existing: TestClient) -> None:
+    columns = existing.get("/api/columns", params={"q": "@last"}).json()["columns"]
+    runs = {column["name"]: column["runs"] for column in columns}
+    assert runs["train/loss@last"] == 2 and runs["m@last"] == 1
+
+
 def test_files_come_as_bytes_that_no_browser_runs(existing: TestClient) -> None:
     seen = 0
     for row in existing.get("/api/runs").json()["rows"]:

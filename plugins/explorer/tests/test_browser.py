@@ -95,6 +95,13 @@ def test_every_tab_of_a_run_opens(watched: Watched, tab: str) -> None:
     assert [w for w in watched.wrong if "404" not in w] == []  # a file that is missing says so on the page
 
 
+def test_a_missing_file_is_marked_in_the_list(watched: Watched) -> None:
+    page = watched.open(f"#/run?run={RUN_A}&tab=files")
+    expect(page.locator(".count")).to_have_text("5 files, 1 missing")
+    expect(page.locator("table.files tr", has_text="artifacts/gone")).to_contain_text("missing")
+    watched.check()
+
+
 def test_hostile_names_and_texts_are_data(browser: Browser, hostile: Served) -> None:
     watched = Watched(browser, hostile, 1400)
     page = watched.open("#/runs")

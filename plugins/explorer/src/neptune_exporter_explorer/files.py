@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
-from neptune_exporter.contract import RunView
+from neptune_exporter.contract import NeptuneExporterError, RunView
 from neptune_exporter.model import FILE_TYPES
 from neptune_exporter.schema import step_as_float
 from neptune_exporter_explorer.guard import SANDBOX
@@ -50,11 +50,12 @@ _PIECE = 1 << 18
 
 
 def listed(run: RunView) -> Iterator[dict[str, Any]]:
-    """Every file: attribute, type, step, path, name, size, and how it can be shown."""
+    """Every file: attribute, type, step, path, name, size, whether it is missing, and how it can be shown."""
     for batch in run.batches(FILE_TYPES, columns=_COLUMNS):
         steps = step_as_float(batch).to_pylist()
         for row, step in zip(batch.to_pylist(), steps, strict=True):
             path = (row["file_value"] or {}).get("path") or ""
+            found = _size(run, path)
             yield {
                 "attribute": row["attribute_path"],
                 "type": row["attribute_type"],
@@ -62,9 +63,17 @@ def listed(run: RunView) -> Iterator[dict[str, Any]]:
                 "time": row["timestamp"].isoformat() if row["timestamp"] else None,
                 "path": path,
                 "name": PurePosixPath(path).name,
-                "size": row["file_size"],
+                "size": found if row["file_size"] is None else row["file_size"],
+                "missing": found is None,
                 "shown": kind_of(path),
             }
+
+
+def _size(run: RunView, path: str) -> int | None:
+    try:
+        return run.file_size(path)
+    except NeptuneExporterError:  # its name leads elsewhere: who opens it is told so
+        return None
 
 
 def kind_of(path: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
@@ -67,8 +68,8 @@ class Listing:
             for path, kind in sorted(dict(table.types).items())
         ]
         found += [
-            {"name": f"{path}@{kind}", "type": "metric"}
-            for path in sorted(self._metric_names())
+            {"name": f"{path}@{kind}", "type": "metric", "runs": runs}
+            for path, runs in sorted(self._metric_names().items())
             for kind in ("last", "min", "max")
         ]
         chosen = [column for column in found if wanted in column["name"].casefold()]
@@ -79,12 +80,13 @@ class Listing:
         first = self._table.columns[path][:_FIRST]
         return any(value != first[0] for value in first)
 
-    def _metric_names(self) -> set[str]:
+    def _metric_names(self) -> Counter[str]:
+        """Metrics of the first runs, and in how many of these each is."""
         rows = self._table.rows[:_FIRST]
         for row in rows:
             if row.stamp not in self._metrics:
                 self._metrics[row.stamp] = self._metrics_of(row)
-        return set().union(*(self._metrics[row.stamp] for row in rows))
+        return Counter(path for row in rows for path in self._metrics[row.stamp])
 
     def _metrics_of(self, row: RunRow) -> frozenset[str]:
         try:

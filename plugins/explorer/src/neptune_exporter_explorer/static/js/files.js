@@ -53,13 +53,14 @@ export async function filesPanel(run, signal) {
     const found = files.filter((file) => wanted(file.attribute) || wanted(file.path));
     fill(rows, found.slice(0, 2000).map((file) => h("tr", {}, [
       h("td", {}, file.attribute), h("td", { class: "number" }, file.step == null ? "" : number(file.step)),
-      h("td", {}, h("a", { href: fileAddress(run, file.path), download: file.name }, file.name)), h("td", { class: "number" }, bytes(file.size)),
-      h("td", {}, READABLE.test(file.name) && h("button", { onclick: () => read(run, file, text) }, "read")),
+      h("td", {}, h("a", { href: fileAddress(run, file.path), download: file.name }, file.name)), h("td", { class: "number" }, bytes(file.size), file.missing && h("span", { class: "state damaged", title: "the folder of files does not have it" }, "missing")),
+      h("td", {}, READABLE.test(file.name) && !file.missing && h("button", { onclick: () => read(run, file, text) }, "read")),
     ])));
     if (found.length > 2000) rows.append(h("tr", {}, h("td", { colspan: 5 }, `${found.length - 2000} more: type a part of the name`)));
   }
   show();
-  return [h("div", { class: "bar" }, search, h("span", { class: "count" }, `${files.length} files`)), text,
+  const missing = files.filter((file) => file.missing).length;
+  return [h("div", { class: "bar" }, search, h("span", { class: "count" }, `${files.length} files${missing ? `, ${missing} missing` : ""}`)), text,
     h("div", { class: "scroll" }, h("table", { class: "files" }, h("thead", {}, h("tr", {}, ["attribute", "step", "file", "size", ""].map((name) => h("th", {}, name)))), rows))];
 }
 

@@ -127,7 +127,7 @@ async function usualColumns(signal) {
   const { columns } = await get("/api/columns", {}, signal);
   const usual = columns.filter((c) => !/^(:|sys\/|source_code\/|monitoring\/)/.test(c.name));
   const parameters = usual.filter((c) => c.type !== "metric").sort((a, b) => b.differs - a.differs).slice(0, 4);
-  const metrics = usual.filter((c) => c.name.endsWith("@last")).slice(0, 2);
+  const metrics = usual.filter((c) => c.name.endsWith("@last")).sort((a, b) => b.runs - a.runs).slice(0, 2);
   return [...metrics, ...parameters].map((column) => column.name);
 }
 
