@@ -264,10 +264,6 @@ WRONG: dict[str, tuple[list[str], str]] = {
         "Invalid value for '-d' / '--data-path': s3:/bucket/x is no folder and no address",
     ),
     "full": (["verify", "--full"], "--full compares with a tracker: it needs --loader"),
-    "executor of no comparison": (
-        ["verify", "--executor", "processes"],
-        "--executor is for the comparison with a tracker: it needs --loader",
-    ),
     "loader-option": (
         ["verify", "--tracker-rehearse"],
         "--tracker-rehearse is an option of a loader: it needs --loader",

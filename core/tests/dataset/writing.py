@@ -5,8 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from neptune_exporter.contract import AttributeSelection, Point, SourceRun
-from neptune_exporter.dataset import Dataset, Receipt, RunWriter, verify
-from neptune_exporter.dataset.check.verification import RunChecked
+from neptune_exporter.dataset import Dataset, Receipt, RunChecked, RunWriter, verify
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch, step_columns
 

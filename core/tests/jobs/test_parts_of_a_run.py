@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import Point, RunSelection, SourceRun, TextLine
-from neptune_exporter.dataset import Dataset, verify
-from neptune_exporter.dataset.check.verification import RunChecked
+from neptune_exporter.dataset import Dataset, RunChecked, verify
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.testing.runs import (
     FIRST_TIME,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.checksums import offer_checksums
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write all damage found now to this file, for --accept.",
 )
-@opt.workers(2, "runs are compared with it")
+@opt.workers(2, "runs are checked or compared")
 @opt.show_all
 @opt.as_json
 @click.pass_context
@@ -87,9 +86,6 @@ def verify(
             raise UsageError("--full compares with a tracker: it needs --loader")
         if classes:
             raise UsageError("-c compares these classes with a tracker: it needs --loader")
-        for name, flag in (("executor", "--executor"), ("workers", "-j")):
-            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                raise UsageError(f"{flag} is for the comparison with a tracker: it needs --loader")
         if state.flags:
             raise UsageError(f"{next(iter(state.flags))} is an option of a loader: it needs --loader")
     elif record or accept or write_accepted:
@@ -109,7 +105,16 @@ def verify(
     known = read_accepted(accept) if accept is not None else []
     with shown_progress(quiet=state.no_progress) as progress:
         if spec is None:
-            result = verify_dataset(data_path, files_path, wanted, selection, progress, recording=record)
+            result = verify_dataset(
+                data_path,
+                files_path,
+                wanted,
+                selection,
+                progress,
+                recording=record,
+                executor=executor,
+                workers=workers,
+            )
         else:
             only = selected_classes(classes, ())
             job = LoadJobOptions(
@@ -222,7 +227,7 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
         parts, files = sum(r.parts for r in result.recorded), sum(r.files for r in result.recorded)
         what = f"{counted(parts, 'part')} and {counted(files, 'file')}"
         click.echo(f"checksums of {what} of {counted(len(result.recorded), 'run')} recorded")
-    echo_grouped("Could not be compared", lines_of(result.failed))
+    echo_grouped(f"Could not be {'compared' if compared else 'checked'}", lines_of(result.failed))
     if not result.whole:
         click.echo(f"Verification failed: {counted(result.problems, 'problem')}.")
     elif result.gaps:

@@ -1,15 +1,17 @@
 """The open dataset on disk: layout, writer, reader, receipts, verification."""
 
 from neptune_exporter.dataset.check.advice import advice, advice_on_failure
+from neptune_exporter.dataset.check.findings import Finding, Severity
 from neptune_exporter.dataset.check.recording import RunRecorded, has_no_checksums, record
+from neptune_exporter.dataset.check.run_check import RunChecked, RunChecker
 from neptune_exporter.dataset.check.summary import summarise
-from neptune_exporter.dataset.check.verification import Finding, RunChecked, Severity, verify
+from neptune_exporter.dataset.check.verification import CheckRuns, NotChecked, verify
 from neptune_exporter.dataset.dataset import Dataset, Recovery
 from neptune_exporter.dataset.format.publication import FAILPOINTS
 from neptune_exporter.dataset.format.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.format.storages import is_there
 from neptune_exporter.dataset.read.earlier import Earlier
-from neptune_exporter.dataset.read.finding import NOT_READ
+from neptune_exporter.dataset.read.finding import NOT_READ, Found
 from neptune_exporter.dataset.read.of_many_runs import parameters_of
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.budget import WriteBudget
@@ -20,16 +22,20 @@ from neptune_exporter.dataset.write.writer import ReadyRun, RunWriter
 __all__ = [
     "FAILPOINTS",
     "NOT_READ",
+    "CheckRuns",
     "Dataset",
     "Earlier",
     "Finding",
     "Fork",
+    "Found",
+    "NotChecked",
     "PartRecord",
     "ReadyRun",
     "Receipt",
     "Recovery",
     "RowsError",
     "RunChecked",
+    "RunChecker",
     "RunRecorded",
     "RunWriter",
     "Severity",

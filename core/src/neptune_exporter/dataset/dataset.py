@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -370,15 +370,12 @@ class Dataset:
                     return run
         return next((run for run in self.runs(key.project_id) if run.key == key), None)
 
-    def run_at(self, key: RunKey, folder: str, stem: str, part_names: Sequence[str]) -> StoredRun:
-        """A complete run at a known place: one that `runs` found in another process."""
-        place = Place(folder, stem)
+    def run_at(self, found: Found) -> StoredRun:
+        """A run at a known place: one that `runs` found in another process."""
         self.forget()
-        self._listing.look(place)
-        if place.part_name(0) in part_names or not part_names:
-            found = Found(place, tuple(part_names), self.data.size(place.receipt) is not None, False)
-        else:
-            found = Found.among(folder, key, part_names)
+        self._listing.look(found.place)
+        there = self.data.size(found.place.receipt) is not None
+        found = replace(found, has_receipt=there and not found.place.among_many)
         self._probe([found])
         return self._stored(found)
 

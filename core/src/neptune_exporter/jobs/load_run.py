@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from neptune_exporter.contract import Comparison, DatasetError, LoadedRun, Loss, SinkError
-from neptune_exporter.dataset import StoredRun, advice
+from neptune_exporter.dataset import Found, StoredRun, advice
 from neptune_exporter.jobs.executors import Worker
-from neptune_exporter.jobs.opening import OpenSink, dataset_of
+from neptune_exporter.jobs.opening import OpenSink, as_found, dataset_of
 from neptune_exporter.jobs.selected_run import left_out, selected
 from neptune_exporter.location import Location
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, RunKey
@@ -32,14 +32,12 @@ class PlacedRun:
     data_path: Location
     files_path: Location
     key: RunKey
-    folder: str
-    stem: str
-    part_names: tuple[str, ...]
+    found: Found
 
     @classmethod
     def of(cls, run: StoredRun) -> PlacedRun:
         data, files = (location.absolute() for location in run.locations)
-        return cls(data, files, run.key, run.place.folder, run.place.stem, run.part_names)
+        return cls(data, files, run.key, as_found(run))
 
     def stored(self) -> StoredRun:
         """The run.
@@ -48,7 +46,7 @@ class PlacedRun:
             SinkError: the run is no longer there, or it changed.
         """
         dataset = dataset_of(self.data_path, self.files_path)
-        run = dataset.run_at(self.key, self.folder, self.stem, self.part_names)
+        run = dataset.run_at(self.found)
         if run.key != self.key or not run.complete:
             raise SinkError("its parts have changed since the job began: run it again")
         return run

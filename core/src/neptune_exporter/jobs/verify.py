@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from neptune_exporter.contract import Comparison, RunSelection, SinkSpec, UsageError
-from neptune_exporter.dataset import Dataset, Finding, RunRecorded, record, verify
+from neptune_exporter.dataset import (
+    CheckRuns,
+    Dataset,
+    Finding,
+    NotChecked,
+    RunChecked,
+    RunRecorded,
+    record,
+    verify,
+)
+from neptune_exporter.jobs.check_runs import check_runs
 from neptune_exporter.jobs.comparing import compare_runs
 from neptune_exporter.jobs.comparisons import Comparisons
+from neptune_exporter.jobs.executors import Choice, opened
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
 from neptune_exporter.jobs.load_run import CompareUnit
@@ -18,6 +31,9 @@ from neptune_exporter.jobs.spreading import spread
 from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
 from neptune_exporter.suggestions import did_you_mean
+
+_THREADS = 2
+"""How many, where `--executor threads` came without a number."""
 
 
 @dataclass
@@ -29,7 +45,7 @@ class VerifyResult:
     comparisons: Comparisons = field(default_factory=Comparisons)
     """The comparison of a target with the dataset."""
     failed: list[tuple[RunKey, str]] = field(default_factory=list)
-    """Runs that could not be compared."""
+    """Runs that could not be compared, or checked, and why."""
     runs_checked: int = 0
     bytes_checked: int = 0
     without_checksums: int = 0
@@ -75,6 +91,8 @@ def verify_dataset(
     progress: Progress,
     *,
     recording: bool = False,
+    executor: str | None = None,
+    workers: int | None = None,
 ) -> VerifyResult:
     """Check receipts, checksums and files of a dataset.
 
@@ -86,10 +104,12 @@ def verify_dataset(
         progress: Gets the progress.
         recording: Finish interrupted publications first, and record checksums of runs that have none. Without
             it nothing is written.
+        executor: Which executor checks runs. None and no `workers`: this process, one run after the other.
+        workers: How many runs at once.
 
     Raises:
         DatasetError: checksums cannot be written to the dataset.
-        UsageError: a project that was named is not in the dataset.
+        UsageError: a project that was named is not in the dataset, or the executor is not available.
     """
     dataset = Dataset(data_path, files_path)
     result = VerifyResult()
@@ -109,14 +129,9 @@ def verify_dataset(
             with dataset.lock():
                 dataset.recover()
         everything = not project_ids and not runs.patterns and not runs.ids
-        for item in verify(dataset, None if everything else wanted):
-            if isinstance(item, Finding):
-                result.findings.append(item)
-            else:
-                result.runs_checked += 1
-                result.bytes_checked += item.bytes
-                result.without_checksums += not item.has_checksums
-                progress.advance(runs=1, bytes=item.bytes)
+        with _checking(executor, workers, progress) as several:
+            for item in verify(dataset, None if everything else wanted, several):
+                _take(item, result, progress)
         if recording and result.without_checksums:
             progress.start("record checksums", result.without_checksums)
             with dataset.lock():
@@ -127,6 +142,30 @@ def verify_dataset(
     finally:
         progress.finish()
     return result
+
+
+@contextlib.contextmanager
+def _checking(executor: str | None, workers: int | None, progress: Progress) -> Iterator[CheckRuns | None]:
+    """How several runs are checked at once, if that was asked for."""
+    if executor is None and workers is None:
+        yield None
+        return
+    with opened(Choice(executor, workers), progress, threads=_THREADS) as where:
+        yield partial(check_runs, where)
+
+
+def _take(item: Finding | RunChecked | NotChecked, result: VerifyResult, progress: Progress) -> None:
+    if isinstance(item, Finding):
+        result.findings.append(item)
+        return
+    result.runs_checked += 1
+    if isinstance(item, NotChecked):
+        result.failed.append((item.run, why_failed(item.run, item.error)))
+        progress.advance(runs=1)
+        return
+    result.bytes_checked += item.bytes
+    result.without_checksums += not item.has_checksums
+    progress.advance(runs=1, bytes=item.bytes)
 
 
 def verify_sink(

@@ -1,119 +1,88 @@
-"""Checks a dataset against its receipts: parts, files, and what should not be there."""
+"""Checks a dataset against its receipts: its runs, and what should not be there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum
-from functools import lru_cache
+from functools import partial
+from typing import TypeAlias
 
-from neptune_exporter.contract import DatasetError, UnsafePathError
-from neptune_exporter.dataset.check.advice import advice
-from neptune_exporter.dataset.check.recording import digest_of, has_no_checksums
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.check.findings import Finding, Severity
+from neptune_exporter.dataset.check.run_check import RunChecked, RunChecker, named_twice
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format import checksums
-from neptune_exporter.dataset.format.checksums import RunChecksums
 from neptune_exporter.dataset.format.layout import Place, is_data, is_passed_over
 from neptune_exporter.dataset.format.layout import checksums as checksum_file
-from neptune_exporter.dataset.format.paths import folded, meaning
-from neptune_exporter.dataset.format.receipts import Receipt
-from neptune_exporter.dataset.read.facts import PartFacts, decode_rows
+from neptune_exporter.dataset.format.paths import folded
 from neptune_exporter.dataset.read.finding import NOT_READ, project_folders
-from neptune_exporter.dataset.read.parts import Part
-from neptune_exporter.dataset.read.probing import probed
-from neptune_exporter.dataset.read.scan import NULL_ROWS
 from neptune_exporter.dataset.read.stored_run import StoredRun
-from neptune_exporter.dataset.read.wanted import Wanted
-from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
-
-_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
-_KNOWN_TYPES = frozenset(t.value for t in AttributeType)
-_ROWS = 65_536
-
-
-class Severity(str, Enum):
-    """How bad a finding is."""
-
-    DAMAGE = "damage"
-    """Something is lost, changed or unreadable."""
-    GAP = "gap"
-    """Not in the dataset, because the export could not read it. Without a run: a file that is not a part."""
-    WARNING = "warning"
-    """Nothing is lost, but a person should know about it."""
-
-    def __str__(self) -> str:
-        return self.value
+from neptune_exporter.model import RunKey
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One problem."""
-
-    severity: Severity
-    run: RunKey | None
-    """None if it belongs to no run."""
-    item: str
-    """The part, receipt or file that it is about."""
-    message: str
-    """What is wrong and what to do, without the name of the item."""
-
-    @property
-    def is_damage(self) -> bool:
-        return self.severity is Severity.DAMAGE
-
-    @property
-    def is_gap(self) -> bool:
-        return self.severity is Severity.GAP
-
-    @property
-    def is_loss(self) -> bool:
-        """Whether something is missing or changed: damage or a gap."""
-        return self.severity is not Severity.WARNING
-
-
-@dataclass(frozen=True)
-class RunChecked:
-    """All of a run has been checked."""
+class NotChecked:
+    """A run whose check did not come to its end."""
 
     run: RunKey
-    bytes: int
-    """Of parts and files that were read."""
-    has_checksums: bool = True
-    """Whether changed bytes would have been found: not in another tool's export without recorded
-    checksums."""
+    error: Exception
+
+
+CheckRuns: TypeAlias = "Callable[[Iterable[StoredRun]], Iterable[tuple[StoredRun, Callable[[], RunChecked]]]]"
+"""Checks runs, in order: each with a function that gives the result or raises why there is none."""
 
 
 def verify(
-    dataset: Dataset, wanted: Callable[[RunKey], bool] | None = None
-) -> Iterator[Finding | RunChecked]:
+    dataset: Dataset,
+    wanted: Callable[[RunKey], bool] | None = None,
+    check_runs: CheckRuns | None = None,
+) -> Iterator[Finding | RunChecked | NotChecked]:
     """Check everything that can be checked without the source. Read-only; files and parts are streamed.
 
     Args:
         dataset: What to check.
         wanted: Which runs; all if not given. Leftovers that belong to no run are always reported.
+        check_runs: Checks several runs at once, with a `RunChecker`. Without it they are checked here, one
+            after the other.
 
     Yields:
-        Findings at once, and a `RunChecked` after each run.
+        The findings of each run, and then a `RunChecked`; or a `NotChecked`. At the end findings of no run.
     """
     named: dict[str, set[str]] = {}
     skipped: set[str] = set()
     """Project folders in which some rows were not read, so that it is unknown which files no row names."""
     seen: set[Place] = set()
-    parts = lru_cache(lambda: _digests(dataset))  # rarely needed: only if a part has changed
     not_read: list[str] = []
-    for run in dataset.runs(decode=wanted is None, not_read=not_read):
-        project = run.place.project_folder
-        if wanted is not None and not wanted(run.key):
-            skipped.add(project)
-            continue
-        if wanted is None and run.receipt is not None and run.receipt.files:
-            # the leftovers of the whole folder are looked for at the end
-            dataset.file_storage.look(project, recursive=True)
-        check = _RunCheck(dataset, run, named.setdefault(project, set()), lambda digest: parts().get(digest))
-        yield from check.findings()
-        if not check.all_read:
-            skipped.add(project)
+    is_alone = check_runs is None
+
+    def chosen() -> Iterator[StoredRun]:
+        for run in dataset.runs(decode=is_alone and wanted is None, not_read=not_read):
+            project = run.place.project_folder
+            if wanted is not None and not wanted(run.key):
+                skipped.add(project)
+                continue
+            if is_alone and wanted is None and run.receipt is not None and run.receipt.files:
+                # the leftovers of the whole folder are looked for at the end
+                dataset.file_storage.look(project, recursive=True)
+            yield run
+
+    for run, result in (check_runs or _one_by_one(dataset))(chosen()):
         seen.add(run.place)
+        project = run.place.project_folder
+        known = named.setdefault(project, set())
+        try:
+            checked = result()
+        except Exception as error:  # noqa: BLE001 - one run must not cost the others
+            skipped.add(project)
+            yield NotChecked(run.key, error)
+            continue
+        yield from checked.findings
+        for meant in known.intersection(checked.named):
+            yield named_twice(run.key, *checked.named[meant])
+        known.update(checked.named)
+        if not checked.all_read:
+            skipped.add(project)
+        yield checked
     yield from _gone(dataset, seen, wanted)
     yield from _leftovers(dataset)
     for path in not_read:
@@ -123,231 +92,9 @@ def verify(
             yield from _unnamed_files(dataset, project, names)
 
 
-class _RunCheck:
-    """Checks one run."""
-
-    def __init__(
-        self, dataset: Dataset, run: StoredRun, named: set[str], known_part: Callable[[str], str | None]
-    ) -> None:
-        """`known_part` returns the part of the dataset whose receipt has a given digest."""
-        self._dataset = dataset
-        self._known_part = known_part
-        self._changed: set[str] = set()
-        self._recorded: RunChecksums | None = None
-        self.all_read = False
-        """Set after the findings: whether all rows of the run, and so all files that they name, are known."""
-        self._run = run
-        self._parts = run.parts
-        self._named = named
-        self._bytes = 0
-
-    def findings(self) -> Iterator[Finding | RunChecked]:
-        run = self._run
-        try:
-            recorded = checksums.read(self._dataset.data, run.place.folder)
-            self._recorded = recorded.get(run.place.stem)
-        except DatasetError:
-            pass  # reported once for its folder
-        if run.pending:
-            message = "its publication was interrupted: the next export or `verify --record` finishes it"
-            yield _damage(run, run.place.pending, message)
-        for failure in run.failures:
-            message = f"could not be exported: {failure.message}"
-            yield Finding(Severity.GAP, run.key, failure.attribute_path or run.place.receipt, message)
-        for problem in run.problems:
-            yield self._damage(self._item_of(problem), problem)
-        if run.receipt is not None:
-            yield from self._against_receipt(run.receipt)
-        else:
-            yield from self._without_receipt()
-        readable = []
-        run.probe(decode=True)
-        for part in self._parts:
-            if part.path in self._changed:
-                continue  # reported above; a changed footer cannot be trusted
-            try:
-                if not self._is_as_written:
-                    yield from self._rows(part)
-                readable.append(part)
-            except DatasetError as error:
-                if str(error) not in run.problems:  # reported above
-                    yield self._damage(part.path, str(error))
-        for part in readable:
-            try:
-                if self._may_name_files(part):
-                    yield from self._files(part)
-            except DatasetError as error:
-                yield self._damage(part.path, str(error))
-        self.all_read = len(readable) == len(self._parts) and not run.problems and not run.cut_short
-        yield RunChecked(run.key, self._bytes, not has_no_checksums(self._dataset, run))
-
-    @property
-    def _is_as_written(self) -> bool:
-        """Whether all rows are ours, so that the SHA-256 proves each part that is not in `_changed`.
-
-        Our rows were checked when they were written (`RunBuffer.add`), and the receipt, which has a digest of
-        itself, counts them. Decoding the same bytes again cannot show anything else.
-        """
-        return self._run.receipt is not None and not self._run.receipt.foreign
-
-    def _may_name_files(self, part: Part) -> bool:
-        """Whether the part must be opened for the names of files: not if a receipt or a probe says it has
-        none."""
-        if self._run.receipt is not None:
-            return self._run.receipt.files > 0
-        known = self._known(part)
-        return known is None or not _FILE_TYPES.isdisjoint(known.tally.attributes)
-
-    def _known(self, part: Part) -> PartFacts | None:
-        """The result of its probe, if that decoded every row."""
-        if self._run.place.among_many:
-            return None
-        return probed(self._dataset.data).facts(self._dataset.data, part.path, decode=True)
-
-    def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
-        run = self._run
-        for part in receipt.parts:
-            path = run.place.path(part.name)
-            size = self._dataset.data.size(path)
-            if size is None:
-                self._changed.add(path)
-                yield _damage(run, path, f"is missing: {advice(run)}")
-                continue
-            digest = self._dataset.data.sha256(path)
-            self._bytes += size
-            if digest == part.sha256:
-                continue
-            self._changed.add(path)
-            if other := self._known_part(digest):
-                yield _damage(run, path, f"has the content of {other}: swapped or overwritten")
-            elif size != part.bytes:
-                message = f"has {size} bytes, its receipt says {part.bytes}: {advice(run)}"
-                yield _damage(run, path, message)
-            else:
-                message = "its content changed since it was written (SHA-256 differs)"
-                yield _damage(run, path, f"{message}: {advice(run, force=True)}")
-        expected = {part.name for part in receipt.parts}
-        for name in run.part_names:
-            if name not in expected:
-                yield _damage(run, run.place.path(name), "is not in the receipt: other tools would read it")
-        for name in run.unfinished:
-            message = "was not finished by another tool and is no part of the run, which was exported since"
-            yield _warning(run, run.place.path(name), message)
-        rows = sum(count.rows for count in receipt.types.values())
-        stored = sum(part.rows for part in receipt.parts)
-        # In parts of other tools, a row without a value does not count.
-        if rows != stored and not (rows < stored and any(part.known_ours is False for part in self._parts)):
-            yield _damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
-
-    def _without_receipt(self) -> Iterator[Finding]:
-        run = self._run
-        for path, message in run.cut_short:
-            yield _damage(run, path, message)
-        self._bytes += run.data_bytes
-        if self._recorded is not None:
-            yield from self._against_record(self._recorded)
-
-    def _against_record(self, recorded: RunChecksums) -> Iterator[Finding]:
-        """Compare the parts of another tool's export with the checksums of `verify --record`."""
-        run, since = self._run, f"its checksum was recorded on {recorded.day}"
-        for name, expected in recorded.parts.items():
-            path = run.place.path(name)
-            size = self._dataset.data.size(path)
-            if size is None:
-                if path in (gap for gap, _ in run.cut_short):
-                    continue  # reported above
-                message = f"is missing, and was there when {since}"
-            elif size != expected.bytes:
-                message = f"has {size} bytes, and had {expected.bytes} when {since}"
-            elif self._dataset.data.sha256(path) != expected.sha256:
-                message = f"changed since {since} (SHA-256 differs)"
-            else:
-                continue
-            self._changed.add(path)
-            yield _damage(run, path, f"{message}: {advice(run)}")
-        for name in run.part_names:
-            if name not in recorded.parts:
-                message = f"came after the checksums of its run were recorded on {recorded.day}"
-                yield _warning(run, run.place.path(name), message)
-
-    def _item_of(self, problem: str) -> str:
-        """The item that a problem of the run is about, if the text begins with its name."""
-        run = self._run
-        if run.damaged_receipt:
-            return run.place.receipt
-        named = (path for path in run.part_paths if problem.startswith(self._dataset.data.describe(path)))
-        return next(named, run.place.files_folder)
-
-    def _damage(self, item: str, message: str) -> Finding:
-        """Damage, from the text of an error, which may begin with the item."""
-        where = self._dataset.data.describe(item)
-        return _damage(self._run, item, message.removeprefix(where).removeprefix(": ").strip())
-
-    def _rows(self, part: Part) -> Iterator[Finding]:
-        """Decode every page, which checks its checksum, and check the identity of every row."""
-        run = self._run
-        for record in run.receipt.parts if run.receipt else ():
-            if part.path == run.place.path(record.name) and part.rows != record.rows:
-                yield _damage(run, part.path, f"has {part.rows} rows, its receipt says {record.rows}")
-        known = self._known(part)
-        found = known.decoded if known is not None and known.decoded is not None else decode_rows(part)
-        expected = {"project_id": run.key.project_id, "run_id": run.key.run_id}
-        foreign = {value for name, values in found.ids.items() for value in values if value != expected[name]}
-        unknown, odd_times, nulls = found.unknown_types, found.odd_times, found.nulls
-        if foreign:
-            others = ", ".join(sorted(map(str, foreign))[:3])
-            yield _damage(run, part.path, f"has rows of another run or project: {others}")
-        if unknown:
-            kinds = ", ".join(sorted(map(str, unknown))[:3])
-            yield _warning(run, part.path, f"has rows of unknown types, which are not read: {kinds}")
-        if odd_times:
-            message = f"has times outside of the years 1 to 9999, which are left out or moved: {odd_times:,}"
-            yield _warning(run, part.path, message)
-        if nulls:
-            yield _warning(run, part.path, f"has {NULL_ROWS}: {nulls:,}")
-
-    def _files(self, part: Part) -> Iterator[Finding]:
-        columns = ("attribute_path", "file_value", "file_size", "file_sha256")
-        for batch in part.batches(Wanted(columns, _FILE_TYPES), _ROWS):
-            cells = (column.to_pylist() for column in batch.columns)
-            for attribute, value, size, digest in zip(*cells, strict=True):
-                yield from self._file(attribute, value["path"], size, digest)
-
-    def _file(self, attribute: str, file: str, size: int | None, digest: str | None) -> Iterator[Finding]:
-        run = self._run
-        try:
-            found = run.file_size(file)
-        except UnsafePathError as error:
-            yield _damage(run, file, str(error))
-            return
-        if meaning(file) in self._named:
-            yield _warning(run, file, f"of {attribute} is named by another row too: one overwrote the other")
-        self._named.add(meaning(file))
-        since, was_there = "it was written", ""
-        if digest is None and self._recorded is not None and file in self._recorded.files:
-            size, digest = self._recorded.files[file].bytes, self._recorded.files[file].sha256
-            since = f"its checksum was recorded on {self._recorded.day}"
-            was_there = f", and was there when {since}"
-        message = None
-        if found is None:
-            message = f"is missing{was_there}"
-        elif size is not None and found != size:
-            message = f"has {found} bytes instead of {size}"
-        elif digest is not None:
-            self._bytes += found
-            if digest_of(run, file) != digest:
-                message = f"changed since {since} (SHA-256 differs)"
-        if message is not None:
-            yield _damage(run, file, f"of {attribute} {message}: {advice(run, force=True)}")
-
-
-def _digests(dataset: Dataset) -> dict[str, str]:
-    """Finds the part with a given digest in the receipts."""
-    return {
-        part.sha256: run.place.path(part.name)
-        for run in dataset.runs()
-        for part in (run.receipt.parts if run.receipt else ())
-    }
+def _one_by_one(dataset: Dataset) -> CheckRuns:
+    checker = RunChecker(dataset)
+    return lambda runs: ((run, partial(checker.check, run)) for run in runs)
 
 
 def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool] | None) -> Iterator[Finding]:
@@ -383,11 +130,3 @@ def _unnamed_files(dataset: Dataset, project: str, named: set[str]) -> Iterator[
             continue
         if entry.is_file and folded(entry.path.removeprefix(f"{project}/")) not in known:
             yield Finding(Severity.WARNING, None, entry.path, "is a file that no row names")
-
-
-def _damage(run: StoredRun, item: str, message: str) -> Finding:
-    return Finding(Severity.DAMAGE, run.key, item, message)
-
-
-def _warning(run: StoredRun, item: str, message: str) -> Finding:
-    return Finding(Severity.WARNING, run.key, item, message)

@@ -1,0 +1,59 @@
+"""What a check of a dataset finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from neptune_exporter.dataset.read.stored_run import StoredRun
+from neptune_exporter.model import RunKey
+
+
+class Severity(str, Enum):
+    """How bad a finding is."""
+
+    DAMAGE = "damage"
+    """Something is lost, changed or unreadable."""
+    GAP = "gap"
+    """Not in the dataset, because the export could not read it. Without a run: a file that is not a part."""
+    WARNING = "warning"
+    """Nothing is lost, but a person should know about it."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem."""
+
+    severity: Severity
+    run: RunKey | None
+    """None if it belongs to no run."""
+    item: str
+    """The part, receipt or file that it is about."""
+    message: str
+    """What is wrong and what to do, without the name of the item."""
+
+    @property
+    def is_damage(self) -> bool:
+        return self.severity is Severity.DAMAGE
+
+    @property
+    def is_gap(self) -> bool:
+        return self.severity is Severity.GAP
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether something is missing or changed: damage or a gap."""
+        return self.severity is not Severity.WARNING
+
+
+def damage(run: StoredRun, item: str, message: str) -> Finding:
+    """Damage of an item of a run."""
+    return Finding(Severity.DAMAGE, run.key, item, message)
+
+
+def warning(run: StoredRun, item: str, message: str) -> Finding:
+    """A warning about an item of a run."""
+    return Finding(Severity.WARNING, run.key, item, message)

@@ -1,0 +1,287 @@
+"""The check of one run: its receipt, its parts and the files that its rows name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from neptune_exporter.contract import DatasetError, UnsafePathError
+from neptune_exporter.dataset.check.advice import advice
+from neptune_exporter.dataset.check.findings import Finding, Severity, damage, warning
+from neptune_exporter.dataset.check.recording import digest_of, has_no_checksums
+from neptune_exporter.dataset.dataset import Dataset
+from neptune_exporter.dataset.format import checksums
+from neptune_exporter.dataset.format.checksums import RunChecksums
+from neptune_exporter.dataset.format.paths import meaning
+from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.read.facts import PartFacts, decode_rows
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.probing import probed
+from neptune_exporter.dataset.read.scan import NULL_ROWS
+from neptune_exporter.dataset.read.stored_run import StoredRun
+from neptune_exporter.dataset.read.wanted import Wanted
+from neptune_exporter.model import FILE_TYPES, RunKey
+
+_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class RunChecked:
+    """All of a run has been checked."""
+
+    run: RunKey
+    bytes: int
+    """Of parts and files that were read."""
+    has_checksums: bool = True
+    """Whether changed bytes would have been found: not in another tool's export without recorded
+    checksums."""
+    findings: tuple[Finding, ...] = ()
+    named: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Files that its rows name: what their path means → attribute and path, as the first row writes it."""
+    all_read: bool = True
+    """Whether all rows of the run, and so all files that they name, are known."""
+
+
+class RunChecker:
+    """Checks runs of a dataset, each by itself."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def check(self, run: StoredRun) -> RunChecked:
+        """Check what can be checked of one run. Read-only; files and parts are streamed."""
+        check = _RunCheck(self.dataset, run, lambda digest: self._parts.get(digest))
+        findings = tuple(check.findings())
+        has_checksums = not has_no_checksums(self.dataset, run)
+        return RunChecked(run.key, check.bytes, has_checksums, findings, check.named, check.all_read)
+
+    @cached_property
+    def _parts(self) -> dict[str, str]:
+        """The part that each digest of a receipt belongs to. Seldom needed: only where a part has changed."""
+        return {
+            part.sha256: run.place.path(part.name)
+            for run in self.dataset.runs()
+            for part in (run.receipt.parts if run.receipt else ())
+        }
+
+
+def named_twice(run: RunKey, attribute: str, file: str) -> Finding:
+    """The row is not the first that names the file."""
+    message = f"of {attribute} is named by another row too: one overwrote the other"
+    return Finding(Severity.WARNING, run, file, message)
+
+
+class _RunCheck:
+    """Checks one run."""
+
+    def __init__(self, dataset: Dataset, run: StoredRun, known_part: Callable[[str], str | None]) -> None:
+        """`known_part` returns the part of the dataset whose receipt has a given digest."""
+        self._dataset = dataset
+        self._known_part = known_part
+        self._changed: set[str] = set()
+        self._recorded: RunChecksums | None = None
+        self._run = run
+        self._parts = run.parts
+        self.all_read = False
+        self.named: dict[str, tuple[str, str]] = {}
+        self.bytes = 0
+
+    def findings(self) -> Iterator[Finding]:
+        run = self._run
+        try:
+            recorded = checksums.read(self._dataset.data, run.place.folder)
+            self._recorded = recorded.get(run.place.stem)
+        except DatasetError:
+            pass  # reported once for its folder
+        if run.pending:
+            message = "its publication was interrupted: the next export or `verify --record` finishes it"
+            yield damage(run, run.place.pending, message)
+        for failure in run.failures:
+            message = f"could not be exported: {failure.message}"
+            yield Finding(Severity.GAP, run.key, failure.attribute_path or run.place.receipt, message)
+        for problem in run.problems:
+            yield self._damage(self._item_of(problem), problem)
+        if run.receipt is not None:
+            yield from self._against_receipt(run.receipt)
+        else:
+            yield from self._without_receipt()
+        readable = []
+        run.probe(decode=True)
+        for part in self._parts:
+            if part.path in self._changed:
+                continue  # reported above; a changed footer cannot be trusted
+            try:
+                if not self._is_as_written:
+                    yield from self._rows(part)
+                readable.append(part)
+            except DatasetError as error:
+                if str(error) not in run.problems:  # reported above
+                    yield self._damage(part.path, str(error))
+        for part in readable:
+            try:
+                if self._may_name_files(part):
+                    yield from self._files(part)
+            except DatasetError as error:
+                yield self._damage(part.path, str(error))
+        self.all_read = len(readable) == len(self._parts) and not run.problems and not run.cut_short
+
+    @property
+    def _is_as_written(self) -> bool:
+        """Whether all rows are ours, so that the SHA-256 proves each part that is not in `_changed`.
+
+        Our rows were checked when they were written (`RunBuffer.add`), and the receipt, which has a digest of
+        itself, counts them. Decoding the same bytes again cannot show anything else.
+        """
+        return self._run.receipt is not None and not self._run.receipt.foreign
+
+    def _may_name_files(self, part: Part) -> bool:
+        """Whether the part must be opened for the names of files: not if a receipt or a probe says it has
+        none."""
+        if self._run.receipt is not None:
+            return self._run.receipt.files > 0
+        known = self._known(part)
+        return known is None or not _FILE_TYPES.isdisjoint(known.tally.attributes)
+
+    def _known(self, part: Part) -> PartFacts | None:
+        """The result of its probe, if that decoded every row."""
+        if self._run.place.among_many:
+            return None
+        return probed(self._dataset.data).facts(self._dataset.data, part.path, decode=True)
+
+    def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
+        run = self._run
+        for part in receipt.parts:
+            path = run.place.path(part.name)
+            size = self._dataset.data.size(path)
+            if size is None:
+                self._changed.add(path)
+                yield damage(run, path, f"is missing: {advice(run)}")
+                continue
+            digest = self._dataset.data.sha256(path)
+            self.bytes += size
+            if digest == part.sha256:
+                continue
+            self._changed.add(path)
+            if other := self._known_part(digest):
+                yield damage(run, path, f"has the content of {other}: swapped or overwritten")
+            elif size != part.bytes:
+                message = f"has {size} bytes, its receipt says {part.bytes}: {advice(run)}"
+                yield damage(run, path, message)
+            else:
+                message = "its content changed since it was written (SHA-256 differs)"
+                yield damage(run, path, f"{message}: {advice(run, force=True)}")
+        expected = {part.name for part in receipt.parts}
+        for name in run.part_names:
+            if name not in expected:
+                yield damage(run, run.place.path(name), "is not in the receipt: other tools would read it")
+        for name in run.unfinished:
+            message = "was not finished by another tool and is no part of the run, which was exported since"
+            yield warning(run, run.place.path(name), message)
+        rows = sum(count.rows for count in receipt.types.values())
+        stored = sum(part.rows for part in receipt.parts)
+        # In parts of other tools, a row without a value does not count.
+        if rows != stored and not (rows < stored and any(part.known_ours is False for part in self._parts)):
+            yield damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
+
+    def _without_receipt(self) -> Iterator[Finding]:
+        run = self._run
+        for path, message in run.cut_short:
+            yield damage(run, path, message)
+        self.bytes += run.data_bytes
+        if self._recorded is not None:
+            yield from self._against_record(self._recorded)
+
+    def _against_record(self, recorded: RunChecksums) -> Iterator[Finding]:
+        """Compare the parts of another tool's export with the checksums of `verify --record`."""
+        run, since = self._run, f"its checksum was recorded on {recorded.day}"
+        for name, expected in recorded.parts.items():
+            path = run.place.path(name)
+            size = self._dataset.data.size(path)
+            if size is None:
+                if path in (gap for gap, _ in run.cut_short):
+                    continue  # reported above
+                message = f"is missing, and was there when {since}"
+            elif size != expected.bytes:
+                message = f"has {size} bytes, and had {expected.bytes} when {since}"
+            elif self._dataset.data.sha256(path) != expected.sha256:
+                message = f"changed since {since} (SHA-256 differs)"
+            else:
+                continue
+            self._changed.add(path)
+            yield damage(run, path, f"{message}: {advice(run)}")
+        for name in run.part_names:
+            if name not in recorded.parts:
+                message = f"came after the checksums of its run were recorded on {recorded.day}"
+                yield warning(run, run.place.path(name), message)
+
+    def _item_of(self, problem: str) -> str:
+        """The item that a problem of the run is about, if the text begins with its name."""
+        run = self._run
+        if run.damaged_receipt:
+            return run.place.receipt
+        named = (path for path in run.part_paths if problem.startswith(self._dataset.data.describe(path)))
+        return next(named, run.place.files_folder)
+
+    def _damage(self, item: str, message: str) -> Finding:
+        """Damage, from the text of an error, which may begin with the item."""
+        where = self._dataset.data.describe(item)
+        return damage(self._run, item, message.removeprefix(where).removeprefix(": ").strip())
+
+    def _rows(self, part: Part) -> Iterator[Finding]:
+        """Decode every page, which checks its checksum, and check the identity of every row."""
+        run = self._run
+        for record in run.receipt.parts if run.receipt else ():
+            if part.path == run.place.path(record.name) and part.rows != record.rows:
+                yield damage(run, part.path, f"has {part.rows} rows, its receipt says {record.rows}")
+        known = self._known(part)
+        found = known.decoded if known is not None and known.decoded is not None else decode_rows(part)
+        expected = {"project_id": run.key.project_id, "run_id": run.key.run_id}
+        foreign = {value for name, values in found.ids.items() for value in values if value != expected[name]}
+        unknown, odd_times, nulls = found.unknown_types, found.odd_times, found.nulls
+        if foreign:
+            others = ", ".join(sorted(map(str, foreign))[:3])
+            yield damage(run, part.path, f"has rows of another run or project: {others}")
+        if unknown:
+            kinds = ", ".join(sorted(map(str, unknown))[:3])
+            yield warning(run, part.path, f"has rows of unknown types, which are not read: {kinds}")
+        if odd_times:
+            message = f"has times outside of the years 1 to 9999, which are left out or moved: {odd_times:,}"
+            yield warning(run, part.path, message)
+        if nulls:
+            yield warning(run, part.path, f"has {NULL_ROWS}: {nulls:,}")
+
+    def _files(self, part: Part) -> Iterator[Finding]:
+        columns = ("attribute_path", "file_value", "file_size", "file_sha256")
+        for batch in part.batches(Wanted(columns, _FILE_TYPES), _ROWS):
+            cells = (column.to_pylist() for column in batch.columns)
+            for attribute, value, size, digest in zip(*cells, strict=True):
+                yield from self._file(attribute, value["path"], size, digest)
+
+    def _file(self, attribute: str, file: str, size: int | None, digest: str | None) -> Iterator[Finding]:
+        run = self._run
+        try:
+            found = run.file_size(file)
+        except UnsafePathError as error:
+            yield damage(run, file, str(error))
+            return
+        if meaning(file) in self.named:
+            yield named_twice(run.key, attribute, file)
+        self.named.setdefault(meaning(file), (attribute, file))
+        since, was_there = "it was written", ""
+        if digest is None and self._recorded is not None and file in self._recorded.files:
+            size, digest = self._recorded.files[file].bytes, self._recorded.files[file].sha256
+            since = f"its checksum was recorded on {self._recorded.day}"
+            was_there = f", and was there when {since}"
+        message = None
+        if found is None:
+            message = f"is missing{was_there}"
+        elif size is not None and found != size:
+            message = f"has {found} bytes instead of {size}"
+        elif digest is not None:
+            self.bytes += found
+            if digest_of(run, file) != digest:
+                message = f"changed since {since} (SHA-256 differs)"
+        if message is not None:
+            yield damage(run, file, f"of {attribute} {message}: {advice(run, force=True)}")
