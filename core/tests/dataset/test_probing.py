@@ -158,22 +158,29 @@ def test_a_reader_that_hangs_is_bounded_and_named(
     existing: Dataset, deadly: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SIGNAL_VARIABLE, "SIGSTOP")
-    monkeypatch.setattr(probing, "_seconds_for", lambda stamp: 3.0)
+    monkeypatch.setattr(probing, "_seconds_for", lambda size: 1.0)
     dataset = Dataset(existing.data_path, existing.files_path)
-    assert damage_of(dataset, deadly) == ["was not read: that took more than 3 s"]
+    assert damage_of(dataset, deadly) == ["was not read: that took more than 1 s"]
     assert probed(dataset.data)._child is None or probed(dataset.data)._child.poll() is None
 
 
 def test_lack_of_memory_in_the_reader_is_not_damage(
     existing: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def facts_of(part: object, *, decode: bool) -> None:
+    def count(reading: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(probe, "facts_of", facts_of)
+    monkeypatch.setattr(probe, "STEPS", [count])
     path = next(existing.runs()).part_paths[0]
-    told = probe._answer(existing.data, path, decode=False)
-    assert told == {
-        "error": f"{existing.data.describe(path)} cannot be read now: MemoryError",
-        "passing": True,
-    }
+    told = probe.answers(existing.data, [path], decode=False)
+    assert told == [
+        {"error": f"{existing.data.describe(path)} cannot be read now: MemoryError", "passing": True}
+    ]
+
+
+def test_parts_are_read_together_only_as_far_as_they_are_small() -> None:
+    sizes = [10] * 20 + [probing._TOGETHER_BYTES] + [10] * 3
+    stamps: dict[str, probing.Stamp] = {f"part {n}": (size, 0) for n, size in enumerate(sizes)}
+    together = list(probing._together(stamps, stamps))
+    assert [path for several in together for path in several] == list(stamps)
+    assert list(map(len, together)) == [16, 4, 1, 3]

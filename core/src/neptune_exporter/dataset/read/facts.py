@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -80,17 +80,73 @@ class PartFacts:
         )
 
 
+@dataclass
+class Reading:
+    """What is known so far of a part that is being read."""
+
+    part: Part
+    decode: bool
+    """Every row, not only few columns."""
+    decoded: RowFacts | None = None
+    tally: Tally = field(default_factory=Tally)
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    identity: tuple[str, str] | None = None
+
+    def look(self) -> None:
+        """Read the footer."""
+        self.part.metadata  # noqa: B018 - it is kept
+
+    def measure(self) -> None:
+        """Read the statistics, of which the last ones are kept."""
+        if self.part.metadata.num_row_groups:
+            self.part.group(0)
+
+    def check(self) -> None:
+        """Decode every row, if asked for."""
+        if self.decode:
+            self.decoded = decode_rows(self.part)
+
+    def count(self) -> None:
+        """Count its rows."""
+        self.tally = scan.tally([self.part])
+
+    def find_name(self) -> None:
+        """Read `sys/name` and `sys/tags`."""
+        if any(not _NAME_AND_TAGS.isdisjoint(paths) for paths in self.tally.attributes.values()):
+            self.name, self.tags = _name_and_tags(self.part)
+
+    def identify(self) -> None:
+        """Learn whose rows it holds."""
+        self.identity = identity_of(self.part)
+
+    def facts(self) -> PartFacts:
+        """After all steps."""
+        part = self.part
+        return PartFacts(part.rows, part.ours, self.identity, self.tally, self.name, self.tags, self.decoded)
+
+
+STEPS: tuple[Callable[[Reading], None], ...] = (
+    Reading.look,
+    Reading.measure,
+    Reading.check,
+    Reading.count,
+    Reading.find_name,
+    Reading.identify,
+)
+"""What it takes to read a part, in this order."""
+
+
 def facts_of(part: Part, *, decode: bool) -> PartFacts:
     """Read a part: few columns of it, or with `decode` every row.
 
     Raises:
         DatasetError: it is missing or damaged.
     """
-    decoded = decode_rows(part) if decode else None
-    tally = scan.tally([part])
-    attributes = {path for paths in tally.attributes.values() for path in paths}
-    name, tags = _name_and_tags(part) if attributes & _NAME_AND_TAGS else (None, ())
-    return PartFacts(part.rows, part.ours, identity_of(part), tally, name, tags, decoded)
+    reading = Reading(part, decode)
+    for step in STEPS:
+        step(reading)
+    return reading.facts()
 
 
 def columns_of_facts(part: Part, *, decode: bool) -> list[str]:
@@ -125,22 +181,25 @@ def _name_and_tags(part: Part) -> tuple[str | None, tuple[str, ...]]:
         if not part.may_hold(group, _WANTED):
             continue
         for batch in part.read_group(group, _WANTED.columns, _ROWS):
-            for row, path in _rows_of(batch.column("attribute_path"), _NAME_AND_TAGS):
-                if path == SysAttribute.NAME:
-                    name = _cell(batch, "string_value", row) or name
-                else:
-                    tags.update(tag for tag in _cell(batch, "string_set_value", row) or () if tag is not None)
+            paths = scan.encoded(batch.column("attribute_path"))
+            texts = paths.dictionary.to_pylist()
+            for row in _rows_of(paths, texts, SysAttribute.NAME):
+                name = _cell(batch, "string_value", row) or name
+            for row in _rows_of(paths, texts, SysAttribute.TAGS):
+                tags.update(tag for tag in _cell(batch, "string_set_value", row) or () if tag is not None)
     return name, tuple(sorted(tags))
 
 
-def _rows_of(column: pa.Array, wanted: Collection[str]) -> Iterator[tuple[int, str]]:
-    """For each row, whether a column of texts has one of some values."""
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    found = {code: text for code, text in enumerate(encoded.dictionary.to_pylist()) if text in wanted}
-    if found:
-        for row, code in enumerate(scan.codes_of(encoded)):
-            if code in found:
-                yield row, found[code]
+def _rows_of(column: pa.DictionaryArray, texts: list[str], wanted: str) -> Iterator[int]:
+    """Where a column, whose dictionary holds these texts, holds one of them."""
+    if wanted not in texts:
+        return
+    codes = scan.codes_of(column)
+    for code in [code for code, text in enumerate(texts) if text == wanted]:
+        row = -1
+        for _ in range(codes.count(code)):
+            row = codes.index(code, row + 1)
+            yield row
 
 
 def _cell(batch: pa.RecordBatch, column: str, row: int) -> Any:

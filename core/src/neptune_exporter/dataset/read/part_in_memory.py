@@ -13,6 +13,8 @@ from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read.parts import ALL_AS_DICTIONARY, Part
 
 _FILE_BYTES = 1 << 20
+_EXPANDED_BYTES = 4 << 20
+"""Less than for other parts, because several of these are cached at a time."""
 
 
 class PartInMemory(Part):
@@ -21,7 +23,8 @@ class PartInMemory(Part):
     def __init__(self, storage: Storage, path: str) -> None:
         super().__init__(storage, path)
         self._size = storage.size(path) or 0
-        self._columns: list[dict[str, pa.Array]] = []
+        self._expanded_bytes = _EXPANDED_BYTES
+        self._kept: list[pa.RecordBatch] = []
         """The decoded columns, by row group."""
 
     def keep(self, columns: Sequence[str]) -> None:
@@ -36,18 +39,23 @@ class PartInMemory(Part):
         with self._opened(ALL_AS_DICTIONARY) as file:
             for group in range(self.metadata.num_row_groups):
                 with self._errors():
-                    table = file.read_row_group(group, columns=names, use_threads=False).combine_chunks()
+                    table = file.read_row_group(group, columns=names, use_threads=False)
                 self._check_rows(len(table), self.group(group).rows)
-                self._columns.append({name: _whole(table.column(name)) for name in names})
+                columns = list(map(_whole, table.columns))
+                self._kept.append(pa.RecordBatch.from_arrays(columns, names=table.column_names))
 
     def read_group(
         self, group: int, columns: Sequence[str], batch_rows: int, *, keep_rows: bool = False
     ) -> Iterator[pa.RecordBatch]:
         names = [name for name in dict.fromkeys(c.partition(".")[0] for c in columns) if name in self.columns]
-        if not (self._columns and names and self._columns[group].keys() >= set(names)):
+        if not (self._kept and names and set(names).issubset(self._kept[group].schema.names)):
             yield from super().read_group(group, columns, batch_rows, keep_rows=keep_rows)
             return
-        whole = pa.RecordBatch.from_arrays([self._columns[group][name] for name in names], names=names)
+        kept = self._kept[group]
+        whole = kept if names == kept.schema.names else kept.select(names)
+        if len(whole) <= batch_rows:
+            yield whole
+            return
         for start in range(0, len(whole), batch_rows):
             yield whole.slice(start, batch_rows)
 

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -21,7 +21,7 @@ from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.damage import DamageAsErrors
-from neptune_exporter.dataset.read.leaves import GroupStatistics, leaves_of
+from neptune_exporter.dataset.read.leaves import GroupStatistics, Leaves, leaves_of
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted, Within
 from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
 
@@ -30,11 +30,11 @@ _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
 """Parts up to this many rows and uncompressed bytes are decoded once and cached."""
 _EXPANDED_BYTES = 64 << 20
 _NEEDED = frozenset(SCHEMA.names)
+_TYPES = {field.name: field.type for field in FULL_SCHEMA}
 _KEYS = ("attribute_path", "attribute_type")
 _AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
 ALL_AS_DICTIONARY = [*_AS_DICTIONARY, "string_value"]
-# A leaf whose nulls are the nulls of the whole column. (The elements of a list do not show whether the list
-# is null.)
+# A leaf whose nulls are those of the whole column. (The elements of a list do not show whether it is null.)
 _LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
 
 
@@ -51,24 +51,30 @@ class Part:
         self._storage = storage
         self._last_group: GroupStatistics | None = None
         self._keeping = threading.Lock()
+        self._expanded_bytes = _EXPANDED_BYTES
 
     @property
     def where(self) -> str:
         return self._storage.describe(self.path)
 
-    @cached_property
+    @property
     def metadata(self) -> pq.FileMetaData:
         """The metadata in the file's footer.
 
         Raises:
             DatasetError: the part is missing, cut short or damaged.
         """
+        return self._footer[0]
+
+    @cached_property
+    def _footer(self) -> tuple[pq.FileMetaData, Leaves]:
         with self._opened([]) as file, self._errors():
             metadata = file.metadata
-            missing = _NEEDED - leaves_of(metadata).columns
+            leaves = leaves_of(metadata)
+        missing = _NEEDED - leaves.columns
         if missing:
             raise DatasetError(f"{self.where} is no part of a run: it lacks {', '.join(sorted(missing))}")
-        return metadata
+        return metadata, leaves
 
     @property
     def rows(self) -> int:
@@ -82,7 +88,7 @@ class Part:
     @property
     def footer_bytes(self) -> int:
         """The stored size of its footer, if that was read."""
-        return int(self.metadata.serialized_size) if "metadata" in self.__dict__ else 0
+        return int(self.metadata.serialized_size) if "_footer" in self.__dict__ else 0
 
     @property
     def holds_rows(self) -> bool:
@@ -107,19 +113,12 @@ class Part:
             return None
 
     @cached_property
-    def _leaves(self) -> Mapping[str, int]:
-        return leaves_of(self.metadata).number
-
-    @cached_property
     def columns(self) -> frozenset[str]:
         """The names of the top-level columns, without those that the part declares empty."""
-        columns = leaves_of(self.metadata).columns
+        columns = self._footer[1].columns
         declared = (self.metadata.metadata or {}).get(EXTRAS_KEY)
-        return (
-            columns
-            if declared is None
-            else columns - set(EXTRA_COLUMNS.names).difference(json.loads(declared))
-        )
+        used = EXTRA_COLUMNS.names if declared is None else json.loads(declared)
+        return columns - set(EXTRA_COLUMNS.names).difference(used)
 
     def identity(self) -> tuple[str, str] | None:
         """Project id and run id from the rows; None without rows."""
@@ -186,9 +185,9 @@ class Part:
             DatasetError: a value is of no such type.
         """
         for index, field in enumerate(batch.schema):
-            if field.name not in columns or field.name not in FULL_SCHEMA.names:
+            kind = _TYPES.get(field.name)
+            if kind is None or field.name not in columns:
                 continue
-            kind = FULL_SCHEMA.field(field.name).type
             if field.type != kind and not pa.types.is_dictionary(field.type):
                 with self._errors():
                     batch = batch.set_column(index, field.name, batch.column(index).cast(kind))
@@ -216,8 +215,10 @@ class Part:
 
     def single(self, group: int) -> tuple[str, str] | None:
         """Attribute path and type of all rows of a group, where its statistics prove that there is one."""
+        if not self.ours:
+            return None
         path, kind = self.extent(group, "attribute_path"), self.extent(group, "attribute_type")
-        if self.ours and path and kind and path[0] == path[1] and kind[0] == kind[1]:
+        if path and kind and path[0] == path[1] and kind[0] == kind[1]:
             return path[0], kind[0]
         return None
 
@@ -290,7 +291,11 @@ class Part:
                     yield some.slice(start, batch_rows)
             return
         meta = self.metadata.row_group(group)
-        leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
+        leaves = [
+            i
+            for leaf, i in self._footer[1].number.items()
+            if leaf in there or leaf.partition(".")[0] in there
+        ]
         size = sum(meta.column(i).total_uncompressed_size for i in leaves)
         batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
         # A short page can stand for very long texts, many times over.
@@ -326,12 +331,12 @@ class Part:
         size = expanded = 0
         for group in range(self.metadata.num_row_groups):
             meta = self.metadata.row_group(group)
-            for leaf, i in self._leaves.items():
+            for leaf, i in self._footer[1].number.items():
                 column = meta.column(i)
                 size += (of_column := column.total_uncompressed_size)
                 if column.has_dictionary_page and leaf not in ALL_AS_DICTIONARY:
                     expanded += column.num_values * of_column  # at the very most
-        return size <= _SMALL_BYTES and expanded <= _EXPANDED_BYTES
+        return size <= _SMALL_BYTES and expanded <= self._expanded_bytes
 
     @cached_property
     def _groups(self) -> list[list[pa.RecordBatch]]:
@@ -345,7 +350,7 @@ class Part:
         return [table.slice(start, n).to_batches() for start, n in zip(starts, lengths, strict=False)]
 
     def _is_coded(self, group: int, leaf: str) -> bool:
-        return bool(self.metadata.row_group(group).column(self._leaves[leaf]).has_dictionary_page)
+        return bool(self.metadata.row_group(group).column(self._footer[1].number[leaf]).has_dictionary_page)
 
     def _columns_to_read(self, wanted: Wanted, doubtful: Sequence[str]) -> list[str]:
         columns = dict.fromkeys(wanted.columns)
@@ -371,11 +376,10 @@ class Part:
         return nearest < len(ordered) and ordered[nearest] <= extent[1]
 
     def group(self, number: int) -> GroupStatistics:
-        """The metadata of a row group. Only the last one is cached, because all of them take as much memory
-        as the footer."""
+        """The metadata of a row group. Only the last one is cached: all take as much memory as the footer."""
         last = self._last_group
         if last is None or last.group != number:
-            last = self._last_group = GroupStatistics(self.metadata, number, self._leaves)
+            last = self._last_group = GroupStatistics(self.metadata, number, self._footer[1].number)
         return last
 
     @contextlib.contextmanager
@@ -383,9 +387,12 @@ class Part:
         refused.check(self._storage, self.path)
         with self._storage.open_input(self.path) as source:
             with self._errors():
-                known = self.__dict__.get("metadata")
+                known = self.__dict__.get("_footer")
                 file = pq.ParquetFile(
-                    source, metadata=known, read_dictionary=dictionary, page_checksum_verification=True
+                    source,
+                    metadata=known and known[0],
+                    read_dictionary=dictionary,
+                    page_checksum_verification=True,
                 )
             yield file
 

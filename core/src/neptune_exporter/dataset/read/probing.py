@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,12 @@ from neptune_exporter.dataset.read.refused import Stamp
 from neptune_exporter.dataset.read.time_limit import TimeLimit
 from neptune_exporter.location import Location
 
-_AHEAD = 16
-"""This many parts are requested before their answers are read: few enough for the pipe."""
+_TOGETHER = 16
+"""This many parts share a request and its answer: few enough for the pipe."""
+_TOGETHER_BYTES = 1 << 20
+"""Parts that share a request are at most this large, because the child holds all of them in memory."""
+_AHEAD = 2
+"""This many requests are sent before an answer is read, so that the child never waits."""
 _MOST = 1024
 """The results of this many parts are remembered: memory must not grow with the dataset."""
 _START_SECONDS = 120.0
@@ -33,6 +37,12 @@ _END_SECONDS = 10.0
 _SECONDS, _BYTES_A_SECOND = 120.0, 1 << 20
 """A part may take this many seconds, plus its size at this many bytes a second. A slow network disk is ten
 times as fast."""
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline());"
+    "from neptune_exporter.dataset.read.probe import main; main()"
+)
+"""The child gets its import path from here, and starts without the module `site` (`-S`): packages may make
+that import them at every start, and the SDK of Pluto takes 0.3 s."""
 _FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP"})
 """Signals that say nothing about the part: the system or a person sent them."""
 
@@ -78,9 +88,9 @@ class Probed:
     def probe(self, storage: Storage, paths: Iterable[str], *, decode: bool = False) -> None:
         """Let the child process read parts, unless their content is known.
 
-        If the child ends at a part, a second child reads that part alone. Only if that one ends too, and no
-        signal from outside ended it, the part is damaged. A part that takes too long counts as unread, but
-        not as damaged.
+        If the child ends, a second child reads each part of that request alone. Only if that one ends too,
+        and no signal from outside ended it, the part is damaged. A part that takes too long counts as unread,
+        but not as damaged.
 
         Args:
             storage: Where they are.
@@ -93,16 +103,15 @@ class Probed:
         with self._guard:
             stamps = {path: storage.stamp(path) for path in paths}
             refused.forget_passing(storage, stamps)
-            left = deque(path for path in stamps if self._is_unknown(storage, path, decode))
-            while left:
-                ended = self._ask(storage, left, stamps, decode)
-                if ended is None:
-                    break
-                path = left.popleft()
-                if not ended.hung:
-                    ended = self._ask(storage, deque([path]), stamps, decode)
-                if ended is not None:
-                    self._give_up(storage, path, stamps[path], ended)
+            unknown = [path for path in stamps if self._is_unknown(storage, path, decode)]
+            left = deque(_together(unknown, stamps))
+            while left and (ended := self._ask(storage, left, stamps, decode)):
+                several = left.popleft()
+                for path in several:
+                    hung = ended.hung and len(several) == 1  # it would again
+                    alone = ended if hung else self._ask(storage, deque([[path]]), stamps, decode)
+                    if alone is not None:
+                        self._give_up(storage, path, stamps[path], alone)
 
     def rest(self) -> None:
         """End the child process; the next part starts another."""
@@ -118,7 +127,7 @@ class Probed:
             return False
 
     def _ask(
-        self, storage: Storage, left: deque[str], stamps: Mapping[str, Stamp], decode: bool
+        self, storage: Storage, left: deque[list[str]], stamps: Mapping[str, Stamp], decode: bool
     ) -> _Ended | None:
         """Remove the answered parts from `left`. Returns how the child ended, if it did."""
         child = self._running()
@@ -135,27 +144,27 @@ class Probed:
         child: subprocess.Popen[bytes],
         limit: TimeLimit,
         storage: Storage,
-        left: deque[str],
+        left: deque[list[str]],
         stamps: Mapping[str, Stamp],
         decode: bool,
     ) -> _Ended | None:
         assert child.stdin is not None and child.stdout is not None
         sent = 0
         while left:
-            try:
+            with contextlib.suppress(OSError):  # it ended: read only what it has already written
                 while sent < min(_AHEAD, len(left)):
-                    child.stdin.write(json.dumps({"path": left[sent], "decode": decode}).encode() + b"\n")
                     sent += 1
+                    child.stdin.write(
+                        json.dumps({"paths": left[sent - 1], "decode": decode}).encode() + b"\n"
+                    )
                 child.stdin.flush()
-            except OSError:
-                sent = len(left)  # it ended: read only what it has already written
-            limit.restart(_seconds_for(stamps[left[0]]))
+            limit.restart(_seconds_for(_bytes(left[0], stamps)))
             line = child.stdout.readline()
             if not line.endswith(b"\n"):
                 return _Ended(self._how_it_ended(child), hung=limit.is_over)
-            path = left.popleft()
             sent -= 1
-            self._take(storage, path, stamps[path], json.loads(line))
+            for path, answer in zip(left.popleft(), json.loads(line), strict=True):
+                self._take(storage, path, stamps[path], answer)
         return None
 
     def _take(self, storage: Storage, path: str, stamp: Stamp, answer: dict[str, Any]) -> None:
@@ -171,7 +180,7 @@ class Probed:
         where = storage.describe(path)
         passing = ended.hung or ended.how in _FROM_OUTSIDE
         if ended.hung:
-            message = f"{where} was not read: that took more than {_seconds_for(stamp):.0f} s"
+            message = f"{where} was not read: that took more than {_seconds_for(_size(stamp)):.0f} s"
         elif passing:
             how = f"ended twice from outside ({ended.how}), as happens where memory runs out"
             message = f"{where} was not read: the process that reads it was {how}"
@@ -181,9 +190,8 @@ class Probed:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None:
-            command = [sys.executable, "-m", "neptune_exporter.dataset.read.probe"]
             child = subprocess.Popen(
-                command,
+                [sys.executable, "-S", "-c", _START],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -205,7 +213,8 @@ class Probed:
         assert child.stdin is not None and child.stdout is not None
         where = {"address": self._location.address, "options": self._location.pairs()}
         with contextlib.suppress(OSError):  # it has ended, so it will not answer
-            child.stdin.write(json.dumps(where).encode() + b"\n")
+            for line in (sys.path, where):
+                child.stdin.write(json.dumps(line).encode() + b"\n")
             child.stdin.flush()
         return child.stdout.readline() == READY
 
@@ -216,9 +225,29 @@ class Probed:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _seconds_for(stamp: Stamp) -> float:
-    """How many seconds a part may take."""
-    return _SECONDS + (stamp[0] if stamp else 0) / _BYTES_A_SECOND
+def _together(paths: Iterable[str], stamps: Mapping[str, Stamp]) -> Iterator[list[str]]:
+    """The parts of each request, in the given order."""
+    several: list[str] = []
+    for path in paths:
+        if len(several) == _TOGETHER or (several and _bytes([*several, path], stamps) > _TOGETHER_BYTES):
+            yield several
+            several = []
+        several.append(path)
+    if several:
+        yield several
+
+
+def _bytes(paths: Iterable[str], stamps: Mapping[str, Stamp]) -> int:
+    return sum(_size(stamps[path]) for path in paths)
+
+
+def _size(stamp: Stamp) -> int:
+    return stamp[0] if stamp else 0
+
+
+def _seconds_for(size: int) -> float:
+    """How many seconds parts of this size may take."""
+    return _SECONDS + size / _BYTES_A_SECOND
 
 
 _at_work: weakref.ref[Probed] | None = None

@@ -18,6 +18,7 @@ from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
 from neptune_exporter.model import FILE_TYPES, AttributeType
 
 _ROWS = 1 << 18
+_CODE = pa.int32()
 _FEW_ROWS = 4096
 """Up to this many rows are counted in Python, because each call of pyarrow takes as long as hundreds of
 rows."""
@@ -70,8 +71,9 @@ def attributes(parts: Iterable[Part]) -> dict[tuple[str, str], int]:
                 continue
             doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
             for batch in _read(part, group, ["attribute_path", "attribute_type"], doubtful):
-                for path, kind, rows in _attributes(batch):
-                    counted[path, kind] = counted.get((path, kind), 0) + rows
+                for kind, of_kind in _attributes(batch).items():
+                    for path, rows in of_kind.items():
+                        counted[path, kind] = counted.get((path, kind), 0) + rows
     return counted
 
 
@@ -179,9 +181,10 @@ def _null_numbers(batch: pa.RecordBatch) -> int:
 def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind: str | None) -> None:
     files = len(batch) if kind in _FILE_TYPES else 0
     if kind is None:
-        for path, attribute_type, count in _attributes(batch):
-            result.add_rows(path, attribute_type, count)
-            files += count if attribute_type in _FILE_TYPES else 0
+        for attribute_type, rows in _attributes(batch).items():
+            if rows:
+                result.add_attributes(attribute_type, rows)
+            files += sum(rows.values()) if attribute_type in _FILE_TYPES else 0
     result.add_steps({n: batch.column(n) for n in ("step", "step_float64") if n in columns})
     if "timestamp" in columns:
         result.add_times(batch.column("timestamp"))
@@ -192,25 +195,35 @@ def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind:
         result.add_files(files, sizes, named)
 
 
-def _attributes(batch: pa.RecordBatch) -> Iterable[tuple[str, str, int]]:
-    """Path, type and number of rows of each attribute in a batch."""
-    paths, kinds = (_encoded(batch.column(name)) for name in ("attribute_path", "attribute_type"))
-    if len(batch) <= _FEW_ROWS:
-        names, types = paths.dictionary.to_pylist(), kinds.dictionary.to_pylist()
-        pairs = Counter(zip(codes_of(paths), codes_of(kinds), strict=True))
-        for (path, kind), count in pairs.items():
-            yield names[path], types[kind], count
-        return
-    # No scalar is made of a Python value here: that has pyarrow import pandas where it is installed,
-    # which takes longer than the summary of a large dataset.
+def _attributes(batch: pa.RecordBatch) -> dict[str, dict[str, int]]:
+    """How many rows each attribute has in a batch, by type and path."""
+    paths, kinds = (encoded(batch.column(name)) for name in ("attribute_path", "attribute_type"))
+    return (_counted_by_python if len(batch) <= _FEW_ROWS else _counted_by_arrow)(paths, kinds)
+
+
+def _counted_by_python(paths: pa.DictionaryArray, kinds: pa.DictionaryArray) -> dict[str, dict[str, int]]:
+    names, types = paths.dictionary.to_pylist(), kinds.dictionary.to_pylist()
+    counted: dict[str, dict[str, int]] = {kind: {} for kind in types}
+    of_codes: dict[int | None, dict[str, int]] = {code: counted[kind] for code, kind in enumerate(types)}
+    for (path, kind), count in Counter(zip(codes_of(paths), codes_of(kinds), strict=True)).items():
+        of_kind, name = of_codes[kind], names[path]
+        of_kind[name] = of_kind.get(name, 0) + count
+    return counted
+
+
+def _counted_by_arrow(paths: pa.DictionaryArray, kinds: pa.DictionaryArray) -> dict[str, dict[str, int]]:
+    """No scalar is made of a Python value here: that has pyarrow import pandas where it is installed, which
+    takes longer than the summary of a large dataset."""
+    counted: dict[str, dict[str, int]] = {}
     codes = pc.unique(kinds.indices)
     for code in codes:
         of_kind = paths if len(codes) == 1 else paths.filter(pc.equal(kinds.indices, code))
-        kind = kinds.dictionary[code.as_py()].as_py()
         counts = pc.value_counts(of_kind.indices)
         names = paths.dictionary.take(counts.field(0)).to_pylist()
+        found = counted.setdefault(kinds.dictionary[code.as_py()].as_py(), {})
         for path, count in zip(names, counts.field(1).to_pylist(), strict=True):
-            yield path, kind, count
+            found[path] = found.get(path, 0) + count
+    return counted
 
 
 def codes_of(column: pa.DictionaryArray) -> Sequence[int | None]:
@@ -218,14 +231,17 @@ def codes_of(column: pa.DictionaryArray) -> Sequence[int | None]:
 
     Not by `to_pylist`, which makes an object of pyarrow for each.
     """
-    indices = column.indices.cast(pa.int32())
+    indices = column.indices
+    if indices.type != _CODE:
+        indices = indices.cast(_CODE)
     if indices.null_count or not len(indices):
         return indices.to_pylist()  # type: ignore[no-any-return]
     content = memoryview(indices.buffers()[1]).cast("i")
     return content[indices.offset : indices.offset + len(indices)].tolist()
 
 
-def _encoded(column: pa.Array) -> pa.DictionaryArray:
+def encoded(column: pa.Array) -> pa.DictionaryArray:
+    """A column of texts as a dictionary array."""
     return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
 
 

@@ -49,6 +49,13 @@ class Tally:
         of_type[path] = of_type.get(path, 0) + (rows if steps is None else steps)
         self._rows[attribute_type] = self._rows.get(attribute_type, 0) + rows
 
+    def add_attributes(self, attribute_type: str, rows: Mapping[str, int]) -> None:
+        """Rows of several attributes of a type, by path; each has a step if its attribute is a series."""
+        of_type = self._attributes.setdefault(attribute_type, {})
+        for path, count in rows.items():
+            of_type[path] = of_type.get(path, 0) + count
+        self._rows[attribute_type] = self._rows.get(attribute_type, 0) + sum(rows.values())
+
     def add_steps(self, columns: Mapping[str, pa.Array]) -> None:
         """Add `step` and `step_float64`, if they are there."""
         given = {name: columns[name] for name in ("step", "step_float64") if name in columns}
