@@ -1,4 +1,5 @@
-"""What Pluto's services answer to a request that they have carried out. Nothing else is an acknowledgement.
+"""The answers of Pluto's services to requests that they have carried out. No other answer is an
+acknowledgement.
 
 A status of 200 alone proves nothing: a login page, a captive portal and a misconfigured proxy answer 200 too.
 The shapes are those that pluto-server 3e89082 gave when it was recorded; the sentence of the ingest is in its
@@ -19,16 +20,16 @@ _LONGEST_EXCERPT = 120
 
 
 class NotAcknowledgedError(Exception):
-    """The answer is not the one that Pluto gives. The text says what came instead."""
+    """An answer that does not come from Pluto. The text says what came instead."""
 
 
 def processed(content: bytes, records: int) -> None:
-    """Check that the ingest has taken so many records: a line of data or logs, a point of metrics.
+    """Check that the ingest has accepted this many records: lines of data or logs, points of metrics.
 
     >>> processed(b"Stream processed successfully: 3 records", 3)
 
     Raises:
-        NotAcknowledgedError: it says another number, or something else.
+        NotAcknowledgedError: the answer has another number, or says something else.
     """
     match = _PROCESSED.fullmatch(content)
     if match is None:
@@ -50,7 +51,7 @@ def json_object(content: bytes, **members: type | tuple[type, ...]) -> dict[str,
     3
 
     Raises:
-        NotAcknowledgedError: it is none, or a member is missing or of another type.
+        NotAcknowledgedError: it is not a JSON object, or a member is missing or of another type.
     """
     try:
         value = orjson.loads(content)
@@ -66,7 +67,7 @@ def json_object(content: bytes, **members: type | tuple[type, ...]) -> dict[str,
 
 
 def about_run(content: bytes, run_id: int, member: str, **members: type | tuple[type, ...]) -> dict[str, Any]:
-    """A JSON object about one run, whose number it tells in this member."""
+    """A JSON object about one run, with the run's number in this member."""
     value = json_object(content, **{member: int}, **members)
     if value[member] != run_id:
         raise NotAcknowledgedError(f"run {value[member]} instead of run {run_id}")

@@ -24,7 +24,7 @@ MAX_FILES_LISTED = 1_000
 MAX_NAMES_LISTED = 1_000
 MAX_RUNS_LISTED = 200
 MAX_FILE_BYTES = 5 * 1024**3
-"""The largest upload in one piece that S3 takes, and Pluto signs no other."""
+"""The largest upload in one piece that S3 accepts; Pluto signs no others."""
 MAX_RAW_POINTS = 50_000
 MAX_LOG_LINES = 10_000
 
@@ -35,12 +35,12 @@ class AtLimitError(SinkError):
 
 @dataclass(frozen=True)
 class CreatedRun:
-    """What `create` answers."""
+    """The answer of `create`."""
 
     run_id: int
     url: str
     resumed: bool
-    """The external id was known: this is the run of an earlier call, RUNNING again."""
+    """Whether the external id was known: then this is the run of an earlier call, RUNNING again."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class PlutoApi:
     # --- runs
 
     def organization(self) -> str:
-        """The slug of the organization that the key belongs to; the check of the key and of the address.
+        """The slug of the key's organization. Checks the key and the address.
 
         Raises:
-            SinkError: what answers there is not Pluto.
+            SinkError: the address does not answer like Pluto.
         """
         option = self.endpoints.option
         what = f"checking the API key at {self.endpoints.host}{f' (from {option})' if option else ''}"
@@ -116,7 +116,8 @@ class PlutoApi:
         )
 
     def set_status(self, run_id: int, status: str, at_ms: int | None) -> None:
-        """Set the status as of a moment; None: none is known, and Pluto takes now, as for the creation."""
+        """Set the status, with its time. None: unknown, and Pluto uses the present time, as for the
+        creation."""
         body = {"runId": run_id, "status": status}
         if at_ms is not None:
             body["statusUpdated"] = at_ms
@@ -134,7 +135,7 @@ class PlutoApi:
         self._update("runs/config/update", f"the config of run {run_id}", body)
 
     def register_names(self, run_id: int, log_type: str, names: Sequence[str]) -> None:
-        """Make names appear in the run's details; the first type of a name wins."""
+        """Register names in the run's details; the first type of a name wins."""
         for start in range(0, len(names), _NAMES_A_CALL):
             body = {
                 "runId": run_id,
@@ -151,7 +152,7 @@ class PlutoApi:
         """Post NDJSON to `/ingest/{metrics,data,logs}`.
 
         Args:
-            records: That Pluto must say it has taken: lines of data and logs, points of metrics.
+            records: How many records Pluto must acknowledge: lines of data and logs, points of metrics.
 
         Raises:
             UncertainError: not repeatable, and it is unknown whether Pluto took it.
@@ -223,9 +224,9 @@ class PlutoApi:
         )
 
     def find_runs(self, project: str, config_key: str, value: str) -> list[int]:
-        """The runs of a project whose config says so, without touching them; at most `MAX_RUNS_LISTED`.
+        """The runs of a project whose config matches, at most `MAX_RUNS_LISTED`. Does not touch them.
 
-        A config that was written a moment ago may not be found yet.
+        A config that was just written may not be found yet.
         """
         answer = self._read(
             "list",
@@ -251,7 +252,7 @@ class PlutoApi:
         )
 
     def files(self, project: str, run_id: int, log_name: str | None) -> list[dict[str, Any]]:
-        """Rows of the files under one name or all, duplicates included; at most `MAX_FILES_LISTED`."""
+        """Rows of the files under one name or all names, with duplicates; at most `MAX_FILES_LISTED`."""
         params: dict[str, str | int] = {"runId": run_id, "projectName": project}
         if log_name is not None:
             params["logName"] = log_name
@@ -268,11 +269,11 @@ class PlutoApi:
     ) -> tuple[list[dict[str, Any]], bool]:
         """Stored rows of a metric by step, duplicates included, and whether there may be more of them.
 
-        Pluto calls an answer truncated when it has as many rows as the limit, also where nothing is left
+        Pluto calls an answer truncated if it has as many rows as the limit, even if nothing is left
         (recorded from the real API: its rows are under `rows` and do not name the metric).
 
         Args:
-            limit: Of rows, at most `MAX_RAW_POINTS`.
+            limit: The highest number of rows, at most `MAX_RAW_POINTS`.
         """
         params: dict[str, str | int] = {
             "runId": run_id,

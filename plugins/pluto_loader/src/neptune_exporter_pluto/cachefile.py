@@ -28,7 +28,7 @@ OWNERS_NAME = "cache-lines.jsonl"
 
 _COMPARED = 4096
 _WRITTEN_WITHIN = 0.01
-"""Seconds. Who writes a line writes it at once, but on disk it may grow for a moment."""
+"""Seconds. A process writes a line with one call, but the disk may show it growing for a moment."""
 
 _Signature: TypeAlias = "tuple[int, int, int]"
 """Size, time of the last change, and inode of a file."""
@@ -46,13 +46,13 @@ class _Appended:
         self._seen: _Signature | None = None
         self._lines: dict[str, None] = {}
         self.generation = 0
-        """Rises whenever the file is read again: its lines may then differ, or have another order."""
+        """Rises whenever the whole file is read again: its lines may then differ, or have another order."""
         self._file = 0
         """The inode that `_lines` were read from."""
         self._size = 0
-        """Bytes that they are of."""
+        """The number of bytes from which `_lines` were read."""
         self._end = b""
-        """The last of them. Where a file that has grown still has them, it was only appended to."""
+        """The last of these bytes. If a file that has grown still has them, it was only appended to."""
 
     def lines(self) -> dict[str, None]:
         """All lines, in order, as the file holds them now. A missing file is an empty one."""
@@ -66,7 +66,7 @@ class _Appended:
             return self._lines
 
     def append(self, line: str) -> None:
-        """Add a line, on disk when this returns."""
+        """Add a line. It is on disk when this returns."""
         with self.lock:
             self.lines()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class _Appended:
                 self._take(data)
                 self._lines[line] = None
             else:
-                self._seen = None  # whoever else has appended meanwhile must be read, and may have been first
+                self._seen = None  # other processes may have appended meanwhile, and first
 
     def _read(self, now: _Signature) -> _Signature | None:
         """Read what is new, or all, and whole lines only, as long as the last one may still be written."""
@@ -154,7 +154,7 @@ class LoadedCache:
         return line in self._file.lines()
 
     def add(self, line: str) -> None:
-        """Append a line, on disk when this returns; one that is there is not repeated."""
+        """Append a line, unless the list has it. It is on disk when this returns."""
         with self._file.lock:
             if line not in self:
                 self._file.append(line)
@@ -166,7 +166,7 @@ def cache_line(target_project: str, run_name: str) -> str:
 
 
 class LineOwners:
-    """Which run a line of the list stands for: the first that claimed it.
+    """Which run each line of the list stands for: the first run that claimed it.
 
     Two runs may have one name, two projects one target, and a list knows neither hosts
     nor accounts. Without this a line that was written for one would hide the others.
@@ -178,7 +178,8 @@ class LineOwners:
         self._generation = self._read = 0
 
     def claim(self, line: str, target: Target, run: str) -> bool:
-        """Whether the line stands for this run of this target. From now on it does, if it stood for none."""
+        """Whether the line stands for this run of this target. If it stood for no run yet, it does from now
+        on."""
         mine = digest(target.account, target.host, target.project, run)
         with self._file.lock:
             if line not in self._known():

@@ -19,18 +19,20 @@ from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.values import as_json
 
 SECTION = "sys/neptune_exporter"
-"""The key under which the loader keeps what it has to say of a run.
+"""The key of the loader's own section in a run's config.
 
 Pluto makes a column of the run table of every nested key, permanently, except keys that begin with `sys/`.
-Runs can be found by them all the same (read in pluto-server 3e89082, `extract-column-keys.ts`).
+Runs can still be found by those (read in pluto-server 3e89082, `extract-column-keys.ts`).
 """
 
 _SAFE_INTEGER = 2**53
 _PIECE_BYTES = 1 << 20
 _MAX_KEY = 500
-"""Characters: with one longer key Pluto has no columns of the run at all, nor finds it by them (read)."""
+"""Characters. With one longer key, Pluto makes no columns for the run at all, and does not find it by them
+(read)."""
 Pairs = list[list[Any]]
-"""What is known by names of which there is no end: Pluto would keep each as a key; arrays it leaves whole."""
+"""Pairs for maps with an unlimited number of names: Pluto would store each name as a key, but leaves arrays
+whole."""
 _RESERVED_KEYS = frozenset({SECTION, "__proto__", "constructor", "prototype", ""})
 
 
@@ -55,17 +57,19 @@ def of_pairs(found: Any) -> dict[str, Any]:
 
 
 def kept_number(value: float) -> float:
-    """What Pluto keeps of a number in a config: 16 significant digits; nothing of the largest (recorded)."""
+    """A number as Pluto stores it in a config: with 16 significant digits; the largest are lost
+    (recorded)."""
     return float(f"{value:.15e}")
 
 
 def escaped(text: str) -> str:
-    """A text as between the quotes of a JSON string: any text so written can be stored, and read back."""
+    """A text as it stands between the quotes of a JSON string: in this form any text can be stored and read
+    back."""
     return orjson.dumps(text.encode("utf-8", "replace").decode())[1:-1].decode()
 
 
 def readable(value: object) -> tuple[Any, str | None]:
-    """A value as JSON that Pluto keeps, and how it was written if not as it is."""
+    """A value as JSON that Pluto can store, and how it was converted, if it was."""
     if isinstance(value, bool):
         return value, None
     if isinstance(value, int):
@@ -116,11 +120,11 @@ class ParametersConfig(NamedTuple):
 
     values: dict[str, Any]
     converted: dict[str, str]
-    """By key, how a value was written if not as it is."""
+    """How a value was converted, by key."""
     renamed: dict[str, str]
-    """By key, the original path, with JSON escapes, where the path cannot be a key."""
+    """The original path (with JSON escapes) if the path cannot be a key, by key."""
     exact: dict[str, str]
-    """By key, the digits of a number that Pluto rounds. The table sorts by the rounded one."""
+    """All digits of a number that Pluto rounds, by key. The table sorts by the rounded number."""
 
 
 def parameters_config(parameters: Mapping[str, Parameter]) -> ParametersConfig:
@@ -158,7 +162,7 @@ def _key(path: str, taken: Mapping[str, object]) -> str:
 
 
 def pieces(config: Mapping[str, Any]) -> Iterator[bytes]:
-    """The config as JSON objects of about a megabyte each, to be merged one after the other."""
+    """The config as JSON objects of about a megabyte each, to be merged one after another."""
     piece: list[bytes] = []
     size = 0
     for key, value in config.items():

@@ -1,4 +1,4 @@
-"""Making a run in Pluto, or finding the one that is there: this machine's own, or another's."""
+"""Makes a run in Pluto, or finds the existing one, of this machine or of another."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from neptune_exporter_pluto.transport import PlutoRefusedError
 
 _MOST_GENERATIONS = 100
 _MARKED_WITHIN = 10.0
-"""Seconds in which a machine that has just made a run marks it: its next request does."""
+"""A machine that has just made a run marks it within this many seconds, with its next request."""
 _OVERTAKEN_WITHIN = 1.0
 _POLL = 0.25
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A run in Pluto that another machine has loaded whole."""
+    """A run in Pluto that another machine has loaded completely."""
 
     run_id: int
     url: str
@@ -44,7 +44,7 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class _OfAnother:
-    """A run in Pluto that bears our external id and the mark of another machine."""
+    """A run in Pluto with our external id and the mark of another machine."""
 
     run_id: int
     url: str
@@ -53,7 +53,7 @@ class _OfAnother:
 
 @dataclass(frozen=True)
 class Creation:
-    """One run that is to be in Pluto. Its journal has begun a generation."""
+    """Creates one run in Pluto. Its journal has begun a generation."""
 
     work: OpenRun
     metadata: PlutoMetadata
@@ -71,7 +71,7 @@ class Creation:
         """Create the run, unless the journal knows it or another machine has loaded it.
 
         Raises:
-            StartAgainError: the run that there is is not this journal's alone.
+            StartAgainError: another machine has marked the existing run too.
             SinkError: another machine is loading it.
         """
         if self.work.now.run_id is not None:
@@ -91,7 +91,7 @@ class Creation:
         raise SinkError(f"{self.work.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
 
     def _go_on(self) -> Elsewhere | None:
-        """Describe the run that the journal knows once more."""
+        """Describe again the run that the journal knows."""
         now = self.work.now
         assert now.run_id is not None
         if now.elsewhere:
@@ -104,7 +104,7 @@ class Creation:
         return None
 
     def _of_another(self, details: Mapping[str, Any] | None) -> _OfAnother | None:
-        """The run that was found, if it is another machine's."""
+        """The run that was found, if it belongs to another machine."""
         if details is None:
             return None
         found = Found.of(details)
@@ -113,7 +113,7 @@ class Creation:
         return _OfAnother(int(details["id"]), found.page, found)
 
     def _create(self, fork: Fork | None) -> _OfAnother | None:
-        """Ask for the run, and note it; unless it turns out to be another machine's."""
+        """Request the run and record it, unless it turns out to belong to another machine."""
         now = self.work.now
         asked = time.monotonic()
         created, sent = lifecycle.create(
@@ -130,8 +130,8 @@ class Creation:
         if found is not None and found.mark != now.mark:
             self._put_back(found, created.run_id)
             return _OfAnother(created.run_id, created.url, found)
-        # At once: Pluto fails every RUNNING run without a recent sign of life, and does not look at
-        # ended ones.
+        # At once, because Pluto sets every RUNNING run without a recent heartbeat to failed. It skips ended
+        # runs.
         self._api.set_status(created.run_id, self.metadata.status, self.metadata.ended)
         if "forkedFromRunId" in details:  # created before a kill: this request forked nothing
             made = Fork.of(details)
@@ -156,10 +156,10 @@ class Creation:
         return Other.WHOLE if same else Other.ANOTHER_EXPORT
 
     def _give_up(self, other: _OfAnother, decision: Decision) -> None:
-        """Mark another machine's run as given up, if that was decided.
+        """Mark another machine's run as superseded, if that was decided.
 
         Raises:
-            SinkError: it is left to the other machine.
+            SinkError: the run is left to the other machine.
         """
         key = self.work.run.key
         if decision.action is Action.LEAVE:
@@ -177,7 +177,7 @@ class Creation:
             )
 
     def _check_ours(self, run_id: int, now: Progress) -> None:
-        """Check that no other machine has given up, taken over or removed the run."""
+        """Check that no other machine has superseded, taken over or removed the run."""
         try:
             details = self._api.details(self._project, run_id)
         except PlutoRefusedError as error:
@@ -190,14 +190,14 @@ class Creation:
     def _marked(self, created: CreatedRun, now: Progress, asked: float) -> dict[str, Any]:
         """Describe the run, and so mark it as this journal's, unless another machine has marked it.
 
-        One that was there already and has no mark is of a request of ours of which no answer came, or
-        another machine has made it a moment ago: that would mark it in a moment.
+        An existing run without a mark comes from a request of ours whose answer was lost, or another machine
+        has just made it and will mark it in a moment.
 
         Args:
             asked: When the run was asked for, by the monotonic clock.
 
         Returns:
-            What Pluto tells of a run that was there already.
+            Pluto's details of a run that existed already.
         """
         api = self._api
         patience = self.work.session.settings.visible_within
@@ -205,7 +205,8 @@ class Creation:
         if not created.resumed:
             section = self._section(now, created.url, created=True)
             lifecycle.describe(api, created.run_id, self.metadata, section)
-            if time.monotonic() - asked > marked_within / 2:  # so slow that another may have taken it
+            # so slow that another machine may have taken the run
+            if time.monotonic() - asked > marked_within / 2:
                 try:
                     self._check_ours(created.run_id, now)
                 except StartAgainError:
@@ -233,13 +234,13 @@ class Creation:
             self.losses.add(LossCode.FRACTIONAL_STEP, 1, SysAttribute.FORK_STEP)
 
     def _put_back(self, found: Found, run_id: int) -> None:
-        """Restore the status of a run that the request to create it has set to RUNNING."""
+        """Restore the status of a run: the request to create it has set it to RUNNING."""
         status = "CANCELLED" if found.state == lifecycle.SUPERSEDED else found.status or "CANCELLED"
         lifecycle.finish(self._api, self._project, run_id, status, found.ended)
 
     def _section(self, now: Progress, url: str, created: bool = False) -> Mapping[str, object]:
-        """The loader's part of the config, from the first moment on; with the address, as no other route than
-        that of the creation tells it."""
+        """The loader's section of the config, written first. It has the address, because only the route of
+        the creation returns that."""
         section = opening_section(self.metadata, self.work.multiplier, ContentOptions.of(self.work.session))
         own = {
             "mark": now.mark,

@@ -24,11 +24,11 @@ class Endpoints:
     api: str
     ingest: str
     option: str = field(default="", compare=False)
-    """That the API's address is from; empty if it is that of the hosted service."""
+    """The host from which the API's address was made; empty for the hosted service."""
 
     @property
     def host(self) -> str:
-        """What tells this Pluto from another."""
+        """Identifies this Pluto."""
         return urlsplit(self.api).netloc
 
 
@@ -41,7 +41,7 @@ def find_endpoints(settings: PlutoSettings) -> Endpoints:
     """The addresses: `PLUTO_URL_*` over the host over the hosted service.
 
     Raises:
-        UsageError: the host is not one.
+        UsageError: the host is not valid.
     """
     base = _HOSTED if settings.host is None else _of_host(settings.host)
     api, ingest = settings.url_api or base.api, settings.url_ingest or base.ingest
@@ -86,10 +86,10 @@ def _checked(variable: str, url: str) -> str:
 
 
 def find_api_key(settings: PlutoSettings) -> Secret:
-    """The key that was given, else the one that `pluto login` stored.
+    """The given key, or the one that `pluto login` stored.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no key.
     """
     key = settings.api_key or _stored_key()
     if key is None or not key.reveal().strip():
@@ -101,7 +101,7 @@ def find_api_key(settings: PlutoSettings) -> Secret:
 
 
 def _has_login() -> bool:
-    """Whether the command `pluto login` is here: it is in the SDK, which this loader does not need."""
+    """Whether the command `pluto login` is installed: it is in the SDK, which this loader does not need."""
     try:
         metadata.version("pluto-ml")
     except metadata.PackageNotFoundError:
@@ -110,9 +110,10 @@ def _has_login() -> bool:
 
 
 def _stored_key() -> Secret | None:
-    """What `pluto login` stored: in the keychain on macOS, in the plain file of keyrings.alt elsewhere.
+    """The key that `pluto login` stored: in the keychain on macOS, in the plain file of keyrings.alt
+    elsewhere.
 
-    The SDK itself is not imported: that takes over a second and starts what a loader has no use for.
+    Does not import the SDK: that takes over a second and starts services that a loader does not need.
     """
     if sys.platform == "darwin":
         import keyring

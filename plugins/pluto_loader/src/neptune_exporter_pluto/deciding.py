@@ -1,4 +1,4 @@
-"""Whether a run is loaded, gone on with, begun again or left to somebody else: one pure function."""
+"""Decides whether a run is loaded, resumed, begun again or left to another machine: one pure function."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Load(Enum):
-    """How far a load of the run has got, by this machine's journal."""
+    """How far this machine has loaded the run, according to its journal."""
 
     NONE = "none"
     BEGUN = "begun"
@@ -16,78 +16,79 @@ class Load(Enum):
 
 
 class Shown(Enum):
-    """What reading back said of a load that came to its end."""
+    """The result of reading back a finished load."""
 
     UNKNOWN = "unknown"
-    """It was not read back yet, or files that it lacked are there now."""
+    """Not read back yet, or files that it lacked exist now."""
     ALL = "all"
     LACKS_REPEATABLE = "lacks what may be sent again"
     DAMAGED = "damaged"
 
 
 class Other(Enum):
-    """What Pluto holds under this run's external id that another machine made."""
+    """What another machine has made in Pluto under this run's external id."""
 
     NOTHING = "nothing"
     WHOLE = "whole"
-    """All of the same export."""
+    """A complete load of the same export."""
     ANOTHER_EXPORT = "another export"
     UNFINISHED = "unfinished"
     GIVEN_UP = "given up"
 
 
 class Action(Enum):
-    """What is to be done with the run."""
+    """What to do with the run."""
 
     NEW = "new"
     """Begin the first load of it."""
     SAME = "same"
-    """It is there as it should be."""
+    """Nothing: Pluto has it as it should be."""
     LISTED = "listed"
-    """The list of loaded runs has it, and nothing else is known: somebody's earlier load counts."""
+    """Nothing: the list of loaded runs has it, and no more is known. An earlier load by another tool
+    counts."""
     READ_BACK = "read back"
-    """Find out what Pluto shows of it, then decide again."""
+    """Read back what Pluto shows of it, then decide again."""
     RESUME = "resume"
-    """Go on with the load that was begun."""
+    """Resume the load that was begun."""
     RESEND = "resend"
-    """Send what may be sent twice into the run that is there."""
+    """Send again what may be sent twice, into the existing run."""
     SUPERSEDE = "supersede"
-    """Give up the run that is there, and begin another."""
+    """Mark the existing run as superseded, and begin another."""
     NEXT = "next"
-    """Begin another: the run that is there was given up already."""
+    """Begin another: the existing run is superseded already."""
     TAKE = "take"
-    """Take the run that another machine has loaded for this one."""
+    """Use the run that another machine has loaded."""
     LEAVE = "leave"
     """Leave the run to the machine that is loading it."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """All that the decision depends on."""
+    """Everything on which the decision depends."""
 
     load: Load = Load.NONE
     listed: bool = False
-    """The list of loaded runs has a line of this name."""
+    """Whether the list of loaded runs has a line of this name."""
     line_is_ours: bool = False
-    """No other run has claimed that line."""
+    """Whether no other run has claimed that line."""
     same_export: bool = True
     same_options: bool = True
-    """What was sent, was sent with the options and in the order of now."""
+    """Whether everything was sent with the present options and in the present order."""
     parent_replaced: bool = False
-    """The run of Pluto from which it was forked off is not its parent's any more."""
+    """Whether the Pluto run from which it was forked no longer belongs to its parent."""
     shown: Shown = Shown.UNKNOWN
     wrong: str = ""
     """The first item that reading back found wrong."""
     other: Other = Other.NOTHING
     may_restart: bool = False
-    """The user allows to begin what another machine left unfinished again."""
+    """Whether the user allows to begin again what another machine left unfinished."""
 
 
 @dataclass(frozen=True)
 class Decision:
     action: Action
     reason: str = ""
-    """For a run that is given up: it is written into Pluto."""
+    """For a superseded run: the reason, which is written into Pluto."""
 
 
 def decide(situation: Situation) -> Decision:

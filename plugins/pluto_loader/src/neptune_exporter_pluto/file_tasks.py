@@ -1,4 +1,4 @@
-"""The files of a run, one after the other, each with the name and numbers that Pluto gets."""
+"""The files of a run in order, each with its name and numbers in Pluto."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FileTask:
     """One file to upload."""
 
     index: int
-    """Its place among the files of the run; the same in every load of the same rows."""
+    """Its index among the files of the run; the same in every load of the same rows."""
     path: str
     """The attribute's path."""
     to_sign: FileToSign
@@ -40,7 +40,7 @@ class FileTask:
 
 @dataclass(frozen=True)
 class _FileRow:
-    """What the dataset has of one file."""
+    """The row of one file in the dataset."""
 
     path: str
     stored: str
@@ -49,7 +49,7 @@ class _FileRow:
     step_text: str | None
     """Of a file series; None for a single file."""
     step: int | None
-    """None where Pluto has no such step."""
+    """None if Pluto cannot hold the step."""
     rounded: bool
 
 
@@ -69,9 +69,9 @@ def file_tasks(
 
     Args:
         no_time: Time of rows that have none, in ms since 1970.
-        most: Give at most so many; the others are counted as asked for. 0: all.
-        others: Of which no file may have the names.
-        only: Attributes to look at; None: at all.
+        most: The highest number of files; the others are counted as requested losses. 0: all.
+        others: Other names, which no file may have.
+        only: The attributes to look at; None: all.
     """
     unique = _UniqueNames(others)
     count = 0
@@ -140,7 +140,7 @@ def _task(index: int, row: _FileRow, file: CheckedFile, names: NameBook, unique:
 
 
 class _UniqueNames:
-    """Makes the file names of one log name differ: the storage key knows neither step nor type."""
+    """Makes the file names of one log name unique, because the storage key has neither step nor type."""
 
     def __init__(self, others: Iterable[FileTask]) -> None:
         self._given: set[bytes] = set()
@@ -148,7 +148,7 @@ class _UniqueNames:
             self.like(other.to_sign.log_name, other.to_sign.file_name)
 
     def like(self, log_name: str, name: str) -> str:
-        """The name, or one like it if it was given before under this log name."""
+        """The name, or a similar one if this log name has it already."""
         stem, dot, extension = name.rpartition(".")
         if not stem:
             stem, dot, extension = name, "", ""
@@ -165,7 +165,8 @@ def _key(log_name: str, name: str) -> bytes:
 
 
 def text_tasks(strings: StringStreams, names: NameBook, time: int) -> list[FileTask]:
-    """The two texts of the public page. Their indices are negative: they are no files of the run."""
+    """The two text files of the public page. Their indices are negative, because they are not files of the
+    run."""
     tasks = []
     for number, text in enumerate(strings.texts.values()):
         text.finish()

@@ -1,11 +1,11 @@
-"""What is known of a run's load, on disk: written before and after everything that must happen only once.
+"""The state of a run's load on disk, written before and after everything that must happen only once.
 
 One file of JSON lines per run, in a folder per account, host and target project:
 
     <base>/.neptune-exporter-pluto/<target>/<run>.jsonl
 
-The first line says whose file it is. A line that a kill has cut off is the last
-one and is ignored. While a load is under way the file is locked.
+The first line identifies the run. If a kill has truncated the last line, it is ignored. The file is locked
+during a load.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from neptune_exporter_pluto.target import Target, readable_name
 
 
 class Journal:
-    """The file of one run; several threads may note. What was noted survives the end of the process.
+    """The file of one run. Several threads may write events, which survive the end of the process.
 
-    A loss of power may take the last notes along, but for those that are `durable`:
-    what is about to be sent and must not be sent twice.
+    A loss of power may lose the last events, except `durable` ones: what is about to be sent and must not be
+    sent twice.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
@@ -57,11 +57,11 @@ class Journal:
 
     @property
     def work_folder(self) -> Path:
-        """For temporary files of this run's load; no other process uses it while the journal is open."""
+        """The folder for temporary files of this load. No other process uses it while the journal is open."""
         return self._path.with_suffix(".work")
 
     def open(self) -> Journal:
-        """Read what is known, and keep others out.
+        """Read the state, and lock the file.
 
         Raises:
             SinkError: another process is loading this run.
@@ -82,7 +82,7 @@ class Journal:
         return self
 
     def peek(self) -> Progress | None:
-        """What is known, without a lock and without creating anything."""
+        """The state, read without a lock and without creating anything."""
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
@@ -106,11 +106,11 @@ class Journal:
             self._file = None
 
     def note_proven(self, equal: bool) -> None:
-        """Write down whether reading back agreed."""
+        """Record whether reading back agreed."""
         self._note(journal_events.proven(equal))
 
     def note(self, event: str, durable: bool = False, **values: Any) -> None:
-        """Write down an event and apply it. `durable` also survives a loss of power."""
+        """Record an event and apply it. `durable` events also survive a loss of power."""
         self._note({"e": event, **values}, durable)
 
     def _note(self, record: Mapping[str, Any], durable: bool = False) -> None:
@@ -129,14 +129,14 @@ class Journal:
             written = self._file.write(line)
         except OSError as error:
             raise SinkError(f"{self._path} cannot be written: {error.strerror}{remedy(error)}") from None
-        if written != len(line):  # a line that is cut short would spoil the next one
+        if written != len(line):  # a truncated line would damage the next one
             self._file.truncate(end)
             self._file.seek(end)
             full = OSError(errno.ENOSPC, "the disk is full")
             raise SinkError(f"{self._path} cannot be written: {full.strerror}{remedy(full)}")
 
     def compact(self) -> None:
-        """Forget how a finished load came about: addresses and positions are of no use any more."""
+        """Drop the details of a finished load: addresses and positions are not needed any more."""
         now = self.current
         if now is None or now.loaded is None:
             return

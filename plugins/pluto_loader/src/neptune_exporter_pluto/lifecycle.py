@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Found:
-    """What an existing run of our external id says of itself."""
+    """What the config of an existing run with our external id says."""
 
     mark: str
     state: str
@@ -37,14 +37,14 @@ class Found:
     page: str
     """The address of the run in Pluto."""
     marks: frozenset[str]
-    """Of all that ever took it for theirs, or gave it up: merging removes nothing.
+    """The marks of all journals that ever took the run or superseded it, because merging removes nothing.
 
-    Each is in one of a few slots (`mark_slots`), as Pluto keeps every key of a config. Where two share one,
-    the earlier finds the later's mark in it, unless its load has ended by then.
+    Each mark is in one of a few slots (`mark_slots`), because Pluto keeps every key of a config. If two marks
+    share a slot, the earlier journal finds the later mark there, unless its load has ended by then.
     """
 
     def is_of_others(self, mark: str) -> bool:
-        """Whether anybody but the journal of this mark took it for theirs, or gave it up."""
+        """Whether another journal than that of this mark took the run or superseded it."""
         return self.state == SUPERSEDED or not self.marks | {self.mark} <= {mark, ""}
 
     @classmethod
@@ -86,10 +86,10 @@ def create(
 ) -> tuple[CreatedRun, Fork | None]:
     """Create the run with its times and tags, or find the one that has the external id.
 
-    Without any config: Pluto would merge it into that of a run that is already there.
+    Sends no config: Pluto would merge it into that of an existing run.
 
     Returns:
-        The run, and the fork that it was asked for with: None if Pluto refused it.
+        The run, and the fork with which it was requested: None if Pluto refused the fork.
     """
     body: dict[str, Any] = {
         "runName": metadata.name,
@@ -123,9 +123,9 @@ def create(
 
 
 def describe(api: PlutoApi, run_id: int, metadata: PlutoMetadata, section: Mapping[str, Any]) -> None:
-    """The loader's section of the config, parameters and notes. Harmless to repeat.
+    """Write the loader's section of the config, the parameters and the notes. May be repeated.
 
-    The section comes first: it tells whose run this is, and that it is not yet whole.
+    The section comes first: it says which run this is, and that it is not complete yet.
     """
     for piece in pieces({SECTION: section, **metadata.config}):
         api.merge_config(run_id, piece)
@@ -134,7 +134,7 @@ def describe(api: PlutoApi, run_id: int, metadata: PlutoMetadata, section: Mappi
 
 
 def restore_tags(api: PlutoApi, project: str, run_id: int, tags: Sequence[str]) -> None:
-    """Give a run the tags that it lacks. It keeps those that somebody has added, as far as there is room."""
+    """Add the tags that a run lacks. Tags that people have added stay, as far as there is room."""
     held = [str(tag) for tag in api.details(project, run_id).get("tags") or []]
     if not set(tags) <= set(held):
         is_grouped = any(tag.startswith("group:") for tag in tags)
@@ -143,16 +143,16 @@ def restore_tags(api: PlutoApi, project: str, run_id: int, tags: Sequence[str]) 
 
 
 def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int | None) -> dict[str, Any]:
-    """Give the run its final status, and make sure that it has it.
+    """Set the final status of the run, and check it.
 
-    Pluto fails runs that look abandoned, which every historical run does, and then
-    ignores a status; resuming first makes it listen again.
+    Pluto sets runs that look abandoned (as every historical run does) to failed, and then ignores a new
+    status. Resuming the run first makes Pluto accept it.
 
     Returns:
-        What Pluto tells of the run then.
+        Pluto's details of the run afterwards.
 
     Raises:
-        SinkError: Pluto shows another status all the same.
+        SinkError: Pluto still shows another status.
     """
     details = api.details(project, run_id)
     for _ in range(_MOST_TRIES):
@@ -168,8 +168,8 @@ def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int | N
 
 
 def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
-    """Mark a run for good, so that no machine takes it for the whole run, not even one that is still loading
-    it and will then call it complete."""
+    """Mark a run permanently, so that no machine uses it, not even one that is still loading it and will then
+    call it complete."""
     try:
         details = api.details(project, run_id)
     except PlutoRefusedError as error:

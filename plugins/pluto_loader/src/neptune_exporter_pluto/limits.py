@@ -1,4 +1,4 @@
-"""What Pluto takes: how long names may be, how far steps may reach."""
+"""Pluto's limits for names and steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ STORAGE_NAME = NameRule(500, clean=lambda name: path_parts(printable(name)))
 """With the file name part of the storage key, which S3 limits to 1,024 bytes."""
 STEPS = StepRange(0, 2**64 - 1)
 EXACT_STEPS = StepRange(0, 2**53)
-"""Above, every read route and the charts round (recorded from the real API): no multiplier leads there."""
+"""Above this, every read route and the charts round (recorded from the real API), so no multiplier leads
+there."""
 
 
 def pluto_rows(
@@ -30,13 +31,13 @@ def pluto_rows(
     batch_rows: int,
     no_time: int,
 ) -> Iterator[SeriesRows]:
-    """Rows of some types with steps and times as Pluto takes them: both are unsigned."""
+    """Rows of some types, with steps and times in Pluto's range: both are unsigned."""
     for rows in series_rows(run, types, value_columns, multiplier, STEPS, batch_rows, no_time, earliest=0):
         yield replace(rows, steps=shown_steps(rows.steps))
 
 
 def shown_steps(steps: WholeSteps) -> WholeSteps:
-    """Steps above 2**53 cut to the next that a double holds, so that Pluto shows the one that it was sent."""
+    """Steps above 2**53, rounded down to a double, so that Pluto shows the step that it was sent."""
     above = steps.usable & (steps.steps > np.uint64(EXACT_STEPS.highest))
     if not above.any():
         return steps
@@ -48,7 +49,7 @@ def shown_steps(steps: WholeSteps) -> WholeSteps:
 
 
 def shown_step(multiplier: Multiplier, step: Step) -> tuple[int, bool] | None:
-    """A single step as Pluto takes and shows it, and whether that is exact; None if it has none such."""
+    """A single step as Pluto stores and shows it, and whether that is exact; None if Pluto cannot hold it."""
     found = multiplier.one(step, STEPS)
     if found is None or found[0] <= EXACT_STEPS.highest:
         return found

@@ -1,4 +1,4 @@
-"""The loader's own section of a run's config: what it says of the load, and what is read from it again."""
+"""The loader's own section of a run's config: writes it, and reads it back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ONLY_A_LOAD_KNOWS = frozenset({LossCode.FILE_LISTED_TWICE, LossCode.FORK_NOT_NA
 def opening_section(
     metadata: PlutoMetadata, multiplier: Multiplier, options: ContentOptions
 ) -> dict[str, Any]:
-    """What there is to know of a run before it is loaded; the same in every load with the same options."""
+    """The part that is known before the load; the same in every load with the same options."""
     load: dict[str, Any] = {"status": metadata.status, "options": options.recorded()}
     if metadata.ended is not None:
         load["ended"] = metadata.ended
@@ -36,10 +36,10 @@ def closing_section(
     losses: Iterable[Mapping[str, Any]],
     last_step: int | None = None,
 ) -> dict[str, Any]:
-    """What only loading showed.
+    """The part that is known only after the load.
 
     Args:
-        last_step: Of all metrics, for forks of the run by other machines.
+        last_step: The last step of all metrics, for forks of the run by other machines.
     """
     load = {"state": lifecycle.COMPLETE} | ({} if last_step is None else {"last_step": str(last_step)})
     texts = [text.name for text in strings.texts.values() if text.size]
@@ -59,13 +59,13 @@ def _unknown_otherwise(losses: Iterable[Mapping[str, Any]]) -> Iterator[dict[str
 
 
 def last_step_of(details: Mapping[str, Any]) -> int | None:
-    """The last step of all metrics that a run's config tells; None where it tells none."""
+    """The last step of all metrics in a run's config; None if it has none."""
     step = (section_of(details).get("load") or {}).get("last_step")
     return None if step is None else int(step)
 
 
 def recorded_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Losses that a run's config tells: those that reading the rows again does not show."""
+    """The losses in a run's config that reading the rows again does not show."""
     for loss in section_of(details).get("losses", []):
         yield {**loss, "attribute_path": orjson.loads(f'"{loss["attribute_path"]}"')}
 

@@ -1,4 +1,4 @@
-"""Carries out what was decided of a run."""
+"""Carries out the decision about a run."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 def load(work: OpenRun, changes: OptionChanges) -> LoadedRun:
-    """Load a run, unless it is there.
+    """Load a run, unless Pluto has it.
 
     Args:
-        changes: Takes note of a run that stays as it was loaded with other options.
+        changes: Counts runs that stay although they were loaded with other options.
     """
     decision = _decision(work)
     if decision.action is Action.LISTED:
@@ -54,14 +54,14 @@ def _decision(work: OpenRun) -> Decision:
     found, wrong = shown(work)
     if wrong:
         _log.warning("%s: Pluto does not show all of it; it is sent again: %s", work.run.key, wrong)
-        # Asked for only now: it reads the run, and most runs are as they were.
+        # Only now, because this reads the run, and most runs are unchanged.
         same_options = not work.now.elsewhere and work.now.content == work.content
         situation = replace(situation, same_options=same_options)
     return decide(replace(situation, shown=found, wrong=wrong))
 
 
 def _situation(work: OpenRun) -> Situation:
-    """What is known without asking Pluto."""
+    """What is known without a request to Pluto."""
     now, session = work.journal.current, work.session
     listed = work.line in session.cache
     if now is None:
@@ -101,7 +101,7 @@ _BEGINNINGS = {
 
 
 def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
-    """Create the run, unless it is there, send what is not there, and note that it is whole."""
+    """Create the run if necessary, send what Pluto lacks, and record that it is complete."""
     for _ in range(_MOST_ATTEMPTS):
         try:
             finished = _into_pluto(work, changes)
@@ -109,7 +109,8 @@ def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
             _log.warning("%s: %s; it is loaded again into another run", work.run.key, error)
             work.supersede(str(error))
             continue
-        # The line first: a run that the journal calls loaded and no line names was taken out by someone.
+        # The line first: if the journal calls a run loaded and no line names it, a person has removed the
+        # line.
         failpoint("pluto.run-shown")
         work.session.owners.claim(work.line, work.target, str(work.run.key))
         work.session.cache.add(work.line)
@@ -137,10 +138,10 @@ def _into_pluto(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
 
 
 def _loaded_elsewhere(work: OpenRun, elsewhere: Elsewhere, changes: OptionChanges) -> FinishedLoad:
-    """Take a run for loaded that another machine has loaded, if Pluto shows all of it.
+    """Accept a run that another machine has loaded, if Pluto shows all of it.
 
     Raises:
-        StartAgainError: it does not.
+        StartAgainError: Pluto does not show all of it.
     """
     details = work.session.api.details(work.target.project, elsewhere.run_id)
     recorded = list(recorded_losses(details))

@@ -1,4 +1,4 @@
-"""What Pluto cannot hold: the codes, what is said of each, and the count by series."""
+"""What Pluto cannot hold: the codes, their messages, and the counts by series."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ _MESSAGES: Mapping[str, str] = {
 }
 
 REQUESTED = frozenset({LossCode.DOWNSAMPLED, LossCode.FILE_CAP})
-"""What the user asked for: shown, but no reason for exit code 3."""
+"""Losses that the user requested: reported, but no reason for exit code 3."""
 
 NOTHING_LACKS = frozenset({LossCode.FILE_LISTED_TWICE})
-"""Of which all is there: the load that caused it tells it, and no later one."""
+"""Losses that leave nothing out: only the load that caused one reports it, and no later load."""
 
 FILES_NOT_SENT = frozenset(
     {
@@ -96,11 +96,12 @@ DROPPED = FILES_NOT_SENT | {
     LossCode.DUPLICATE_STEP,
     LossCode.DOWNSAMPLED,
 }
-"""Points and files that are not in Pluto at all; of other losses something is there, only not as it was."""
+"""Losses of points and files that are not in Pluto at all. With other losses, Pluto has them in another
+form."""
 
 
 class LossBook(CountedLosses):
-    """Counts losses of one run by reason and series, and says them as Pluto's."""
+    """Counts losses of one run by reason and series, with the messages for Pluto."""
 
     def __init__(self, run: RunKey) -> None:
         super().__init__(run, _MESSAGES, REQUESTED)

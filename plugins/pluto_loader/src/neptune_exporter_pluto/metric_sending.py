@@ -1,4 +1,4 @@
-"""Requests with metrics, and what became of those that were under way when a load was killed.
+"""Sends requests with metrics, and finds out about those that were under way when a load was killed.
 
 Pluto's charts keep one point a step, so repeating points is harmless, but Pluto stores every row that it gets
 until it merges them. So the journal says which requests are under way, and a load that goes on asks Pluto how
@@ -24,9 +24,9 @@ from neptune_exporter_pluto.verify.values import times_of
 
 _MOST_ROWS = 1_000
 _MOST_NAMES = 50
-"""A line with more names is sent again without asking for each of them whether it has arrived."""
+"""A line with more names is sent again, without a check of each name."""
 _EXACT = 2**53
-"""Steps up to here are what Pluto's API reads them as."""
+"""Up to here, Pluto's API reads steps exactly."""
 
 ReadPoints: TypeAlias = "Callable[[str, int, int, int], tuple[list[dict[str, Any]], bool]]"
 """Stored rows of a metric from a step to a step, and how many at most: see `PlutoApi.raw_points`."""
@@ -40,10 +40,10 @@ def send_bodies(
     read: ReadPoints,
     patience: float,
 ) -> None:
-    """Post all that Pluto has not acknowledged.
+    """Post everything that Pluto has not acknowledged.
 
     Args:
-        send: Posts lines with so many points.
+        send: Posts lines with this many points.
         patience: Seconds to wait until what has arrived can be read back.
     """
     progress = journal.current
@@ -70,7 +70,7 @@ def send_bodies(
 
 
 def _not_arrived(body: Body, begun: float, read: ReadPoints, patience: float) -> Body:
-    """The lines of a request that Pluto lacks. One of which it may have a part is among them."""
+    """The lines of a request that Pluto lacks, including a line of which it may have a part."""
     lines = body.lines.splitlines(keepends=True)
     records = [orjson.loads(line) for line in lines]
     there = 0
@@ -97,7 +97,7 @@ def _not_arrived(body: Body, begun: float, read: ReadPoints, patience: float) ->
 
 
 def _is_there(record: dict[str, Any], read: ReadPoints, names: int) -> bool:
-    """Whether Pluto has the first points of a line, or all where it has no more than so many names."""
+    """Whether Pluto has the first points of a line, or all points if the line has few names."""
     step = record["step"]
     if step > _EXACT or (names > 1 and len(record["data"]) > names):
         return False

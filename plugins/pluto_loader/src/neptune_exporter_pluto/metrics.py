@@ -1,4 +1,4 @@
-"""The float series of a run: rows become points in the order of steps, thinned if asked for, and are sent."""
+"""Sends the float series of a run: points in the order of steps, thinned if requested."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cutting() -> tuple[int, ...]:
 
 
 class Series(SeriesNumbers):
-    """The series of a run by number, and how far the steps of each reach."""
+    """The series of a run by number, with the range of steps of each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,11 +77,11 @@ class MetricStream:
         self._sorter.add(points)
 
     def names(self, book: NameBook) -> list[str]:
-        """The names of all series by number. To be asked for when all rows are taken."""
+        """The names of all series by number. Call it after all rows have been taken."""
         return [book.name(path, LOG_TYPE) for path in self._series.paths]
 
     def bodies(self, names: Sequence[str], flush_steps: int) -> Iterator[Body]:
-        """All request bodies; the same ones in the same order for the same rows and options."""
+        """All request bodies. The same rows and options always give the same bodies in the same order."""
         encoder = MetricEncoder(names, flush_steps, BODY_BYTES)
         for window in self.windows(encoder.window_points(_WINDOW_POINTS, _WINDOW_MEMORY)):
             self.points += len(window)
@@ -102,11 +102,11 @@ class MetricStream:
             yield points
 
     def _without_duplicates(self, points: Points) -> Points:
-        """Count what Pluto's charts will not show, and leave out what it could not even order.
+        """Count points that Pluto's charts will not show, and drop points that Pluto could not order.
 
-        Of several points of a series at one step the newest shows. Of those with the
-        same time too only the last can be sent: a line has a name once. Where points
-        are thinned only the newest is left, else thinning might keep another one.
+        If a series has several points at one step, the charts show the newest. If their times are equal too,
+        only the last is sent, because a line has each name once. If points are thinned, only the newest of a
+        step stays, because thinning might keep another one.
         """
         same_step = points.step[1:] == points.step[:-1]
         if not (same_step & (points.series[1:] <= points.series[:-1])).any():

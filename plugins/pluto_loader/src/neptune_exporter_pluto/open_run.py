@@ -1,4 +1,4 @@
-"""A run whose journal is open: what is known of it, and the notes of its beginning."""
+"""A run whose journal is open."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from neptune_exporter_pluto.target import Target
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that no other process of this machine loads or verifies meanwhile."""
+    """A run whose journal is locked: no other process of this machine loads or verifies it."""
 
     session: Session
     run: ExportedRun
     parent: LoadedRun | None
-    """What this load has made of the fork parent, if anything."""
+    """The result of loading the fork parent in this load, if it was loaded."""
     target: Target
     journal: Journal
 
     @property
     def now(self) -> Progress:
-        """What is known of the load that has begun."""
+        """The state of the load that has begun."""
         assert self.journal.current is not None
         return self.journal.current
 
@@ -48,7 +48,7 @@ class OpenRun:
 
     @cached_property
     def multiplier(self) -> Multiplier:
-        """Of its steps. Reads the run, unless `prepare` has.
+        """The multiplier of its steps. Reads the run, unless `prepare` has.
 
         Raises:
             DatasetError: the run is damaged.
@@ -56,7 +56,7 @@ class OpenRun:
         return multiplier_of(self.session, self.run)
 
     def fork(self) -> Fork | None:
-        """Where it is to be forked off in Pluto, by what is known of its parent at this moment."""
+        """Where to fork the run in Pluto, from what is known about its parent now."""
         return native_fork(self.session, self.run, self.target, self.multiplier, self.parent)
 
     @cached_property
@@ -73,7 +73,7 @@ class OpenRun:
         return digest(*map(str, (*metrics.cutting(), settings.flush_every, settings.batch_rows)))
 
     def begin(self) -> None:
-        """Note the beginning of the next generation: a run in Pluto that is still to be made."""
+        """Record the beginning of the next generation: a new run in Pluto that does not exist yet."""
         before = self.journal.current
         number = 1 if before is None else before.number + 1
         self.journal.note(
@@ -87,7 +87,7 @@ class OpenRun:
         )
 
     def supersede(self, reason: str) -> None:
-        """Mark the run that there is, if any, as given up, and begin another generation."""
+        """Mark the existing run, if any, as superseded, and begin another generation."""
         if self.now.run_id is not None:
             lifecycle.supersede(self.session.api, self.target.project, self.now.run_id, reason)
         self.begin()

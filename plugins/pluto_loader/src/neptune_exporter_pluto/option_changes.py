@@ -1,4 +1,4 @@
-"""Runs that stay as an earlier load left them, although this one is asked for something else."""
+"""Counts runs that stay as an earlier load left them, although this load has other options."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SHOWN = 4
 
 
 class OptionChanges:
-    """Counts such runs, and the differences. Thread-safe.
+    """Counts such runs and their differences. Thread-safe.
 
     Args:
-        options: Of this load.
-        step_multiplier: That this load was asked for; None: none was.
+        options: The options of this load.
+        step_multiplier: The requested multiplier, if any.
     """
 
     def __init__(self, options: ContentOptions, step_multiplier: Decimal | None) -> None:
@@ -36,7 +36,7 @@ class OptionChanges:
         self._lock = threading.Lock()
 
     def look_at(self, loaded: Mapping[str, Any]) -> None:
-        """Take a run into account of which the journal holds this."""
+        """Count a run, from its record in the journal."""
         if "options" not in loaded:
             return
         found = list(self._compare(ContentOptions.of_record(loaded["options"]), loaded["multiplier"]))

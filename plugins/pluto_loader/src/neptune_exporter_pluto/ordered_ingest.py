@@ -1,9 +1,8 @@
-"""Streams of lines that Pluto never deduplicates: each line is sent once, whatever happens in between.
+"""Streams of lines that Pluto never deduplicates: each line is sent exactly once, also after interruptions.
 
-Before a request goes out, the journal says how far it will reach; when Pluto has
-answered, that it arrived. What was under way when the process was killed or the
-connection broke is uncertain: for logs Pluto tells how many lines it has, for
-everything else it offers no way to know.
+Before a request is sent, the journal records how far it will reach; after Pluto's answer, that it arrived. If
+the process is killed or the connection breaks in between, the request is uncertain. For logs Pluto can say
+how many lines it has; for everything else it cannot.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _SETTLED_AFTER = 15.0
 
 
 class StartAgainError(Exception):
-    """What a run in Pluto holds cannot be known any more: the run has to be loaded into a new one."""
+    """It cannot be known any more what a run in Pluto holds: it must be loaded into a new run."""
 
 
 class OrderedIngest:
@@ -37,7 +36,7 @@ class OrderedIngest:
     Args:
         kind: Route below `/ingest/`, and the name in the journal.
         send: Posts this many lines; raises UncertainError if it is unknown whether they arrived.
-        total: How many lines Pluto shows; None if it does not tell.
+        total: Returns how many lines Pluto shows; None if Pluto cannot say.
         patience: Seconds to wait until lines can be read back.
     """
 
@@ -68,16 +67,16 @@ class OrderedIngest:
 
     @property
     def resolved(self) -> bool:
-        """Whether a position had to be found by reading back, by this load or an earlier one."""
+        """Whether this load or an earlier one had to find a position by reading back."""
         return self._kind in self._progress.found
 
     @property
     def lines(self) -> int:
-        """Lines that the stream has so far, sent now or earlier."""
+        """How many lines the stream has so far, sent now or earlier."""
         return self._passed + sum(len(lines) for lines in self._held)
 
     def add(self, lines: pa.Array) -> None:
-        """The next lines, each with its line break. What Pluto has is passed over.
+        """Add the next lines, each with its line break. Skips lines that Pluto has.
 
         Raises:
             StartAgainError: it is unknown what Pluto has.
@@ -93,7 +92,7 @@ class OrderedIngest:
                 self.flush()
 
     def flush(self) -> None:
-        """Send what is held."""
+        """Send the waiting lines."""
         while self._held:
             lines = pa.concat_arrays(self._held) if len(self._held) > 1 else self._held[0]
             upto = self._passed + len(lines)
@@ -101,7 +100,7 @@ class OrderedIngest:
             failpoint(f"pluto.{self._kind}-announced")
             try:
                 self._send(bytes(lines_of(lines)), len(lines))
-            except (AuthenticationError, OutOfPatienceError):  # certainly not taken
+            except (AuthenticationError, OutOfPatienceError):  # Pluto has certainly not taken it
                 self._journal.note("unsent", stream=self._kind)
                 raise
             except UncertainError:
@@ -131,7 +130,7 @@ class OrderedIngest:
 
 
 def settled(read: Callable[[], int], wanted: int, patience: float) -> int:
-    """Read a number until it is the wanted one or has not changed for a while."""
+    """Read a number until it has the wanted value, or has not changed for a while."""
     quiet = min(_SETTLED_AFTER, patience)
     found, since = read(), time.monotonic()
     started = since

@@ -1,4 +1,4 @@
-"""What an answer of Pluto means: whether to try again, and whether the server may have taken the request."""
+"""What an answer of Pluto means: whether to retry, and whether the server may have taken the request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST_EXCERPT = 300
 
 
 class Outcome(Enum):
-    """What became of a request."""
+    """The outcome of a request."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -27,15 +27,14 @@ class Outcome(Enum):
 def of_response(response: httpx.Response) -> Outcome:
     """Judge an answer.
 
-    The ingest answers 422 to everything; only its text tells what happened. Bad
+    The ingest answers 422 to every error; only the text says which. Bad
     credentials and database trouble are found before the first line is read
     (pluto-server, the Rust ingest).
 
-    Pluto's own back-pressure is a stall. A 429 is a rate limit in front of it, which
-    turns requests away before it passes them on. A 503 of Pluto itself (`/files`
-    without a database) comes before anything is taken, and has Pluto's error as its
-    body; any other is a proxy's, and some answer so when the connection to the
-    server broke after it had taken the request.
+    Under load, Pluto itself stalls. A 429 comes from a rate limit in front of Pluto, which refuses requests
+    before it passes them on. A 503 of Pluto itself (`/files` without a database) comes before anything is
+    taken, and has Pluto's error as its body; any other is a proxy's, and some answer so when the connection
+    to the server broke after it had taken the request.
     """
     status = response.status_code
     if response.is_success:

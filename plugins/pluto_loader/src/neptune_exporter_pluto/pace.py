@@ -10,11 +10,11 @@ _SUCCESSES_TO_GROW = 20
 
 
 class Pace:
-    """A limit on what is under way at once.
+    """A limit on uploads that run at once.
 
     A push-back halves the limit (not below one), a row of successes raises it by one,
-    up to the maximum. Push-backs of requests that were under way when the limit last
-    fell do not lower it again: they tell nothing new.
+    up to the maximum. If a request that was under way when the limit fell is pushed back too, the limit does
+    not fall again: that is no news.
     """
 
     def __init__(self, maximum: int) -> None:
@@ -52,7 +52,7 @@ class Pace:
                 self._changed.notify_all()
 
     def pushed_back(self, era: int) -> None:
-        """The server said that this is too much."""
+        """Lower the limit: the server pushed back."""
         with self._changed:
             self._successes = 0
             if era == self._era:
