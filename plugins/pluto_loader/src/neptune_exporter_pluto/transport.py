@@ -23,6 +23,7 @@ from neptune_exporter.toolkit import (
 from neptune_exporter.toolkit.connections import demand_least_rate
 from neptune_exporter_pluto.answers import NotAcknowledgedError
 from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
+from neptune_exporter_pluto.small_requests import SmallRequests, server_of
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")
@@ -85,6 +86,7 @@ class Transport:
         )
         span = min(timeout, _LONGEST_SPAN)
         demand_least_rate(self._client, span, lambda error: httpcore.ReadTimeout(str(error)))
+        self._small = SmallRequests(self._client)
         # It tells every address at INFO, and a presigned one is as good as a key for an hour.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self.requests = 0
@@ -108,7 +110,7 @@ class Transport:
         Raises:
             AuthenticationError, PlutoRefusedError, OutOfPatienceError
         """
-        return self.patiently(lambda: self._once("GET", url, what, True, accept, params=dict(params)))
+        return self.patiently(lambda: self._once("GET", url, what, True, accept, {}, params=params))
 
     def post(
         self,
@@ -138,9 +140,7 @@ class Transport:
         """
 
         def send(body: bytes, again: bool, judge: Callable[[bytes], _S]) -> _S:
-            return self.patiently(
-                lambda: self._once("POST", url, what, again, judge, content=body, headers=dict(headers))
-            )
+            return self.patiently(lambda: self._once("POST", url, what, again, judge, headers, content=body))
 
         try:
             return send(content, repeatable, accept)
@@ -178,13 +178,15 @@ class Transport:
         what: str,
         repeatable: bool,
         accept: Callable[[bytes], _T],
+        headers: Mapping[str, str],
         **request: Any,
     ) -> _T:
-        headers = {"Authorization": self._authorization, **request.pop("headers", {})}
+        headers = {"Authorization": self._authorization, **headers}
+        server = server_of(url)
         try:
-            with self._turns, waiting_for(f"{httpx.URL(url).netloc.decode()}: {what}"):
+            with self._turns, waiting_for(f"{server}: {what}"):
                 self._count()
-                response = self._client.request(method, url, headers=headers, **request)
+                response = self._small.send(method, url, headers, **request)
         except httpx.TransportError as error:
             message = f"{what}: {_named(error)}"
             outcome = of_error(error)
@@ -196,7 +198,6 @@ class Transport:
             try:
                 return accept(response.content)
             except NotAcknowledgedError as error:
-                server = response.url.netloc.decode()
                 message = f"{what}: {server} answered {response.status_code}, but not as Pluto does: {error}"
             raise self._again(Outcome.UNCERTAIN, repeatable, message, None)
         message = f"{what}: Pluto answered {response.status_code}: {excerpt(response)}"

@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--histograms", type=int, default=0, help="steps of a histogram series in each run")
     parser.add_argument("--files", type=int, default=0, help="steps of a file series in each run, and a file")
     parser.add_argument("--file-bytes", type=int, default=1024)
+    parser.add_argument("--parameters", type=int, default=5, help="single values of each run, at least 5")
     parser.add_argument("--project", default="acme/synthetic")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--port", type=int, default=0, help="0: one that the system chooses")
@@ -43,6 +44,7 @@ def main() -> int:
         histograms=args.histograms,
         files=args.files,
         file_bytes=args.file_bytes,
+        parameters=args.parameters,
         name=args.project,
         seed=args.seed,
     )

@@ -28,11 +28,12 @@ def synthetic_project(
     histograms: int = 0,
     files: int = 0,
     file_bytes: int = 1024,
+    parameters: int = 5,
     name: str = "acme/synthetic",
     seed: int = 0,
 ) -> FakeProject:
     """Runs `run-00000`… that each hold `metrics` metrics of `points` points, as many steps of one
-    string and one histogram series as asked for, some parameters, and files. The same for the same seed.
+    string and one histogram series as asked for, at least five parameters, and files. The same for the same seed.
 
     Memory: 8 bytes a float point (steps and times are shared), the files' bytes once for all runs.
     """
@@ -49,6 +50,8 @@ def synthetic_project(
             "params/amp": index % 2 == 0,
             "sys/tags": {"synthetic", f"group-{index % 5}"},
         }
+        for number in range(len(attributes), parameters):
+            attributes[f"params/p{number:03d}"] = (index + number / 8, number, f"value {number}")[number % 3]
         for metric, values in enumerate(generator.standard_normal((metrics, points))):
             attributes[f"metrics/m{metric:03d}"] = FloatSeries(steps, values, times)
         if strings:
