@@ -33,7 +33,8 @@ def synthetic_project(
     seed: int = 0,
 ) -> FakeProject:
     """Runs `run-00000`… that each hold `metrics` metrics of `points` points, as many steps of one
-    string and one histogram series as asked for, at least five parameters, and files. The same for the same seed.
+    string and one histogram series as asked for, at least five parameters, and files. The same for the same
+    seed.
 
     Memory: 8 bytes a float point (steps and times are shared), the files' bytes once for all runs.
     """
