@@ -98,7 +98,7 @@ class Location:
         return self.address
 
     def absolute(self) -> Location:
-        """That means the same in every working folder."""
+        """The location in a form that means the same in every working folder."""
         return self if self.path is None else replace(self, address=str(self.path.absolute()))
 
     def resolve(self) -> Location:

@@ -86,7 +86,7 @@ class Plugin:
     """One entry point and what became of it."""
 
     name: str
-    """Of the entry point."""
+    """The name of the entry point."""
     distribution: str
     version: str
     entry_point: str
@@ -214,7 +214,7 @@ class PluginRegistry:
 
     @property
     def names(self) -> list[str]:
-        """Of plugins and of what they provide: what a table of the configuration file may be called."""
+        """Names of plugins and of what they provide: the allowed tables of a configuration file."""
         provided = {spec.name for plugin in self.plugins for spec in plugin.specs}
         return sorted(provided | {plugin.name for plugin in self.plugins})
 

@@ -39,11 +39,11 @@ class Held:
     parameters: Mapping[str, Any]
     """Plain values, or as text what `values.as_text` made of them."""
     points: Callable[[str], Iterable[Points]]
-    """By name, all points of a series in pieces of any size, ascending by step."""
+    """All points of a series, by name: in pieces of any size, ascending by step."""
     texts: ReadEntries | None = None
-    """By name, (step, time in ms, text) in any order."""
+    """The texts of a series, by name: (step, time in ms, text) in any order."""
     histograms: ReadEntries | None = None
-    """By name, (step, time in ms, `HistogramValue`) in any order."""
+    """The histograms of a series, by name: (step, time in ms, `HistogramValue`) in any order."""
     file: Callable[[FileToSend], BinaryIO | None] | None = None
     """Opens what the target holds of a file; None if it is not there."""
     names: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -57,8 +57,8 @@ class Held:
     parent_id: str | None = None
     tags: Collection[str] | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
-    """By `unique_name`, the bytes of each file whose size the target tells without its content: unless
-    everything is compared, no such file is opened."""
+    """The bytes of each file whose size the target knows without reading it, by `unique_name`. Such a file is
+    only opened if everything is compared."""
 
 
 @dataclass
@@ -186,7 +186,7 @@ class Comparer:
         return Verdict.EQUAL if same and size == file.size else Verdict.DIFFERENT, f"{size} bytes"
 
     def close(self) -> None:
-        """Compare what only the end of the run shows."""
+        """Compare what is known only at the end of the run."""
         self._end_series()
         for kind, read in (("texts", self._held.texts), ("histograms", self._held.histograms)):
             for name, wanted in self._sums[kind].items():
@@ -211,7 +211,7 @@ class Comparer:
         self._line(kind, name, verdict, wanted.count, found.count)
 
     def metadata(self, run: RunMetadata) -> None:
-        """Name, status, times, tags and fork, where the target has a place for them."""
+        """Compare name, status, times, tags and fork, if the target can hold them."""
         held = self._held
         pairs: list[tuple[str, Any, Any]] = [
             ("name", run.name, held.name),
@@ -235,11 +235,11 @@ class Comparer:
         self.lines.append((kind, name, verdict, str(expected), str(found)))
 
     def comparisons(self, paths: Mapping[str, str], losses: Sequence[Loss]) -> Iterator[Comparison]:
-        """One line an item, and one for each attribute of which nothing could be sent.
+        """One line for each item, and one for each attribute of which nothing could be sent.
 
         Args:
             paths: The attribute path for each name that is not the path itself.
-            losses: Of the run: what is equal but for a loss is `~`.
+            losses: The losses of the run: an item that differs only by a loss is `~`.
         """
         lost, seen = {loss.attribute_path for loss in losses}, set[str | None]({None})
         for kind, name, verdict, expected, found in self.lines:
@@ -268,7 +268,7 @@ class _SeriesReading:
         self._more = True
 
     def compare(self, wanted: Points, *, full: bool, signed_zeros: bool) -> None:
-        """The next points of the series; their last step has no points after them."""
+        """The next points of the series, never cut within a step."""
         found = self._up_to(wanted.step[-1])
         self.expected += len(wanted)
         self.found += len(found)
@@ -276,7 +276,7 @@ class _SeriesReading:
             self.different = _first_difference(_ordered(wanted), _ordered(found), signed_zeros)
 
     def end(self) -> None:
-        """Count what is there beyond the last step."""
+        """Count the points of the target beyond the last step."""
         self.found += len(self._held) + sum(map(len, self._pieces))
 
     def _up_to(self, step: Any) -> Points:

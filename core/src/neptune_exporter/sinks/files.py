@@ -16,7 +16,7 @@ from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.toolkit.measuring import measured
 
 RESTORABLE = frozenset({CommonLoss.FILE_MISSING, CommonLoss.FILE_DAMAGED})
-"""Of which somebody may bring back what is lost."""
+"""Losses of files that a person may still restore."""
 _KEPT_BYTES = 1 << 16
 """Files up to this size are read once and kept."""
 
@@ -40,7 +40,7 @@ def check_file(run: ExportedRun, stored: str | None, sha256: str | None) -> Chec
         sha256: The row's `file_sha256`; None in exports of other tools, then only the size is read.
 
     Returns:
-        The file, or why it cannot be had: FILE_MISSING, FILE_DAMAGED or FILE_UNSAFE.
+        The file, or why it cannot be read: FILE_MISSING, FILE_DAMAGED or FILE_UNSAFE.
     """
     name = stored or ""
     try:

@@ -254,7 +254,7 @@ class Loader(Sink):
         return Walk(run, self._limits(), multiplier, no_time, order, folder, losses, self._check_interrupted)
 
     def _finished_by_other(self, metadata: RunMetadata, target_id: str, run: ExportedRun) -> Found | None:
-        """Of loads of one run at the same time one may finish: the first that `find` lists.
+        """If a run is loaded several times at once, only one load may finish: the first that `find` lists.
 
         Returns:
             The run of another load that has finished meanwhile; then this one's is gone.

@@ -42,11 +42,11 @@ class RunMetadata:
     group_tags: tuple[str, ...]
     description: str
     url: str
-    """The run's page in Neptune; empty where no export has it."""
+    """The run's page in Neptune; empty if the export does not have it."""
     fork_parent: RunKey | None
     fork_step: Step | None
     experiment: str = ""
-    """Of Neptune 3.x; empty where the run is in none."""
+    """The experiment of Neptune 3.x; empty if the run has none."""
     owner: str = ""
     parent_id: str | None = None
     """The id of the fork parent in the target; None if the run is no fork or its parent was not loaded."""

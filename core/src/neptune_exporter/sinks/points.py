@@ -76,7 +76,8 @@ class Points:
 
 
 class Order:
-    """By step and then time; points of one step and time keep their order. Windows end between two steps."""
+    """The order by step, then time; points of one step and time keep their order. Windows end between two
+    steps."""
 
     def indices(self, points: Points) -> npt.NDArray[np.intp]:
         """Where each point of the order is."""
@@ -95,7 +96,7 @@ class Order:
 
 
 class SeriesOrder(Order):
-    """By series, step and time. Windows end between two steps of a series."""
+    """The order by series, step and time. Windows end between two steps of a series."""
 
     def indices(self, points: Points) -> npt.NDArray[np.intp]:
         return np.lexsort((points.time, points.step, points.series))

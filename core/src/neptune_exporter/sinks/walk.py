@@ -78,7 +78,7 @@ class Walk:
     losses: LossBook
     check: Callable[[], None] = lambda: None
     counts: Counter[str] = field(default_factory=Counter)
-    """Of parameters, points, texts, histograms and files that were handed over."""
+    """How many parameters, points, texts, histograms and files were handed over."""
     types: dict[str, str] = field(default_factory=dict)
     """The type of each parameter that is no text, by its name."""
     files: dict[str, tuple[str, str, int]] = field(default_factory=dict)

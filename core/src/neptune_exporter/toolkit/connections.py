@@ -27,7 +27,7 @@ Late = Callable[[SlowError], Exception]
 
 
 def demand_least_rate(client: Any, seconds: float, late: Late = lambda error: error) -> None:
-    """Have every connection of an httpx client end answers that drip, also through proxies.
+    """Make every connection of an httpx client end answers that drip, also through proxies.
 
     Args:
         client: An `httpx.Client` that has sent nothing yet.

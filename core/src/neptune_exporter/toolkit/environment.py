@@ -15,7 +15,7 @@ _SOCKS = {
     "socks": ("PySocks", ("socks4", "socks4a", "socks5", "socks5h")),
     "socksio": ("socksio", ("socks5", "socks5h")),
 }
-"""By module: what installs it, and the schemes that its client takes (requests 2, httpx 0.28)."""
+"""What installs each module, and the schemes that its client accepts (requests 2, httpx 0.28)."""
 
 
 def check_certificates(*variables: str) -> None:

@@ -55,7 +55,7 @@ def give_back_memory() -> None:
 
 @cache
 def _malloc_trim() -> Callable[[int], Any] | None:
-    """That of glibc; None with another C library."""
+    """The function of glibc; None with another C library."""
     if not sys.platform.startswith("linux"):
         return None
     import ctypes  # slow to import, and small jobs never get here

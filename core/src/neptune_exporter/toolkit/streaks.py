@@ -28,7 +28,7 @@ _LEAST = 60.0
 class _Streak:
     failures: int = 0
     seconds: float = 0.0
-    """That those tried just once have taken."""
+    """Seconds that the single tries have taken."""
     message: str = ""
     next_try: float = 0.0
 

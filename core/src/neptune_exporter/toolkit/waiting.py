@@ -11,7 +11,7 @@ from contextlib import contextmanager
 _numbers = itertools.count()
 _lock = threading.Lock()
 _waits: dict[int, tuple[float, str]] = {}
-"""By number, and so the oldest first: since when, and for what."""
+"""Since when and for what each wait lasts, by number, and so the oldest first."""
 
 
 @contextmanager

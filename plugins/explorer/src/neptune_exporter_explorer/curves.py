@@ -31,7 +31,7 @@ class Curve:
     odd_y: Floats
     """NaN, inf or -inf."""
     points: int
-    """Of the series within the range, before they were reduced."""
+    """The number of points of the series within the range, before they were reduced."""
 
 
 _NONE = np.empty(0)
@@ -149,7 +149,7 @@ def _kept(x: Floats, y: Floats, buckets: int) -> npt.NDArray[np.int64]:
 
 
 def _thinned(x: Floats, y: Floats, buckets: int) -> npt.NDArray[np.int64]:
-    """Of NaN, inf and -inf one of each in a bucket."""
+    """One NaN, one inf and one -inf of each bucket."""
     if len(x) <= buckets:
         return np.arange(len(x))
     width = (x[-1] - x[0]) or 1.0

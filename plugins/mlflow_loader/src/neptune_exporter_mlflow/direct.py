@@ -124,7 +124,7 @@ def _check_schema(connection: Connection, what: str) -> None:
 
 
 def _latest(run_id: str, names: Sequence[str], held: Points, is_nan: Any) -> list[dict[str, Any]]:
-    """Of each series the greatest by step, time and value, where NaN counts as 0: so MLflow has it."""
+    """The greatest point of each series by step, time and value, with NaN as 0, as MLflow does it."""
     order = np.lexsort((held.value, held.time, held.step, held.series))
     series = held.series[order]
     last = order[np.flatnonzero(np.append(series[1:] != series[:-1], True))]

@@ -56,6 +56,6 @@ class PacedAdapter(HTTPAdapter):
 
 
 def mount(session: requests.Session, adapter: PacedAdapter) -> None:
-    """Have a session use the adapter for every address."""
+    """Make a session use the adapter for every address."""
     for scheme in ("https://", "http://"):
         session.mount(scheme, adapter)

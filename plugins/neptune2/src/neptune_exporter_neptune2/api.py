@@ -49,7 +49,7 @@ Params = Mapping[str, "str | int"]
 _T = TypeVar("_T")
 _CHUNK = 1 << 18
 _INTERNAL_ERRORS = 5
-"""So many answers with 500, or of an unknown form, to one request are final."""
+"""After this many answers with status 500, or of an unknown form, a request is not tried again."""
 _EXPIRED = "AUTHORIZATION_TOKEN_EXPIRED"
 """`errorType` of a 401 that a new access token cures (neptune.internal.backends.swagger_client_wrapper)."""
 _RENEWALS = 5
@@ -86,7 +86,7 @@ class Api:
 
     @property
     def address(self) -> str:
-        """Of the web application."""
+        """The address of the web application."""
         return self._connection.address
 
     @property
@@ -95,7 +95,7 @@ class Api:
         return self._connection.server
 
     def stop(self) -> None:
-        """Have everything that is under way end at its next step."""
+        """End everything that is under way at its next step."""
         self._stopped.set()
 
     def get(self, path: str, params: Params, read: Callable[[Any], _T]) -> _T:

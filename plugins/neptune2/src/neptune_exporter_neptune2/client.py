@@ -89,7 +89,7 @@ class Connection:
             self.server = _origin(self._api_url)
             """The address of the API, without a path."""
             self.address = str(backend._client_config.display_url).rstrip("/")
-            """Of the web application."""
+            """The address of the web application."""
         except AttributeError as error:
             raise MissingDependencyError(
                 f"neptune-client {self.client_version} is built differently ({error}): "
@@ -203,7 +203,7 @@ class Connection:
         return known
 
     def renew_token(self, refused: requests.Response) -> None:
-        """Have the next request renew the access token, unless that was done since this one was refused."""
+        """Make the next request renew the access token, unless it was renewed since this one was refused."""
         used = str(refused.request.headers.get("Authorization", ""))
         with self._renewing:
             token = self._auth.session.token or {}

@@ -133,7 +133,7 @@ class Downloads:
             )
 
     def _zip_url(self, attribute: Attribute) -> str:
-        """Have the server make the zip, and wait for it."""
+        """Ask the server to make the zip, and wait for it."""
         url = f"{LEADERBOARD}/attributes/downloadFileSetZipRequest"
         params: Params = self.api.post(
             url, self.of(attribute), None, lambda answer: {"id": str(answer["id"])}

@@ -36,7 +36,7 @@ class Listed:
 
     run: SourceRun
     model_id: str | None = None
-    """Of a model version: the `sys/id` of its model."""
+    """For a model version: the `sys/id` of its model."""
 
 
 def projects(api: Api) -> list[str]:
@@ -158,7 +158,7 @@ def _conditions(kind: RunKind, query: str | None, last: str) -> str:
 
 
 def _new(listed: list[Listed], seen: set[str]) -> list[Listed]:
-    """Those that no page before had."""
+    """The entries that no earlier page had."""
     new = {each.run.handle: each for each in listed if each.run.handle not in seen}
     seen.update(new)
     return list(new.values())

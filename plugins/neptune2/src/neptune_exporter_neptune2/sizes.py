@@ -12,7 +12,7 @@ from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.values import Attribute, attributes_of
 
 _ASKED = 5
-"""So many series of each type are asked for their length; the others count as their mean."""
+"""The lengths of this many series of each type are requested; the other series count as the mean."""
 _SERIES = (AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES)
 _REQUESTS_OF_A_FILE_SET = 3
 

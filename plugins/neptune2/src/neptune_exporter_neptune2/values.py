@@ -28,7 +28,8 @@ _TYPES: Mapping[str, AttributeType] = {
     "fileSet": AttributeType.FILE_SET,
     "artifact": AttributeType.ARTIFACT,
 }
-"""By the name on the wire. The dataset holds any other (experimentState, gitRef, notebookRef) as a string."""
+"""Types by their name on the wire. Others (experimentState, gitRef, notebookRef) become strings in the
+dataset."""
 
 _RUN_STATES = {"running": "Active", "idle": "Inactive"}
 """As the client's runs table calls them (neptune.internal.utils.run_state)."""

@@ -32,7 +32,8 @@ _ON_PARTS = 5.0
 _TEXT = ("text/", "application/json", "application/xml")
 """How the content types begin with which something else than the server may answer in place of protobuf."""
 _WEB_PAGES = 3
-"""So many web pages before the first answer of the server are final: a login page does not pass by itself."""
+"""After this many web pages before the server's first answer, the export ends: a login page does not go away
+by itself."""
 
 
 class Api:
@@ -111,7 +112,7 @@ class Api:
 
     @property
     def address(self) -> str:
-        """Of the web application."""
+        """The address of the web application."""
         return self._client.address
 
     def stop(self) -> None:

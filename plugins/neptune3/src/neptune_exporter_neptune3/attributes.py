@@ -16,7 +16,8 @@ from neptune_exporter_neptune3.listing import instant, is_fork, sys_id_of
 _PAGE = 10_000
 """Values of a page: what the client asks for (NEPTUNE_QUERY_ATTRIBUTE_VALUES_BATCH_SIZE)."""
 NAME_BYTES = 200_000
-"""Of names and run identifiers in a request; the client keeps to 220,000 (NEPTUNE_QUERY_MAX_REQUEST_SIZE)."""
+"""The bytes of names and run identifiers in a request; the client limits them to 220,000
+(NEPTUNE_QUERY_MAX_REQUEST_SIZE)."""
 _RUN_BYTES = 50
 
 TYPES = {
@@ -32,7 +33,7 @@ TYPES = {
     "fileRef": AttributeType.FILE,
     "fileRefSeries": AttributeType.FILE_SERIES,
 }
-"""By their names on the wire (`attribute_types` in the client)."""
+"""Types by their names on the wire (`attribute_types` in the client)."""
 _WIRE_NAMES = {kind: name for name, kind in TYPES.items()}
 _PROPERTIES = {
     AttributeType.FLOAT: "float_properties",
@@ -70,7 +71,7 @@ class Series:
 
     run: RunKey
     holder: str
-    """By which series requests know the run: `workspace/project/SYS-ID`."""
+    """The name of the run in requests for series: `workspace/project/SYS-ID`."""
     path: str
     type: AttributeType
     last_step: float | None
@@ -88,7 +89,7 @@ class Series:
         return f"{problem} them up to step {last_step} only" if last_step < self.last_step else None
 
     def request(self, number: int) -> dict[str, Any]:
-        """Of this run's own points alone: those that a fork inherits are its ancestors'."""
+        """Only this run's own points: the points that a fork inherits belong to its ancestors."""
         return {
             "requestId": str(number),
             "series": {

@@ -217,7 +217,7 @@ class Client:
         return self._http.auth._token
 
     def forget_token(self, refused: object) -> None:
-        """Have the next request get a new access token, unless that was done since this one was in use.
+        """Make the next request get a new access token, unless that was done since this one was in use.
 
         The client renews a token before it expires, but never one that a server refuses.
         """

@@ -37,7 +37,7 @@ _OLDEST_FIRST = {
     "dir": "ascending",
     "sortBy": {"name": SysAttribute.CREATION_TIME, "type": "datetime"},
 }
-"""So that runs that are made meanwhile come last and no page moves."""
+"""The order of creation: runs that are made meanwhile come last, so that no page moves."""
 
 
 def projects(api: Api) -> list[str]:
@@ -208,7 +208,7 @@ class _Listed:
 
 
 def _by_id(listed: Iterable[_Listed]) -> dict[str, list[_Listed]]:
-    """By `sys/custom_run_id`; `sys/id` stands for it where a run has none."""
+    """The runs by `sys/custom_run_id`, or by `sys/id` if a run has none."""
     listed = list(listed)
     custom = {run.custom_id for run in listed}
     found: dict[str, list[_Listed]] = {}

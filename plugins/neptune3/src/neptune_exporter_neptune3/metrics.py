@@ -19,7 +19,8 @@ from neptune_exporter_neptune3.paging import Page, failure_of
 from neptune_exporter_neptune3.points import Float64s, Points, SeriesPoints, decode
 
 POINTS = 100_000
-"""Of an answer: more would be hardly faster and take more memory. No server gives more than a million."""
+"""Points in an answer: more would hardly be faster, and take more memory. No server returns more than a
+million."""
 _MOST_POINTS = 1_000_000
 _MOST_SERIES = 5_000
 FIRST_LIMIT = 1_024
@@ -40,7 +41,7 @@ class Unread:
     skip: int = 0
     """How many points after it were already delivered: those of the step at which the page was cut."""
     last_step: float | None = None
-    """That of the last point that came."""
+    """The step of the last point that arrived."""
     received: int = 0
 
     @classmethod
@@ -167,7 +168,7 @@ def _advance(unread: Unread, found: SeriesPoints | None, limit: int) -> tuple[Po
 
 
 def _go_on_after(unread: Unread, steps: Float64s, total: int) -> None:
-    """Have the next page begin with the points of the last step of this one.
+    """Make the next page begin with the points of the last step of this one.
 
     Raises:
         SourceError: the rest of the series cannot be asked for.

@@ -28,7 +28,7 @@ _FIRST_BLOCK, _LARGEST_BLOCK = 256, 65_536
 _SMALL_BYTES = 1 << 17
 _SHORT = 32
 _PATIENCE = 8
-"""So many short stretches, and the rest of a series is gathered field by field."""
+"""After this many short stretches, the rest of a series is gathered field by field."""
 _TIME, _STEP, _VALUE, _PREVIEW, _RATIO = 0x08, 0x11, 0x19, 0x20, 0x2D
 _POINT, _SERIES, _REQUEST_ID, _TOTAL = 0x12, 0x0A, 0x0A, 0x08
 

@@ -21,7 +21,7 @@ from neptune_exporter_neptune3.metrics import with_attributes
 from neptune_exporter_neptune3.paging import FileEntry, Page, failure_of
 
 _POINTS = 10_000
-"""Of an answer, over all its series: what the server gives at once."""
+"""Points in an answer, over all its series: the most that the server returns."""
 _MOST_SERIES = 1_000
 _ANSWER_BYTES = 8 << 20
 _BATCH_BYTES = 8 << 20

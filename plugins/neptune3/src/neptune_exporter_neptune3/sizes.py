@@ -24,7 +24,7 @@ _EVERYTHING = AttributeRequest(AttributeSelection())
 
 
 def sizes(api: Api, runs: Sequence[SourceRun]) -> list[RunSize]:
-    """Of runs of one project that would be read in one group. Runs that are gone by now are left out.
+    """The sizes of runs of one project that would be read in one group, without runs that have been deleted.
 
     Raises:
         AuthenticationError, SourceError
@@ -46,7 +46,7 @@ def sizes(api: Api, runs: Sequence[SourceRun]) -> list[RunSize]:
 
 
 def _rows(held: Contents) -> int:
-    """Of what is no parameter."""
+    """The rows of everything except parameters."""
     return len(held.files) + sum(map(points, [*held.floats, *held.objects]))
 
 

@@ -51,7 +51,7 @@ class Start(NamedTuple):
     at: float
     """When it was logged: seconds (2.x) or milliseconds (3.x); 0 where that is not known."""
     digest: str
-    """Of the operation."""
+    """The number of the operation."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Folder:
     name: str | None = None
     started_at: datetime | None = None
     first_operation: int = 1
-    """Those before it were sent to a server and deleted."""
+    """Operations before this one were sent to a server and deleted."""
     offline: bool = False
     """A 2.x folder of the offline mode: the run was never on a server."""
     extent: int = 0

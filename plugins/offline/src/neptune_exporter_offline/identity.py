@@ -105,7 +105,7 @@ def _names(folder: Folder) -> tuple[str, ...]:
 
 
 def _default_projects(folders: Sequence[Folder]) -> dict[Container, str]:
-    """By the folder in which each run was logged. Of copies it is the one that changed last."""
+    """The runs by the folder in which each was logged; for copies, the folder that changed last."""
     last: dict[Container, Folder] = {}
     for folder in sorted(folders, key=lambda f: (-f.modified_ns, len(f.path.parts), f.path)):
         last.setdefault(folder.container, folder)

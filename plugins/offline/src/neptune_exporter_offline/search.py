@@ -130,7 +130,7 @@ def _is_of_the_system(name: str) -> bool:
 
 
 def _may_be_database(path: Path) -> bool:
-    """By its name. What lies in it decides: other programs keep databases too."""
+    """Whether its name fits. Its content decides, because other programs have databases too."""
     return path.suffix == ".sqlite3" and not os.path.isdir(path)  # noqa: PTH112 - pathlib's raises in a closed folder
 
 

@@ -27,7 +27,8 @@ class Attribute:
     previews: Series | None = None
     """Preview points of a metric, kept apart: which of them count is known only at the end."""
     captions: dict[str, Series] = field(default_factory=dict)
-    """Of a series of images: `name` and `description`, with the steps and times of those that have one."""
+    """For a series of images: `name` and `description`, with the steps and times of the entries that have
+    one."""
 
     def all_series(self) -> Iterator[Series]:
         """All series of the attribute."""
@@ -119,7 +120,7 @@ class State:
         attribute = self._find(path, attribute_type)
         if attribute is None:
             attribute = self._create(path, attribute_type, make())
-        # Of another type: Neptune refuses the operation, so it has no effect.
+        # The attribute has another type: Neptune refuses the operation, so it has no effect.
         return attribute.value if attribute.type is attribute_type else make()
 
     def _find(self, path: str, attribute_type: AttributeType) -> Attribute | None:

@@ -230,7 +230,7 @@ class RunReader:
         )
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
-        """Of the files that W&B would send and that are there."""
+        """The existing files that W&B would send."""
         for name in self.listed:
             with contextlib.suppress(FileNotFoundError):
                 yield name, (self._files / name).stat().st_size

@@ -37,7 +37,7 @@ class Table:
     size: int
     sha256: str
     time: int
-    """Of the last row, in ms since 1970."""
+    """The time of the last row, in ms since 1970."""
 
     def value(self) -> dict[str, Any]:
         """What stands in the history."""

@@ -38,7 +38,7 @@ _STREAM_BYTES = 8 << 20
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _ALL = AttributeRequest()
 _READ_AGAIN = "export everything of the run to have what it held"
-_FOREIGN = "nobody knows whether the source has all that it held"
+_FOREIGN = "it is unknown whether the source still has all of it"
 _IN_ANOTHER_PART = "export all that is left of the run at once, with --force, to have what it held"
 
 
