@@ -54,6 +54,16 @@ class SourceError(NeptuneExporterError):
     """How often it was tried. 0: it was not, because many of its kind had failed in a row."""
 
 
+class UnknownProjectError(SourceError):
+    """The source knows that it has no such project. Says which it has, or where the name comes from.
+
+    Examples:
+        >>> raise UnknownProjectError("there is no project acme/vison, only acme/vision")
+        Traceback (most recent call last):
+        neptune_exporter.errors.UnknownProjectError: there is no project acme/vison, only acme/vision
+    """
+
+
 class QueryError(SourceError):
     """The source refused the query that a person gave (`RunSelection.query`). Says what is wrong with it.
 

@@ -55,6 +55,24 @@ def test_nothing_of_what_was_named_exists(
     assert not list(folder.rglob("*.jsonl")) and not list(folder.rglob("*_part_*.parquet"))
 
 
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ([], "there is none"),
+        (["a/b"], "there is a/b"),
+        (["a/b", "c/d"], "there is a/b and c/d"),
+        (["a/b", "c/d", "e/f", "g/h"], "`neptune-exporter projects` lists those that there are"),
+    ],
+)
+def test_the_few_projects_that_there_are_are_named(
+    run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch, there: list[str], expected: str
+) -> None:
+    monkeypatch.setattr(tracker.source, "projects", lambda: there)
+    result = run(*EXPORT, "-p", "other/thing")
+    assert result.exit_code == 2
+    assert f"error: -p: there is no project other/thing; {expected}\n" in result.stderr
+
+
 def test_some_of_what_was_named_exists(run: Run, tracker: ModuleType, folder: Path) -> None:
     result = run(*EXPORT, "-p", "acme/visoin", "-p", "acme/text")
     assert result.exit_code == 3

@@ -96,6 +96,15 @@ def test_records_that_differ_are_partial_at_every_export(tmp_path: Path) -> None
     assert sorted(value for _, value in exported(tmp_path)) == [-1, 1, 2, 3, 4, 5]
 
 
+def test_a_project_that_was_not_found_is_advised_to_be_given(tmp_path: Path) -> None:
+    """2.x folders do not name their project, so `-p` finds none."""
+    write(run_folder(tmp_path / "job"), points(1, 3), put=3)
+    done = command("export", "--exporter", "offline", "-p", "acme/mnist", cwd=tmp_path / "job")
+    assert done.returncode == 2
+    assert "error: -p: no folder of project acme/mnist was found, only of offline/job; " in done.stderr
+    assert "give it as --offline-project" in done.stderr
+
+
 def test_databases_of_one_run_exported_one_after_another(scale: Logging, tmp_path: Path) -> None:
     with scale() as run:
         for n in range(5):

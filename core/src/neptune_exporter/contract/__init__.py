@@ -57,6 +57,7 @@ from neptune_exporter.errors import (
     QueryError,
     SinkError,
     SourceError,
+    UnknownProjectError,
     UnsafePathError,
     UsageError,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "TextLine",
     "TimeRange",
     "TypeCount",
+    "UnknownProjectError",
     "UnreadError",
     "UnsafePathError",
     "UsageError",

@@ -150,7 +150,7 @@ def _note_not_found(source: Source, options: ExportOptions, result: ExportResult
 
 
 def _note_if_unknown(source: Source, project: ProjectResult, result: ExportResult) -> None:
-    if line := unknown_project(source, project.project_id):
+    if line := unknown_project(source, project.project_id, project.why_unknown):
         project.unknown = True
         project.error = project.failed_at = None
         result.not_found.append(line)

@@ -11,6 +11,7 @@ from neptune_exporter.contract import (
     QueryError,
     RunSelection,
     SourceError,
+    UnknownProjectError,
     UsageError,
 )
 from neptune_exporter.dataset import Recovery
@@ -32,6 +33,8 @@ class ProjectResult:
     """Runs without any of the attributes that were requested by path. They are not written."""
     unknown: bool = False
     """A person named the project, and it does not exist."""
+    why_unknown: str | None = None
+    """What the source says of that, if it says more."""
     error: str | None = None
     failed_at: datetime | None = None
     """When `error` happened."""
@@ -50,6 +53,8 @@ class ProjectResult:
             raise UsageError(f"-q: {error}") from error
         if isinstance(error, (NeptuneExporterError, ImportError)) and not isinstance(error, SourceError):
             raise error
+        if isinstance(error, UnknownProjectError):
+            self.why_unknown = str(error)
         self.error, self.failed_at = why_failed(self.project_id, error), datetime.now(timezone.utc)
         return self.error
 

@@ -20,6 +20,7 @@ from neptune_exporter.suggestions import did_you_mean
 if TYPE_CHECKING:
     from neptune_exporter.dataset import Dataset
 
+_FEW_PROJECTS = 3
 _MOST_PATHS = 2_000
 _MOST_RUNS = 10_000
 _MOST_LOOKED_AT = 100
@@ -83,15 +84,25 @@ class WatchedRequest(AttributeRequest):
         return cls(request.wanted, request.covered, request.retry, seen)
 
 
-def unknown_project(source: Source, project_id: str) -> str | None:
-    """The line about a project that the source does not list. None: it is listed, or no project can be."""
+def unknown_project(source: Source, project_id: str, why: str | None) -> str | None:
+    """The line about a project that the source does not list. None: it is listed, or no project can be.
+
+    Args:
+        why: What the source says of it, which is shown where no project has a similar name.
+    """
     try:
         projects = source.projects()
     except NeptuneExporterError:
         return None
     if project_id in projects:
         return None
-    return f"-p: there is no project {project_id}{did_you_mean(project_id, projects)}"
+    if similar := did_you_mean(project_id, projects):
+        return f"-p: there is no project {project_id}{similar}"
+    if why is not None:
+        return f"-p: {why}"
+    some = f"there is {' and '.join(projects)}" if projects else "there is none"
+    many = "`neptune-exporter projects` lists those that there are"
+    return f"-p: there is no project {project_id}; {some if len(projects) <= _FEW_PROJECTS else many}"
 
 
 def unmatched_runs(source: Source, project_ids: Iterable[str], asked: RunSelection) -> list[str]:

@@ -17,6 +17,7 @@ from neptune_exporter.contract import (
     Source,
     SourceError,
     SourceRun,
+    UnknownProjectError,
 )
 from neptune_exporter.model import RunKey
 from neptune_exporter_offline.folders import Folder
@@ -56,12 +57,12 @@ class OfflineSource(Source):
         if self._closed:  # at the end: those that were found are exported
             raise SourceError(self._not_searched())
 
-    def _unknown_project(self, project_id: str) -> SourceError:
+    def _unknown_project(self, project_id: str) -> UnknownProjectError:
         others = ", ".join(self.projects()[:10])
         hint = ""
         if any(f.client == 2 for run in self._search().values() for f in run.folders):
             hint = "; folders of Neptune 2.x do not name their project: give it as --offline-project"
-        return SourceError(f"no folder of project {project_id} was found, only of {others}{hint}")
+        return UnknownProjectError(f"no folder of project {project_id} was found, only of {others}{hint}")
 
     def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
         for request in group:
