@@ -53,7 +53,7 @@ def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
     Raises:
         DatasetError: the folder cannot be written, or the recorded checksums are damaged.
     """
-    folder, known, unsaved = "", dict[str, RunChecksums](), 0
+    folder, known, unsaved = "", checksums.Recorded(), 0
     for run in dataset.runs():
         if not wanted(run.key) or not has_no_checksums(dataset, run):
             continue
@@ -62,8 +62,9 @@ def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
             unsaved = 0
         if run.place.folder != folder:
             folder = run.place.folder
-            known = dict(checksums.read(dataset.data, folder))
-        taken = known[run.place.stem] = _checksums(dataset, run)
+            known = checksums.read(dataset.data, folder).copy()
+        taken = _checksums(dataset, run)
+        known.add(run.place.stem, taken)
         size = sum(each.bytes for each in (*taken.parts.values(), *taken.files.values()))
         unsaved += size
         yield RunRecorded(run.key, len(taken.parts), len(taken.files), size)

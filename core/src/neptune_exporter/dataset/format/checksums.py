@@ -7,8 +7,9 @@ The export itself is not changed.
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -50,7 +51,51 @@ class RunChecksums:
         return f"{self.recorded_at:%Y-%m-%d}"
 
 
-def read(data: Storage, folder: str) -> dict[str, RunChecksums]:
+class Recorded(Mapping[str, RunChecksums]):
+    """The checksums of the runs in a folder, by the stem of each run.
+
+    It keeps them as they are stored, because those of 10,000 runs as objects would take 30 MB.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[str, bytes] = {}
+
+    def add(self, stem: str, run: RunChecksums) -> None:
+        """Add a run, or replace what was recorded of it."""
+        self._lines[stem] = _to_json(stem, run)
+
+    def add_line(self, line: bytes) -> None:
+        """Add a run as it is stored.
+
+        Raises:
+            ValueError, KeyError, TypeError: the line is damaged.
+        """
+        self._lines[_from_json(line)[0]] = line
+
+    def lines(self) -> list[bytes]:
+        """The runs as they are stored."""
+        return list(self._lines.values())
+
+    def copy(self) -> Recorded:
+        """The same, for adding more."""
+        copied = Recorded()
+        copied._lines = dict(self._lines)
+        return copied
+
+    def __getitem__(self, stem: str) -> RunChecksums:
+        return _from_json(self._lines[stem])[1]
+
+    def __contains__(self, stem: object) -> bool:
+        return stem in self._lines
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+
+def read(data: Storage, folder: str) -> Recorded:
     """The recorded checksums of a folder, by the stem of each run; empty if there are none.
 
     Raises:
@@ -58,13 +103,16 @@ def read(data: Storage, folder: str) -> dict[str, RunChecksums]:
     """
     path = checksums(folder)
     stamp = data.stamp(path)
-    return {} if stamp is None else _read(data, path, stamp)
+    return Recorded() if stamp is None else _read(data, path, stamp)
 
 
-@lru_cache(maxsize=2)
-def _read(data: Storage, path: str, stamp: tuple[int, int]) -> dict[str, RunChecksums]:
+@lru_cache(maxsize=1)
+def _read(data: Storage, path: str, stamp: tuple[int, int]) -> Recorded:
+    recorded = Recorded()
     try:
-        return dict(map(_from_json, rowless.unsealed(data.read(path)).splitlines()))
+        for line in io.BytesIO(rowless.unsealed(data.read(path))):
+            recorded.add_line(line.rstrip(b"\n"))
+        return recorded
     except (ValueError, KeyError, TypeError) as error:
         where = data.describe(path)
         raise DatasetError(
@@ -72,11 +120,10 @@ def _read(data: Storage, path: str, stamp: tuple[int, int]) -> dict[str, RunChec
         ) from error
 
 
-def write(data: Storage, folder: str, runs: Mapping[str, RunChecksums]) -> None:
+def write(data: Storage, folder: str, runs: Recorded) -> None:
     """Replace the recorded checksums of a folder atomically."""
-    content = b"\n".join(_to_json(stem, run) for stem, run in runs.items())
     path = checksums(folder)
-    data.create_whole(temporary(path), rowless.sealed(content, SCHEMA))
+    data.create_whole(temporary(path), rowless.sealed_lines(runs.lines(), SCHEMA))
     data.sync([temporary(path)])
     data.move(temporary(path), path)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import pyarrow as pa
@@ -36,17 +37,33 @@ def unwrapped(data: bytes) -> bytes:
     Raises:
         ValueError: the data is not such a file, is truncated, or its footer changed.
     """
+    start, end = _extent(data)
+    return data[start:end]
+
+
+def _extent(data: bytes) -> tuple[int, int]:
+    """Where the wrapped content starts and ends. Raises as `unwrapped`."""
     length = int.from_bytes(data[-len(_MAGIC) - _LENGTH : -len(_MAGIC)], "little")
     footer = data[len(data) - length - _LENGTH - len(_MAGIC) :]
     end = len(data) - len(footer) - _CHECKSUM
     if end < len(_MAGIC) or data[end : end + _CHECKSUM] != _checksum(footer) or not data.startswith(_MAGIC):
         raise ValueError("it is cut short or changed")
-    return data[len(_MAGIC) : end]
+    return len(_MAGIC), end
 
 
 def sealed(content: bytes, schema: pa.Schema = FULL_SCHEMA) -> bytes:
     """As `wrapped`, with a line before the content: its SHA-256."""
-    return wrapped(_sha256(content) + b"\n" + content, schema)
+    return sealed_lines([content], schema)
+
+
+def sealed_lines(lines: Sequence[bytes], schema: pa.Schema = FULL_SCHEMA) -> bytes:
+    """As `sealed`, for lines that are not copied more often than needed: there may be many."""
+    digest = hashlib.sha256()
+    for number, line in enumerate(lines):
+        digest.update(b"\n" * bool(number) + line)
+    *first, last = lines or [b""]
+    head = _MAGIC + digest.hexdigest().encode()
+    return b"\n".join([head, *first, last + _checked_footer(schema)])
 
 
 def unsealed(data: bytes) -> bytes:
@@ -55,8 +72,10 @@ def unsealed(data: bytes) -> bytes:
     Raises:
         ValueError: as for `unwrapped`, or the content changed.
     """
-    digest, _, content = unwrapped(data).partition(b"\n")
-    if digest != _sha256(content):
+    start, end = _extent(data)
+    behind = data.find(b"\n", start, end) + 1 or end
+    content = data[behind:end]
+    if data[start : behind - 1] != _sha256(content):
         raise ValueError("its digest does not match its content")
     return content
 
