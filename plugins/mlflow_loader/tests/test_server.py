@@ -57,17 +57,18 @@ def test_what_was_loaded_reads_back_the_same(address: str, theme: str) -> None:
         assert sink.load(run, None).already_loaded
 
 
-def test_the_existing_export(address: str) -> None:
+def contents(address: str) -> list[str]:
+    """All runs, as text: the server also has NaN of other tests, which equals no NaN."""
     client = MlflowClient(address)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments, run_view_type=ViewType.ALL)
+    held = [{"info": dict(run.info), **run.data.to_dictionary()} for run in runs]
+    return sorted(json.dumps(run, sort_keys=True) for run in held)
 
-    def contents() -> list[str]:
-        """As text: the server also has NaN of other tests, which equals no NaN."""
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        runs = client.search_runs(experiments, run_view_type=ViewType.ALL)
-        held = [{"info": dict(run.info), **run.data.to_dictionary()} for run in runs]
-        return sorted(json.dumps(run, sort_keys=True) for run in held)
 
-    check_journey(SPEC, MlflowSettings(address), EXISTING / "data", EXISTING / "files", contents)
+def test_the_existing_export(address: str) -> None:
+    settings = MlflowSettings(address)
+    check_journey(SPEC, settings, EXISTING / "data", EXISTING / "files", lambda: contents(address))
 
 
 def test_artifacts_whose_names_a_server_would_make_one(address: str) -> None:

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.contract import LoadedRun, LoadOptions, Verdict
+from neptune_exporter.contract import LoadedRun, LoadOptions, SinkError, Verdict
 from neptune_exporter.testing import MemoryRun
 from neptune_exporter.testing.sink_checks import load_runs
-from neptune_exporter_wandb import formats, inspecting, records
+from neptune_exporter_wandb import formats, inspecting, records, writing
 from neptune_exporter_wandb.connecting import connected
 from neptune_exporter_wandb.loader import WandbLoader
 from neptune_exporter_wandb.sdk_loader import SdkLoader
 from neptune_exporter_wandb.settings import WandbSettings
+from neptune_exporter_wandb.undisturbed import wandb
 
 from .reading import by_kind, folder_of, rows_of
 from .server import WandbServer
@@ -89,6 +90,21 @@ def test_a_second_load_finds_it(loader: WandbLoader, loaded: LoadedRun) -> None:
     assert {loss.reason for loss in again.losses} == {"start-time", "console-page"}
     report = loader.closing_report()
     assert "wandb 99.0.0 is not among the versions" in str(report["written by wandb's SDK, as"])
+
+
+def test_an_error_of_the_sdk_is_one_line_and_leaves_nothing_open(
+    loader: WandbLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it comes between wandb's beginning of a run and ours: its id must not stay in use."""
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "TableWriter", _refuse)
+        with pytest.raises(SinkError, match="wandb's SDK: no"):
+            load_runs(loader, [MemoryRun(RUN)])
+    assert not load_runs(loader, [MemoryRun(RUN)])[RUN.key].already_loaded
+
+
+def _refuse(files: Path) -> None:
+    raise wandb.errors.CommError("no")
 
 
 @pytest.mark.parametrize(

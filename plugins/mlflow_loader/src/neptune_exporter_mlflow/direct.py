@@ -35,6 +35,7 @@ SCHEMAS = {
     "6f8d9c3b2a1e": "3.15",
     "b7e2c1a4d9f3": "3.16",
     "dc11669786a5": "3.17",
+    "f4a9b2c7d1e6": "3.18",
 }
 """The latest migration of MLflow's tables in its releases. `metrics` and `latest_metrics` have the same
 columns and keys in all of them, by the classes `SqlMetric` and `SqlLatestMetric` of each.
@@ -119,7 +120,7 @@ def _check_schema(connection: Connection, what: str) -> None:
         raise UsageError(
             f"{what} has tables of a version that this loader does not know ({', '.join(found) or 'none'}): "
             "leave out --mlflow-direct-database, or bring it to a version that it knows with `mlflow db "
-            f"upgrade` of MLflow 3.1 to 3.17"
+            f"upgrade` of MLflow 3.1 to 3.18"
         )
 
 

@@ -15,7 +15,7 @@ from neptune_exporter_wandb.capabilities import CAPABILITIES
 from neptune_exporter_wandb.loader import WandbLoader
 from neptune_exporter_wandb.outputs import RunOutput, RunStart
 from neptune_exporter_wandb.records import Record
-from neptune_exporter_wandb.sdk_output import SdkOutput
+from neptune_exporter_wandb.sdk_output import SdkOutput, sdk_session
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class SdkLoader(WandbLoader):
         return inspecting.read(folder, run_id)
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
-        with self._one_at_a_time:
+        with self._one_at_a_time, sdk_session():
             try:
                 return super().load(run, parent)
             finally:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neptune_exporter.contract import ParameterValue
+from neptune_exporter.contract import ParameterValue, SinkError
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.values import as_json
 from neptune_exporter_wandb.console import ConsoleLine
@@ -28,8 +29,25 @@ from neptune_exporter_wandb.steps import step_texts
 from neptune_exporter_wandb.undisturbed import wandb
 
 
+@contextmanager
+def sdk_session() -> Iterator[None]:
+    """A time in which one run is written: it ends whatever wandb has begun.
+
+    Raises:
+        SinkError: wandb raised an error of its own; not all of them have a public base.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "wandb":
+            raise
+        raise SinkError(f"wandb's SDK: {error}") from error
+    finally:
+        wandb.teardown()
+
+
 class SdkOutput:
-    """A `RunOutput` of which wandb makes the file. One at a time in a process.
+    """A `RunOutput` of which wandb makes the file, within a `sdk_session`. One at a time in a process.
 
     Args:
         folder: Of the run; it is there, and empty.
@@ -41,7 +59,6 @@ class SdkOutput:
         self._folder, self._run, self._multiplier = folder, start.run, start.multiplier
         self.rows = 0
         self._lost = Counter({START_TIME: int(start.run.created is not None)})
-        self._open = True
         self._sdk = wandb.init(settings=_settings(folder, start), config={"neptune": about(start.run)})
         self.files = Path(self._sdk.dir)
         self._sdk.define_metric(STEP)
@@ -87,7 +104,8 @@ class SdkOutput:
     def finish(self, paths: Sequence[str]) -> None:
         for path in paths:
             self._sdk.save(self.files / path, base_path=self.files, policy="end", glob=False)
-        self._end(int(self._run.status == "failed"))
+        self._sdk.finish(exit_code=int(self._run.status == "failed"))
+        wandb.teardown()
         written = self.files.parent
         (records,) = written.glob("run-*.wandb")
         records.rename(self._folder / records.name)
@@ -95,13 +113,7 @@ class SdkOutput:
         shutil.rmtree(self._folder / "wandb")
 
     def close(self) -> None:
-        if self._open:
-            self._end(1)
-
-    def _end(self, exit_code: int) -> None:
-        self._open = False
-        self._sdk.finish(exit_code=exit_code)
-        wandb.teardown()
+        """The session ends the run."""
 
 
 def _settings(folder: Path, start: RunStart) -> wandb.Settings:
