@@ -191,6 +191,13 @@ def kit(session: nox.Session) -> None:
 
 
 @nox.session
+def every_way(session: nox.Session) -> None:
+    """All data by every way into MLflow, verified in full: some ten minutes, so not by default."""
+    _install_workspace(session)
+    session.run("pytest", "--timeout", "900", "plugins/mlflow_loader/tests/every_way.py", *session.posargs)
+
+
+@nox.session
 def wandb_sdk(session: nox.Session) -> None:
     """The conformance kit for runs that wandb's SDK writes: some ten minutes, so not by default."""
     _install_workspace(session)
