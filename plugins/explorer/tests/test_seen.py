@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from .browsing import CHROMIUM, DRAWN, NO_BROWSER, Served, Watched
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_BROWSER)
 NAN, INFINITY = float("nan"), float("inf")
-PLAIN, ODD, FORK = (f"run%3A4%3Aacme%3A{name}" for name in ("plain", "odd", "fork"))
+PLAIN, ODD, FORK, MANY = (f"run%3A4%3Aacme%3A{name}" for name in ("plain", "odd", "fork", "many"))
+METRICS = [f"metric-{number}" for number in range(8)]
 
 
 def export(folder: Path, *runs: tuple[str, tuple[SampleAttribute, ...]]) -> Path:
@@ -71,6 +73,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
                     parameter(SysAttribute.FORK_STEP, 49.0),
                 ),
             ),
+            ("many", tuple(float_series(path, [(0.0, 1.0), (1.0, 2.0)]) for path in METRICS)),
         )
     )
     yield served
@@ -137,6 +140,30 @@ def test_nan_and_infinities_are_named_under_the_pointer(watched: Watched) -> Non
     page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 5)
     expect(chart.locator(".tip")).to_contain_text("step 4.5")
     expect(chart.locator(".tip-value")).to_have_text("2")
+    watched.check()
+
+
+def test_charts_are_read_from_the_first_to_the_last(watched: Watched) -> None:
+    asked: list[str] = []
+    watched.page.on("request", lambda request: asked.extend(re.findall("attribute=([^&]+)", request.url)))
+    page = watched.open(f"#/run?run={MANY}&tab=charts")
+    expect(page.locator(DRAWN)).to_have_count(len(METRICS))
+    assert asked == METRICS
+    watched.check()
+
+
+def test_a_chart_that_is_not_read_yet_says_so(watched: Watched) -> None:
+    watched.page.route("**/api/points*", lambda route: None)  # never answered
+    page = watched.open(f"#/run?run={ODD}&tab=charts&find=odd")
+    body = page.locator(".chart-body")
+    expect(body).to_have_attribute("aria-busy", "true")
+    assert "reading" in body.evaluate("body => getComputedStyle(body, '::before').content")
+    expect(page.locator("#progress")).to_be_visible()
+    page.unroute("**/api/points*")
+    page.keyboard.press("x")  # asks for another axis instead
+    plot(page, "odd").wait_for()
+    expect(body).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#progress")).to_be_hidden()
     watched.check()
 
 

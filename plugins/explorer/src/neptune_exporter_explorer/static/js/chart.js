@@ -12,6 +12,16 @@ import { inTurn } from "./turns.js";
 const HEIGHT = 230;
 const LARGE = 480;
 const FEW = 40;
+const charts = new WeakMap();
+
+// One for all charts: it tells of them in their order, which several observers do not.
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const chart = charts.get(target);
+    chart.seen = isIntersecting;
+    if (chart.seen && chart.stale) chart.load();
+  }
+}, { rootMargin: "200px" });
 
 /**
  * A chart that loads when it comes into sight.
@@ -31,11 +41,8 @@ export class Chart {
       if (this.lines.length) this.refresh();
     } }, "⤢");
     this.element = h("figure", { class: "chart" }, h("figcaption", { title: attribute }, title, enlarge), this.body, this.note);
-    this.watch = new IntersectionObserver(([entry]) => {
-      this.seen = entry.isIntersecting;
-      if (this.seen && this.stale) this.load();
-    }, { rootMargin: "200px" });
-    this.watch.observe(this.element);
+    charts.set(this.element, this);
+    sight.observe(this.element);
     this.resize = new ResizeObserver(() => {
       const width = this.body.clientWidth;
       if (this.plot && width && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
@@ -58,8 +65,9 @@ export class Chart {
     this.asked?.abort();
     this.asked = new AbortController();
     const now = this.settings();
+    const { signal } = this.asked;
+    this.body.ariaBusy = "true";
     try {
-      const { signal } = this.asked;
       const found = await inTurn(signal, () => getLines({
         run: now.runs,
         attribute: this.attribute,
@@ -74,6 +82,8 @@ export class Chart {
       this.draw();
     } catch (error) {
       if (error.name !== "AbortError") fill(this.body, notice(error.message));
+    } finally {
+      if (!signal.aborted) this.body.ariaBusy = "false";
     }
   }
 
@@ -134,7 +144,7 @@ export class Chart {
 
   remove() {
     this.asked?.abort();
-    this.watch.disconnect();
+    sight.unobserve(this.element);
     this.resize.disconnect();
     this.plot?.destroy();
   }

@@ -4,6 +4,7 @@ const AT_ONCE = 2;
 let atOnce = 1;
 let open = 0;
 const waiting = [];
+const whenIdle = globalThis.requestIdleCallback ?? ((action) => setTimeout(action)); // Safari has none
 
 /** Do something as soon as it is its turn; it rejects with an AbortError if the signal came first. */
 export async function inTurn(signal, action) {
@@ -15,9 +16,13 @@ export async function inTurn(signal, action) {
   } finally {
     atOnce = AT_ONCE;
     open--;
-    while (open < atOnce && waiting.length) {
-      open++;
-      waiting.shift()();
-    }
+    whenIdle(next, { timeout: 200 }); // what is there is painted first
+  }
+}
+
+function next() {
+  while (open < atOnce && waiting.length) {
+    open++;
+    waiting.shift()();
   }
 }
