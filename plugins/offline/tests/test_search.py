@@ -60,3 +60,31 @@ def test_databases_behind_links(scale: Logging, tmp_path: Path, read_all: Any) -
     for path in (tmp_path / "old", tmp_path / "alone", work_of(tmp_path), tmp_path / "old" / ".neptune"):
         (found,) = read_all(path).values()
         assert found.value("m") == 1.0
+
+
+def test_databases_beside_the_folder_are_not_passed_over_in_silence(
+    scale: Logging, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`log_directory` of neptune-scale, in both of its layouts, beside the folder that is read by default."""
+    with scale() as run:
+        run.log_configs({"which": "default"})
+    work, database = work_of(tmp_path), database_of(tmp_path)
+    shutil.copytree(database.parent, work / "mylogs" / database.parent.name)
+    (work / "older").mkdir()
+    shutil.copyfile(database, work / "older" / "acme_vision_1700000000000000000.sqlite3")
+    (work / "data").mkdir()
+    (work / "data" / "other.sqlite3").write_bytes(b"of another program")
+    monkeypatch.chdir(work)
+
+    def warnings(*paths: str) -> list[str]:
+        caplog.clear()
+        make_source(OfflineSettings(path=paths)).projects()
+        return caplog.messages
+
+    (message,) = warnings(".neptune")
+    assert f"Neptune runs in {work / 'mylogs'}, {work / 'older'};" in message
+    assert warnings(".") == warnings(".neptune", "mylogs", "older") == []
+    shutil.move(work / "older", work / "mylogs" / "below")
+    shutil.move(work / "mylogs" / "below" / "acme_vision_1700000000000000000.sqlite3", work)
+    (message,) = warnings(".neptune", "mylogs")
+    assert f"Neptune runs in {work};" in message

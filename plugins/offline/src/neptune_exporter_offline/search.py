@@ -14,7 +14,7 @@ from neptune_exporter_offline import oplog
 from neptune_exporter_offline.folders import Folder, describe_database, describe_log
 from neptune_exporter_offline.text import shown
 
-_DATA = ".neptune"
+DATA = ".neptune"
 """What a client calls its own folder."""
 
 
@@ -36,7 +36,7 @@ class Search:
         self._seen: set[tuple[int, int, bool]] = set()
         found: dict[Path, Folder] = {}
         for given in paths:
-            for folder in self._below(_existing(given), _DATA in Path(given).parts):
+            for folder in self._below(_existing(given), DATA in Path(given).parts):
                 found.setdefault(folder.path, folder)
         epoch = datetime.fromtimestamp(0, timezone.utc)
         self.folders = sorted(found.values(), key=lambda f: (f.started_at or epoch, str(f.path)))
@@ -80,11 +80,11 @@ class Search:
                 folder = _folder_of(entry, here / name)
             except OSError as error:
                 # Links that lead nowhere are everywhere; this one had led to runs.
-                if not isinstance(error, FileNotFoundError) or name == _DATA:
+                if not isinstance(error, FileNotFoundError) or name == DATA:
                     self._close(here / name, error)
             else:
                 if folder is not None:
-                    yield folder, is_data or name == _DATA
+                    yield folder, is_data or name == DATA
 
     def _close(self, path: Path, error: OSError) -> None:
         self.closed.append(f"{clean(shown(str(path)))} cannot be searched: {error.strerror}")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 
 from neptune_exporter.contract import (
     AttributeFailure,
@@ -20,11 +21,14 @@ from neptune_exporter.contract import (
     UnknownProjectError,
 )
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit import clean
+from neptune_exporter_offline.beside import unread_beside
 from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.identity import FoundRun, identify, paths_of
 from neptune_exporter_offline.reading import read_run
-from neptune_exporter_offline.search import Search
+from neptune_exporter_offline.search import DATA, Search
 from neptune_exporter_offline.settings import OfflineSettings
+from neptune_exporter_offline.text import shown
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +105,20 @@ class OfflineSource(Source):
                     "(run_operations.sqlite3)" + (f"; {self._not_searched()}" if self._closed else "")
                 )
             self._found = identify(search.folders, self._settings)
+            self._warn_of_others(search)
         return self._found
+
+    def _warn_of_others(self, search: Search) -> None:
+        data = [Path(path).resolve() for path in self._settings.path if Path(path).name == DATA]
+        read = {folder.path for folder in search.folders}
+        others = sorted({str(place) for path in data for place in unread_beside(path, read)})
+        if others:
+            _log.warning(
+                "not read, because it lies outside of %s: Neptune runs in %s; give --offline-path that "
+                "folder, or the one above",
+                clean(shown(", ".join(map(str, data)))),
+                clean(shown(", ".join(others))),
+            )
 
     def _not_searched(self) -> str:
         others = len(self._closed) - 1
