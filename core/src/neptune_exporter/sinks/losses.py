@@ -41,7 +41,7 @@ COMMON_MESSAGES: Mapping[str, str] = {
     CommonLoss.DUPLICATE_STEP: "the target keeps one point a step, the newest; the rest is in the dataset",
     CommonLoss.NOT_FINITE: "the target cannot hold this NaN or infinity; it is only in the dataset",
     CommonLoss.EARLY_TIME: "the time is before the earliest that the target takes, and was set to that",
-    CommonLoss.NOT_TEXT: "holds bytes that are no text: they were replaced by the character U+FFFD",
+    CommonLoss.NOT_TEXT: "has bytes that are not valid text: they were replaced by the character U+FFFD",
     CommonLoss.FILE_MISSING: "the file is not in the files folder",
     CommonLoss.FILE_DAMAGED: "the file is not the one that was exported",
     CommonLoss.FILE_UNSAFE: "the row names a path outside of the files folder, or behind a link: not opened",

@@ -16,7 +16,7 @@ _MOST_ANCESTORS = 100
 
 
 def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterator[Comparison]:
-    """Nothing for a run that is no fork on either side.
+    """Compare the fork; yields nothing if the run is no fork on either side.
 
     Args:
         known: What this machine's journal says of the run, if anything.
@@ -45,25 +45,25 @@ def _of_fork(check: Check, target: Target, known: Progress | None, found: Fork |
 
 
 def _of_other(check: Check, found: Fork, wanted: Fork) -> Verdict:
-    """Of a fork at another place: this machine may not know how far its parent had got for who loaded it."""
+    """The verdict for a fork at another step: when it was loaded, its parent may have been shorter."""
     is_early = check.recorded(LossCode.FORK_STEP, SysAttribute.FORK_STEP) > 0
     is_explained = is_early and not wanted.is_last and found.parent_run_id == wanted.parent_run_id
     return Verdict.LOST if is_explained and found.step < wanted.step else Verdict.DIFFERENT
 
 
 def _of_same(check: Check, found: Fork, wanted: Fork, computed: Fork | None) -> Verdict:
-    """Of a fork where it is wanted: `~` if that is not Neptune's step."""
+    """The verdict for a fork at the wanted step: `~` if that is not Neptune's step."""
     is_recorded = any(
         check.recorded(code, SysAttribute.FORK_STEP)
         for code in (LossCode.FORK_STEP, LossCode.FRACTIONAL_STEP)
     )
-    # Also where it was loaded by a version that did not tell.
+    # Another machine does not record FRACTIONAL_STEP in the config: the fork itself shows it.
     is_other = any(f == found and (f.is_last or not f.exact) for f in (wanted, computed) if f is not None)
     return Verdict.LOST if is_recorded or is_other else Verdict.EQUAL
 
 
 def _resolved(check: Check, fork: Fork) -> Fork:
-    """What Pluto makes of it: steps up to the parent's own fork step belong to the parent's parent."""
+    """The fork as Pluto stores it: steps up to the parent's own fork step belong to the parent's parent."""
     for _ in range(_MOST_ANCESTORS):
         above = Fork.of(check.api.details(check.project, fork.parent_run_id))
         if above is None or fork.step > above.step:
