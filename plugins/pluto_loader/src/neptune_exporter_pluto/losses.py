@@ -67,7 +67,7 @@ _MESSAGES: Mapping[str, str] = {
     LossCode.FILE_UNSAFE: "the row names a path outside of the files folder, or behind a link: not opened",
     LossCode.FILE_TOO_LARGE: "Pluto takes files of up to 5 GiB; this one is only in the dataset",
     LossCode.FILE_CAP: "left out because a limit was requested (MAX_FILES_PER_RUN)",
-    LossCode.FILE_LISTED_TWICE: "its upload address expired and was requested again: the file is listed twice",
+    LossCode.FILE_LISTED_TWICE: "its upload address expired and was requested again: it is listed twice",
     LossCode.FILE_STEP: "Pluto cannot hold its step: it is listed at step 0, the step is in its name",
     LossCode.FORK_NOT_NATIVE: "Pluto lacks its parent up to that step: only the config records the fork",
     LossCode.FORK_STEP: "the parent has no point at that step: the fork is at its last step (see config)",

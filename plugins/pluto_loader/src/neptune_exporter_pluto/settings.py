@@ -78,7 +78,7 @@ class PlutoSettings:
         default=0.5, minimum=0, maximum=_DAY, help="Seconds between two upload batches of a run."
     )
     max_files_per_run: int = setting(
-        default=0, minimum=0, maximum=_MOST, help="Upload at most so many files of a run; 0: all."
+        default=0, minimum=0, maximum=_MOST, help="Upload at most this many files of a run; 0: all."
     )
     connections: int = setting(
         default=4,
