@@ -122,11 +122,9 @@ class PluginRegistry:
                     self._by_name.setdefault((kind_of(spec), spec.name), []).append(plugin)
 
     @classmethod
-    def discover(
-        cls, *, builtin_only: bool = False, environ: Mapping[str, str] = os.environ
-    ) -> PluginRegistry:
+    def discover(cls, *, builtin_only: bool = False) -> PluginRegistry:
         """Load every plugin, each on its own. Never raises because of one."""
-        plugins = _builtin() if builtin_only else [*_builtin(), *_installed(environ)]
+        plugins = _builtin() if builtin_only else [*_builtin(), *_installed()]
         return cls(tuple(plugins), builtin_only)
 
     def source(self, name: str) -> SourceSpec:
@@ -259,11 +257,11 @@ def core_version() -> str:
     return version("neptune-exporter-core")
 
 
-def _installed(environ: Mapping[str, str]) -> list[Plugin]:
+def _installed() -> list[Plugin]:
     """Every plugin on `sys.path`. Distributions are asked one by one: a bad file spoils only its own."""
     from importlib_metadata import distributions
 
-    disabled = {_canonical(name) for name in environ.get(DISABLE_VARIABLE, "").split(",") if name.strip()}
+    disabled = {_canonical(name) for name in os.environ.get(DISABLE_VARIABLE, "").split(",") if name.strip()}
     plugins: list[Plugin] = []
     seen: set[str] = set()
     for found in distributions():

@@ -6,6 +6,7 @@ import errno
 import re
 
 _FEWER = "use fewer --workers (-j)"
+_MOST_SHOWN = 200
 _HINTS = {
     errno.ENOSPC: "free some space, or name another folder",
     errno.EDQUOT: "free some space, or name another folder",
@@ -43,8 +44,8 @@ def _needed(message: str) -> str:
     return ""
 
 
-def _shortened(text: str, most: int = 200) -> str:
-    return text if len(text) <= most else f"{text[:most]}…: "
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…: "
 
 
 def _limit() -> str:

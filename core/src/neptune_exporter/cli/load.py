@@ -21,11 +21,11 @@ from neptune_exporter.cli.output import (
     counted_of,
     echo_line,
     echo_list,
+    on_one_line,
     plain,
     prepare_report,
     print_json,
     report_name,
-    told_of,
     write_report,
 )
 from neptune_exporter.cli.selection import run_ids, selected_classes, split_lists
@@ -221,7 +221,7 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
     if sent := [counted_of(count, what) for what, count in result.counts.items() if count]:
         click.echo("sent: " + ", ".join(sent))
     for label, value in result.closing_report.items():
-        echo_line(f"{label}: {value:,}" if isinstance(value, int) else told_of(label, value))
+        echo_line(f"{label}: {value:,}" if isinstance(value, int) else on_one_line(label, value))
     _print_missing(result)
     if result.losses and written is not None:
         click.echo()

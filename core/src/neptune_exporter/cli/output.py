@@ -115,20 +115,20 @@ def echo_line(text: str) -> None:
     click.echo(printable(redact(text)))
 
 
-def told_of(what: object, message: str) -> str:
-    """Data, and a message about it from elsewhere, which may have had several lines."""
+def on_one_line(what: object, message: str) -> str:
+    """Data, and a message about it, which may have several lines."""
     return f"{what}: {one_line(message)}"
 
 
-def echo_list(title: str, lines: Sequence[str], more: str = "") -> None:
-    """A titled list, cut short where it is long."""
+def echo_list(title: str, lines: Sequence[str]) -> None:
+    """Print a list with a title; a long list is cut."""
     if not lines:
         return
     click.echo(f"\n{title}:")
     for line in lines[:SHOWN]:
         echo_line(f"  {line}")
     if len(lines) > SHOWN:
-        click.echo(f"  … and {len(lines) - SHOWN:,} more{more}")
+        click.echo(f"  … and {len(lines) - SHOWN:,} more")
 
 
 def counted(count: int, what: str) -> str:

@@ -9,7 +9,7 @@ import click
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import default_text
-from neptune_exporter.cli.output import echo_list, print_json, told_of
+from neptune_exporter.cli.output import echo_list, on_one_line, print_json
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.errors import UsageError
 
@@ -177,7 +177,11 @@ def _print(registry: PluginRegistry) -> None:
     click.echo(table(("plugin", "status", "distribution", "version", "provides"), rows))
     echo_list(
         "Broken",
-        [told_of(f"{p.name} ({p.origin}, {p.entry_point})", p.error) for p in registry.plugins if p.error],
+        [
+            on_one_line(f"{p.name} ({p.origin}, {p.entry_point})", p.error)
+            for p in registry.plugins
+            if p.error
+        ],
     )
     echo_list(
         "Conflicts",

@@ -64,29 +64,29 @@ def check_project_patterns(pattern: str | None, exclude: str | None) -> None:
             regular_expression(value, option)
 
 
-def run_ids(given: Sequence[str], option: str = "-r") -> tuple[tuple[str, ...], frozenset[str]]:
+def run_ids(given: Sequence[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     """Patterns and exact ids: `@FILE` holds ids, one a line; anything else is a regular expression.
 
     Raises:
         UsageError: a pattern is malformed, or a file cannot be read or holds no id.
     """
-    patterns = tuple(regular_expression(v, option) for v in given if not v.startswith("@"))
+    patterns = tuple(regular_expression(v, "-r") for v in given if not v.startswith("@"))
     ids: set[str] = set()
     for value in given:
         if value.startswith("@"):
-            ids |= _ids_of(Path(value[1:]), option)
+            ids |= _ids_of(Path(value[1:]))
     return patterns, frozenset(ids)
 
 
-def _ids_of(path: Path, option: str) -> set[str]:
+def _ids_of(path: Path) -> set[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{option}: cannot read run ids from {path}: {reason}") from None
+        raise UsageError(f"-r: cannot read run ids from {path}: {reason}") from None
     ids = {line.strip() for line in text.split("\n") if line.strip()}
     if not ids:
-        raise UsageError(f"{option}: {path} holds no run id; it should hold one a line")
+        raise UsageError(f"-r: {path} holds no run id; it should hold one a line")
     return ids
 
 

@@ -197,9 +197,7 @@ class FileStore:
         return shown_name, self._open_copy(request.folder, "", source_name)
 
 
-def _open_regular(
-    path: Path, missing: str, *, follow_links: bool = True, permanent: bool = False
-) -> BinaryIO:
+def _open_regular(path: Path, missing: str, *, follow_links: bool = True) -> BinaryIO:
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe must not block
     try:
         if not follow_links:
@@ -208,7 +206,7 @@ def _open_regular(
             flags |= getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
-        raise Unreadable(missing, permanent=permanent) from None
+        raise Unreadable(missing) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise Unreadable(f"{shown(str(path))} cannot be read: {reason}") from error
