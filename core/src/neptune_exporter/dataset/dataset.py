@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -346,7 +345,7 @@ class Dataset:
                     stamp = part.bytes, part.changed_ns
                     path = found.place.path(name)
                     if part.facts and self.data.stamp(path) == stamp:
-                        probed(self.data).learn(path, stamp, PartFacts.from_json(json.loads(part.facts)))
+                        probed(self.data).learn(path, stamp, PartFacts.from_json(part.facts))
 
     def holds(self, key: RunKey) -> bool:
         """Whether anything of the run, also something unfinished, is at the place of this key.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.dataset import Dataset
@@ -83,13 +83,13 @@ def _checksums(dataset: Dataset, run: StoredRun) -> RunChecksums:
     )
 
 
-def _facts(dataset: Dataset, path: str) -> str:
+def _facts(dataset: Dataset, path: str) -> dict[str, Any] | None:
     """The result of probing a part; `Dataset.runs` has just probed it."""
     try:
         facts = probed(dataset.data).facts(dataset.data, path)
     except DatasetError:
-        return ""
-    return "" if facts is None else json.dumps(facts.to_json())
+        return None
+    return None if facts is None else facts.to_json()
 
 
 def _files(run: StoredRun) -> Iterator[tuple[str, Checksum]]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import rowless
@@ -29,8 +30,9 @@ class Checksum:
     sha256: str
     changed_ns: int = 0
     """For a part: when it was last changed, in ns since 1970."""
-    facts: str = ""
-    """For a part: what it holds, as JSON, so that it need not be probed again. Empty if it is damaged."""
+    facts: Mapping[str, Any] | None = None
+    """For a part: what it holds (`PartFacts.to_json`), so that it need not be probed again. None if it is
+    damaged."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _to_json(stem: str, run: RunChecksums) -> bytes:
         "parts": _plain(run.parts.items()),
         "files": _plain(run.files.items()),
     }
-    return json.dumps(value).encode()
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _plain(items: Iterable[tuple[str, Checksum]]) -> dict[str, list[object]]:

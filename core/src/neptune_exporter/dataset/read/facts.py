@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -67,7 +67,7 @@ class PartFacts:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> PartFacts:
+    def from_json(cls, value: Mapping[str, Any]) -> PartFacts:
         identity, decoded = value["identity"], value["decoded"]
         return cls(
             rows=value["rows"],
