@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.jobs.executors import Choice, LostWorkerError, opened
+from neptune_exporter.jobs.executors import Choice, JobExecutor, LostWorkerError, opened
 from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.location import Location, options_of
 from neptune_exporter.testing import units
 
 TOKEN = "a-token-of-the-test"
+STORE = Location.of("s3://bucket/data", options_of(["endpoint_url=http://127.0.0.1:9", f"secret={TOKEN}"]))
+"""With a credential that was given by `--storage-option`."""
 HAS_DASK = importlib.util.find_spec("distributed") is not None
 
 
@@ -34,6 +37,8 @@ def test_process_lists_and_files_do_not_show_it_under_processes(
     opening = units.Opening("one", tmp_path)
     with opened(Choice("processes", 1), NoProgress(), threads=1) as executor:
         assert executor.submit(units.token_of, opening).result(60) == TOKEN
+        assert executor.submit(units.secret_of_store, STORE).result(60) == TOKEN
+        _assert_no_error_shows_it(executor)
         _, pid = executor.submit(units.settings_of, opening).result(60)
         for name in ("cmdline", "environ"):
             assert TOKEN.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
@@ -48,6 +53,8 @@ def test_dask_shows_it_nowhere(cluster: Any, scheduler: str, tmp_path: Path) -> 
         assert executor.submit(units.token_of, opening).result(60) == TOKEN
         with pytest.raises(Exception, match="of the token"):
             executor.submit(units.failing_with_token, opening).result(60)
+        assert executor.submit(units.secret_of_store, STORE).result(60) == TOKEN
+        _assert_no_error_shows_it(executor)
         running = executor.submit(units.waiting_for_file, opening)
         try:
             shown = _shown(cluster)
@@ -62,6 +69,12 @@ def test_dask_shows_it_nowhere(cluster: Any, scheduler: str, tmp_path: Path) -> 
     assert TOKEN not in shown
     assert_no_file_holds_it(Path(cluster.workers[0].local_directory).parent)
     assert_no_file_holds_it(tmp_path)
+
+
+def _assert_no_error_shows_it(executor: JobExecutor) -> None:
+    with pytest.raises(Exception, match="of the secret") as raised:
+        executor.submit(units.failing_with_secret_of_store, STORE).result(60)
+    assert TOKEN not in str(raised.value) + repr(raised.value)
 
 
 def _shown(cluster: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from neptune_exporter.contract import Secret, SourceError
 from neptune_exporter.interruption import pause
 from neptune_exporter.jobs.executors import Worker
+from neptune_exporter.location import Location
 
 _log = logging.getLogger("neptune_exporter.test")
 
@@ -54,6 +55,14 @@ def settings_of(opening: Opening, worker: Worker) -> tuple[str, int]:
 
 def token_of(opening: Opening, worker: Worker) -> str:
     return worker.kept(opening).opening.token.reveal()
+
+
+def secret_of_store(location: Location, worker: Worker) -> str:
+    return str(location.given()["secret"])
+
+
+def failing_with_secret_of_store(location: Location, worker: Worker) -> None:
+    raise ValueError(f"of the secret {secret_of_store(location, worker)}")
 
 
 def failing_with_token(opening: Opening, worker: Worker) -> None:

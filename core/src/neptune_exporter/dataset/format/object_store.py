@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from neptune_exporter.contract import Secret
 from neptune_exporter.errors import UsageError
@@ -38,6 +39,7 @@ _OF_STORES = frozenset(
 )
 _CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "ConditionNotMet", "412"})
 _RENEW = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
+_ZONAL = "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"
 _UPLOAD_BYTES = 16 << 20
 _MOST_UPLOADS = 9_000
 """Pieces of one upload: S3 accepts 10,000 of at most 5 GiB each."""
@@ -101,16 +103,22 @@ class ObjectStore:
         Raises:
             ConflictError: the object exists, or it has changed.
         """
-        options: dict[str, Any] = {"mode": "create"} if create else self._if_match(etag)
+        name = self._at(path)
         try:
-            self._fs.pipe_file(self._at(path), data, **options)
+            if create:
+                self._fs.pipe_file(name, data, mode="create")
+            elif etag:
+                self._replace(name, data, etag)
+            else:
+                self._fs.pipe_file(name, data)
         except Exception as error:
             if is_conflict(error):
                 raise ConflictError(path) from error
             raise
 
-    def _if_match(self, etag: str) -> dict[str, Any]:
-        return {}
+    def _replace(self, name: str, data: bytes, etag: str) -> None:
+        """Write an object that still has this ETag, if the store can check that."""
+        self._fs.pipe_file(name, data)
 
     def put_file(self, path: str, file: Path) -> None:
         """Upload a file, in pieces if it is large. If that fails, the uploaded pieces are deleted."""
@@ -181,8 +189,8 @@ class ObjectStore:
 class S3Store(ObjectStore):
     """S3, and other stores with its protocol."""
 
-    def _if_match(self, etag: str) -> dict[str, Any]:
-        return {"IfMatch": etag} if etag else {}
+    def _replace(self, name: str, data: bytes, etag: str) -> None:
+        self._fs.pipe_file(name, data, IfMatch=etag)
 
     def _upload_options(self, size: int) -> dict[str, Any]:
         return {"chunksize": upload_bytes(size), "max_concurrency": 2}
@@ -226,17 +234,41 @@ class S3Store(ObjectStore):
 class AzureStore(ObjectStore):
     """Azure Blob Storage."""
 
-    def _if_match(self, etag: str) -> dict[str, Any]:
-        if not etag:
-            return {}
+    def _replace(self, name: str, data: bytes, etag: str) -> None:
         from azure.core import MatchConditions
 
-        return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        self._fs.pipe_file(name, data, etag=etag, match_condition=MatchConditions.IfNotModified)
+
+
+class GoogleStore(ObjectStore):
+    """Google Cloud Storage. Its condition is the number of an object's generation, which stands for the ETag.
+
+    `pipe_file` of gcsfs 2026.10.1 has no condition but that there is no object, so a write with one is a
+    request of our own: https://cloud.google.com/storage/docs/json_api/v1/objects/insert
+    """
+
+    def _replace(self, name: str, data: bytes, etag: str) -> None:
+        bucket, key, _ = self._fs.split_path(name)
+        self._fs.call(
+            "POST",
+            f"{self._fs._location}/upload/storage/v1/b/{quote(bucket)}/o",
+            headers={"Content-Type": "application/octet-stream"},
+            data=data,
+            uploadType="media",
+            name=key,
+            ifGenerationMatch=etag,
+        )
+
+    def _object(self, info: Mapping[str, Any]) -> Object:
+        return super()._object(info)._replace(etag=str(info.get("generation") or ""))
+
+
+_KINDS = {"s3fs": S3Store, "adlfs": AzureStore, "gcsfs": GoogleStore}
 
 
 def object_store(location: Location) -> ObjectStore:
     """The store of an address. Raises like `ObjectStore`."""
-    kind = {"s3fs": S3Store, "adlfs": AzureStore}.get(LIBRARIES.get(location.scheme, ""), ObjectStore)
+    kind = _KINDS.get(LIBRARIES.get(location.scheme, ""), ObjectStore)
     return kind(location)
 
 
@@ -245,13 +277,16 @@ def _filesystem(location: Location) -> Any:
     module = LIBRARIES.get(scheme, "fsspec")
     # Otherwise gcsfs 2026.10.1 asks each bucket for its layout over gRPC, and waits without end if only HTTP
     # gets through (seen with fake-gcs-server).
-    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    os.environ.setdefault(_ZONAL, "false")
     _remember_credentials()
     try:
         import fsspec
 
         importlib.import_module(module)
         kind = fsspec.get_filesystem_class(scheme)
+        if module == "gcsfs" and os.environ[_ZONAL].lower() not in ("true", "1"):
+            # A program that has imported gcsfs before got the other one.
+            kind = importlib.import_module("gcsfs.core").GCSFileSystem
     except ImportError as error:
         package = module if scheme in LIBRARIES else (error.name or "its fsspec package")
         raise UsageError(
