@@ -101,6 +101,7 @@ _AGAIN = {
     "delivers_the_same_run_by_run",
     "can_be_read_by_several_threads",
     "survives_a_reader_that_goes_away",
+    "delivers_the_same_with_what_it_wanted_back",
 }
 _SINGLED_OUT = {
     "reads_only_attributes_of_a_pattern",
@@ -164,6 +165,10 @@ WRONG_SOURCES: dict[str, tuple[str, set[str]]] = {
             "reads_only_the_class_asked_for[files]",
             "reads_what_is_not_covered_yet",
         },
+    ),
+    "TestReadsOnlyWhatIsNew": (
+        "reads differently the second time",
+        {"delivers_the_same_with_what_it_wanted_back"},
     ),
     "TestIsDoneTwice": ("after its RunDone", {*_DELIVERS, *_AGAIN, *_REQUESTS}),
 }

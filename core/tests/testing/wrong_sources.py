@@ -181,5 +181,21 @@ class TestIsDoneTwice(_WrongSource):
     make = TalkativeSource
 
 
+class ForgetfulSource(MemorySource):
+    """Leaves out what it says that it has read before, as if core did not ask for it."""
+
+    def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
+        known = {request.run.key for request in group if request.memory}
+        for event in super().read(group, files):
+            if isinstance(event, RunDone):
+                yield replace(event, memory="read")
+            elif event.run not in known:
+                yield event
+
+
+class TestReadsOnlyWhatIsNew(_WrongSource):
+    make = ForgetfulSource
+
+
 def _with(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBatch:
     return batch.set_column(batch.schema.get_field_index(name), name, column)

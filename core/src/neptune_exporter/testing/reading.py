@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -30,6 +30,8 @@ class ReadRuns:
     facts: dict[RunKey, Facts] = field(default_factory=lambda: defaultdict(Counter))
     failures: list[AttributeFailure] = field(default_factory=list)
     done: set[RunKey] = field(default_factory=set)
+    memory: dict[RunKey, str] = field(default_factory=dict)
+    """What the source wants back, where it wants something."""
 
 
 def read_runs(
@@ -39,6 +41,7 @@ def read_runs(
     *,
     content: FileContent,
     ignored: frozenset[str] = frozenset(),
+    memory: Mapping[RunKey, str] | None = None,
 ) -> ReadRuns:
     """Read runs of one project in the groups that the source chooses.
 
@@ -46,6 +49,7 @@ def read_runs(
         request: What is asked for of each run. Default: everything.
         content: Gives the form of a file's bytes by which it is compared.
         ignored: Attribute paths that are left out of what is returned.
+        memory: What an earlier reading returned as `ReadRuns.memory`.
 
     Raises:
         ProtocolError, MalformedRowError: the source breaks the contract.
@@ -54,7 +58,9 @@ def read_runs(
         fixed = request or AttributeRequest()
         request = lambda run: fixed  # noqa: E731
     result = ReadRuns()
-    for group in _groups(source, [RunRequest(run, request(run)) for run in runs]):
+    given = memory or {}
+    requests = [RunRequest(run, request(run), given.get(run.key, "")) for run in runs]
+    for group in _groups(source, requests):
         read_group(source, group, result, content)
     for key, facts in result.facts.items():
         result.facts[key] = Counter({fact: n for fact, n in facts.items() if fact.path not in ignored})
@@ -85,6 +91,8 @@ def read_group(source: Source, group: Sequence[RunRequest], result: ReadRuns, co
             _take(held, event.run, files, content, result)
             held = [rows for rows in held if rows.run != event.run]
             result.done.add(event.run)
+            if event.memory:
+                result.memory[event.run] = event.memory
         else:
             raise ProtocolError(f"{type(event).__name__} is no event of a source")
     for key in keys:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -159,6 +159,19 @@ class SourceConformance:
         for run in runs:
             self._check_same(run.key, first, second)
 
+    def test_delivers_the_same_with_what_it_wanted_back(
+        self, source: Source, source_runs: Sequence[SampleRun]
+    ) -> None:
+        """`RunDone.memory`, after a reading of everything and after one of parameters only."""
+        runs = self._all(source, source_runs)
+        parameters = AttributeRequest(AttributeSelection(classes=frozenset({AttributeClass.PARAMETERS})))
+        whole, part = self._read(source, runs), self._read(source, runs, parameters)
+        for memory in (whole.memory, part.memory):
+            if memory:
+                again = self._read(source, runs, memory=memory)
+                for run in runs:
+                    self._check_same(run.key, whole, again)
+
     def test_survives_a_reader_that_goes_away(self, source: Source, source_runs: Sequence[SampleRun]) -> None:
         runs = self._all(source, source_runs)
         before = self._read(source, runs)
@@ -287,7 +300,11 @@ class SourceConformance:
         return [run for project in projects for run in listed(source, project, self._everything())]
 
     def _read(
-        self, source: Source, runs: Sequence[SourceRun], request: AttributeRequest | None = None
+        self,
+        source: Source,
+        runs: Sequence[SourceRun],
+        request: AttributeRequest | None = None,
+        memory: Mapping[RunKey, str] | None = None,
     ) -> ReadRuns:
         """Project by project, as core does."""
         result = ReadRuns()
@@ -298,7 +315,9 @@ class SourceConformance:
                 request,
                 content=self.file_content,
                 ignored=self.ignored_attributes,
+                memory=memory,
             )
+            result.memory |= read.memory
             result.facts |= read.facts
             result.failures += read.failures
             result.done |= read.done
