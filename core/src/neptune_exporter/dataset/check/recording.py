@@ -95,7 +95,7 @@ def _facts(dataset: Dataset, path: str) -> dict[str, Any] | None:
 def _files(run: StoredRun) -> Iterator[tuple[str, Checksum]]:
     """The checksums of the existing files. `verify` reports those that cannot be read."""
     names: set[str] = set()
-    for part in run.parts:
+    for part in run.parts_once():
         try:
             names.update(name for name in named_files([part]) if is_safe(name))
         except DatasetError:
