@@ -192,9 +192,10 @@ def kit(session: nox.Session) -> None:
 
 @nox.session
 def every_way(session: nox.Session) -> None:
-    """All data by every way into MLflow, verified in full: some ten minutes, so not by default."""
+    """All data by every way into MLflow and W&B, verified in full: some ten minutes, so not by default."""
     _install_workspace(session)
-    session.run("pytest", "--timeout", "900", "plugins/mlflow_loader/tests/every_way.py", *session.posargs)
+    tests = ["plugins/mlflow_loader/tests/every_way.py", "plugins/wandb_loader/tests/every_dataset.py"]
+    session.run("pytest", "--timeout", "900", *tests, *session.posargs)
 
 
 @nox.session
