@@ -172,7 +172,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def ray(session: nox.Session) -> None:
     """The executor on Ray, and the demo with it. Its wheel is large and its start slow: not by default."""
-    _install_workspace(session, "ray>=2.40")
+    _install_workspace(session, "ray")
     tests = ["core/tests/jobs/test_ray.py", "tests/test_executors.py"]
     session.run("pytest", "-k", "ray", *tests, *session.posargs, env={"NEPTUNE_EXPORTER_RAY": "1"})
     session.run("python", "examples/journey/journey.py", "--executor", "ray")

@@ -3,7 +3,8 @@
     python benchmarks/executors.py [--runs 400] [--rounds 3] [--only export|load] [--executors processes dask]
 
 Both numbers of workers take turns, and the median of each is told, start of the workers included, with the
-processor time that the workers and the command took together. The servers have processes of their own, on the
+processor time that the workers and the command took together, and what the command alone took of it with two
+workers: while it works, they may wait. The servers have processes of their own, on the
 same cores: what they take is told too, as two cores that a server shares cannot give 2. The goal is 1.7.
 """
 
@@ -64,17 +65,21 @@ Job = Callable[[str, int], None]
 def compare(what: str, executor: str, job: Job, server: int, rounds: int) -> None:
     elapsed: dict[int, list[float]] = {1: [], 2: []}
     used: dict[int, list[float]] = {1: [], 2: []}
+    own: dict[int, list[float]] = {1: [], 2: []}
     for _, workers in itertools.product(range(rounds), elapsed):
         began, before, of_server = time.perf_counter(), processor_seconds(), seconds_of(server)
+        mine = time.process_time()
         job(executor, workers)
         elapsed[workers].append(time.perf_counter() - began)
         used[workers].append(processor_seconds() - before)
+        own[workers].append(time.process_time() - mine)
         serving = seconds_of(server) - of_server
     one, two = (statistics.median(elapsed[workers]) for workers in (1, 2))
     processor = " and ".join(f"{statistics.median(each):.1f}" for each in used.values())
     print(
         f"{what}, {executor}: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast "
-        f"(goal {GOAL}); processor {processor} s, of the server {serving:.1f} s; "
+        f"(goal {GOAL}); processor {processor} s, of the command {statistics.median(own[2]):.1f} s, "
+        f"of the server {serving:.1f} s; "
         f"load average {os.getloadavg()[0]:.1f}",
         flush=True,
     )
