@@ -311,7 +311,7 @@ def test_an_option_of_a_plugin_that_is_not_there_is_told_as_the_plugin(
     assert message.startswith("there is no exporter neptune9; available: ")
     assert refused(run("load", *key, "--loader")).startswith("No such option")
     assert refused(run("summary", "--reporter", "text", *key)).startswith("No such option")
-    monkeypatch.setattr("neptune_exporter.plugins._installed", lambda _: [])
+    monkeypatch.setattr("neptune_exporter.plugins._installed", list)
     message = refused(run("load", "--loader", "pluto", *key))
     assert "uv sync --inexact --extra pluto, or pip install ./plugins/pluto_loader" in message
     assert "uv sync --inexact --extra all" in refused(run("load"))
