@@ -339,8 +339,10 @@ class Dataset:
     def _remember(self, several: Sequence[Found]) -> None:
         """Use the recorded content of the parts that have not changed since."""
         with contextlib.suppress(DatasetError):  # damaged checksums: `verify` reports them
+            folders = {found.place.folder for found in several}
+            of_folder = {folder: checksums.read(self.data, folder) for folder in folders}
             for found in several:
-                recorded = checksums.read(self.data, found.place.folder).get(found.place.stem)
+                recorded = of_folder[found.place.folder].get(found.place.stem)
                 for name, part in recorded.parts.items() if recorded else ():
                     stamp = part.bytes, part.changed_ns
                     path = found.place.path(name)

@@ -60,7 +60,8 @@ def summarise_run(run: StoredRun) -> RunSummary:
     problems += run.what_is_cut_short()
     first, last = (counted.first_time, counted.last_time) if counted else (None, None)
     files, file_bytes = (receipt.files, receipt.file_bytes) if receipt else (0, 0)
-    if receipt is None and counted is not None and any(t in FILE_TYPES for t in run.counts()):
+    types = dict(run.counts()) if counted else {}
+    if receipt is None and any(kind in FILE_TYPES for kind in types):
         files, file_bytes, unreadable = _files_on_disk(run)
         problems += unreadable
     if not problems and receipt is not None:
@@ -72,7 +73,7 @@ def summarise_run(run: StoredRun) -> RunSummary:
         tags=tags,
         key=run.key,
         state=_state(run, problems),
-        types=dict(run.counts()) if counted else {},
+        types=types,
         steps=counted.steps if counted else StepStatistics(),
         first_time=first,
         last_time=last,

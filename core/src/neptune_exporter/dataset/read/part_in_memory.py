@@ -27,6 +27,24 @@ class PartInMemory(Part):
         self._kept: list[pa.RecordBatch] = []
         """The decoded columns, by row group."""
 
+    def load(self) -> None:
+        """Read its bytes, if it is small.
+
+        Raises:
+            DatasetError: it cannot be read.
+        """
+        if self._size <= _FILE_BYTES:
+            self._content  # noqa: B018 - it is kept
+
+    def open(self) -> None:
+        """Let pyarrow read the footer, if the part is small.
+
+        Raises:
+            DatasetError: it is missing or damaged.
+        """
+        if self._size <= _FILE_BYTES:
+            self._file  # noqa: B018 - it is kept
+
     def keep(self, columns: Sequence[str]) -> None:
         """Decode these columns, as far as the part has them, if it is small.
 
@@ -68,8 +86,12 @@ class PartInMemory(Part):
             yield self._file
 
     @cached_property
+    def _content(self) -> pa.Buffer:
+        return pa.py_buffer(self._storage.read(self.path))
+
+    @cached_property
     def _file(self) -> pq.ParquetFile:
-        content = pa.py_buffer(self._storage.read(self.path))
+        content = self._content
         with self._errors():
             try:
                 return _open(content, ALL_AS_DICTIONARY)
@@ -79,7 +101,10 @@ class PartInMemory(Part):
 
 def _open(content: pa.Buffer, dictionary: list[str]) -> pq.ParquetFile:
     source = pa.BufferReader(content)
-    return pq.ParquetFile(source, read_dictionary=dictionary, page_checksum_verification=True)
+    # Without `pre_buffer`, by which threads would copy what is in memory already.
+    return pq.ParquetFile(
+        source, read_dictionary=dictionary, page_checksum_verification=True, pre_buffer=False
+    )
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

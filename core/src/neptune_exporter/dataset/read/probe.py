@@ -12,7 +12,8 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -61,12 +62,12 @@ def _leave_no_core() -> None:
 def answers(storage: Storage, paths: Sequence[str], *, decode: bool) -> list[dict[str, Any]]:
     """What each of these parts holds, or why it cannot be read.
 
-    Each step is done for all parts before the next step. That takes a quarter less time, because the code of
-    a step stays in the processor's cache.
+    Each step is done for all parts before the next step. That takes at least a quarter less time, because the
+    code of a short step stays in the processor's cache.
     """
-    readings = [Reading(PartInMemory(storage, path), decode) for path in paths]
+    readings = [_Reading(PartInMemory(storage, path), decode) for path in paths]
     errors: dict[int, Exception] = {}
-    for step in (_begin, Reading.look, Reading.measure, _keep, *STEPS):
+    for step in (*_INTO_MEMORY, *STEPS):
         for number, reading in enumerate(readings):
             if number not in errors:
                 try:
@@ -81,14 +82,42 @@ def answers(storage: Storage, paths: Sequence[str], *, decode: bool) -> list[dic
     ]
 
 
-def _begin(reading: Reading) -> None:
-    failpoint(f"probe.{reading.part.path}")
+@dataclass
+class _Reading(Reading):
+    """A reading whose part is in memory."""
+
+    part: PartInMemory
+    columns: Sequence[str] = ()
+
+    def begin(self) -> None:
+        failpoint(f"probe.{self.part.path}")
+
+    def load(self) -> None:
+        self.part.load()
+
+    def open(self) -> None:
+        self.part.open()
+
+    def weigh(self) -> None:
+        self.part.is_small  # noqa: B018 - it is kept
+
+    def choose(self) -> None:
+        self.columns = columns_of_facts(self.part, decode=self.decode)
+
+    def keep(self) -> None:
+        self.part.keep(self.columns)
 
 
-def _keep(reading: Reading) -> None:
-    part = reading.part
-    if isinstance(part, PartInMemory):
-        part.keep(columns_of_facts(part, decode=reading.decode))
+_INTO_MEMORY: tuple[Callable[[_Reading], None], ...] = (
+    _Reading.begin,
+    _Reading.load,
+    _Reading.open,
+    _Reading.look,
+    _Reading.measure,
+    _Reading.weigh,
+    _Reading.choose,
+    _Reading.keep,
+)
 
 
 def _trouble(storage: Storage, part: Part, error: Exception) -> dict[str, Any]:

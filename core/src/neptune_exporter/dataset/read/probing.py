@@ -228,11 +228,14 @@ class Probed:
 def _together(paths: Iterable[str], stamps: Mapping[str, Stamp]) -> Iterator[list[str]]:
     """The parts of each request, in the given order."""
     several: list[str] = []
+    held = 0
     for path in paths:
-        if len(several) == _TOGETHER or (several and _bytes([*several, path], stamps) > _TOGETHER_BYTES):
+        size = _size(stamps[path])
+        if len(several) == _TOGETHER or (several and held + size > _TOGETHER_BYTES):
             yield several
-            several = []
+            several, held = [], 0
         several.append(path)
+        held += size
     if several:
         yield several
 

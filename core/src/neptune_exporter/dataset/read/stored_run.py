@@ -285,12 +285,7 @@ class StoredRun(RunView):
             DatasetError: a part is missing or damaged.
         """
         facts = self.facts()
-        if facts is None:
-            return scan.tally(self.parts)
-        whole = Tally()
-        for each in facts:
-            whole.merge(each.tally)
-        return whole
+        return scan.tally(self.parts) if facts is None else Tally.of([each.tally for each in facts])
 
     @cached_property
     def left_out(self) -> Tally:

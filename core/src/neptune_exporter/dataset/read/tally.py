@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -51,9 +51,12 @@ class Tally:
 
     def add_attributes(self, attribute_type: str, rows: Mapping[str, int]) -> None:
         """Rows of several attributes of a type, by path; each has a step if its attribute is a series."""
-        of_type = self._attributes.setdefault(attribute_type, {})
-        for path, count in rows.items():
-            of_type[path] = of_type.get(path, 0) + count
+        of_type = self._attributes.get(attribute_type)
+        if of_type is None:
+            self._attributes[attribute_type] = dict(rows)
+        else:
+            for path, count in rows.items():
+                of_type[path] = of_type.get(path, 0) + count
         self._rows[attribute_type] = self._rows.get(attribute_type, 0) + sum(rows.values())
 
     def add_steps(self, columns: Mapping[str, pa.Array]) -> None:
@@ -131,6 +134,16 @@ class Tally:
         for name in _COUNTS:
             setattr(tally, name, value["counts"][name])
         return tally
+
+    @classmethod
+    def of(cls, several: Sequence[Tally]) -> Tally:
+        """The counts of several parts together. Those of a single part are not copied: do not change them."""
+        if len(several) == 1:
+            return several[0]
+        whole = cls()
+        for each in several:
+            whole.merge(each)
+        return whole
 
     def merge(self, other: Tally) -> None:
         """Add the counts of another tally."""
