@@ -81,7 +81,12 @@ _what: opt.Decorator[Any] = opt.together(
     opt.exclude,
     opt.option("--modified-since", help="Only runs changed since then: ISO 8601, or an age (7d, 12h)."),
     opt.option("--modified-until", help="Only runs changed before then: ISO 8601, or an age."),
-    opt.option("--force", is_flag=True, help="Read everything again, also what is up to date."),
+    opt.option(
+        "--force",
+        is_flag=True,
+        help="Read everything again, also what is up to date, and replace it: what the source no longer "
+        "has goes.",
+    ),
     opt.workers(4, "groups of runs"),
     opt.dry_run,
     opt.as_json,
