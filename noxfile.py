@@ -163,7 +163,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests of the workspace in one environment, those that cross packages included."""
-    _install_workspace(session, "pytest-xdist")
+    _install_workspace(session, "pytest-xdist", "gcsfs")
     # One seed for both workers: some test ids show sets, whose order follows it.
     # More workers than cores, as many tests wait: for a pause before a new try, or for a process of theirs.
     session.run("pytest", "-n", "4", "--dist", "worksteal", *session.posargs, env={"PYTHONHASHSEED": "0"})
