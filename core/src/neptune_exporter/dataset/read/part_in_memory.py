@@ -45,6 +45,11 @@ class PartInMemory(Part):
         if self._size <= _FILE_BYTES:
             self._file  # noqa: B018 - it is kept
 
+    def weigh(self) -> None:
+        """Learn from the footer whether its columns may be kept."""
+        if self._size <= _FILE_BYTES:
+            self.is_small  # noqa: B018 - it is kept
+
     def keep(self, columns: Sequence[str]) -> None:
         """Decode these columns, as far as the part has them, if it is small.
 

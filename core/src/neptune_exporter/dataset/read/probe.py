@@ -99,7 +99,7 @@ class _Reading(Reading):
         self.part.open()
 
     def weigh(self) -> None:
-        self.part.is_small  # noqa: B018 - it is kept
+        self.part.weigh()
 
     def choose(self) -> None:
         self.columns = columns_of_facts(self.part, decode=self.decode)
