@@ -15,8 +15,10 @@ from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import AttributeType, RunKey
-from neptune_exporter.schema import SCHEMA
+from neptune_exporter.schema import SCHEMA, attribute_batch
 from neptune_exporter.testing import old_layout
+
+from .writing import series, write
 
 KEY = RunKey("acme/vision", "RUN-1")
 SMALL = old_layout.Shape(metrics=4, steps=600, parameters=30, lines=50, histograms=5, files=3, batch_rows=500)
@@ -82,6 +84,31 @@ def test_many_questions_open_a_small_part_once_for_its_rows(dataset: Dataset, op
         assert len(run.parameters()) == 30
         assert run.time_span()[0] is not None
     assert opened == []
+
+
+def test_a_type_that_no_row_in_memory_has_is_not_looked_for(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = {"string_value": pa.array(["baseline"])}
+    write(
+        dataset,
+        series("loss", [1.0, 2.0]),
+        attribute_batch("title", AttributeType.STRING, text),
+    )
+    (run,) = dataset.runs()
+    assert len(list(run.rows())) == 3
+    reads: list[int] = []
+    read_group = Part.read_group
+
+    def noting(self: Part, group: int, *args: Any, **kwargs: Any) -> Iterator[pa.RecordBatch]:
+        reads.append(group)
+        return read_group(self, group, *args, **kwargs)
+
+    monkeypatch.setattr(Part, "read_group", noting)
+    assert list(run.batches([AttributeType.INT])) == []  # by statistics, between the two that are there
+    assert reads == []
+    assert [len(b) for b in run.batches([AttributeType.INT, AttributeType.STRING])] == [1]
+    assert reads == [0]
 
 
 def test_counting_reads_no_values(dataset: Dataset) -> None:

@@ -77,8 +77,9 @@ def server_of(url: str) -> str:
     return _parsed(_divided(url)[0]).netloc.decode()
 
 
+@lru_cache(maxsize=64)
 def _divided(url: str) -> tuple[str, str]:
-    """Scheme, host and port of an address, and its path."""
+    """Scheme, host and port of an address, and its path. A load asks at some ten addresses."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}", quote(parts.path or "/", _SAFE)
 

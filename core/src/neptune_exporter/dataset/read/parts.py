@@ -48,6 +48,7 @@ class Part:
             path: In there.
         """
         self.path = path
+        self.footer_bytes = 0  # until it is read
         self._storage = storage
         self._last_group: GroupStatistics | None = None
         self._keeping = threading.Lock()
@@ -74,6 +75,7 @@ class Part:
         missing = _NEEDED - leaves.columns
         if missing:
             raise DatasetError(f"{self.where} is no part of a run: it lacks {', '.join(sorted(missing))}")
+        self.footer_bytes = int(metadata.serialized_size)
         return metadata, leaves
 
     @property
@@ -84,11 +86,6 @@ class Part:
     def stored_bytes(self) -> int:
         """On disk; 0 if it is missing."""
         return self._storage.size(self.path) or 0
-
-    @property
-    def footer_bytes(self) -> int:
-        """The stored size of its footer, if that was read."""
-        return int(self.metadata.serialized_size) if "_footer" in self.__dict__ else 0
 
     @property
     def holds_rows(self) -> bool:
@@ -194,7 +191,10 @@ class Part:
         return batch
 
     def may_hold(self, group: int, wanted: Wanted) -> bool:
-        """Whether statistics allow that a row group holds something wanted."""
+        """Whether statistics, and the rows in memory, allow that a row group holds something wanted."""
+        held = self.__dict__.get("_groups")
+        if held is not None and self.ours and wanted.has_no_type_of(held[group]):
+            return False
         return (
             self._overlaps(group, "attribute_type", wanted.types)
             and self._overlaps(group, "attribute_path", wanted.attributes)

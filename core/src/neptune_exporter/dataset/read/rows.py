@@ -11,9 +11,15 @@ from neptune_exporter.contract import FileEntry, Histogram, Parameter, Point, Ro
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType
 from neptune_exporter.schema import VALUE_COLUMN
 
+PARAMETER_COLUMNS = ("attribute_path", "attribute_type", *{VALUE_COLUMN[kind] for kind in PARAMETER_TYPES})
+"""All that rows of parameters need."""
+
 
 def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
-    """Yield the rows of batches of `FULL_SCHEMA`, without those of types that this version does not know."""
+    """Yield the rows of batches of `FULL_SCHEMA`, without those of types that this version does not know.
+
+    Batches of parameters alone need only `PARAMETER_COLUMNS`.
+    """
     known = {t.value: t for t in AttributeType}
     for batch in batches:
         columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}

@@ -34,7 +34,7 @@ from neptune_exporter.dataset.read.facts import PartFacts, facts_of
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.recent_parts import RecentParts, part_of
-from neptune_exporter.dataset.read.rows import rows
+from neptune_exporter.dataset.read.rows import PARAMETER_COLUMNS, rows
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import Wanted, Within, in_order
 from neptune_exporter.location import Location
@@ -301,7 +301,7 @@ class StoredRun(RunView):
 
     @cached_property
     def _parameters(self) -> dict[str, Parameter]:
-        return parameters_by_path(self.rows(PARAMETER_TYPES))
+        return parameters_by_path(rows(self.batches(PARAMETER_TYPES, columns=PARAMETER_COLUMNS)))
 
     def parent(self) -> RunKey | None:
         fork = self._fork

@@ -89,6 +89,14 @@ class Wanted:
         """Those of the wanted columns."""
         return _schema_of(tuple(self.columns), self.encoded)
 
+    def has_no_type_of(self, batches: Sequence[pa.RecordBatch]) -> bool:
+        """Whether it is certain, without a look at the rows, that none of them is of a wanted type."""
+        kinds = [batch.column("attribute_type") for batch in batches]
+        return self.types is not None and all(
+            pa.types.is_dictionary(kind.type) and self.types.isdisjoint(kind.dictionary.to_pylist())
+            for kind in kinds
+        )
+
     def among(self, batch: pa.RecordBatch, doubtful: Sequence[str]) -> pa.RecordBatch:
         """The wanted rows of a batch.
 

@@ -15,7 +15,7 @@ from neptune_exporter.toolkit import look_ahead
 from neptune_exporter_pluto import api, metrics
 from neptune_exporter_pluto.limits import pluto_rows
 from neptune_exporter_pluto.verify.context import Check
-from neptune_exporter_pluto.verify.values import shown_step, times_of
+from neptune_exporter_pluto.verify.values import steps_of, times_of
 
 ITEM = "points of "
 _WINDOW_POINTS = 10_000
@@ -173,13 +173,12 @@ def _between(points: Points, low: int, high: int | None) -> Points:
 
 def _points(rows: list[dict[str, Any]]) -> Points:
     values = np.array([row["value"] for row in rows], np.float64)
-    for place, row in enumerate(rows):
-        flags = int(row.get("nonFiniteFlags") or 0)
-        if flags:
+    for place in [place for place, row in enumerate(rows) if row.get("nonFiniteFlags")]:
+        if flags := int(rows[place]["nonFiniteFlags"]):
             values[place] = _FLAGS.get(flags, np.nan)
     return Points(
         np.zeros(len(rows), np.int32),
-        np.array([shown_step(row["step"]) for row in rows], np.uint64),
+        steps_of(rows),
         times_of(rows),
         values,
     )

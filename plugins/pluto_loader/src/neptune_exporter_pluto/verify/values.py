@@ -32,6 +32,14 @@ def shown_step(found: Any) -> int:
     return step if step <= 2**53 else int(float(step))
 
 
+def steps_of(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.uint64]:
+    """Of rows that Pluto gives, each as `shown_step`."""
+    steps = [int(row["step"]) for row in rows]
+    if max(steps, default=0) > 2**53:
+        steps = list(map(shown_step, steps))
+    return np.array(steps, np.uint64)
+
+
 def times_of(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.int64]:
     """Of rows that Pluto gives, in ms since 1970."""
     return np.array([row["time"].removesuffix("Z") for row in rows], "datetime64[ms]").astype(np.int64)
