@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neptune_exporter.sinks.received import FileToSend, HistogramValue
+from neptune_exporter.toolkit.measuring import measured
 
 MOST_BINS = 512
 """wandb 0.31.0 refuses histograms of more bins."""
 _TYPES = {"image": "image-file", "video": "video-file", "audio": "audio-file"}
-_PIECE = 1 << 20
+_HEAD = 24
 
 
 def drawn_histogram(histogram: HistogramValue) -> dict[str, Any] | None:
@@ -48,12 +48,9 @@ def drawn_media(file: FileToSend, path: Path, shown: str) -> dict[str, Any] | No
     if file.kind.media not in _TYPES:
         return None
     with path.open("rb") as opened:
-        sha, head = hashlib.sha256(), opened.read(_PIECE)
-        piece = head
-        while piece:
-            sha.update(piece)
-            piece = opened.read(_PIECE)
-    value = {"_type": _TYPES[file.kind.media], "path": shown, "sha256": sha.hexdigest(), "size": file.size}
+        head = opened.read(_HEAD)
+        _, sha256 = measured(opened, head)
+    value = {"_type": _TYPES[file.kind.media], "path": shown, "sha256": sha256, "size": file.size}
     if file.kind.media == "image":
         value["format"] = file.kind.extension
         if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
