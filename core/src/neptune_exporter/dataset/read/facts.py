@@ -93,15 +93,6 @@ class Reading:
     tags: tuple[str, ...] = ()
     identity: tuple[str, str] | None = None
 
-    def look(self) -> None:
-        """Read the footer."""
-        self.part.metadata  # noqa: B018 - it is kept
-
-    def measure(self) -> None:
-        """Read the statistics, of which the last ones are kept."""
-        if self.part.metadata.num_row_groups:
-            self.part.group(0)
-
     def check(self) -> None:
         """Decode every row, if asked for."""
         if self.decode:
@@ -127,8 +118,6 @@ class Reading:
 
 
 STEPS: tuple[Callable[[Reading], None], ...] = (
-    Reading.look,
-    Reading.measure,
     Reading.check,
     Reading.count,
     Reading.find_name,

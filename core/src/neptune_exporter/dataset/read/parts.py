@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -66,6 +66,10 @@ class Part:
             DatasetError: the part is missing, cut short or damaged.
         """
         return self._footer[0]
+
+    @property
+    def _leaves(self) -> Mapping[str, int]:
+        return self._footer[1].number
 
     @cached_property
     def _footer(self) -> tuple[pq.FileMetaData, Leaves]:
@@ -291,11 +295,7 @@ class Part:
                     yield some.slice(start, batch_rows)
             return
         meta = self.metadata.row_group(group)
-        leaves = [
-            i
-            for leaf, i in self._footer[1].number.items()
-            if leaf in there or leaf.partition(".")[0] in there
-        ]
+        leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
         size = sum(meta.column(i).total_uncompressed_size for i in leaves)
         batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
         # A short page can stand for very long texts, many times over.
@@ -331,7 +331,7 @@ class Part:
         size = expanded = 0
         for group in range(self.metadata.num_row_groups):
             meta = self.metadata.row_group(group)
-            for leaf, i in self._footer[1].number.items():
+            for leaf, i in self._leaves.items():
                 column = meta.column(i)
                 size += (of_column := column.total_uncompressed_size)
                 if column.has_dictionary_page and leaf not in ALL_AS_DICTIONARY:
@@ -350,7 +350,7 @@ class Part:
         return [table.slice(start, n).to_batches() for start, n in zip(starts, lengths, strict=False)]
 
     def _is_coded(self, group: int, leaf: str) -> bool:
-        return bool(self.metadata.row_group(group).column(self._footer[1].number[leaf]).has_dictionary_page)
+        return bool(self.metadata.row_group(group).column(self._leaves[leaf]).has_dictionary_page)
 
     def _columns_to_read(self, wanted: Wanted, doubtful: Sequence[str]) -> list[str]:
         columns = dict.fromkeys(wanted.columns)
@@ -379,7 +379,7 @@ class Part:
         """The metadata of a row group. Only the last one is cached: all take as much memory as the footer."""
         last = self._last_group
         if last is None or last.group != number:
-            last = self._last_group = GroupStatistics(self.metadata, number, self._footer[1].number)
+            last = self._last_group = GroupStatistics(self.metadata, number, self._leaves)
         return last
 
     @contextlib.contextmanager

@@ -98,6 +98,15 @@ class _Reading(Reading):
     def open(self) -> None:
         self.part.open()
 
+    def look(self) -> None:
+        """Read the footer."""
+        self.part.metadata  # noqa: B018 - it is kept
+
+    def measure(self) -> None:
+        """Read the statistics, of which the last ones are kept."""
+        if self.part.metadata.num_row_groups:
+            self.part.group(0)
+
     def weigh(self) -> None:
         self.part.weigh()
 
