@@ -83,6 +83,21 @@ def test_every_executor_finds_the_same(name: str, damaged: Dataset, request: pyt
     assert not divided.failed
 
 
+@pytest.mark.skipif(not HAS_DASK, reason="Dask is not installed")
+def test_a_worker_that_lives_on_knows_the_dataset_of_now(damaged: Dataset, scheduler: str) -> None:
+    """Of a changed part it says whose content it has, if that was exported after the job before."""
+    assert any("changed since it was written" in f.message for f in verified(damaged, scheduler, 2).findings)
+    key = RunKey("org/project", "RUN-9")
+    writer = damaged.writer(key)
+    values = pa.array([9.0] * 100)
+    writer.write(attribute_batch("loss", AttributeType.FLOAT_SERIES, {"float_value": values}))
+    writer.publish(SourceRun(key), "test 1", [AttributeSelection()])
+    theirs = next(damaged.data_path.rglob("RUN-9*_part_0.parquet")).read_bytes()
+    next(damaged.data_path.rglob("RUN-2*_part_0.parquet")).write_bytes(theirs)
+    said = [f.message for f in verified(damaged, scheduler, 2).findings]
+    assert any("has the content of" in each and "RUN-9" in each for each in said), said
+
+
 def test_a_run_whose_worker_dies_is_named_and_the_others_are_checked(
     damaged: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

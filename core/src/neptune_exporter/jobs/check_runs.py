@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
-from neptune_exporter.dataset import Found, RunChecked, RunChecker, StoredRun
+from neptune_exporter.dataset import Found, RunChecked, StoredRun
 from neptune_exporter.jobs.executors import JobExecutor, Worker
-from neptune_exporter.jobs.opening import as_found, dataset_of
-from neptune_exporter.location import Location
+from neptune_exporter.jobs.opening import OpenChecker, as_found
 from neptune_exporter.toolkit import look_ahead
 
 
@@ -17,8 +15,7 @@ from neptune_exporter.toolkit import look_ahead
 class CheckUnit:
     """A run to check. When pickled, it holds where the run lies, not what has been read of it."""
 
-    data_path: Location
-    files_path: Location
+    checker: OpenChecker
     run: StoredRun | Found
     problems: tuple[str, ...]
     """What a look at the whole dataset has found to be wrong with the run."""
@@ -26,26 +23,21 @@ class CheckUnit:
     @classmethod
     def of(cls, run: StoredRun) -> CheckUnit:
         data, files = (location.absolute() for location in run.locations)
-        return cls(data, files, run, run.problems)
+        return cls(OpenChecker(data, files), run, run.problems)
 
     def __reduce__(self) -> tuple[Callable[..., CheckUnit], tuple[object, ...]]:
         run = as_found(self.run) if isinstance(self.run, StoredRun) else self.run
-        return CheckUnit, (self.data_path, self.files_path, run, self.problems)
+        return CheckUnit, (self.checker, run, self.problems)
 
 
 def check_run(unit: CheckUnit, worker: Worker) -> RunChecked:
     """Check one run."""
-    checker = _checker_of(unit.data_path, unit.files_path)
+    checker = worker.kept(unit.checker)
     run = unit.run
     if isinstance(run, Found):
         run = checker.dataset.run_at(run)
         run.problems = unit.problems
     return checker.check(run)
-
-
-@lru_cache(maxsize=1)
-def _checker_of(data_path: Location, files_path: Location) -> RunChecker:
-    return RunChecker(dataset_of(data_path, files_path))
 
 
 def check_runs(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neptune_exporter.contract import LoadOptions, Sink, Source
-from neptune_exporter.dataset import Dataset, Found, StoredRun
+from neptune_exporter.dataset import Dataset, Found, RunChecker, StoredRun
 from neptune_exporter.location import Location
 
 
@@ -53,6 +53,17 @@ class OpenSink:
         from neptune_exporter.plugins import PluginRegistry
 
         return PluginRegistry.discover().sink(self.plugin).factory(self.settings, self.options)
+
+
+@dataclass(frozen=True)
+class OpenChecker:
+    """Makes what checks the runs of a dataset. It ends with the job, as the dataset may change after that."""
+
+    data_path: Location
+    files_path: Location
+
+    def open(self) -> RunChecker:
+        return RunChecker(dataset_of(self.data_path, self.files_path))
 
 
 def _with_whole_paths(settings: Any) -> Any:

@@ -16,7 +16,7 @@ from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location
 
-_THREADS = 2
+THREADS = 2
 _RUNS_WORTH_A_PROCESS = 100
 """A process is worth its start from this many runs on: it takes a second and some 150 MB."""
 
@@ -62,7 +62,7 @@ def spread(
     if options.executor is not None and options.executor != "threads":
         _divided(spec, settings, options.executor, 1)
     choice = suitable(spec, settings, Choice(options.executor, options.workers), runs)
-    executor = opened(choice, progress, threads=_THREADS, most=_most(spec, runs))
+    executor = opened(choice, progress, threads=THREADS, most=_most(spec, runs))
     with contextlib.ExitStack() as stack:
         unused = stack.enter_context(contextlib.ExitStack())
         unused.callback(executor.close)

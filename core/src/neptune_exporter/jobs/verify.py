@@ -27,13 +27,10 @@ from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
 from neptune_exporter.jobs.load_run import CompareUnit
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import check_files_folder, select_runs
-from neptune_exporter.jobs.spreading import spread
+from neptune_exporter.jobs.spreading import THREADS, spread
 from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
 from neptune_exporter.suggestions import did_you_mean
-
-_THREADS = 2
-"""How many, where `--executor threads` came without a number."""
 
 
 @dataclass
@@ -150,7 +147,7 @@ def _checking(executor: str | None, workers: int | None, progress: Progress) -> 
     if executor is None and workers is None:
         yield None
         return
-    with opened(Choice(executor, workers), progress, threads=_THREADS) as where:
+    with opened(Choice(executor, workers), progress, threads=THREADS) as where:
         yield partial(check_runs, where)
 
 

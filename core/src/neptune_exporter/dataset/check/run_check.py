@@ -57,6 +57,10 @@ class RunChecker:
         has_checksums = not has_no_checksums(self.dataset, run)
         return RunChecked(run.key, check.bytes, has_checksums, findings, check.named, check.all_read)
 
+    def close(self) -> None:
+        """Forget what was found of the dataset."""
+        self.__dict__.pop("_parts", None)
+
     @cached_property
     def _parts(self) -> dict[str, str]:
         """The part that each digest of a receipt belongs to. Seldom needed: only where a part has changed."""

@@ -53,15 +53,14 @@ def verify(
     """Project folders in which some rows were not read, so that it is unknown which files no row names."""
     seen: set[Place] = set()
     not_read: list[str] = []
-    is_alone = check_runs is None
 
     def chosen() -> Iterator[StoredRun]:
-        for run in dataset.runs(decode=is_alone and wanted is None, not_read=not_read):
+        for run in dataset.runs(decode=check_runs is None and wanted is None, not_read=not_read):
             project = run.place.project_folder
             if wanted is not None and not wanted(run.key):
                 skipped.add(project)
                 continue
-            if is_alone and wanted is None and run.receipt is not None and run.receipt.files:
+            if wanted is None and run.receipt is not None and run.receipt.files:
                 # the leftovers of the whole folder are looked for at the end
                 dataset.file_storage.look(project, recursive=True)
             yield run
