@@ -51,7 +51,7 @@ _BATCH_POINTS = 1_000
 """One request holds no more; of a longer batch the client makes several."""
 _BATCH_PARAMETERS = 100
 _BATCH_CHARACTERS = 200_000
-"""The bytes of parameters in one request, which may have a megabyte."""
+"""The characters of parameters in one request, which may have a megabyte."""
 _STATUS = {"finished": "FINISHED", "failed": "FAILED"}
 
 

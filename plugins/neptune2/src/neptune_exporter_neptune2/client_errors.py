@@ -102,7 +102,7 @@ def _of_client(error: Exception, what: str, server: str) -> NeptuneExporterError
 
 
 def _of_http(error: Any, what: str, server: str) -> NeptuneExporterError:
-    """The HTTP status of an exception of bravado or requests."""
+    """An exception of bravado or requests as an error of ours."""
     from bravado.exception import HTTPError
 
     if isinstance(error, HTTPError):

@@ -51,7 +51,7 @@ class Start(NamedTuple):
     at: float
     """When it was logged: seconds (2.x) or milliseconds (3.x); 0 where that is not known."""
     digest: str
-    """The number of the operation."""
+    """A digest of the operation."""
 
 
 @dataclass(frozen=True)

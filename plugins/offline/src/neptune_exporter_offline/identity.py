@@ -105,7 +105,8 @@ def _names(folder: Folder) -> tuple[str, ...]:
 
 
 def _default_projects(folders: Sequence[Folder]) -> dict[Container, str]:
-    """The runs by the folder in which each was logged; for copies, the folder that changed last."""
+    """The project of each run, made from the folder in which it was logged: of its copies, the one that
+    changed last."""
     last: dict[Container, Folder] = {}
     for folder in sorted(folders, key=lambda f: (-f.modified_ns, len(f.path.parts), f.path)):
         last.setdefault(folder.container, folder)

@@ -24,7 +24,7 @@ class Endpoints:
     api: str
     ingest: str
     option: str = field(default="", compare=False)
-    """The host from which the API's address was made; empty for the hosted service."""
+    """The option or variable that gave the API's address; empty for the hosted service."""
 
     @property
     def host(self) -> str:

@@ -197,8 +197,8 @@ class LocalStorage(Storage):
 
 
 def _entry(item: os.DirEntry[str], folder: str, settled: int) -> Entry:
-    """The content of a folder; links are followed. Times of change before `settled` (in ns) can be
-    trusted."""
+    """One item of a folder; a link counts as what it leads to. Times of change before `settled` (in ns) can
+    be trusted."""
     path = f"{folder}/{item.name}" if folder else item.name
     try:
         found = item.stat()

@@ -128,7 +128,7 @@ class ObjectStore:
         return {}
 
     def copy(self, source: str, target: str) -> None:
-        """The path in the store."""
+        """Copy an object within the store."""
         self._fs.cp_file(self._at(source), self._at(target))
 
     def delete(self, path: str) -> None:

@@ -61,7 +61,7 @@ def _spellings(file: str) -> Iterator[str]:
 
 
 def _found_step_by_step(files: Storage, folder: str, steps: list[str]) -> str | None:
-    """The spellings of a path in which only some components are decomposed."""
+    """Where a file lies if only some components of its path are decomposed; None if it is missing."""
     for index, step in enumerate(steps):
         is_last = index == len(steps) - 1
         same = [e for e in files.list(folder) if meaning(e.name) == step and e.is_file == is_last]

@@ -158,7 +158,7 @@ def receipt(storage: Storage, path: str) -> Receipt | None:
 
 
 def number_of(name: str) -> int:
-    """The path of a part that a receipt names."""
+    """The number of a part that a receipt names."""
     part = parse_part(name)
     if part is None:
         raise DatasetError(f"a receipt names {name!r}, which is not the name of a part")

@@ -17,7 +17,7 @@ LAST_MS = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // _MS
 
 
 def moment(milliseconds: int) -> datetime:
-    """The times from FIRST_MS to LAST_MS."""
+    """A time from FIRST_MS to LAST_MS as Python has it."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 

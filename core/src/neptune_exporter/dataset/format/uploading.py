@@ -107,7 +107,7 @@ def begin(storage: Storage, place: Place, old: Sequence[str], before: Receipt | 
 
 
 def numbers(storage: Storage, there: Sequence[str]) -> Iterator[int]:
-    """Names for new parts: no existing part has one of them."""
+    """Numbers for new parts: no existing part has one of them."""
     taken = {part.number for name in there if (part := parse_part(name))}
     if storage.renames:  # they get other names once it is known which existing parts stay
         return count(1 + max(taken, default=-1))

@@ -257,7 +257,8 @@ _at_work: weakref.ref[Probed] | None = None
 
 
 def _let_others_rest(worker: Probed) -> None:
-    """The child process; it stays for the next part, because starting one takes half a second."""
+    """End the child process of the folder before: one is enough. It stays for the next part, because starting
+    one takes half a second."""
     global _at_work
     last = None if _at_work is None else _at_work()
     _at_work = weakref.ref(worker)

@@ -86,7 +86,7 @@ class Wanted:
 
     @property
     def schema(self) -> pa.Schema:
-        """Those of the wanted columns."""
+        """The schema of the wanted columns."""
         return _schema_of(tuple(self.columns), self.encoded)
 
     def has_no_type_of(self, batches: Sequence[pa.RecordBatch]) -> bool:
