@@ -184,3 +184,13 @@ def test_a_folder_without_files_that_another_dataset_took_over_is_no_obstacle(tm
     export(other, other.parent / "files")
     shutil.rmtree(files / old_layout.san(KEY.project_id))
     Dataset(other, files).check_files_to_read()
+
+
+def test_a_folder_of_files_is_no_folder_of_data(tmp_path: Path) -> None:
+    export(tmp_path / "data", tmp_path / "files")
+    Dataset(tmp_path / "data", tmp_path / "files").check_files_to_read()
+    for other in ("data", "gone"):
+        with pytest.raises(UsageError, match=f"files is the folder for files of the dataset {tmp_path}/data"):
+            Dataset(tmp_path / "files", tmp_path / other).check_files_to_read()
+    export(tmp_path / "one", tmp_path / "one")
+    Dataset(tmp_path / "one", tmp_path / "one").check_files_to_read()

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from neptune_exporter.contract import DatasetError
+from neptune_exporter.contract import AttributeSelection, DatasetError, SourceRun
 from neptune_exporter.dataset import Dataset, Finding, record, verify
 from neptune_exporter.dataset.check.recording import has_no_checksums
 from neptune_exporter.dataset.format import checksums, rowless
 from neptune_exporter.dataset.format.layout import checksums as checksum_file
+
+from .exporting import KEY, write
 
 
 def contents(dataset: Dataset) -> dict[Path, str]:
@@ -103,3 +105,15 @@ def test_many_runs_are_kept_as_they_are_stored(existing: Dataset) -> None:
     assert all(recorded[stem].parts and stem in recorded for stem in recorded)
     assert rowless.sealed_lines(recorded.lines()) == rowless.sealed(stored)
     assert rowless.unsealed(rowless.sealed(b"")) == rowless.unsealed(rowless.sealed_lines([])) == b""
+
+
+def test_a_run_of_ours_that_lost_its_receipt_is_not_taken_for_another_tools(dataset: Dataset) -> None:
+    """`verify` calls it damaged each time. Checksums of what is left would make that state look sound."""
+    writer = dataset.writer(KEY)
+    write(dataset, writer, 1.0, 1)
+    writer.publish(SourceRun(KEY), "test 1", [AttributeSelection()])
+    next(dataset.data_path.rglob("*.receipt.parquet")).unlink()
+    (run,) = dataset.runs()
+    assert not has_no_checksums(dataset, run)
+    assert list(record(dataset)) == []
+    assert any("nothing tells whether the run is whole" in finding.message for finding in findings(dataset))

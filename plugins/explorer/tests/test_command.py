@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from neptune_exporter.cli.app import app
 
 EXISTING = Path(__file__).parents[3] / "tests/data/existing-export"
+WHOLE = ("-d", str(EXISTING / "data"), "-f", str(EXISTING / "files"))
 
 
 def refused(*arguments: str) -> str:
@@ -34,7 +35,7 @@ def test_no_dataset_and_a_wrong_folder_of_files(tmp_path: Path) -> None:
 def test_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = refused("-d", str(EXISTING / "data"), "--port", str(port))
+        said = refused(*WHOLE, "--port", str(port))
     assert f"cannot listen on 127.0.0.1:{port}" in said and "--port" in said
 
 
@@ -51,8 +52,19 @@ def test_a_folder_without_a_run_and_a_wrong_host(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     assert "holds no run" in refused("-d", str(tmp_path / "data"))
     assert f"is it --data-path {EXISTING / 'data'}?" in refused("-d", str(EXISTING))
-    said = refused("-d", str(EXISTING / "data"), "--host", "no.such.host.invalid")
+    said = refused(*WHOLE, "--host", "no.such.host.invalid")
     assert "--host no.such.host.invalid is no address of this machine" in said
+
+
+def test_the_default_folder_of_files_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has only the data may look at it, and is told."""
+    monkeypatch.chdir(tmp_path)
+    arguments = ["view", "--no-browser", *WHOLE[:2], "--host", "no.such.host.invalid"]
+    warning, error = CliRunner().invoke(app, arguments).stderr.splitlines()
+    assert warning.startswith(
+        "warning: there is no folder of files at exports/files, but the runs have files"
+    )
+    assert error.startswith("error: --host")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

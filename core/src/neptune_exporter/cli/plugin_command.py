@@ -35,10 +35,16 @@ def plugin_command(plugins: PluginRegistry, name: str) -> Command:
     def command(ctx: click.Context, /, data_path: Location, files_path: Location, **given: Any) -> Any:
         existing_dataset(data_path, files_path)
         from neptune_exporter.dataset import Dataset
+        from neptune_exporter.jobs.selecting import check_files_folder
         from neptune_exporter.reading import ExportedDataset
 
-        if not Dataset(data_path, files_path).was_begun:
+        stored = Dataset(data_path, files_path)
+        if not stored.was_begun:
             raise nothing_taken(data_path, selected=False)
+        try:
+            check_files_folder(stored, stored.runs(indexed=True))
+        except UsageError as error:  # whoever has only the data may look at that
+            click.echo(f"warning: {error}", err=True)
         return callback(dataset=ExportedDataset(data_path, files_path), **given)
 
     params = [*reversed(command.__click_params__), *map(_as_ours, own.params)]

@@ -38,6 +38,8 @@ def has_no_checksums(dataset: Dataset, run: StoredRun) -> bool:
     recorded."""
     if run.receipt is not None or run.damaged_receipt or not run.part_names:
         return False
+    if any(path == run.place.receipt for path, _ in run.cut_short):
+        return False  # ours without its receipt: what is left of it is no state to hold on to
     try:
         return run.place.stem not in checksums.read(dataset.data, run.place.folder)
     except DatasetError:

@@ -74,8 +74,14 @@ def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mar
 
 
 def check_to_read(data: Storage, files: Storage) -> None:
-    """Raise UsageError if the files belong to another dataset. A folder without a mark passes."""
+    """Raise UsageError if the files belong to another dataset, or the data folder is one of files. A folder
+    without a mark passes."""
     own, mark = _read(data), _read(files)
+    if own is not None and own.data != ".":
+        owner = data.location.resolve().at(own.data)
+        raise UsageError(
+            f"{data.location} is the folder for files of the dataset {owner}: name that with --data-path"
+        )
     if mark is None or not _holds_files(files):  # an export of another dataset may take over an empty folder
         return
     owner = files.location.resolve().at(mark.data)
