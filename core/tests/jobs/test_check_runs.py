@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from neptune_exporter.contract import AttributeSelection, RunSelection, SourceRun
+from neptune_exporter.contract import AttributeSelection, SourceRun
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs import check_runs
 from neptune_exporter.jobs.executors import LostWorkerError
 from neptune_exporter.jobs.executors.threads import Threads
+from neptune_exporter.jobs.load import LoadJobOptions
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.jobs.verify import VerifyResult, verify_dataset
 from neptune_exporter.location import Location
@@ -56,7 +57,8 @@ def damaged(tmp_path: Path) -> Dataset:
 
 def verified(dataset: Dataset, executor: str | None, workers: int | None = None) -> VerifyResult:
     data, files = Location.of(dataset.data_path), Location.of(dataset.files_path)
-    return verify_dataset(data, files, [], RunSelection(), NoProgress(), executor=executor, workers=workers)
+    options = LoadJobOptions(data, files, executor=executor, workers=workers)
+    return verify_dataset(options, NoProgress())
 
 
 @pytest.mark.parametrize(

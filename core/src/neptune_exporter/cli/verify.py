@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,12 +82,7 @@ def verify(
     selection = RunSelection(patterns=patterns, ids=ids)
     wanted = split_lists(project_ids)
     if loader is None:
-        if full:
-            raise UsageError("--full compares with a tracker: it needs --loader")
-        if classes:
-            raise UsageError("-c compares these classes with a tracker: it needs --loader")
-        if state.flags:
-            raise UsageError(f"{next(iter(state.flags))} is an option of a loader: it needs --loader")
+        _refuse_comparing(full, classes, state.flags)
     elif record or accept or write_accepted:
         option = "--record" if record else "--accept" if accept else "--write-accepted"
         raise UsageError(f"{option} is for the dataset itself: give it without --loader")
@@ -103,23 +98,12 @@ def verify(
     from neptune_exporter.jobs.verify import verify_dataset, verify_sink
 
     known = read_accepted(accept) if accept is not None else []
+    only = selected_classes(classes, ())
+    job = LoadJobOptions(data_path, files_path, wanted, selection, only, executor=executor, workers=workers)
     with shown_progress(quiet=state.no_progress) as progress:
         if spec is None:
-            result = verify_dataset(
-                data_path,
-                files_path,
-                wanted,
-                selection,
-                progress,
-                recording=record,
-                executor=executor,
-                workers=workers,
-            )
+            result = verify_dataset(job, progress, recording=record)
         else:
-            only = selected_classes(classes, ())
-            job = LoadJobOptions(
-                data_path, files_path, wanted, selection, only, executor=executor, workers=workers
-            )
             result = verify_sink(
                 spec, settings, job, full=full, progress=progress, with_equal=state.verbose > 0
             )
@@ -138,6 +122,16 @@ def verify(
         _print(result, compared=spec is not None, everything=state.verbose > 0)
     offer_checksums(result.without_checksums)
     return code
+
+
+def _refuse_comparing(full: bool, classes: Sequence[str], flags: Mapping[str, object]) -> None:
+    """Raises UsageError if there is an option that only a comparison has."""
+    if full:
+        raise UsageError("--full compares with a tracker: it needs --loader")
+    if classes:
+        raise UsageError("-c compares these classes with a tracker: it needs --loader")
+    if flags:
+        raise UsageError(f"{next(iter(flags))} is an option of a loader: it needs --loader")
 
 
 def comparison_lines(comparisons: Iterable[Comparison], *, show_all: bool) -> list[str]:
@@ -204,8 +198,6 @@ def _document(result: VerifyResult) -> dict[str, Any]:
 
 
 def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
-    from neptune_exporter.dataset import Severity
-
     checked = counted(result.runs_checked, "run")
     if compared:
         click.echo(f"{checked} compared: {verdict_counts(result.comparisons)}")
@@ -213,12 +205,18 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
             echo_line(text)
     else:
         click.echo(f"{checked} checked, {size(result.bytes_checked)} read")
-        for severity in Severity:
-            lines = [
-                Line(str(f.run or ""), f.message, f.item) for f in result.findings if f.severity is severity
-            ]
-            for text in grouped(lines, show_all=shows_all()):
-                echo_line(f"{severity.value}: {text}")
+        _print_findings(result)
+    echo_grouped(f"Could not be {'compared' if compared else 'checked'}", lines_of(result.failed))
+    click.echo(_conclusion(result))
+
+
+def _print_findings(result: VerifyResult) -> None:
+    from neptune_exporter.dataset import Severity
+
+    for severity in Severity:
+        lines = [Line(str(f.run or ""), f.message, f.item) for f in result.findings if f.severity is severity]
+        for text in grouped(lines, show_all=shows_all()):
+            echo_line(f"{severity.value}: {text}")
     if result.accepted:
         click.echo(f"accepted, as it is known: {counted(len(result.accepted), 'problem')}")
     if result.outdated:
@@ -227,23 +225,25 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
         parts, files = sum(r.parts for r in result.recorded), sum(r.files for r in result.recorded)
         what = f"{counted(parts, 'part')} and {counted(files, 'file')}"
         click.echo(f"checksums of {what} of {counted(len(result.recorded), 'run')} recorded")
-    echo_grouped(f"Could not be {'compared' if compared else 'checked'}", lines_of(result.failed))
+
+
+def _conclusion(result: VerifyResult) -> str:
+    """The last line, which people act on: whether the dataset is whole, and what is missing if not."""
     if not result.whole:
-        click.echo(f"Verification failed: {counted(result.problems, 'problem')}.")
-    elif result.gaps:
+        return f"Verification failed: {counted(result.problems, 'problem')}."
+    if result.gaps:
         those = "is" if result.gaps == 1 else "are"
-        click.echo(
+        return (
             f"no damage, but {counted(result.gaps, 'attribute')} could not be exported and {those} not in "
             "the dataset: export again, or accept what is known (--write-accepted, then --accept)"
         )
-    elif result.not_read:
+    if result.not_read:
         those = "is" if result.not_read == 1 else "are"
-        click.echo(f"no damage, but {counted(result.not_read, 'file')} in the data folder {those} not read")
-    elif result.accepted:
-        click.echo("nothing new: all that was found is accepted")
-    elif result.findings:
-        click.echo(f"no damage; {counted(len(result.findings), 'warning')}")
-    elif unknown := verdicts(result.comparisons).get("?", 0):
-        click.echo(f"everything that can be read back is as it should be; {counted(unknown, 'item')} cannot")
-    else:
-        click.echo("everything is as it should be")
+        return f"no damage, but {counted(result.not_read, 'file')} in the data folder {those} not read"
+    if result.accepted:
+        return "nothing new: all that was found is accepted"
+    if result.findings:
+        return f"no damage; {counted(len(result.findings), 'warning')}"
+    if unknown := verdicts(result.comparisons).get("?", 0):
+        return f"everything that can be read back is as it should be; {counted(unknown, 'item')} cannot"
+    return "everything is as it should be"

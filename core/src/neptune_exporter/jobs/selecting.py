@@ -41,16 +41,20 @@ def divide_runs(
     for run in dataset.runs(indexed=indexed, not_read=not_read):
         of_project.setdefault(run.key.project_id, []).append(run)
     present = sorted(of_project)
-    unknown = [p for p in project_ids if p not in of_project]
-    if unknown:
-        near = did_you_mean(unknown[0], present) or f"; it has {', '.join(present) or 'none'}"
-        raise UsageError(f"the dataset has no project {', '.join(unknown)}{near}")
+    check_projects(project_ids, present)
     chosen = dict.fromkeys(project_ids or present)
     selected: list[StoredRun] = []
     left_out: list[StoredRun] = []
     for run in (run for p in chosen for run in of_project[p]):
         (selected if runs.matches_id(run.key.run_id) else left_out).append(run)
     return selected, left_out
+
+
+def check_projects(asked: Sequence[str], present: Sequence[str]) -> None:
+    """Raise a UsageError if the dataset lacks one of these projects."""
+    if unknown := [project for project in asked if project not in present]:
+        near = did_you_mean(unknown[0], present) or f"; it has {', '.join(present) or 'none'}"
+        raise UsageError(f"the dataset has no project {', '.join(unknown)}{near}")
 
 
 def parents_first(runs: Sequence[_Run]) -> list[_Run]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from neptune_exporter.contract import Comparison, RunSelection, SinkSpec, UsageError
+from neptune_exporter.contract import Comparison, SinkSpec, UsageError
 from neptune_exporter.dataset import (
     CheckRuns,
     Dataset,
@@ -26,11 +26,9 @@ from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
 from neptune_exporter.jobs.load_run import CompareUnit
 from neptune_exporter.jobs.progress import Progress
-from neptune_exporter.jobs.selecting import check_files_folder, select_runs
+from neptune_exporter.jobs.selecting import check_files_folder, check_projects, select_runs
 from neptune_exporter.jobs.spreading import THREADS, spread
-from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
-from neptune_exporter.suggestions import did_you_mean
 
 
 @dataclass
@@ -80,43 +78,27 @@ class VerifyResult:
         return not self.problems
 
 
-def verify_dataset(
-    data_path: Location,
-    files_path: Location,
-    project_ids: Sequence[str],
-    runs: RunSelection,
-    progress: Progress,
-    *,
-    recording: bool = False,
-    executor: str | None = None,
-    workers: int | None = None,
-) -> VerifyResult:
+def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bool = False) -> VerifyResult:
     """Check receipts, checksums and files of a dataset.
 
     Args:
-        data_path: The folder of parts and receipts.
-        files_path: The folder of files.
-        project_ids: Only these projects.
-        runs: Only these runs.
+        options: Which dataset, projects and runs. Without an executor and workers, this process checks one
+            run after the other.
         progress: Gets the progress.
         recording: Finish interrupted publications first, and record checksums of runs that have none. Without
             it nothing is written.
-        executor: Which executor checks runs. None and no `workers`: this process, one run after the other.
-        workers: How many runs at once.
 
     Raises:
         DatasetError: checksums cannot be written to the dataset.
         UsageError: a project that was named is not in the dataset, or the executor is not available.
     """
-    dataset = Dataset(data_path, files_path)
+    dataset = Dataset(options.data_path, options.files_path)
+    project_ids, runs = options.project_ids, options.runs
     result = VerifyResult()
     progress.start("verify the dataset")
     try:
-        present = dataset.projects() if project_ids else []
-        unknown = [p for p in project_ids if p not in present]
-        if unknown:
-            near = did_you_mean(unknown[0], present)
-            raise UsageError(f"the dataset has no project {', '.join(unknown)}{near}")
+        if project_ids:
+            check_projects(project_ids, dataset.projects())
 
         def wanted(key: RunKey) -> bool:
             return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
@@ -126,7 +108,7 @@ def verify_dataset(
             with dataset.lock():
                 dataset.recover()
         everything = not project_ids and not runs.patterns and not runs.ids
-        with _checking(executor, workers, progress) as several:
+        with _checking(options, progress) as several:
             for item in verify(dataset, None if everything else wanted, several):
                 _take(item, result, progress)
         if recording and result.without_checksums:
@@ -142,12 +124,12 @@ def verify_dataset(
 
 
 @contextlib.contextmanager
-def _checking(executor: str | None, workers: int | None, progress: Progress) -> Iterator[CheckRuns | None]:
+def _checking(options: LoadJobOptions, progress: Progress) -> Iterator[CheckRuns | None]:
     """How several runs are checked at once, if that was asked for."""
-    if executor is None and workers is None:
+    if options.executor is None and options.workers is None:
         yield None
         return
-    with opened(Choice(executor, workers), progress, threads=THREADS) as where:
+    with opened(Choice(options.executor, options.workers), progress, threads=THREADS) as where:
         yield partial(check_runs, where)
 
 
