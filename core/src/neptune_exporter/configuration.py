@@ -195,7 +195,6 @@ def resolve_settings(
     flags: Mapping[str, object],
     environ: Mapping[str, str] = os.environ,
     files: Sequence[ConfigurationFile] = (),
-    accepted: frozenset[str] = frozenset(),
 ) -> object:
     """An instance of the plugin's settings.
 
@@ -205,18 +204,11 @@ def resolve_settings(
         flags: What the command line gave, by flag: text, a tuple of texts, or a bool.
         environ: The environment.
         files: The configuration files, most specific first.
-        accepted: Further keys that its table may hold (a source and a sink may share a name).
 
     Raises:
-        UsageError: a value is wrong or missing, or a key unknown. One line, without any secret.
+        UsageError: a value is wrong or missing. One line, without any secret.
     """
     fields = setting_fields(plugin, settings)
-    known = {f.name for f in fields} | accepted
-    has = f"it has {', '.join(sorted(known))}" if known else "it has none"
-    for file in files:
-        for key in file.tables.get(plugin, {}):
-            if key not in known:
-                raise UsageError(f"{file.path}: [{plugin}] has no setting {key}; {has}")
     values: dict[str, object] = {}
     for field in fields:
         found = _find(field, flags, environ, files)

@@ -156,13 +156,6 @@ def test_a_wrong_value_in_a_file_names_file_and_key(key: str, value: object, exp
         resolve(files=(file("/p/x.toml", **{key: value}),))
 
 
-def test_an_unknown_key_in_a_file_says_what_there_is() -> None:
-    with pytest.raises(
-        UsageError, match=r"x\.toml: \[acme\] has no setting cuont; it has count, folder, mode"
-    ):
-        resolve(files=(file("/p/x.toml", cuont=3),))
-
-
 def test_only_the_table_of_the_selected_plugin_is_looked_at() -> None:
     other = ConfigurationFile(Path("/p/x.toml"), {"other": {"anything": object()}, "acme": {"count": 2}})
     assert resolve(files=(other,)).count == 2

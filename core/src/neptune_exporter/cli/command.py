@@ -304,5 +304,4 @@ def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
         flags=state.flags,
         environ=os.environ,
         files=state.files,
-        accepted=state.plugins.settings_of(spec.name) or frozenset(),
     )
