@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 from neptune_exporter.contract import Comparison, Verdict
-from neptune_exporter.jobs.comparisons import Comparisons
+from neptune_exporter.jobs.comparing import Comparisons
 from neptune_exporter.model import RunKey
 
 

@@ -17,7 +17,6 @@ from pluto.query import Client
 
 from neptune_exporter.contract import LoadedRun, SinkError
 from neptune_exporter.model import RunKey
-from neptune_exporter.sinks.filekinds import kind_of
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault, Request, Response
 from neptune_exporter.testing.runs import (
@@ -29,6 +28,7 @@ from neptune_exporter.testing.runs import (
     file_set,
     parameter,
 )
+from neptune_exporter.toolkit.filekinds import kind_of
 from neptune_exporter_pluto.content_types import content_type
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.pace import Pace

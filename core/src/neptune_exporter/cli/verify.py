@@ -25,7 +25,7 @@ from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:
     from neptune_exporter.contract.sink import Comparison
-    from neptune_exporter.jobs.comparisons import Comparisons
+    from neptune_exporter.jobs.comparing import Comparisons
     from neptune_exporter.jobs.verify import VerifyResult
 
 

@@ -19,8 +19,7 @@ from neptune_exporter.contract import (
     Verdict,
 )
 from neptune_exporter.dataset import NOT_READ, Dataset, StoredRun, advice_on_failure, has_no_checksums
-from neptune_exporter.jobs.comparing import compare_runs
-from neptune_exporter.jobs.comparisons import Comparisons
+from neptune_exporter.jobs.comparing import Comparisons, compare_runs
 from neptune_exporter.jobs.executors import joined
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import (

@@ -19,8 +19,7 @@ from neptune_exporter.dataset import (
     verify,
 )
 from neptune_exporter.jobs.check_runs import check_runs
-from neptune_exporter.jobs.comparing import compare_runs
-from neptune_exporter.jobs.comparisons import Comparisons
+from neptune_exporter.jobs.comparing import Comparisons, compare_runs
 from neptune_exporter.jobs.executors import Choice, opened
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeAlias, cast
 
 import pyarrow as pa
 
@@ -15,13 +16,13 @@ from neptune_exporter.dataset import Dataset, StoredRun, is_there, parameters_of
 from neptune_exporter.location import Location
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.reading import files
-from neptune_exporter.reading.choosing import Names, chooser, has_run
 from neptune_exporter.reading.lineage import Stretch, line
 from neptune_exporter.reading.points import Query, long_table
-from neptune_exporter.reading.runs_table import runs_table
-from neptune_exporter.reading.wide import wide_table
+from neptune_exporter.reading.wide import runs_table, wide_table
 
 Form = Literal["long", "wide"]
+Names: TypeAlias = "str | Sequence[str] | None"
+"""A regular expression that is searched for in a name, exact names, or everything."""
 
 
 def open_dataset(path: str | PathLike[str], files_path: str | PathLike[str] | None = None) -> ExportedDataset:
@@ -319,3 +320,27 @@ class ExportedDataset:
                 where = "the dataset" if project is None else f"the project {project}"
                 warnings.warn(f"{where} has no run {', '.join(map(repr, missing))}", stacklevel=3)
         return found
+
+
+def chooser(names: Names, what: str) -> Callable[[str], bool]:
+    """Whether a name is meant.
+
+    Raises:
+        UsageError: the regular expression is none; `what` says of what.
+    """
+    if names is None:
+        return lambda name: True
+    if isinstance(names, str):
+        try:
+            pattern = re.compile(names)
+        except re.error as error:
+            raise UsageError(f"{what}: {names!r} is no regular expression: {error}") from error
+        return lambda name: pattern.search(name) is not None
+    exact = frozenset(names)
+    return exact.__contains__
+
+
+def has_run(project: str | None, runs: Names) -> Callable[[RunView], bool]:
+    """Whether a run is meant."""
+    chosen = chooser(runs, "runs")
+    return lambda run: project in (None, run.key.project_id) and chosen(run.key.run_id)

@@ -15,8 +15,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.reporters.grouping import Line, grouped
-from neptune_exporter.reporters.markup import escape
-from neptune_exporter.reporters.project_page import PageBudget, colour_rules, curves_and_parameters
+from neptune_exporter.reporters.project_page import PageBudget, colour_rules, curves_and_parameters, escape
 from neptune_exporter.reporters.table import Cell, size
 from neptune_exporter.reporters.text import (
     RUN_HEADER,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from html import escape as _escape
 
 from neptune_exporter.contract import ExportedRun, NeptuneExporterError, ParameterValue
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import FILE_TYPES, RunKey
+from neptune_exporter.redaction import printable
 from neptune_exporter.reporters.curves import HEIGHT, WIDTH, Drawn, Thinned, extent, paths, series_of
-from neptune_exporter.reporters.markup import escape
-from neptune_exporter.reporters.pictures import pictures
+from neptune_exporter.toolkit.filekinds import kind_of
 
 _POINTS = 240_000
 """Points of all curves of the page together: about five bytes each."""
@@ -17,7 +19,11 @@ _COLOURS = 24
 _LONGEST = 200
 """Characters of a parameter that are shown."""
 _PARAMETERS = 3_000
-"""Paths of parameters that a project's table has; what there are more is counted."""
+"""How many parameters the table of a project shows; the others are only counted."""
+LARGEST = 20_000
+"""Bytes of a picture that is shown; of a larger one only the name would be of use, and `files` has that."""
+_PICTURES = {"png": "png", "jpg": "jpeg", "gif": "gif"}
+"""MIME types of pictures that every browser shows, by extension."""
 
 
 @dataclass
@@ -119,3 +125,39 @@ def _shown(value: ParameterValue | None) -> str:
         return ""
     text = ", ".join(value) if isinstance(value, list) else str(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def pictures(run: ExportedRun, room: int) -> Iterator[tuple[str, str, int]]:
+    """The last small picture of each attribute: its path, its `data:` address, and its bytes in the page.
+
+    Args:
+        room: Bytes that all of them may take together.
+    """
+    last: dict[str, str] = {}
+    for batch in run.batches(FILE_TYPES, columns=["attribute_path", "file_value"]):
+        for row in batch.to_pylist():
+            if row["file_value"] and row["file_value"]["path"]:
+                last[row["attribute_path"]] = row["file_value"]["path"]
+    for attribute, path in last.items():
+        data = _small(run, path)
+        kind = _PICTURES.get(kind_of("", data).extension)
+        if kind is not None:
+            address = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+            if (room := room - len(address)) < 0:
+                return
+            yield attribute, address, len(address)
+
+
+def _small(run: ExportedRun, path: str) -> bytes:
+    """The bytes of a file; empty if it is large, not there or not to be read: `verify` tells that."""
+    try:
+        with run.open_file(path) as file:
+            data = file.read(LARGEST + 1)
+    except (NeptuneExporterError, OSError):
+        return b""
+    return data if len(data) <= LARGEST else b""
+
+
+def escape(text: str) -> str:
+    """Data as the page shows it: nothing that is no text, and no markup."""
+    return _escape(printable(text))

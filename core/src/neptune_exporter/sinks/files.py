@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from neptune_exporter.contract import ExportedRun, MissingFileError, UnsafePathError
 from neptune_exporter.model import FILE_TYPES
-from neptune_exporter.sinks.filekinds import HEAD_BYTES, FileKind, kind_of
 from neptune_exporter.sinks.losses import CommonLoss
+from neptune_exporter.toolkit.filekinds import HEAD_BYTES, FileKind, kind_of
 from neptune_exporter.toolkit.measuring import measured
 
 RESTORABLE = frozenset({CommonLoss.FILE_MISSING, CommonLoss.FILE_DAMAGED})

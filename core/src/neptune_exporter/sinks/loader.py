@@ -38,7 +38,6 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Comparer, Held
-from neptune_exporter.sinks.filekinds import FileKind
 from neptune_exporter.sinks.files import RESTORABLE, lost_files
 from neptune_exporter.sinks.losses import COMMON_MESSAGES, CommonLoss, LossBook
 from neptune_exporter.sinks.manifest import manifest
@@ -49,6 +48,7 @@ from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.survey import joined, look_at_steps, multipliers
 from neptune_exporter.sinks.walk import Limits, Walk
+from neptune_exporter.toolkit.filekinds import FileKind
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from neptune_exporter.sinks.filekinds import FileKind
 from neptune_exporter.sinks.received import FileToSend
+from neptune_exporter.toolkit.filekinds import FileKind
 
 MANIFEST = "neptune/manifest.json"
 MADE = ("neptune/texts.jsonl", "neptune/histograms.jsonl", MANIFEST)

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from neptune_exporter.sinks.filekinds import FileKind
 from neptune_exporter.sinks.received import FileToSend
 from neptune_exporter.sinks.texts import console_stream
+from neptune_exporter.toolkit.filekinds import FileKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _HEADER = "step,time,text\r\n"

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neptune_exporter.contract import ParameterValue
-from neptune_exporter.sinks.filekinds import FileKind
 from neptune_exporter.sinks.points import Points
+from neptune_exporter.toolkit.filekinds import FileKind
 
 _T = TypeVar("_T")
 

@@ -20,7 +20,6 @@ import pyarrow as pa
 from neptune_exporter.contract import ExportedRun, ParameterValue, SinkCapabilities
 from neptune_exporter.model import FILE_TYPES, AttributeType
 from neptune_exporter.sinks.equal_points import without_equal
-from neptune_exporter.sinks.filekinds import FileKind
 from neptune_exporter.sinks.files import check_file, named_and_kind
 from neptune_exporter.sinks.losses import CommonLoss, LossBook
 from neptune_exporter.sinks.made import MADE, MadeFile
@@ -31,6 +30,7 @@ from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue,
 from neptune_exporter.sinks.series import Bools, SeriesNumbers, SeriesRows, series_rows
 from neptune_exporter.sinks.steps import Multiplier, StepRange
 from neptune_exporter.sinks.texts import as_text, step_texts
+from neptune_exporter.toolkit.filekinds import FileKind
 
 _BATCH_ROWS = 65_536
 _WINDOW_POINTS = 1 << 17

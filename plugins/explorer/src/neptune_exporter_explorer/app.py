@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 from collections.abc import Callable, Collection
 from typing import Any
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -19,9 +21,8 @@ from neptune_exporter_explorer import details, files, pages
 from neptune_exporter_explorer.answers import Json
 from neptune_exporter_explorer.guard import Guard
 from neptune_exporter_explorer.listing import Listing
-from neptune_exporter_explorer.packing import pack
 from neptune_exporter_explorer.runs import OpenRuns, run_key
-from neptune_exporter_explorer.series import Series, View
+from neptune_exporter_explorer.series import Series, View, pack
 from neptune_exporter_explorer.table import RunsTable
 
 _log = logging.getLogger(__name__)
@@ -198,3 +199,20 @@ class Api:
         return files.response(
             self._run(request), asked.get("path", ""), request.headers.get("range"), as_text
         )
+
+
+class Server(uvicorn.Server):
+    """Serves an application on a socket that is bound already.
+
+    Args:
+        app: What answers.
+        started: Called as soon as requests are answered; from then on a signal ends the server in order.
+    """
+
+    def __init__(self, app: Starlette, started: Callable[[], object]) -> None:
+        super().__init__(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+        self._when_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._when_started()

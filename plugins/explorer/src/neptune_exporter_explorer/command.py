@@ -28,8 +28,7 @@ def view(dataset: DatasetView, host: str, port: int, no_browser: bool) -> int:
     name, port = _name(host), listening.getsockname()[1]
     address = f"http://{name}:{port}/"
 
-    from neptune_exporter_explorer.app import make_app
-    from neptune_exporter_explorer.serving import Server
+    from neptune_exporter_explorer.app import Server, make_app
 
     names = {name, host} | ({"localhost"} if _is_loopback(host) else set())
     app = make_app(dataset, {f"{each}:{port}" for each in names}, any_host=host in ("0.0.0.0", "::"))

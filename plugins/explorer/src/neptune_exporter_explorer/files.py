@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from neptune_exporter.contract import NeptuneExporterError, RunView
 from neptune_exporter.model import FILE_TYPES
 from neptune_exporter.schema import step_as_float
+from neptune_exporter.toolkit import filekinds
 from neptune_exporter_explorer.guard import SANDBOX
 
 SHOWN = {
@@ -32,11 +33,6 @@ SHOWN = {
     "mov": "video/mp4",
 }
 """What the pages show; a browser draws or plays it and runs nothing of it. All else is a download."""
-_MAGIC = (
-    (b"\x89PNG\r\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-)
 _COLUMNS = (
     "attribute_path",
     "attribute_type",
@@ -72,7 +68,7 @@ def listed(run: RunView) -> Iterator[dict[str, Any]]:
 def _size(run: RunView, path: str) -> int | None:
     try:
         return run.file_size(path)
-    except NeptuneExporterError:  # its name leads elsewhere: who opens it is told so
+    except NeptuneExporterError:  # its name leads out of the folder: opening the file says so
         return None
 
 
@@ -109,10 +105,10 @@ def response(run: RunView, path: str, wanted_range: str | None, as_text: bool) -
 
 
 def _by_content(file: BinaryIO) -> str | None:
-    """The type of a picture whose name has no ending: other exporters store such names."""
-    begin = file.read(16)
+    """The type of what can be shown and has a name without an extension: other exporters store such names."""
+    head = file.read(filekinds.HEAD_BYTES)
     file.seek(0)
-    return next((kind for magic, kind in _MAGIC if begin.startswith(magic)), None)
+    return SHOWN.get(filekinds.kind_of("", head).extension)
 
 
 def _range(wanted: str | None, size: int) -> tuple[int, int]:

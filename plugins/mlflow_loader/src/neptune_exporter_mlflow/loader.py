@@ -23,12 +23,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from neptune_exporter.contract import LoadOptions, ParameterValue
 from neptune_exporter.model import RunKind
 from neptune_exporter.sinks.comparing import Held
-from neptune_exporter.sinks.filekinds import FileKind
 from neptune_exporter.sinks.loader import Found, Loader
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import FileToSend
 from neptune_exporter.sinks.values import as_text
+from neptune_exporter.toolkit.filekinds import FileKind
 from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
 from neptune_exporter_mlflow.direct import DirectPoints

@@ -22,10 +22,10 @@ from typing import BinaryIO
 
 from neptune_exporter.contract import FileWriter, StoredFile
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit.filekinds import HEAD_BYTES, kind_of
 from neptune_exporter_offline import oplog
 from neptune_exporter_offline.folders import Folder
-from neptune_exporter_offline.problems import Problems, Unreadable
-from neptune_exporter_offline.text import shown
+from neptune_exporter_offline.problems import Problems, Unreadable, shown
 
 _CHUNK = 1 << 20
 _CLOCK_SECONDS = 1.0
@@ -229,12 +229,10 @@ def read_chunks(source: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-_IMAGES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}
-
-
 def image_extension(content: bytes) -> str:
     """The extension of an image by its first bytes; the client logs images without their names."""
-    return next((extension for start, extension in _IMAGES.items() if content.startswith(start)), "")
+    kind = kind_of("", content[:HEAD_BYTES])
+    return f".{kind.extension}" if kind.media == "image" else ""
 
 
 def base_name(path: str) -> str:

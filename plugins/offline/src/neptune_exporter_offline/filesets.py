@@ -21,8 +21,7 @@ from urllib.parse import urlsplit
 
 from neptune_exporter.contract import OpenFile, StoredFile
 from neptune_exporter_offline.files import FileStore, Report, read_chunks
-from neptune_exporter_offline.problems import Unreadable
-from neptune_exporter_offline.text import shown
+from neptune_exporter_offline.problems import Unreadable, shown
 
 
 @dataclass(frozen=True)

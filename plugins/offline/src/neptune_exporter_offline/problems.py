@@ -45,3 +45,8 @@ class Problems:
     def notes(self) -> tuple[str, ...]:
         counted = ((clean(message), count) for message, count in self._notes.items())
         return tuple(f"{message} ({count:,})" if count > 1 else message for message, count in counted)
+
+
+def shown(path: str) -> str:
+    """A path as it may stand in a line for a person."""
+    return path if path.isprintable() else repr(path)

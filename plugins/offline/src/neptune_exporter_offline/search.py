@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 
 from neptune_exporter.contract import UsageError
 from neptune_exporter.toolkit import clean
 from neptune_exporter_offline import oplog
-from neptune_exporter_offline.folders import Folder, describe_database, describe_log
-from neptune_exporter_offline.text import shown
+from neptune_exporter_offline.folders import DATABASE, Folder, describe_database, describe_log
+from neptune_exporter_offline.problems import shown
 
 DATA = ".neptune"
 """What a client calls its own folder."""
@@ -152,3 +153,38 @@ def _existing(given: str) -> Path:
             f"--offline-path {shown(given):.200}: {reason}; name a folder that you may read"
         ) from error
     return path.resolve()
+
+
+_MOST_ENTRIES = 200
+"""So many are looked at here and in each folder beside: a home folder may hold thousands."""
+
+
+def unread_beside(data: Path, read: Collection[Path]) -> list[Path]:
+    """Where databases of the client lie that were not read: folders beside `.neptune`, or the one above.
+
+    Args:
+        data: The `.neptune` folder.
+        read: The databases that were read.
+    """
+
+    def is_unread(path: Path) -> bool:
+        is_file = path.suffix == ".sqlite3" and os.path.isfile(path)  # noqa: PTH113 - pathlib's may raise
+        return is_file and path.resolve() not in read and describe_database(path, is_data=False) is not None
+
+    found = [data.parent] if any(map(is_unread, _entries(data.parent))) else []
+    for folder in filter(os.path.isdir, _entries(data.parent)):
+        inside = list(_entries(folder))
+        # Since 0.13, each database lies in a folder of its own.
+        if any(map(is_unread, (*inside, *(path / DATABASE for path in inside)))):
+            found.append(folder)
+    return found
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """Visible entries, as far as they can be read: this is only for a hint."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in islice(entries, _MOST_ENTRIES))
+    except OSError:
+        return iter(())
+    return (folder / name for name in names if not name.startswith("."))

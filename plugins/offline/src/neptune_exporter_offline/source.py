@@ -13,6 +13,7 @@ from neptune_exporter.contract import (
     AttributeFailure,
     FileWriter,
     ReadEvent,
+    RunDone,
     RunRequest,
     RunSelection,
     Source,
@@ -22,13 +23,17 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit import clean
-from neptune_exporter_offline.beside import unread_beside
+from neptune_exporter_offline.counting import StepCounter
+from neptune_exporter_offline.delivery import Delivery
+from neptune_exporter_offline.files import FileStore
 from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.identity import FoundRun, identify, paths_of
-from neptune_exporter_offline.reading import read_run
-from neptune_exporter_offline.search import DATA, Search
+from neptune_exporter_offline.problems import Problems, shown
+from neptune_exporter_offline.replay import replay
+from neptune_exporter_offline.search import DATA, Search, unread_beside
+from neptune_exporter_offline.series import Spill
 from neptune_exporter_offline.settings import OfflineSettings
-from neptune_exporter_offline.text import shown
+from neptune_exporter_offline.state import State
 
 _log = logging.getLogger(__name__)
 
@@ -134,3 +139,29 @@ def _concerns(failure: AttributeFailure, request: RunRequest) -> bool:
     if attribute_type is None:
         return request.attributes.wanted.includes_path(path)
     return request.attributes.includes(path, attribute_type)
+
+
+def read_run(
+    request: RunRequest, folders: Sequence[Folder], files: FileWriter, *, read_paths: bool
+) -> Iterator[ReadEvent]:
+    """Rows and failures of one run, then its end.
+
+    Rows come parameters first, then series, then files, each by attribute path.
+    """
+    key, attributes = request.run.key, request.attributes
+    # What is not asked for keeps the steps that it has in the dataset.
+    renumbers = request.replaces and attributes.wanted.is_everything
+    problems = Problems()
+    with Spill() as spill:
+        state = State(attributes, spill, problems)
+        replayed = replay(key, folders, state, StepCounter(request.memory, renumbers=renumbers))
+        store = FileStore(
+            key, files, folders, replayed.requests, replayed.processes, problems, read_paths=read_paths
+        )
+        delivery = Delivery(key, state, store, problems)
+        yield from problems.take_failures(key)
+        yield from delivery.parameters()
+        yield from delivery.points()
+        yield from delivery.files()
+        yield from problems.take_failures(key)
+    yield RunDone(key, problems.notes(), replayed.memory)

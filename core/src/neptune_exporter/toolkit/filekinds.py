@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HEAD_BYTES = 4_096
+"""How much of a file `kind_of` wants to see: signatures are in the first 16 bytes, the rest tells text."""
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "png"),
@@ -32,24 +33,8 @@ _TYPES = {
     "image": {"png", "jpg", "jpeg", "gif", "webp", "bmp", "svg", "tif", "tiff"},
     "audio": {"wav", "mp3", "flac", "ogg", "m4a", "aac"},
     "video": {"mp4", "webm", "avi", "mov", "mkv", "m4v"},
-    "text": {
-        "txt",
-        "log",
-        "md",
-        "csv",
-        "tsv",
-        "json",
-        "yaml",
-        "yml",
-        "toml",
-        "ini",
-        "cfg",
-        "py",
-        "sh",
-        "html",
-        "xml",
-    }
-    | {"out", "err", "ipynb", "diff", "patch", "rst"},
+    "text": {"txt", "log", "md", "csv", "tsv", "json", "yaml", "yml", "toml", "ini", "cfg", "out", "err"}
+    | {"py", "sh", "html", "xml", "ipynb", "diff", "patch", "rst"},
 }
 _TYPE_OF = {extension: media for media, extensions in _TYPES.items() for extension in extensions}
 _SAME = ({"mp4", "mov", "m4v", "m4a"}, {"webm", "mkv"}, {"jpg", "jpeg"}, {"ogg"})
@@ -70,20 +55,29 @@ def kind_of(name: str, head: bytes) -> FileKind:
         name: Its name, perhaps without an extension.
         head: Its first `HEAD_BYTES` bytes, or all of it.
     """
-    stem, dot, extension = name.rpartition(".")
-    # An extension can become a header of the upload, which takes ASCII only.
-    known = dot and stem and extension.isascii() and extension.isalnum() and len(extension) <= 12
-    extension = extension.lower() if known else ""
-    found = _sniffed(head)
-    if found:
-        if not any({found, extension} <= same for same in _SAME):
-            extension = extension if _TYPE_OF.get(extension) == _TYPE_OF.get(found) and extension else found
+    extension = _extension(name)
+    if (found := _sniffed(head)) is not None:
+        extension = extension if _may_be(found, extension) else found
         return FileKind(_TYPE_OF.get(extension, "artifact"), extension)
     if extension in _TYPES["text"] or extension == "svg":
         return FileKind(_TYPE_OF[extension] if _is_text(head) else "artifact", extension)
     if not extension and head and _is_text(head):
         return FileKind("text", "txt")
     return FileKind("artifact", extension)
+
+
+def _extension(name: str) -> str:
+    """In small letters; empty if the name has none, or one that is none of a file type."""
+    stem, _, extension = name.rpartition(".")
+    # An extension can become a header of the upload, which takes ASCII only.
+    is_one = stem and extension.isascii() and extension.isalnum() and len(extension) <= 12
+    return extension.lower() if is_one else ""
+
+
+def _may_be(found: str, extension: str) -> bool:
+    """Whether a file with this signature may have this extension."""
+    is_known = bool(extension) and _TYPE_OF.get(extension) == _TYPE_OF.get(found)
+    return is_known or any({found, extension} <= same for same in _SAME)
 
 
 def _sniffed(head: bytes) -> str | None:
