@@ -51,6 +51,7 @@ def test_steps_that_are_beyond_are_cut_to_what_is_shown(
     server: RehearsalServer, make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Steps in nanoseconds since 1970, read in windows, although Pluto rounds what is asked for."""
+    monkeypatch.setattr(points, "_FEW_POINTS", 0)
     monkeypatch.setattr(points, "_WINDOW_POINTS", 20)
     monkeypatch.setattr(points, "_PAGE_POINTS", 40)
     sink, run = make_sink(), run_of([*NANOSECONDS, 2.0**53 + 2])

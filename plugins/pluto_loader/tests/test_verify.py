@@ -65,6 +65,45 @@ def test_everything_is_equal(make_sink: MakeSink) -> None:
     assert found["files of model: bytes"] == found["text of the log lines"] == "="
 
 
+@pytest.fixture
+def read_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs of the tests count as large: each series is read by itself."""
+    monkeypatch.setattr(points, "_FEW_POINTS", 0)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_series_of_a_small_run_are_read_with_one_request(
+    make_sink: MakeSink, server: RehearsalServer, full: bool
+) -> None:
+    sink = make_sink()
+    odd = float_series("odd", [(0, float("nan")), (1, float("inf")), (2, float("-inf")), (3, -0.0)])
+    series = (float_series(f"m/{i}", enumerate([0.5, i, 1e300])) for i in range(10))
+    run = SampleRun(KEY, (*series, odd))
+    sink.load(MemoryRun(run), None)
+    answered = len(server.requests)
+    found = verdicts(sink, run, full)
+    assert [found[f"points of m/{i}"] for i in range(10)] == ["="] * 10 and found["points of odd"] == "="
+    asked = [r.path.rpartition("/")[2] for r in server.requests[answered:]]
+    assert asked.pop(0).isdigit() and sorted(asked) == ["files", "logs", "metrics"]
+
+
+def test_a_series_that_pluto_thins_is_read_whole(
+    make_sink: MakeSink, server: RehearsalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thinned, it may have as many points as are expected."""
+    monkeypatch.setattr(api, "MAX_SHOWN_POINTS", 10)
+    monkeypatch.setattr(points, "_FEW_POINTS", 5)
+    sink = make_sink()
+    for count in (4, 6):
+        run = SampleRun(RunKey("acme/vision", f"R-{count}"), (float_series("l", enumerate([1.0] * count)),))
+        loaded = sink.load(MemoryRun(run), None)
+        for step in range(count, 11):  # of 11 points, Pluto sends 6
+            post(server, int(loaded.target_id), "metrics", time=step, step=step, data={"l": 1.0})
+        (line,) = [c for c in sink.verify(MemoryRun(run)) if c.item == "points of l"]
+        assert (line.verdict, line.expected, line.found) == (Verdict.EXTRA, str(count), "11")
+
+
+@pytest.mark.usefixtures("read_in_pages")
 def test_several_series_are_read_at_once(make_sink: MakeSink, server: RehearsalServer) -> None:
     """While Pluto takes its time for one, others have been answered."""
     sink = make_sink(connections=2)
@@ -220,6 +259,7 @@ def test_from_another_machine(server: RehearsalServer, make_sink: MakeSink, tmp_
     assert [run.status for run in server.runs.by_id.values()] == ["COMPLETED"]
 
 
+@pytest.mark.usefixtures("read_in_pages")
 def test_series_longer_than_a_page(
     server: RehearsalServer, make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +274,7 @@ def test_series_longer_than_a_page(
 
 
 @pytest.mark.parametrize("count", [99, 100, 101, 200])
+@pytest.mark.usefixtures("read_in_pages")
 def test_a_page_that_is_just_full_is_not_the_end(
     make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
@@ -246,6 +287,7 @@ def test_a_page_that_is_just_full_is_not_the_end(
     assert (line.verdict, line.found) == (Verdict.EQUAL, str(count))
 
 
+@pytest.mark.usefixtures("read_in_pages")
 def test_more_points_at_a_step_than_a_page_holds(
     make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:

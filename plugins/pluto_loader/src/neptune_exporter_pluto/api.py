@@ -26,6 +26,8 @@ MAX_RUNS_LISTED = 200
 MAX_FILE_BYTES = 5 * 1024**3
 """The largest upload in one piece that S3 accepts; Pluto signs no others."""
 MAX_RAW_POINTS = 50_000
+MAX_SHOWN_POINTS = 10_000
+"""Of one metric, in an answer with all of them."""
 MAX_LOG_LINES = 10_000
 
 
@@ -263,6 +265,20 @@ class PlutoApi:
             lambda content: answers.json_object(content, files=list),
         )
         return list(answer["files"])
+
+    def shown_points(self, project: str, run_id: int) -> list[dict[str, Any]]:
+        """The points of all metrics of a run as the charts show them: of those of one step the newest.
+
+        Of a metric with more than `MAX_SHOWN_POINTS`, Pluto sends every second, third or so on: never fewer
+        than half of that many (pluto-server 3e89082, `web/server/lib/queries/run-metrics.ts`).
+        """
+        answer = self._read(
+            "metrics",
+            f"points of run {run_id}",
+            {"runId": run_id, "projectName": project, "limit": MAX_SHOWN_POINTS},
+            lambda content: answers.json_object(content, metrics=list),
+        )
+        return list(answer["metrics"])
 
     def raw_points(
         self, project: str, run_id: int, log_name: str, step_min: int, step_max: int | None, limit: int

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from neptune_exporter.contract import Comparison, EqualPoints, SinkError, Verdict
+from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.equal_points import without_equal
 from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter.toolkit import look_ahead
@@ -21,8 +23,10 @@ ITEM = "points of "
 _WINDOW_POINTS = 10_000
 _PAGE_POINTS = 2 * _WINDOW_POINTS
 """A window is one page, unless steps repeat. Rows are large until they are numbers, and are read ahead."""
+_FEW_POINTS = api.MAX_SHOWN_POINTS // 2
+"""Of a run with fewer, all series are read with one request: Pluto leaves none of so few points out."""
 _ROUNDED = 4096
-_FLAGS = {1: np.nan, 2: np.inf, 4: -np.inf}
+_FLAGS = {1: np.nan, 2: np.inf, 4: -np.inf, "NaN": np.nan, "Inf": np.inf, "-Inf": -np.inf}
 
 
 @dataclass
@@ -49,8 +53,13 @@ def compare_points(check: Check) -> Iterator[Comparison]:
         ):
             stream.take(rows)
         names = stream.names(check.names)
+        pieces: Iterable[_Piece] = _pieces(stream.windows(_WINDOW_POINTS))
         tallies: dict[int, _Tally] = {}
-        for piece, reading in _read_ahead(check, names, _pieces(stream.windows(_WINDOW_POINTS))):
+        if _has_few_points(check):
+            whole = {piece.series: piece for piece in pieces}
+            tallies |= _equal_at_once(check, names, whole)
+            pieces = [piece for number, piece in whole.items() if number not in tallies]
+        for piece, reading in _read_ahead(check, names, pieces):
             _compare(check, names[piece.series], piece, reading, tallies.setdefault(piece.series, _Tally()))
         for number, path in enumerate(stream.paths):
             yield _line(check, path, tallies.get(number, _Tally()))
@@ -77,8 +86,31 @@ def _pieces(windows: Iterator[Points]) -> Iterator[_Piece]:
         reached[series] = end + 1
 
 
+def _has_few_points(check: Check) -> bool:
+    count = check.run.counts().get(AttributeType.FLOAT_SERIES)
+    return count is not None and count.rows < _FEW_POINTS
+
+
+def _equal_at_once(check: Check, names: Sequence[str], whole: Mapping[int, _Piece]) -> dict[int, _Tally]:
+    """The series of a run with few points that Pluto shows as they are, read with one request."""
+    wanted = {number: _newest(piece.points) for number, piece in whole.items()}
+
+    def equal() -> dict[int, _Tally]:
+        shown: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in check.api.shown_points(check.project, check.run_id):
+            shown[row["logName"]].append(row)
+        return {
+            number: _Tally(len(points), len(points))
+            for number, points in wanted.items()
+            if len(points) == len(rows := shown[names[number]])
+            and not (check.full and _differences(points, _points(rows)))
+        }
+
+    return check.patiently(equal, lambda found: len(found) == len(wanted)) if wanted else {}
+
+
 def _read_ahead(
-    check: Check, names: Sequence[str], pieces: Iterator[_Piece]
+    check: Check, names: Sequence[str], pieces: Iterable[_Piece]
 ) -> Iterator[tuple[_Piece, Callable[[], Points]]]:
     """Each piece with what Pluto has of it. As many are read at once as there are connections."""
 
@@ -136,6 +168,8 @@ def _differences(wanted: Points, found: Points) -> list[str]:
 
 def _newest(points: Points) -> Points:
     """One point a step, as Pluto's charts show them: the one with the newest time."""
+    if np.all(points.step[1:] > points.step[:-1]):
+        return points
     newest, _ = without_equal(points, EqualPoints.NEWEST)
     return newest[np.argsort(newest.step, kind="stable")]
 
@@ -173,9 +207,9 @@ def _between(points: Points, low: int, high: int | None) -> Points:
 
 def _points(rows: list[dict[str, Any]]) -> Points:
     values = np.array([row["value"] for row in rows], np.float64)
-    for place in [place for place, row in enumerate(rows) if row.get("nonFiniteFlags")]:
-        if flags := int(rows[place]["nonFiniteFlags"]):
-            values[place] = _FLAGS.get(flags, np.nan)
+    for place, row in enumerate(rows):
+        if flag := row.get("nonFiniteFlags") or row.get("valueFlag"):
+            values[place] = _FLAGS.get(flag, np.nan)
     return Points(
         np.zeros(len(rows), np.int32),
         steps_of(rows),
