@@ -143,7 +143,8 @@ def test_what_is_lost_for_good_is_told_by_every_export(run: Run, tracker: Module
     again = run(*one)
     assert again.exit_code == 3
     assert again.stdout.endswith(
-        "Permanently unavailable (reported by an earlier export): 1 attribute: acme/vision:RUN-1 model\n"
+        "Permanently unavailable (reported by an earlier export):\n"
+        "  acme/vision:RUN-1 model: model: HTTP 500\n"
         "They are read again only if their runs change, or with --force.\n"
     )
     assert "run the same command again" not in first.stdout + again.stdout

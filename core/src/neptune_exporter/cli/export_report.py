@@ -18,7 +18,6 @@ from neptune_exporter.cli.output import (
     report_name,
     write_report,
 )
-from neptune_exporter.contract import AttributeFailure
 from neptune_exporter.reporters.grouping import Line
 from neptune_exporter.reporters.table import size, table
 
@@ -152,15 +151,25 @@ def _print_empty(result: ExportResult) -> None:
 
 
 def _print_missing(result: ExportResult) -> None:
-    if result.missing:
-        names = (f"{f.run} {f.attribute_path}".strip() for f in result.missing)
-        what = counted(len(result.missing), "attribute")
-        echo_line(f"Permanently unavailable (reported by an earlier export): {what}: {_some(names)}")
-        click.echo("They are read again only if their runs change, or with --force.")
+    lines = [Line(str(f.run), f.message, f.attribute_path, False) for f in result.missing]
+    echo_grouped("Permanently unavailable (reported by an earlier export)", lines)
+    if lines:
+        click.echo(f"They are read again only if their runs change{_by_force(result)}.")
 
 
 def _print_failures(result: ExportResult) -> None:
-    echo_grouped("Failed", [_failure_line(f) for f in result.failures])
+    for_good = f" (permanent: read again only if the run changes{_by_force(result)})"
+    lines = [
+        Line(
+            str(f.run), f.message + (for_good if f.permanent and not f.lost else ""), f.attribute_path, False
+        )
+        for f in result.failures
+    ]
+    echo_grouped("Failed", lines)
+
+
+def _by_force(result: ExportResult) -> str:
+    return "" if result.partial else ", or with --force"
 
 
 def _print_project_errors(result: ExportResult) -> None:
@@ -180,12 +189,3 @@ def _some(names: Iterable[str]) -> str:
     names = list(names)
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _failure_line(failure: AttributeFailure) -> Line:
-    for_good = (
-        " (permanent: read again only if the run changes, or with --force)"
-        if failure.permanent and not failure.lost
-        else ""
-    )
-    return Line(str(failure.run), failure.message + for_good, failure.attribute_path, False)

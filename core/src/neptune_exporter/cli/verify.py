@@ -234,7 +234,7 @@ def _conclusion(result: VerifyResult) -> str:
     if result.gaps:
         those = "is" if result.gaps == 1 else "are"
         return (
-            f"no damage, but {counted(result.gaps, 'attribute')} could not be exported and {those} not in "
+            f"no damage, but {counted(result.gaps, 'item')} could not be exported and {those} not in "
             "the dataset: export again, or accept what is known (--write-accepted, then --accept)"
         )
     if result.not_read:

@@ -128,6 +128,9 @@ class RunDone:
     it reads from has changed. Core keeps it in the receipt, does not look into it, and gives it back as
     `RunRequest.memory`. Empty: the receipt keeps what it had. Keep it small (kilobytes): every command that
     looks at the run reads it. It must not hold a secret."""
+    ended: tuple[str, ...] = ()
+    """Messages of failures of the whole run that earlier exports reported, and whose cause has ended or is
+    reported again now. Core removes those that can end by what is read now."""
 
 
 ReadEvent: TypeAlias = "RunRows | AttributeFailure | RunDone"

@@ -303,6 +303,7 @@ class _Project:
                 options, version = self._options, self._source.version
                 plan = plan_run(self._dataset, run, options.attributes, version, force=options.force)
                 self._project.listed += 1
+                self._result.partial |= run.partial
                 self._result.missing.extend(plan.missing)
                 if plan.refusal is not None:
                     self._result.refuse(self._project, plan.refusal)
@@ -346,6 +347,7 @@ class _Project:
             self._result.files += group.files
             self._result.file_bytes += group.file_bytes
             self._result.failures.extend(group.failures)
+            self._result.missing.extend(group.missing)
 
 
 def _lost(unit: ExportUnit, error: LostWorkerError) -> GroupResult:

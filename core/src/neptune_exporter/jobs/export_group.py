@@ -64,6 +64,8 @@ class GroupResult:
     files: int = 0
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
+    missing: list[AttributeFailure] = field(default_factory=list)
+    """What earlier exports could not read for good, and these runs still lack."""
     empty: int = 0
     """Runs without any of the attributes that were requested by path: they are not written."""
     seen: SeenPaths | None = None
@@ -76,6 +78,7 @@ class GroupResult:
         self.files += other.files
         self.file_bytes += other.file_bytes
         self.failures.extend(other.failures)
+        self.missing.extend(other.missing)
         self.empty += other.empty
         if self.seen is not None and other.seen is not None:
             self.seen.add(other.seen)
@@ -157,7 +160,7 @@ class _Group:
         self._plans = {plan.planned.key: self._watched(plan) for plan in unit.plans}
         self._reading: dict[RunKey, _Reading] = {}
         self._lost: set[RunKey] = set()
-        self._publishing: deque[tuple[_Reading, Future[None]]] = deque()
+        self._publishing: deque[tuple[_Reading, RunPlan, Future[None]]] = deque()
         self._progress = worker.progress
         self._stop = worker.stop
 
@@ -267,16 +270,17 @@ class _Group:
             plan.selections,
             asked=plan.request.attributes,
             retried=plan.retried,
+            ended=plan.can_end.intersection(map(redact, done.ended)),
             stays=plan.stays,
             memory=done.memory or plan.request.memory,
         )
         # From here on, a failed run is not discarded: the next export finishes it.
         del self._plans[done.run], self._reading[done.run]
-        self._publishing.append((reading, self._dataset.publish(prepare)))
-        while self._publishing and self._publishing[0][1].done():
+        self._publishing.append((reading, plan, self._dataset.publish(prepare)))
+        while self._publishing and self._publishing[0][2].done():
             self._published(*self._publishing.popleft())
 
-    def _published(self, reading: _Reading, visible: Future[None]) -> None:
+    def _published(self, reading: _Reading, plan: RunPlan, visible: Future[None]) -> None:
         key = reading.writer.key
         with self._costing_only(key):
             try:
@@ -293,6 +297,7 @@ class _Group:
         self.result.files += reading.files
         self.result.file_bytes += reading.file_bytes
         self.result.failures.extend([*reading.failures, *reading.writer.lost])
+        self.result.missing.extend(_still_missing(plan, reading.writer.update.still_failed))
         self._progress.advance(runs=1)
 
     def lose(self, failures: Iterable[AttributeFailure]) -> None:
@@ -312,8 +317,8 @@ class _Group:
             while self._publishing:
                 self._published(*self._publishing.popleft())
         finally:
-            wait([visible for _, visible in self._publishing])
-            for reading, _ in self._publishing:
+            wait([visible for *_, visible in self._publishing])
+            for reading, *_ in self._publishing:
                 reading.writer.abandon()
             for reading in self._reading.values():
                 reading.writer.discard()
@@ -325,6 +330,16 @@ def _has_nothing(plan: RunPlan, reading: _Reading) -> bool:
     runs."""
     by_path = not plan.request.attributes.wanted.is_of_all_paths
     return by_path and plan.planned.action is Action.NEW and not reading.rows and not reading.failures
+
+
+def _still_missing(plan: RunPlan, still_failed: Iterable[AttributeFailure]) -> Iterator[AttributeFailure]:
+    """Permanent old failures that stay, of what is wanted now, and that the plan did not know to be missing."""
+    wanted = plan.request.attributes.wanted
+    for failure in still_failed:
+        path, kind = failure.attribute_path, failure.attribute_type
+        is_known = failure.lost or failure in plan.missing
+        if failure.permanent and not is_known and (not path or wanted.includes(path, kind)):
+            yield failure
 
 
 def _files_of(batch: pa.RecordBatch) -> tuple[int, int]:

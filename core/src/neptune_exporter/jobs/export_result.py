@@ -72,6 +72,8 @@ class ExportResult:
     """How many of the failures are refused runs. The next export would refuse them too."""
     missing: list[AttributeFailure] = field(default_factory=list)
     """What this export was asked for and earlier exports found to be permanently lost."""
+    partial: bool = False
+    """The source may have only parts of runs: reading a run again by force may remove points."""
     unknown_ids: list[str] = field(default_factory=list)
     """Ids that a person named and no run has. Empty if listing failed, because then it is unknown."""
     not_found: list[str] = field(default_factory=list)

@@ -53,6 +53,8 @@ class RunPlan:
     """The selections that the receipt will record once the request has been read."""
     retried: frozenset[str] = frozenset()
     """Paths that had failed and that will be read now, or fail again."""
+    can_end: frozenset[str] = frozenset()
+    """Messages of failures of the whole run that end if the source says so (`RunDone.ended`)."""
     missing: tuple[AttributeFailure, ...] = ()
     """What is wanted but failed permanently or was lost, and is not requested again."""
     stays: Stays = Stays.NOT_ASKED_FOR
@@ -165,7 +167,7 @@ def _read(case: Case, action: Action, reason: str) -> RunPlan:
     """Read everything that is wanted, as if nothing had been read before; this ends its earlier failures."""
     planned = PlannedRun(case.run.key, action, reason)
     request = RunRequest(case.run, AttributeRequest(case.wanted))
-    return RunPlan(planned, request, (case.wanted,), case.ended)
+    return RunPlan(planned, request, (case.wanted,), case.ended, case.can_end)
 
 
 def _read_rest(case: Case, action: Action, reason: str) -> RunPlan:
@@ -174,7 +176,9 @@ def _read_rest(case: Case, action: Action, reason: str) -> RunPlan:
     planned = PlannedRun(case.run.key, action, reason)
     selections = tuple(dict.fromkeys([*case.receipt.selections, case.wanted]))
     retried = (case.retry & case.ended) | case.read_again
-    plan = RunPlan(planned, RunRequest(case.run, case.request), selections, retried, case.missing)
+    plan = RunPlan(
+        planned, RunRequest(case.run, case.request), selections, retried, case.can_end, case.missing
+    )
     return _beside_what_is_there(case, plan)
 
 

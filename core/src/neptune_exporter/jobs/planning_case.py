@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -187,9 +188,19 @@ class Case:
             return frozenset()
         if run.partial and not receipt.is_of_state(run) and not receipt.is_within(run):
             return frozenset()  # the failures may belong to another partial export
-        return frozenset(
-            f.attribute_path for f in self.unread if _is_ended_by(self.wanted, f, receipt.selections)
-        )
+        return frozenset(f.attribute_path for f in self._read_now)
+
+    @property
+    def can_end(self) -> frozenset[str]:
+        """Messages of failures of the whole run that end if the source says so."""
+        return frozenset(f.message for f in self._read_now if not f.attribute_path)
+
+    @property
+    def _read_now(self) -> Iterator[AttributeFailure]:
+        """Failures of what is certainly read now."""
+        earlier = () if self.receipt is None else self.receipt.selections
+        failed = () if self.receipt is None else self.unread
+        return (f for f in failed if _is_ended_by(self.wanted, f, earlier))
 
 
 def whole(wanted: AttributeSelection, receipt: Receipt) -> AttributeSelection:

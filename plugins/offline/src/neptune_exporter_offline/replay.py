@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import heapq
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit import clean
 from neptune_exporter_offline import neptune2, neptune3
 from neptune_exporter_offline.counting import StepCounter
 from neptune_exporter_offline.files import UploadRequest
 from neptune_exporter_offline.folders import Folder, Start, start_of
+from neptune_exporter_offline.gaps import Gap, Gaps, names_of
 from neptune_exporter_offline.neptune3 import DatabaseLog
 from neptune_exporter_offline.oplog import OperationLog
 from neptune_exporter_offline.problems import Problems
@@ -46,17 +50,27 @@ class Replayed:
     requests: dict[str, UploadRequest] = field(default_factory=dict)
     memory: str = ""
     """For the next export of the run."""
+    ended: tuple[str, ...] = ()
+    """Messages of earlier failures that have ended."""
 
 
-def replay(key: RunKey, folders: Sequence[Folder], state: State, steps: StepCounter) -> Replayed:
+def replay(key: RunKey, folders: Sequence[Folder], state: State, steps: StepCounter, gaps: Gaps) -> Replayed:
     """Apply all logs of a run; what cannot be read is in `state.problems`."""
     with ExitStack() as stack:
         if folders[0].client == 2:
-            return _replay2(key, folders, state, steps)
-        return _replay3(key, folders, state, stack)
+            found = _replay2(key, folders, state, steps, gaps)
+        else:
+            found = _replay3(key, folders, state, gaps, stack)
+    found.ended = gaps.settle(state.problems)
+    left = gaps.remembered()
+    if left or gaps.knew_any:
+        found.memory = json.dumps({**json.loads(found.memory or "{}"), "gaps": left}, separators=(",", ":"))
+    return found
 
 
-def _replay2(key: RunKey, folders: Sequence[Folder], state: State, steps: StepCounter) -> Replayed:
+def _replay2(
+    key: RunKey, folders: Sequence[Folder], state: State, steps: StepCounter, gaps: Gaps
+) -> Replayed:
     logs: dict[int, Log] = {i: OperationLog(folder.path, i) for i, folder in enumerate(folders)}
     scans = {index: log.scan() for index, log in logs.items()}
 
@@ -70,7 +84,7 @@ def _replay2(key: RunKey, folders: Sequence[Folder], state: State, steps: StepCo
     processes = group(folders, find)
     places = [_places(scans[index] for index in process) for process in processes]
     applied = neptune2.Neptune2Replay(state, folders, processes, steps, places)
-    for _, index, record in _records(folders, logs, scans, processes, state.problems):
+    for _, index, record in _records(folders, logs, scans, processes, state.problems, gaps):
         applied.apply(index, record)
     applied.finish(key.run_id)
     is_sent = not all(folder.offline for folder in folders)
@@ -88,7 +102,7 @@ def _places(scans: Iterable[Scan]) -> neptune2.Places:
     return places
 
 
-def _replay3(key: RunKey, folders: Sequence[Folder], state: State, stack: ExitStack) -> Replayed:
+def _replay3(key: RunKey, folders: Sequence[Folder], state: State, gaps: Gaps, stack: ExitStack) -> Replayed:
     logs: dict[int, DatabaseLog] = {}
     requests: dict[str, UploadRequest] = {}
     for index, folder in enumerate(folders):
@@ -104,7 +118,7 @@ def _replay3(key: RunKey, folders: Sequence[Folder], state: State, stack: ExitSt
     scans = {index: log.scan() for index, log in logs.items()}
     processes = group(folders, lambda index, number: logs[index].find(number) if index in logs else None)
     applied = neptune3.Neptune3Replay(state)
-    for _, index, row in _records(folders, dict(logs), scans, processes, state.problems):
+    for _, index, row in _records(folders, dict(logs), scans, processes, state.problems, gaps):
         applied.apply(index, row)
     applied.finish(key.project_id, key.run_id)
     return Replayed(processes, requests)
@@ -120,30 +134,29 @@ def _records(
     scans: dict[int, Scan],
     processes: Sequence[Sequence[int]],
     problems: Problems,
+    gaps: Gaps,
 ) -> Iterator[_Entry]:
     """The records of all logs by the time at which they were logged, each once."""
     streams: list[Iterator[_Entry]] = []
     for process in processes:
         known = {index: folders[index] for index in process if index in logs}
         if known:
-            streams += _streams(known, logs, scans, problems)
+            streams += _streams(known, logs, scans, problems, gaps)
     yield from streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda entry: entry[0])
 
 
 def _streams(
-    folders: dict[int, Folder], logs: dict[int, Log], scans: dict[int, Scan], problems: Problems
+    folders: dict[int, Folder], logs: dict[int, Log], scans: dict[int, Scan], problems: Problems, gaps: Gaps
 ) -> list[Iterator[_Entry]]:
     """The records of one process, from all its logs, in as few streams as there are; gaps are reported."""
     own_scans = [scans[index] for index in folders]
     first, *_ = folders
-    stretches = chain.from_iterable(scan.stretches for scan in own_scans)
+    stretches = list(chain.from_iterable(scan.stretches for scan in own_scans))
     union = unite(stretches, lambda s: logs[s.log].compared(s), logs[first].same)
-    label = folders[first].label
-
-    def report(message: str, *, permanent: bool = True) -> None:
-        problems.add("", None, f"{label}: {message}", permanent=permanent)
-
+    names = names_of(folders.values())
+    report = partial(_report, problems, gaps, names, folders[first].label)
     begin = min(folder.first_operation for folder in folders.values())
+    gaps.read(names, covered(stretches), begin)
     _report_holes(own_scans, begin, max(logs[index].put for index in folders), report)
     if union.differing:
         report(
@@ -151,6 +164,24 @@ def _streams(
             "all were read, and points may be there twice"
         )
     return [_in_order(branch, logs, report) for branch in union.branches()]
+
+
+def _report(
+    problems: Problems,
+    gaps: Gaps,
+    names: frozenset[str],
+    label: str,
+    message: str,
+    first: int = 0,
+    last: int = 0,
+    *,
+    permanent: bool = True,
+) -> None:
+    """Report a failure of a log, and remember which operations it is about, where that is known."""
+    message = clean(f"{label}: {message}")
+    problems.add("", None, message, permanent=permanent)
+    if 0 < first <= last:
+        gaps.add(Gap(names, first, last, message, permanent))
 
 
 def _in_order(
@@ -176,12 +207,12 @@ def _report_holes(scans: Sequence[Scan], first: int, put: int, report: Callable[
     top = _last_of(there, first - 1)
     for hole in chain.from_iterable(scan.holes for scan in scans):
         if hole.last is None or missing(there, hole.first, hole.last):
-            report(hole.message, permanent=hole.permanent)
             last = max(top, put) if hole.last is None else hole.last
+            report(hole.message, hole.first, last, permanent=hole.permanent)
             there = covered_with(there, hole.first, last)
     top = max(top, _last_of(there, 0))
     for begin, end in missing(there, first, top):
-        report(f"{_operations(begin, end)} missing from the log")
+        report(f"{_operations(begin, end)} missing from the log", begin, end)
     _report_end(top, put, any(scan.torn == top + 1 for scan in scans), report)
 
 
@@ -191,10 +222,12 @@ def _report_end(top: int, put: int, is_torn: bool, report: Callable[..., None]) 
         cut = "; the last record is cut off" if is_torn else ""
         report(
             f"{_operations(top + 1, put)} not in the log: the process ended before it wrote them to disk, "
-            f"or still runs{cut}"
+            f"or still runs{cut}",
+            top + 1,
+            put,
         )
     elif is_torn:
-        report("the last record of the log is cut off and lost")
+        report("the last record of the log is cut off and lost", top + 1, top + 1)
 
 
 def _last_of(ranges: Ranges, otherwise: int) -> int:

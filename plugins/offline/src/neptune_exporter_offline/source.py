@@ -27,6 +27,7 @@ from neptune_exporter_offline.counting import StepCounter
 from neptune_exporter_offline.delivery import Delivery
 from neptune_exporter_offline.files import FileStore
 from neptune_exporter_offline.folders import Folder
+from neptune_exporter_offline.gaps import Gaps
 from neptune_exporter_offline.identity import FoundRun, identify, paths_of
 from neptune_exporter_offline.problems import Problems, shown
 from neptune_exporter_offline.replay import replay
@@ -154,7 +155,9 @@ def read_run(
     problems = Problems()
     with Spill() as spill:
         state = State(attributes, spill, problems)
-        replayed = replay(key, folders, state, StepCounter(request.memory, renumbers=renumbers))
+        steps = StepCounter(request.memory, renumbers=renumbers)
+        gaps = Gaps(request.memory, reads_all=attributes.wanted.is_everything)
+        replayed = replay(key, folders, state, steps, gaps)
         store = FileStore(
             key, files, folders, replayed.requests, replayed.processes, problems, read_paths=read_paths
         )
@@ -164,4 +167,4 @@ def read_run(
         yield from delivery.points()
         yield from delivery.files()
         yield from problems.take_failures(key)
-    yield RunDone(key, problems.notes(), replayed.memory)
+    yield RunDone(key, problems.notes(), replayed.memory, replayed.ended)

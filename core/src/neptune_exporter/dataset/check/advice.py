@@ -20,10 +20,11 @@ def advice(run: StoredRun, *, force: bool = False) -> str:
         force: An export without --force would not notice the loss.
     """
     again = "export the run again" + (" with --force" if force else "")
+    if _is_offline(run):  # by force, points that only the dataset has would go
+        condition = ", while the folder is still whole," if force else ""
+        return f"{_COPY}, or{condition} {again} from its .neptune folder"
     if run.receipt is None:
         return f"{_COPY}, or {again} if its Neptune server still runs (hosted Neptune is closed)"
-    if _is_offline(run):
-        return f"{_COPY}, or {again} from its .neptune folder"
     if host := _hosted_by(run):
         return f"{_COPY}: it came from hosted Neptune ({host}), which is closed"
     return f"{again} if its server still runs, or {_COPY}"

@@ -31,7 +31,7 @@ class Finding:
     run: RunKey | None
     """None if it belongs to no run."""
     item: str
-    """The part, receipt or file that it is about."""
+    """The part, receipt, file or attribute that it is about; empty if it is about the whole run."""
     message: str
     """What is wrong and what to do, without the name of the item."""
 

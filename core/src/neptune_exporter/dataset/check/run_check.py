@@ -104,7 +104,7 @@ class _RunCheck:
             yield damage(run, run.place.pending, message)
         for failure in run.failures:
             message = f"could not be exported: {failure.message}"
-            yield Finding(Severity.GAP, run.key, failure.attribute_path or run.place.receipt, message)
+            yield Finding(Severity.GAP, run.key, failure.attribute_path, message)
         for problem in run.problems:
             yield self._damage(self._item_of(problem), problem)
         if run.receipt is not None:

@@ -66,21 +66,25 @@ class Update:
         failures: Iterable[AttributeFailure],
         old: Receipt | None,
         retried: Collection[str],
+        ended: Collection[str] = (),
         *,
         joins: bool = False,
         read_again: bool = False,
     ) -> Update:
         """Add the failures of the old receipt that no row, failure or path in `retried` ends.
 
-        `read_again`: after a loss on disk, everything that the source has was read.
+        `read_again`: after a loss on disk, everything that the source has was read. `ended`: messages of
+        failures of the whole run that end.
         """
         update = cls(asked, delivered, frozenset(f.attribute_path for f in failures), joins=joins)
         if old is None or update.replaces_all:
             return update
-        ended = {*retried, *delivered, *(update.failed - {""})}
-        still_failed = tuple(
-            f for f in old.failures if not (read_again if f.lost else f.attribute_path in ended)
-        )
+        paths = {*retried, *delivered, *(update.failed - {""})}
+
+        def has_ended(f: AttributeFailure) -> bool:
+            return f.attribute_path in paths or (not f.attribute_path and f.message in ended)
+
+        still_failed = tuple(f for f in old.failures if not (read_again if f.lost else has_ended(f)))
         # What another tool had exported may have been the only copy.
         lost = [f.message for f in old.failures if f.lost and read_again and old.foreign]
         return replace(update, still_failed=still_failed, notes=(*old.notes, *lost))

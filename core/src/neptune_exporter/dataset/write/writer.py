@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
+from typing import Any
 
 import pyarrow as pa
 
@@ -39,7 +40,9 @@ _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _ALL = AttributeRequest()
 _READ_AGAIN = "export everything of the run to have what it held"
 _FOREIGN = "it is unknown whether the source still has all of it"
-_IN_ANOTHER_PART = "export all that is left of the run at once, with --force, to have what it held"
+_IN_ANOTHER_PART = (
+    "restore it from a copy; if all parts of the run are still there, export them at once with --force"
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class RunWriter:
         self._buffer = RunBuffer(key)
         self._tally = Tally()
         self._failures: list[AttributeFailure] = []
-        self._update = Update(_ALL)
+        self.update = Update(_ALL)
+        """Set by `prepare`."""
         self.lost: list[AttributeFailure] = []
         """Set by `prepare`: losses of earlier exports that may never be read again."""
         self._streaming: Future[None] | None = None
@@ -172,13 +176,10 @@ class RunWriter:
         run: SourceRun,
         source: str,
         selections: Sequence[AttributeSelection],
-        *,
-        asked: AttributeRequest = _ALL,
-        retried: Collection[str] = (),
-        stays: Stays = Stays.NOT_ASKED_FOR,
+        **options: Any,
     ) -> Receipt:
-        """Prepare the run and publish it with its receipt."""
-        ready = self.prepare(run, source, selections, asked=asked, retried=retried, stays=stays)
+        """Prepare the run and publish it with its receipt; options are those of `prepare`."""
+        ready = self.prepare(run, source, selections, **options)
         publish([ready])
         return ready.receipt
 
@@ -192,6 +193,7 @@ class RunWriter:
         retried: Collection[str] = (),
         stays: Stays = Stays.NOT_ASKED_FOR,
         memory: str = "",
+        ended: Collection[str] = (),
     ) -> ReadyRun:
         """Write everything, so that only the publication is left. `discard` can still undo it.
 
@@ -204,6 +206,7 @@ class RunWriter:
             retried: Paths that had failed and were requested again.
             stays: Which of the existing rows stay.
             memory: What the source wants back at the next export.
+            ended: Messages of old failures of the whole run that end.
 
         Raises:
             RowsError: the dataset has another run (`Earlier.another`), and this one may not replace it.
@@ -220,9 +223,8 @@ class RunWriter:
             read_again = not joins and (any(s.is_everything for s in selections) or self._reads_all(asked))
             read_again = read_again and all(f.attribute_path for f in self._failures)
             old, paths = None if replaces else self._earlier.receipt, self._buffer.paths
-            self._update = Update.of(
-                asked, paths, self._failures, old, retried, joins=joins, read_again=read_again
-            )
+            update = partial(Update.of, asked, paths, self._failures, old, retried, ended)
+            self.update = update(joins=joins, read_again=read_again)
             older = Kept() if replaces else self._older()
             kept = older.parts
             self.flush()
@@ -321,15 +323,15 @@ class RunWriter:
 
     def _older(self) -> Kept:
         """Decide which existing parts stay. Rows that stay but must move are added again."""
-        if self._earlier.receipt and self._update.replaces_all and not self._update.failed:
+        if self._earlier.receipt and self.update.replaces_all and not self.update.failed:
             return Kept()  # avoids reading rows that go
-        if self._update.partly:
+        if self.update.partly:
             self.flush()
             self._parts.close()
         new = self._parts.closed
 
         def came(paths: frozenset[str]) -> dict[str, pa.Array]:
-            return points_of(new, paths, timed=self._update.joins)
+            return points_of(new, paths, timed=self.update.joins)
 
         def write(batch: pa.RecordBatch) -> None:
             for piece in cut(batch):
@@ -337,7 +339,7 @@ class RunWriter:
             if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget, which may wait for other writers
                 self.flush()
 
-        return keep(self._earlier, self._update, came, write)
+        return keep(self._earlier, self.update, came, write)
 
     def _receipt(
         self,
@@ -355,7 +357,7 @@ class RunWriter:
             name=run.name,
             exported_at=datetime.now(timezone.utc),
             selections=tuple(selections),
-            notes=tuple(dict.fromkeys([*self._update.notes, *run.notes])),
+            notes=tuple(dict.fromkeys([*self.update.notes, *run.notes])),
             types=tally.types(),
             steps=tally.steps,
             first_time=tally.first_time,
@@ -364,7 +366,7 @@ class RunWriter:
             files=tally.files,
             file_bytes=tally.file_bytes,
             file_names=f"{tally.file_names:x}",
-            failures=(*self._update.still_failed, *self._failures),
+            failures=(*self.update.still_failed, *self._failures),
             fork=self._forking.fork,
             tags=self._forking.tags or (),
             set_aside=tuple(older.damaged),
@@ -378,7 +380,7 @@ class RunWriter:
 
     def _logs(self, run: SourceRun, selections: Sequence[AttributeSelection]) -> tuple[extents.Extent, ...]:
         old = self._earlier.receipt
-        if old is None or not self._update.joins:
+        if old is None or not self.update.joins:
             return extents.of_logs(run.logs)
         same = all(selection in old.selections for selection in selections)
         return extents.joined(old.logs, run.logs, same_selections=same)
