@@ -77,7 +77,13 @@ def test_names_cannot_steer_the_terminal(run: Run, tracker: ModuleType, odd: Run
         part.write_bytes(b"")
     shown = shown_lines(run("verify"))
     assert any(line.startswith(f"damage: {SHOWN}:{SHOWN}: ") for line in shown)
-    assert any(line.startswith(f"  {SHOWN}:{SHOWN}: ") for line in shown_lines(run("summary")))
+    told = run("summary")
+    assert any(line.startswith(f"  {SHOWN}:{SHOWN}: ") for line in shown_lines(told))
+    assert told.exit_code == 3
+    told = run("summary", "-o", "summary.txt")
+    assert told.exit_code == 3
+    (line,) = [line for line in shown_lines(told) if "damaged" in line]
+    assert line == f"damaged or not complete: {SHOWN}:{SHOWN}; summary.txt says more"
 
 
 def test_a_traceback_cannot_steer_the_terminal(

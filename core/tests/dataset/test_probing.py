@@ -12,7 +12,8 @@ import pytest
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset, Finding, StoredRun, record, summarise, verify
 from neptune_exporter.dataset.read import parts, probe, probing
-from neptune_exporter.dataset.read.probing import Probed, probed
+from neptune_exporter.dataset.read.part_in_memory import PartInMemory
+from neptune_exporter.dataset.read.probing import Probed, _Ended, probed
 from neptune_exporter.jobs.load_run import check_parts
 from neptune_exporter.toolkit.failpoints import SIGNAL_VARIABLE, VARIABLE
 
@@ -184,3 +185,18 @@ def test_parts_are_read_together_only_as_far_as_they_are_small() -> None:
     together = list(probing._together(stamps, stamps))
     assert [path for several in together for path in several] == list(stamps)
     assert list(map(len, together)) == [16, 4, 1, 3]
+
+
+def test_a_reader_that_fails_says_nothing_of_the_part(existing: Dataset, deadly: str) -> None:
+    """An error of Python, in the reading of one part and where it ends the process."""
+    part = PartInMemory(existing.data, deadly)
+    answer = probe._trouble(existing.data, part, TypeError("an integer is required"))
+    where = existing.data.describe(deadly)
+    assert answer == {
+        "error": f"{where} was not read: the program failed on it (TypeError: an integer is required)",
+        "passing": True,
+    }
+    worker = probed(existing.data)
+    worker._give_up(existing.data, deadly, existing.data.stamp(deadly), _Ended("exit code 1"))
+    with pytest.raises(DatasetError, match="was not read: the process that reads it failed"):
+        worker.facts(existing.data, deadly)

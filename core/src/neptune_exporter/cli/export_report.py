@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from neptune_exporter.cli.output import (
     plain,
     print_json,
     report_name,
+    some,
     write_report,
 )
 from neptune_exporter.reporters.grouping import Line
@@ -24,9 +25,6 @@ from neptune_exporter.reporters.table import size, table
 if TYPE_CHECKING:
     from neptune_exporter.jobs.estimating import Estimate
     from neptune_exporter.jobs.export import ExportOptions, ExportResult
-
-_NAMED = 5
-"""So many are named in one line."""
 
 
 def report_export(
@@ -181,11 +179,4 @@ def _print_unknown_ids(result: ExportResult) -> None:
     for line in result.not_found:
         echo_line(line)
     if result.unknown_ids:
-        echo_line(f"No run that matches these options has the id {_some(result.unknown_ids)}")
-
-
-def _some(names: Iterable[str]) -> str:
-    """All of them if they are few."""
-    names = list(names)
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+        echo_line(f"No run that matches these options has the id {some(result.unknown_ids)}")

@@ -22,6 +22,9 @@ from neptune_exporter.redaction import escaped, one_line, printable, redact
 SHOWN = 20
 """Lines shown of a list of what went wrong; all are in the report."""
 
+_NAMED = 5
+"""So many are named in one line."""
+
 _log = logging.getLogger(__name__)
 
 _MESSAGES = frozenset({"message", "error"})
@@ -129,6 +132,13 @@ def echo_list(title: str, lines: Sequence[str]) -> None:
         echo_line(f"  {line}")
     if len(lines) > SHOWN:
         click.echo(f"  … and {len(lines) - SHOWN:,} more")
+
+
+def some(names: Iterable[str]) -> str:
+    """All of them if they are few."""
+    names = list(names)
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def counted(count: int, what: str) -> str:

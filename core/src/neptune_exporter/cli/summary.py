@@ -14,11 +14,13 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.checksums import offer_checksums
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
+from neptune_exporter.cli.output import some
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
+from neptune_exporter.redaction import printable
 
 
 @click.command("summary", cls=Command, kind="reporter")
@@ -60,7 +62,8 @@ def summary(
     if (patterns or ids) and not any(project.runs for project in found.projects):
         raise UsageError(f"the dataset at {data_path} has no run that matches -r")
     found = replace(found, show_all=state.show_all)
-    code = ExitCode.PARTIAL if found.not_read else ExitCode.COMPLETE
+    damaged = [str(run.key) for project in found.projects for run in project.runs if run.problems]
+    code = ExitCode.PARTIAL if found.not_read or damaged else ExitCode.COMPLETE
     writer = spec.factory(settings)
     if output is None:
         writer.write(found, open_run, sys.stdout)
@@ -71,6 +74,9 @@ def summary(
             writer.write(found, open_run, file)
     except OSError as error:
         raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
+    if damaged:
+        these = some(damaged)
+        click.echo(printable(f"damaged or not complete: {these}; {output} says more"), err=True)
     offer_checksums(found.without_checksums)
     return code
 

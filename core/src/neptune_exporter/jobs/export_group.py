@@ -333,7 +333,7 @@ def _has_nothing(plan: RunPlan, reading: _Reading) -> bool:
 
 
 def _still_missing(plan: RunPlan, still_failed: Iterable[AttributeFailure]) -> Iterator[AttributeFailure]:
-    """Permanent old failures that stay, of what is wanted now, and that the plan did not know to be missing."""
+    """Permanent old failures that stay, of what is wanted now, except those that the plan named."""
     wanted = plan.request.attributes.wanted
     for failure in still_failed:
         path, kind = failure.attribute_path, failure.attribute_type

@@ -176,9 +176,8 @@ def _read_rest(case: Case, action: Action, reason: str) -> RunPlan:
     planned = PlannedRun(case.run.key, action, reason)
     selections = tuple(dict.fromkeys([*case.receipt.selections, case.wanted]))
     retried = (case.retry & case.ended) | case.read_again
-    plan = RunPlan(
-        planned, RunRequest(case.run, case.request), selections, retried, case.can_end, case.missing
-    )
+    missing = tuple(f for f in case.missing if f.attribute_path or f.message not in case.can_end)
+    plan = RunPlan(planned, RunRequest(case.run, case.request), selections, retried, case.can_end, missing)
     return _beside_what_is_there(case, plan)
 
 

@@ -72,7 +72,7 @@ def answers(storage: Storage, paths: Sequence[str], *, decode: bool) -> list[dic
             if number not in errors:
                 try:
                     step(reading)
-                except _DAMAGE as error:
+                except Exception as error:  # noqa: BLE001 - a fault of ours must not look like damage
                     errors[number] = error
     return [
         _trouble(storage, reading.part, errors[number])
@@ -131,6 +131,9 @@ _INTO_MEMORY: tuple[Callable[[_Reading], None], ...] = (
 
 def _trouble(storage: Storage, part: Part, error: Exception) -> dict[str, Any]:
     text = (str(error) or type(error).__name__).splitlines()[0]
+    if not isinstance(error, _DAMAGE):
+        message = f"{part.where} was not read: the program failed on it ({type(error).__name__}: {text})"
+        return {"error": message, "passing": True}
     if _may_pass(error) or _may_pass(error.__cause__):
         return {"error": f"{part.where} cannot be read now: {text}", "passing": True}
     message = text if isinstance(error, DatasetError) else f"{part.where} is damaged: {text}"

@@ -43,6 +43,8 @@ _START = (
 )
 """The child gets its import path from here, and starts without the module `site` (`-S`): packages may make
 that import them at every start, and the SDK of Pluto takes 0.3 s."""
+_FAILED = "exit code 1"
+"""An exception that Python did not catch. Damage ends a process by a signal, or with a code of the system."""
 _FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP"})
 """Signals that say nothing about the part: the system or a person sent them."""
 
@@ -178,9 +180,13 @@ class Probed:
 
     def _give_up(self, storage: Storage, path: str, stamp: Stamp, ended: _Ended) -> None:
         where = storage.describe(path)
-        passing = ended.hung or ended.how in _FROM_OUTSIDE
+        passing = ended.hung or ended.how in {*_FROM_OUTSIDE, _FAILED}
         if ended.hung:
             message = f"{where} was not read: that took more than {_seconds_for(_size(stamp)):.0f} s"
+        elif ended.how == _FAILED:
+            message = (
+                f"{where} was not read: the process that reads it failed ({_FAILED}), whatever the part holds"
+            )
         elif passing:
             how = f"ended twice from outside ({ended.how}), as happens where memory runs out"
             message = f"{where} was not read: the process that reads it was {how}"
