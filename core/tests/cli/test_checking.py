@@ -63,7 +63,7 @@ def test_what_could_not_be_exported_is_a_gap_until_it_is_there(
     assert found.exit_code == 3
     (gap,) = [line for line in found.stdout.splitlines() if line.startswith("gap: ")]
     assert "acme/vision:RUN-1: lr could not be exported: " in gap
-    assert found.stdout.splitlines()[-1].startswith("no damage, but 1 attribute could not be exported")
+    assert found.stdout.splitlines()[-1].startswith("no damage, but 1 item could not be exported")
     document = json.loads(run("verify", "--json").stdout)
     assert (document["exit_code"], document["whole"], document["gaps"]) == (3, True, 1)
     assert run("verify", "--accept", "known.json").exit_code == 0
