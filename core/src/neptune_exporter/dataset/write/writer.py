@@ -86,9 +86,8 @@ class RunWriter:
         self._tally = Tally()
         self._failures: list[AttributeFailure] = []
         self.update = Update(_ALL)
-        """Set by `prepare`."""
         self.lost: list[AttributeFailure] = []
-        """Set by `prepare`: losses of earlier exports that may never be read again."""
+        """Set by `prepare`, as `update`: losses of earlier exports that may never be read again."""
         self._streaming: Future[None] | None = None
         self._streamed_bytes = 0
         self._failure: BaseException | None = None
@@ -226,17 +225,16 @@ class RunWriter:
             update = partial(Update.of, asked, paths, self._failures, old, retried, ended)
             self.update = update(joins=joins, read_again=read_again)
             older = Kept() if replaces else self._older()
-            kept = older.parts
             self.flush()
             self._parts.close()
             self._check_rows()
-            numbers = {_number(part.name) for part in kept}
+            numbers = {_number(part.name) for part in older.parts}
             if not self._parts.paths and 0 not in numbers:
                 self._parts.add_empty()
             if any(not RECEIPT_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
-                self._forking.read(Part(self._data, self._place.path(part.name)) for part in kept)
+                self._forking.read(Part(self._data, self._place.path(part.name)) for part in older.parts)
             older.tally.merge(self._tally)
-            parts = kept + self._parts.placed(numbers)
+            parts = older.parts + self._parts.placed(numbers)
             receipt = replace(self._receipt(run, source, selections, older, parts), memory=memory)
             notes = [*older.left_out, *older.damaged.values()]
             if read_again:
@@ -248,10 +246,11 @@ class RunWriter:
                 receipt = replace(receipt, failures=(*receipt.failures, *self.lost))
             stored = cleanup.sync_files(self._files, self._place)
             new, there = self._parts.paths, tuple(self._earlier.parts)
-            content = receipt.to_bytes()
             if self._upload is not None:
                 self._upload.announce()
-            ready = publication.Publication(self._place, receipt, content, new, there, self._upload)
+            ready = publication.Publication(
+                self._place, receipt, receipt.to_bytes(), new, there, self._upload
+            )
             return ReadyRun(self, ready, stored)
 
     def _reads_all(self, asked: AttributeRequest) -> bool:
