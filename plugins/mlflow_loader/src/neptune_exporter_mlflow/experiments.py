@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -11,12 +14,22 @@ from mlflow.exceptions import MlflowException
 from neptune_exporter.contract import SinkError
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import digest
+from neptune_exporter.sinks.templates import filled
 from neptune_exporter_mlflow.names import FILES, fitting
 from neptune_exporter_mlflow.settings import MlflowSettings
 
 _TAG, _VALUE = "neptune.loader", "neptune-exporter"
 _ASKED_TOGETHER = 100
 _NO_EXPERIMENT = "default"
+
+
+def _all(ask: Callable[..., Any]) -> Iterator[Any]:
+    """What is on all pages of an answer."""
+    page = ask()
+    yield from page
+    while page.token:
+        page = ask(page_token=page.token)
+        yield from page
 
 
 def _folder(name: str) -> str:
@@ -34,29 +47,13 @@ class Experiments:
 
     def runs(self, query: str) -> list[Run]:
         """All runs of experiments with our tag that a filter of tags finds."""
-        ids = self._marked()
+        marked = f"tags.`{_TAG}` = '{_VALUE}'"
+        ids = [e.experiment_id for e in _all(partial(self._client.search_experiments, filter_string=marked))]
         found: list[Run] = []
         for start in range(0, len(ids), _ASKED_TOGETHER):
-            some, token = ids[start : start + _ASKED_TOGETHER], None
-            while True:
-                page = self._client.search_runs(some, query, page_token=token)
-                found += page
-                token = page.token
-                if not token:
-                    break
+            some = ids[start : start + _ASKED_TOGETHER]
+            found += _all(partial(self._client.search_runs, some, query))
         return found
-
-    def _marked(self) -> list[str]:
-        ids: list[str] = []
-        token = None
-        while True:
-            page = self._client.search_experiments(
-                filter_string=f"tags.`{_TAG}` = '{_VALUE}'", page_token=token
-            )
-            ids += [str(experiment.experiment_id) for experiment in page]
-            token = page.token
-            if not token:
-                return ids
 
     def of(self, run: RunMetadata) -> str:
         """The id of a run's experiment, which is made where it is not there.
@@ -64,12 +61,7 @@ class Experiments:
         Raises:
             SinkError: the experiment was deleted, which keeps its name taken.
         """
-        workspace, _, project = run.key.project_id.partition("/")
-        name = fitting(
-            self._settings.experiment.format(
-                workspace=workspace, project=project, experiment=run.experiment or _NO_EXPERIMENT
-            )
-        )
+        name = fitting(filled(self._settings.experiment, run, _NO_EXPERIMENT))
         with self._lock:
             if name not in self._ids:
                 self._ids[name] = self._found(name) or self._made(name)

@@ -6,7 +6,6 @@ tag `neptune.record` is written last and says that it is whole.
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import tempfile
@@ -28,6 +27,7 @@ from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import FileToSend
 from neptune_exporter.sinks.values import as_text
+from neptune_exporter.sinks.walk import made_text
 from neptune_exporter.toolkit.filekinds import FileKind
 from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
@@ -121,7 +121,7 @@ class MlflowLoader(Loader):
         self._log(target_id, params=batch)
         long = {name: text for name, text in texts.items() if shown[name] != text}
         if long:
-            self.file(target_id, _made(LONG_VALUES, json.dumps(long, indent=1).encode()))
+            self.file(target_id, made_text(LONG_VALUES, json.dumps(long, indent=1).encode()))
 
     def points(self, target_id: str, names: Sequence[str], points: Points) -> None:
         if self._direct is not None:
@@ -208,8 +208,3 @@ def _tags(run: RunMetadata) -> dict[str, str]:
     }
     where = "(cut here: the parameters have all of it)"
     return {key: beginning(text, LONGEST_TAG, where) for key, text in tags.items() if text}
-
-
-def _made(name: str, content: bytes) -> FileToSend:
-    kind = FileKind("text", "json")
-    return FileToSend(name, name, None, None, len(content), kind, lambda: io.BytesIO(content), True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import string
 from dataclasses import dataclass
 
 from neptune_exporter.contract import Secret, UsageError, setting
-
-FIELDS = ("workspace", "project", "experiment")
+from neptune_exporter.sinks.templates import check_template
 
 
 @dataclass(frozen=True)
@@ -31,16 +29,9 @@ class MlflowSettings:
     )
 
     def __post_init__(self) -> None:
-        try:
-            named = [
-                field for _, field, _, _ in string.Formatter().parse(self.experiment) if field is not None
-            ]
-        except ValueError as error:
-            raise UsageError(f"--mlflow-experiment {self.experiment!r}: {error}") from error
-        unknown = sorted(set(named) - set(FIELDS))
-        if unknown or not self.experiment.strip():
-            known = ", ".join(f"{{{field}}}" for field in FIELDS)
-            raise UsageError(f"--mlflow-experiment {self.experiment!r}: it is made of text and {known}")
+        check_template("--mlflow-experiment", self.experiment)
+        if not self.experiment.strip():
+            raise UsageError("--mlflow-experiment is empty, but an experiment of MLflow has a name")
 
 
 def divided(settings: MlflowSettings, processes: int) -> MlflowSettings:

@@ -23,11 +23,12 @@ from neptune_exporter.sinks.loader import Found, Loader
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
+from neptune_exporter.sinks.templates import filled
 from neptune_exporter_wandb.capabilities import CAPABILITIES
 from neptune_exporter_wandb.folders import RunFolders, file_errors_named, run_id_in
 from neptune_exporter_wandb.inspecting import compare_inspected
 from neptune_exporter_wandb.losses import MESSAGES
-from neptune_exporter_wandb.naming import ATTRIBUTES, FILES, filled, project_of, run_id_of
+from neptune_exporter_wandb.naming import ATTRIBUTES, FILES, project_of, run_id_of
 from neptune_exporter_wandb.outputs import RunOutput, RunStart
 from neptune_exporter_wandb.reading import DamagedRunError, RunReader
 from neptune_exporter_wandb.records import Record, read

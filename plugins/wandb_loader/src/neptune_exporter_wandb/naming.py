@@ -7,6 +7,7 @@ from typing import Any
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule, digest, only, path_parts, printable
+from neptune_exporter.sinks.templates import filled
 from neptune_exporter_wandb.rows import STEP
 from neptune_exporter_wandb.settings import WandbSettings
 
@@ -54,15 +55,6 @@ def run_id_of(run: RunMetadata, fingerprint: str, where: tuple[str, str]) -> str
 
 def mark_in(run_id: str) -> str:
     return run_id[:-_STATE_DIGITS]
-
-
-def filled(template: str, run: RunMetadata) -> str:
-    """A template with the fields of a run.
-
-    Example: `filled("{workspace}-{project}", run) == "acme-vision"`
-    """
-    workspace, _, project = run.key.project_id.rpartition("/")
-    return template.format(workspace=workspace, project=project, experiment=run.experiment)
 
 
 def project_of(settings: WandbSettings, run: RunMetadata) -> str:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from neptune_exporter.contract import UsageError, setting
-
-FIELDS = ("workspace", "project", "experiment")
-"""What templates may name; `experiment` is empty where a run is in none."""
+from neptune_exporter.contract import setting
+from neptune_exporter.sinks.templates import check_template
 
 
 @dataclass(frozen=True)
@@ -36,11 +34,8 @@ class WandbSettings:
     group: str = setting(default="{experiment}", help="Group of a run, by a template of the same fields.")
 
     def __post_init__(self) -> None:
-        for template in (self.project, self.group):
-            try:
-                template.format(**dict.fromkeys(FIELDS, "x"))
-            except (KeyError, IndexError, ValueError, AttributeError) as error:
-                raise UsageError(f"{template!r}: a template names {', '.join(FIELDS)} in braces") from error
+        check_template("--wandb-project", self.project)
+        check_template("--wandb-group", self.group)
 
 
 def divided(settings: WandbSettings, processes: int) -> WandbSettings:
