@@ -38,8 +38,8 @@ from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch, step_columns
 from neptune_exporter.testing import old_layout
 from neptune_exporter_wandb.plugin import neptune_exporter_sinks
+from neptune_exporter_wandb.record_output import RecordOutput
 from neptune_exporter_wandb.settings import WandbSettings
-from neptune_exporter_wandb.writing import RunWriter
 
 (SPEC,) = neptune_exporter_sinks()
 LOOP_ROWS = 100_000
@@ -130,32 +130,32 @@ def recorded() -> Iterator[list[Call]]:
     """What is handed to the writers of runs in the block: writer, method, arguments."""
     calls: list[Call] = []
     methods = ("__init__", "parameters", "points", "texts", "histograms", "file", "finish")
-    originals = {name: getattr(RunWriter, name) for name in methods}
+    originals = {name: getattr(RecordOutput, name) for name in methods}
 
     def recording(name: str) -> Callable[..., Any]:
-        def call(self: RunWriter, *args: Any) -> Any:
+        def call(self: RecordOutput, *args: Any) -> Any:
             calls.append((id(self), name, args))
             return originals[name](self, *args)
 
         return call
 
     for name in methods:
-        setattr(RunWriter, name, recording(name))
+        setattr(RecordOutput, name, recording(name))
     try:
         yield calls
     finally:
         for name, original in originals.items():
-            setattr(RunWriter, name, original)
+            setattr(RecordOutput, name, original)
 
 
 def replay(calls: list[Call], folder: Path) -> None:
     """Write the same runs again."""
-    writers: dict[int, RunWriter] = {}
+    writers: dict[int, RecordOutput] = {}
     for key, name, args in calls:
         if name == "__init__":
             here = folder / str(len(writers))
             here.mkdir(parents=True)
-            writers[key] = RunWriter(here, *args[1:])
+            writers[key] = RecordOutput(here, *args[1:])
         else:
             getattr(writers[key], name)(*args)
 

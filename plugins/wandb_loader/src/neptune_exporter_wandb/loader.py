@@ -29,13 +29,12 @@ from neptune_exporter_wandb.folders import RunFolders, file_errors_named, run_id
 from neptune_exporter_wandb.inspecting import compare_inspected
 from neptune_exporter_wandb.losses import MESSAGES
 from neptune_exporter_wandb.naming import ATTRIBUTES, FILES, project_of, run_id_of
-from neptune_exporter_wandb.outputs import RunOutput, RunStart
 from neptune_exporter_wandb.reading import DamagedRunError, RunReader
 from neptune_exporter_wandb.records import Record, read
 from neptune_exporter_wandb.sending import send
 from neptune_exporter_wandb.server import Server
 from neptune_exporter_wandb.settings import WandbSettings
-from neptune_exporter_wandb.writing import RunWriter
+from neptune_exporter_wandb.writing import RunStart, RunWriter
 
 
 class WandbLoader(Loader):
@@ -67,7 +66,7 @@ class WandbLoader(Loader):
 
     # --- the format
 
-    def open_output(self, folder: Path, start: RunStart) -> RunOutput:
+    def open_writer(self, folder: Path, start: RunStart) -> RunWriter:
         """What writes the records of a run."""
         from neptune_exporter_wandb.record_output import RecordOutput  # only where its classes are known
 
@@ -129,7 +128,7 @@ class WandbLoader(Loader):
         folder = self._folders.folder(target_id)
         with file_errors_named(folder):
             start = RunStart(run, run_id, project, entity, group, self._multipliers[run.key])
-            self._writers[target_id] = RunWriter(folder, start, self.open_output)
+            self._writers[target_id] = self.open_writer(folder, start)
         return target_id
 
     @contextmanager

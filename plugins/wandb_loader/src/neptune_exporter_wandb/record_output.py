@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,37 +16,28 @@ from wandb.proto import wandb_internal_pb2 as pb
 from neptune_exporter.contract import ParameterValue
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.values import as_json
-from neptune_exporter_wandb.console import ConsoleLine
 from neptune_exporter_wandb.framing import RecordWriter
 from neptune_exporter_wandb.naming import about, tags_of
-from neptune_exporter_wandb.outputs import RunStart
 from neptune_exporter_wandb.rows import STEP, PointHeads, Tails, point_rows
 from neptune_exporter_wandb.steps import json_texts
 from neptune_exporter_wandb.wire import ItemHeads, row_record
+from neptune_exporter_wandb.writing import ConsoleLine, RunWriter
 
 _STREAMS = {"stdout": pb.OutputRawRecord.STDOUT, "stderr": pb.OutputRawRecord.STDERR}
 _FILES_IN_RECORD = 1_000
 
 
-class RecordOutput:
-    """A `RunOutput` whose file is ours, record by record.
+class RecordOutput(RunWriter):
+    """Writes the file itself, record by record."""
 
-    Args:
-        folder: Of the run; it is there, and empty.
-    """
-
-    shows_console = True
-    losses: Mapping[str, int] = {}
-
-    def __init__(self, folder: Path, start: RunStart) -> None:
-        self._start, self._run = start, start.run
-        self._started = self._run.created or 0
-        self.files = folder / "files"
-        self.files.mkdir()
-        self._file: BinaryIO = (folder / f"run-{start.run_id}.wandb").open("xb")
+    def open(self, folder: Path) -> Path:
+        files = folder / "files"
+        files.mkdir()
+        self._file = (folder / f"run-{self.start.run_id}.wandb").open("xb")
         self._out = RecordWriter(self._file)
-        self._record = self.rows = 0
-        self._tails = Tails(start.multiplier, self._started)
+        self._record = 0
+        self._started = self.run.created or 0
+        self._tails = Tails(self.start.multiplier, self._started)
         self._heads: PointHeads | None = None
         self._names: Sequence[str] = ()
         self._last: Any = None
@@ -54,9 +45,10 @@ class RecordOutput:
         self._write(header=header)
         self._write(run=self._run_record())
         self._write(metric=pb.MetricRecord(name=STEP, options=pb.MetricOptions(defined=True)))
+        return files
 
     def _run_record(self) -> pb.RunRecord:
-        start, run = self._start, self._run
+        start, run = self.start, self.run
         record = pb.RunRecord(
             run_id=start.run_id,
             project=start.project,
@@ -80,7 +72,7 @@ class RecordOutput:
         self._record += len(rows)
         self.rows += len(rows)
 
-    def configure(self, values: Mapping[str, ParameterValue]) -> None:
+    def parameters(self, values: Mapping[str, ParameterValue]) -> None:
         config = pb.ConfigRecord()
         for name, value in values.items():
             config.update.add(key=name, value_json=json.dumps(as_json(value), ensure_ascii=False))
@@ -90,7 +82,7 @@ class RecordOutput:
         options = pb.MetricOptions(defined=True, step_sync=True)
         self._write(metric=pb.MetricRecord(name=name, step_metric=STEP, options=options))
 
-    def points(self, names: Sequence[str], points: Points) -> None:
+    def write_points(self, names: Sequence[str], points: Points) -> None:
         if self._heads is None:
             self._heads, self._names = PointHeads(names), names
             self._last = np.full(len(names), np.nan)
@@ -112,14 +104,14 @@ class RecordOutput:
         stream, moment = _STREAMS[line.stream], _moment(line.time)
         self._write(output_raw=pb.OutputRawRecord(output_type=stream, timestamp=moment, line=line.text))
 
-    def finish(self, paths: Sequence[str]) -> None:
+    def end(self, paths: Sequence[str]) -> None:
         self._write_summary()
         for start in range(0, len(paths), _FILES_IN_RECORD):
             record = pb.FilesRecord()
             for path in paths[start : start + _FILES_IN_RECORD]:
                 record.files.add(path=path, policy=pb.FilesItem.END)
             self._write(files=record)
-        failed = self._run.status == "failed"
+        failed = self.run.status == "failed"
         self._write(exit=pb.RunExitRecord(exit_code=int(failed), runtime=self._runtime()))
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -127,15 +119,15 @@ class RecordOutput:
 
     def _runtime(self) -> int:
         """Seconds, as far as the record has room."""
-        ended = self._run.ended
+        ended = self.run.ended
         return min(2**31 - 1, max(0, (ended - self._started) // 1000)) if ended is not None else 0
 
     def _write_summary(self) -> None:
         summary = pb.SummaryRecord()
         summary.update.add(nested_key=["_wandb", "runtime"], value_json=str(self._runtime()))
         summary.update.add(nested_key=["_runtime"], value_json=str(self._runtime()))
-        if self._run.ended is not None:
-            summary.update.add(nested_key=["_timestamp"], value_json=str(self._run.ended / 1000))
+        if self.run.ended is not None:
+            summary.update.add(nested_key=["_timestamp"], value_json=str(self.run.ended / 1000))
         if self.rows:
             summary.update.add(nested_key=["_step"], value_json=str(self.rows - 1))
         for name, text in zip(self._names, json_texts(self._last) if len(self._names) else [], strict=True):
@@ -143,6 +135,7 @@ class RecordOutput:
         self._write(summary=summary)
 
     def close(self) -> None:
+        super().close()
         self._file.close()
 
 

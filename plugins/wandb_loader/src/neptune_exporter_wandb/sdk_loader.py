@@ -13,9 +13,9 @@ from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter_wandb import inspecting
 from neptune_exporter_wandb.capabilities import CAPABILITIES
 from neptune_exporter_wandb.loader import WandbLoader
-from neptune_exporter_wandb.outputs import RunOutput, RunStart
 from neptune_exporter_wandb.records import Record
 from neptune_exporter_wandb.sdk_output import SdkOutput, sdk_session
+from neptune_exporter_wandb.writing import RunStart, RunWriter
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class SdkLoader(WandbLoader):
         self._reason = reason
         _log.warning("%s: runs are written by wandb's SDK, which is slower and stores no start time", reason)
 
-    def open_output(self, folder: Path, start: RunStart) -> RunOutput:
+    def open_writer(self, folder: Path, start: RunStart) -> RunWriter:
         return SdkOutput(folder, start)
 
     def read_records(self, folder: Path, run_id: str) -> Iterator[Record]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,14 +18,15 @@ import numpy as np
 
 from neptune_exporter.contract import ParameterValue, SinkError
 from neptune_exporter.sinks.points import Points
+from neptune_exporter.sinks.received import Entries
+from neptune_exporter.sinks.texts import console_stream
 from neptune_exporter.sinks.values import as_json
-from neptune_exporter_wandb.console import ConsoleLine
-from neptune_exporter_wandb.losses import START_TIME, STEP_AXIS
+from neptune_exporter_wandb.losses import CONSOLE_PAGE, START_TIME, STEP_AXIS
 from neptune_exporter_wandb.naming import about, tags_of
-from neptune_exporter_wandb.outputs import RunStart
 from neptune_exporter_wandb.rows import STEP, in_rows
 from neptune_exporter_wandb.steps import step_texts
 from neptune_exporter_wandb.undisturbed import wandb
+from neptune_exporter_wandb.writing import ConsoleLine, RunStart, RunWriter
 
 
 @contextmanager
@@ -46,42 +46,31 @@ def sdk_session() -> Iterator[None]:
         wandb.teardown()
 
 
-class SdkOutput:
-    """A `RunOutput` of which wandb makes the file, within a `sdk_session`. One at a time in a process.
+class SdkOutput(RunWriter):
+    """Lets wandb write the file, within a `sdk_session`. One at a time in a process."""
 
-    Args:
-        folder: Of the run; it is there, and empty.
-    """
-
-    shows_console = False
-
-    def __init__(self, folder: Path, start: RunStart) -> None:
-        self._folder, self._run, self._multiplier = folder, start.run, start.multiplier
-        self.rows = 0
-        self._lost = Counter({START_TIME: int(start.run.created is not None)})
-        self._sdk = wandb.init(settings=_settings(folder, start), config={"neptune": about(start.run)})
-        self.files = Path(self._sdk.dir)
+    def open(self, folder: Path) -> Path:
+        self._folder = folder
+        self.losses[START_TIME] = int(self.run.created is not None)
+        self._sdk = wandb.init(settings=_settings(folder, self.start), config={"neptune": about(self.run)})
         self._sdk.define_metric(STEP)
+        return Path(self._sdk.dir)
 
-    @property
-    def losses(self) -> Mapping[str, int]:
-        return self._lost
-
-    def configure(self, values: Mapping[str, ParameterValue]) -> None:
+    def parameters(self, values: Mapping[str, ParameterValue]) -> None:
         self._sdk.config.update({name: as_json(value) for name, value in values.items()})
 
     def define(self, name: str) -> None:
         if "*" in name:
-            self._lost[STEP_AXIS] += 1
+            self.losses[STEP_AXIS] += 1
         else:
             self._sdk.define_metric(name, step_metric=STEP)
 
-    def points(self, names: Sequence[str], points: Points) -> None:
+    def write_points(self, names: Sequence[str], points: Points) -> None:
         if not len(points):
             return
         points, starts = in_rows(points)
         series, values = points.series.tolist(), points.value.tolist()
-        steps, times = step_texts(points.step[starts], self._multiplier), points.time[starts].tolist()
+        steps, times = step_texts(points.step[starts], self.start.multiplier), points.time[starts].tolist()
         ends = [*starts[1:].tolist(), len(points)]
         for start, end, step, time in zip(starts.tolist(), ends, steps, times, strict=True):
             row = {names[series[i]]: values[i] for i in range(start, end)}
@@ -90,7 +79,7 @@ class SdkOutput:
     def show(self, name: str, value: Mapping[str, Any], step: int | None, time: int) -> None:
         row: dict[str, Any] = {name: dict(value)}
         if step is not None:
-            (text,) = step_texts(np.array([step], np.int64), self._multiplier)
+            (text,) = step_texts(np.array([step], np.int64), self.start.multiplier)
             row[STEP] = json.loads(text)
         self._log(row, time)
 
@@ -98,22 +87,24 @@ class SdkOutput:
         self._sdk.log({**row, "_timestamp": time / 1000}, step=self.rows)
         self.rows += 1
 
-    def print(self, line: ConsoleLine) -> None:
-        raise NotImplementedError("wandb's SDK takes no line with its time")
+    def texts(self, entries: Entries[str]) -> None:
+        super().texts(entries)
+        printed = [console_stream(name) is not None for name in entries.names]
+        self.losses[CONSOLE_PAGE] += sum(printed[number] for number in entries.series.tolist())
 
-    def finish(self, paths: Sequence[str]) -> None:
+    def print(self, line: ConsoleLine) -> None:
+        """Nothing: wandb's SDK takes no line with its time."""
+
+    def end(self, paths: Sequence[str]) -> None:
         for path in paths:
             self._sdk.save(self.files / path, base_path=self.files, policy="end", glob=False)
-        self._sdk.finish(exit_code=int(self._run.status == "failed"))
+        self._sdk.finish(exit_code=int(self.run.status == "failed"))
         wandb.teardown()
         written = self.files.parent
         (records,) = written.glob("run-*.wandb")
         records.rename(self._folder / records.name)
         self.files.rename(self._folder / "files")
         shutil.rmtree(self._folder / "wandb")
-
-    def close(self) -> None:
-        """The session ends the run."""
 
 
 def _settings(folder: Path, start: RunStart) -> wandb.Settings:

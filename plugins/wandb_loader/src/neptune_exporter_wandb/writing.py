@@ -1,128 +1,188 @@
-"""Writes one run: its content goes to an output, and the files lie beside it."""
+"""Writes one run: a subclass writes the records, and the files lie beside them."""
 
 from __future__ import annotations
 
+import heapq
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from neptune_exporter.contract import ParameterValue
+from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.texts import console_stream
-from neptune_exporter_wandb.console import ConsoleLines
 from neptune_exporter_wandb.drawn import drawn_histogram, drawn_media
-from neptune_exporter_wandb.losses import CONSOLE_PAGE
-from neptune_exporter_wandb.outputs import OpenOutput, RunStart
 from neptune_exporter_wandb.steps import step_texts
-from neptune_exporter_wandb.tables import TableWriter
+from neptune_exporter_wandb.tables import TableWriter, read_table
 
 HISTOGRAMS = "neptune/histograms.jsonl"
 
 
-class RunWriter:
+@dataclass(frozen=True)
+class RunStart:
+    """What is known of a run before its content."""
+
+    run: RunMetadata
+    run_id: str
+    """The id of the run in W&B."""
+    project: str
+    """With entity and group: where the run goes in W&B."""
+    entity: str
+    group: str
+    multiplier: Multiplier
+
+
+class ConsoleLine(NamedTuple):
+    """A line that a run printed, with its end of line."""
+
+    time: int
+    """ms since 1970."""
+    stream: str
+    """`stdout` or `stderr`."""
+    text: str
+
+
+class RunWriter(ABC):
     """One run. Everything is in place after `finish`.
 
     Args:
-        folder: Of the run; it is there, and empty.
-        open_output: Begins what writes the records.
+        folder: Of the run; it exists and is empty.
     """
 
-    def __init__(self, folder: Path, start: RunStart, open_output: OpenOutput) -> None:
-        self._multiplier = start.multiplier
-        self._out = open_output(folder, start)
-        self._files = self._out.files
-        self._series: set[str] = set()
-        self._tables = TableWriter(self._files)
-        self._console = ConsoleLines()
-        self._not_printed = 0
+    def __init__(self, folder: Path, start: RunStart) -> None:
+        self.start, self.run = start, start.run
+        self.rows = 0
+        """How many rows the history has so far."""
+        self.losses: Counter[str] = Counter()
+        """What has no place in W&B, by reason; see `losses.MESSAGES`."""
+        self.files = self.open(folder)
+        self._defined: set[str] = set()
+        self._tables = TableWriter(self.files)
         self._histograms: BinaryIO | None = None
         self._paths: list[str] = []
 
-    @property
-    def rows(self) -> int:
-        return self._out.rows
+    # --- what a subclass writes
 
-    @property
-    def losses(self) -> Mapping[str, int]:
-        """What has no place in W&B, by reason."""
-        return {**self._out.losses, CONSOLE_PAGE: self._not_printed}
+    @abstractmethod
+    def open(self, folder: Path) -> Path:
+        """Begin the run; returns the folder for its files."""
 
-    def _define(self, name: str) -> None:
-        if name not in self._series:
-            self._series.add(name)
-            self._out.define(name)
-
+    @abstractmethod
     def parameters(self, values: Mapping[str, ParameterValue]) -> None:
-        self._out.configure(values)
+        """Add to the config."""
+
+    @abstractmethod
+    def define(self, name: str) -> None:
+        """Make Neptune's steps the x axis of a series' charts."""
+
+    @abstractmethod
+    def write_points(self, names: Sequence[str], points: Points) -> None:
+        """Write points in the order of steps and times. All `names` are defined already."""
+
+    @abstractmethod
+    def show(self, name: str, value: Mapping[str, Any], step: int | None, time: int) -> None:
+        """Write a row with one value that has parts.
+
+        Args:
+            step: Multiplied; None for a row without a step.
+            time: In ms since 1970.
+        """
+
+    @abstractmethod
+    def print(self, line: ConsoleLine) -> None:
+        """Show a line of the console on the page Logs."""
+
+    @abstractmethod
+    def end(self, paths: Sequence[str]) -> None:
+        """Write what only the end knows.
+
+        Args:
+            paths: Of all files to send, within the folder `files`.
+        """
+
+    # --- what the loader hands over
 
     def points(self, names: Sequence[str], points: Points) -> None:
         for name in names:
             self._define(name)
-        self._out.points(names, points)
+        self.write_points(names, points)
+
+    def _define(self, name: str) -> None:
+        if name not in self._defined:
+            self._defined.add(name)
+            self.define(name)
 
     def texts(self, entries: Entries[str]) -> None:
         for number in np.unique(entries.series).tolist():
             at = np.flatnonzero(entries.series == number)
-            name, times = entries.names[number], entries.time[at].tolist()
             texts = [entries.values[i] for i in at.tolist()]
-            self._tables.write(name, step_texts(entries.step[at], self._multiplier), times, texts)
-            stream = console_stream(name)
-            if stream is not None:
-                self._print(name, stream, times, texts)
-
-    def _print(self, name: str, stream: str, times: list[int], texts: list[str]) -> None:
-        if self._out.shows_console:
-            self._console.write(name, stream, times, texts)
-        else:
-            self._not_printed += len(texts)
+            steps = step_texts(entries.step[at], self.start.multiplier)
+            self._tables.write(entries.names[number], steps, entries.time[at].tolist(), texts)
 
     def histograms(self, entries: Entries[HistogramValue]) -> None:
         if self._histograms is None:
-            (self._files / HISTOGRAMS).parent.mkdir(exist_ok=True)
-            self._histograms = (self._files / HISTOGRAMS).open("wb")
-        steps = step_texts(entries.step, self._multiplier)
-        for i, (step, (name, _, time, value)) in enumerate(zip(steps, entries, strict=True)):
-            exact = {"name": name, "step": step.decode(), "time": time, **value._asdict()}
+            (self.files / HISTOGRAMS).parent.mkdir(exist_ok=True)
+            self._histograms = (self.files / HISTOGRAMS).open("wb")
+        steps = step_texts(entries.step, self.start.multiplier)
+        for text, (name, step, time, value) in zip(steps, entries, strict=True):
+            exact = {"name": name, "step": text.decode(), "time": time, **value._asdict()}
             self._histograms.write(json.dumps(exact, ensure_ascii=False).encode() + b"\n")
-            drawn = drawn_histogram(value)
-            if drawn is not None:
-                self._define(name)
-                self._out.show(name, drawn, int(entries.step[i]), time)
+            self._draw(name, drawn_histogram(value), step, time)
 
     def file(self, file: FileToSend) -> None:
-        path = self._files / file.unique_name
+        path = self.files / file.unique_name
         path.parent.mkdir(parents=True, exist_ok=True)
         with file.open() as source, path.open("xb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
         self._paths.append(file.unique_name)
         if file.step is not None and file.time is not None:
-            value = drawn_media(file, path, file.unique_name)
-            if value is not None:
-                self._define(file.name)
-                self._out.show(file.name, value, file.step, file.time)
+            self._draw(file.name, drawn_media(file, path, file.unique_name), file.step, file.time)
+
+    def _draw(self, name: str, value: Mapping[str, Any] | None, step: int, time: int) -> None:
+        if value is not None:
+            self._define(name)
+            self.show(name, value, step, time)
 
     def finish(self) -> None:
-        """Write what only the end knows: tables, console, the list of files, the exit code."""
+        """Write what only the end knows: console, tables, the list of files, the exit code."""
         self._tables.close()
-        for line in self._console.by_time():
-            self._out.print(line)
+        for line in self._console():
+            self.print(line)
         for table in self._tables.whole:
-            self._out.show(table.name, table.value(), None, table.time)
+            self.show(table.name, table.value(), None, table.time)
             self._paths.append(table.path)
         if self._histograms is not None:
             self._histograms.close()
             self._paths.append(HISTOGRAMS)
-        self._out.finish(self._paths)
-        self._console.close()
+        self.end(self._paths)
+
+    def _console(self) -> Iterator[ConsoleLine]:
+        """What all streams printed, by time: W&B has one page for it. Lines of a series keep their order."""
+        tables: dict[str, list[Path]] = {}
+        for table in self._tables.whole:
+            if console_stream(table.name) is not None:
+                tables.setdefault(table.name, []).append(self.files / table.path)
+        return heapq.merge(
+            *(_lines(name, paths) for name, paths in tables.items()), key=lambda line: line.time
+        )
 
     def close(self) -> None:
         """Let go of the files, whatever has been written."""
-        self._out.close()
-        self._console.close()
         if self._histograms is not None:
             self._histograms.close()
+
+
+def _lines(name: str, tables: Sequence[Path]) -> Iterator[ConsoleLine]:
+    stream = console_stream(name) or ""
+    for table in tables:
+        for _, time, text in read_table(table):
+            yield ConsoleLine(time, stream, text if text.endswith("\n") else f"{text}\n")
