@@ -34,7 +34,8 @@ def filled(template: str, run: RunMetadata, experiment: str = "") -> str:
         experiment: For a run that is in no experiment.
 
     Examples:
-        >>> filled("{workspace}-{project}", metadata)
+        >>> from neptune_exporter.sinks.metadata import RunMetadata
+        >>> filled("{workspace}-{project}", RunMetadata.of(run))
         'acme-vision'
     """
     workspace, _, project = run.key.project_id.rpartition("/")
