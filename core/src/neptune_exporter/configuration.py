@@ -26,7 +26,7 @@ from neptune_exporter.errors import UsageError
 FILE_NAME = "neptune-exporter.toml"
 
 _SCALARS = (str, int, float, bool, Path, Secret)
-_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+_TRUTH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 _EXPECTED = {
     str: "text",
     int: "a whole number",
@@ -294,15 +294,12 @@ def _from_text(field: SettingField, text: str, *, is_typed: bool) -> object | No
     """The value that a text stands for; None if for none. TOML has types: its texts are only texts."""
     if field.type is str:
         return text
-    if field.type is Secret:
-        return Secret(text) if text else None
-    if field.type is Path:
-        return Path(text) if text else None
+    if field.type in (Secret, Path):
+        return field.type(text) if text else None
     if is_typed:
         return None
     if field.type is bool:
-        word = text.strip().lower()
-        return True if word in _TRUE else False if word in _FALSE else None
+        return _TRUTH.get(text.strip().lower())
     parse: Callable[[str], object] = int if field.type is int else float
     try:
         return parse(text)

@@ -49,20 +49,12 @@ class Location:
         found = _ADDRESS.fullmatch(place) if isinstance(place, str) else None
         if found is None:
             return cls(os.fspath(place), options)
-        scheme, rest = found["scheme"].lower(), found["rest"]
+        scheme = found["scheme"].lower()
         if len(found["slashes"]) < 2:
             raise UsageError(f"{place} is no folder and no address: an address has two slashes, {scheme}://")
         if scheme == "file":
             return cls(_file_path(str(place)), options)
-        rest = posixpath.normpath(rest.strip("/")) if rest.strip("/") else ""
-        if not rest or rest.startswith("..") or len(found["slashes"]) > 2:
-            raise UsageError(f"{place} names no bucket: write {scheme}://BUCKET/FOLDER")
-        bucket = rest.partition("/")[0]
-        if ":" in bucket and "@" in bucket:
-            raise UsageError(f"an address of {scheme}:// holds no credentials: give them by --storage-option")
-        if "?" in rest or "#" in rest:
-            raise UsageError(f"{place}: an address has no ? and no #; options go into --storage-option")
-        return cls(f"{scheme}://{rest}", options)
+        return cls(f"{scheme}://{_bucket_and_key(found, scheme)}", options)
 
     @property
     def path(self) -> Path | None:
@@ -153,6 +145,19 @@ class Location:
     def given(self) -> dict[str, Any]:
         """The options as the library takes them. What is JSON, as `true`, `8` or `{…}`, is read as JSON."""
         return {name: _given(each) for name, each in self.options}
+
+
+def _bucket_and_key(address: re.Match[str], scheme: str) -> str:
+    """What an address names in its store. Raises UsageError if that cannot be."""
+    rest = posixpath.normpath(address["rest"].strip("/") or "..")
+    if rest.startswith("..") or len(address["slashes"]) > 2:
+        raise UsageError(f"{address[0]} names no bucket: write {scheme}://BUCKET/FOLDER")
+    bucket = rest.partition("/")[0]
+    if ":" in bucket and "@" in bucket:
+        raise UsageError(f"an address of {scheme}:// holds no credentials: give them by --storage-option")
+    if "?" in rest or "#" in rest:
+        raise UsageError(f"{address[0]}: an address has no ? and no #; options go into --storage-option")
+    return rest
 
 
 def options_of(pairs: Iterable[str]) -> Options:

@@ -213,11 +213,15 @@ def _print_missing(result: LoadResult) -> None:
         click.echo(_losses(result))
 
 
-def _print_result(result: LoadResult, written: Path | None) -> None:
+def _runs_loaded(result: LoadResult) -> str:
     there = len(result.already_loaded)
     earlier = f", {there:,} {'was' if there == 1 else 'were'} there already" if there else ""
     failed = f", {len(result.failed):,} failed" if result.failed else ""
-    click.echo(f"{counted(len(result.loaded), 'run')} loaded{earlier}{failed}")
+    return f"{counted(len(result.loaded), 'run')} loaded{earlier}{failed}"
+
+
+def _print_result(result: LoadResult, written: Path | None) -> None:
+    click.echo(_runs_loaded(result))
     if sent := [counted_of(count, what) for what, count in result.counts.items() if count]:
         click.echo("sent: " + ", ".join(sent))
     for label, value in result.closing_report.items():

@@ -35,23 +35,27 @@ def plain(value: Any, name: str = "") -> Any:
     """A record in the types that JSON has: fields by name, times in ISO 8601, decimals as text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name), f.name) for f in dataclasses.fields(value)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, str):
-        return one_line(value) if name in _MESSAGES else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).isoformat()
-    if isinstance(value, (Decimal, Path)):
-        return str(value)
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return _plain_collection(value)
+    if isinstance(value, str) and name in _MESSAGES:
+        return one_line(value)
+    return _plain_single(value)
+
+
+def _plain_collection(value: Iterable[Any]) -> Any:
     if isinstance(value, Mapping):
         return {str(plain(k)): plain(v, str(k)) for k, v in value.items()}
-    if isinstance(value, (frozenset, set)):
-        return sorted(plain(item) for item in value)
-    if isinstance(value, Iterable):
-        return [plain(item) for item in value]
-    return value
+    items = [plain(item) for item in value]
+    return sorted(items) if isinstance(value, (frozenset, set)) else items
+
+
+def _plain_single(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).isoformat()
+    is_text = isinstance(value, (Decimal, Path)) or (isinstance(value, float) and not math.isfinite(value))
+    return str(value) if is_text else value
 
 
 def print_json(document: Mapping[str, Any]) -> None:

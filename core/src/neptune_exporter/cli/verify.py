@@ -25,6 +25,8 @@ from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:
     from neptune_exporter.contract.sink import Comparison
+    from neptune_exporter.dataset import Dataset
+    from neptune_exporter.jobs.accepting import Accepted
     from neptune_exporter.jobs.comparing import Comparisons
     from neptune_exporter.jobs.verify import VerifyResult
 
@@ -93,11 +95,11 @@ def verify(
 
     from neptune_exporter.cli.progress import shown_progress
     from neptune_exporter.dataset import Dataset
-    from neptune_exporter.jobs.accepting import accepted_document, divide, read_accepted
+    from neptune_exporter.jobs.accepting import read_accepted
     from neptune_exporter.jobs.load import LoadJobOptions
     from neptune_exporter.jobs.verify import verify_dataset, verify_sink
 
-    known = read_accepted(accept) if accept is not None else []
+    known = read_accepted(accept) if accept is not None else None
     only = selected_classes(classes, ())
     job = LoadJobOptions(data_path, files_path, wanted, selection, only, executor=executor, workers=workers)
     with shown_progress(quiet=state.no_progress) as progress:
@@ -109,12 +111,7 @@ def verify(
             )
     if not result.runs_checked and not result.findings:
         raise nothing_taken(data_path, bool(wanted or patterns or ids))
-    if write_accepted is not None:
-        document = accepted_document(Dataset(data_path, files_path), result.findings)
-        write_accepted.write_text(json_text(document) + "\n", encoding="utf-8")
-    if known:
-        parts = divide(Dataset(data_path, files_path), result.findings, known)
-        result.findings, result.accepted, result.outdated = parts
+    _divide_accepted(result, Dataset(data_path, files_path), known, write_accepted)
     code = _exit_code(result)
     if as_json:
         print_json({**_document(result), "exit_code": code})
@@ -122,6 +119,19 @@ def verify(
         _print(result, compared=spec is not None, everything=state.verbose > 0)
     offer_checksums(result.without_checksums)
     return code
+
+
+def _divide_accepted(
+    result: VerifyResult, dataset: Dataset, known: list[Accepted] | None, write_to: Path | None
+) -> None:
+    """Write all damage for a later --accept, and take out what is accepted already."""
+    from neptune_exporter.jobs.accepting import accepted_document, divide
+
+    if write_to is not None:
+        document = accepted_document(dataset, result.findings)
+        write_to.write_text(json_text(document) + "\n", encoding="utf-8")
+    if known:
+        result.findings, result.accepted, result.outdated = divide(dataset, result.findings, known)
 
 
 def _refuse_comparing(full: bool, classes: Sequence[str], flags: Mapping[str, object]) -> None:

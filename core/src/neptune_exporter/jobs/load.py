@@ -136,21 +136,8 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             this loader does not load in several processes.
         KeyboardInterrupt: the next load goes on with what is not finished.
     """
-    dataset = Dataset(options.data_path, options.files_path)
     result = LoadResult()
-    not_read: list[str] = []
-    runs, left_out = divide_runs(
-        dataset, options.project_ids, options.runs, indexed=options.dry_run, not_read=not_read
-    )
-    if not (options.project_ids or options.runs.patterns or options.runs.ids):
-        result.not_read = [f"{dataset.data.describe(path)} {NOT_READ}" for path in not_read]
-    wants_files = AttributeClass.FILES in options.classes
-    if wants_files:  # if runs were loaded without their files, they would still count as loaded
-        check_files_folder(dataset, runs)
-    result.unmatched.extend(_unmatched(options.runs, runs))
-    result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
-    if result.unmatched:
-        result.suggestion = did_you_mean(result.unmatched[0], [run.key.run_id for run in left_out])
+    runs, left_out = _chosen_runs(options, result)
     if options.dry_run:
         for run in runs:
             _plan(run, options.classes, result)
@@ -167,6 +154,25 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
         for report in reports.values():
             result.closing_report = joined(result.closing_report, report.lines)
     return result
+
+
+def _chosen_runs(options: LoadJobOptions, result: LoadResult) -> tuple[list[StoredRun], list[StoredRun]]:
+    """The runs to load, and the others of the same projects; notes in the result what is known of them."""
+    dataset = Dataset(options.data_path, options.files_path)
+    not_read: list[str] = []
+    runs, left_out = divide_runs(
+        dataset, options.project_ids, options.runs, indexed=options.dry_run, not_read=not_read
+    )
+    if not (options.project_ids or options.runs.patterns or options.runs.ids):
+        result.not_read = [f"{dataset.data.describe(path)} {NOT_READ}" for path in not_read]
+    # Runs that were loaded without their files would count as loaded.
+    if AttributeClass.FILES in options.classes:
+        check_files_folder(dataset, runs)
+    result.unmatched.extend(_unmatched(options.runs, runs))
+    result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
+    if result.unmatched:
+        result.suggestion = did_you_mean(result.unmatched[0], [run.key.run_id for run in left_out])
+    return runs, left_out
 
 
 def _unmatched(asked: RunSelection, runs: Sequence[StoredRun]) -> list[str]:
@@ -239,11 +245,15 @@ class _Load:
         except AuthenticationError:
             raise
         except Exception as error:  # noqa: BLE001 - one project must not cost the others
-            done = self._outcome.keys() | {key for key, _ in self._result.failed}
-            left = [run.key for run in runs if run.key not in done]
-            self._result.failed.extend((key, why_failed(key, error)) for key in left)
+            self._fail_others(runs, error)
         finally:
             self._progress.finish()
+
+    def _fail_others(self, runs: list[StoredRun], error: Exception) -> None:
+        """Note as failed all runs whose outcome is not known yet."""
+        done = self._outcome.keys() | {key for key, _ in self._result.failed}
+        left = [run.key for run in runs if run.key not in done]
+        self._result.failed.extend((key, why_failed(key, error)) for key in left)
 
     def _is_loadable(self, run: StoredRun) -> bool:
         """Whether the run can be loaded. Already reads what the order of loading needs."""
@@ -265,15 +275,7 @@ class _Load:
         return True
 
     def _load_all(self, runs: list[StoredRun]) -> None:
-        selected = {run.key for run in runs} | self._outcome.keys()
-        for run in runs:
-            parent = run.parent()
-            if parent is None or parent not in selected or parent == run.key:
-                self._ready.append((run, None))
-            else:
-                self._blocked.setdefault(parent, []).append(run)
-        for key in list(self._outcome):
-            self._release(key)
+        self._queue(runs)
         running: dict[Future[Loaded], StoredRun] = {}
         while self._ready or running or self._blocked:
             if not self._ready and not running:
@@ -283,6 +285,18 @@ class _Load:
                 unit = LoadUnit(self._opening, run, self._classes, parent_run, self._found.get(run.key))
                 running[self._executor.submit(load_run, unit)] = run
             self._collect(running)
+
+    def _queue(self, runs: list[StoredRun]) -> None:
+        """Divide the runs into those that can be loaded now and those that wait for their parent."""
+        selected = {run.key for run in runs} | self._outcome.keys()
+        for run in runs:
+            parent = run.parent()
+            if parent is None or parent not in selected or parent == run.key:
+                self._ready.append((run, None))
+            else:
+                self._blocked.setdefault(parent, []).append(run)
+        for key in list(self._outcome):
+            self._release(key)
 
     def _break_circle(self) -> None:
         """Start one run of a circle of parents: otherwise none of them would ever start."""

@@ -15,18 +15,22 @@ def exported_as_others(dataset: Dataset, runs: Iterable[SourceRun]) -> Iterator[
     with_logs = [run for run in runs if run.logs]
     if not with_logs:
         return
-    owners: dict[str, set[RunKey]] = {}
-    exported = set()
-    for there in dataset.runs():  # once for all runs: asking for each run would list its project each time
-        exported.add(there.key)
-        for log in there.receipt.logs if there.receipt is not None else ():
-            owners.setdefault(log.name, set()).add(there.key)
+    exported, owners = _owners(dataset)
     for run in with_logs:
-        if run.key in exported:
-            continue
         others = sorted({str(key) for name, _ in run.logs for key in owners.get(name, ())})
-        if others:
+        if others and run.key not in exported:
             yield (
                 f"{run.key}: the same folder was exported as {', '.join(others)} before, which stays: the "
                 "dataset now holds it twice, and a load sends it twice"
             )
+
+
+def _owners(dataset: Dataset) -> tuple[set[RunKey], dict[str, set[RunKey]]]:
+    """All runs of the dataset, and those that each log was exported as."""
+    exported: set[RunKey] = set()
+    owners: dict[str, set[RunKey]] = {}
+    for there in dataset.runs():  # once for all runs: asking for each run would list its project each time
+        exported.add(there.key)
+        for log in there.receipt.logs if there.receipt is not None else ():
+            owners.setdefault(log.name, set()).add(there.key)
+    return exported, owners

@@ -96,16 +96,15 @@ def runs_table(
     A path that has several types, in one run or in different ones, has a column for each of them, called
     `<path>:<type>`; so are paths that are called as another column is, and with `type_suffix` all.
     """
-    cells: dict[tuple[str, AttributeType], list[object]] = {}
     keys: list[RunKey] = []
+    cells: dict[tuple[str, AttributeType], list[object]] = {}
     for run, parameters in runs:
         if isinstance(parameters, DatasetError):
             raise parameters
-        for parameter in parameters.values():
-            if has_attribute(parameter.path):
-                column = cells.setdefault((parameter.path, parameter.type), [])
-                column += [None] * (len(keys) - len(column))
-                column.append(parameter.value)
+        for each in parameters.values():
+            if has_attribute(each.path):
+                column = cells.setdefault((each.path, each.type), [])
+                _filled(column, len(keys)).append(each.value)
         keys.append(run.key)
     paths = [path for path, _ in cells]
     columns: dict[str, pa.Array] = {
@@ -114,7 +113,13 @@ def runs_table(
     }
     for path, kind in sorted(cells):
         name = f"{path}:{kind}" if type_suffix or path in _RUN_KEYS or paths.count(path) > 1 else path
-        column = cells[path, kind]
-        column += [None] * (len(keys) - len(column))
-        columns[name] = pa.array(column, FULL_SCHEMA.field(VALUE_COLUMN[kind]).type)
+        columns[name] = pa.array(
+            _filled(cells[path, kind], len(keys)), FULL_SCHEMA.field(VALUE_COLUMN[kind]).type
+        )
     return pa.table(columns)
+
+
+def _filled(column: list[object], length: int) -> list[object]:
+    """The column itself, made so long with None."""
+    column += [None] * (length - len(column))
+    return column

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import ceil
 
@@ -20,9 +21,10 @@ _REQUESTS_OF_A_FILE_SET = 3
 def size_of(api: Api, run: SourceRun) -> RunSize:
     """Raises AuthenticationError, SourceError."""
     attributes = api.get(f"{LEADERBOARD}/attributes", {"experimentId": run.handle}, attributes_of)
-    files = [a for a in attributes if a.type in FILE_TYPES and a.has_value]
-    rows = len(files) + sum(a.type in PARAMETER_TYPES and a.has_value for a in attributes)
-    requests = 1 + sum(_REQUESTS_OF_A_FILE_SET if a.type is AttributeType.FILE_SET else 1 for a in files)
+    counts = Counter(each.type for each in attributes if each.has_value)
+    files = sum(counts[kind] for kind in FILE_TYPES)
+    rows = files + sum(counts[kind] for kind in PARAMETER_TYPES)
+    requests = 1 + files + (_REQUESTS_OF_A_FILE_SET - 1) * counts[AttributeType.FILE_SET]
     for kind in _SERIES:
         lengths = _lengths(api, run, [a for a in attributes if a.type is kind])
         rows += round(sum(lengths))

@@ -35,14 +35,17 @@ def sizes(api: Api, runs: Sequence[SourceRun]) -> list[RunSize]:
         if isinstance(event, RunRows):
             parameters[event.run] += event.batch.num_rows
     found = [held for held in contents if held.found]
-    requests = 1 + sum(
-        1 for _ in metrics.requests_for([metrics.Unread.begin(s) for h in found for s in h.floats])
-    )
-    requests += sum(1 for _ in series.requests_for([s for held in found for s in held.objects]))
-    files = sum(len(held.files) for held in found)
-    requests += files + ceil(files / _SIGNED_AT_ONCE)
-    each = ceil(requests / max(1, len(found)))
+    each = ceil(_requests(found) / max(1, len(found)))
     return [RunSize(parameters[held.run] + _rows(held), each) for held in found]
+
+
+def _requests(found: Sequence[Contents]) -> int:
+    """The list of attributes, the pages of series, the files, and the addresses to download these from."""
+    unread = [metrics.Unread.begin(each) for held in found for each in held.floats]
+    others = [each for held in found for each in held.objects]
+    pages = len(list(metrics.requests_for(unread))) + len(list(series.requests_for(others)))
+    files = sum(len(held.files) for held in found)
+    return 1 + pages + files + ceil(files / _SIGNED_AT_ONCE)
 
 
 def _rows(held: Contents) -> int:

@@ -19,6 +19,7 @@ from neptune_exporter.dataset.format import rowless
 from neptune_exporter.dataset.format.layout import OWNER, SANITISED, temporary
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.storages import storage_at
+from neptune_exporter.location import Location
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,19 @@ def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mar
         # The files of another tool's export have no mark.
         if not holds_runs():
             raise UsageError(_NOBODYS.format(files=files.location, data=data.location))
-    else:
-        owner = there.at(mark.data)
-        if own is None:
-            mine = owner.is_same(here) and holds_runs()
-        else:
-            mine = mark.id == own.id and (owner.is_same(here) or _read(storage_at(owner)) != own)
-        if not mine:
-            text, marker = _NOBODYS if owner.is_same(here) else _ANOTHERS, files.describe(OWNER)
-            raise UsageError(
-                text.format(files=files.location, data=data.location, owner=owner, marker=marker)
-            )
+    elif not _are_ours(own, mark, owner := there.at(mark.data), here, holds_runs):
+        text, marker = _NOBODYS if owner.is_same(here) else _ANOTHERS, files.describe(OWNER)
+        raise UsageError(text.format(files=files.location, data=data.location, owner=owner, marker=marker))
     return own or _Mark(mark.id if mark else uuid.uuid4().hex)
+
+
+def _are_ours(
+    own: _Mark | None, mark: _Mark, owner: Location, here: Location, holds_runs: Callable[[], bool]
+) -> bool:
+    """Whether marked files belong to the data folder that is `here`, and not to their `owner`."""
+    if own is None:
+        return owner.is_same(here) and holds_runs()
+    return mark.id == own.id and (owner.is_same(here) or _read(storage_at(owner)) != own)
 
 
 def check_to_read(data: Storage, files: Storage) -> None:

@@ -273,6 +273,19 @@ def object_store(location: Location) -> ObjectStore:
 
 
 def _filesystem(location: Location) -> Any:
+    kind = _filesystem_class(location)
+    try:
+        # Each storage has its own instance, without fsspec's cache of listings: ours knows what we change.
+        return kind(use_listings_cache=False, skip_instance_cache=True, **location.given())
+    except (TypeError, ValueError, KeyError, OSError) as error:
+        given = ", ".join(name for name, _ in location.options) or "none given"
+        reason = one_line(str(error), 200) or type(error).__name__
+        raise UsageError(
+            f"{location} cannot be opened with these storage options ({given}): {reason}"
+        ) from error
+
+
+def _filesystem_class(location: Location) -> Any:
     scheme = location.scheme
     module = LIBRARIES.get(scheme, "fsspec")
     # Otherwise gcsfs 2026.10.1 asks each bucket for its layout over gRPC, and waits without end if only HTTP
@@ -287,6 +300,7 @@ def _filesystem(location: Location) -> Any:
         if module == "gcsfs" and os.environ[_ZONAL].lower() not in ("true", "1"):
             # A program that has imported gcsfs before got the other one.
             kind = importlib.import_module("gcsfs.core").GCSFileSystem
+        return kind
     except ImportError as error:
         package = module if scheme in LIBRARIES else (error.name or "its fsspec package")
         raise UsageError(
@@ -295,15 +309,6 @@ def _filesystem(location: Location) -> Any:
     except ValueError as error:
         known = ", ".join(f"{each}://" for each in ("file", "s3", "gs", "az"))
         raise UsageError(f"{location}: fsspec knows no {scheme}://; known are {known}") from error
-    try:
-        # Each storage has its own instance, without fsspec's cache of listings: ours knows what we change.
-        return kind(use_listings_cache=False, skip_instance_cache=True, **location.given())
-    except (TypeError, ValueError, KeyError, OSError) as error:
-        given = ", ".join(name for name, _ in location.options) or "none given"
-        reason = one_line(str(error), 200) or type(error).__name__
-        raise UsageError(
-            f"{location} cannot be opened with these storage options ({given}): {reason}"
-        ) from error
 
 
 def _remember_credentials() -> None:
