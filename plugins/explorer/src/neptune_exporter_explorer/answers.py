@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 _EXACT = 2**53
+"""JavaScript holds integers up to this exactly."""
 
 
 class Json(Response):
@@ -21,7 +22,7 @@ class Json(Response):
 
 
 def plain(value: Any) -> Any:
-    """The same in what JSON has.
+    """The value as JSON can hold it.
 
     Examples:
         >>> plain([float("nan"), 2**60])

@@ -66,7 +66,7 @@ def make_app(dataset: DatasetView, hosts: Collection[str], any_host: bool = Fals
 
 
 def answering(function: Answer) -> Answer:
-    """Errors that say what happened become an answer that says it."""
+    """The function, with an answer in JSON for each error that it raises."""
 
     def answer(request: Request) -> Response:
         try:
@@ -75,7 +75,7 @@ def answering(function: Answer) -> Answer:
             return Json({"error": str(error)}, 400)
         except (NeptuneExporterError, OSError) as error:
             return Json({"error": str(error)}, 404)
-        except Exception as error:  # noqa: BLE001 - a fault of ours costs this answer, and the page says it
+        except Exception as error:  # noqa: BLE001 - a bug of ours fails this answer only, and the page says so
             _log.info("no answer to %s", request.url, exc_info=error)
             return Json({"error": f"internal error: {error!r}"}, 500)
 
@@ -108,7 +108,7 @@ class Api:
         self.listing = Listing(table)
 
     def dataset(self, request: Request) -> Response:
-        """What is looked at, and how far it was read."""
+        """What the pages show, and how much of it has been read."""
         table, shown = self._table, self._runs.dataset
         rows = [row for row in table.rows if not row.gone]
         return Json(
@@ -130,7 +130,7 @@ class Api:
         return Json(details.details(self._run(request), self._runs, self._table))
 
     def attributes(self, request: Request) -> Response:
-        """Attributes of several runs: in how many of them each is, and which runs cannot be read."""
+        """The attributes of several runs, how many of the runs have each, and which runs cannot be read."""
         counts: dict[tuple[str, str], int] = {}
         errors = []
         for name in request.query_params.getlist("run"):
@@ -143,7 +143,7 @@ class Api:
         return Json({"attributes": found, "errors": errors})
 
     def parameters(self, request: Request) -> Response:
-        """Parameters of several runs, for laying side by side."""
+        """The parameters of several runs, to compare them."""
         result, errors = {}, []
         for name in request.query_params.getlist("run"):
             try:
@@ -157,7 +157,7 @@ class Api:
         return Json({"runs": result, "errors": errors})
 
     def points(self, request: Request) -> Response:
-        """The lines of one chart; a run whose part is damaged costs its own line only."""
+        """The lines of one chart. If a run is damaged, only its own line is missing."""
         asked = request.query_params
         view = View(
             asked.get("x", "step"),  # type: ignore[arg-type]

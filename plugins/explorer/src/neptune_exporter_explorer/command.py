@@ -38,7 +38,7 @@ def view(dataset: DatasetView, host: str, port: int, no_browser: bool) -> int:
         if not no_browser:
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
-    with contextlib.suppress(KeyboardInterrupt):  # the server ends in order, and raises the signal again
+    with contextlib.suppress(KeyboardInterrupt):  # the server shuts down, then raises the signal again
         Server(app, started).run(sockets=[listening])
     app.state.table.stop()
     return 0

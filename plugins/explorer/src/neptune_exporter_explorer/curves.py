@@ -12,15 +12,16 @@ from tsdownsample import MinMaxDownsampler
 
 Floats = npt.NDArray[np.float64]
 _CHUNK = 500_000
-"""Points that are reduced at once; of a longer series no more are in memory."""
+"""Points that are reduced at once. Memory does not hold more points of a series."""
 _PER_CHUNK = 5_000
+"""Buckets of a chunk at least. At the end, all chunks together are reduced to the number asked for."""
 _GAP = 10
-"""A hole in the steps is a gap if it is so many times as wide as the distances on both sides of it."""
+"""A hole in the steps is a gap if it is this many times as wide as the distances on both sides of it."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points by ascending x. Each is a point of the series, as it was logged."""
+    """Points in the order of x. Each of them is a point of the series, as it was logged."""
 
     x: Floats
     y: Floats
@@ -91,7 +92,7 @@ def in_order(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 
 def _sized(chunks: Iterable[tuple[Floats, Floats]]) -> Iterator[tuple[Floats, Floats]]:
-    """The same points in few pieces."""
+    """The same points in larger pieces."""
     xs: list[Floats] = []
     ys: list[Floats] = []
     held = 0
@@ -108,7 +109,7 @@ def _sized(chunks: Iterable[tuple[Floats, Floats]]) -> Iterator[tuple[Floats, Fl
 
 
 def _holes(x: Floats) -> npt.NDArray[np.bool_]:
-    """Before which points there is a gap: where the distance is far wider than those on both sides of it."""
+    """Which points come after a gap: a distance far wider than those on both sides of it."""
     result = np.zeros(len(x), np.bool_)
     new = np.flatnonzero(np.diff(x) > 0) + 1  # repeated steps are no distance
     if len(new) < 3:

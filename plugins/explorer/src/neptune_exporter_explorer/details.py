@@ -16,7 +16,7 @@ from neptune_exporter_explorer.table import RunsTable
 
 _T = TypeVar("_T")
 _HISTOGRAMS = 200
-"""Steps of a histogram series that are shown; evenly chosen from all of them."""
+"""How many steps of a histogram series are shown at most; evenly chosen from all of them."""
 
 
 def details(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:
@@ -48,13 +48,7 @@ def details(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:
         "complete": run.complete,
         "errors": errors,
         "notes": list(run.notes),
-        "failures": [
-            {
-                "attribute": failure.attribute_path,
-                "message": failure.message,
-            }
-            for failure in run.failures
-        ],
+        "failures": [{"attribute": each.attribute_path, "message": each.message} for each in run.failures],
         "parameters": parameters,
         "attributes": attributes,
         "lineage": lineage,
@@ -100,7 +94,7 @@ def texts(
     """Entries of a string series that hold a text or match a regular expression, and how many there are.
 
     Raises:
-        UsageError: the regular expression is none.
+        UsageError: `search` is not a regular expression.
         DatasetError: a part is damaged or missing.
     """
     try:
@@ -129,7 +123,7 @@ def _entries(run: RunView, attribute: str) -> Iterator[tuple[float | None, str |
 
 
 def histograms(run: RunView, attribute: str) -> dict[str, Any]:
-    """Histograms over steps: all, or so many of them, evenly chosen.
+    """Histograms over steps: all of them, or an even choice if there are many.
 
     Raises:
         DatasetError: a part is damaged or missing.

@@ -32,7 +32,7 @@ SHOWN = {
     "webm": "video/webm",
     "mov": "video/mp4",
 }
-"""What the pages show; a browser draws or plays it and runs nothing of it. All else is a download."""
+"""What the pages show: a browser draws or plays it and executes nothing. All other files are downloads."""
 _COLUMNS = (
     "attribute_path",
     "attribute_type",
@@ -43,6 +43,7 @@ _COLUMNS = (
     "file_size",
 )
 _PIECE = 1 << 18
+"""Bytes that are sent at once."""
 
 
 def listed(run: RunView) -> Iterator[dict[str, Any]]:
@@ -83,7 +84,7 @@ def _extension(path: str) -> str:
 
 
 def response(run: RunView, path: str, wanted_range: str | None, as_text: bool) -> Response:
-    """The bytes of a file, or a range of them, as a picture, sound or film, as plain text, or to download.
+    """The bytes of a file, or a range of them: as image, audio or video, as plain text, or as a download.
 
     Raises:
         MissingFileError, UnsafePathError: as `ExportedRun.open_file`.
@@ -112,7 +113,7 @@ def _by_content(file: BinaryIO) -> str | None:
 
 
 def _range(wanted: str | None, size: int) -> tuple[int, int]:
-    """First and last byte, as the header Range asks; all where it asks for what there is not."""
+    """The first and last byte that the header Range asks for; those of the whole file if it is invalid."""
     if wanted and wanted.startswith("bytes=") and "," not in wanted:
         first, _, last = wanted[6:].partition("-")
         try:

@@ -1,7 +1,7 @@
-"""Who may ask, and what the browser may do with the answer.
+"""Who may send requests, and what the browser may do with the answers.
 
-A page of another site can send requests to loopback: such requests name a foreign Host (when a name of theirs
-is made to point to loopback) or Origin, or say so in Sec-Fetch-Site. They are refused.
+A page of another site can send requests to loopback. They are refused: they have a foreign Origin, or a
+foreign Host (if the site makes its own name point to loopback), or a Sec-Fetch-Site that says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 SANDBOX = "default-src 'none'; sandbox"
-"""For files of runs: whatever they hold, nothing of it runs."""
+"""For files of runs: the browser executes nothing in them."""
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -35,7 +35,7 @@ class Guard:
 
     Args:
         hosts: What the header Host may be, with the port.
-        any_host: Also addresses and names of this machine: it listens on all of them.
+        any_host: Host may also be any address or name of this machine: the server listens on all of them.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], any_host: bool = False) -> None:

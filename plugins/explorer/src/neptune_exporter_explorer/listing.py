@@ -18,14 +18,14 @@ from neptune_exporter_explorer.statistics import metric_of
 from neptune_exporter_explorer.table import FACTS, RunRow, RunsTable
 
 _PATIENCE = 0.2
-"""Seconds that an answer waits for all rows and for values of metrics; then it says how many are missing."""
+"""Seconds that an answer waits for rows and for values of metrics. Then it says how many are missing."""
 
 _FIRST = 30
-"""Runs in which metrics are looked for, to offer them as columns."""
+"""How many runs are searched for metrics to offer as columns."""
 
 
 class Listing:
-    """Answers of the page of runs."""
+    """Answers requests of the page of runs."""
 
     def __init__(self, table: RunsTable) -> None:
         self._table = table
@@ -36,7 +36,7 @@ class Listing:
         self._guard = threading.Lock()
 
     def runs(self, request: Request) -> Response:
-        """Rows, groups, and how much is still to be read."""
+        """The rows of a page, the groups, and how much is still to be read."""
         query = _query(request)
         self._table.wait_for_rows(query.offset + query.limit, _PATIENCE, 10)
         pending = self._metrics_of_all(query)
@@ -108,7 +108,7 @@ class Listing:
         }
 
     def _metrics_of_page(self, query: Query, rows: list[int]) -> int:
-        """Read the metrics that the page shows, as long as patience lasts; how many are left."""
+        """Read the metrics that the page shows, for a short time; returns how many values are left."""
         ends = time.monotonic() + _PATIENCE
         pending = 0
         for path in dict.fromkeys(metric[0] for c in query.columns if (metric := metric_of(c))):
@@ -122,7 +122,7 @@ class Listing:
         return pending
 
     def _metrics_of_all(self, query: Query) -> int:
-        """Have metrics read of every run that a sort or a filter needs; how many values are missing."""
+        """Start reading the metrics that a sort or filter needs; returns how many values are missing."""
         pending = 0
         for path in self._runner.metrics_needed(query):
             missing = [

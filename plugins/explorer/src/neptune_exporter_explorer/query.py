@@ -29,7 +29,7 @@ _Test = Callable[[int], bool]
 
 @dataclass(frozen=True)
 class Query:
-    """What the address of the page says."""
+    """What the address of the page asks for."""
 
     text: str = ""
     project: str | None = None
@@ -62,7 +62,7 @@ class Runner:
         """The rows of a page.
 
         Raises:
-            UsageError: the text holds a regular expression that is none.
+            UsageError: the text contains an invalid regular expression.
         """
         table, total = self._table, len(self._table.rows)
         places = [
@@ -91,7 +91,7 @@ class Runner:
         return None if known is None else known[metric[1]]
 
     def metrics_needed(self, query: Query) -> list[str]:
-        """Metrics that must be read of every run before the answer is right."""
+        """The metrics that the answer depends on: they must be read of every run first."""
         columns = [query.sort, query.group or ""]
         columns += [m["column"] for term in _terms(query.text) if (m := _COMPARISON.match(term))]
         found = [metric_of(column) for column in columns if column not in self._table.columns]
@@ -172,7 +172,7 @@ def _shown(value: Any) -> Any:
 
 
 def _order(value: Any) -> Any:
-    """A key by which values of different types sort; None sorts last, and so does NaN of its kind."""
+    """A sort key for values of different types. None sorts last, and NaN last among numbers."""
     if value is None:
         return None
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Runs by the name that they have in an address."""
+"""Opens runs by the names that they have in addresses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_key(name: str) -> RunKey:
 
 
 class OpenRuns:
-    """The runs of a dataset as they were at the last look: none is searched for on the disk again."""
+    """The runs of a dataset as they were at the last look, which need not be searched for on disk again."""
 
     def __init__(self, dataset: DatasetView) -> None:
         self.dataset = dataset
@@ -51,16 +51,16 @@ class OpenRuns:
         return self._known.get(key) or self.dataset.run(key)
 
     def parameters(self, run: RunView) -> Mapping[str, Parameter]:
-        """Of a run, which does not keep them; raises DatasetError if they cannot be read."""
+        """The parameters of a run, without keeping them in it. Raises DatasetError if they cannot be read."""
         ((_, found),) = self.dataset.parameters_of([run])
         if isinstance(found, DatasetError):
             raise found
         return found
 
     def keep(self, run: RunView) -> None:
-        """This is how the run is now."""
+        """Remember a run as it is now."""
         self._known[run.key] = run
 
     def forget(self, key: RunKey) -> None:
-        """The run is gone."""
+        """Forget a run that is no longer there."""
         self._known.pop(key, None)

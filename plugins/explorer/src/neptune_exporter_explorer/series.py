@@ -23,11 +23,12 @@ from neptune_exporter_explorer.runs import OpenRuns, run_key, run_name
 Axis = Literal["step", "relative", "time"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _BATCH = 1 << 18
+"""Rows that are read at once."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What of a series is looked at."""
+    """Which part of a series to show, and how."""
 
     axis: Axis = "step"
     low: float | None = None
@@ -47,21 +48,21 @@ class Line:
     """One curve of a chart."""
 
     run: str
-    """Whose chart this is, by `run_name`."""
+    """The `run_name` of the run that the line is drawn for."""
     origin: str
-    """Whose points these are: another run's where a fork inherited them."""
+    """The `run_name` of the run that logged the points: an ancestor, if a fork inherited them."""
     curve: Curve
 
 
 class Series:
-    """Lines of charts. The most recent ones are kept: pages come back to them."""
+    """Lines of charts. Keeps the most recent ones, because pages ask for them again."""
 
     def __init__(self, runs: OpenRuns) -> None:
         self._runs = runs
         self._curve = lru_cache(maxsize=2_000)(self._read)
 
     def lines(self, key: RunKey, attribute: str, view: View) -> list[Line]:
-        """The line of a run, after those of its ancestors where they are asked for.
+        """The line of a run; before it, if the view asks for that, the lines of its ancestors.
 
         Raises:
             DatasetError: a part that is needed is damaged or missing.
@@ -93,7 +94,7 @@ class Series:
         start = start_of(run) if view.axis == "relative" else 0.0
         try:
             return curve(_ascending(_chunks(run, attribute, view, start, last_step)), view.buckets)
-        except _OutOfOrderError:  # of another tool's export; or the run went back to an earlier step
+        except _OutOfOrderError:  # another tool exported the run, or it went back to an earlier step
             xs, ys = zip(*_chunks(run, attribute, view, start, last_step), strict=True)
             return curve([in_order(np.concatenate(xs), np.concatenate(ys))], view.buckets)
 
@@ -149,7 +150,7 @@ def _ascending(pieces: Iterator[tuple[Floats, Floats]]) -> Iterator[tuple[Floats
 
 
 def _steps(batch: pa.RecordBatch) -> Floats:
-    """Steps as float64; from the bytes where all are decimals: decimal(18,6) needs 64 of its 128 bits"""
+    """Steps as float64. If all are decimals, from the bytes: decimal(18,6) needs only 64 of its 128 bits."""
     steps = batch.column("step")
     if steps.null_count or batch.column("step_float64").null_count < len(batch):
         return floats(step_as_float(batch))
@@ -177,8 +178,8 @@ def _moment(seconds: float | None, start: float) -> datetime | None:
 def pack(lines: Sequence[Line], errors: Sequence[dict[str, str]]) -> bytes:
     """The length of the header as uint32, the header, spaces up to a multiple of 8, the numbers.
 
-    The header tells for each line `run`, `origin`, `points`, and how many numbers of `x`, `y`, `odd_x` and
-    `odd_y` follow for it. In `y` NaN stands where the line breaks; x repeats the x before it.
+    For each line the header has `run`, `origin`, `points`, and how many numbers of `x`, `y`, `odd_x` and
+    `odd_y` follow. Where a line breaks, `y` has a NaN, and `x` repeats the number before it.
     """
     described: list[dict[str, Any]] = []
     numbers: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Last, least and greatest value of a metric in a run, as a column of the page of runs."""
+"""The last, least and greatest value of a metric in each run, for columns of the page of runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def metric_of(column: str) -> tuple[str, str] | None:
 
 
 class Statistics:
-    """Reads a series once for all three, and keeps them."""
+    """Reads a series once for all three values, and keeps these."""
 
     def __init__(self, runs: OpenRuns) -> None:
         self._runs = runs

@@ -1,7 +1,7 @@
-"""All runs with their parameters in memory, by column: what the page of runs sorts, filters and groups.
+"""Keeps all runs and their parameters in memory, by column, so that a page can sort, filter and group them.
 
-A thread first lists all runs, which takes a second for 10,000, and then reads their parameters; those of
-rows that a page shows are read at once. It looks again later, as an export may be writing the dataset.
+A thread first lists all runs, which takes a second for 10,000, and then reads their parameters. Rows that a
+page shows are read first. The thread looks again from time to time, as an export may be writing the dataset.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from neptune_exporter_explorer.runs import OpenRuns, run_name
 from neptune_exporter_explorer.statistics import Statistics
 
 _PAUSE = 5.0
-"""Seconds between two looks at the dataset, at least; and ten times as long as a look takes."""
+"""Seconds between two looks at the dataset at least; the pause is also ten times as long as the look took."""
 _END_SECONDS = 2.0
+"""How long `stop` waits for the thread."""
 FACTS = ("project", "run", "state", "begin", "end", "duration", "failures")
 """Columns that are not attributes; in names of columns they begin with `:`."""
 
@@ -34,9 +35,9 @@ class RunRow:
     stamp: str
     facts: dict[str, Any]
     problem: str | None
-    """Why the run is not whole, as far as names and sizes of files tell."""
+    """Why the run is incomplete, judged by names and sizes of files."""
     unread: RunView | None
-    """The run, until its parameters were read."""
+    """The run, as long as its parameters have not been read."""
     gone: bool = False
     damage: str | None = None
     """Why its parameters cannot be read."""
@@ -61,7 +62,7 @@ class RunsTable:
         """Rows whose parameters are not known yet."""
         self.version = 0
         self._pages = 0
-        """Pages that wait for rows."""
+        """How many pages wait for rows."""
         self._places: dict[RunKey, int] = {}
         self._texts: dict[str, str] = {}
         self._guard = threading.Lock()
@@ -73,12 +74,12 @@ class RunsTable:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after the run that it reads; waits for that, but not for long."""
+        """End the thread after the run that it is reading; waits for that for a short time."""
         self._ended.set()
         self._thread.join(_END_SECONDS)
 
     def wait_for_rows(self, number: int, patience: float, seconds: float) -> None:
-        """Wait a little for all rows, and longer for so many of them."""
+        """Wait up to `patience` seconds for all rows; up to `seconds` if there are fewer than `number`."""
         begin = time.monotonic()
         while not (self.listed or self.complete):
             waited = time.monotonic() - begin
@@ -144,7 +145,7 @@ class RunsTable:
                 self._pages -= 1
 
     def _give_way(self) -> bool:
-        """Wait until no page waits; whether to go on."""
+        """Wait while pages wait for rows. Returns whether to go on."""
         while self._pages and not self._ended.is_set():
             time.sleep(0.005)
         return not self._ended.is_set()
@@ -196,12 +197,12 @@ class RunsTable:
             self.version += 1
 
     def _shared(self, value: Any) -> Any:
-        """The same text of many runs is in memory once."""
+        """The value; equal texts of many runs are one object, to save memory."""
         return self._texts.setdefault(value, value) if type(value) is str else value
 
 
 def _row(run: RunView) -> RunRow:
-    """What is known without opening a part of ours."""
+    """What is known of a run without opening a part that this tool wrote."""
     problem = None
     begin = end = None
     try:

@@ -1,4 +1,4 @@
-"""How requests of this plugin and of the client reach a server: no wait and no answer lasts without end."""
+"""The HTTP adapter for all requests of this plugin and of the client: it bounds each wait and each answer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from requests.adapters import HTTPAdapter
 from neptune_exporter.toolkit.connections import paced_pools
 
 _LONGEST_CONNECT = 30.0
+"""Seconds to wait for a connection, however long the timeout for bytes is."""
 
 
 class PacedAdapter(HTTPAdapter):
@@ -19,7 +20,7 @@ class PacedAdapter(HTTPAdapter):
     """
 
     def __init__(self, seconds: float, connections: int = 4) -> None:
-        """Args: `seconds` to wait for bytes of an answer, and over which its rate is taken."""
+        """`seconds`: how long to wait for bytes of an answer, and over which span to measure its rate."""
         self._seconds = seconds
         super().__init__(pool_connections=4, pool_maxsize=connections)
 
@@ -51,7 +52,7 @@ class PacedAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: Any = None,
     ) -> requests.Response:
-        """A request, once. The timeout that is given does not count."""
+        """Send a request once, with the adapter's own timeout in place of the given one."""
         return super().send(request, stream, self.timeout, verify, cert, proxies)
 
 

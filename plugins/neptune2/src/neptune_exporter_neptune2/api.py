@@ -48,14 +48,15 @@ ARTIFACTS = "/api/artifacts/v1"
 Params = Mapping[str, "str | int"]
 _T = TypeVar("_T")
 _CHUNK = 1 << 18
+"""Bytes that are read at once."""
 _INTERNAL_ERRORS = 5
 """After this many answers with status 500, or of an unknown form, a request is not tried again."""
 _EXPIRED = "AUTHORIZATION_TOKEN_EXPIRED"
 """`errorType` of a 401 that a new access token cures (neptune.internal.backends.swagger_client_wrapper)."""
 _RENEWALS = 5
-"""New access tokens for one request until it is clear that none helps. The client repeats such a request for
-a minute, without a pause (`with_api_exceptions_handler` in neptune.common.backends.utils, 1.14): behind a
-load balancer, one server may know of a session later than another."""
+"""How many new access tokens one request gets, until it is clear that none helps. Behind a load balancer, one
+server may know of a session later than another. The client repeats such a request for a minute, without a
+pause (`with_api_exceptions_handler` in neptune.common.backends.utils, 1.14)."""
 
 
 class Api:

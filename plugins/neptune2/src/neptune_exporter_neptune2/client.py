@@ -1,10 +1,10 @@
-"""Reaches into the `neptune` client, for its handshake and its authenticated session.
+"""Uses internals of the `neptune` client for its handshake and its authenticated session.
 
-No other module does, but for `client_errors`.
+Only this module and `client_errors` import the client.
 
 The public API of the client loses instants at clock changes, steps and times of
-images, and every run that it cannot build (both `x` and `x/y`). What is used of its
-inside instead, all of it in neptune-client 1.14 (tests/test_client.py checks each):
+images, and every run that has both `x` and `x/y`. So this module uses these internals of
+neptune-client 1.14 (tests/test_client.py checks each):
 
 - `neptune.version.version`
 - `neptune.internal.credentials.Credentials.from_token(token)`
@@ -44,7 +44,8 @@ LOWEST, BELOW = "1.14", "2"
 """The versions of the client that this module was written for."""
 
 _FRESH = 60.0
-"""Seconds of life with which an access token is not renewed; the client renews it with 30 left."""
+"""With more seconds of life than this, an access token needs no look by the client, which renews it with 30
+left."""
 _PLAIN = re.compile(r"[A-Za-z0-9:/._~-]+")
 """An address in which nothing has to be quoted."""
 _LEGACY_HEADER = {"X-Neptune-LegacyClient": "false"}
@@ -121,7 +122,7 @@ class Connection:
         Raises:
             requests.RequestException: as `requests` raises it.
             AuthenticationError: the token cannot be renewed.
-            SourceError: neither could the server be reached to renew it.
+            SourceError: the server could not be reached to renew it.
         """
         address = urljoin(self._api_url, url)
         is_api = urlsplit(address)[:2] == urlsplit(self._api_url)[:2]
@@ -134,7 +135,7 @@ class Connection:
             )
             prepared = self._session.prepare_request(self._authorised(request) if is_api else request)
         settings = self._environment(urljoin(address, "/"))
-        # `Session.send` takes as long again, for redirections, which come with downloads only.
+        # `Session.send` would double the time, and only downloads need the redirections that it follows.
         response = self._adapter.send(prepared, stream=True, **settings)
         if response.is_redirect:
             response.close()
@@ -170,7 +171,7 @@ class Connection:
         return applied
 
     def _pace_renewals(self) -> None:
-        """The sessions that renew the access token are not made where the others are."""
+        """Mount the adapter in the sessions that renew the access token: the client makes them elsewhere."""
         make = self._auth.session_factory
 
         def made() -> Any:
@@ -187,9 +188,10 @@ class Connection:
             Secret(str((self._auth.session.token or {}).get(name) or ""))
 
     def _environment(self, server: str) -> dict[str, Any]:
-        """Proxies and CAs of the environment for a server. `Session.send` ignores them.
+        """Proxies and CAs of the environment for a server, which `Session.send` ignores.
 
-        As bravado's RequestsFutureAdapter does, but once for each server: it takes as long as the rest.
+        bravado's RequestsFutureAdapter reads them for each request, which takes as long as all other
+        preparation; here they are read once for each server.
         """
         known = self._environments.get(server)
         if known is None:
@@ -203,7 +205,7 @@ class Connection:
         return known
 
     def renew_token(self, refused: requests.Response) -> None:
-        """Make the next request renew the access token, unless it was renewed since this one was refused."""
+        """Make the next request renew the access token, unless that was done since this one was refused."""
         used = str(refused.request.headers.get("Authorization", ""))
         with self._renewing:
             token = self._auth.session.token or {}
@@ -247,7 +249,7 @@ def _imported_version() -> str:
 
 
 def _keep_off_standard_output() -> None:
-    """Results are printed there: what the client has to say goes where logs go."""
+    """Send what the client logs to the log: standard output is for results."""
     for name in ("neptune", "neptune_no_prefix"):
         logger = logging.getLogger(name)
         for handler in list(logger.handlers):

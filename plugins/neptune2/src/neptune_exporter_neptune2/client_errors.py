@@ -1,8 +1,8 @@
-"""What the `neptune` client raises while it authenticates, as errors in one line that a person can act on.
+"""Turns what the `neptune` client raises while it authenticates into errors of one line that say what to do.
 
-The client repeats by itself what may pass, for a minute (`with_api_exceptions_handler` in
-neptune.common.backends.utils, 1.14). What it raises in the end is either an exception with a page of text,
-or an error of its own parsing: it takes the body of any answer 200 for one of the protocol.
+For a minute, the client itself repeats requests that may succeed later (`with_api_exceptions_handler` in
+neptune.common.backends.utils, 1.14). Then it raises an exception with a page of text, or an error of its own
+parsing: it takes the body of any answer with status 200 for one of the protocol.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _T = TypeVar("_T")
 
 
 def translated(what: str, server: str, call: Callable[[], _T]) -> _T:
-    """Run something of the client that authenticates.
+    """Call a function of the client that authenticates.
 
     Args:
-        what: It is, for a person.
-        server: The address that it asks, without a path.
+        what: What the function does, in words for a person.
+        server: The address of the server, without a path.
 
     Raises:
         AuthenticationError: the token was refused, or is no token.
@@ -137,7 +137,7 @@ def _text(error: Any) -> str:
 
 
 def _content(error: BaseException) -> bytes | None:
-    """What could not be read, as far as the error knows it.
+    """The text that could not be read, if the error has it.
 
     `doc` of a JSONDecodeError; `obj` of an AttributeError: bravado gives a body of another type as text.
     """

@@ -22,6 +22,7 @@ LISTING = "files_list.json"
 _LEAST_ZIP = 22
 """Bytes of a zip without files: its end record."""
 _FIRST_POLL, _LONGEST_POLL = 0.25, 5.0
+"""Seconds between two questions whether the zip is made: the wait doubles from the first to the longest."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Downloads:
         """One element of a file series.
 
         Args:
-            index: Its place in the series, also what keeps elements of one step apart.
+            index: Its place in the series, which also distinguishes elements of one step.
             step: Its step, `when`: its time in milliseconds since 1970.
             name: As it was logged, may be empty.
 

@@ -26,7 +26,7 @@ class FileRow:
 
 
 class PartError(SourceError):
-    """A failure with a message that names the whole of which a part failed."""
+    """The error of one request, with a message that says what it was a part of."""
 
     def __init__(self, error: SourceError, message: str) -> None:
         super().__init__(message)
@@ -48,6 +48,6 @@ def file_batch(rows: Sequence[FileRow]) -> pa.RecordBatch:
 
 
 def failure_of(run: RunKey, attribute: Attribute, error: SourceError, more: int = 0) -> AttributeFailure:
-    """The failure of an attribute, of which `more` things failed after the first."""
+    """The failure of an attribute. `more`: how many parts of it failed after the first."""
     message = f"{error} (and {more} more of it failed)" if more else str(error)
     return AttributeFailure.of(run, attribute.path, attribute.type, error, message)

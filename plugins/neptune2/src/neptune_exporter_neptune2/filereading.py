@@ -27,7 +27,9 @@ Rows: TypeAlias = "list[FileRow]"
 Work: TypeAlias = Callable[[], Outcome[Rows]]
 FileEvent: TypeAlias = "pa.RecordBatch | AttributeFailure"
 _BATCH = 500
+"""Rows of files in a batch, at most."""
 _CAPTIONS = 10_000
+"""Captions in a batch, at most."""
 
 
 @dataclass

@@ -14,6 +14,7 @@ from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.values import Attribute
 
 _PAGE = 1000
+"""Images of an answer; the same as `series.PAGE`."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ _COLUMNS = (
 _WINDOW = 10_000
 """No server gives more of a search (neptune.internal.init.parameters.MAX_SERVER_OFFSET)."""
 _PAGE = 1000
+"""Entries of an answer. `_WINDOW` is a multiple of it."""
 
 
 @dataclass(frozen=True)

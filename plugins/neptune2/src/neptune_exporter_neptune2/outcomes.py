@@ -1,4 +1,4 @@
-"""The outcome of work for one attribute. A failure that costs just that attribute is a value."""
+"""The outcome of work for one attribute: a value also if it failed, so that other attributes are read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Outcome(Generic[T]):
 
 
 def attempt(attribute: Attribute, call: Callable[[], T]) -> Outcome[T]:
-    """Do something for an attribute; an error that costs only this attribute becomes a value."""
+    """Do something for an attribute; an error that concerns only this attribute becomes a value."""
     try:
         return Outcome(attribute, call())
     except StoppedError:

@@ -20,6 +20,7 @@ from neptune_exporter_neptune2.values import Attribute, number
 PAGE = 1000
 """Points of a page: what the client asks for (neptune.attributes.series.fetchable_series)."""
 _BATCH_ROWS, _BATCH_BYTES = 32_768, 8 << 20
+"""Pages are collected until there are this many rows or bytes."""
 _ENDPOINTS = {AttributeType.FLOAT_SERIES: "float", AttributeType.STRING_SERIES: "string"}
 _VALUES = {AttributeType.FLOAT_SERIES: pa.float64(), AttributeType.STRING_SERIES: pa.string()}
 _POINTS = {

@@ -16,6 +16,7 @@ _ASKED = 5
 """The lengths of this many series of each type are requested; the other series count as the mean."""
 _SERIES = (AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES)
 _REQUESTS_OF_A_FILE_SET = 3
+"""Ask for the zip, ask whether it is made, download it."""
 
 
 def size_of(api: Api, run: SourceRun) -> RunSize:

@@ -29,7 +29,9 @@ from neptune_exporter_neptune2.settings import Neptune2Settings
 from neptune_exporter_neptune2.sizes import size_of
 
 _GROUP = 8
+"""Runs of a group, which one worker reads one after the other."""
 _EVENTS_AHEAD = 4
+"""Events that may wait for the writer: bounds memory."""
 
 
 class Neptune2Source(Source):
@@ -60,14 +62,14 @@ class Neptune2Source(Source):
         return [size_of(self._api, run) for run in runs]
 
     def groups(self, requests: Iterable[RunRequest]) -> Iterator[Sequence[RunRequest]]:
-        """Several runs, so that the next is read while one is being published."""
+        """Groups of several runs, so that one run is published while the next is read."""
         return chunked(requests, _GROUP)
 
     def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
         return read_ahead(self._events(group, files), _EVENTS_AHEAD)
 
     def _events(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
-        """A run of which nothing can be read stays undone; the others are read all the same."""
+        """The events of all runs. Runs that cannot be read are reported at the end, in one error."""
         unread: list[AttributeFailure] = []
         for request in group:
             try:

@@ -1,4 +1,4 @@
-"""Attributes as the server lists them: their types, and the values of those that have just one."""
+"""Attributes as the server lists them: their types, and the values of those with a single value."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Attribute:
     type: AttributeType
     wire_type: str
     properties: Mapping[str, Any]
-    """What the server says of it: its value, if it has just one."""
+    """What the server says of it, with its value if it is a single one."""
 
     @classmethod
     def of_json(cls, listed: Mapping[str, Any]) -> Attribute:
@@ -60,8 +60,8 @@ class Attribute:
 
     @property
     def has_value(self) -> bool:
-        """False: the server lists the attribute and no value of it, as it does for `sys/group_tags` of runs
-        without group tags. A number that is null is a value, as JSON has none for NaN; a series without
+        """False if the server lists the attribute without a value, like `sys/group_tags` of runs without
+        group tags. A number that is null counts as a value, because JSON has no NaN. A series without
         properties may have points."""
         if self.wire_type in _DECODERS:
             field, _ = _DECODERS[self.wire_type]
@@ -76,13 +76,13 @@ class Attribute:
 
     @property
     def value(self) -> object:
-        """The value of an attribute that has just one, in the Python type of its attribute type.
+        """The value of an attribute with a single value, in the Python type of its attribute type.
 
         Git information, notebook references and types that this version does not
         know are the server's own JSON.
 
         Raises:
-            ValueError: the server gave none, or one of another type. Says what.
+            ValueError: the server gave no value, or one of another type; the message shows it.
         """
         if self.wire_type not in _DECODERS:
             if self.wire_type == "experimentState" and isinstance(self.properties.get("value"), str):

@@ -10,11 +10,11 @@ from typing import Any
 from neptune_exporter.contract import OpenFile, SourceError, StoredFile
 
 _KEPT = 8 << 20
-"""Bytes of the end that are kept: the directory of some 80,000 files."""
+"""How many bytes of the end are kept: enough for the directory of some 80,000 files."""
 
 
 class TailedFile(OpenFile):
-    """Passes everything on to another file, inside whose `with` block it is used, and remembers the end."""
+    """Writes all to another file and remembers the end. Use it inside the `with` block of the other file."""
 
     def __init__(self, target: OpenFile) -> None:
         self._target = target

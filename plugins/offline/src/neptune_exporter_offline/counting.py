@@ -1,9 +1,10 @@
-"""The steps of points that were logged without one: the server counts them, and a log does not hold them.
+"""Counts the steps of points that were logged without one, as the server does: the log does not hold them.
 
 The 2.x client deletes the files of a log that it has sent (`DiskQueue.ack` in
-`neptune.core.components.queue.disk_queue`), and folders come and go. Points counted in what is left alone
-would get other steps than in an earlier export, and be there twice. So an export remembers where the counting
-stood at each place from which a log may be read next time, and the next export goes on from there.
+`neptune.core.components.queue.disk_queue`), and users delete or copy folders. If each export counted only in
+the files that are left, a point would get another step than in the export before, and would be in the dataset
+twice. So each export remembers the next step of every series at each place from which a log may be read next
+time, and the next export goes on counting from there.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 from neptune_exporter_offline.folders import Start
 
 MOST_NUMBERS = 250_000
-"""So many are remembered of a run, one for each place and series: at most some megabytes. The earliest places
-are forgotten first, for these the client deletes first."""
+"""How many numbers are remembered of a run, one for each place and series: at most some megabytes. The
+earliest places are forgotten first, because the client deletes the earliest files first."""
 
 _ABSENT = math.nan
 _NONE = float("-inf")
@@ -30,8 +31,8 @@ def sign(start: Start, process: str) -> str:
 
     Clients before 1.0 logged no times, and then the name of the process makes it unique.
     """
-    told = json.dumps([start.at or process, start.digest])
-    return f"{start.number}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    distinct = json.dumps([start.at or process, start.digest])
+    return f"{start.number}-{hashlib.sha256(distinct.encode()).hexdigest()[:16]}"
 
 
 def number_of(place: str) -> int:
@@ -44,8 +45,8 @@ class StepCounter:
 
     Args:
         memory: What `remembered` gave at the last export of the run; may be empty or damaged.
-        renumbers: The rows of earlier exports go. Then a place may get a higher number than it had, because
-            the logs of processes before it are there now.
+        renumbers: This export replaces the rows of earlier ones. Then a place may get a higher number than
+            before, because logs of earlier processes may have been added.
     """
 
     def __init__(self, memory: str = "", *, renumbers: bool = False) -> None:
@@ -57,7 +58,7 @@ class StepCounter:
         self._places: dict[str, array[float]] = {}
         self._end: dict[str, float] = {}
         self.forgot = False
-        """Not all places that an earlier export met are remembered."""
+        """Whether places that an earlier export met are no longer remembered."""
         if memory:
             self._restore(memory)
 
@@ -86,11 +87,11 @@ class StepCounter:
         self._next.pop(path, None)
 
     def reach(self, places: Iterable[str], *, is_cut: bool) -> None:
-        """The next record is at this place of a process, which each of its logs may call by another sign.
+        """The next record is at this place of a process, for which each of its logs may have another sign.
 
         Args:
             places: The signs.
-            is_cut: It is the first that is left of a process whose first records are gone.
+            is_cut: It is the first record that is left of its process; those before were deleted.
         """
         places = list(places)
         known = next((self._places[place] for place in places if place in self._places), None)
@@ -107,7 +108,7 @@ class StepCounter:
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether steps were counted from a place of which it is not known where the counting stood."""
+        """Whether steps were counted from a place without knowing the right number there."""
         return bool(self._counted) and self._begun_unknown
 
     @property
@@ -116,7 +117,7 @@ class StepCounter:
         return bool(self._end)
 
     def remembered(self, *, is_sent: bool = True) -> str:
-        """What the next export needs. All that was remembered before is in it, as far as there is room.
+        """What the next export needs, with all that was remembered before, as far as there is room.
 
         Args:
             is_sent: The client may send and delete what it logs after this export, before the next one.

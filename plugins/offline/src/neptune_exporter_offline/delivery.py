@@ -31,11 +31,13 @@ from neptune_exporter_offline.state import Attribute, State
 
 _BATCH_ROWS = 65_536
 _PARAMETER_BYTES = 16 * 2**20
+"""Bytes of text in a batch of parameters at most, because a single text can be large."""
 _FILES_PER_BATCH = 256
+"""Files of a series that are stored before their rows are delivered."""
 _POINT_TYPES = (AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES, AttributeType.HISTOGRAM_SERIES)
 
 _MORE_THAN_ONE = (NeptuneExporterError, OSError, MemoryError)
-"""Errors of the dataset or the machine: no attribute is at fault, and the others would fail as well."""
+"""Errors of the dataset or the machine: no attribute is at fault, and all others would fail as well."""
 
 
 class Delivery:
@@ -60,7 +62,7 @@ class Delivery:
             yield from self._parameters(values)
 
     def _parameters(self, values: list[tuple[str, AttributeType, object]]) -> Iterator[RunRows]:
-        """Rows of these values. One that no batch can hold is found by halving, and costs only itself."""
+        """Rows of these values. If no batch can hold one of them, halving finds it, and only it fails."""
         try:
             rows = self._rows(parameter_batch(values))
         except _MORE_THAN_ONE:
@@ -85,7 +87,7 @@ class Delivery:
     def _each(
         self, types: Iterable[AttributeType], read: Callable[[str, Attribute], Iterator[RunRows]]
     ) -> Iterator[RunRows | AttributeFailure]:
-        """The rows of all attributes of these types. Whatever fails in one of them costs only itself."""
+        """The rows of all attributes of these types. If one fails, the others are still delivered."""
         for path, attribute in self._state.ordered(types):
             try:
                 yield from read(path, attribute)
@@ -121,7 +123,7 @@ class Delivery:
             yield self._rows(attribute_batch(path, attribute.type, _file_columns([stored])))
 
     def _captions(self, path: str, attribute: Attribute) -> Iterator[RunRows]:
-        """Names and descriptions of images, as the export from a server has them too."""
+        """Names and descriptions of images, under the paths that an export from a server gives them."""
         for name, series in attribute.captions.items():
             below = f"{path}/{name}"
             if below in self._state.attributes:  # no 2.x client logs an attribute below another

@@ -28,18 +28,19 @@ from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.problems import Problems, Unreadable, shown
 
 _CHUNK = 1 << 20
+"""Bytes that are copied at once."""
 _CLOCK_SECONDS = 1.0
 """How far the clocks of a machine and of its file server may differ."""
 
 Report = Callable[[Unreadable], None]
-"""Takes what is missing while the rest is stored."""
+"""Is called with each problem that costs only a part, such as one file of a set."""
 
 BY_PATH, COPY, INLINE, DESTINATION = "path", "copy", "inline", "destination"
 
 
 @dataclass(frozen=True)
 class FileReference:
-    """Where the bytes of a logged file are, small enough to keep for every entry of a series."""
+    """Where the bytes of a logged file are. Small, because every entry of a series has one."""
 
     folder: int
     """Index among the folders of the run."""
@@ -48,7 +49,7 @@ class FileReference:
     text: str = ""
     """The path, the copy's name, or the destination."""
     name: str = ""
-    """A file name or extension, for a person to recognise it."""
+    """A file name or extension, by which a person recognises the file."""
     log: str = ""
     offset: int = 0
     length: int = 0
@@ -58,7 +59,7 @@ class FileReference:
     at: float = 0.0
     """By path: when it was logged, seconds since 1970; 0 where that is not known."""
     size: int | None = None
-    """`destination`: its bytes when it was logged."""
+    """`destination`: how many bytes it had when it was logged."""
 
     def encode(self) -> str:
         return json.dumps(astuple(self))
@@ -160,7 +161,7 @@ class FileStore:
         return _open_regular(path, missing, follow_links=False)
 
     def _directories(self, folder: int) -> list[Path]:
-        """The folder's own, then those of its copies."""
+        """The directory of the folder itself, then those of its copies."""
         copies = [i for process in self._processes if folder in process for i in process if i != folder]
         return [self.folders[index].directory for index in (folder, *copies)]
 
@@ -192,7 +193,7 @@ class FileStore:
         source_name, name = base_name(request.source_path), base_name(destination)
         if not request.is_temporary:
             return name, self.open_path(request.source_path, path, at)
-        # The client names such a file by a uuid: only its extension says something.
+        # The client names such a file by a uuid, of which only the extension is of use.
         shown_name = Path(name).suffix if name == source_name else name
         return shown_name, self._open_copy(request.folder, "", source_name)
 

@@ -1,4 +1,4 @@
-"""File sets and artifacts of Neptune 2.x, made at the export, as a sync would.
+"""Makes file sets and artifacts of Neptune 2.x during the export, as `neptune sync` would.
 
 The log holds only glob patterns and paths. How the client turns them into the files of
 a set is in `neptune.internal.backends.hosted_file_operations.get_unique_upload_entries`,
@@ -30,7 +30,7 @@ class Upload:
 
     patterns: tuple[str, ...]
     working_directories: tuple[Path, ...]
-    """The first is where the process ran, if its folder was not copied since; else another one is."""
+    """Where the process may have run. The first one is right unless its folder was copied since."""
     at: float
     """When it was logged, seconds since 1970."""
 
@@ -66,7 +66,7 @@ def store_file_set(
     """Zip the files of a set into the dataset; None if there are none (what is missing was reported).
 
     Raises:
-        Unreadable: not one can be read, or a medium fails.
+        Unreadable: none of them can be read, or the disk fails.
     """
     entries = _entries(changes, store, report)
     if not entries:
@@ -157,7 +157,7 @@ def _matches(pattern: str, store: FileStore, report: Report) -> set[Path]:
 
 
 def _closed_folders(pattern: str) -> list[str]:
-    """Folders on the way of a pattern that may not be searched: glob passes over them without a word."""
+    """Folders on the way of a pattern that may not be searched: glob skips them silently."""
     found: set[str] = set()
     parent, name = os.path.split(pattern)
     while name:
@@ -180,7 +180,7 @@ def _files_below(folder: Path, report: Report) -> Iterator[Path]:
 
 
 def _is_folder(path: Path) -> bool:
-    """Also where pathlib raises: what is behind a closed folder. Opening it then says what is wrong."""
+    """Unlike pathlib, does not raise for a path in a closed folder. Opening it then says what is wrong."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
@@ -200,7 +200,7 @@ def _name(file: Path, root: Path | None) -> str:
 
 
 def _add(archive: zipfile.ZipFile, name: str, source: Path, file: BinaryIO) -> None:
-    # A zip's names are Unicode. Escaped, unlike cleaned, no two of them become one.
+    # Names in a zip are Unicode. Escapes keep two names distinct that U+FFFD would make one.
     name = name.encode(errors="backslashreplace").decode()
     info = zipfile.ZipInfo.from_file(source, name, strict_timestamps=False)
     info.compress_type = zipfile.ZIP_DEFLATED
@@ -220,7 +220,7 @@ class _ZipOutput:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back here."""
+        """Nothing to do: nothing is buffered."""
 
 
 def _tracked_files(path: str, tracked: Tracked, store: FileStore, report: Report) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,9 @@ from neptune_exporter_offline.sqlite import database_files, is_database, open_da
 from neptune_exporter_offline.times import from_seconds, parse_iso, to_datetime
 
 _PEEKED_RECORDS = 50
+"""Records at the start of a log among which the name of the run is looked for: the client logs it first."""
 _BYTES_PER_POINT = 180
+"""Roughly what a point takes in a 2.x log; only estimates use it."""
 _CONTAINER_NAME = re.compile(
     r"(run|model|model_version|project)__([^_].*?)(?:__.*)?|([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 )
@@ -34,6 +36,7 @@ _EXECUTION, _PARTITION = "exec-", "partition-"
 _BESIDE_LOGS = ("last_put_version", "last_ack_version", "metadata.json")
 _MODES = {"offline", "async", "sync"}
 _DEPTH = 4
+"""Folders that are looked at, from that of the log upwards: `partition-…` and `exec-…` may lie in between."""
 _TIME_IN_NAME = re.compile(r".*_(\d{19})")
 DATABASE = "run_operations.sqlite3"
 _TABLES = {"run_operations", "metadata"}
@@ -45,7 +48,7 @@ Container = tuple[int, RunKind, str]
 
 
 class Start(NamedTuple):
-    """The first record of a log, or any other, by what distinguishes it from those of other processes."""
+    """What distinguishes a record, mostly the first of a log, from the records of other processes."""
 
     number: int
     at: float
@@ -65,7 +68,7 @@ class Folder:
     container_id: str
     """2.x: the uuid of the run, model …; 3.x: the run id."""
     process: tuple[str, str] = ("", "")
-    """What the client called the process that wrote it, and which of its logs this is."""
+    """The client's name for the process that wrote it, and which log of that process this is."""
     start: Start | None = None
     """None where it cannot be read."""
     kind: RunKind = RunKind.RUN
@@ -80,19 +83,19 @@ class Folder:
     offline: bool = False
     """A 2.x folder of the offline mode: the run was never on a server."""
     extent: int = 0
-    """How far it goes, never falling while it grows: bytes (2.x), number of the last operation (3.x)."""
+    """How far the log goes: its bytes (2.x), or the number of its last operation (3.x)."""
     modified_ns: int = 0
     size_hint: int = 0
     notes: tuple[str, ...] = ()
 
     @property
     def container(self) -> Container:
-        """The run that it belongs to, before that gets a project and a run id."""
+        """The run that it belongs to, by what the folder says. Options may change its project and run id."""
         return self.client, self.kind, self.container_id
 
     @property
     def log_name(self) -> str:
-        """Recognises a log when a copy of it is exported later under any name."""
+        """The same for all copies of a log, whatever their folders are called."""
         sign = (*self.process,) if self.start is None or not self.start.at else (*self.start,)
         return hashlib.sha256(json.dumps(sign).encode()).hexdigest()[:32]
 
@@ -119,9 +122,9 @@ class Folder:
 def describe_log(path: Path, *, is_data: bool) -> Folder | None:
     """A folder of the 2.x client, from its name, `metadata.json` and the start of its log.
 
-    One that cannot be read is still listed: reading it then says what is wrong. None if nothing but the name
-    of a file speaks for a log: neither the folder's name, nor `metadata.json`, nor an operation, nor
-    (`is_data`) that it lies in `.neptune`.
+    A log that cannot be read is listed too: reading it then says what is wrong. None if only the name of a
+    file looks like a log. One more sign is needed: the folder's name, `metadata.json`, an operation, or that
+    it lies in `.neptune` (`is_data`).
     """
     named = _container(path)
     metadata = _metadata(path, named.folder)
@@ -154,17 +157,17 @@ def describe_log(path: Path, *, is_data: bool) -> Folder | None:
 
 
 class _Container(NamedTuple):
-    """What names of folders say of the run that a log is of."""
+    """What the names of folders say about the run that a log belongs to."""
 
     folder: Path
-    """The one that the client names by the run, or that of the log."""
+    """The folder that the client names after the run; if there is none, that of the log."""
     kind: str | None = None
     id: str | None = None
     process: tuple[str, str] = ("", "")
 
 
 def _container(path: Path) -> _Container:
-    """From the nearest folder that the client names by a run.
+    """What the nearest folder says that the client names after a run.
 
     Until 0.16 the log lies in `exec-…` below it, with `neptune_experimental` up to 0.3.2 in `partition-…`
     below that.
@@ -181,7 +184,7 @@ def _container(path: Path) -> _Container:
 
 
 def _process(path: Path, folder: Path) -> tuple[str, str]:
-    """What the client called the process that wrote a log, and which of its logs this is."""
+    """The client's name for the process that wrote a log, and which log of that process this is."""
     below = path.relative_to(folder).parts
     executions = [part for part in below if part.startswith(_EXECUTION)]
     rest = [part for part in below if not part.startswith(_EXECUTION)]
@@ -189,12 +192,12 @@ def _process(path: Path, folder: Path) -> tuple[str, str]:
 
 
 def _is_between(path: Path, folder: Path) -> bool:
-    """Whether only folders of the client's lie between a log and a folder that is named by a uuid alone."""
+    """Whether all folders from this one down to the log have names that the client gives."""
     return all(part.startswith((_EXECUTION, _PARTITION)) for part in path.relative_to(folder).parts)
 
 
 def _anonymous(path: Path, start: Start | None) -> str:
-    """An id for a log that does not say which run it is of: copies have the same, other logs another."""
+    """An id for a log that does not name its run: the same for copies of the log, another for other logs."""
     return path.name if start is None else f"{path.name}-{start.digest[:8]}"
 
 
@@ -212,8 +215,8 @@ def describe_database(path: Path, *, is_data: bool) -> Folder | None:
     """A database of neptune-scale, from its metadata and the first operation; None if it is not one.
 
     A database that cannot be read is still listed if its name is one that the client gives: reading it then
-    says what is wrong, and the other runs are not held up. Clients before 0.13 gave names that other programs
-    may give, too: such a file counts only in `.neptune` (`is_data`), or if it cannot be opened.
+    says what is wrong, and the other runs are read. Clients before 0.13 gave names that other programs may
+    give, too: such a file counts only in `.neptune` (`is_data`), or if it cannot be opened.
     """
     folder = _named_database(path)
     is_expected = path.name == DATABASE or (folder.started_at is not None and is_data)
@@ -222,7 +225,7 @@ def describe_database(path: Path, *, is_data: bool) -> Folder | None:
             with open_database(path) as database:
                 tables = _tables(database)
                 if tables >= _TABLES:
-                    # Each line may meet damage: what is known by then stays.
+                    # Each line may find damage; what was read before it stays.
                     folder = _with_identity(folder, database)
                     folder = _with_operations(folder, database)
                     return replace(folder, notes=_database_notes(database, tables, folder.first_operation))
@@ -235,7 +238,7 @@ def _named_database(path: Path) -> Folder:
     """What the name and the times of the files say."""
     named = path.parent if path.name == DATABASE else path.with_suffix("")
     started = _TIME_IN_NAME.fullmatch(named.name)
-    # Not the shared memory, which every reader writes to.
+    # Without the shared memory (-shm), which every reader writes to.
     stats = _stats(p for p in database_files(path) if not p.name.endswith("-shm")) or _stats([path.parent])
     return Folder(
         path,
@@ -263,7 +266,7 @@ def _with_operations(folder: Folder, database: sqlite3.Connection) -> Folder:
 
 
 def _stats(paths: Iterable[Path]) -> list[os.stat_result]:
-    """Of the files that exist and can be read."""
+    """The status of those files that exist and can be read."""
     found = []
     for path in paths:
         with suppress(OSError):
@@ -280,7 +283,7 @@ def _modified_ns(stats: Iterable[os.stat_result]) -> int:
 
 
 def _metadata(path: Path, container: Path) -> dict[str, Any]:
-    """What the client wrote beside the log, or for all logs of the process above them."""
+    """`metadata.json` beside the log, or above all logs of the process."""
     for folder in (path, *path.parents):
         with suppress(OSError, ValueError):
             content = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))

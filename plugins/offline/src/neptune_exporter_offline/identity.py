@@ -33,7 +33,7 @@ class FoundRun:
             size_hint=sum(f.size_hint for f in self.folders),
             requests_hint=0,
             notes=tuple(notes),
-            partial=True,  # what had been sent is not there
+            partial=True,  # what the client had sent is not in the folders
             logs=self._logs(),
         )
 
@@ -58,7 +58,7 @@ def identify(folders: Sequence[Folder], settings: OfflineSettings) -> dict[RunKe
     """The runs that the folders belong to.
 
     Raises:
-        UsageError: a run id option names nothing that is there, or gives one id to several runs.
+        UsageError: --offline-run-id names a folder that was not found, or gives one id to several runs.
     """
     folders = _named_by_copies(folders)
     ids = _RunIds(folders, settings)
@@ -105,8 +105,8 @@ def _names(folder: Folder) -> tuple[str, ...]:
 
 
 def _default_projects(folders: Sequence[Folder]) -> dict[Container, str]:
-    """The project of each run, made from the folder in which it was logged: of its copies, the one that
-    changed last."""
+    """The project of each run, made from the folder in which it was logged. If there are copies, that of the
+    copy that changed last."""
     last: dict[Container, Folder] = {}
     for folder in sorted(folders, key=lambda f: (-f.modified_ns, len(f.path.parts), f.path)):
         last.setdefault(folder.container, folder)

@@ -19,8 +19,8 @@ from neptune_exporter_offline.times import NO_TIME, from_seconds, to_datetime
 Operation = dict[str, Any]
 
 Places = Mapping[int, Collection[float]]
-"""Of a process: numbers of the records with which a file of its logs begins, or goes on after a gap, with the
-times that the logs give that record (logs for several servers differ in it)."""
+"""For a process: the numbers of the records that begin a file of its logs or follow a gap, each with the
+times that the logs give for it (logs for several servers differ in the time)."""
 
 _COPIED_TYPES = {
     "Float": AttributeType.FLOAT,
@@ -116,7 +116,7 @@ class Neptune2Replay:
             self._state.problems.add(path, None, message)
 
     def finish(self, run_id: str) -> None:
-        """Add what is known of the run from its folder, not from an operation."""
+        """Add attributes that the folder tells and no operation does."""
         self._state.set_default(SysAttribute.ID, AttributeType.STRING, run_id)
         if self._steps.is_uncertain:
             self._report_counting()
@@ -129,7 +129,7 @@ class Neptune2Replay:
             self._state.set_default(SysAttribute.CREATION_TIME, AttributeType.DATETIME, min(begun))
 
     def _reach(self, folder: int, record: Record) -> None:
-        """Let the counter know a place from which the log of a process may be read another time."""
+        """Tell the counter of a place from which a later export may begin to read."""
         process = self._process_of[folder]
         start = start_of(record)
         name = "/".join(self._folders[folder].process)
@@ -144,7 +144,7 @@ class Neptune2Replay:
         return min(self._folders[index].first_operation for index in self._processes[process]) > 1
 
     def _report_counting(self) -> None:
-        """Say how points are counted whose place among all that were logged is not known."""
+        """Say how points were counted if it is not known how many came before them."""
         if self._steps.forgot:
             self._state.problems.add(
                 "",
@@ -213,14 +213,14 @@ class Neptune2Replay:
                     self._state.caption(path, name).add(step, time, text, 60 + 2 * len(text))
 
     def _time(self, seconds: Any) -> int | None:
-        """The time of a point. One that cannot be kept does not cost the point."""
+        """The time of a point; None, with a note, if the dataset cannot hold it."""
         time = from_seconds(seconds)
         if time is None:
             self._state.problems.note(NO_TIME)
         return time
 
     def _is(self, path: str, attribute_type: AttributeType) -> bool:
-        """Whether points of this type belong to the attribute. They are counted even if it is not wanted."""
+        """Whether the attribute has this type. If so, its points are counted, even if it is not wanted."""
         return self._state.attributes[path].type is attribute_type
 
     def _upload_file(self, path: str, operation: Operation) -> None:
@@ -267,7 +267,7 @@ class Neptune2Replay:
         return self._text(joined)
 
     def _text(self, value: object) -> str:
-        """A text that the dataset is to hold."""
+        """The text as the dataset can hold it; notes if that changes it."""
         text = _string(value)
         cleaned = clean(text)
         if cleaned is not text:
@@ -276,7 +276,7 @@ class Neptune2Replay:
 
     @property
     def _working_directories(self) -> tuple[Path, ...]:
-        """Where the process ran: above its folder, or above that of which it is a copy."""
+        """Where the process may have run: above its folder, or above a folder that this one is a copy of."""
         (process,) = (p for p in self._processes if self._folder in p)
         first = [self._folder, *(index for index in process if index != self._folder)]
         return tuple(self._folders[index].working_directory for index in first)
@@ -304,7 +304,7 @@ class Neptune2Replay:
 
 
 def _string(value: object) -> str:
-    """The path as it was logged: changed in any way, it would not find the file."""
+    """The text exactly as it was logged: a path that is changed in any way finds no file."""
     if not isinstance(value, str):
         raise TypeError("not a string")
     return value

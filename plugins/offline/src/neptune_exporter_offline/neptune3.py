@@ -24,8 +24,10 @@ from neptune_exporter_offline.times import NO_TIME, from_nanos, to_datetime
 from neptune_exporter_offline.union import Hole, Ranges, Scan, Stretch, add
 
 _UPDATE, _CREATE = 0, 1
+"""Values of `operation_type`: an `UpdateRunSnapshot`, a `Run`."""
 _MILLION = 1_000_000
 _STEP_LIMIT = 10**12
+"""The client refuses such steps, and decimal(18,6) cannot hold them."""
 _FAMILY = "sys/family"
 _BEYOND = "its time is beyond the years 1 to 9999"
 
@@ -59,7 +61,7 @@ class DatabaseLog:
     """The operations of a database."""
 
     put = 0
-    """Only logs of 2.x count what was to be written."""
+    """Always 0: only logs of 2.x say how many operations there should be."""
 
     def __init__(self, database: sqlite3.Connection, index: int) -> None:
         self._database = database
@@ -94,7 +96,7 @@ class DatabaseLog:
         yield from map(Row._make, self._database.execute(query, (stretch.first, stretch.last)))
 
     def compared(self, stretch: Stretch) -> Iterator[Row]:
-        """The same for a comparison; they end where they can no longer be read."""
+        """As `read`, for comparing logs: ends without an error where they can no longer be read."""
         with suppress(sqlite3.DatabaseError):
             yield from self.read(stretch)
 
@@ -152,7 +154,7 @@ class Neptune3Replay:
             state.set_default(SysAttribute.NAME, AttributeType.STRING, names[-1])
         if not self._runs:
             return
-        created = self._runs[0]  # the others opened a run that was there already
+        created = self._runs[0]  # the others opened the existing run
         if created.HasField("creation_time"):
             self._set_creation_time(created.creation_time)
         if created.HasField("fork_point"):
@@ -176,7 +178,7 @@ class Neptune3Replay:
             self._state.problems.add(path, AttributeType.DATETIME, _BEYOND)
 
     def _update(self, update: Any) -> None:
-        # Every access of a message or map makes an object: this is what most of the time is spent on.
+        # Each access to a message or map makes an object, which is where most of the time goes.
         if update.append:
             self._append(update)
         if update.assign:
@@ -197,7 +199,7 @@ class Neptune3Replay:
         for path in points:
             value = points[path]
             number = value.float64
-            # Most points are numbers other than 0, which need not be asked for their kind.
+            # Most points are numbers other than 0: then the slower question for the kind is not needed.
             kind = "float64" if number else value.WhichOneof("kind")
             if kind != "float64":
                 self._append_other(path, kind, value, step, time)
@@ -218,7 +220,7 @@ class Neptune3Replay:
             series.add(_next_step(series) if step is None else step, time, point, size)
 
     def _refuse(self, points: Any) -> None:
-        """The client refuses such steps, too."""
+        """Report points whose step is too large."""
         for path in points:
             self._state.problems.add(path, None, "points at steps of 1e12 and more were left out")
 
@@ -258,7 +260,7 @@ class Neptune3Replay:
                 strings.discard(value)
 
     def _point(self, kind: str, value: Any) -> tuple[object, int]:
-        """The value as `Series.add` takes it, and the bytes that it keeps."""
+        """The value as `Series.add` takes it, and the bytes that it takes in memory."""
         if kind == "string":
             return value.string, 60 + 2 * len(value.string)
         if kind == "file_ref":

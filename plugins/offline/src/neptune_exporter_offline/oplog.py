@@ -31,7 +31,7 @@ UPLOADS = "upload_path"
 
 
 class Record(NamedTuple):
-    """One operation of the log, and where it stands, so that its bytes need not be kept."""
+    """One operation of the log, and its place, from which it can be read again."""
 
     at: float
     """When it was logged, seconds since 1970; 0 where that is not known."""
@@ -137,8 +137,8 @@ class OperationLog:
     def scan(self) -> Scan:
         """Which operations there are, and what cannot be read.
 
-        The usual hole is at the end: the client buffers its log, so a killed process leaves its last record
-        cut off, or whole operations unwritten that `put` counts.
+        Most holes are at the end: the client buffers its log. If its process is killed, the last record may
+        be cut off, and operations that `put` counts may be missing.
         """
         found = _Scanning(self._index)
         try:
@@ -172,7 +172,7 @@ class OperationLog:
                 yield Record(at, operation, name, offset, len(line), version)
 
     def compared(self, stretch: Stretch) -> Iterator[bytes]:
-        """The same as they stand there, for a comparison; they end where they can no longer be read."""
+        """The lines as they are, to compare logs. Ends without an error where they can no longer be read."""
         with suppress(OSError):
             yield from (line for _, line in self._lines(stretch))
 

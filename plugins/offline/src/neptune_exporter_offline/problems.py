@@ -1,4 +1,4 @@
-"""What could not be read, and what a person should know; a million of one kind is one line."""
+"""Collects what could not be read and what a person should know. Equal messages become one, with a count."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ class Problems:
 
 
 def shown(path: str) -> str:
-    """A path as it may stand in a line for a person."""
+    """The path, quoted and escaped if it holds characters that a terminal cannot show."""
     return path if path.isprintable() else repr(path)

@@ -1,7 +1,7 @@
-"""Which folders and databases of a run one process wrote: those number their records together.
+"""Groups the folders and databases of a run by the process that wrote them: it numbers all their records.
 
-A process is recognised by the name that the client gave its folder, wherever it lies, and under another name
-by its first record with the time at which it was logged. Logs of one process for several servers lie in one
+A process is recognised by the name that the client gave its folder, wherever that lies. If the folder was
+renamed, the first record and its time tell. Logs of one process for several servers lie in one
 folder and give different times for the same records (`neptune_experimental` gives each partition a log).
 """
 
@@ -31,7 +31,7 @@ def group(folders: Sequence[Folder], find: Find) -> list[list[int]]:
 
 
 def _signs(folder: Folder) -> list[object]:
-    """What only folders of one process have in common."""
+    """Values that are equal only for folders of one process."""
     signs: list[object] = [("name", folder.process)]
     if (start := folder.start) is not None:
         if start.at:
@@ -43,7 +43,7 @@ def _signs(folder: Folder) -> list[object]:
 def _leader_by_content(
     index: int, folders: Sequence[Folder], members: dict[int, list[int]], find: Find
 ) -> int:
-    """The process whose log holds the record with which this one begins, or which begins in this one."""
+    """The process whose log contains the first record of this log, or has its own first record in it."""
     start = folders[index].start
     if start is None or not start.at:
         return index
@@ -56,7 +56,7 @@ def _leader_by_content(
 
 
 def _meet(index: int, start: Start, other: int, its: Start, find: Find) -> bool:
-    """Whether two logs begin at different numbers, and one holds the record with which the other begins."""
+    """Whether two logs begin at different numbers, and one of them contains the first record of the other."""
     if start.number > its.number:
         return find(other, start.number) == start
     return start.number < its.number and find(index, its.number) == its

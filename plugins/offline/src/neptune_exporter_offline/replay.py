@@ -43,10 +43,10 @@ class Log(Protocol):
 
 @dataclass
 class Replayed:
-    """What is known of a run's files after its replay."""
+    """What reading the files of a run needs, and what the next export needs."""
 
     processes: list[list[int]] = field(default_factory=list)
-    """Indices of the folders that each process wrote, and of copies of them."""
+    """For each process, the indices of the folders that it wrote, and of their copies."""
     requests: dict[str, UploadRequest] = field(default_factory=dict)
     memory: str = ""
     """For the next export of the run."""
@@ -136,7 +136,7 @@ def _records(
     problems: Problems,
     gaps: Gaps,
 ) -> Iterator[_Entry]:
-    """The records of all logs by the time at which they were logged, each once."""
+    """The records of all logs, each once, ordered by the time at which they were logged."""
     streams: list[Iterator[_Entry]] = []
     for process in processes:
         known = {index: folders[index] for index in process if index in logs}
@@ -148,7 +148,7 @@ def _records(
 def _streams(
     folders: dict[int, Folder], logs: dict[int, Log], scans: dict[int, Scan], problems: Problems, gaps: Gaps
 ) -> list[Iterator[_Entry]]:
-    """The records of one process, from all its logs, in as few streams as there are; gaps are reported."""
+    """The records of one process from all its logs, in as few streams as possible; reports gaps."""
     own_scans = [scans[index] for index in folders]
     first, *_ = folders
     stretches = list(chain.from_iterable(scan.stretches for scan in own_scans))
@@ -187,7 +187,7 @@ def _report(
 def _in_order(
     stretches: Sequence[Stretch], logs: dict[int, Log], report: Callable[..., None]
 ) -> Iterator[_Entry]:
-    """The records of stretches one after the other; none is ordered before the one before it."""
+    """The records of stretches one after the other, with times that never fall."""
     at = 0.0
     for stretch in stretches:
         try:
@@ -202,7 +202,7 @@ def _in_order(
 
 
 def _report_holes(scans: Sequence[Scan], first: int, put: int, report: Callable[..., None]) -> None:
-    """Report what no log of a process holds."""
+    """Report the records that are in no log of a process."""
     there = covered(chain.from_iterable(scan.stretches for scan in scans))
     top = _last_of(there, first - 1)
     for hole in chain.from_iterable(scan.holes for scan in scans):

@@ -44,7 +44,10 @@ class Search:
         """Each once, in the order in which they were begun."""
 
     def _below(self, path: Path, is_data: bool) -> Iterator[Folder]:
-        """`is_data`: a part of the path or a link that led there is called `.neptune`."""
+        """The logs and databases in a folder and below it, or the one database that the path names.
+
+        `is_data`: a part of the path, or a link on the way, is called `.neptune`.
+        """
         if path.is_file():
             yield _given_database(path, is_data)
             return
@@ -80,7 +83,7 @@ class Search:
             try:
                 folder = _folder_of(entry, here / name)
             except OSError as error:
-                # Links that lead nowhere are everywhere; this one had led to runs.
+                # Broken links are common and harmless; one called `.neptune` led to runs.
                 if not isinstance(error, FileNotFoundError) or name == DATA:
                     self._close(here / name, error)
             else:
@@ -156,11 +159,11 @@ def _existing(given: str) -> Path:
 
 
 _MOST_ENTRIES = 200
-"""So many are looked at here and in each folder beside: a home folder may hold thousands."""
+"""How many entries are looked at, here and in each folder beside: a home folder may hold thousands."""
 
 
 def unread_beside(data: Path, read: Collection[Path]) -> list[Path]:
-    """Where databases of the client lie that were not read: folders beside `.neptune`, or the one above.
+    """The folders beside `.neptune`, or the one above, in which unread databases of the client lie.
 
     Args:
         data: The `.neptune` folder.

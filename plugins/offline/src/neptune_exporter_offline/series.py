@@ -1,9 +1,9 @@
 """The points of series while a log is replayed: columns in memory, and above a budget in a temporary file.
 
 A log interleaves all series of a run, and a dataset wants one series after the other.
-So points are kept per series, and when all series together pass the budget, each
-one's points are appended as a record batch to an Arrow file. Read back, a series is
-the list of its batches: its points in the order of the log, in bounded memory.
+So points are collected for each series. When all of them together exceed the budget, the
+points of each series are appended to an Arrow file as a record batch. A series is read back
+batch by batch: in the order of the log, and in bounded memory.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _VALUE_TYPES = {
 
 
 class Series:
-    """Points of one series. `add` them through the method of its type; `steps` and `times` are filled by it.
+    """The points of one series, collected by `add`.
 
     Times are milliseconds since 1970, UTC, or None.
     """
@@ -96,13 +96,13 @@ class Series:
             spill.flush()
 
     def clear(self) -> None:
-        """Forget all points. Where they were spilled to, they stay as dead bytes until the end."""
+        """Forget all points. Those that were spilled stay in the file, unused, until the end."""
         self.last_step, self.in_order, self.bytes = _BEFORE_ALL, True, 0
         self.segments = []
         self._reset_buffers()
 
     def take_buffered(self) -> pa.RecordBatch | None:
-        """What is in memory, as a batch of `step`, `time` and `value`; the memory is free then."""
+        """Take the points in memory, as a batch of `step`, `time` and `value`; frees the memory."""
         if not self.times:
             return None
         times = _from_array(self.times, pa.int64())
@@ -119,7 +119,7 @@ class Series:
         return batch
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """All points, ordered by step where that takes little memory, else as they were logged. Once only."""
+        """All points: ordered by step if that takes little memory, else as logged. Call it once only."""
         last = self.take_buffered()
         batches = self._spill.read(self, last)
         if not self.in_order and self.bytes <= SORT_LIMIT:
@@ -215,7 +215,7 @@ class Spill:
         return self._writers[attribute_type][1]
 
     def _reader(self, attribute_type: AttributeType) -> pa.RecordBatchFileReader:
-        """All writing of this type ends here."""
+        """Ends all writing of this type."""
         if attribute_type not in self._readers:
             sink, writer = self._writers.pop(attribute_type)
             writer.close()

@@ -64,7 +64,7 @@ class OfflineSource(Source):
             listed = run.listed()
             if selection.takes(listed.key, listed.modified_at):
                 yield listed
-        if self._closed:  # at the end: those that were found are exported
+        if self._closed:  # only at the end, so that the runs that were found are exported
             raise SourceError(self._not_searched())
 
     def _unknown_project(self, project_id: str) -> UnknownProjectError:
@@ -133,7 +133,7 @@ class OfflineSource(Source):
 
 
 def _concerns(failure: AttributeFailure, request: RunRequest) -> bool:
-    """Whether a failure is of something that was asked for."""
+    """Whether a failure concerns something that was asked for."""
     path, attribute_type = failure.attribute_path, failure.attribute_type
     if not path:
         return True
@@ -150,7 +150,7 @@ def read_run(
     Rows come parameters first, then series, then files, each by attribute path.
     """
     key, attributes = request.run.key, request.attributes
-    # What is not asked for keeps the steps that it has in the dataset.
+    # Only if everything is replaced: attributes that are not asked for keep their steps in the dataset.
     renumbers = request.replaces and attributes.wanted.is_everything
     problems = Problems()
     with Spill() as spill:

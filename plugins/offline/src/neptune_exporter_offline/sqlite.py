@@ -1,8 +1,8 @@
 """Opens a database of neptune-scale for reading, so that nothing is ever written beside the original.
 
 The client uses write-ahead logging: after a crash, part of the operations are only in
-the `-wal` file, and a connection would write to `-shm` and fold the log in when closed. So where
-such a file has content, all of them are copied, and the copy is opened.
+the `-wal` file. A connection would write to `-shm`, and merge the log into the database when it is closed.
+So if such a file has content, all of them are copied, and the copy is opened.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from neptune_exporter.contract import SourceError
 
 _ATTEMPTS = 3
+"""How often a database is copied that changes meanwhile, until it is left alone."""
 _MAGIC = b"SQLite format 3\0"
 
 

@@ -14,16 +14,13 @@ from neptune_exporter_offline.series import Series, Spill
 
 @dataclass
 class Attribute:
-    """One attribute. What `value` is depends on the type:
-
-    a number, str, bool or aware datetime; a set of str; a `FileReference` (file); the
-    list of what was done to a file set or artifact; a `Series`.
-    """
+    """One attribute. Its type says what `value` is: a number, str, bool or aware datetime; a set of str; a
+    `FileReference`; for a file set or artifact, the list of changes to it; for a series, a `Series`."""
 
     type: AttributeType
     value: Any
     wanted: bool
-    """False: the export does not ask for it. Its points are not kept."""
+    """Whether the export asks for it. If not, its points are not kept."""
     previews: Series | None = None
     """Preview points of a metric, kept apart: which of them count is known only at the end."""
     captions: dict[str, Series] = field(default_factory=dict)
@@ -79,7 +76,7 @@ class State:
         return attribute.previews
 
     def caption(self, path: str, name: str) -> Series:
-        """The series that takes the names or descriptions of images; None if the export does not want it."""
+        """The series that takes the names or descriptions of images."""
         captions = self.attributes[path].captions
         if name not in captions:
             captions[name] = self._spill.new_series(AttributeType.STRING_SERIES)
@@ -96,7 +93,7 @@ class State:
         return values
 
     def changes(self, path: str, attribute_type: AttributeType) -> list[Any]:
-        """The list of what was done to a file set or artifact, to be added to."""
+        """The changes to a file set or artifact so far: a list to append to."""
         values: list[Any] = self._container(path, attribute_type, list)
         return values
 

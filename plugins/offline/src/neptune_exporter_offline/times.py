@@ -15,10 +15,10 @@ NO_TIME = "Points have no time where the logged one is not between the years 1 a
 
 
 def from_seconds(seconds: float) -> int | None:
-    """Milliseconds from a double of seconds: first rounded to the microsecond that was meant.
+    """Milliseconds from a double of seconds, which is first rounded to microseconds.
 
-    1700000000.123 is stored a little below that; cutting it would give 122 ms. None
-    where it is no time between the years 1 and 9999, beyond which nothing shows it.
+    1700000000.123 is stored as a slightly smaller double, which would be cut to 122 ms. None
+    if it is no time between the years 1 and 9999, beyond which Python has no datetime.
     """
     try:
         milliseconds = round(seconds * 1_000_000) // 1000

@@ -1,11 +1,11 @@
 """The union of logs that repeat each other, by the numbers of their records.
 
-Each process numbers its records from 1, so a number distinguishes a repeat from a new record: a forked child
-writes the buffer that it inherited again, a folder was copied, a backup holds an older state of it. Of equal
-records one is kept; records of one number that differ are all kept, and reported.
+Each process numbers its records from 1. So the number shows whether a record is a repeat: a forked child
+wrote the buffer that it inherited again, a folder was copied, or a backup has an older state of it. Of equal
+records one is kept. Different records with one number are all kept, and reported.
 
-Only numbers, times and places are held in memory, one set for each stretch of consecutive numbers. Records
-are read, twice, where stretches overlap.
+Memory holds only numbers, times and places, one set for each stretch of consecutive numbers. Where stretches
+overlap, their records are read twice.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Stretch:
     first: int
     last: int
     begun: float = 0.0
-    """When the first one was logged; of a part of a stretch, at the earliest."""
+    """When the first one was logged; for a part of a stretch, a lower bound of that."""
     ended: float = 0.0
-    """When the last one was logged, at the latest."""
+    """When the last one was logged; for a part of a stretch, an upper bound of that."""
     place: Any = None
     """Where the log finds them."""
     start: int = 0
@@ -44,7 +44,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Hole:
-    """Records that are there, or were, and cannot be read."""
+    """Records that cannot be read."""
 
     first: int
     last: int | None
@@ -75,8 +75,8 @@ class Union:
     def branches(self) -> list[list[Stretch]]:
         """The stretches in as few lists of ascending numbers as there are.
 
-        One list, unless records differ: then two processes counted on from one number, and a list is
-        continued by what was logged after it.
+        One list is enough unless records differ. Then two processes went on counting from one number, and
+        each list is continued by a stretch that was logged after it.
         """
         branches: list[list[Stretch]] = []
         for stretch in self.stretches:
