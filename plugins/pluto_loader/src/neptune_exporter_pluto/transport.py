@@ -75,18 +75,19 @@ class Transport:
         self._authorization = f"Bearer {api_key.reveal()}"
         self._patience = Patience(retry_for)
         self._turns = threading.BoundedSemaphore(connections)
+        # Shared: for each proxy that the environment names, httpx would read all certificates again.
+        context = httpx.create_ssl_context(trust_env=not local)
         self._client = httpx.Client(
             timeout=httpx.Timeout(timeout, connect=min(timeout, 30.0)),
             limits=httpx.Limits(max_connections=pool, max_keepalive_connections=pool, keepalive_expiry=5.0),
             headers={"User-Agent": "neptune-exporter-pluto"},
             follow_redirects=False,
             trust_env=not local,
-            # Shared: for each proxy that the environment names, httpx would read all certificates again.
-            verify=httpx.create_ssl_context(trust_env=not local),
+            verify=context,
         )
         span = min(timeout, _LONGEST_SPAN)
         demand_least_rate(self._client, span, lambda error: httpcore.ReadTimeout(str(error)))
-        self._small = SmallRequests(self._client)
+        self._small = SmallRequests(self._client, context, span)
         # It tells every address at INFO, and a presigned one is as good as a key for an hour.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self.requests = 0
@@ -99,6 +100,7 @@ class Transport:
         self._interrupted.set()
 
     def close(self) -> None:
+        self._small.close()
         self._client.close()
 
     def get(self, url: str, what: str, params: Mapping[str, str | int], accept: Callable[[bytes], _T]) -> _T:

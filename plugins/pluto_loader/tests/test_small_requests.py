@@ -1,0 +1,160 @@
+"""Small requests: connections are kept, never used once the server has closed them, and proxies are asked."""
+
+from __future__ import annotations
+
+import gzip
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from neptune_exporter_pluto.small_requests import SmallRequests
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+Serve = Callable[..., str]
+
+
+def read_request(connection: socket.socket) -> bytes:
+    found = b""
+    while b"\r\n\r\n" not in found:
+        if not (piece := connection.recv(65_536)):
+            return b""
+        found += piece
+    head, _, body = found.partition(b"\r\n\r\n")
+    sizes = [int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    while len(body) < sum(sizes):
+        body += connection.recv(65_536)
+    return head + b"\r\n\r\n" + body
+
+
+class Server:
+    """Answers each connection with the next of some functions, which get it. Remembers the requests."""
+
+    def __init__(self, *conversations: Callable[[Server, socket.socket], None]) -> None:
+        self.requests: list[bytes] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, args=(conversations,), daemon=True)
+        self._thread.start()
+
+    def _serve(self, conversations: tuple[Callable[[Server, socket.socket], None], ...]) -> None:
+        for conversation in conversations:
+            connection, _ = self._listening.accept()
+            with connection:
+                conversation(self, connection)
+
+    def answer(self, connection: socket.socket, answer: bytes = OK) -> None:
+        self.requests.append(read_request(connection))
+        connection.sendall(answer)
+
+    def close(self) -> None:
+        self._listening.close()
+        self._thread.join(10)
+
+
+def once(server: Server, connection: socket.socket) -> None:
+    server.answer(connection)
+
+
+def twice(server: Server, connection: socket.socket) -> None:
+    server.answer(connection)
+    server.answer(connection)
+
+
+@pytest.fixture
+def small() -> Iterator[SmallRequests]:
+    with httpx.Client(timeout=10, trust_env=False, headers={"User-Agent": "tests"}) as client:
+        requests = SmallRequests(client, httpx.create_ssl_context(), 10.0)
+        yield requests
+        requests.close()
+
+
+def test_a_connection_serves_many_requests(small: SmallRequests) -> None:
+    server = Server(twice)
+    for _ in range(2):
+        answer = small.send("POST", f"{server.url}/a b?", {"X-Run-Id": "1"}, params={"q": "ä/b"}, content=b"")
+        assert (answer.status_code, answer.content) == (200, b"{}")
+    server.close()
+    (request,) = set(server.requests)
+    assert request.startswith(b"POST /a%20b?q=%C3%A4%2Fb HTTP/1.1\r\n")
+    for header in (b"User-Agent: tests", b"X-Run-Id: 1", b"Content-Length: 0", b"Host: 127.0.0.1:"):
+        assert header.lower() in request.lower()
+
+
+def test_a_connection_that_the_server_has_closed_is_not_used(small: SmallRequests) -> None:
+    """A request that is sent into it would be one of which nobody knows whether it was taken."""
+    server = Server(once, once)
+    small.send("GET", server.url, {})
+    ((connection, _),) = small._idle[server.url]
+    assert select.select([connection.sock], [], [], 10)[0]  # the end of the connection has arrived
+    assert small.send("GET", server.url, {}).status_code == 200
+    server.close()
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (b"", httpx.RemoteProtocolError),
+        (b"no HTTP\r\n\r\n", httpx.RemoteProtocolError),
+        (OK[:-1], httpx.RemoteProtocolError),
+    ],
+)
+def test_what_is_no_whole_answer(small: SmallRequests, part: bytes, expected: type[Exception]) -> None:
+    server = Server(lambda self, connection: self.answer(connection, part))
+    with pytest.raises(expected):
+        small.send("POST", server.url, {}, content=b"x")
+    server.close()
+    assert not small._idle[server.url]
+
+
+def test_nothing_listens(small: SmallRequests) -> None:
+    server = Server()
+    server.close()
+    with pytest.raises(httpx.ConnectError):
+        small.send("GET", server.url, {})
+
+
+def test_a_refusal_before_the_whole_request_was_read(small: SmallRequests) -> None:
+    def refuse(server: Server, connection: socket.socket) -> None:
+        connection.recv(10)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 20):
+            pass
+
+    server = Server(refuse)
+    assert small.send("POST", server.url, {}, content=b"x" * (1 << 22)).status_code == 413
+    server.close()
+    assert not small._idle[server.url]
+
+
+def test_answers_may_be_compressed(small: SmallRequests) -> None:
+    body = gzip.compress(b"[1, 2]")
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    server = Server(lambda self, connection: self.answer(connection, head + body))
+    assert small.send("GET", server.url, {}).content == b"[1, 2]"
+    server.close()
+    assert b"gzip" in server.requests[0]
+
+
+def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = Server(once)
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    direct = Server(once)
+    with httpx.Client(timeout=10) as client:
+        small = SmallRequests(client, httpx.create_ssl_context(), 10.0)
+        for url in ("http://pluto.example.com", direct.url):
+            answer = small.send("POST", f"{url}/api/slug", {"X-Run-Id": "1"}, params={"q": 1}, content=b"{}")
+            assert answer.content == b"{}"
+        small.close()
+    proxy.close()
+    direct.close()
+    assert proxy.requests[0].startswith(b"POST http://pluto.example.com/api/slug?q=1 HTTP/1.1\r\n")
+    assert direct.requests[0].startswith(b"POST /api/slug?q=1 HTTP/1.1\r\n")
