@@ -1,4 +1,4 @@
-"""Core's comparison of a run with what a loader reads back from its target."""
+"""Compares a run with what a loader reads back from its target."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from neptune_exporter.sinks.values import as_text, short
 from neptune_exporter.toolkit.measuring import measured
 
 _BITS = (1 << 64) - 1
+"""Keeps a sum of digests within 64 bits."""
 
 ReadEntries = Callable[[str], Iterable[tuple[int, int, Any]]]
 
@@ -85,9 +86,9 @@ class EntrySum:
 
 
 class Comparer:
-    """Takes a run as the target took it, and compares it with what is there. A `Receiver`.
+    """A `Receiver` that compares a run with what the target holds of it.
 
-    Points must come by series. All lines are there after `close`.
+    Points must come series by series. `lines` is complete after `close`.
     """
 
     def __init__(self, key: RunKey, held: Held, capabilities: SinkCapabilities, *, full: bool) -> None:
@@ -169,7 +170,7 @@ class Comparer:
             self._line("entries", path, verdict, count, found)
 
     def _compared(self, file: FileToSend) -> tuple[Verdict, str]:
-        """A file with what the target holds of it: its size, and with `full` its content."""
+        """Compare a file: its size, and with `full` its content."""
         if self._held.file is None:
             return Verdict.UNKNOWN, "the target cannot be read"
         size = None if self._full else self._held.sizes.get(file.unique_name)
@@ -248,7 +249,7 @@ class Comparer:
             is_lost = verdict is Verdict.EQUAL and kind != "run" and path in lost
             item = path if kind == "run" else f"{kind} of {path}"
             yield Comparison(self._key, item, Verdict.LOST if is_lost else verdict, expected, found)
-        for loss in losses:  # a file that could not be sent is in neither place to compare
+        for loss in losses:  # a file that could not be sent was not compared
             is_file = loss.reason in RESTORABLE
             if is_file or loss.attribute_path not in seen:
                 item = f"file {loss.attribute_path}" if is_file else str(loss.attribute_path)
@@ -256,7 +257,7 @@ class Comparer:
 
 
 class _SeriesReading:
-    """One series of the run beside the pieces that are read of it."""
+    """One series of the run, beside the pieces of it that are read from the target."""
 
     def __init__(self, name: str, pieces: Iterator[Points]) -> None:
         self.name = name
@@ -268,7 +269,7 @@ class _SeriesReading:
         self._more = True
 
     def compare(self, wanted: Points, *, full: bool, signed_zeros: bool) -> None:
-        """The next points of the series, never cut within a step."""
+        """Compare the next points of the series, of which no step is divided."""
         found = self._up_to(wanted.step[-1])
         self.expected += len(wanted)
         self.found += len(found)

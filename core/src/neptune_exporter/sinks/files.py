@@ -1,4 +1,4 @@
-"""Opening the files of a run, each checked against the digest that the export kept."""
+"""Opens files of a run and checks each against the digest that the export recorded."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Loader(Sink):
     """
 
     capabilities: ClassVar[SinkCapabilities]
-    """The same as in the `SinkSpec`: numbers outside of these limits never reach the hooks."""
+    """The same as in the `SinkSpec`. Numbers outside of these limits never reach the hooks."""
     names: ClassVar[NameRule] = NameRule()
     """For parameters and series."""
     file_names: ClassVar[NameRule] = NameRule()
@@ -166,7 +166,7 @@ class Loader(Sink):
         return None
 
     def shown_name(self, path: str, step: int, time: int, kind: FileKind) -> str | None:
-        """The name of a series' file where the target shows files by name; None: as others are named."""
+        """The name of a file of a series, if the target shows files by name. None: the usual name."""
         return None
 
     # --- steps
@@ -182,7 +182,7 @@ class Loader(Sink):
         for run in runs:
             try:
                 surveys[run.key] = look_at_steps(run, within)
-            except DatasetError as error:  # its own load says so
+            except DatasetError as error:  # loading this run will report it
                 _log.debug("%s: %s", run.key, error)
         found = multipliers(surveys, joined(surveys.values(), within).multiplier)
         self._multipliers |= found
@@ -216,7 +216,7 @@ class Loader(Sink):
             return self._loaded_before(run, current)
         loaded = self._load(run, metadata)
         for each in found:
-            if each.record:  # of another state of the run: it stays until the new one is whole
+            if each.record:  # an older state of the run, which stays until the new one is complete
                 self.discard(each.target_id)
         return loaded
 
@@ -273,10 +273,10 @@ class Loader(Sink):
         return current
 
     def _one_of_whole(self, run: ExportedRun, metadata: RunMetadata, target_id: str) -> str:
-        """Where two loads have both come to their end, each keeps the run that `find` lists first.
+        """If two loads have both finished, each keeps the run that `find` lists first: the same for both.
 
-        That happens where each looked for others before the other's run was to be seen: a machine stood
-        still meanwhile, or the clocks of two machines differ. Which of the two is first, both see alike.
+        Both can finish if each looked for others before the other's run could be seen: a machine stood still
+        meanwhile, or the clocks of two machines differ.
         """
         whole = [f.target_id for f in self.find(metadata.mark) if self._is_current(f, run, metadata)]
         for other in whole[1:]:
@@ -284,7 +284,7 @@ class Loader(Sink):
         return whole[0] if whole else target_id
 
     def _loaded_before(self, run: ExportedRun, found: Found) -> LoadedRun:
-        """With the losses of that load: what is missing stays missing, and no exit code may hide it."""
+        """The result of an earlier load, with its losses: they still count for the exit code."""
         losses = LossBook(run.key, self.messages)
         losses.add_all(json.loads(found.record)["losses"])
         return LoadedRun(found.target_id, self.url(found.target_id), True, losses=losses.losses())
@@ -292,7 +292,7 @@ class Loader(Sink):
     def _record(
         self, run: ExportedRun, metadata: RunMetadata, multiplier: Multiplier, losses: LossBook
     ) -> str:
-        """What must be the same for a run to count as loaded, and what it lost."""
+        """The record of a load: what must be equal for the run to count as loaded, and what was lost."""
         record = {
             "fingerprint": run.fingerprint,
             "prefix": self.options.name_prefix,
@@ -303,7 +303,7 @@ class Loader(Sink):
         return json.dumps(record)
 
     def _is_current(self, found: Found, run: ExportedRun, metadata: RunMetadata) -> bool:
-        """Whether a run of the target is whole, and is this export with these options."""
+        """Whether a run of the target is complete, and was loaded from this export with these options."""
         if not found.record:
             return False
         record = json.loads(found.record)
@@ -345,7 +345,7 @@ class Loader(Sink):
         yield from self._compare(run, metadata, whole[0].target_id, record, full=full)
 
     def _parent_id(self, metadata: RunMetadata, record: Mapping[str, Any]) -> str | None:
-        """How the target calls the fork parent now; as recorded where it is not there any more."""
+        """The id of the fork parent in the target now; the recorded one if it is no longer there."""
         if metadata.fork_parent is None or record["parent"] is None:
             return None
         parent = self.find(RunMetadata.mark_of(metadata.fork_parent))
@@ -379,7 +379,7 @@ class Loader(Sink):
 
 
 class _Target:
-    """A run in the target, as what a walk hands to."""
+    """A run in the target, as the receiver of a walk."""
 
     def __init__(self, loader: Loader, target_id: str) -> None:
         self._loader, self._id = loader, target_id

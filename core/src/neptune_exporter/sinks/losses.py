@@ -12,7 +12,7 @@ from neptune_exporter.model import RunKey
 
 
 class CommonLoss(str, Enum):
-    """Losses that any loader may have. The values are stable, for machines."""
+    """Losses that any loader may have. Programs may rely on the values: they do not change."""
 
     NEGATIVE_STEP = "negative-step"
     LARGE_STEP = "large-step"
@@ -53,8 +53,8 @@ class LossBook:
     """Counts losses of one run by reason and attribute. Thread-safe.
 
     Args:
-        run: Whose losses these are.
-        messages: By code, one sentence for a person.
+        run: The run that has lost something.
+        messages: One sentence for a person, by code.
         requested: Codes of what the user asked to leave out.
 
     Examples:
@@ -83,12 +83,12 @@ class LossBook:
                 self._counts[code, path] += count
 
     def add_all(self, counts: Mapping[str, int]) -> None:
-        """Add what was lost, by reason, of the run as a whole."""
+        """Add losses of the run as a whole, by reason."""
         for code, count in counts.items():
             self.add(code, count)
 
     def by_reason(self) -> dict[str, int]:
-        """How much was lost of all attributes together."""
+        """How much was lost by each reason, over all attributes."""
         with self._lock:
             total: Counter[str] = Counter()
             for (code, _), count in self._counts.items():
@@ -100,7 +100,7 @@ class LossBook:
             return self._counts[code, path]
 
     def losses(self) -> tuple[Loss, ...]:
-        """All of it, by reason and then attribute."""
+        """All losses, by reason and then attribute."""
         with self._lock:
             items = sorted(self._counts.items(), key=lambda item: (str(item[0][0]), item[0][1] or ""))
         return tuple(

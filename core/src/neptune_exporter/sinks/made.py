@@ -14,7 +14,7 @@ from neptune_exporter.toolkit.filekinds import FileKind
 
 MANIFEST = "neptune/manifest.json"
 MADE = ("neptune/texts.jsonl", "neptune/histograms.jsonl", MANIFEST)
-"""Names that no file of a run gets."""
+"""Reserved names: no file of a run gets them."""
 
 
 class MadeFile:
@@ -46,10 +46,10 @@ class MadeFile:
             self.size += self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
     def files(self, name_of: Callable[[str, str], str]) -> Iterator[FileToSend]:
-        """What is sent, when everything is written: one file, if there is anything.
+        """The file to send when everything is written, if there is any entry.
 
         Args:
-            name_of: Gives the name in the target for this file's name without its extension, and that.
+            name_of: Gives the name in the target for a name without its extension, and the extension.
         """
         if self._file is not None:
             self._file.flush()

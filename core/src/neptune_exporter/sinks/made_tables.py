@@ -1,8 +1,8 @@
 """Tables that a loader makes of string series where a target shows files to people: one CSV a series.
 
 The columns are `step` (as in Neptune; empty where there is none), `time` (ISO 8601 in UTC, to the
-millisecond, or empty) and `text`, in the order of the rows. What a process printed is there as plain text as
-well.
+millisecond, or empty) and `text`, in the order of the rows. For what a process printed there is a plain text
+file, too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HEADER = "step,time,text\r\n"
 
 
 class MadeTables:
-    """Files of a temporary folder, which grow with the rows and are sent at the end."""
+    """Files in a temporary folder, to which rows are appended, and which are sent at the end."""
 
     def __init__(self, folder: Path, what: str) -> None:
         self._folder = folder / what
@@ -56,7 +56,7 @@ class MadeTables:
                 )
 
     def files(self, name_of: Callable[[str, str], str]) -> Iterator[FileToSend]:
-        """What is sent, when everything is written.
+        """The files to send when everything is written.
 
         Args:
             name_of: Gives the name in the target for an attribute path and an extension.

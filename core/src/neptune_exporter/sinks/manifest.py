@@ -1,4 +1,4 @@
-"""The last file of a loaded run: what a person or a program needs to see the run as it was in Neptune."""
+"""The last file of a loaded run: all that is needed to see the run as it was in Neptune."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neptune_exporter.sinks.walk import Walk, made_text
 
 
 def manifest(run: ExportedRun, metadata: RunMetadata, walk: Walk) -> FileToSend:
-    """Its changed names, the types of its parameters, its files, its fork and its losses, as JSON."""
+    """The run's changed names, types of parameters, files, fork and losses, as JSON."""
     key, parent = run.key, metadata.fork_parent
     content = {
         "project": key.project_id,

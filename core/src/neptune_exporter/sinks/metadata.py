@@ -14,7 +14,7 @@ _RUNNING_TIME = "sys/running_time"
 _EXPERIMENT = "sys/experiment/name"
 _OWNER = "sys/owner"
 _LONGEST_RUNNING_TIME = 1e10
-"""Seconds; what is more than three centuries is no running time."""
+"""Seconds. More than three centuries cannot be a running time."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 Status = Literal["finished", "failed", "active"]
@@ -22,7 +22,7 @@ Status = Literal["finished", "failed", "active"]
 
 @dataclass(frozen=True)
 class RunMetadata:
-    """A run as a target should show it. Times are ms since 1970, None where nothing says them.
+    """A run as a target should show it. Times are ms since 1970; None if unknown.
 
     Examples:
         >>> metadata = RunMetadata.of(run)
@@ -86,7 +86,7 @@ class RunMetadata:
 
 
 def run_name(run: ExportedRun) -> str:
-    """`sys/name`, or the run id where that is empty."""
+    """`sys/name`, or the run id if that is empty."""
     name = text_of(run.parameters().get(SysAttribute.NAME))
     return name if name and name.strip() else run.key.run_id
 
@@ -116,7 +116,7 @@ def created_and_ended(run: ExportedRun) -> tuple[int | None, int | None]:
 
 
 def status_of(run: ExportedRun) -> Status:
-    """How the run ended; `active` if it had not when it was exported."""
+    """How the run ended; `active` if it had not ended when it was exported."""
     parameters = run.parameters()
     failed = parameters.get(SysAttribute.FAILED)
     state = (text_of(parameters.get(SysAttribute.STATE)) or "").lower()
@@ -126,7 +126,7 @@ def status_of(run: ExportedRun) -> Status:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Since 1970; a moment without a time zone is UTC."""
+    """Milliseconds since 1970. A time without a zone is taken as UTC."""
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
     return (aware - _EPOCH) // timedelta(milliseconds=1)
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 _MAX_FILE_NAME_BYTES = 180
 _LONGEST_SUFFIX = 12
+"""What follows the last dot counts as an extension only up to this length."""
 
 
 def digest(*parts: str) -> str:
@@ -41,7 +42,7 @@ def shortened(text: str, max_bytes: int, mark: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Characters that are no text (controls, lone surrogates) replaced by an underscore.
+    """The text with an underscore for each control character and lone surrogate.
 
     Examples:
         >>> printable("train" + chr(0) + "/loss")
@@ -82,7 +83,7 @@ def file_name(name: str, *identity: str) -> str:
     if clean == name and name.strip(".") and len(name.encode()) <= _MAX_FILE_NAME_BYTES:
         return name
     stem, dot, extension = clean.rpartition(".")
-    if not stem or len(extension) > 12:
+    if not stem or len(extension) > _LONGEST_SUFFIX:
         stem, dot, extension = clean.strip(".") or "file", "", ""
     tail = dot + extension
     return shortened(stem, _MAX_FILE_NAME_BYTES - len(tail.encode()), digest(*identity)) + tail
@@ -110,7 +111,7 @@ class NameRule:
     mark: str = "~"
     """Stands before the digest of a changed name; the target must allow it."""
     paths: bool = False
-    """The names are paths of files: a changed one keeps its extension, and none is a folder of another."""
+    """The names are paths of files: a changed one keeps its extension, and no name is a folder of another."""
 
     def takes(self, name: str) -> bool:
         """Whether the target accepts the name as it is."""
@@ -129,11 +130,11 @@ class NameRule:
         return clean + tail
 
     def same(self, name: str) -> str:
-        """A form of the name that is equal for names which are the same to the target."""
+        """A form of the name that is equal for all names that are the same to the target."""
         return name.casefold() if self.folds_case else name
 
     def folders(self, name: str) -> list[str]:
-        """The folders of this name: no file can have their names any more."""
+        """The folders of this name, which no file can be called."""
         return [self.same(str(folder)) for folder in PurePosixPath(name).parents] if self.paths else []
 
     def _length(self, name: str) -> int:
@@ -213,7 +214,7 @@ class NameBook:
         return types
 
     def changed(self) -> Iterator[tuple[str, str]]:
-        """Names that are used and not the attribute's path, each with the path."""
+        """The names in use that differ from the path of their attribute, each with that path."""
         with self._lock:
             items = [(key, name) for key, name in self._names.items() if key in self._used]
         return ((name, path) for (path, _), name in items if name != path)

@@ -1,9 +1,9 @@
-"""All points of a run by step or by series, whatever order they were stored in, in bounded memory.
+"""Sorts all points of a run by step or by series, in bounded memory.
 
-Runs are stored series by series, and many targets take points fastest when all metrics
-of a step stand together. So points are sorted: in memory as long as they fit,
-else in sorted pieces on disk that are merged. 28 bytes a point either way, and
-the cost grows linearly.
+Runs are stored series by series, and many targets take points fastest if all metrics
+of a step come together. Points are sorted in memory as long as they fit, else in
+sorted pieces on disk that are merged. Both take 28 bytes a point, and the time grows
+linearly.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 MEMORY_POINTS, MEMORY_POINTS_ALONE = 1 << 20, 1 << 21
-"""So many points are sorted in memory, of a run that a process loads beside others or alone; more go to disk
-in pieces of this size."""
+"""How many points are sorted in memory, if a process loads several runs at once or one alone. More points go
+to disk, in pieces of this size."""
 _MERGED_POINTS, _LEAST_READ = 1 << 18, 1 << 12
-"""How many points of all pieces are read at once, and the least number of each."""
+"""How many points of all pieces together are read at once, and how many of each piece at least."""
 
 Bound: TypeAlias = "tuple[int, ...]"
 Side: TypeAlias = 'Literal["left", "right"]'
@@ -87,7 +87,7 @@ class Order:
         return points[self.indices(points)]
 
     def bound(self, points: Points, row: int) -> Bound:
-        """The place of a row in the order, as far as windows know it."""
+        """The place of a row in the order, as precisely as windows are cut."""
         return (int(points.step[row]),)
 
     def position(self, points: Points, bound: Bound, side: Side) -> int:
@@ -125,7 +125,7 @@ class PointSorter:
         self._order = order or Order()
         self._memory_points = memory_points
         self._columns: list[npt.NDArray[Any]] = []
-        """Filled up to `_held`, and again after that went to disk: only one of them is ever there twice."""
+        """Filled up to `_held`. Used again after that went to disk, so that no memory is needed twice."""
         self._held = 0
         self._pieces: list[_Piece] = []
 
@@ -142,7 +142,7 @@ class PointSorter:
             points = points[len(fitting) :]
 
     def windows(self, window_points: int) -> Iterator[Points]:
-        """All points, once, in windows of about this size, the same however many points were in memory."""
+        """All points, once, in windows of about this size, however many points were in memory."""
         waiting: list[Points] = []
         for stretch in self._sorted():
             waiting.append(stretch)
@@ -183,7 +183,7 @@ class PointSorter:
         self._held = 0
 
     def _sorted_columns(self) -> Iterator[npt.NDArray[Any]]:
-        """What is held, a column after the other."""
+        """The points in memory, sorted, column by column."""
         columns = [column[: self._held] for column in self._columns]
         order = self._order.indices(Points(*columns))
         return (column[order] for column in columns)
@@ -202,7 +202,7 @@ class PointSorter:
             if not ends:
                 return
             if not len(window):
-                rows *= 2  # one step is larger than what was read: read more of it
+                rows *= 2  # one step has more points than were read: read more of it
 
     def _taken(self, piece: _Piece, below: Bound | None) -> Points:
         if below is None:

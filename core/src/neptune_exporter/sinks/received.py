@@ -1,4 +1,4 @@
-"""What a loader's hooks get: entries of text and histogram series, and files."""
+"""What the hooks of a loader get: entries of text and histogram series, and files."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class FileToSend:
 
 
 class Receiver(Protocol):
-    """Takes all of a run, in this order."""
+    """Takes all data of a run, in this order."""
 
     def parameters(self, values: Mapping[str, ParameterValue]) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Batches of series rows with what every stream needs: which series, which step, when."""
+"""Batches of series rows with what every loader needs: the series, step and time of each row."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SeriesRows:
                 losses.add(code, count, path)
 
     def count_unusable(self, losses: LossBook, among: Bools | None = None) -> None:
-        """Count the rows that the target has no place for, and those whose step was rounded."""
+        """Count the rows that the target cannot hold, and those whose step was rounded."""
         steps = self.steps
         for where, code in (
             (steps.negative, CommonLoss.NEGATIVE_STEP),
@@ -75,7 +75,7 @@ def series_rows(
     """All rows of some types.
 
     Args:
-        value_columns: The columns that are wanted beside path, step and time.
+        value_columns: The columns to read besides path, step and time.
         within: The steps that the target takes.
         no_time: The time, in ms since 1970, of rows that have none.
         earliest: Times before this one, in ms since 1970, become this one.
@@ -93,7 +93,7 @@ def series_rows(
 
 
 def _series(column: pa.DictionaryArray) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """The paths that occur, in the order in which they do, and for each row which of them it is."""
+    """The paths that occur, in order of appearance, and for each row the index of its path."""
     occurring = column.indices.unique()
     numbers = np.empty(len(column.dictionary), np.int32)
     numbers[occurring.to_numpy()] = np.arange(len(occurring), dtype=np.int32)

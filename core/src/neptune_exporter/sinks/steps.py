@@ -1,8 +1,8 @@
 """Targets with whole steps: one power of ten per project makes steps whole, exactly.
 
-A step in the dataset is a decimal(18,6), or a double in `step_float64` where a
-decimal cannot hold it. Both are multiplied without rounding, so that 0.29 times
-100 is 29, and what is not whole afterwards is known to be so.
+A step in the dataset is a decimal(18,6), or a double in `step_float64` if a
+decimal cannot hold it. Both are multiplied without rounding: 0.29 times 100 is
+exactly 29, and it is known which steps are not whole afterwards.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class WholeSteps:
     """Where it is above the highest."""
     missing: Bools
     rounded: Bools
-    """Where something was left after the point."""
+    """Where a fraction was cut off."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Multiplier:
         return format(Decimal(self.numerator) / Decimal(self.denominator), "f")
 
     def whole(self, batch: pa.RecordBatch, within: StepRange) -> WholeSteps:
-        """The steps of a batch, multiplied; fractions that are left are cut off."""
+        """The steps of a batch, multiplied; what remains after the point is cut off."""
         units, known = millionths(batch.column("step"))
         below_zero = known & (units < 0)
         size = np.abs(np.where(known & ~below_zero if within.signless else known, units, 0))
@@ -161,7 +161,7 @@ class Multiplier:
 
 
 def _scaled(values: Int64s, numerator: int, denominator: int) -> tuple[Uint64s, Bools, Bools]:
-    """values * numerator // denominator exactly, whether something is left, what is beyond 64 bits."""
+    """`values * numerator // denominator`, exactly; whether a rest is left; whether it exceeds 64 bits."""
     common = np.gcd(numerator, denominator)
     numerator, denominator = int(numerator // common), int(denominator // common)
     unsigned = values.astype(np.uint64)
@@ -187,7 +187,7 @@ def _scaled(values: Int64s, numerator: int, denominator: int) -> tuple[Uint64s, 
 
 
 def _scaled_exactly(values: Int64s, numerator: int, denominator: int) -> tuple[Uint64s, Bools, Bools]:
-    """For multipliers with more digits than 64 bits hold on the way to the result."""
+    """As `_scaled`, for multipliers whose intermediate results exceed 64 bits."""
     exact: list[Any] = [divmod(int(v) * numerator, denominator) for v in values]
     beyond = np.array([q > _MAX_U64 for q, _ in exact], np.bool_)
     steps = np.array([0 if q > _MAX_U64 else q for q, _ in exact], np.uint64)

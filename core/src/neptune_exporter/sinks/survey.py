@@ -1,4 +1,4 @@
-"""What the steps of a project need: one multiplier for all of its runs, so that their series compare."""
+"""Finds one step multiplier for all runs of a project, so that their series can be compared."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ from neptune_exporter.sinks.steps import (
 from neptune_exporter.toolkit.free_memory import give_back_memory
 
 _DECIMALS = 6
+"""Digits after the point of a decimal(18,6)."""
 _MOST_DIGITS = 18
 """With more digits no step but zero would stay within 64 bits."""
 _SURVEY_ROWS = 131_072
+"""Rows of a batch: only steps are read, so larger ones than elsewhere fit into memory."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +42,7 @@ class StepSurvey:
     within: StepRange = StepRange()
     digits: int = 0
     largest: float = 0.0
-    """How far a step is from 0, of those that are within the range."""
+    """The largest distance of a step from 0, among those within the range."""
 
     def look_at(self, batch: pa.RecordBatch) -> None:
         """Take the `step` and `step_float64` columns of a batch into account."""
@@ -90,7 +92,7 @@ class StepSurvey:
         self.largest = max(self.largest, other.largest)
 
     def fits(self, power: int) -> bool:
-        """Whether all steps stay within the range, but for those that are beyond it at any multiplier."""
+        """Whether all steps that are within the range stay within it when multiplied."""
         return Fraction(self.largest) * power <= self.within.highest
 
     @property
@@ -129,8 +131,8 @@ def joined(surveys: Iterable[StepSurvey], within: StepRange) -> StepSurvey:
 def multipliers(surveys: Mapping[RunKey, StepSurvey], common: int) -> dict[RunKey, Multiplier]:
     """The common multiplier for each run, or its own power of ten where it needs more digits.
 
-    Where no power makes all steps of a project whole and keeps them within the range, steps that merge
-    would be worse than runs that do not compare.
+    If no power of ten makes all steps of a project whole within the range, runs that cannot be compared are
+    better than steps that merge.
     """
     found = {}
     for key, survey in surveys.items():

@@ -1,4 +1,4 @@
-"""String series: which are console output, which are errors, and their values as text that can be sent."""
+"""String series: which of them are console output or errors, and their values as valid text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_error(path: str) -> bool:
 
 
 def as_text(rows: SeriesRows, losses: LossBook) -> pa.Array:
-    """The string values; bytes that are no UTF-8, which Parquet lets through, are replaced and counted."""
+    """The string values. Bytes that are not UTF-8, which Parquet may hold, are replaced and counted."""
     texts = rows.batch.column("string_value")
     try:
         texts.validate(full=True)

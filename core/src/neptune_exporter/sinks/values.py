@@ -10,6 +10,7 @@ from typing import Any
 from neptune_exporter.contract import ParameterValue
 
 _SHOWN = 80
+"""Characters of a value that a line of a comparison shows."""
 
 
 def as_json(value: ParameterValue) -> Any:

@@ -1,7 +1,7 @@
-"""Goes through a run once, and hands everything to a receiver as the target takes it.
+"""Reads a run once, and hands all of it to a receiver in the form that the target takes.
 
-A load hands it to the target, a comparison to what checks it against the target: so both
-use the same names and steps and find the same losses.
+The receiver is the target in a load, and a `Comparer` in a comparison: so both use
+the same names and steps and find the same losses.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from neptune_exporter.toolkit.filekinds import FileKind
 
 _BATCH_ROWS = 65_536
 _WINDOW_POINTS = 1 << 17
+"""About how many points `Receiver.points` gets at once."""
 _FILE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
 
 
@@ -66,7 +67,7 @@ class Walk:
     Args:
         no_time: The time of series rows that have none, in ms since 1970.
         folder: For what does not fit into memory; made when needed.
-        check: Is called now and then, and ends the walk by what it raises.
+        check: Called from time to time; ends the walk by raising an error.
     """
 
     run: ExportedRun
@@ -80,12 +81,12 @@ class Walk:
     counts: Counter[str] = field(default_factory=Counter)
     """How many parameters, points, texts, histograms and files were handed over."""
     types: dict[str, str] = field(default_factory=dict)
-    """The type of each parameter that is no text, by its name."""
+    """The type of each parameter that is not a string, by its name."""
     files: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     """Attribute path, step as text and time of each file, by its unique name."""
 
     finite: list[tuple[str, int, int, float]] = field(default_factory=list)
-    """Name, step, time and value of points that really have the value that stands for infinity."""
+    """Name, step, time and value of points whose value really is the number that stands for infinity."""
 
     tables: dict[str, str] = field(default_factory=dict)
     """Attribute path of each table of a string series, by its unique name."""
@@ -93,11 +94,11 @@ class Walk:
     def __post_init__(self) -> None:
         self.names = NameBook(self.limits.names)
         self.file_names = NameBook(self.limits.file_names)
-        for made in MADE:  # before the run's own, so that these keep their names
+        for made in MADE:  # before files of the run, so that made files get these names
             self.file_names.name(made, "made", used=False)
 
     def hand_to(self, receiver: Receiver) -> None:
-        """Hand over everything but what `losses` counts.
+        """Hand over everything except what `losses` counts.
 
         Raises:
             DatasetError: a part of the run is damaged.
@@ -152,7 +153,7 @@ class Walk:
             sorter.close()
 
     def _as_stored(self, names: Sequence[str], points: Points) -> Points:
-        """The same with one bit pattern for each value that the target tells from others."""
+        """The points as the target stores them: equal values to it have equal bits."""
         values, infinity = points.value, self.limits.infinity
         values = np.where(np.isnan(values), np.nan, values)
         if not self.limits.capabilities.signed_zeros:
@@ -281,15 +282,7 @@ class Walk:
         self.counts["files"] += 1
         self.files[unique] = (path, step or "", time)
         receiver.file(
-            FileToSend(
-                self.names.name(path, "files"),
-                unique,
-                number,
-                time,
-                checked.size,
-                kind,
-                checked.open,
-            )
+            FileToSend(self.names.name(path, "files"), unique, number, time, checked.size, kind, checked.open)
         )
 
 

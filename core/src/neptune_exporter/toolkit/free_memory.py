@@ -17,8 +17,10 @@ from functools import cache
 from typing import Any
 
 _EVERY = 64
+"""`give_back_memory` acts at every call of this number."""
 _calls = itertools.count(1)
 _MANY = 50_000
+"""New objects after which Python looks for cycles within `few_collections`."""
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import hashlib
 from typing import Protocol
 
 _PIECE = 1 << 20
+"""Bytes that are read at once."""
 
 
 class Readable(Protocol):

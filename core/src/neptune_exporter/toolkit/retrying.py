@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _LOGGED_AT = 4
 """Fewer failures than this pass within some two seconds: nothing that a person need know."""
 _LONG_WAIT = 5.0
+"""Seconds. A wait that the server asks for is logged if it is this long."""
 
 AWAY_STATUSES = frozenset({502, 503, 504, *range(520, 531)})
 """HTTP statuses by which a proxy says that its server is down. Those from 520 on are not standard."""

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 _TURN = threading.Lock()
 _LONG_CALL = 50_000
+"""Calls that handle at least this many rows run side by side."""
 
 
 def turn(rows: int) -> AbstractContextManager[object]:

@@ -183,7 +183,7 @@ class Connection:
         mount(self._auth.session, self._adapter)
 
     def _hide_token(self) -> None:
-        """Keep the access token out of every text: a server may quote it."""
+        """Keep the access token out of logs and messages: a server may quote it."""
         for name in ("access_token", "refresh_token"):
             Secret(str((self._auth.session.token or {}).get(name) or ""))
 

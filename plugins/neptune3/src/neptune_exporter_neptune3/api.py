@@ -1,4 +1,5 @@
-"""Requests to the server: tried again while that may help, every failure of a known kind."""
+"""Sends requests to the server, retries them while that may help, and turns every failure into an error of
+ours."""
 
 from __future__ import annotations
 
@@ -28,9 +29,9 @@ from neptune_exporter_neptune3.client import (
 
 _T = TypeVar("_T")
 _ON_PARTS = 5.0
-"""Seconds for which something is tried again that failed as part of a request, or whose like failed."""
+"""Seconds for which a request is retried if it is a part of one that failed, or its kind has just failed."""
 _TEXT = ("text/", "application/json", "application/xml")
-"""How the content types begin with which something else than the server may answer in place of protobuf."""
+"""Content types that begin like this are not protobuf: something else than the server has answered."""
 _WEB_PAGES = 3
 """After this many web pages before the server's first answer, the export ends: a login page does not go away
 by itself."""
@@ -51,7 +52,7 @@ class Api:
         self._has_answered = threading.Event()
         self._web_pages = 0
         self._project_id: str | None = None
-        """One that was asked for, to see whether the server answers at all."""
+        """Any project that was asked for. A request for it shows whether the server answers at all."""
         self._stopped = threading.Event()
 
     @property
@@ -116,11 +117,11 @@ class Api:
         return self._client.address
 
     def stop(self) -> None:
-        """Let everything under way end with an error at its next attempt."""
+        """Make all requests under way end with an error at their next attempt."""
         self._stopped.set()
 
     def check_running(self) -> None:
-        """Raises StoppedError once everything is to end."""
+        """Raise StoppedError if `stop` was called."""
         if self._stopped.is_set():
             raise StoppedError("stopped")
 
@@ -137,8 +138,9 @@ class Api:
         again: bool = False,
         is_json: bool = False,
     ) -> _T:
-        """While nothing answers each request is tried once; while none of its kind is answered, for a short
-        time and then once: thousands do not wait in vain one by one."""
+        """Send a request, with less patience if others have failed, so that thousands of requests do not each
+        wait in vain: once only while the server answers nothing; for a short time, and then once only, while
+        it answers none of this kind."""
         patience = self._on_parts if again or self.streaks.length(kind) else self._patience
         if self._is_away.is_set():
             patience = Patience(0)
@@ -154,8 +156,8 @@ class Api:
             raise error.of_one_request() from None
 
     def _answers(self) -> bool:
-        """Whether the server answers a small request: then another fails for what it asks for, such as a
-        series that a gateway does not wait for."""
+        """Whether the server answers a small request. If so, the other request failed because of what it asks
+        for, such as a series so long that a gateway does not wait for it."""
         project_id = self._project_id
         if project_id is None:
             return False
@@ -204,6 +206,7 @@ class Api:
 
 
 def _is_foreign(answer: Answer) -> bool:
-    """Whether an answer of 200 cannot be a message of protobuf: almost any bytes parse as one, also none."""
+    """Whether an answer of 200 is surely not protobuf. Parsing cannot tell: almost any bytes are a message,
+    and so are no bytes."""
     kind = answer.headers.get("content-type", "").lower()
     return kind.startswith(_TEXT) or not (kind or answer.content)

@@ -1,4 +1,4 @@
-"""Which attributes the runs of a group have, with the values of those that are no series."""
+"""Reads the attributes of a group of runs, with the values of those that are no series."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ NAME_BYTES = 200_000
 """The bytes of names and run identifiers in a request; the client limits them to 220,000
 (NEPTUNE_QUERY_MAX_REQUEST_SIZE)."""
 _RUN_BYTES = 50
+"""Roughly what a run identifier takes in a request."""
 
 TYPES = {
     "float": AttributeType.FLOAT,
@@ -77,10 +78,10 @@ class Series:
     last_step: float | None
     """None if the server knows no point of it."""
     must_have_points: bool = False
-    """The server gave a last step that can be neither an ancestor's nor a preview's."""
+    """Whether the last step is surely of a point of this run: not of an ancestor's, nor of a preview."""
 
     def shortfall(self, last_step: float | None) -> str | None:
-        """What is missing of the series if its points end at this step; None: at their beginning."""
+        """What is missing of the series if its points end at this step (None: if there are no points)."""
         if not self.must_have_points or self.last_step is None:
             return None
         problem = f"the server reports points up to step {self.last_step} and gives"
@@ -155,7 +156,7 @@ def read_attributes(api: Api, contents: Sequence[Contents]) -> Iterator[RunRows 
 
 
 def _filters(contents: Sequence[Contents]) -> dict[str, Any]:
-    """Keep the server from sending what was not asked for. `includes` decides in the end."""
+    """Filters that keep the server from sending much that is not wanted. `includes` decides in the end."""
     filters: dict[str, Any] = {}
     # Attributes of unknown types are reported only if every type comes.
     if not any(each.request.attributes.others for each in contents):
@@ -167,7 +168,7 @@ def _filters(contents: Sequence[Contents]) -> dict[str, Any]:
 
 
 def _names(contents: Sequence[Contents]) -> list[str]:
-    """The names that are wanted of any run; empty where a run's attributes are wanted by other means."""
+    """The names of all wanted attributes; empty if any run's attributes are not selected by name."""
     wanted = [each.request.attributes.wanted for each in contents]
     if not all(w.names and w.pattern is None for w in wanted):
         return []
@@ -175,9 +176,9 @@ def _names(contents: Sequence[Contents]) -> list[str]:
 
 
 def _wire_types(contents: Sequence[Contents]) -> list[str]:
-    """Types of the classes that are wanted of any run, and strings.
+    """The types of all wanted classes, and strings.
 
-    `sys/id` is one, and every run has it: a run without an answer is gone, and not empty.
+    Every run has a string, `sys/id`. So a run that the answer does not have is gone, not empty.
     """
     classes = frozenset().union(*(each.request.attributes.classes for each in contents))
     kinds = [kind for kind in _WIRE_NAMES if kind.attribute_class in classes]
@@ -204,14 +205,14 @@ def _take(held: Contents, attributes: Sequence[Any]) -> Iterator[RunRows | Attri
             except OverflowError as error:
                 yield AttributeFailure(held.run, attribute.name, kind, str(error), permanent=True)
     if values:
-        values.sort(key=lambda value: value[0])  # what comes in order is cheaper to write
+        values.sort(key=lambda value: value[0])  # sorted rows are cheaper to write
         yield RunRows(held.run, parameter_batch(values))
 
 
 def _series_of(held: Contents, attribute: Any, kind: AttributeType) -> Series:
     properties = getattr(attribute, _PROPERTIES[kind])
     last = properties.last_step if properties.HasField("last_step") else None
-    # The last step of a fork may be its parent's, and that of previews need not be asked for.
+    # The last step of a fork may be its parent's, or that of a preview, which need not be requested.
     is_foreign = is_fork(held.request.run.handle) or (
         kind is AttributeType.FLOAT_SERIES and properties.has_preview
     )
@@ -222,7 +223,7 @@ def _series_of(held: Contents, attribute: Any, kind: AttributeType) -> Series:
 def _single_value(
     held: Contents, attribute: Any, kind: AttributeType
 ) -> list[tuple[str, AttributeType, object]]:
-    """The value of a parameter; none of a file, which is noted in `held`.
+    """The value of a parameter. A file has none: it is noted in `held`.
 
     Raises:
         OverflowError: a date that cannot be kept.

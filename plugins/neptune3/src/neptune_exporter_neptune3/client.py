@@ -1,8 +1,8 @@
-"""The one module that reaches below the public API of neptune-query.
+"""The only module that uses internals of neptune-query.
 
-The public functions round int64, merge points of one step, lose file names, leave out
-types that they do not know, and repeat a refused request for half an hour. What is used
-instead, all of it in neptune-query 1.14 (tests/test_client.py checks each):
+Its public functions round int64, merge points of one step, lose file names, leave out
+types that they do not know, and repeat a refused request for half an hour. So this module uses
+these internals of neptune-query 1.14 (tests/test_client.py checks each):
 
 - `neptune_query.internal.api_utils.create_auth_api_client(credentials=)`
 - `neptune_query.generated.neptune_api.credentials.Credentials.from_api_key(api_key)`
@@ -12,7 +12,7 @@ instead, all of it in neptune-query 1.14 (tests/test_client.py checks each):
   which does that
 - `sync_detailed(client=, body=, …)` of the operations in `_Operations`: one request, never
   repeated at any status
-- of the bodies of those operations, that they are asked for `to_dict()` and nothing else
+- that those operations call nothing of their bodies but `to_dict()`
 - the messages of `leaderboard_entries_pb2`, `attributes_pb2`, `series_values_pb2`
 - exceptions of `neptune_query.generated.neptune_api.errors`
 - `neptune_query.internal.env.NEPTUNE_VERIFY_SSL.get()`
@@ -105,7 +105,7 @@ __all__ = [
 LOWEST, BELOW = (1, 14), (2, 0)
 """The versions of the client that this module was written for."""
 _EXCHANGE = "/authorization/oauth-token"
-"""How the path ends at which the client exchanges the API token for an access token."""
+"""The end of the path at which the client exchanges the API token for an access token."""
 _TRUST = (
     "set SSL_CERT_FILE to the file of its authority, or NEPTUNE_VERIFY_SSL=false for a server that you trust"
 )
@@ -123,8 +123,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Body:
-    """What an operation sends. The client's own classes would take a request of thousands of series
-    apart into objects, and put it together again."""
+    """The body of an operation, as JSON. The client's own classes would convert a request of thousands of
+    series into objects and back."""
 
     content: Mapping[str, Any]
 
@@ -136,7 +136,7 @@ class Client:
     """Single requests with an access token that renews itself. Safe to use from several threads."""
 
     def __init__(self, api_token: Secret, timeout: float) -> None:
-        """Make the client; nothing is asked yet.
+        """Make the client. It sends no request yet.
 
         Raises:
             MissingDependencyError: the client is of another version.
@@ -166,46 +166,31 @@ class Client:
             http.timeout = httpx.Timeout(timeout, connect=min(30.0, timeout))
             demand_least_rate(http, timeout)
         self._hidden: object = None
-        """The access token that is kept out of every text."""
+        """The last access token that was made a `Secret`."""
 
     def search(self, project_id: str, body: Mapping[str, Any]) -> Answer:
         """Runs of a project: a `ProtoLeaderboardEntriesSearchResultDTO`."""
         return self._send(
-            search_leaderboard_entries_proto.sync_detailed,
-            body,
-            project_identifier=project_id,
-            type=["run"],
+            search_leaderboard_entries_proto.sync_detailed, body, project_identifier=project_id, type=["run"]
         )
 
     def search_everywhere(self, body: Mapping[str, Any]) -> Answer:
         """Runs of all projects: a `ProtoLeaderboardEntriesSearchResultDTO`."""
-        return self._send(
-            search_global_leaderboard_entries_proto.sync_detailed,
-            body,
-        )
+        return self._send(search_global_leaderboard_entries_proto.sync_detailed, body)
 
     def attributes(self, project_id: str, body: Mapping[str, Any]) -> Answer:
         """Attributes of runs with their values: a `ProtoQueryAttributesResultDTO`."""
         return self._send(
-            query_attributes_within_project_proto.sync_detailed,
-            body,
-            project_identifier=project_id,
+            query_attributes_within_project_proto.sync_detailed, body, project_identifier=project_id
         )
 
     def floats(self, body: Mapping[str, Any]) -> Answer:
         """Points of float series: a `ProtoFloatSeriesValuesResponseDTO`."""
-        return self._send(
-            get_multiple_float_series_values_proto.sync_detailed,
-            body,
-        )
+        return self._send(get_multiple_float_series_values_proto.sync_detailed, body)
 
     def series(self, body: Mapping[str, Any]) -> Answer:
         """Points of string, histogram and file series: a `ProtoSeriesValuesResponseDTO`."""
-        return self._send(
-            get_series_values_proto.sync_detailed,
-            body,
-            use_deprecated_string_fields=False,
-        )
+        return self._send(get_series_values_proto.sync_detailed, body, use_deprecated_string_fields=False)
 
     def sign(self, body: Mapping[str, Any]) -> Answer:
         """URLs to download files from: JSON `{files: [{path, provider, url, …}]}`."""
@@ -217,7 +202,7 @@ class Client:
         return self._http.auth._token
 
     def forget_token(self, refused: object) -> None:
-        """Make the next request get a new access token, unless that was done since this one was in use.
+        """Make the next request get a new access token, unless that has been done since this one was used.
 
         The client renews a token before it expires, but never one that a server refuses.
         """
@@ -265,7 +250,7 @@ class Client:
         return Answer(int(answer.status_code), _headers(answer.headers), answer.content)
 
     def _hide_token(self) -> None:
-        """Keep a new access token out of every text: a server may quote it."""
+        """Keep a new access token out of logs and messages: a server may quote it."""
         token = self.token
         if token is not self._hidden:
             Secret(str(getattr(token, "access_token", "")))
@@ -329,7 +314,7 @@ def _status_and_content(error: Exception) -> tuple[int, bytes]:
 def _not_exchanged(
     server: str, status: int, content: bytes, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Exception:
-    """The server gave no access token for the API token, which is all that the request holds.
+    """The error if the server gave no access token for the API token. The request holds nothing else.
 
     Servers answer a token of another form with 400 ("Invalid value for: header X-Neptune-Api-Token").
     """

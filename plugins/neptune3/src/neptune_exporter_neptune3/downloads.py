@@ -1,4 +1,4 @@
-"""Files: URLs signed by the hundred, several downloads at once, each resumed and checked."""
+"""Downloads files, several at once: asks for signed URLs, resumes broken downloads, checks sizes."""
 
 from __future__ import annotations
 
@@ -36,11 +36,14 @@ from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import FileRef
 from neptune_exporter_neptune3.client import transport_error
 
-_SIGNED_AT_ONCE = 200
+SIGNED_AT_ONCE = 200
+"""Files for which one request asks for URLs."""
 _CHUNK = 1 << 18
+"""Bytes that are read at once."""
 _EXPIRED = frozenset({400, 401, 403})
 """How object stores answer an expired URL (`download_file` in the client): gcp 400, aws and azure 403."""
 _BATCH = 500
+"""Rows of files in a batch, at most."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,11 @@ class Downloads:
             yield _rows(done)
 
     def _signed(self, wanted: Iterator[FileToFetch]) -> Iterator[tuple[FileToFetch, _Url | SourceError]]:
-        while chunk := list(islice(wanted, _SIGNED_AT_ONCE)):
+        while chunk := list(islice(wanted, SIGNED_AT_ONCE)):
             yield from zip(chunk, self._sign(chunk), strict=True)
 
     def _sign(self, files: Sequence[FileToFetch]) -> Sequence[_Url | SourceError]:
-        """A URL for each file; one that cannot be signed must not cost the others theirs."""
+        """A URL for each file, or why there is none. If a request fails, halving finds the file at fault."""
         project_id = files[0].run.project_id
         try:
             signed = self._api.sign(project_id, [file.ref.path for file in files])
@@ -171,7 +174,7 @@ class _Url:
 
 
 def _url_of(file: FileToFetch, signed: Mapping[str, tuple[str, str]]) -> _Url | SourceError:
-    """A file that the answer leaves out is final, as a refused one is: asking again does not help."""
+    """The URL of a file. If the answer has none, asking again does not help."""
     found = signed.get(file.ref.path)
     return SourceError("the server gives no URL of the file") if found is None else _Url(*found)
 
@@ -243,7 +246,7 @@ class _ExpiredError(Exception):
 
 
 def _lasting(error: SourceError) -> SourceError:
-    """A store that cannot be reached costs its files, not the group."""
+    """The error, without AwayError: if the store cannot be reached, only its files fail, not the group."""
     return TransientError(f"the object store: {error}") if isinstance(error, TransientError) else error
 
 

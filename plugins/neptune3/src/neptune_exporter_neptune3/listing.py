@@ -15,13 +15,14 @@ from neptune_exporter_neptune3.api import Api
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _OTHER = "; is this a server of Neptune 2.x? Then use --exporter neptune2"
-"""On a 404: a server of 3.x knows the addresses that are asked here."""
+"""Added to the message of a 404: every server of 3.x knows these addresses."""
 PAGE = 10_000
 """Runs of a page: what the client asks for (NEPTUNE_QUERY_SYS_ATTRS_BATCH_SIZE)."""
 _OVERLAP = 100
-"""Of a page, at most half of it: what the next one begins with. So many runs that were listed may be
-deleted between two pages, and the others move up without one being skipped."""
+"""How many entries two pages share, at most half a page. If up to that many listed runs are deleted between
+two pages, the others move up and no run is skipped."""
 _ATTEMPTS = 5
+"""How often a listing begins again, because runs were deleted meanwhile."""
 _COLUMNS = (
     SysAttribute.ID,
     SysAttribute.CUSTOM_RUN_ID,
@@ -37,7 +38,7 @@ _OLDEST_FIRST = {
     "dir": "ascending",
     "sortBy": {"name": SysAttribute.CREATION_TIME, "type": "datetime"},
 }
-"""The order of creation: runs that are made meanwhile come last, so that no page moves."""
+"""Runs that are created meanwhile come last in this order, so that no page moves."""
 
 
 def projects(api: Api) -> list[str]:
@@ -59,9 +60,8 @@ def projects(api: Api) -> list[str]:
 def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
     """Every run of a project that the selection takes, each once.
 
-    A dataset holds one run of an id. Of several with one id the listing always gives the same one, for any
-    selection: a wider selection must not put another run in its place. The error at the end names the
-    others.
+    A dataset holds one run for each id. If several runs have one id, the listing gives the same one for every
+    selection: a wider selection must not replace it by another. The error at the end names the others.
 
     The server's regular expressions match anywhere in an id and are of another dialect,
     so ids are matched here.
@@ -108,7 +108,7 @@ def _search_for(selection: RunSelection) -> dict[str, Any]:
 def _one_of_each_id(
     listed: Iterable[_Listed], project_id: str, address: str, selection: RunSelection
 ) -> tuple[list[tuple[SourceRun, _Listed]], list[str]]:
-    """The selected runs, and descriptions of those that share the id of another run that goes before them."""
+    """The selected runs, and descriptions of those that are left out because another run has their id."""
     taken: list[tuple[SourceRun, _Listed]] = []
     passed_over: list[str] = []
     for run_id, namesakes in _by_id(listed).items():
@@ -149,7 +149,7 @@ class _Listed:
 
     @classmethod
     def of(cls, entry: Any) -> _Listed:
-        """Raises SourceError for a run without `sys/id`: nothing could ever be asked of it."""
+        """Raises SourceError for a run without `sys/id`: no request could name it."""
         found = {attribute.name: attribute for attribute in entry.attributes}
 
         def text(path: str) -> str | None:
@@ -177,7 +177,7 @@ class _Listed:
         )
 
     def as_source_run(self, key: RunKey, address: str) -> SourceRun:
-        """Without its notes. The URL is as neptune-scale's `Run.get_run_url` makes it.
+        """The run without its notes. Its URL is as neptune-scale's `Run.get_run_url` makes it.
 
         Args:
             address: Of the server.
@@ -219,16 +219,17 @@ def _by_id(listed: Iterable[_Listed]) -> dict[str, list[_Listed]]:
 
 
 def _precedence(run: _Listed) -> tuple[bool, int, str]:
-    """Of runs with one id the lowest is exported: active, lowest `sys/id`. Not by what changes when one of
-    them is written to: then the dataset would hold another one than is listed."""
+    """A sort key: of runs with one id, the first is exported. Active runs come before archived ones, then the
+    lowest `sys/id` counts. Nothing that changes when a run is written to may count: the dataset would hold
+    another run than is listed."""
     return run.archived, len(run.sys_id), run.sys_id
 
 
 def _entries(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Iterator[Any]:
-    """Every entry, some of them twice, however short the server makes its pages.
+    """Every entry, some of them twice, whatever the length of the server's pages.
 
     Raises:
-        SourceError: fewer came than the server counts, or too many runs are deleted meanwhile.
+        SourceError: the server listed fewer than it counts, or too many runs are deleted meanwhile.
     """
     for _ in range(_ATTEMPTS):
         if (yield from _one_pass(ask, body)):
@@ -237,9 +238,9 @@ def _entries(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Iter
 
 
 def _one_pass(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Generator[Any, None, bool]:
-    """Page after page; returns whether these were all, or False if runs were deleted between two pages.
+    """Page after page. Returns False if so many runs were deleted between two pages that some may be missing.
 
-    Where the server does not count the runs, the first page that is short is the last
+    If the server does not count the runs, the first short page is the last one
     (`_make_new_sys_attrs_page_params` in the client).
     """
     seen: set[tuple[str, str, str]] = set()

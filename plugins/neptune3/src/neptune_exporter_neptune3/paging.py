@@ -1,4 +1,4 @@
-"""Requests for series: several under way, their answers in order, the failing attribute found by halving."""
+"""Carries out requests for series, several at once, in order; finds failing attributes by halving."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SeriesRequest(Protocol):
     def series(self) -> Sequence[Series]: ...
 
     def halves(self: _R) -> Sequence[_R]:
-        """The same in two requests, to be tried less patiently."""
+        """The same as two requests, which are retried for a shorter time."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FileEntry:
 
 @dataclass
 class Page(Generic[_R]):
-    """What came of a request."""
+    """What one request gave."""
 
     rows: list[RunRows] = field(default_factory=list)
     failures: list[AttributeFailure] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Page(Generic[_R]):
 
 _Key = tuple[int, ...]
 _HELD = 4
-"""Pages that wait for those before them, so that a series is delivered as a whole if it is not very long."""
+"""How many pages may wait for earlier ones, so that a series of moderate length is delivered as a whole."""
 
 
 def read_pages(
@@ -105,7 +105,7 @@ def read_pages(
 
 
 def _page_of(request: _R, future: Future[Page[_R]]) -> Page[_R]:
-    """The page of a request; of one that failed its halves, or the failure of its only attribute."""
+    """The page of a request. If it failed: its halves to try next, or the failure of its only attribute."""
     try:
         return future.result()
     except (AwayError, StoppedError):
@@ -117,25 +117,25 @@ def _page_of(request: _R, future: Future[Page[_R]]) -> Page[_R]:
 
 
 def _numbered(key: _Key, following: Sequence[_R]) -> list[tuple[_Key, _R]]:
-    """Requests with their keys. One alone takes the place of the request that it follows from."""
+    """Requests with their keys. A single one gets the key of the request that it follows from."""
     if len(following) == 1:
         return [(key, following[0])]
     return [((*key, n), each) for n, each in enumerate(following)]
 
 
 class _Order(Generic[_R]):
-    """Gives pages by their keys: all that follows from a page before what follows from the next."""
+    """Puts pages in the order of their keys: all that follows from one page comes before the next page."""
 
     def __init__(self) -> None:
         self._expected: set[_Key] = set()
         self._held: list[tuple[_Key, Page[_R]]] = []
 
     def expect(self, key: _Key) -> None:
-        """A page of this key is to come."""
+        """Announce a page with this key."""
         self._expected.add(key)
 
     def take(self, key: _Key, page: Page[_R], following: Iterable[_Key]) -> Iterator[Page[_R]]:
-        """A page came. Gives what may be delivered now."""
+        """Take a page, and give the pages that can be delivered now."""
         self._expected.discard(key)
         self._expected.update(following)
         self._held.append((key, page))

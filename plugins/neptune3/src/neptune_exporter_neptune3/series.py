@@ -23,8 +23,11 @@ from neptune_exporter_neptune3.paging import FileEntry, Page, failure_of
 _POINTS = 10_000
 """Points in an answer, over all its series: the most that the server returns."""
 _MOST_SERIES = 1_000
+"""Series of a request, at most."""
 _ANSWER_BYTES = 8 << 20
+"""The `sizeLimitBytes` of a request: the server ends an answer there, and the rest is requested."""
 _BATCH_BYTES = 8 << 20
+"""Bytes of texts or edges after which a new batch begins."""
 _FIELDS = {
     AttributeType.STRING_SERIES: "stringValue",
     AttributeType.HISTOGRAM_SERIES: "histogram",

@@ -1,4 +1,4 @@
-"""What reading runs takes, guessed from their attributes: the last step tells how long a series is."""
+"""Estimates what reading runs takes, by their attributes: the last step shows how long a series is."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from neptune_exporter.model import RunKey
 from neptune_exporter_neptune3 import metrics, series
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import Contents, Series, read_attributes
+from neptune_exporter_neptune3.downloads import SIGNED_AT_ONCE
 
-_SIGNED_AT_ONCE = 200
 _EVERYTHING = AttributeRequest(AttributeSelection())
 
 
@@ -45,7 +45,7 @@ def _requests(found: Sequence[Contents]) -> int:
     others = [each for held in found for each in held.objects]
     pages = len(list(metrics.requests_for(unread))) + len(list(series.requests_for(others)))
     files = sum(len(held.files) for held in found)
-    return 1 + pages + files + ceil(files / _SIGNED_AT_ONCE)
+    return 1 + pages + files + ceil(files / SIGNED_AT_ONCE)
 
 
 def _rows(held: Contents) -> int:

@@ -33,12 +33,12 @@ from neptune_exporter_neptune3.settings import Neptune3Settings
 from neptune_exporter_neptune3.sizes import points, sizes
 
 _WIDTH = 3
-"""Requests for series that a group has under way: one is read while the next ones come."""
+"""How many requests for series a group has under way: one answer is read while the next ones come."""
 
 
 class GroupSize:
-    """How many runs are read together: as many as are worth a request and not too much to lose,
-    judged by what the runs before them held."""
+    """How many runs are read together. Enough that requests are full, but not so many that an error costs too
+    much; judged by what the runs before held."""
 
     FIRST, MOST = 8, 100
     ATTRIBUTES, ROWS = 10_000, 500_000
@@ -107,8 +107,8 @@ class Neptune3Source(Source):
             yield event
         self._size.learn(len(contents), sum(each.attributes for each in contents), rows)
         if len(found) < len(contents):
-            # The others are done. These stay unpublished, so that nothing takes the place of what
-            # earlier exports have of them.
+            # The other runs are done. These stay unpublished, so that what earlier exports have of them is
+            # not replaced.
             raise SourceError(
                 "the server listed the run and does not know it any more: it was deleted meanwhile, or this "
                 "token may not read it any more; what an earlier export has of it stays"
@@ -139,7 +139,7 @@ class Neptune3Source(Source):
     def _read_files(
         self, contents: Sequence[Contents], wanted: Iterable[FileToFetch], files: FileWriter
     ) -> Iterator[ReadEvent]:
-        """Download files, run by run. A run is done with its last file: a later run's may take hours."""
+        """Download files, run by run. A run is done with its last file, because later runs may take hours."""
         waiting = deque(contents)
         for event in self._downloads.read(wanted, files):
             while waiting[0].run != event.run:
@@ -163,7 +163,7 @@ def _done(held: Contents) -> RunDone:
 
 
 def _portions(contents: Sequence[Contents]) -> Iterator[Sequence[Contents]]:
-    """Runs whose series are asked for together, and which are then done."""
+    """Divide runs into portions whose series are requested together, and which are then done."""
     portion: list[Contents] = []
     weight = 0
     for held in contents:
