@@ -110,7 +110,7 @@ def _project(
     yield "<details open>" if is_open else "<details>"
     yield f"<summary>{escape(project.project_id)}: {kinds(project.runs)}</summary>"
     yield from _table(TYPE_HEADER, type_rows(project.runs))
-    yield from _table(RUN_HEADER, run_rows(project.runs))
+    yield from _table(RUN_HEADER, list(run_rows(project.runs)))
     yield from curves_and_parameters([run.key for run in project.runs], open_run, budget)
     yield "</details>"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from neptune_exporter.redaction import printable
@@ -12,19 +12,24 @@ Cell: TypeAlias = "str | int | None"
 _GAP = "  "
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     """Columns side by side, whole numbers with thousands separators to the right, None as a dash."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    right = [all(isinstance(row[i], (int, type(None))) for row in rows) for i in range(len(header))]
-    widths = [max(len(text) for text in column) for column in zip(header, *cells, strict=True)]
-    lines = [
-        _GAP.join(
-            text.rjust(width) if to_right else text.ljust(width)
-            for text, width, to_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in [header, *cells]
-    ]
-    return "\n".join(lines)
+    return "\n".join(table_lines(header, rows))
+
+
+def table_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
+    """The lines of `table`, which together take much memory if there are thousands."""
+    widths = [len(title) for title in header]
+    texts: set[int] = set()  # the columns that do not hold only numbers
+    cells: list[tuple[str, ...]] = []
+    for row in rows:
+        texts.update(number for number, value in enumerate(row) if isinstance(value, str))
+        line = tuple(map(_cell, row))
+        widths = list(map(max, widths, map(len, line)))
+        cells.append(line)
+    form = _GAP.join(f"{{:{'<' if n in texts else '>'}{width}}}" for n, width in enumerate(widths))
+    for line in (tuple(header), *cells):
+        yield form.format(*line).rstrip()
 
 
 def size(count: int) -> str:

@@ -11,7 +11,7 @@ from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummar
 from neptune_exporter.model import AttributeType, RunKey, RunKind
 from neptune_exporter.redaction import printable
 from neptune_exporter.reporters.grouping import Line, grouped
-from neptune_exporter.reporters.table import Cell, size, table
+from neptune_exporter.reporters.table import Cell, size, table_lines
 
 TYPE_HEADER = ("attribute type", "attributes", "rows")
 RUN_HEADER = (
@@ -66,10 +66,10 @@ def _project(project: ProjectSummary) -> Iterator[str]:
     yield f"{project.project_id}: {kinds(project.runs)}"
     if types := type_rows(project.runs):
         yield ""
-        yield from _indented(table(TYPE_HEADER, types))
+        yield from _indented(table_lines(TYPE_HEADER, types))
     if project.runs:
         yield ""
-        yield from _indented(table(RUN_HEADER, run_rows(project.runs)))
+        yield from _indented(table_lines(RUN_HEADER, run_rows(project.runs)))
 
 
 def type_rows(runs: Iterable[RunSummary]) -> list[tuple[Cell, ...]]:
@@ -83,16 +83,17 @@ def type_rows(runs: Iterable[RunSummary]) -> list[tuple[Cell, ...]]:
     return [(t.value, attributes[t], rows[t]) for t in AttributeType if t in attributes]
 
 
-def run_rows(runs: Iterable[RunSummary]) -> list[tuple[Cell, ...]]:
+def run_rows(runs: Iterable[RunSummary]) -> Iterator[tuple[Cell, ...]]:
     """A row for each run, as `RUN_HEADER` says."""
-    return [
-        (
+    for run in runs:
+        counts = run.types.values()
+        yield (
             run.key.run_id if run.key.kind is RunKind.RUN else f"{run.key.run_id} ({run.key.kind})",
             run.name,
             ", ".join(run.tags) or None,
             run.state,
-            sum(c.attributes for c in run.types.values()),
-            sum(c.rows for c in run.types.values()),
+            sum(c.attributes for c in counts),
+            sum(c.rows for c in counts),
             run.steps.count,
             _step(run.steps.minimum),
             _step(run.steps.maximum),
@@ -102,8 +103,6 @@ def run_rows(runs: Iterable[RunSummary]) -> list[tuple[Cell, ...]]:
             f"{run.files:,} ({size(run.file_bytes)})",
             run.failures,
         )
-        for run in runs
-    ]
 
 
 def kinds(runs: Iterable[RunSummary]) -> str:
@@ -136,5 +135,5 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def _indented(text: str) -> Iterator[str]:
-    return ("  " + line for line in text.splitlines())
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return ("  " + line for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from neptune_exporter.contract import DatasetError, DatasetSummary, ProjectSummary, RunSummary, StepStatistics
 from neptune_exporter.dataset.check.recording import has_no_checksums
@@ -10,6 +11,7 @@ from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format.file_names import is_ours
 from neptune_exporter.dataset.format.paths import folded, is_safe, sum_of_names
 from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.read.facts import name_and_tags
 from neptune_exporter.dataset.read.finding import NOT_READ
 from neptune_exporter.dataset.read.scan import NULL_ROWS
 from neptune_exporter.dataset.read.stored_run import StoredRun
@@ -49,55 +51,62 @@ def summarise(dataset: Dataset) -> DatasetSummary:
 
 def summarise_run(run: StoredRun) -> RunSummary:
     """Describe one run."""
-    problems = [*run.problems, *run.missing_parts()]
-    receipt = run.receipt
-    try:
-        if receipt is None:
-            run.tally  # noqa: B018 - reads the parts, which may fail
-    except DatasetError as error:
-        problems += [] if str(error) in problems else [str(error)]
-    counted = receipt or (None if problems else run.tally)
-    problems += run.what_is_cut_short()
-    first, last = (counted.first_time, counted.last_time) if counted else (None, None)
-    files, file_bytes = (receipt.files, receipt.file_bytes) if receipt else (0, 0)
-    types = dict(run.counts()) if counted else {}
-    if receipt is None and any(kind in FILE_TYPES for kind in types):
-        files, file_bytes, unreadable = _files_on_disk(run)
-        problems += unreadable
-    if not problems and receipt is not None:
-        files, file_bytes, gone = _files_of_receipt(run, receipt)
-        problems += gone
-    name, tags = _name_and_tags(run)
+    held = _of_rows(run) if run.receipt is None else _of_receipt(run, run.receipt)
+    counted = held.counted
     return RunSummary(
-        name=name,
-        tags=tags,
         key=run.key,
-        state=_state(run, problems),
-        types=types,
-        steps=counted.steps if counted else StepStatistics(),
-        first_time=first,
-        last_time=last,
+        state=_state(run, held.problems),
+        types={} if counted is None else run.counts(),
+        steps=StepStatistics() if counted is None else counted.steps,
+        first_time=None if counted is None else counted.first_time,
+        last_time=None if counted is None else counted.last_time,
         data_bytes=run.data_bytes,
-        file_bytes=file_bytes,
-        files=files,
-        exported_at=receipt.exported_at if receipt else None,
-        source=receipt.source if receipt else None,
+        file_bytes=held.file_bytes,
+        files=held.files,
+        exported_at=run.receipt.exported_at if run.receipt else None,
+        source=run.receipt.source if run.receipt else None,
         failures=len(run.failures),
-        problems=problems,
-        notes=(*run.notes, *_notes(run, counted)),
+        name=held.name,
+        tags=held.tags,
+        problems=held.problems,
+        notes=(*run.notes, *_notes(counted)),
     )
 
 
-def _name_and_tags(run: StoredRun) -> tuple[str | None, tuple[str, ...]]:
-    """`sys/name` and `sys/tags`, from the receipt or a probe. No part is opened for them."""
-    if run.receipt is not None:
-        return run.receipt.name, run.receipt.tags
+@dataclass
+class _Held:
+    """What is known of a run, and where it was counted."""
+
+    problems: list[str]
+    counted: Receipt | Tally | None = None
+    files: int = 0
+    file_bytes: int = 0
+    name: str | None = None
+    tags: Sequence[str] = ()
+
+
+def _of_receipt(run: StoredRun, receipt: Receipt) -> _Held:
+    problems = [*run.problems, *run.missing_parts()]
+    files, file_bytes = receipt.files, receipt.file_bytes
+    if not problems:
+        files, file_bytes, problems = _files_of_receipt(run, receipt)
+    return _Held(problems, receipt, files, file_bytes, receipt.name, receipt.tags)
+
+
+def _of_rows(run: StoredRun) -> _Held:
+    """Without a receipt."""
+    held = _Held(list(run.problems))
     try:
-        facts = run.facts() or []
-    except DatasetError:
-        return None, ()
-    name = next((each.name for each in facts if each.name is not None), None)
-    return name, tuple(sorted({tag for each in facts for tag in each.tags}))
+        tally = run.tally
+        held.counted = None if held.problems else tally
+        held.name, held.tags = name_and_tags(run.kept_facts or ())
+    except DatasetError as error:
+        held.problems += [] if str(error) in held.problems else [str(error)]
+    held.problems += run.what_is_cut_short()
+    if held.counted is not None and not FILE_TYPES.isdisjoint(run.counts()):
+        held.files, held.file_bytes, unreadable = _files_on_disk(run)
+        held.problems += unreadable
+    return held
 
 
 def _files_of_receipt(run: StoredRun, receipt: Receipt) -> tuple[int, int, list[str]]:
@@ -146,7 +155,7 @@ def _state(run: StoredRun, problems: list[str]) -> str:
     return "partial" if run.failures else "complete"
 
 
-def _notes(run: StoredRun, counted: Receipt | Tally | None) -> list[str]:
+def _notes(counted: Receipt | Tally | None) -> list[str]:
     """Lines about odd rows of another tool's export."""
     if not isinstance(counted, Tally):
         return []

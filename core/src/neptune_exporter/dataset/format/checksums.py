@@ -7,7 +7,6 @@ The export itself is not changed.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -112,8 +111,8 @@ def read(data: Storage, folder: str) -> Recorded:
 def _read(data: Storage, path: str, stamp: tuple[int, int]) -> Recorded:
     recorded = Recorded()
     try:
-        for line in io.BytesIO(rowless.unsealed(data.read(path))):
-            recorded.add_line(line.rstrip(b"\n"))
+        for line in rowless.unsealed_lines(data.read(path)):
+            recorded.add_line(bytes(line))
         return recorded
     except (ValueError, KeyError, TypeError) as error:
         where = data.describe(path)

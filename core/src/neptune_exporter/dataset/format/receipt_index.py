@@ -21,8 +21,8 @@ _FORMAT = 1
 _FEW = 20
 """A folder with fewer receipts than this gets no index: reading them is as fast."""
 
-ReceiptIndex: TypeAlias = "Mapping[tuple[str, int, int | None], bytes]"
-"""The content of each receipt, as `Receipt.from_json` takes it, by name, size and version."""
+ReceiptIndex: TypeAlias = "Mapping[tuple[str, int, int | None], memoryview]"
+"""The content of each receipt, by name, size and version. `Receipt.from_json` takes its bytes."""
 
 
 def key(receipt: Entry) -> tuple[str, int, int | None]:
@@ -36,11 +36,11 @@ def read(data: Storage, listed: Iterable[Entry]) -> ReceiptIndex:
     if path is None:
         return {}
     try:
-        head, *contents = rowless.unsealed(data.read(path)).split(b"\n")
-        header = json.loads(head)
+        lines = rowless.unsealed_lines(data.read(path))
+        header = json.loads(bytes(next(lines, b"")))
         if header["format"] != _FORMAT:
             return {}
-        return dict(zip(map(tuple, header["receipts"]), contents, strict=True))
+        return dict(zip(map(tuple, header["receipts"]), lines, strict=True))
     except (DatasetError, ValueError, KeyError, TypeError):
         return {}
 
@@ -63,11 +63,11 @@ def update(data: Storage, folder: str) -> None:
     if len(receipts) < _FEW or receipts.keys() == known.keys():
         return
     contents = {key: known.get(key) or _content(data, path) for key, path in receipts.items()}
-    kept = {key: content for key, content in contents.items() if content is not None}
+    kept = {key: bytes(content) for key, content in contents.items() if content is not None}
     head = json.dumps({"format": _FORMAT, "receipts": list(kept)}).encode()
     path = f"{folder}/{RECEIPTS}/{INDEX}"
     # Not synced: a truncated index is ignored.
-    data.create_whole(temporary(path), rowless.sealed(b"\n".join([head, *kept.values()])))
+    data.create_whole(temporary(path), rowless.sealed_lines([head, *kept.values()]))
     data.move(temporary(path), path)
 
 

@@ -217,6 +217,12 @@ def _known_selection(
     return AttributeSelection(pattern, names, known, bool(metric_previews), bool(others))
 
 
+@lru_cache(maxsize=256)
+def _known_types(counts: tuple[tuple[str, int, int], ...]) -> Mapping[AttributeType, TypeCount]:
+    """Cached like `_known_selection`."""
+    return {AttributeType(kind): TypeCount(attributes, rows) for kind, attributes, rows in counts}
+
+
 def _from_json(value: Mapping[str, Any]) -> Receipt:
     key = RunKey(value["project_id"], value["run_id"], RunKind(value["kind"]))
     fork = value["fork"]
@@ -228,7 +234,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         exported_at=datetime.fromisoformat(value["exported_at"]),
         selections=tuple(map(_selection, value["selections"])),
         notes=tuple(value["notes"]),
-        types={AttributeType(t): TypeCount(c["attributes"], c["rows"]) for t, c in value["types"].items()},
+        types=_known_types(tuple((t, c["attributes"], c["rows"]) for t, c in value["types"].items())),
         steps=StepStatistics(**value["steps"]),
         first_time=_time_from_json(value["first_time"]),
         last_time=_time_from_json(value["last_time"]),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import pyarrow as pa
@@ -72,16 +72,28 @@ def unsealed(data: bytes) -> bytes:
     Raises:
         ValueError: as for `unwrapped`, or the content changed.
     """
+    start, end = _checked_extent(data)
+    return data[start:end]
+
+
+def unsealed_lines(data: bytes) -> Iterator[memoryview]:
+    """The lines of the sealed content, which are not copied: there may be many. Raises as `unsealed`."""
+    start, end = _checked_extent(data)
+    while start < end:
+        behind = data.find(b"\n", start, end)
+        line_end = end if behind < 0 else behind
+        yield memoryview(data)[start:line_end]
+        start = line_end + 1
+
+
+def _checked_extent(data: bytes) -> tuple[int, int]:
+    """Where the sealed content starts and ends. Raises as `unsealed`."""
     start, end = _extent(data)
     behind = data.find(b"\n", start, end) + 1 or end
-    content = data[behind:end]
-    if data[start : behind - 1] != _sha256(content):
+    digest = hashlib.sha256(memoryview(data)[behind:end]).hexdigest()
+    if data[start : behind - 1] != digest.encode():
         raise ValueError("its digest does not match its content")
-    return content
-
-
-def _sha256(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
+    return behind, end
 
 
 @lru_cache(maxsize=2)

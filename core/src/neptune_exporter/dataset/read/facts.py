@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -78,6 +78,12 @@ class PartFacts:
             tags=tuple(value["tags"]),
             decoded=None if decoded is None else RowFacts(**decoded),
         )
+
+
+def name_and_tags(parts: Sequence[PartFacts]) -> tuple[str | None, tuple[str, ...]]:
+    """`sys/name` and `sys/tags` of a run."""
+    name = next((part.name for part in parts if part.name is not None), None)
+    return name, tuple(sorted({tag for part in parts for tag in part.tags}))
 
 
 @dataclass

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -99,7 +100,7 @@ class _Collected:
     sizes: dict[str, int] = field(default_factory=dict)
     has_receipt: bool = False
     pending: bool = False
-    indexed: bytes | None = None
+    indexed: memoryview | None = None
 
 
 class Folder(NamedTuple):
@@ -143,32 +144,46 @@ def project_folders(data: Storage) -> list[str]:
 def found_runs(data: Storage, listed_folder: Folder, *, indexed: bool = False) -> Iterator[Found]:
     """What one folder holds, sorted by name; if requested, with receipts from the index."""
     folder = listed_folder.path
-    collected: dict[str, _Collected] = {}
-    for entry in listed_folder.entries:
-        part = parse_part(entry.name)
-        if part and entry.is_file:
-            what = collected.setdefault(part.stem, _Collected())
-            (what.unfinished if part.unfinished else what.parts)[part.number] = entry.name
-            what.sizes[entry.name] = entry.size
-    listed = data.list(f"{folder}/{RECEIPTS}")
-    index = receipt_index.read(data, listed) if indexed else {}
-    for entry in listed:
-        if entry.name.endswith(RECEIPT):
-            what = collected.setdefault(entry.name.removesuffix(RECEIPT), _Collected())
-            what.has_receipt, what.indexed = True, index.get(receipt_index.key(entry))
-        elif entry.name.endswith(PENDING):
-            collected.setdefault(entry.name.removesuffix(PENDING), _Collected()).pending = True
-    del listed, index
+    collected: dict[str, _Collected] = defaultdict(_Collected)
+    _collect_parts(collected, listed_folder.entries)
+    _collect_receipts(collected, data, folder, indexed=indexed)
     for stem in sorted(collected):
         what = collected.pop(stem)  # drops what the index said about it
         names, unfinished = _by_number(what.parts), _by_number(what.unfinished)
+        receipt = None if what.indexed is None else bytes(what.indexed)
         if stem:
-            place = Place(folder, stem)
             yield Found(
-                place, names, what.has_receipt, what.pending, unfinished, None, what.sizes, what.indexed
+                Place(folder, stem),
+                names,
+                what.has_receipt,
+                what.pending,
+                unfinished,
+                sizes=what.sizes,
+                indexed=receipt,
             )
         else:
             yield from _found_among_many(data, folder, names, unfinished)
+
+
+def _collect_parts(collected: dict[str, _Collected], entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        part = parse_part(entry.name)
+        if part and entry.is_file:
+            what = collected[part.stem]
+            (what.unfinished if part.unfinished else what.parts)[part.number] = entry.name
+            what.sizes[entry.name] = entry.size
+
+
+def _collect_receipts(collected: dict[str, _Collected], data: Storage, folder: str, *, indexed: bool) -> None:
+    listed = data.list(f"{folder}/{RECEIPTS}")
+    index = receipt_index.read(data, listed) if indexed else {}
+    for entry in listed:
+        name = entry.name
+        if name.endswith(RECEIPT):
+            what = collected[name.removesuffix(RECEIPT)]
+            what.has_receipt, what.indexed = True, index.get(receipt_index.key(entry))
+        elif name.endswith(PENDING):
+            collected[name.removesuffix(PENDING)].pending = True
 
 
 def _by_number(names: Mapping[int, str]) -> tuple[str, ...]:

@@ -238,7 +238,7 @@ class StoredRun(RunView):
 
         Otherwise 10,000 runs that are loaded one after another would fill the memory.
         """
-        for name in ("_parameters", "tally", "left_out"):
+        for name in ("_parameters", "tally", "left_out", "kept_facts", "_facts_among_many"):
             self.__dict__.pop(name, None)
 
     def keep_small_parts(self) -> None:
@@ -263,7 +263,7 @@ class StoredRun(RunView):
         return self.receipt.types if self.receipt else self.tally.types()
 
     def time_span(self) -> tuple[datetime | None, datetime | None]:
-        facts = None if self.receipt else self.facts()
+        facts = None if self.receipt else self.kept_facts
         counted = self.receipt or (None if facts is None else self.tally)
         return (counted.first_time, counted.last_time) if counted else scan.time_span(self.parts)
 
@@ -284,8 +284,13 @@ class StoredRun(RunView):
         Raises:
             DatasetError: a part is missing or damaged.
         """
-        facts = self.facts()
+        facts = self.kept_facts
         return scan.tally(self.parts) if facts is None else Tally.of([each.tally for each in facts])
+
+    @cached_property
+    def kept_facts(self) -> list[PartFacts] | None:
+        """`facts`, kept until `forget`."""
+        return self.facts()
 
     @cached_property
     def left_out(self) -> Tally:
