@@ -22,6 +22,7 @@ def remember(secret: str) -> None:
     from urllib.parse import quote, quote_plus
 
     global _known
+    secret = secret.strip()
     if len(secret) < _SHORTEST:
         return
     forms: set[str] = set()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret
+from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.foreign_bodies import no_protocol, web_page
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_neptune3.plugin import make_source
@@ -154,3 +156,34 @@ def test_an_attribute_without_a_value_makes_no_row_and_is_no_failure(
     assert result.complete, result.failures
     assert {row["attribute_path"] for row in export.rows("r")} >= {"lr"}
     assert "nothing" not in {row["attribute_path"] for row in export.rows("r")}
+
+
+@pytest.mark.parametrize("at", [" ", "\n", "\x07", "é"])
+def test_a_token_with_a_character_that_none_has_is_not_sent(
+    serve: Callable[..., Neptune3Server], at: str
+) -> None:
+    """The client itself strips a token, and decodes one with a space inside (neptune_api.credentials)."""
+    server = serve(a_project())
+    token = server.api_token
+    error = error_of(settings_for(server, api_token=Secret(token[:9] + at + token[9:])))
+    assert isinstance(error, AuthenticationError)
+    assert "holds a space, a line end or another character" in str(error) and token[:9] not in str(error)
+    assert server.requests == []
+    source = make_source(settings_for(server, api_token=Secret(f" {token}\n")))
+    assert source.projects() == [PROJECT]
+    source.close()
+
+
+def test_a_login_page_is_one_line_of_a_command(serve: Callable[..., Neptune3Server], tmp_path: Path) -> None:
+    server = serve(a_project())
+    server.fail(Fault(".*", status=200, body=PAGE, content_type="text/html", times=10**6))
+    command_line = CommandLine(tmp_path, {"NEPTUNE_API_TOKEN": server.api_token})
+    done = command_line.run("export", "--exporter", "neptune3", "-p", PROJECT, expect=1)
+    (line,) = done.output.splitlines()
+    assert line.startswith(f'error: {server.url} answered with a web page ("Company network")')
+    server.faults.clear()
+    server.fail(Fault("leaderboard", status=500, times=10**6))
+    done = command_line.run(
+        "export", "--exporter", "neptune3", "-p", PROJECT, "--neptune3-retry-seconds=0", expect=1
+    )
+    assert done.output.count("cannot be listed") == 1

@@ -167,3 +167,12 @@ def test_the_state_is_for_the_person_only(make_sink: MakeSink, tmp_path: Path) -
     journals = list(tmp_path.rglob("*.jsonl"))
     private = [path for path in journals if path.name != "cache-lines.jsonl"]
     assert private and all(path.stat().st_mode & 0o077 == 0 for path in private)
+
+
+@pytest.mark.parametrize("at", [" ", "\n", "\x07", "é"])
+def test_a_key_with_a_character_that_none_has_is_not_sent(at: str) -> None:
+    """pluto-ml 0.0.29 sends what it is given; white space around a key can only be an accident."""
+    with pytest.raises(UsageError, match="holds a space, a line end or another character") as caught:
+        find_api_key(PlutoSettings(api_key=Secret(f"mlps_ca{at}nary")))
+    assert "mlps_ca" not in str(caught.value)
+    assert find_api_key(PlutoSettings(api_key=Secret(" mlps_given\n"))).reveal() == "mlps_given"

@@ -168,6 +168,16 @@ def test_what_is_no_key_is_a_wrong_setting(
     assert "shortkey" not in str(error.value)
 
 
+@pytest.mark.parametrize("key", ["k" * 40 + "\n", "k" * 20 + " " + "k" * 20, "é" * 40, "a b-" + "k" * 40])
+def test_a_key_with_a_character_that_none_has_is_a_wrong_setting(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    with pytest.raises(UsageError, match="holds a space, a line end or another character") as error:
+        _load(tmp_path)
+    assert key.strip() not in str(error.value)
+
+
 @pytest.mark.parametrize("address", ["foo://bar", "bar"])
 def test_an_address_that_wandb_does_not_take_is_a_wrong_setting(
     server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str

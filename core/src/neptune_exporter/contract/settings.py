@@ -46,6 +46,16 @@ class Secret:
     def reveal(self) -> str:
         return self._value
 
+    def as_token(self) -> str | None:
+        """The value without white space around it; None if it holds a character that no token has.
+
+        Examples:
+            >>> Secret("key-7Qx4\\n").as_token(), Secret("key 7Qx4").as_token()
+            ('key-7Qx4', None)
+        """
+        token = self._value.strip()
+        return token if token.isascii() and token.isprintable() and " " not in token else None
+
     def __repr__(self) -> str:
         return "Secret(***)"
 

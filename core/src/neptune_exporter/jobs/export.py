@@ -281,7 +281,7 @@ class _Project:
         if self._options.names_projects and not (exists or self._project.listed):
             _note_if_unknown(self._source, self._project, self._result)
         if not self._project.unknown:
-            self._progress.message(f"{self._project_id}: {message}")
+            _log.info("%s: %s", self._project_id, message)
 
     def _run_units(self, runs: Sequence[SourceRun]) -> None:
         running: dict[Future[GroupResult], ExportUnit] = {}

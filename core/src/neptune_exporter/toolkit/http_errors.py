@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from neptune_exporter.contract.settings import Secret
 from neptune_exporter.errors import AuthenticationError, NeptuneExporterError, SourceError
 from neptune_exporter.redaction import one_line
 from neptune_exporter.toolkit.retrying import (
@@ -144,6 +145,21 @@ def refused_token(why: str) -> AuthenticationError:
         f"the API token was refused ({why}): it is wrong, has expired, or is for another server. "
         f"Give a valid one with {TOKEN_OPTION}"
     )
+
+
+def token_of(secret: Secret) -> str:
+    """The API token as its clients send it: without white space around it.
+
+    Raises:
+        AuthenticationError: it holds a character that no token has, such as a space or a line end.
+    """
+    token = secret.as_token()
+    if token is None:
+        raise AuthenticationError(
+            f"the API token holds a space, a line end or another character that no token has: copy it from "
+            f"Neptune again and give it with {TOKEN_OPTION}"
+        )
+    return token
 
 
 def said(content: bytes) -> str:

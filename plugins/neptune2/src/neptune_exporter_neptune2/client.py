@@ -37,6 +37,7 @@ import requests
 
 from neptune_exporter.contract import MissingDependencyError, Secret
 from neptune_exporter.toolkit import check_certificates, check_proxies
+from neptune_exporter.toolkit.http_errors import token_of
 from neptune_exporter_neptune2.adapter import PacedAdapter, mount
 from neptune_exporter_neptune2.client_errors import translated
 
@@ -75,7 +76,7 @@ class Connection:
         hosted_client._set_pool_size = lambda http_client: mount(http_client.session, self._adapter)
         check_certificates("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
         check_proxies("socks")
-        token = api_token.reveal()
+        token = token_of(api_token)
         credentials = translated("reading the API token", "", lambda: Credentials.from_token(token))
         self.server = _origin(str(credentials.api_url_opt or credentials.token_origin_address))
         backend = translated("the handshake", self.server, lambda: HostedNeptuneBackend(credentials))

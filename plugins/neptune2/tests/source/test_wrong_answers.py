@@ -147,3 +147,16 @@ def test_a_server_without_tls_behind_https_is_named(serve: Serve, monkeypatch: p
     message = str(the_error(Neptune2Settings(api_token=token_for(address))))
     where = address.partition("//")[2]
     assert f"the server {where} cannot be reached: TLS failed (" in message
+
+
+@pytest.mark.parametrize("at", [" ", "\n", "\x07", "é"])
+def test_a_token_with_a_character_that_none_has_is_not_sent(serve: Serve, at: str) -> None:
+    """The client strips a token, and decodes one with a space inside (`neptune.internal.credentials`)."""
+    server = serve(FakeProject("team", "cats"))
+    token = server.tokens.api_token
+    error = the_error(Neptune2Settings(api_token=Secret(token[:9] + at + token[9:])))
+    assert isinstance(error, AuthenticationError)
+    assert "holds a space, a line end or another character" in str(error) and token[:9] not in str(error)
+    assert server.requests == []
+    make_source(Neptune2Settings(api_token=Secret(f" {token}\n"))).close()
+    assert server.requests

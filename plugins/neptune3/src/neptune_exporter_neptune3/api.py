@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from neptune_exporter.contract import SourceError
+from neptune_exporter.contract import NeptuneExporterError
 from neptune_exporter.toolkit import AwayError, Patience, Streaks, TransientError, waiting_for
 from neptune_exporter.toolkit.http_errors import (
     RequestRefusedError,
@@ -183,7 +183,7 @@ class Api:
             self._web_pages += 1
             if self._web_pages < _WEB_PAGES or self._has_answered.is_set():
                 raise
-            raise SourceError(str(error)) from None
+            raise NeptuneExporterError(str(error)) from None
 
     def _once(self, kind: str, send: Callable[[], Answer], parse: Callable[[bytes], _T], is_json: bool) -> _T:
         self.check_running()

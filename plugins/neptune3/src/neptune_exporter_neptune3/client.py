@@ -55,6 +55,7 @@ from neptune_exporter.toolkit.http_errors import (
     refused_token,
     said,
     server_of,
+    token_of,
     web_page_message,
 )
 
@@ -145,7 +146,7 @@ class Client:
         """
         self.version = checked_version()
         try:
-            credentials = Credentials.from_api_key(api_token.reveal())
+            credentials = Credentials.from_api_key(token_of(api_token))
         except (errors.InvalidApiTokenException, AttributeError, TypeError):
             raise _no_token() from None
         if not credentials.base_url.startswith(("http://", "https://")):

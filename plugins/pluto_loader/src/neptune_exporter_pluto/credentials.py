@@ -95,9 +95,13 @@ def find_api_key(settings: PlutoSettings) -> Secret:
     if key is None or not key.reveal().strip():
         login = ", or run `pluto login <key>` once" if _has_login() else ""
         raise UsageError(f"no API key of Pluto: set PLUTO_API_KEY, or give --pluto-api-key @FILE{login}")
-    if not (key.reveal().isascii() and key.reveal().isprintable()):
-        raise UsageError("the API key of Pluto has characters that no key has: was it copied whole?")
-    return Secret(key.reveal().strip())
+    token = key.as_token()
+    if token is None:
+        raise UsageError(
+            "the API key of Pluto holds a space, a line end or another character that no key has: "
+            "copy it again"
+        )
+    return Secret(token)
 
 
 def _has_login() -> bool:

@@ -50,11 +50,12 @@ class Server:
         Raises:
             UsageError: wandb does not take its settings, or no key looks as this one does.
         """
+        given = _whole(os.environ.get("WANDB_API_KEY"))
         try:
             url = str(wandb_setup.singleton().settings.base_url).rstrip("/")
         except ValueError as error:  # of pydantic; its own text would show a key
             raise UsageError(f"wandb does not take its settings: {_what_is_wrong(error)}") from error
-        key = os.environ.get("WANDB_API_KEY") or _key_in_netrc(urlsplit(url).netloc)
+        key = given or _whole(_key_in_netrc(urlsplit(url).netloc))
         if key and not _KEY.fullmatch(key):
             raise UsageError(
                 f"the API key for {url} (WANDB_API_KEY, or netrc) is none of W&B's, which have 40 letters or "
@@ -107,6 +108,20 @@ def _what_is_wrong(error: ValueError) -> str:
     """Each setting that pydantic did not take, and why; without values."""
     wrong: list[dict[str, Any]] = getattr(error, "errors", list)()
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong) or type(error).__name__
+
+
+def _whole(key: str | None) -> str | None:
+    """The key. wandb 0.31.0 strips nothing, and ends if white space is around it.
+
+    Raises:
+        UsageError: it holds a character that no key has.
+    """
+    if key and Secret(key).as_token() != key:
+        raise UsageError(
+            "the API key of W&B (WANDB_API_KEY, or netrc) holds a space, a line end or another character that "
+            "no key has: copy it again"
+        )
+    return key
 
 
 def _key_in_netrc(host: str) -> str | None:
