@@ -118,8 +118,8 @@ def _whole(key: str | None) -> str | None:
     """
     if key and Secret(key).as_token() != key:
         raise UsageError(
-            "the API key of W&B (WANDB_API_KEY, or netrc) holds a space, a line end or another character that "
-            "no key has: copy it again"
+            "the API key of W&B (WANDB_API_KEY, or netrc) holds a space, a line end or another character "
+            "that no key has: copy it again"
         )
     return key
 
