@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptune_exporter.dataset.format.layout import Place, guessed_id, parse_part, sanitised, stem
+from neptune_exporter.dataset.format.layout import Place, parse_part, proven_id, sanitised, stem
 from neptune_exporter.model import RunKey, RunKind
 
 
@@ -76,6 +76,17 @@ def test_what_is_not_a_part() -> None:
         assert parse_part(name) is None
 
 
-def test_an_id_can_be_guessed_for_messages() -> None:
-    assert guessed_id(sanitised("run-a")) == "run-a"
-    assert guessed_id("no digest") == "no digest"
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("acme/vision", "acme/vision"),
+        ("my_team/a_b", "my_team/a_b"),
+        ("RUN-1", "RUN-1"),
+        ("my.team/vision", sanitised("my.team/vision")),
+        ("a b", sanitised("a b")),
+    ],
+)
+def test_an_id_is_taken_from_a_name_only_if_its_digest_proves_it(name: str, known: str) -> None:
+    assert proven_id(sanitised(name)) == known
+    assert proven_id("acme_vision") == "acme_vision", "as the earlier tool named folders at first"
+    assert proven_id("acme_vision-0123456789abcdef") == "acme_vision-0123456789abcdef"

@@ -194,3 +194,18 @@ def test_a_folder_of_files_is_no_folder_of_data(tmp_path: Path) -> None:
             Dataset(tmp_path / "files", tmp_path / other).check_files_to_read()
     export(tmp_path / "one", tmp_path / "one")
     Dataset(tmp_path / "one", tmp_path / "one").check_files_to_read()
+
+
+@pytest.mark.parametrize("folder", ["data", "files"])
+def test_a_flipped_byte_of_a_mark_is_found_and_mended(tmp_path: Path, folder: str) -> None:
+    data, files = tmp_path / "data", tmp_path / "files"
+    export(data, files)
+    mark = tmp_path / folder / MARK
+    whole = mark.read_bytes()
+    at = whole.index(b'"id": "') + 8
+    mark.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    (found,) = problems(Dataset(data, files))
+    assert f"{folder}/{MARK.as_posix()}" in found and "the next export writes it again" in found
+    export(data, files, 2.0)
+    assert mark.read_bytes() == whole
+    assert_whole(data, files)

@@ -307,7 +307,7 @@ class Dataset:
         `indexed`, which is for overviews, unchanged receipts may be taken from an index. `not_read` gets the
         Parquet files that lie among the parts but are not parts.
 
-        If damage hides the id of a run, its id is guessed from its file names, and `problems` says so. A copy
+        If damage hides the id of a run, it is taken from the names on disk, and `problems` says so. A copy
         of a run that is there already has a line in `problems` too.
         """
         places: dict[RunKey, Place] = {}

@@ -11,8 +11,8 @@ from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.check.findings import Finding, Severity
 from neptune_exporter.dataset.check.run_check import RunChecked, RunChecker, named_twice
 from neptune_exporter.dataset.dataset import Dataset
-from neptune_exporter.dataset.format import checksums
-from neptune_exporter.dataset.format.layout import Place, is_data, is_passed_over
+from neptune_exporter.dataset.format import checksums, files_owner
+from neptune_exporter.dataset.format.layout import OWNER, Place, is_data, is_passed_over
 from neptune_exporter.dataset.format.layout import checksums as checksum_file
 from neptune_exporter.dataset.format.paths import folded
 from neptune_exporter.dataset.read.finding import NOT_READ, project_folders
@@ -115,7 +115,11 @@ def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool] |
 
 
 def _leftovers(dataset: Dataset) -> Iterator[Finding]:
-    """Report what an interrupted export left."""
+    """Report what an interrupted export left, and damage of what says whose the folder of files is."""
+    marks = {storage.describe(OWNER): storage for storage in (dataset.data, dataset.file_storage)}
+    for path, storage in marks.items():
+        if message := files_owner.problem(storage):
+            yield Finding(Severity.DAMAGE, None, path, message)
     message = "was not finished: the next export deletes it"
     for _, entry in dataset.leftovers():
         yield Finding(Severity.WARNING, None, entry.path, message)

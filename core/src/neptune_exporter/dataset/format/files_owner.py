@@ -110,17 +110,31 @@ def _holds_files(files: Storage) -> bool:
     return any(files.holds(project.path) for project in projects)
 
 
-def _read(storage: Storage) -> _Mark | None:
-    if storage.size(OWNER) is None:
-        return None
+def problem(storage: Storage) -> str:
+    """What is wrong with the mark of a folder; empty if nothing is."""
     try:
-        value = json.loads(rowless.unwrapped(storage.read(OWNER)))
-        return _Mark(str(value["id"]), str(value["data"]))
+        _parsed(storage)
+    except (DatasetError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return f"is damaged ({error}): the next export writes it again"
+    return ""
+
+
+def _read(storage: Storage) -> _Mark | None:
+    """None if there is none, or it is damaged: the mark of the other folder tells as much."""
+    try:
+        return _parsed(storage)
     except (DatasetError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
+def _parsed(storage: Storage) -> _Mark | None:
+    if storage.size(OWNER) is None:
+        return None
+    value = json.loads(rowless.unsealed(storage.read(OWNER)))
+    return _Mark(str(value["id"]), str(value["data"]))
+
+
 def _write(storage: Storage, mark: _Mark) -> None:
     if _read(storage) != mark:
-        storage.create_whole(temporary(OWNER), rowless.wrapped(json.dumps(asdict(mark)).encode()))
+        storage.create_whole(temporary(OWNER), rowless.sealed(json.dumps(asdict(mark)).encode()))
         storage.move(temporary(OWNER), OWNER)

@@ -75,10 +75,17 @@ def stem(name: str) -> str:
 _stem_of_project = lru_cache(maxsize=64)(stem)
 
 
-def guessed_id(sanitised_name: str) -> str:
-    """The id behind a name, for messages about unreadable runs. Correct if no character was replaced."""
-    match = SANITISED.fullmatch(sanitised_name)
-    return match["name"] if match else sanitised_name
+def proven_id(name: str) -> str:
+    """The id behind the name of a project or run, if its digest proves it; else the name as it is.
+
+    For runs of which no row can be read. In the id of a project one `_` stands for the `/` of
+    `workspace/project`.
+    """
+    match = SANITISED.fullmatch(name)
+    readable = match["name"] if match else name
+    slashes = (at.start() for at in re.finditer("_", readable))
+    candidates = (readable, *(f"{readable[:at]}/{readable[at + 1 :]}" for at in slashes))
+    return next((each for each in candidates if name.endswith(f"-{_digest(each)}")), name)
 
 
 def _readable(name: str) -> str:

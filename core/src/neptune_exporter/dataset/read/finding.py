@@ -16,9 +16,9 @@ from neptune_exporter.dataset.format.layout import (
     RECEIPT,
     RECEIPTS,
     Place,
-    guessed_id,
     is_passed_over,
     parse_part,
+    proven_id,
     sanitised,
 )
 from neptune_exporter.dataset.format.receipts import Receipt
@@ -70,7 +70,8 @@ class Found:
             return None, [str(error)]
 
     def key(self, data: Storage, receipt: Receipt | None) -> tuple[RunKey, str | None]:
-        """The key of the run, from the receipt or else from the rows; and, if it had to be guessed, why."""
+        """The key of the run, from the receipt or else from the rows. If neither can be read: from the names
+        on disk, and why."""
         if self.among_many is not None:
             return self.among_many, None
         if receipt is not None:
@@ -89,8 +90,8 @@ class Found:
                 identity = refused.identity(data, path)
             if identity is not None:
                 return RunKey(*identity, self.place.kind), None
-        guess = RunKey(guessed_id(self.place.project_folder), guessed_id(self.place.stem), self.place.kind)
-        return guess, problem
+        named = RunKey(proven_id(self.place.project_folder), proven_id(self.place.stem), self.place.kind)
+        return named, problem
 
 
 @dataclass
