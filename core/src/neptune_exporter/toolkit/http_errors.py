@@ -152,6 +152,10 @@ def token_of(secret: Secret) -> str:
 
     Raises:
         AuthenticationError: it holds a character that no token has, such as a space or a line end.
+
+    Examples:
+        >>> token_of(Secret("eyJhcGlfa2V5\\n"))
+        'eyJhcGlfa2V5'
     """
     token = secret.as_token()
     if token is None:
