@@ -127,15 +127,16 @@ class PluginRegistry:
         plugins = _builtin() if builtin_only else [*_builtin(), *_installed()]
         return cls(tuple(plugins), builtin_only)
 
-    def source(self, name: str) -> SourceSpec:
+    def source(self, name: str | None) -> SourceSpec:
         """The exporter of this name.
 
         Raises:
-            UsageError: it does not exist, it is broken, or two plugins have it. Says which ones exist.
+            UsageError: no name was given, it does not exist, it is broken, or two plugins have it. Says which
+                ones exist.
         """
         return self._select("exporter", name, SourceSpec)
 
-    def sink(self, name: str) -> SinkSpec:
+    def sink(self, name: str | None) -> SinkSpec:
         """The loader of this name; raises as `source` does."""
         return self._select("loader", name, SinkSpec)
 
@@ -170,7 +171,9 @@ class PluginRegistry:
         """What several plugins provide under one name, so that none of it can be selected."""
         return {key: plugins for key, plugins in self._by_name.items() if len(plugins) > 1}
 
-    def _select(self, kind: Kind, name: str, spec_type: type[_SpecT]) -> _SpecT:
+    def _select(self, kind: Kind, name: str | None, spec_type: type[_SpecT]) -> _SpecT:
+        if name is None:
+            raise UsageError(f"--{kind} is missing; available: {self.available(kind)}")
         found = self._by_name.get((kind, name), [])
         if len(found) == 1:
             spec = _find(found[0], (kind, name))

@@ -114,7 +114,7 @@ def export(ctx: click.Context, given: ExportArguments) -> int:
     Run it again to continue after an interruption, to retry what failed, and to
     fetch what is new. What is up to date is not read again.
     """
-    spec = selected_exporter(ctx, given.exporter)
+    spec = state_of(ctx).plugins.source(given.exporter)
     _check(spec, "archived_runs", "--include-archived-runs", given.include_archived_runs)
     _check(spec, "metric_previews", "--include-metric-previews", given.include_metric_previews)
     _check(spec, "runs_query", "--runs-query", given.runs_query is not None)
@@ -138,7 +138,7 @@ def export(ctx: click.Context, given: ExportArguments) -> int:
 @opt.collected(ExportArguments)
 def export_models(ctx: click.Context, given: ExportArguments) -> int:
     """Export the model registry (Neptune 2.x) into the dataset: models and versions, beside the runs."""
-    spec = selected_exporter(ctx, given.exporter)
+    spec = state_of(ctx).plugins.source(given.exporter)
     _check(spec, "models", "a model registry", True)
     _check(spec, "archived_runs", "--include-archived-models", given.include_archived_models)
     _check(spec, "runs_query", "--models-query", given.models_query is not None)
@@ -146,18 +146,6 @@ def export_models(ctx: click.Context, given: ExportArguments) -> int:
         include_archived=given.include_archived_models, query=given.models_query, kinds=_MODELS
     )
     return _run(ctx, spec, base, given)
-
-
-def selected_exporter(ctx: click.Context, name: str | None) -> SourceSpec:
-    """The exporter that was selected.
-
-    Raises:
-        UsageError: none was selected, or none has that name. Says which ones are installed.
-    """
-    plugins = state_of(ctx).plugins
-    if name is None:
-        raise UsageError(f"--exporter is missing; available: {plugins.available('exporter')}")
-    return plugins.source(name)
 
 
 def _check(spec: SourceSpec, capability: str, what: str, asked: bool) -> None:

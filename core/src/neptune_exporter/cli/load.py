@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neptune_exporter.cli import options as opt
-from neptune_exporter.cli.checksums import offer_checksums
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
@@ -21,6 +20,7 @@ from neptune_exporter.cli.output import (
     counted_of,
     echo_line,
     echo_list,
+    offer_checksums,
     on_one_line,
     plain,
     prepare_report,
@@ -33,13 +33,11 @@ from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdicts
 from neptune_exporter.contract.selection import RunSelection
-from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.table import Cell, table
 
 if TYPE_CHECKING:
-    from neptune_exporter.contract.specs import SinkSpec
     from neptune_exporter.jobs.load import LoadJobOptions, LoadResult
 
 
@@ -96,7 +94,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     loaded again as a whole.
     """
     state = state_of(ctx)
-    spec = selected_loader(ctx, given.loader)
+    spec = state.plugins.sink(given.loader)
     patterns, ids = run_ids(given.runs)
     settings = plugin_settings(state, "loader", spec)
     existing_dataset(given.data_path, given.files_path)
@@ -125,18 +123,6 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     code = _report(result, job, as_json=given.as_json, report=given.loss_report)
     offer_checksums(result.without_checksums)
     return code
-
-
-def selected_loader(ctx: click.Context, name: str | None) -> SinkSpec:
-    """The loader that was selected.
-
-    Raises:
-        UsageError: none was selected, or none has that name. Says which ones are installed.
-    """
-    plugins = state_of(ctx).plugins
-    if name is None:
-        raise UsageError(f"--loader is missing; available: {plugins.available('loader')}")
-    return plugins.sink(name)
 
 
 def _report(result: LoadResult, job: LoadJobOptions, *, as_json: bool, report: Path | None) -> ExitCode:

@@ -155,3 +155,14 @@ def counted_of(count: int, what: str) -> str:
     if count == 1 and not what.endswith("series"):
         what = f"{what[:-3]}y" if what.endswith("ies") else what.removesuffix("s")
     return f"{count:,} {what}"
+
+
+def offer_checksums(runs: int) -> None:
+    """One line on stderr that says for how many runs damage may go unseen; no line for 0."""
+    if runs:
+        has = "has" if runs == 1 else "have"
+        click.echo(
+            f"{counted(runs, 'run')} of another tool's export {has} no checksums, so damage may go unseen: "
+            "`neptune-exporter verify --record` writes them beside the data",
+            err=True,
+        )

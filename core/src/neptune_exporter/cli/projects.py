@@ -8,7 +8,6 @@ import click
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
-from neptune_exporter.cli.export import selected_exporter
 from neptune_exporter.cli.output import echo_line, print_json
 from neptune_exporter.cli.selection import check_project_patterns
 from neptune_exporter.cli.state import state_of
@@ -36,7 +35,7 @@ class ProjectsArguments:
 def projects(ctx: click.Context, given: ProjectsArguments) -> int:
     """List the projects that an exporter can discover: what `export` with the same options would read."""
     state = state_of(ctx)
-    spec = selected_exporter(ctx, given.exporter)
+    spec = state.plugins.source(given.exporter)
     check_project_patterns(given.project_pattern, given.project_exclude_pattern)
     settings = plugin_settings(state, "exporter", spec)
 

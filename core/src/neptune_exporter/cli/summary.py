@@ -11,10 +11,9 @@ import click
 from click.core import ParameterSource
 
 from neptune_exporter.cli import options as opt
-from neptune_exporter.cli.checksums import offer_checksums
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.output import some
+from neptune_exporter.cli.output import offer_checksums, some
 from neptune_exporter.cli.selection import run_ids, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection

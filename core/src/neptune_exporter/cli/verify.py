@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neptune_exporter.cli import options as opt
-from neptune_exporter.cli.checksums import offer_checksums
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
-from neptune_exporter.cli.output import counted, echo_line, json_text, plain, prepare_report, print_json
+from neptune_exporter.cli.output import (
+    counted,
+    echo_line,
+    json_text,
+    offer_checksums,
+    plain,
+    prepare_report,
+    print_json,
+)
 from neptune_exporter.cli.selection import run_ids, selected_classes, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from neptune_exporter.model import RunKey
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -15,12 +20,7 @@ class StoredFile:
     """A file that is stored in the dataset: the values for the row that names it.
 
     Examples:
-        >>> stored = StoredFile("RUN-1/model/weights.pt", 4, "1be2e452…")
-        >>> columns = {
-        ...     "file_value": pa.array([{"path": stored.path}], FILE_TYPE),
-        ...     "file_size": pa.array([stored.size]),
-        ...     "file_sha256": pa.array([stored.sha256]),
-        ... }
+        >>> columns = StoredFile.columns([StoredFile("RUN-1/model/weights.pt", 4, "1be2e452…")])
         >>> event = RunRows(run.key, attribute_batch("model/weights", AttributeType.FILE, columns))
     """
 
@@ -30,6 +30,20 @@ class StoredFile:
     """Bytes, for `file_size`."""
     sha256: str
     """Hex, for `file_sha256`."""
+
+    @staticmethod
+    def columns(stored: Iterable[StoredFile]) -> dict[str, pa.Array]:
+        """The columns of `FULL_SCHEMA` that name these files, one row for each."""
+        import pyarrow as pa
+
+        from neptune_exporter.schema import FILE_TYPE
+
+        files = list(stored)
+        return {
+            "file_value": pa.array([{"path": file.path} for file in files], FILE_TYPE),
+            "file_size": pa.array([file.size for file in files], pa.int64()),
+            "file_sha256": pa.array([file.sha256 for file in files], pa.string()),
+        }
 
 
 class OpenFile(ABC):

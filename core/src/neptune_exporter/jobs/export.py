@@ -28,9 +28,9 @@ from neptune_exporter.jobs.opening import OpenSource, shared
 from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.same_logs import exported_as_others
-from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit.look_ahead import first_done
 
 _log = logging.getLogger(__name__)
 _THREADS = 4

@@ -36,11 +36,11 @@ from neptune_exporter.jobs.selected_run import left_out as parts_left_out
 from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import check_files_folder, divide_runs, parents_first
 from neptune_exporter.jobs.spreading import Spread, spread
-from neptune_exporter.jobs.waiting import first_done
 from neptune_exporter.location import Location
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.suggestions import did_you_mean
 from neptune_exporter.toolkit.free_memory import give_back_memory
+from neptune_exporter.toolkit.look_ahead import first_done
 
 _log = logging.getLogger(__name__)
 

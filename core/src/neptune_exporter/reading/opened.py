@@ -16,8 +16,7 @@ from neptune_exporter.dataset import Dataset, StoredRun, is_there, parameters_of
 from neptune_exporter.location import Location
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.reading import files
-from neptune_exporter.reading.lineage import Stretch, line
-from neptune_exporter.reading.points import Query, long_table
+from neptune_exporter.reading.points import Query, Stretch, line, long_table
 from neptune_exporter.reading.wide import runs_table, wide_table
 
 Form = Literal["long", "wide"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import RunView, StepRange
-from neptune_exporter.model import AttributeType
-from neptune_exporter.reading.lineage import Stretch
+from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, TIME_TYPE, VALUE_COLUMN, step_as_float
 
 NAME = pa.dictionary(pa.int32(), pa.string())
@@ -123,3 +124,31 @@ def _distance_to_end(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def _repeated(value: str, count: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([value], pa.string()))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the line from the first ancestor to a run."""
+
+    run: RunView
+    last_step: float
+    """Points up to this step, this one included, are on the line."""
+
+
+def line(run: RunView, find: Callable[[RunKey], RunView | None]) -> list[Stretch]:
+    """A run and its ancestors, the first ancestor first.
+
+    A parent that is not there ends the line with a warning: its points are missing.
+    """
+    stretches = [Stretch(run, math.inf)]
+    seen = {run.key}
+    while (parent := stretches[-1].run.parent()) is not None and parent not in seen:
+        here = stretches[-1]
+        seen.add(parent)
+        found, step = find(parent), here.run.fork_step()
+        if found is None or step is None:
+            why = "is not in the dataset" if found is None else "is known, the step of the fork is not"
+            warnings.warn(f"{here.run.key} was forked off {parent}, which {why}", stacklevel=4)
+            break
+        stretches.append(Stretch(found, min(here.last_step, float(step))))
+    return stretches[::-1]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from queue import Empty, Queue
 from typing import Any, NoReturn, Protocol, TypeVar
@@ -109,3 +109,15 @@ def _given(item: T) -> T:
 
 def _raised(error: BaseException) -> NoReturn:
     raise error
+
+
+def first_done(running: Collection[Future[T]]) -> tuple[set[Future[T]], set[Future[T]]]:
+    """Wait until at least one is done.
+
+    Returns:
+        The ones that are done, and the others.
+    """
+    while True:
+        done, left = wait(running, LISTENING, FIRST_COMPLETED)
+        if done or not left:
+            return done, left

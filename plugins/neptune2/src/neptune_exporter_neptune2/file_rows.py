@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from neptune_exporter.contract import AttributeFailure, SourceError, StoredFile
 from neptune_exporter.model import AttributeType, RunKey
-from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
+from neptune_exporter.schema import TIME_TYPE, step_columns
 from neptune_exporter_neptune2.values import Attribute
 
 
@@ -39,9 +39,7 @@ def file_batch(rows: Sequence[FileRow]) -> pa.RecordBatch:
         "attribute_path": pa.array([r.path for r in rows], pa.string()),
         "attribute_type": pa.array([r.type.value for r in rows], pa.string()),
         "timestamp": pa.array([r.time for r in rows], pa.int64()).cast(TIME_TYPE),
-        "file_value": pa.array([{"path": r.stored.path} for r in rows], FILE_TYPE),
-        "file_size": pa.array([r.stored.size for r in rows], pa.int64()),
-        "file_sha256": pa.array([r.stored.sha256 for r in rows], pa.string()),
+        **StoredFile.columns(r.stored for r in rows),
         **step_columns(pa.array([r.step for r in rows], pa.float64())),
     }
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from neptune_exporter.contract import AttributeFailure, FileWriter, RunRows, SourceError, StoredFile
 from neptune_exporter.model import AttributeType, RunKey
-from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
+from neptune_exporter.schema import TIME_TYPE, step_columns
 from neptune_exporter.toolkit import (
     TRANSIENT_STATUSES,
     AwayError,
@@ -267,8 +267,6 @@ def _rows(done: Sequence[tuple[FileToFetch, StoredFile]]) -> RunRows:
         "attribute_type": pa.array([file.type.value for file, _ in done], pa.string()),
         **step_columns(pa.array([file.step for file, _ in done], pa.float64())),
         "timestamp": pa.array([file.timestamp for file, _ in done], pa.int64()).view(TIME_TYPE),
-        "file_value": pa.array([{"path": stored.path} for _, stored in done], FILE_TYPE),
-        "file_size": pa.array([stored.size for _, stored in done], pa.int64()),
-        "file_sha256": pa.array([stored.sha256 for _, stored in done], pa.string()),
+        **StoredFile.columns(stored for _, stored in done),
     }
     return RunRows(done[0][0].run, pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)))

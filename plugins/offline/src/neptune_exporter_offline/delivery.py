@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from functools import partial
 
 import pyarrow as pa
 
@@ -16,7 +17,6 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import (
-    FILE_TYPE,
     TIME_TYPE,
     VALUE_COLUMN,
     attribute_batch,
@@ -120,7 +120,7 @@ class Delivery:
             return
         stored = self._single_file(path, attribute)
         if stored is not None:
-            yield self._rows(attribute_batch(path, attribute.type, _file_columns([stored])))
+            yield self._rows(attribute_batch(path, attribute.type, StoredFile.columns([stored])))
 
     def _captions(self, path: str, attribute: Attribute) -> Iterator[RunRows]:
         """Names and descriptions of images, under the paths that an export from a server gives them."""
@@ -135,9 +135,7 @@ class Delivery:
                 yield self._point_rows(below, AttributeType.STRING_SERIES, batch)
 
     def _single_file(self, path: str, attribute: Attribute) -> StoredFile | None:
-        def report(problem: Unreadable) -> None:
-            self._problems.add(path, attribute.type, str(problem), permanent=problem.permanent)
-
+        report = partial(self._problems.add_unreadable, path, attribute.type)
         try:
             if attribute.type is AttributeType.FILE_SET:
                 return store_file_set(path, attribute.value, self._store, report)
@@ -149,9 +147,7 @@ class Delivery:
             return None
 
     def _file_series(self, path: str, series: Series) -> Iterator[RunRows]:
-        def report(problem: Unreadable) -> None:
-            self._problems.add(path, series.type, str(problem), permanent=problem.permanent)
-
+        report = partial(self._problems.add_unreadable, path, series.type)
         seen: Counter[Decimal | float] = Counter()
         for batch in series.batches():
             for start in range(0, batch.num_rows, _FILES_PER_BATCH):
@@ -177,7 +173,7 @@ class Delivery:
                 columns["timestamp"] = piece.column("time").cast(TIME_TYPE)
                 indices = pa.array(kept, pa.int64())
                 taken = {name: column.take(indices) for name, column in columns.items()}
-                yield self._rows(attribute_batch(path, series.type, {**taken, **_file_columns(stored)}))
+                yield self._rows(attribute_batch(path, series.type, {**taken, **StoredFile.columns(stored)}))
 
     def _rows(self, batch: pa.RecordBatch) -> RunRows:
         return RunRows(self._key, batch)
@@ -224,11 +220,3 @@ def _steps(columns: dict[str, pa.Array]) -> list[Decimal | float]:
         if finer is not None:
             steps[row] = finer
     return steps
-
-
-def _file_columns(stored: Sequence[StoredFile]) -> dict[str, pa.Array]:
-    return {
-        "file_value": pa.array([{"path": file.path} for file in stored], FILE_TYPE),
-        "file_size": pa.array([file.size for file in stored], pa.int64()),
-        "file_sha256": pa.array([file.sha256 for file in stored], pa.string()),
-    }

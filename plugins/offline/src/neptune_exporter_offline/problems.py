@@ -31,6 +31,10 @@ class Problems:
         """One more failure. An empty path means the run as a whole."""
         self._failures[path, attribute_type, message, permanent] += 1
 
+    def add_unreadable(self, path: str, attribute_type: AttributeType, problem: Unreadable) -> None:
+        """A failure of an attribute, of which a value or file cannot be read."""
+        self.add(path, attribute_type, str(problem), permanent=problem.permanent)
+
     def note(self, message: str, count: int = 1) -> None:
         """Something that a person should know, though no data is lost. Notes with a count end in it."""
         self._notes[message] += count
