@@ -331,8 +331,7 @@ class _Project:
             self._collect(running)
 
     def _collect(self, running: dict[Future[GroupResult], ExportUnit]) -> None:
-        done, _ = first_done(running)
-        for future in done:
+        for future in first_done(running):
             unit = running.pop(future)
             try:
                 group = future.result()

@@ -321,7 +321,7 @@ class _Load:
                 ended.append(run.key)
 
     def _collect(self, running: dict[Future[Loaded], StoredRun]) -> None:
-        done, _ = first_done(running)
+        done = first_done(running)
         for future in [each for each in running if each in done]:
             run = running.pop(future)
             self._outcome[run.key] = None

@@ -111,13 +111,17 @@ def _raised(error: BaseException) -> NoReturn:
     raise error
 
 
-def first_done(running: Collection[Future[T]]) -> tuple[set[Future[T]], set[Future[T]]]:
-    """Wait until at least one is done.
+def first_done(running: Collection[Future[T]]) -> set[Future[T]]:
+    """Wait until at least one is done, in short steps, so that Ctrl-C is heard on Windows too.
 
-    Returns:
-        The ones that are done, and the others.
+    Examples:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> with ThreadPoolExecutor(1) as executor:
+        ...     (future,) = first_done([executor.submit(len, "loss")])
+        >>> future.result()
+        4
     """
     while True:
         done, left = wait(running, LISTENING, FIRST_COMPLETED)
         if done or not left:
-            return done, left
+            return done

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neptune_exporter.contract import Secret, UsageError, setting
-from neptune_exporter.sinks.templates import check_template
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ class MlflowSettings:
     )
 
     def __post_init__(self) -> None:
+        from neptune_exporter.sinks.templates import check_template  # not for a mere --help
+
         check_template("--mlflow-experiment", self.experiment)
         if not self.experiment.strip():
             raise UsageError("--mlflow-experiment is empty, but an experiment of MLflow has a name")

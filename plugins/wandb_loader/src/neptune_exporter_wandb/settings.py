@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neptune_exporter.contract import setting
-from neptune_exporter.sinks.templates import check_template
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,8 @@ class WandbSettings:
     group: str = setting(default="{experiment}", help="Group of a run, by a template of the same fields.")
 
     def __post_init__(self) -> None:
+        from neptune_exporter.sinks.templates import check_template  # not for a mere --help
+
         check_template("--wandb-project", self.project)
         check_template("--wandb-group", self.group)
 
