@@ -26,7 +26,7 @@ def test_rows_that_come_in_any_order_are_whole(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(found["a.csv"].decode(), newline="")))
     assert [row["text"] for row in rows] == TEXTS
     assert [row["step"] for row in rows] == steps[::2]
-    assert [row["time"] for row in rows] == [""] * 4 + ["2024-01-01T00:00:00.123Z"] * 5
+    assert [row["time"] for row in rows] == [""] * 4 + ["2024-01-01 00:00:00.123+00:00"] * 5
     assert found.keys() == {"a.csv", "b/stdout.csv"}
     assert not list(tmp_path.rglob("*.csv"))
 

@@ -129,7 +129,7 @@ def _texts(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> dict[str,
         # The reader of Python 3.10 takes no character 0.
         content = files[name].decode().replace("\0", _NO_TEXT)
         for row in csv.DictReader(io.StringIO(content, newline="")):
-            time = datetime.fromisoformat(row["time"].replace("Z", "+00:00")) if row["time"] else None
+            time = datetime.fromisoformat(row["time"]) if row["time"] else None
             found[path].append(LoadedEntry(row["text"].replace(_NO_TEXT, "\0"), _step(row["step"]), time))
     return found
 

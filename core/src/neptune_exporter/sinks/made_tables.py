@@ -1,8 +1,8 @@
 """Tables that a loader makes of string series where a target shows files to people: one CSV a series.
 
-The columns are `step` (as in Neptune; empty where there is none), `time` (ISO 8601 in UTC, to the
-millisecond, or empty) and `text`, in the order of the rows. For what a process printed there is a plain text
-file, too.
+The columns are `step` (as in Neptune; empty where there is none), `time` (UTC, such as
+`2024-05-01 10:00:00.000+00:00`, or empty) and `text`, in the order of the rows. What a process printed is
+also there as plain text.
 """
 
 from __future__ import annotations
@@ -90,5 +90,5 @@ def _opener(path: Path) -> Callable[[], io.BufferedReader]:
 def _shown(time: int | None) -> str:
     if time is None:
         return ""
-    moment = _EPOCH + timedelta(milliseconds=time)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    # With a blank: MLflow 3.17's page of a table makes dates of times with a `T`, and shows nothing for them.
+    return (_EPOCH + timedelta(milliseconds=time)).isoformat(" ", "milliseconds")
