@@ -77,11 +77,8 @@ class SettingField:
 
 @lru_cache
 def setting_fields(plugin: str, settings: type) -> tuple[SettingField, ...]:
-    """The settings that a plugin's dataclass declares.
-
-    Raises:
-        TypeError: it is no dataclass, or a field is not of a supported type or not made with `setting`.
-    """
+    """The settings that a plugin's dataclass declares. Raises TypeError if it is no dataclass, or a field is
+    not of a supported type or not made with `setting`."""
     if not dataclasses.is_dataclass(settings):
         raise TypeError(f"settings {settings!r} is not a dataclass")
     hints = typing.get_type_hints(settings)
@@ -121,11 +118,8 @@ class ConfigurationFile:
 
 
 def read_configuration(explicit: Path | None, folder: Path) -> tuple[ConfigurationFile, ...]:
-    """The files that apply, the most specific first: the project's (or the given one), the user's.
-
-    Raises:
-        UsageError: a file is missing though it was named, unreadable, or not such a TOML file.
-    """
+    """The files that apply, the most specific first: the project's (or the given one), the user's. Raises
+    UsageError if a file is missing though it was named, unreadable, or not such a TOML file."""
     if explicit is not None and not _is_file(explicit):
         raise UsageError(f"there is no configuration file {explicit}")
     files = [path for path in (explicit or folder / FILE_NAME,) if _is_file(path)]
@@ -139,11 +133,7 @@ def read_configuration(explicit: Path | None, folder: Path) -> tuple[Configurati
 
 
 def _is_file(path: Path) -> bool:
-    """Whether the file is there.
-
-    Raises:
-        UsageError: that cannot be known.
-    """
+    """Whether the file is there. Raises UsageError if that cannot be known."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -39,11 +39,8 @@ class Location:
 
     @classmethod
     def of(cls, place: Location | os.PathLike[str] | str, options: Options = ()) -> Location:
-        """From a path or an address, as a person writes it.
-
-        Raises:
-            UsageError: it looks like an address and is none.
-        """
+        """From a path or an address, as a person writes it. Raises UsageError if it looks like an address but
+        is not one."""
         if isinstance(place, Location):
             return place
         found = _ADDRESS.fullmatch(place) if isinstance(place, str) else None
@@ -62,11 +59,7 @@ class Location:
         return None if "://" in self.address else Path(self.address)
 
     def folder(self) -> Path:
-        """On this machine.
-
-        Raises:
-            DatasetError: it is in an object store.
-        """
+        """On this machine. Raises DatasetError if it is in an object store."""
         if self.path is None:
             raise DatasetError(f"{self} is no folder of this machine")
         return self.path
@@ -161,11 +154,8 @@ def _bucket_and_key(address: re.Match[str], scheme: str) -> str:
 
 
 def options_of(pairs: Iterable[str]) -> Options:
-    """From `KEY=VALUE` texts. A value that may be a credential becomes a `Secret`, also within JSON.
-
-    Raises:
-        UsageError: one is no such text; the message does not show it.
-    """
+    """From `KEY=VALUE` texts. A value that may be a credential becomes a `Secret`, also within JSON. Raises
+    UsageError if a text is not KEY=VALUE; the message does not show it."""
     found: dict[str, str | Secret] = {}
     for number, pair in enumerate(pairs, 1):
         name, separator, value = pair.partition("=")

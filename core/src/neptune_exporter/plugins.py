@@ -128,12 +128,8 @@ class PluginRegistry:
         return cls(tuple(plugins), builtin_only)
 
     def source(self, name: str | None) -> SourceSpec:
-        """The exporter of this name.
-
-        Raises:
-            UsageError: no name was given, it does not exist, it is broken, or two plugins have it. Says which
-                ones exist.
-        """
+        """The exporter of this name. Raises UsageError if no name was given, it does not exist, it is broken,
+        or two plugins have it. The message says which ones exist."""
         return self._select("exporter", name, SourceSpec)
 
     def sink(self, name: str | None) -> SinkSpec:

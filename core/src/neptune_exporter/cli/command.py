@@ -109,11 +109,7 @@ class Command(click.Command):
 
 
 def _give_storage_options(ctx: click.Context) -> None:
-    """To the places of the dataset.
-
-    Raises:
-        UsageError: one is not KEY=VALUE.
-    """
+    """Give the storage options to the locations of the dataset. Raises UsageError if one is not KEY=VALUE."""
     from dataclasses import replace
 
     from neptune_exporter.location import Location, options_of
@@ -282,11 +278,8 @@ def default_text(field: SettingField) -> str:
 
 
 def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
-    """The settings of the selected plugin. Values of other plugins are not looked at.
-
-    Raises:
-        UsageError: a value is wrong or missing, or a flag of another plugin was given.
-    """
+    """The settings of the selected plugin. Values of other plugins are not looked at. Raises UsageError if a
+    value is wrong or missing, or a flag of another plugin was given."""
     import os
 
     from neptune_exporter.cli.process import Typed, hide_arguments

@@ -26,11 +26,8 @@ NOT_IN_FILES = frozenset({"config"})
 
 
 def file_values(command: Command, ctx: click.Context) -> dict[str, Any]:
-    """What the configuration files give for the options of a command, by the name of the parameter.
-
-    Raises:
-        UsageError: a table, a key or the type of a value is wrong, in any table of any file.
-    """
+    """What the configuration files give for the options of a command, by the name of the parameter. Raises
+    UsageError if a table, a key or the type of a value is wrong, in any table of any file."""
     state, name = state_of(ctx), command.name or ""
     values: dict[str, Any] = {}
     options = {option.key: option for option in _options(command)}
@@ -81,11 +78,8 @@ def _check_keys(file: ConfigurationFile, table: str, content: Any, known: set[st
 
 
 def _converted(option: CommandOption, value: object, place: str, file: ConfigurationFile) -> Any:
-    """A TOML value as click takes it. Paths are relative to the folder of the file.
-
-    Raises:
-        UsageError: it has the wrong type. What is wrong within the type, click says.
-    """
+    """A TOML value as click takes it. Paths are relative to the folder of the file. Raises UsageError if it
+    has the wrong type. What is wrong within the type, click says."""
     if option.is_flag:
         return _typed(value, bool, "true or false", place)
     if option.count or isinstance(option.type, click.types.IntParamType):

@@ -69,11 +69,8 @@ def json_text(document: Mapping[str, Any]) -> str:
 
 
 def prepare_report(path: Path | None, option: str) -> None:
-    """Begin the report that a person asked for: before the job, which may take days, not after it.
-
-    Raises:
-        UsageError: it cannot be written there.
-    """
+    """Begin the report that a person asked for: before the job, which may take days, not after it. Raises
+    UsageError if it cannot be written there."""
     if path is None:
         return
     try:

@@ -16,11 +16,8 @@ from neptune_exporter.plugins import PluginRegistry
 
 
 def plugin_command(plugins: PluginRegistry, name: str) -> Command:
-    """The command of a plugin, with the options of a dataset and our general ones.
-
-    Raises:
-        UsageError: there is no such command, or its plugin is broken.
-    """
+    """The command of a plugin, with the options of a dataset and our general ones. Raises UsageError if there
+    is no such command, or its plugin is broken."""
     spec = plugins.command(name)
     try:
         own = spec.factory()

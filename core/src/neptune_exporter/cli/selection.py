@@ -29,11 +29,8 @@ def split_lists(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def projects(given: Sequence[str], *, use_environment: bool) -> tuple[str, ...]:
-    """The projects that were named, or those of NEPTUNE_PROJECT.
-
-    Raises:
-        UsageError: that variable is not written in UTF-8.
-    """
+    """The projects that were named, or those of NEPTUNE_PROJECT. Raises UsageError if that variable is not
+    written in UTF-8."""
     if (named := split_lists(given)) or not use_environment:
         return named
     value = os.environ.get(PROJECT_VARIABLE, "")
@@ -45,11 +42,7 @@ def projects(given: Sequence[str], *, use_environment: bool) -> tuple[str, ...]:
 
 
 def regular_expression(pattern: str, option: str) -> str:
-    """The pattern itself.
-
-    Raises:
-        UsageError: it is not one.
-    """
+    """The pattern itself. Raises UsageError if it is not one."""
     try:
         re.compile(pattern)
     except re.error as error:
@@ -65,11 +58,8 @@ def check_project_patterns(pattern: str | None, exclude: str | None) -> None:
 
 
 def run_ids(given: Sequence[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Patterns and exact ids: `@FILE` holds ids, one a line; anything else is a regular expression.
-
-    Raises:
-        UsageError: a pattern is malformed, or a file cannot be read or holds no id.
-    """
+    """Patterns and exact ids: `@FILE` holds ids, one a line; anything else is a regular expression. Raises
+    UsageError if a pattern is malformed, or a file cannot be read or holds no id."""
     patterns = tuple(regular_expression(v, "-r") for v in given if not v.startswith("@"))
     ids: set[str] = set()
     for value in given:
@@ -98,11 +88,8 @@ def attributes(
     metric_previews: bool,
     capabilities: SourceCapabilities,
 ) -> AttributeSelection:
-    """One attribute is a regular expression, several are exact names.
-
-    Raises:
-        UsageError: a pattern is malformed, a class does not exist or is not offered, or nothing is left.
-    """
+    """One attribute is a regular expression, several are exact names. Raises UsageError if a pattern is
+    malformed, a class does not exist or is not offered, or nothing is left."""
     wanted = _classes(classes, "-c") or set(ALL_CLASSES)
     if missing := _classes(classes, "-c") - capabilities.classes:
         raise UsageError(f"-c: this exporter has no {_names(missing)}; it has {_names(capabilities.classes)}")
@@ -118,11 +105,8 @@ def attributes(
 
 
 def selected_classes(classes: Sequence[str], exclude: Sequence[str]) -> frozenset[AttributeClass]:
-    """The classes of `-c`, or all, without those of `--exclude`.
-
-    Raises:
-        UsageError: a class does not exist, or none is left.
-    """
+    """The classes of `-c`, or all, without those of `--exclude`. Raises UsageError if a class does not exist,
+    or none is left."""
     left = frozenset((_classes(classes, "-c") or set(ALL_CLASSES)) - _classes(exclude, "--exclude"))
     if not left:
         raise UsageError("-c and --exclude together leave no attribute class")
@@ -146,11 +130,8 @@ def _names(classes: Iterable[AttributeClass]) -> str:
 
 
 def moment(text: str | None, option: str, now: datetime | None = None) -> datetime | None:
-    """A time: ISO 8601 (local if it names no zone), or an age such as `7d`, `12h`, `30m`.
-
-    Raises:
-        UsageError: it is neither.
-    """
+    """A time: ISO 8601 (local if it names no zone), or an age such as `7d`, `12h`, `30m`. Raises UsageError
+    if it is neither."""
     if text is None:
         return None
     if age := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip()):
@@ -169,11 +150,8 @@ def moment(text: str | None, option: str, now: datetime | None = None) -> dateti
 
 
 def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
-    """Both ends of `--modified-since` and `--modified-until`.
-
-    Raises:
-        UsageError: one is not a time, or they are the wrong way round.
-    """
+    """Both ends of `--modified-since` and `--modified-until`. Raises UsageError if one is not a time, or they
+    are the wrong way round."""
     now = datetime.now(timezone.utc)
     first, last = moment(since, "--modified-since", now), moment(until, "--modified-until", now)
     if first is not None and last is not None and first >= last:

@@ -45,11 +45,7 @@ class Accepted:
 
 
 def read_accepted(path: Path) -> list[Accepted]:
-    """The gaps that a file lists.
-
-    Raises:
-        UsageError: the file cannot be read, or has another format.
-    """
+    """The gaps that a file lists. Raises UsageError if the file cannot be read, or has another format."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value["format"] != _FORMAT:

@@ -15,11 +15,8 @@ from neptune_exporter.toolkit import look_ahead
 def compare_runs(
     executor: JobExecutor, units: Sequence[CompareUnit]
 ) -> Iterator[tuple[CompareUnit, Sequence[Comparison] | Exception]]:
-    """Yield the comparison of each run, or why it could not be compared, in the order of the runs.
-
-    Raises:
-        AuthenticationError: the credentials were refused.
-    """
+    """Yield the comparison of each run, or why it could not be compared, in the order of the runs. Raises
+    AuthenticationError if the credentials were refused."""
     for unit, result in look_ahead(executor, units, compare_run, executor.at_once):
         try:
             yield unit, result()

@@ -164,11 +164,8 @@ def _note_attributes(seen: SeenPaths, result: ExportResult) -> None:
 
 
 def find_projects(source: Source, spec: SourceSpec, options: ExportOptions) -> list[str]:
-    """The projects to export: the named ones, or the discovered ones that the patterns match.
-
-    Raises:
-        UsageError: no project is left.
-    """
+    """The projects to export: the named ones, or the discovered ones that the patterns match. Raises
+    UsageError if no project is left."""
     if options.names_projects:
         return list(dict.fromkeys(options.project_ids))
     if spec.capabilities.needs_project and not spec.capabilities.discovers_projects:

@@ -40,11 +40,7 @@ class PlacedRun:
         return cls(data, files, run.key, as_found(run))
 
     def stored(self) -> StoredRun:
-        """The run.
-
-        Raises:
-            SinkError: the run is no longer there, or it changed.
-        """
+        """The run. Raises SinkError if the run is no longer there, or it changed."""
         dataset = dataset_of(self.data_path, self.files_path)
         run = dataset.run_at(self.found)
         if run.key != self.key or not run.complete:
@@ -101,11 +97,8 @@ class Loaded:
 
 
 def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
-    """Check the parts of a run and load it. The losses include rows that no loader gets.
-
-    Raises:
-        DatasetError: a part is damaged or changed since it was written.
-    """
+    """Check the parts of a run and load it. The losses include rows that no loader gets. Raises DatasetError
+    if a part is damaged or changed since it was written."""
     run = _stored(unit.run)
     sink = worker.kept(unit.sink)
     check_parts(run)
@@ -178,11 +171,8 @@ def check_complete(run: StoredRun) -> None:
 
 
 def check_parts(run: StoredRun) -> None:
-    """Read every part once, before its rows count as what the export wrote.
-
-    Raises:
-        DatasetError: one changed since it was written.
-    """
+    """Read every part once, before its rows count as what the export wrote. Raises DatasetError if one
+    changed since it was written."""
     if changed := run.changed_parts():
         raise DatasetError(_damaged(run, changed))
 

@@ -89,11 +89,8 @@ def _state_folder(data_path: Location, executor: JobExecutor) -> Path:
 
 
 def _divided(spec: SinkSpec, settings: Any, executor: str, workers: int) -> Any:
-    """The settings of each worker.
-
-    Raises:
-        UsageError: this loader, or these settings, do not allow that many workers.
-    """
+    """The settings of each worker. Raises UsageError if this loader, or these settings, do not allow that
+    many workers."""
     if spec.divided is None:
         raise UsageError(f"--executor {executor}: the loader {spec.name} loads in threads only")
     return spec.divided(settings, workers)

@@ -83,11 +83,8 @@ def answering(function: Answer) -> Answer:
 
 
 def number(request: Request, name: str) -> float | None:
-    """A number of the address; None if it is not there.
-
-    Raises:
-        UsageError: it is no number, or not a finite one.
-    """
+    """A number of the address; None if it is not there. Raises UsageError if it is no number, or not a finite
+    one."""
     text = request.query_params.get(name, "")
     try:
         found = float(text) if text else None

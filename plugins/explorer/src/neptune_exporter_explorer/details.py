@@ -123,11 +123,8 @@ def _entries(run: RunView, attribute: str) -> Iterator[tuple[float | None, str |
 
 
 def histograms(run: RunView, attribute: str) -> dict[str, Any]:
-    """Histograms over steps: all of them, or an even choice if there are many.
-
-    Raises:
-        DatasetError: a part is damaged or missing.
-    """
+    """Histograms over steps: all of them, or an even choice if there are many. Raises DatasetError if a part
+    is damaged or missing."""
     kind = AttributeType.HISTOGRAM_SERIES
     total = next((a.rows for a in run.attributes() if (a.path, a.type) == (attribute, kind)), 0)
     every = max(1, -(-total // _HISTOGRAMS))

@@ -85,10 +85,7 @@ def _extension(path: str) -> str:
 
 def response(run: RunView, path: str, wanted_range: str | None, as_text: bool) -> Response:
     """The bytes of a file, or a range of them: as image, audio or video, as plain text, or as a download.
-
-    Raises:
-        MissingFileError, UnsafePathError: as `ExportedRun.open_file`.
-    """
+    Raises MissingFileError or UnsafePathError as `ExportedRun.open_file` does."""
     file = run.open_file(path)
     size = file.seek(0, 2)
     file.seek(0)

@@ -59,11 +59,7 @@ class Runner:
         self._table = table
 
     def answer(self, query: Query) -> Answer:
-        """The rows of a page.
-
-        Raises:
-            UsageError: the text contains an invalid regular expression.
-        """
+        """The rows of a page. Raises UsageError if the text contains an invalid regular expression."""
         table, total = self._table, len(self._table.rows)
         places = [
             place

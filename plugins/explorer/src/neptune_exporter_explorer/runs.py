@@ -19,11 +19,7 @@ def run_name(key: RunKey) -> str:
 
 
 def run_key(name: str) -> RunKey:
-    """The inverse of `run_name`.
-
-    Raises:
-        UsageError: it is not such a name.
-    """
+    """The inverse of `run_name`. Raises UsageError if it is not such a name."""
     try:
         kind, length, rest = name.split(":", 2)
         project, run_id = rest[: int(length)], rest[int(length) + 1 :]

@@ -62,11 +62,8 @@ class Series:
         self._curve = lru_cache(maxsize=2_000)(self._read)
 
     def lines(self, key: RunKey, attribute: str, view: View) -> list[Line]:
-        """The line of a run; before it, if the view asks for that, the lines of its ancestors.
-
-        Raises:
-            DatasetError: a part that is needed is damaged or missing.
-        """
+        """The line of a run; before it, if the view asks for that, the lines of its ancestors. Raises
+        DatasetError if a part that is needed is damaged or missing."""
         run, name = self._runs[key], run_name(key)
         lines = []
         for each, last_step in self._ancestry(run) if view.inherited else [(run, math.inf)]:

@@ -192,11 +192,8 @@ class Api:
             yield response
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body of an answer in pieces as they come, decoded.
-
-        Raises:
-            TransientError: the connection broke, or the answer comes slower than the least rate.
-        """
+        """The body of an answer in pieces as they come, decoded. Raises TransientError if the connection
+        broke, or the answer comes slower than the least rate."""
         try:
             yield from self._pieces(response)
         except SlowError as error:
@@ -264,10 +261,7 @@ class Opened:
 
 def parsed(content: bytes) -> Any:
     """JSON, also such with bare NaN and Infinity or half a surrogate pair, which only the slow parser takes.
-
-    Raises:
-        ValueError: it is not JSON.
-    """
+    Raises ValueError if it is not JSON."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:

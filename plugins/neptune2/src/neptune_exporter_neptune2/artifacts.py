@@ -50,10 +50,7 @@ def store_listing(downloads: Downloads, attribute: Attribute, files: list[Listed
 
 def store_file(downloads: Downloads, attribute: Attribute, listed: Listed) -> FileRow:
     """One file of an artifact, as the attribute `<path>/<file path>`: only the very content that was tracked.
-
-    Raises:
-        Unreachable: says why.
-    """
+    Raises Unreachable, which says why."""
     file_path = str(listed.get("filePath", ""))
     path = f"{attribute.path}/{file_path}"
     metadata = _metadata(listed)

@@ -36,11 +36,7 @@ class Downloads:
     writer: FileWriter
 
     def file(self, attribute: Attribute) -> list[FileRow]:
-        """A file attribute.
-
-        Raises:
-            AuthenticationError, SourceError
-        """
+        """A file attribute. Raises AuthenticationError or SourceError."""
         url, size = f"{LEADERBOARD}/attributes/download", attribute.properties.get("size")
         with self.writer.create(self.run, attribute.path, name=_file_name(attribute)) as target:
             self._receive(

@@ -49,11 +49,8 @@ class FileReader:
     def read(
         self, attributes: Sequence[Attribute], executor: Executor, connections: int
     ) -> Iterator[FileEvent]:
-        """Rows in batches, then the failures: one for each attribute of which anything failed.
-
-        Raises:
-            AuthenticationError
-        """
+        """Rows in batches, then the failures: one for each attribute of which anything failed. Raises
+        AuthenticationError."""
         rows: Rows = []
         failed: dict[str, tuple[Attribute, SourceError, int]] = {}
         work = chain.from_iterable(map(self._work, attributes))

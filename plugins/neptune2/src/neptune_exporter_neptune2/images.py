@@ -68,11 +68,8 @@ def by_channel(api: Api, attribute: Attribute) -> Iterator[Image]:
 
 
 def by_index(api: Api, attribute: Attribute, params: dict[str, str | int]) -> Iterator[Image]:
-    """The images of a series by their number alone: the index stands for the step.
-
-    Raises:
-        AuthenticationError, SourceError
-    """
+    """The images of a series by their number alone: the index stands for the step. Raises AuthenticationError
+    or SourceError."""
     count = api.get(
         f"{LEADERBOARD}/attributes/series/image",
         {**params, "limit": 1, "offset": 0},

@@ -41,11 +41,7 @@ class Listed:
 
 
 def projects(api: Api) -> list[str]:
-    """Every project that the token's user may read, sorted.
-
-    Raises:
-        AuthenticationError, SourceError
-    """
+    """Every project that the token's user may read, sorted. Raises AuthenticationError or SourceError."""
     found: set[str] = set()
     offset = 0
     while True:
@@ -73,11 +69,8 @@ def _project_page(answer: Any) -> tuple[int, set[str], int]:
 
 
 def project_uuid(api: Api, project_id: str) -> str:
-    """The id by which searches know a project.
-
-    Raises:
-        SourceError: it does not exist, may not be read, or is of the legacy client.
-    """
+    """The id by which searches know a project. Raises SourceError if it does not exist, may not be read, or
+    is of the legacy client."""
     try:
         uuid, version = api.get(
             f"{BACKEND}/projects/get",
@@ -96,11 +89,8 @@ def project_uuid(api: Api, project_id: str) -> str:
 
 
 def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
-    """Everything of a project that the selection takes, ascending by `sys/id`: runs, models, versions.
-
-    Raises:
-        AuthenticationError, SourceError
-    """
+    """Everything of a project that the selection takes, ascending by `sys/id`: runs, models, versions. Raises
+    AuthenticationError or SourceError."""
     uuid = project_uuid(api, project_id)
     models = _queried_models(api, project_id, uuid, selection)
     for kind in RunKind:

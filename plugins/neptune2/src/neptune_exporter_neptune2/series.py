@@ -50,11 +50,7 @@ class Points:
 
 
 def fetch(api: Api, run_handle: str, attribute: Attribute, offset: int, *, limit: int = PAGE) -> Points:
-    """One page of at most `limit` points.
-
-    Raises:
-        AuthenticationError, SourceError
-    """
+    """One page of at most `limit` points. Raises AuthenticationError or SourceError."""
     params: dict[str, str | int] = {
         "experimentId": run_handle,
         "attribute": attribute.path,
@@ -94,11 +90,7 @@ def _check(page: Points, offset: int, total: int) -> None:
 
 
 def decode(answer: Any, kind: AttributeType) -> Points:
-    """A page's JSON.
-
-    Raises:
-        KeyError, TypeError, ValueError, OverflowError: it is no page of a series.
-    """
+    """A page's JSON. Raises KeyError, TypeError, ValueError or OverflowError if it is no page of a series."""
     points, total, without = answer["values"], int(answer["totalItemCount"]), 0
     try:
         columns = pa.array(points, _POINTS[kind]).flatten()

@@ -111,11 +111,8 @@ def number(value: object) -> float:
 
 
 def milliseconds(text: str) -> int:
-    """Milliseconds since 1970 of an ISO 8601 time; UTC if it names no zone. Finer digits are cut.
-
-    Raises:
-        ValueError: the text is not such a time.
-    """
+    """Milliseconds since 1970 of an ISO 8601 time; UTC if it names no zone. Finer digits are cut. Raises
+    ValueError if the text is not such a time."""
     match = _ISO.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no ISO 8601 time")

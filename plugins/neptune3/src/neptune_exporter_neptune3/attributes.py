@@ -223,11 +223,8 @@ def _series_of(held: Contents, attribute: Any, kind: AttributeType) -> Series:
 def _single_value(
     held: Contents, attribute: Any, kind: AttributeType
 ) -> list[tuple[str, AttributeType, object]]:
-    """The value of a parameter. A file has none: it is noted in `held`.
-
-    Raises:
-        OverflowError: a date that cannot be kept.
-    """
+    """The value of a parameter. A file has none: it is noted in `held`. Raises OverflowError for a date that
+    cannot be kept."""
     properties = getattr(attribute, _PROPERTIES[kind])
     if kind is AttributeType.FILE:
         if properties.path:

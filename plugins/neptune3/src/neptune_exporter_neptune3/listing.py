@@ -42,11 +42,7 @@ _OLDEST_FIRST = {
 
 
 def projects(api: Api) -> list[str]:
-    """Every project of which the token may read a run, sorted.
-
-    Raises:
-        AuthenticationError, SourceError
-    """
+    """Every project of which the token may read a run, sorted. Raises AuthenticationError or SourceError."""
     found = set()
     try:
         for entry in _entries(api.search_everywhere, {"sorting": _OLDEST_FIRST, "experimentLeader": False}):
@@ -226,11 +222,8 @@ def _precedence(run: _Listed) -> tuple[bool, int, str]:
 
 
 def _entries(ask: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> Iterator[Any]:
-    """Every entry, some of them twice, whatever the length of the server's pages.
-
-    Raises:
-        SourceError: the server listed fewer than it counts, or too many runs are deleted meanwhile.
-    """
+    """Every entry, some of them twice, whatever the length of the server's pages. Raises SourceError if the
+    server listed fewer than it counts, or too many runs are deleted meanwhile."""
     for _ in range(_ATTEMPTS):
         if (yield from _one_pass(ask, body)):
             return

@@ -91,11 +91,7 @@ def requests_for(unread: Sequence[Unread], again: bool = False) -> Iterator[Floa
 
 
 def fetch(api: Api, request: FloatRequest, previews: bool) -> Page[FloatRequest]:
-    """Carry out a request.
-
-    Raises:
-        AuthenticationError, SourceError
-    """
+    """Carry out a request. Raises AuthenticationError or SourceError."""
     body: dict[str, Any] = {
         "perSeriesPointsLimit": request.limit,
         "order": "ascending",
@@ -169,11 +165,8 @@ def _advance(unread: Unread, found: SeriesPoints | None, limit: int) -> tuple[Po
 
 
 def _go_on_after(unread: Unread, steps: Float64s, total: int) -> None:
-    """Make the next page begin with the points of the last step of this one.
-
-    Raises:
-        SourceError: the rest of the series cannot be asked for.
-    """
+    """Make the next page begin with the points of the last step of this one. Raises SourceError if the rest
+    of the series cannot be asked for."""
     if (steps[1:] < steps[:-1]).any():
         raise SourceError("the server gave the points in no order, so that the rest cannot be asked for")
     last, count = float(steps[-1]), len(steps)

@@ -101,11 +101,7 @@ class _Points:
 
 
 def fetch(api: Api, request: ObjectRequest) -> Page[ObjectRequest]:
-    """Carry out a request.
-
-    Raises:
-        AuthenticationError, SourceError
-    """
+    """Carry out a request. Raises AuthenticationError or SourceError."""
     asked = [_series_request(number, unread) for number, unread in enumerate(request.unread)]
     body = {"requests": asked, "order": "ascending", "sizeLimitBytes": _ANSWER_BYTES}
     answer = api.series(body, again=request.again)

@@ -25,10 +25,7 @@ _EVERYTHING = AttributeRequest(AttributeSelection())
 
 def sizes(api: Api, runs: Sequence[SourceRun]) -> list[RunSize]:
     """The sizes of runs of one project that would be read in one group, without runs that have been deleted.
-
-    Raises:
-        AuthenticationError, SourceError
-    """
+    Raises AuthenticationError or SourceError."""
     contents = [Contents(RunRequest(run, _EVERYTHING)) for run in runs]
     parameters = Counter[RunKey]()
     for event in read_attributes(api, contents):

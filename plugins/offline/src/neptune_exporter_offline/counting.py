@@ -69,10 +69,7 @@ class StepCounter:
 
     def step(self, path: str, logged: Any) -> float:
         """The step of the next point of a series: as it was logged, or counted if it was logged without one.
-
-        Raises:
-            TypeError, ValueError: what was logged is not a number.
-        """
+        Raises TypeError or ValueError if what was logged is not a number."""
         if logged is None:
             self._counted.add(path)
             step = self._next.get(path, 0.0)

@@ -110,10 +110,7 @@ class FileStore:
         ordinal: int = 0,
     ) -> StoredFile:
         """Stream one file into the dataset. A file that changed since it was logged is kept, and reported.
-
-        Raises:
-            Unreadable: it is gone, or is not to be read.
-        """
+        Raises Unreadable if it is gone, or is not to be read."""
         name, source = self._open(path, reference)
         with source, self.writer.create(self.run, path, name=name, step=step, ordinal=ordinal) as target:
             for chunk in read_chunks(source):
@@ -124,11 +121,8 @@ class FileStore:
         return target.stored
 
     def open_path(self, path: str, attribute_path: str, at: float) -> BinaryIO:
-        """Open a file that was logged by path at a time, for an attribute.
-
-        Raises:
-            Unreadable: it is gone, or is not to be read.
-        """
+        """Open a file that was logged by path at a time, for an attribute. Raises Unreadable if it is gone,
+        or is not to be read."""
         self.check_paths_may_be_read(path)
         file = _open_regular(Path(path), f"{shown(path)} was logged by its path and is not on this machine")
         if at and os.fstat(file.fileno()).st_mtime > at + _CLOCK_SECONDS:

@@ -63,11 +63,8 @@ class AssignedHash:
 def store_file_set(
     path: str, changes: Sequence[Upload | Removal], store: FileStore, report: Report
 ) -> StoredFile | None:
-    """Zip the files of a set into the dataset; None if there are none (what is missing was reported).
-
-    Raises:
-        Unreadable: none of them can be read, or the disk fails.
-    """
+    """Zip the files of a set into the dataset; None if there are none (what is missing was reported). Raises
+    Unreadable if none of them can be read, or the disk fails."""
     entries = _entries(changes, store, report)
     if not entries:
         return None
@@ -140,11 +137,8 @@ def _find(upload: Upload, store: FileStore, report: Report) -> Iterator[tuple[st
 
 
 def _matches(pattern: str, store: FileStore, report: Report) -> set[Path]:
-    """What a pattern matches.
-
-    Raises:
-        Unreadable: nothing, though every folder on the way could be searched.
-    """
+    """What a pattern matches. Raises Unreadable if nothing matches though every folder on the way could be
+    searched."""
     store.check_paths_may_be_read(pattern)
     # Not pathlib: the client's patterns skip hidden files.
     found = {Path(p) for p in glob.iglob(pattern, recursive=True)}  # noqa: PTH207
@@ -237,11 +231,8 @@ def _tracked_files(path: str, tracked: Tracked, store: FileStore, report: Report
 
 
 def _location(tracked: Tracked, store: FileStore) -> Path:
-    """Where the files of an artifact lie.
-
-    Raises:
-        Unreadable: not on this machine, or they may not be read.
-    """
+    """Where the files of an artifact lie. Raises Unreadable if they are not on this machine, or may not be
+    read."""
     scheme = urlsplit(tracked.path).scheme
     if scheme not in ("", "file"):
         raise Unreadable(f"{shown(tracked.path)} is not on this machine; the artifact's list cannot be made")

@@ -55,11 +55,8 @@ class FoundRun:
 
 
 def identify(folders: Sequence[Folder], settings: OfflineSettings) -> dict[RunKey, FoundRun]:
-    """The runs that the folders belong to.
-
-    Raises:
-        UsageError: --offline-run-id names a folder that was not found, or gives one id to several runs.
-    """
+    """The runs that the folders belong to. Raises UsageError if --offline-run-id names a folder that was not
+    found, or gives one id to several runs."""
     folders = _named_by_copies(folders)
     ids = _RunIds(folders, settings)
     projects = _default_projects(folders)

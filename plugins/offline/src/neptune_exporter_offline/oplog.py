@@ -159,11 +159,7 @@ class OperationLog:
         return found.scan
 
     def read(self, stretch: Stretch) -> Iterator[Record]:
-        """The operations of a stretch.
-
-        Raises:
-            OSError: they can no longer be read.
-        """
+        """The operations of a stretch. Raises OSError if they can no longer be read."""
         name, _ = stretch.place
         for offset, line in self._lines(stretch):
             parsed = _parse(line)

@@ -27,11 +27,7 @@ class Search:
     """
 
     def __init__(self, paths: tuple[str, ...]) -> None:
-        """Search.
-
-        Raises:
-            UsageError: a path is not there.
-        """
+        """Search the paths. Raises UsageError if one is not there."""
         self.closed: list[str] = []
         """Places that could not be searched, and why: runs may lie there."""
         self._seen: set[tuple[int, int, bool]] = set()

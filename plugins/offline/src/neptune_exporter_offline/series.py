@@ -77,11 +77,8 @@ class Series:
         self._add_value: Callable[[Any], None] = self.values.append
 
     def add(self, step: float, time: int | None, value: object, size: int = 0) -> None:
-        """Append a point. The value must already be of the right type: float, str or `HistogramValue`.
-
-        Raises:
-            TypeError, ValueError, OverflowError: the step or time cannot be kept; nothing was appended.
-        """
+        """Append a point. The value must already be of the right type: float, str or `HistogramValue`. Raises
+        TypeError, ValueError or OverflowError if the step or time cannot be kept; nothing was appended."""
         step = float(step)  # before anything is appended: the columns must stay of one length
         self._add_time(_NO_TIME if time is None else time)
         self._add_step(step)

@@ -43,11 +43,8 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file says at its start that it is one (`magic_header_string` of SQLite's file format).
-
-    Raises:
-        OSError: it may not be read.
-    """
+    """Whether a file says at its start that it is one (`magic_header_string` of SQLite's file format). Raises
+    OSError if it may not be read."""
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
 

@@ -72,11 +72,8 @@ class PlutoApi:
     # --- runs
 
     def organization(self) -> str:
-        """The slug of the key's organization. Checks the key and the address.
-
-        Raises:
-            SinkError: the address does not answer like Pluto.
-        """
+        """The slug of the key's organization. Checks the key and the address. Raises SinkError if the address
+        does not answer like Pluto."""
         option = self.endpoints.option
         what = f"checking the API key at {self.endpoints.host}{f' (from {option})' if option else ''}"
 
@@ -93,11 +90,8 @@ class PlutoApi:
         return self._api("slug", what, {}, slug)
 
     def create_run(self, body: Mapping[str, Any], what: str) -> CreatedRun:
-        """Create a run, or find the one of this external id. Safe to repeat.
-
-        Raises:
-            AtLimitError: the quota is used up.
-        """
+        """Create a run, or find the one of this external id. Safe to repeat. Raises AtLimitError if the quota
+        is used up."""
         try:
             return self._api("runs/create", what, body, _created)
         except PlutoRefusedError as error:
@@ -172,11 +166,8 @@ class PlutoApi:
         )
 
     def sign(self, project: str, run_id: int, files: Sequence[FileToSign]) -> dict[tuple[str, str], str]:
-        """Announce files and get their upload addresses, by (logName, fileName).
-
-        Raises:
-            UncertainError: it is unknown whether Pluto took the announcement.
-        """
+        """Announce files and get their upload addresses, by (logName, fileName). Raises UncertainError if it
+        is unknown whether Pluto took the announcement."""
         body = {
             "files": [
                 {
@@ -213,11 +204,8 @@ class PlutoApi:
     # --- reading back
 
     def details(self, project: str, run_id: int) -> dict[str, Any]:
-        """Config, tags, status, times and log names of a run.
-
-        Raises:
-            PlutoRefusedError: with status 404, if there is no such run.
-        """
+        """Config, tags, status, times and log names of a run. Raises PlutoRefusedError with status 404 if
+        there is no such run."""
         return self._read(
             f"details/{run_id}",
             f"details of run {run_id}",

@@ -38,11 +38,8 @@ _HOSTED = Endpoints(
 
 
 def find_endpoints(settings: PlutoSettings) -> Endpoints:
-    """The addresses: `PLUTO_URL_*` over the host over the hosted service.
-
-    Raises:
-        UsageError: the host is not valid.
-    """
+    """The addresses: `PLUTO_URL_*` over the host over the hosted service. Raises UsageError if the host is
+    not valid."""
     base = _HOSTED if settings.host is None else _of_host(settings.host)
     api, ingest = settings.url_api or base.api, settings.url_ingest or base.ingest
     app = settings.url_app or (base.app if settings.url_api is None else api)
@@ -86,11 +83,7 @@ def _checked(variable: str, url: str) -> str:
 
 
 def find_api_key(settings: PlutoSettings) -> Secret:
-    """The given key, or the one that `pluto login` stored.
-
-    Raises:
-        UsageError: there is no key.
-    """
+    """The given key, or the one that `pluto login` stored. Raises UsageError if there is no key."""
     key = settings.api_key or _stored_key()
     if key is None or not key.reveal().strip():
         login = ", or run `pluto login <key>` once" if _has_login() else ""

@@ -15,10 +15,7 @@ from neptune_exporter_pluto.file_claim import claim
 
 def check_writable(option: str, folder: Path) -> None:
     """Make a folder, and a locked file in it, for a moment: what was not there is not there afterwards.
-
-    Raises:
-        UsageError: that cannot be done.
-    """
+    Raises UsageError if that cannot be done."""
     new = list(takewhile(lambda each: not each.exists(), (folder, *folder.parents)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,11 +36,8 @@ def check_writable(option: str, folder: Path) -> None:
 
 @contextmanager
 def disk_errors(base_dir: Path) -> Iterator[None]:
-    """Report an error of the disk with the file, or the folder where the state of loads is.
-
-    Raises:
-        SinkError: with what is wrong, and what to do.
-    """
+    """Report an error of the disk with the file, or the folder where the state of loads is. Raises a
+    SinkError that says what is wrong and what to do."""
     try:
         yield
     except OSError as error:

@@ -61,11 +61,7 @@ class Journal:
         return self._path.with_suffix(".work")
 
     def open(self) -> Journal:
-        """Read the state, and lock the file.
-
-        Raises:
-            SinkError: another process is loading this run.
-        """
+        """Read the state, and lock the file. Raises SinkError if another process is loading this run."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         self._file = os.fdopen(descriptor, "r+b", buffering=0)

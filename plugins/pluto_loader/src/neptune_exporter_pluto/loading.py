@@ -138,11 +138,8 @@ def _into_pluto(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
 
 
 def _loaded_elsewhere(work: OpenRun, elsewhere: Elsewhere, changes: OptionChanges) -> FinishedLoad:
-    """Accept a run that another machine has loaded, if Pluto shows all of it.
-
-    Raises:
-        StartAgainError: Pluto does not show all of it.
-    """
+    """Accept a run that another machine has loaded, if Pluto shows all of it. Raises StartAgainError if Pluto
+    does not show all of it."""
     details = work.session.api.details(work.target.project, elsewhere.run_id)
     recorded = list(recorded_losses(details))
     record: dict[str, Any] = {

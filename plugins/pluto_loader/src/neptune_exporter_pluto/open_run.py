@@ -48,11 +48,8 @@ class OpenRun:
 
     @cached_property
     def multiplier(self) -> Multiplier:
-        """The multiplier of its steps. Reads the run, unless `prepare` has.
-
-        Raises:
-            DatasetError: the run is damaged.
-        """
+        """The multiplier of its steps. Reads the run, unless `prepare` has. Raises DatasetError if the run is
+        damaged."""
         return multiplier_of(self.session, self.run)
 
     def fork(self) -> Fork | None:
@@ -95,11 +92,8 @@ class OpenRun:
 
 @contextmanager
 def opened(session: Session, run: ExportedRun, parent: LoadedRun | None = None) -> Iterator[OpenRun]:
-    """Open a run's journal.
-
-    Raises:
-        SinkError: another process is loading the run, or the state cannot be read or written.
-    """
+    """Open a run's journal. Raises SinkError if another process is loading the run, or the state cannot be
+    read or written."""
     target = session.target(run.key.project_id)
     journal = Journal.of(session.base_dir, target, run.key)
     with disk_errors(session.base_dir), closing(journal.open()):

@@ -76,11 +76,8 @@ class OrderedIngest:
         return self._passed + sum(len(lines) for lines in self._held)
 
     def add(self, lines: pa.Array) -> None:
-        """Add the next lines, each with its line break. Skips lines that Pluto has.
-
-        Raises:
-            StartAgainError: it is unknown what Pluto has.
-        """
+        """Add the next lines, each with its line break. Skips lines that Pluto has. Raises StartAgainError if
+        it is unknown what Pluto has."""
         known = min(max(self._sent - self.lines, 0), len(lines))
         if known:
             self._passed += known

@@ -48,11 +48,8 @@ def find_multipliers(
 
 
 def multiplier_of(session: Session, run: ExportedRun) -> Multiplier:
-    """The multiplier of one run, as `find_multipliers` found it for its project, or else finds it now.
-
-    Raises:
-        DatasetError: the run is damaged.
-    """
+    """The multiplier of one run, as `find_multipliers` found it for its project, or else finds it now. Raises
+    DatasetError if the run is damaged."""
     if run.key not in session.multipliers:
         look_at_steps(run, EXACT_STEPS)  # raises what is wrong with a run that gets none as it is damaged
         session.multipliers |= find_multipliers(session, run.key.project_id, [run])

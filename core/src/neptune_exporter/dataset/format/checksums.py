@@ -66,11 +66,7 @@ class Recorded(Mapping[str, RunChecksums]):
         self._lines[stem] = _to_json(stem, run)
 
     def add_line(self, line: bytes) -> None:
-        """Add a run as it is stored.
-
-        Raises:
-            ValueError, KeyError, TypeError: the line is damaged.
-        """
+        """Add a run as it is stored. Raises ValueError, KeyError or TypeError if the line is damaged."""
         self._lines[_from_json(line)[0]] = line
 
     def lines(self) -> list[bytes]:
@@ -97,11 +93,8 @@ class Recorded(Mapping[str, RunChecksums]):
 
 
 def read(data: Storage, folder: str) -> Recorded:
-    """The recorded checksums of a folder, by the stem of each run; empty if there are none.
-
-    Raises:
-        DatasetError: the file of checksums is damaged.
-    """
+    """The recorded checksums of a folder, by the stem of each run; empty if there are none. Raises
+    DatasetError if the file of checksums is damaged."""
     path = checksums(folder)
     stamp = data.stamp(path)
     return Recorded() if stamp is None else _read(data, path, stamp)

@@ -92,11 +92,8 @@ class ObjectLock:
             self._write()
 
     def check(self) -> None:
-        """Check before a commit that the lock is still ours.
-
-        Raises:
-            DatasetError: another process has taken it over.
-        """
+        """Check before a commit that the lock is still ours. Raises DatasetError if another process has taken
+        it over."""
         with self.guard:
             if time.time() - self.alive > STALE / 2:
                 self.beat()

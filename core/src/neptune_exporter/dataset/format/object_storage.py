@@ -212,11 +212,8 @@ class ObjectStorage(Storage):
         self._known.written(Object(path, True, size, f"written {next(_written)}"))
 
     def commit(self, path: str, content: bytes) -> None:
-        """Write a small object, but only if it has not changed since it was last read.
-
-        Raises:
-            DatasetError: another process wrote it meanwhile, or has taken over a lock of ours.
-        """
+        """Write a small object, but only if it has not changed since it was last read. Raises DatasetError if
+        another process wrote it meanwhile, or has taken over a lock of ours."""
         self._heartbeat.check()
         found = self._find(path)
         etag = "" if found is None or found.etag.startswith("written ") else found.etag

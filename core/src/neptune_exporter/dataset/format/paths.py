@@ -42,11 +42,8 @@ def added_names(one: int, other: int) -> int:
 
 
 def find(files: Storage, project_folder: str, file: str, run: RunKey) -> str | None:
-    """Where the file lies that a row of a run names; None if it is missing.
-
-    Raises:
-        UnsafePathError: as `safe_path`, or a component is a symbolic link.
-    """
+    """Where the file lies that a row of a run names; None if it is missing. Raises UnsafePathError as
+    `safe_path` does, or if a component is a symbolic link."""
     for spelling in _spellings(safe_path(file, run)):
         path = f"{project_folder}/{spelling}"
         files.check_no_links(path)
@@ -78,11 +75,8 @@ def is_safe(file: str) -> bool:
 
 
 def safe_path(file: str, run: RunKey) -> str:
-    """The path, if it stays below the project's folder of files on every system.
-
-    Raises:
-        UnsafePathError: the path is absolute on some system, leaves the folder, or is not a path.
-    """
+    """The path, if it stays below the project's folder of files on every system. Raises UnsafePathError if
+    the path is absolute on some system, leaves the folder, or is not a path."""
     objection = _objection(file)
     if objection is not None:
         raise UnsafePathError(f"a row of {run} names the file {file!r}, which {objection}; it is not opened")

@@ -123,11 +123,8 @@ class Receipt:
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Receipt:
-        """Parse a receipt; messages name `where`.
-
-        Raises:
-            DatasetError: the receipt is damaged, or of a later version.
-        """
+        """Parse a receipt; messages name `where`. Raises DatasetError if the receipt is damaged, or of a
+        later version."""
         try:
             content = rowless.unsealed(data)
         except ValueError as error:

@@ -32,11 +32,8 @@ def wrapped(content: bytes, schema: pa.Schema = FULL_SCHEMA) -> bytes:
 
 
 def unwrapped(data: bytes) -> bytes:
-    """The wrapped content. Its bytes are not checked here; `unsealed` checks them.
-
-    Raises:
-        ValueError: the data is not such a file, is truncated, or its footer changed.
-    """
+    """The wrapped content. Its bytes are not checked here; `unsealed` checks them. Raises ValueError if the
+    data is not such a file, is truncated, or its footer changed."""
     start, end = _extent(data)
     return data[start:end]
 
@@ -67,11 +64,7 @@ def sealed_lines(lines: Sequence[bytes], schema: pa.Schema = FULL_SCHEMA) -> byt
 
 
 def unsealed(data: bytes) -> bytes:
-    """The sealed content, checked.
-
-    Raises:
-        ValueError: as for `unwrapped`, or the content changed.
-    """
+    """The sealed content, checked. Raises ValueError as `unwrapped` does, or if the content changed."""
     start, end = _checked_extent(data)
     return data[start:end]
 

@@ -155,12 +155,8 @@ class Storage(ABC):
 
     @abstractmethod
     def lock(self) -> AbstractContextManager[None]:
-        """Be the only writer of this folder while the block runs.
-
-        Raises:
-            DatasetError: another process is the writer (the message says which, and since when); or the
-                folder cannot be written.
-        """
+        """Be the only writer of this folder while the block runs. Raises DatasetError if another process is
+        the writer (the message says which, and since when); or the folder cannot be written."""
 
     @abstractmethod
     def try_lock(self, path: str) -> HeldLock | None:
@@ -227,11 +223,8 @@ class Output:
         """Does nothing: `close` flushes."""
 
     def close(self) -> None:
-        """Close the file. Its bytes may not be on the disk yet: see `Storage.sync`.
-
-        Raises:
-            DatasetError: closing failed, or an earlier write failed.
-        """
+        """Close the file. Its bytes may not be on the disk yet: see `Storage.sync`. Raises DatasetError if
+        closing failed, or an earlier write failed."""
         if not self.closed:
             if self._failure is not None:
                 raise self._failure

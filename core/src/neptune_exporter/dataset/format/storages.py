@@ -8,11 +8,8 @@ from neptune_exporter.location import Location
 
 
 def storage_at(location: Location) -> Storage:
-    """The storage of this location.
-
-    Raises:
-        UsageError: a package is not installed, or an option is wrong.
-    """
+    """The storage of this location. Raises UsageError if a package is not installed, or an option is
+    wrong."""
     if location.path is not None:
         return LocalStorage(location)
     from neptune_exporter.dataset.format.object_storage import ObjectStorage

@@ -50,11 +50,8 @@ class Upload:
         self._uploaded: list[str] = []
 
     def announce(self) -> None:
-        """Write the note of the existing parts, before any new part is uploaded.
-
-        Raises:
-            BusyRunError: another process writes the run.
-        """
+        """Write the note of the existing parts, before any new part is uploaded. Raises BusyRunError if
+        another process writes the run."""
         if not self._is_announced:
             note = {
                 "folder": self._place.folder,
@@ -115,11 +112,8 @@ def numbers(storage: Storage, there: Sequence[str]) -> Iterator[int]:
 
 
 def publish(several: Sequence[tuple[Upload, Receipt, bytes]]) -> None:
-    """Publish several runs, each on its own.
-
-    Raises:
-        DatasetError: the error of the first run that could not be published.
-    """
+    """Publish several runs, each on its own. Raises the DatasetError of the first run that could not be
+    published."""
     if len(several) == 1:
         upload, receipt, content = several[0]
         upload.commit(receipt, content)
