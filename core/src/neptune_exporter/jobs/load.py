@@ -194,6 +194,7 @@ def _plan(run: StoredRun, classes: frozenset[AttributeClass], result: LoadResult
         result.planned.append(PlannedLoad(run.key, rows))
         result.losses.extend(losses)
         result.unexported.update(advice_on_failure(run, failure) for failure in run.failures)
+    run.forget()
 
 
 def _by_project(runs: list[StoredRun]) -> dict[str, list[StoredRun]]:
@@ -238,6 +239,8 @@ class _Load:
             good = {run.key for run in ready}
             # Otherwise their forks would be loaded without a parent, permanently.
             self._outcome = {key: None for key, _ in self._result.failed if key not in good}
+            for run in (*runs, *left_out):
+                run.forget()  # each is read when its turn comes
             if ready:
                 views = [selected(run, self._classes) for run in (*ready, *left_out)]
                 self._found = self._sink.prepare(project_id, views)
@@ -369,7 +372,7 @@ def _verify_loaded(
     progress: Progress,
 ) -> None:
     keys = {key for key, _ in result.loaded}
-    arrived = [run for run in runs if run.key in keys and run.complete]
+    arrived = [run for run in runs if run.key in keys]
     progress.start("check what arrived", len(arrived))
     units = [CompareUnit(where.opening, run, classes) for run in arrived]
     for run, (_, found) in zip(arrived, compare_runs(where.executor, units), strict=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -13,10 +12,8 @@ from neptune_exporter.contract import (
     AttributeFailure,
     AttributeInfo,
     DatasetError,
-    MissingFileError,
     Parameter,
     Row,
-    RunView,
     Step,
     StepRange,
     StepStatistics,
@@ -24,8 +21,8 @@ from neptune_exporter.contract import (
     TypeCount,
     parameters_by_path,
 )
-from neptune_exporter.dataset.format import paths
 from neptune_exporter.dataset.format.layout import CUT_SHORT, Place, missing_parts
+from neptune_exporter.dataset.format.publication import receipt_again
 from neptune_exporter.dataset.format.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.times import within_python
@@ -35,6 +32,7 @@ from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.recent_parts import RecentParts, part_of
 from neptune_exporter.dataset.read.rows import PARAMETER_COLUMNS, rows
+from neptune_exporter.dataset.read.run_files import RunFiles
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import Wanted, Within, in_order
 from neptune_exporter.location import Location
@@ -43,7 +41,7 @@ from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
 _RECENT = RecentParts()
 
 
-class StoredRun(RunView):
+class StoredRun(RunFiles):
     """A run on disk: the parts that its receipt names, or all parts if it has no receipt."""
 
     def __init__(
@@ -62,17 +60,17 @@ class StoredRun(RunView):
         sizes: Mapping[str, int] | None = None,
     ) -> None:
         """`sizes`: the bytes of the parts by name, if their folder was just listed."""
+        super().__init__(files, place)
         self._data = data
-        self._files = files
         self._key = key
         self.pending = pending
         """Whether a publication was interrupted: `Dataset.recover` finishes it."""
         self.unfinished = tuple(unfinished)
         """The parts that another tool did not finish. They are not read."""
-        self.place = place
         self._whose = key if place.among_many else None  # parts that hold rows of others too
-        self.receipt = receipt
-        """None for exports of other tools, and if it cannot be read."""
+        self._receipt = receipt
+        self._forgotten = ""
+        """The fingerprint of the receipt, if that was forgotten."""
         self.part_names = tuple(part_names)
         """The names of the parts on disk, by number."""
         self.problems = tuple(problems)
@@ -89,10 +87,24 @@ class StoredRun(RunView):
         """The folder of parts and receipts, and that of files, of the dataset."""
         return self._data.location, self._files.location
 
-    @cached_property
+    @property
+    def receipt(self) -> Receipt | None:
+        """None for exports of other tools, and if it cannot be read.
+
+        Raises:
+            DatasetError: it has changed since `forget`.
+        """
+        if self._forgotten:
+            return receipt_again(self._data, self.place.receipt, self._forgotten)
+        return self._receipt
+
+    @property
     def fingerprint(self) -> str:
-        if self.receipt is not None:
-            return self.receipt.fingerprint
+        receipt = None if self._forgotten else self._receipt
+        return self._forgotten or (receipt.fingerprint if receipt else self._fingerprint_of_parts)
+
+    @cached_property
+    def _fingerprint_of_parts(self) -> str:
         return fingerprint([self._data.sha256(path) for path in self.part_paths])
 
     @cached_property
@@ -234,10 +246,12 @@ class StoredRun(RunView):
         return [part_of(self._data, path, self._whose) for path in self.part_paths]
 
     def forget(self) -> None:
-        """Free the rows that were read; they are read again on demand.
+        """Free the receipt and the rows that were read; they are read again on demand.
 
         Otherwise 10,000 runs that are loaded one after another would fill the memory.
         """
+        if self._receipt is not None:
+            self._forgotten, self._receipt = self._receipt.fingerprint, None
         for name in ("_parameters", "tally", "left_out", "kept_facts", "_facts_among_many"):
             self.__dict__.pop(name, None)
 
@@ -364,36 +378,6 @@ class StoredRun(RunView):
             for (path, kind), rows in sorted(scan.attributes(self.parts).items())
             if kind in AttributeType._value2member_map_
         ]
-
-    def open_file(self, file: str) -> BinaryIO:
-        path = self.file_path(file)
-        if path is None:
-            there = self._files.describe(f"{self.place.project_folder}/{file}")
-            raise MissingFileError(f"{there}, a file of {self._key}, is not there")
-        return self._files.open_bytes(path)
-
-    def file_path(self, file: str) -> str | None:
-        """The path in the folder of files that `file_value.path` names; None if the file is missing.
-
-        Raises:
-            UnsafePathError: as `open_file`.
-        """
-        self._files.look(self.place.files_folder, recursive=True)
-        return paths.find(self._files, self.place.project_folder, file, self._key)
-
-    def files_there(self) -> dict[str, int]:
-        """The bytes of the files in the run's own folder, by the path that rows give."""
-        found = self._files.list(self.place.files_folder, recursive=True)
-        return {e.path.removeprefix(f"{self.place.project_folder}/"): e.size for e in found if e.is_file}
-
-    def file_size(self, file: str) -> int | None:
-        """The bytes of the file that `file_value.path` names; None if it is missing.
-
-        Raises:
-            UnsafePathError: as `open_file`.
-        """
-        path = self.file_path(file)
-        return None if path is None else self._files.size(path)
 
     def _raise_problems(self) -> None:
         if self.problems:
