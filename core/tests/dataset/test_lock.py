@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset.format import lock
 
 HOLD = """
 import sys
@@ -70,4 +72,18 @@ def test_a_place_that_cannot_be_written_is_said_to_be_so(tmp_path: Path, name: s
         pytest.raises(DatasetError, match=r"data cannot be written: (File exists|Not a directory)"),
         dataset.lock(),
     ):
+        pass
+
+
+def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process, which wrote nothing, removed it after this one had opened it."""
+    path = tmp_path / "lock.parquet"
+    plain = lock.try_lock
+
+    def try_lock(file: IO[bytes]) -> None:
+        plain(file)
+        path.unlink()
+
+    monkeypatch.setattr(lock, "try_lock", try_lock)
+    with pytest.raises(DatasetError, match="is being written by another process"), lock.held(path, "it"):
         pass

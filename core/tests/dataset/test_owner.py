@@ -155,7 +155,7 @@ def test_files_of_data_that_is_gone_are_not_touched(tmp_path: Path) -> None:
     export(data, files)
     kept = shutil.move(data, tmp_path / "kept")
     assert_refused(data, files, "holds files that are not of .*data")
-    shutil.rmtree(data)
+    assert not data.exists()
     export(kept, files, 2.0)
     shutil.rmtree(files / old_layout.san(KEY.project_id))
     export(data, files)
@@ -209,3 +209,28 @@ def test_a_flipped_byte_of_a_mark_is_found_and_mended(tmp_path: Path, folder: st
     export(data, files, 2.0)
     assert mark.read_bytes() == whole
     assert_whole(data, files)
+
+
+def tree(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def test_what_is_refused_or_writes_nothing_leaves_nothing(tmp_path: Path) -> None:
+    data, files = tmp_path / "data", tmp_path / "files"
+    export(data, files)
+    before = tree(tmp_path)
+    new = tmp_path / "new"
+    with pytest.raises(UsageError, match="holds the files of the dataset"):
+        export(new / "data", files)
+    with pytest.raises(UsageError, match="is the folder for files of the dataset"):
+        export(files, new / "files")
+    with Dataset(new / "data", new / "files").lock():
+        assert (new / "data" / MARK).exists()
+    assert tree(tmp_path) == before
+
+
+def test_a_folder_of_files_stays_beside_data_that_has_none(tmp_path: Path) -> None:
+    """A person who named it names it again to look at the dataset."""
+    data, files = tmp_path / "data", tmp_path / "files"
+    export_parameters(data, files)
+    assert (files / MARK).exists()

@@ -103,7 +103,7 @@ def _print_plan(result: ExportResult) -> None:
     summary = ", ".join(f"{actions.count(a):,} {a}" for a in dict.fromkeys(actions))
     why = f" ({summary})" if summary else ""
     click.echo(f"would read {len(actions):,} of {counted(len(rows), 'run')}{why}; nothing was written")
-    if actions and result.estimate is not None:
+    if rows and result.estimate is not None:
         click.echo(_estimated(result.estimate))
     _print_unknown_ids(result)
     _print_project_errors(result)

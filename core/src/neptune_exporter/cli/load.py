@@ -35,7 +35,7 @@ from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdic
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.location import Location
 from neptune_exporter.redaction import one_line
-from neptune_exporter.reporters.table import Cell, table
+from neptune_exporter.reporters.table import Cell, size, table
 
 if TYPE_CHECKING:
     from neptune_exporter.jobs.load import LoadJobOptions, LoadResult
@@ -183,7 +183,15 @@ def _print_plan(result: LoadResult) -> None:
     click.echo(f"would load {counted(len(result.planned), 'run')}; nothing was sent")
     if result.planned:
         click.echo("the target was not asked: runs that are loaded already will be passed over")
+        click.echo(_estimated(result))
     _print_missing(result)
+
+
+def _estimated(result: LoadResult) -> str:
+    rows = sum(sum(plan.rows.values()) for plan in result.planned)
+    known = [plan.file_bytes for plan in result.planned if plan.file_bytes is not None]
+    more = " and more, of runs without receipts" if len(known) < len(result.planned) else ""
+    return f"estimate: {counted(rows, 'row')}, {size(sum(known))} of files{more}"
 
 
 def _print_missing(result: LoadResult) -> None:

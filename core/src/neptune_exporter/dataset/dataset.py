@@ -22,6 +22,7 @@ from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.run_locks import RunLocks
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.format.storages import storage_at
+from neptune_exporter.dataset.format.unused import locked_unless_unused
 from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.facts import PartFacts
 from neptune_exporter.dataset.read.finding import Found, found_runs, listed_folders, project_folders
@@ -104,7 +105,7 @@ class Dataset:
             UsageError: the files folder is another dataset's.
         """
         with contextlib.ExitStack() as held:
-            held.enter_context(self.data.lock())
+            held.enter_context(locked_unless_unused(self.data, self.file_storage))
             if self._has_folder_for_files:
                 held.enter_context(self.file_storage.lock())
                 owner.claim(self.data, self.file_storage, self._holds_runs)

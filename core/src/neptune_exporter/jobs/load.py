@@ -37,7 +37,7 @@ from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import check_files_folder, divide_runs, parents_first
 from neptune_exporter.jobs.spreading import Spread, spread
 from neptune_exporter.location import Location
-from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
+from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.suggestions import did_you_mean
 from neptune_exporter.toolkit.free_memory import give_back_memory
 from neptune_exporter.toolkit.look_ahead import first_done
@@ -75,6 +75,8 @@ class PlannedLoad:
 
     key: RunKey
     rows: Mapping[AttributeType, int]
+    file_bytes: int | None = 0
+    """Of the files that would be loaded; None if that is not known without reading them all."""
 
 
 @dataclass
@@ -187,11 +189,12 @@ def _plan(run: StoredRun, classes: frozenset[AttributeClass], result: LoadResult
     try:
         check_complete(run)
         rows = {t: count.rows for t, count in selected(run, classes).counts().items()}
+        file_bytes = 0 if FILE_TYPES.isdisjoint(rows) else run.receipt.file_bytes if run.receipt else None
         losses = [*unreadable(run), *parts_left_out(run, classes)]
     except Exception as error:  # noqa: BLE001 - one run must not cost the others
         result.failed.append((run.key, why_failed(run.key, error)))
     else:
-        result.planned.append(PlannedLoad(run.key, rows))
+        result.planned.append(PlannedLoad(run.key, rows, file_bytes))
         result.losses.extend(losses)
         result.unexported.update(advice_on_failure(run, failure) for failure in run.failures)
     run.forget()

@@ -27,6 +27,9 @@ from neptune_exporter_offline.times import from_seconds, parse_iso, to_datetime
 _PEEKED_RECORDS = 50
 """Records at the start of a log among which the name of the run is looked for: the client logs it first."""
 _BYTES_PER_POINT = 180
+_SAMPLED_OPERATIONS = 16
+_ROWS_OF_A_RUN = 3
+"""That its first operation makes: `sys/custom_run_id`, times."""
 """Roughly what a point takes in a 2.x log; only estimates use it."""
 _CONTAINER_NAME = re.compile(
     r"(run|model|model_version|project)__([^_].*?)(?:__.*)?|([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -137,6 +140,7 @@ def describe_log(path: Path, *, is_data: bool) -> Folder | None:
     firsts, logs = zip(*oplog.log_files(path), strict=True)
     stats = _stats([*logs, *map(path.joinpath, _BESIDE_LOGS)]) or _stats([path])
     is_offline = known["mode"] == "offline"
+    peeked = sum(record.length for _, record in first)
     return Folder(
         path,
         client=2,
@@ -151,7 +155,7 @@ def describe_log(path: Path, *, is_data: bool) -> Folder | None:
         offline=is_offline,
         extent=_bytes(_stats(logs)),
         modified_ns=_modified_ns(stats),
-        size_hint=_bytes(stats) // _BYTES_PER_POINT,
+        size_hint=len(first) + max(0, _bytes(_stats(logs)) - peeked) // _BYTES_PER_POINT,
         notes=() if is_offline else (_leftover(path, firsts[0]),),
     )
 
@@ -262,7 +266,21 @@ def _with_identity(folder: Folder, database: sqlite3.Connection) -> Folder:
 def _with_operations(folder: Folder, database: sqlite3.Connection) -> Folder:
     name, start, last = _peek_run(database)
     first = folder.first_operation if start is None else start.number
-    return replace(folder, name=name, start=start, size_hint=last, extent=last, first_operation=first)
+    size = _values_between(database, first, last)
+    return replace(folder, name=name, start=start, size_hint=size, extent=last, first_operation=first)
+
+
+def _values_between(database: sqlite3.Connection, first: int, last: int) -> int:
+    """Roughly how many values operations hold together, from some of them that are spread evenly."""
+    count = last - first + 1
+    numbers = range(first, last + 1, -(-count // _SAMPLED_OPERATIONS) or 1)
+    query = f"SELECT operation FROM run_operations WHERE sequence_id IN ({','.join('?' * len(numbers))})"
+    values = 0
+    for (blob,) in database.execute(query, numbers):
+        with suppress(wire.DecodeError):
+            update = wire.UpdateRunSnapshot.FromString(blob)
+            values += len(update.assign) + len(update.append) + len(update.modify_sets)
+    return _ROWS_OF_A_RUN + round(values * count / max(1, len(numbers)))
 
 
 def _stats(paths: Iterable[Path]) -> list[os.stat_result]:

@@ -53,7 +53,7 @@ def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mar
         UsageError: the files belong, or may belong, to another dataset.
     """
     here, there = data.location.resolve(), files.location.resolve()
-    own, mark = _read(data), _read(files)
+    own, mark = _read_of_data(data), _read(files)
     if not _holds_files(files):
         mark = None  # an empty folder has nothing to lose
     elif mark is None:
@@ -78,12 +78,7 @@ def _are_ours(
 def check_to_read(data: Storage, files: Storage) -> None:
     """Raise UsageError if the files belong to another dataset, or the data folder is one of files. A folder
     without a mark passes."""
-    own, mark = _read(data), _read(files)
-    if own is not None and own.data != ".":
-        owner = data.location.resolve().at(own.data)
-        raise UsageError(
-            f"{data.location} is the folder for files of the dataset {owner}: name that with --data-path"
-        )
+    own, mark = _read_of_data(data), _read(files)
     if mark is None or not _holds_files(files):  # an export of another dataset may take over an empty folder
         return
     owner = files.location.resolve().at(mark.data)
@@ -117,6 +112,17 @@ def problem(storage: Storage) -> str:
     except (DatasetError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"is damaged ({error}): the next export writes it again"
     return ""
+
+
+def _read_of_data(data: Storage) -> _Mark | None:
+    """The mark of a folder of data. Raises UsageError if it is a folder of files."""
+    own = _read(data)
+    if own is not None and own.data != ".":
+        owner = data.location.resolve().at(own.data)
+        raise UsageError(
+            f"{data.location} is the folder for files of the dataset {owner}: name that with --data-path"
+        )
+    return own
 
 
 def _read(storage: Storage) -> _Mark | None:

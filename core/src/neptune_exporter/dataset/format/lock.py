@@ -53,6 +53,8 @@ def held(path: Path, dataset: str) -> Iterator[None]:
     with _opened(path, dataset) as file:
         try:
             try_lock(file)
+            if not _is_at(file, path):  # a process that wrote nothing has removed it
+                raise BlockingIOError
         except OSError as error:
             if not isinstance(error, (BlockingIOError, PermissionError)):
                 raise DatasetError(
@@ -79,6 +81,14 @@ def _opened(path: Path, dataset: str) -> IO[bytes]:
         return path.open("a+b")
     except OSError as error:
         raise DatasetError(f"{dataset} cannot be written: {error.strerror}") from error
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is still the one that has this path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _self_description() -> bytes:
@@ -120,11 +130,7 @@ def try_file(path: Path) -> FileLock | None:
         except OSError:
             file.close()
             return None
-        try:
-            same = os.path.samestat(os.fstat(file.fileno()), path.stat())
-        except FileNotFoundError:
-            same = False
-        if same:
+        if _is_at(file, path):
             if not path.stat().st_size:
                 file.write(rowless.wrapped(b""))
                 file.flush()
