@@ -16,7 +16,6 @@ import pytest
 from click.testing import Result
 
 from neptune_exporter.contract import AuthenticationError, Comparison, LoadedRun, Loss, Verdict
-from neptune_exporter.dataset import Dataset
 from neptune_exporter.model import RunKey, RunKind
 
 Run = Callable[..., Result]
@@ -54,26 +53,6 @@ def test_export_tells_what_it_did_and_a_second_one_does_nothing(run: Run, tracke
     assert [(p["exported"], p["up_to_date"]) for p in again["projects"]] == [(0, 1), (0, 2)]
     assert (again["rows"], again["failures"], again["error_report"], again["exit_code"]) == (0, [], None, 0)
     assert sorted(p.name for p in Path("exports").iterdir()) == ["data", "files"]
-
-
-def test_a_dry_run_writes_nothing(run: Run, tracker: ModuleType, folder: Path) -> None:
-    date_all(tracker)
-    result = run(*EXPORT, "--dry-run")
-    assert result.exit_code == 0
-    assert "would read 3 of 3 runs (3 new); nothing was written" in result.stdout
-    assert list(folder.iterdir()) == []
-    run(*EXPORT)
-    nothing = run(*EXPORT, "--dry-run").stdout
-    assert (
-        "would read 0 of 3 runs; nothing was written\nestimate, for all attributes and without files: 0 rows"
-        in nothing
-    )
-    rehearsed = run(*LOAD, "--dry-run").stdout
-    stored = list(Dataset("exports/data", "exports/files").runs())
-    rows, size = sum(s.row_count() for s in stored), sum(s.receipt.file_bytes for s in stored if s.receipt)
-    assert f"estimate: {rows} rows, {size} B of files\n" in rehearsed
-    assert "would load 3 runs; nothing was sent\nthe target was not asked: runs that are loaded" in rehearsed
-    assert tracker.target.runs == {}
 
 
 def test_which_runs_are_taken(
