@@ -38,7 +38,7 @@ class DamagedRunError(SinkError):
 
 
 class SeriesFile:
-    """Points by series in a file that is gone when nothing refers to this any more."""
+    """Points by series, in a file that is deleted with this object."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="neptune-exporter-"))
@@ -47,7 +47,7 @@ class SeriesFile:
         self._numbers: dict[str, int] = {}
         self._sorter = PointSorter(self._folder, SeriesOrder())
         self._waiting: list[tuple[int, int, int, float]] = []
-        self._at: dict[int, tuple[int, int]] = {}
+        self._counts: Any = 0
 
     def add(self, name: str, step: int, time: int, value: float) -> None:
         number = self._numbers.setdefault(name, len(self._numbers))
@@ -57,31 +57,17 @@ class SeriesFile:
 
     def _flush(self) -> None:
         if self._waiting:
-            series, step, time, value = zip(*self._waiting, strict=True)
+            columns = zip(*self._waiting, strict=True)
+            self._sorter.add(Points(*map(np.array, columns, (np.int32, np.int64, np.int64, np.float64))))
             self._waiting.clear()
-            self._sorter.add(
-                Points(
-                    np.array(series, np.int32),
-                    np.array(step, np.int64),
-                    np.array(time, np.int64),
-                    np.array(value, np.float64),
-                )
-            )
 
     def close(self) -> None:
-        """Put them in order; they can be read from now on."""
+        """Sort the points; they can be read from now on."""
         self._flush()
-        start = 0
         with self._path.open("wb") as file:
             for points in self._sorter.windows(_BATCH):
-                rows = np.empty(len(points), _POINT)
-                rows["step"], rows["time"], rows["value"] = points.step, points.time, points.value
-                file.write(rows.tobytes())
-                numbers, counts = np.unique(points.series, return_counts=True)
-                for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-                    first, before = self._at.get(number, (start, 0))
-                    self._at[number] = (first, before + count)
-                    start += count
+                file.write(np.rec.fromarrays(points.columns[1:], dtype=_POINT).tobytes())
+                self._counts += np.bincount(points.series, minlength=len(self._numbers))
         self._sorter.close()
 
     @property
@@ -89,9 +75,12 @@ class SeriesFile:
         return set(self._numbers)
 
     def points(self, name: str) -> Iterator[Points]:
-        start, count = self._at.get(self._numbers.get(name, -1), (0, 0))
+        if name not in self._numbers:
+            return
+        number = self._numbers[name]
+        count = int(self._counts[number])
         with self._path.open("rb") as file:
-            file.seek(start * _POINT.itemsize)
+            file.seek(int(self._counts[:number].sum()) * _POINT.itemsize)
             while count:
                 rows = np.frombuffer(file.read(min(count, _BATCH) * _POINT.itemsize), _POINT)
                 count -= len(rows)

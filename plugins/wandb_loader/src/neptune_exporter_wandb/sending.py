@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from neptune_exporter.contract import SinkError
 
@@ -50,7 +49,8 @@ def send(folder: Path, run_id: str, check: Callable[[], None], reach: Callable[[
             _wait(process, check, reach)
         finally:
             _end(process)
-        said = _said(output)
+        output.seek(0)
+        said = output.read()
     if process.returncode != 0 or not synced.exists() or "ERROR" in said:
         lines = [line for line in said.splitlines() if line.strip()]
         wrong = next((line for line in lines if "ERROR" in line), lines[-1] if lines else "it said nothing")
@@ -86,8 +86,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     else:
         process.kill()
     process.wait()
-
-
-def _said(output: IO[str]) -> str:
-    output.seek(0)
-    return output.read()

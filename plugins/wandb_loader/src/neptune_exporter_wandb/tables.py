@@ -23,43 +23,33 @@ MOST_ROWS = 10_000
 _MOST_BYTES = 1 << 24
 COLUMNS = ["step", "time", "text"]
 _HEAD = b'{"columns":' + orjson.dumps(COLUMNS) + b',"data":['
+_END = b"]}"
 _plain = only("A-Za-z0-9_-")
 
 
 @dataclass
 class Table:
-    """A file of one series that is whole."""
+    """A file of one series."""
 
     name: str
     path: str
     """Within the folder of the run's files."""
-    rows: int
-    size: int
-    sha256: str
-    time: int
-    """The time of the last row, in ms since 1970."""
+    rows: int = 0
+    size: int = 0
+    time: int = 0
+    """Of the last row, in ms since 1970."""
+    sha: Any = field(default_factory=hashlib.sha256)
 
     def value(self) -> dict[str, Any]:
-        """What stands in the history."""
+        """What the history holds of it."""
         return {
             "_type": "table-file",
             "path": self.path,
-            "sha256": self.sha256,
+            "sha256": self.sha.hexdigest(),
             "size": self.size,
             "ncols": len(COLUMNS),
             "nrows": self.rows,
         }
-
-
-@dataclass
-class _Open:
-    """A table that grows."""
-
-    path: str
-    time: int = 0
-    rows: int = 0
-    size: int = 0
-    sha: Any = field(default_factory=hashlib.sha256)
 
 
 class TableWriter:
@@ -72,7 +62,7 @@ class TableWriter:
     def __init__(self, files: Path) -> None:
         self._files = files
         self._parts: dict[str, int] = {}
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Table] = {}
         self.whole: list[Table] = []
 
     def write(self, name: str, steps: list[bytes], times: list[int], texts: list[str]) -> None:
@@ -90,8 +80,7 @@ class TableWriter:
                 table = self._begin(name)
             row = b'[%s,"%sZ",%s]' % (step, moment.encode(), orjson.dumps(text))
             rows.append(row if table.rows == 0 else b",\n" + row)
-            table.rows, table.time = table.rows + 1, time
-            table.size += len(rows[-1])
+            table.rows, table.time, table.size = table.rows + 1, time, table.size + len(rows[-1])
             if table.rows == MOST_ROWS or table.size > _MOST_BYTES:
                 self._append(table, rows)
                 self._end(name)
@@ -99,15 +88,15 @@ class TableWriter:
         if table is not None:
             self._append(table, rows)
 
-    def _begin(self, name: str) -> _Open:
+    def _begin(self, name: str) -> Table:
         part = self._parts[name] = self._parts.get(name, -1) + 1
         shown = _plain(name)[:60]
-        table = self._open[name] = _Open(f"media/table/{shown}_{digest(name)}_{part}.table.json")
+        path = f"media/table/{shown}_{digest(name)}_{part}.table.json"
+        table = self._open[name] = Table(name, path, size=len(_HEAD) + len(_END))
         self._append(table, [_HEAD])
-        table.size = len(_HEAD)
         return table
 
-    def _append(self, table: _Open, rows: list[bytes]) -> None:
+    def _append(self, table: Table, rows: list[bytes]) -> None:
         content = b"".join(rows)
         rows.clear()
         path = self._files / table.path
@@ -118,10 +107,8 @@ class TableWriter:
 
     def _end(self, name: str) -> None:
         table = self._open.pop(name)
-        self._append(table, [b"]}"])
-        self.whole.append(
-            Table(name, table.path, table.rows, table.size + 2, table.sha.hexdigest(), table.time)
-        )
+        self._append(table, [_END])
+        self.whole.append(table)
 
     def close(self) -> None:
         """End all tables."""
