@@ -21,8 +21,10 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 from neptune_exporter.contract import (
     Comparison,
@@ -44,7 +46,7 @@ from neptune_exporter.sinks.manifest import manifest
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule
 from neptune_exporter.sinks.points import Order, Points, SeriesOrder
-from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
+from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue, Receiver
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.survey import joined, look_at_steps, multipliers
 from neptune_exporter.sinks.walk import Limits, Walk
@@ -120,6 +122,14 @@ class Loader(Sink):
     @abstractmethod
     def discard(self, target_id: str) -> None:
         """Remove a run with all that it has; nothing happens if it is not there."""
+
+    def discard_unfinished(self, target_id: str) -> None:
+        """As `discard`, for a run that had no record when it was found.
+
+        Override it if the target can look and remove in one step: then raise SinkError for a run that another
+        load has finished meanwhile, because that load says that the run is there.
+        """
+        self.discard(target_id)
 
     @abstractmethod
     def begin(self, run: RunMetadata) -> str:
@@ -210,7 +220,9 @@ class Loader(Sink):
         found = self.find(metadata.mark)
         current = next((f for f in found if self._is_current(f, run, metadata)), None)
         for each in found:
-            if each is not current and (current is not None or not each.record):
+            if not each.record:
+                self.discard_unfinished(each.target_id)
+            elif current is not None and each is not current:
                 self.discard(each.target_id)
         if current is not None:
             return self._loaded_before(run, current)
@@ -229,7 +241,7 @@ class Loader(Sink):
         with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as folder:
             order = Order() if self.by_step else SeriesOrder()
             walk = self._walk(run, metadata, multiplier, order, Path(folder), losses)
-            walk.hand_to(_Target(self, target_id))
+            walk.hand_to(self._receiver(target_id))
         losses.add_all(self.own_losses(target_id))
         self.file(target_id, manifest(run, metadata, walk))
         record = self._record(run, metadata, multiplier, losses)
@@ -239,6 +251,11 @@ class Loader(Sink):
         self.finish(target_id, metadata, record)
         target_id = self._one_of_whole(run, metadata, target_id)
         return LoadedRun(target_id, self.url(target_id), False, dict(walk.counts), losses.losses())
+
+    def _receiver(self, target_id: str) -> Receiver:
+        """The hooks, for one run of the target."""
+        hooks = ("parameters", "points", "texts", "histograms", "file")
+        return cast(Receiver, SimpleNamespace(**{h: partial(getattr(self, h), target_id) for h in hooks}))
 
     def _walk(
         self,
@@ -256,11 +273,8 @@ class Loader(Sink):
     def _finished_by_other(self, metadata: RunMetadata, target_id: str, run: ExportedRun) -> Found | None:
         """If a run is loaded several times at once, only one load may finish: the first that `find` lists.
 
-        Returns:
-            The run of another load that has finished meanwhile; then this one's is gone.
-
-        Raises:
-            SinkError: another load has begun the run, and goes on with it.
+        Returns the run of another load that has finished meanwhile, after discarding this one's. Raises
+        SinkError if another load has begun the run, and goes on with it.
         """
         found = self.find(metadata.mark)
         current = next((f for f in found if self._is_current(f, run, metadata)), None)
@@ -376,25 +390,3 @@ class Loader(Sink):
         comparer.close()
         paths = dict(walk.names.changed()) | {name: path for name, (path, _, _) in walk.files.items()}
         yield from comparer.comparisons(paths, losses.losses())
-
-
-class _Target:
-    """A run in the target, as the receiver of a walk."""
-
-    def __init__(self, loader: Loader, target_id: str) -> None:
-        self._loader, self._id = loader, target_id
-
-    def parameters(self, values: Mapping[str, ParameterValue]) -> None:
-        self._loader.parameters(self._id, values)
-
-    def points(self, names: Sequence[str], points: Points) -> None:
-        self._loader.points(self._id, names, points)
-
-    def texts(self, entries: Entries[str]) -> None:
-        self._loader.texts(self._id, entries)
-
-    def histograms(self, entries: Entries[HistogramValue]) -> None:
-        self._loader.histograms(self._id, entries)
-
-    def file(self, file: FileToSend) -> None:
-        self._loader.file(self._id, file)

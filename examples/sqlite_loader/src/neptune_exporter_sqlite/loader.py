@@ -64,9 +64,14 @@ class SqliteLoader(Loader):
 
     def discard(self, target_id: str) -> None:
         with self._database() as db:
-            for table in _TABLES:
-                db.execute(f"delete from {table} where run = ?", [target_id])
-            db.execute("delete from run where id = ?", [target_id])
+            _delete(db, target_id)
+
+    def discard_unfinished(self, target_id: str) -> None:
+        with self._database() as db:
+            db.execute("begin immediate")  # another load may finish the run while this one waits
+            if db.execute("select 1 from run where id = ? and record != ''", [target_id]).fetchone():
+                raise SinkError(f"run {target_id}: another load has finished it meanwhile")
+            _delete(db, target_id)
 
     def begin(self, run: RunMetadata) -> str:
         row = [run.mark, run.name, run.created, run.ended, json.dumps(run.tags), run.parent_id]
@@ -119,3 +124,9 @@ class SqliteLoader(Loader):
             *about,
             tags=json.loads(tags),
         )
+
+
+def _delete(db: sqlite3.Connection, target_id: str) -> None:
+    for table in _TABLES:
+        db.execute(f"delete from {table} where run = ?", [target_id])
+    db.execute("delete from run where id = ?", [target_id])
