@@ -15,10 +15,18 @@ from typing import Any
 
 import pytest
 from neptune_exporter_sqlite import CAPABILITIES, SqliteSettings, make_sink
+from neptune_exporter_sqlite.loader import SqliteLoader
 
-from neptune_exporter.contract import LoadedRun, LoadOptions, Sink
+from neptune_exporter.contract import LoadedRun, LoadOptions, Sink, SinkError
 from neptune_exporter.model import RunKey
-from neptune_exporter.testing import LoadedEntry, LoadedSample, SampleHistogram, SinkConformance
+from neptune_exporter.testing import (
+    LoadedEntry,
+    LoadedSample,
+    MemoryRun,
+    SampleHistogram,
+    SinkConformance,
+    themed_runs,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -88,3 +96,13 @@ def _sample(path: Path, target_id: str) -> LoadedSample:
 
 def _histogram(kind: str, edges: list[float], values: list[float]) -> SampleHistogram:
     return SampleHistogram(tuple(edges), tuple(values), kind)
+
+
+def test_a_run_that_another_load_has_finished_meanwhile_stays(tmp_path: Path) -> None:
+    """What was unfinished when a load found it may be finished when that load can write: it waited for it."""
+    sink = SqliteLoader(tmp_path / "runs.sqlite", LoadOptions())
+    (run,) = themed_runs("types")
+    loaded = sink.load(MemoryRun(run), None)
+    with pytest.raises(SinkError, match="another load has finished it"):
+        sink.discard_unfinished(loaded.target_id)
+    assert sink.load(MemoryRun(run), None).already_loaded
