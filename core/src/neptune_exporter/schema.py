@@ -73,7 +73,9 @@ MAX_STEP = Decimal("999999999999.999999")
 """The largest absolute value of the `step` column."""
 
 _PER_STEP = 10**6
+"""Millionths: a decimal(18,6) holds whole ones."""
 _EXACT_FLOAT = 2.0**53
+"""Doubles below this hold every integer."""
 
 
 def attribute_batch(

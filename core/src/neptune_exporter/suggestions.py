@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _MOST = 3
+"""Names that a message suggests at most."""
 _CUTOFF = 0.6
 """`difflib`'s own: two thirds of the letters or so."""
 

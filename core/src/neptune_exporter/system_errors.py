@@ -7,6 +7,7 @@ import re
 
 _FEWER = "use fewer --workers (-j)"
 _MOST_SHOWN = 200
+"""Characters of a path that a message shows, for paths can be thousands long."""
 _HINTS = {
     errno.ENOSPC: "free some space, or name another folder",
     errno.EDQUOT: "free some space, or name another folder",

@@ -34,6 +34,7 @@ from neptune_exporter.toolkit.look_ahead import first_done
 
 _log = logging.getLogger(__name__)
 _THREADS = 4
+"""Groups that are read at once, if the user does not say."""
 
 
 @dataclass(frozen=True)

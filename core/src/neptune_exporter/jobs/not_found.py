@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from neptune_exporter.dataset import Dataset
 
 _FEW_PROJECTS = 3
+"""Up to this many projects are named in a message."""
 _MOST_PATHS = 2_000
+"""How many paths are kept to suggest similar ones."""
 _MOST_RUNS = 10_000
+"""How many runs are listed to suggest similar ids."""
 _MOST_LOOKED_AT = 100
 """An attribute is looked for in this many runs of the dataset; only rare names would need more."""
 

@@ -17,6 +17,7 @@ from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location
 
 THREADS = 2
+"""Runs that are loaded or checked at once, if the user does not say."""
 _RUNS_WORTH_A_PROCESS = 100
 """A process is worth its start from this many runs on: it takes a second and some 150 MB."""
 

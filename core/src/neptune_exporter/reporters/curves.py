@@ -15,6 +15,7 @@ from neptune_exporter.schema import step_as_float
 
 Floats = npt.NDArray[np.float64]
 WIDTH, HEIGHT = 360, 150
+"""Pixels of a chart."""
 _HELD = 200_000
 """Points of a series in memory before they are thinned."""
 

@@ -16,6 +16,7 @@ from neptune_exporter.toolkit.filekinds import kind_of
 _POINTS = 240_000
 """Points of all curves of the page together: about five bytes each."""
 _COLOURS = 24
+"""Runs have this many colours; further runs begin again with the first one."""
 _LONGEST = 200
 """Characters of a parameter that are shown."""
 _PARAMETERS = 3_000

@@ -23,6 +23,7 @@ STEP_COLUMNS = ("step", "step_float64")
 MILLION = 10**6
 _MAX_U64 = 2**64 - 1
 EXACT = 2.0**53
+"""Doubles below this hold every integer."""
 
 Int64s = npt.NDArray[np.int64]
 Uint64s = npt.NDArray[np.uint64]

@@ -18,6 +18,7 @@ from neptune_exporter_neptune2.file_rows import FileRow
 from neptune_exporter_neptune2.values import Attribute
 
 _CHUNK = 1 << 20
+"""Bytes that are read at once."""
 
 Listed: TypeAlias = "Mapping[str, Any]"
 """A file of an artifact: filePath, fileHash, type (Local or S3), size, metadata as keys and values."""

@@ -25,11 +25,14 @@ PART_BYTES = 50 << 20
 OWN_ROWS = 8_192
 """A series with at least this many rows gets row groups of its own; shorter ones share."""
 SHARED_ROWS = 32_768
+"""Short series share a row group of up to this many rows."""
 MAX_ROWS = 262_144
+"""Rows of a row group at most."""
 MAX_BYTES = 16 << 20
 """Uncompressed size of a row group."""
 
 _WRITE_BYTES = 1 << 20
+"""Bytes that are collected before they go to the file: pyarrow makes many small writes."""
 _BATCH_ROWS = 8_192
 """Rows that the writer takes between checks of the page size. Its default, 1,024, is slower."""
 

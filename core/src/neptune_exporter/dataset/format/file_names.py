@@ -8,6 +8,7 @@ import unicodedata
 from decimal import Decimal
 
 _READABLE_BYTES = 80
+"""Bytes of the part of a name by which a person recognises the file."""
 _OURS = re.compile(r"[^/]*-[0-9a-f]{16}(/step_[^/]*-[0-9a-f]{16})?(-[0-9a-f]{16})?(\.[^/]*)?")
 _EXTENSION = re.compile(r"(\.tar)?\.[A-Za-z0-9]{1,16}$")
 

@@ -51,6 +51,7 @@ of a run."""
 SET_ASIDE = ".damaged"
 
 _MAX_BYTES = 180
+"""File systems allow 255 bytes for a name; a stem leaves room for what is put before and after it."""
 _PART = re.compile(r"((?P<stem>.+)_)?part_(?P<number>\d+)\.parquet(?P<end>|\.tmp)", re.DOTALL)
 _ODD = re.compile(r"[^\w-]")
 """A character that is neither `str.isalnum` nor `_` nor `-`."""

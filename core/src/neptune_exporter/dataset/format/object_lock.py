@@ -25,7 +25,9 @@ from neptune_exporter.dataset.format.object_store import ConflictError, Object, 
 from neptune_exporter.interruption import pause
 
 STALE = 300.0
+"""Seconds without a sign of life after which a lock may be taken over."""
 BEAT = 60.0
+"""Seconds between two signs of life: several may be lost before a lock counts as stale."""
 _CONFIRM = 1.0
 """For this many seconds after a takeover, another process may have taken the lock over too."""
 

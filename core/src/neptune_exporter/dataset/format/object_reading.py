@@ -8,8 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 BLOCK = 4 << 20
+"""Bytes that one request reads at least."""
 _BLOCKS = 8
+"""Blocks that one request reads at most, and that a file keeps."""
 _CONTENTS_BYTES = 64 << 20
+"""Bytes of small objects that are kept; the ones not used for longest go first."""
 
 
 class RangedReader(io.RawIOBase):

@@ -41,6 +41,7 @@ _CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "Con
 _RENEW = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
 _ZONAL = "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"
 _UPLOAD_BYTES = 16 << 20
+"""Bytes of a piece of an upload, unless that would take too many pieces."""
 _MOST_UPLOADS = 9_000
 """Pieces of one upload: S3 accepts 10,000 of at most 5 GiB each."""
 

@@ -13,6 +13,7 @@ from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.model import RunKey
 
 _NAMES = 1 << 128
+"""Digests of names are added modulo this number, so that their order does not matter."""
 
 
 def meaning(path: str) -> str:

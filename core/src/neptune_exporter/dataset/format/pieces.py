@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 PIECE_BYTES = 16 << 20
+"""Larger batches are cut, so that memory does not depend on what a source delivers at once."""
 _SMALL = ("project_id", "run_id", "attribute_path", "attribute_type")
 """Columns whose dictionaries stay small with any number of rows."""
 

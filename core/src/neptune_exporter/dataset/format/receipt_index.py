@@ -18,6 +18,7 @@ from neptune_exporter.dataset.format.layout import INDEX, RECEIPT, RECEIPTS, tem
 from neptune_exporter.dataset.format.storage import Entry, Storage
 
 _FORMAT = 1
+"""An index of another format is not read, and is written again."""
 _FEW = 20
 """A folder with fewer receipts than this gets no index: reading them is as fast."""
 

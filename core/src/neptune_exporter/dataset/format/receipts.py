@@ -27,6 +27,7 @@ from neptune_exporter.model import AttributeClass, AttributeType, RunKey, RunKin
 
 FORMAT = "neptune-exporter-receipt"
 VERSION = 1
+"""A receipt of a later version is refused."""
 
 
 @dataclass(frozen=True)

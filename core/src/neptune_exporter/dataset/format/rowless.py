@@ -20,7 +20,9 @@ from neptune_exporter.schema import FULL_SCHEMA
 
 _MAGIC = b"PAR1"
 _LENGTH = 4
+"""Bytes of the length of the footer, as Parquet has it."""
 _CHECKSUM = 4
+"""Bytes of the CRC-32 of the footer, which stands before it."""
 
 
 def wrapped(content: bytes, schema: pa.Schema = FULL_SCHEMA) -> bytes:

@@ -18,6 +18,7 @@ from neptune_exporter.interruption import pause
 
 _FOLDER = f"{OWN_FOLDER}/writing"
 _TRIES_EVERY = 0.2
+"""Seconds between two attempts to get a lock that another process holds."""
 
 
 class RunLocks:

@@ -34,6 +34,7 @@ U = TypeVar("U")
 
 _log = logging.getLogger(__name__)
 _CONNECT_WITHIN = 10
+"""Seconds in which a scheduler must answer."""
 _WORKERS_WITHIN = 300
 """Seconds. A batch system may start the scheduler, the workers and the command at one time."""
 _RESTARTED_WITHIN = "365 days"

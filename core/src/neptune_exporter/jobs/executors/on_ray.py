@@ -33,6 +33,7 @@ U = TypeVar("U")
 
 _ADDRESS = "RAY_ADDRESS"
 _TRIED_AGAIN = 3
+"""How often Ray repeats a unit whose worker has ended."""
 
 
 class Ray(RemoteExecutor[Any]):
