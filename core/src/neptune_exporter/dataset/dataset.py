@@ -84,11 +84,8 @@ class Dataset:
 
     @property
     def data_path(self) -> Path:
-        """The folder of parts and receipts, if it is on this machine.
-
-        Raises:
-            DatasetError: it is in an object store.
-        """
+        """The folder of parts and receipts, if it is on this machine. Raises DatasetError if it is in an
+        object store."""
         return self.data.location.folder()
 
     @property
@@ -207,11 +204,8 @@ class Dataset:
         return self._run_locks.clear(left)
 
     def writer(self, key: RunKey) -> RunWriter:
-        """Begin to write a run. Until it is published, readers see what was there before.
-
-        Raises:
-            DatasetError: the run is already being written.
-        """
+        """Begin to write a run. Until it is published, readers see what was there before. Raises DatasetError
+        if the run is already being written."""
         with self._guard:
             if key in self._open:
                 raise DatasetError(f"{key} is already being written")

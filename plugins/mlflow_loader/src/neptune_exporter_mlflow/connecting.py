@@ -75,11 +75,8 @@ def _demand_least_rate(seconds: float) -> None:
 
 
 def tracking_uri(settings: MlflowSettings) -> str:
-    """The tracking URI, else that of the direct database.
-
-    Raises:
-        UsageError: there is none, or it names MLflow's file store.
-    """
+    """The tracking URI, else that of the direct database. Raises UsageError if there is none, or it names
+    MLflow's file store."""
     direct = settings.direct_database.reveal() if settings.direct_database else None
     uri = settings.tracking_uri or direct
     if not uri:

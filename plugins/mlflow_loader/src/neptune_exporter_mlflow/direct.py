@@ -74,11 +74,8 @@ class DirectPoints:
                 _check_schema(connection, self._what)
 
     def write(self, run_id: str, names: Sequence[str], points: Points) -> None:
-        """Write points, whose series come whole step by step, and what is the latest of each.
-
-        Raises:
-            SinkError: the run is not in this database.
-        """
+        """Write points, whose series come whole step by step, and what is the latest of each. Raises
+        SinkError if the run is not in this database."""
         is_nan = np.isnan(points.value)
         held = Points(points.series, points.step, points.time, np.where(is_nan, 0.0, points.value))
         with translated(self._what), self._engine.begin() as connection:

@@ -56,11 +56,8 @@ class Experiments:
         return found
 
     def of(self, run: RunMetadata) -> str:
-        """The id of a run's experiment, which is made where it is not there.
-
-        Raises:
-            SinkError: the experiment was deleted, which keeps its name taken.
-        """
+        """The id of a run's experiment, which is made where it is not there. Raises SinkError if the
+        experiment was deleted, which keeps its name taken."""
         name = fitting(filled(self._settings.experiment, run, _NO_EXPERIMENT))
         with self._lock:
             if name not in self._ids:

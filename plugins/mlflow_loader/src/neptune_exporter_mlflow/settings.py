@@ -36,11 +36,8 @@ class MlflowSettings:
 
 
 def divided(settings: MlflowSettings, processes: int) -> MlflowSettings:
-    """The settings for each of several processes.
-
-    Raises:
-        UsageError: the target is an SQLite file, to which one process at a time can write.
-    """
+    """The settings for each of several processes. Raises UsageError if the target is an SQLite file, to which
+    one process at a time can write."""
     direct = settings.direct_database.reveal() if settings.direct_database else ""
     if any(uri.startswith("sqlite") for uri in (settings.tracking_uri or "", direct)):
         raise UsageError("--executor: one process at a time can write to an SQLite file")

@@ -128,12 +128,9 @@ class PlutoSettings:
 
 
 def divided(settings: PlutoSettings, processes: int) -> PlutoSettings:
-    """The settings for each of several processes, which share the connections.
-
-    Raises:
-        UsageError: there are fewer connections than processes, it is a rehearsal, or this is Windows,
-            where two processes cannot append to one file without losing lines.
-    """
+    """The settings for each of several processes, which share the connections. Raises UsageError if there are
+    fewer connections than processes, it is a rehearsal, or this is Windows, where two processes cannot append
+    to one file without losing lines."""
     if os.name == "nt":
         raise UsageError("--executor: on Windows this loader loads in threads only")
     if settings.rehearse:

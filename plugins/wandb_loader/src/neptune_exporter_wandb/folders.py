@@ -105,11 +105,7 @@ class RunFolders:
                 shutil.rmtree(folder)
 
     def folder(self, target_id: str) -> Path:
-        """Where a run is.
-
-        Raises:
-            SinkError: it is not there.
-        """
+        """Where a run is. Raises SinkError if it is not there."""
         for whole in self.path.glob(f"{_WHOLE}*-{run_id_in(target_id)}"):
             if any(found.target_id == target_id for found in self._whole(whole)):
                 return whole

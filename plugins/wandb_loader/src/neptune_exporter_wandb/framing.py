@@ -76,11 +76,8 @@ def _kind(first: bool, last: bool) -> int:
 
 
 def read_records(file: BinaryIO) -> Iterator[bytes]:
-    """All records of a file, in bounded memory.
-
-    Raises:
-        FramingError: it is no `.wandb` file of version 0, a checksum is wrong, or its end is missing.
-    """
+    """All records of a file, in bounded memory. Raises FramingError if it is no `.wandb` file of version 0, a
+    checksum is wrong, or its end is missing."""
     if file.read(len(HEADER)) != HEADER:
         raise FramingError("is no .wandb file of version 0")
     parts: list[bytes] = []

@@ -45,11 +45,8 @@ class Server:
 
     @classmethod
     def found(cls) -> Server:
-        """The server that wandb would use. Without a key in a variable or netrc, `key` is None.
-
-        Raises:
-            UsageError: wandb does not take its settings, or no key looks as this one does.
-        """
+        """The server that wandb would use. Without a key in a variable or netrc, `key` is None. Raises
+        UsageError if wandb does not take its settings, or no key looks as this one does."""
         given = _whole(os.environ.get("WANDB_API_KEY"))
         try:
             url = str(wandb_setup.singleton().settings.base_url).rstrip("/")
@@ -111,11 +108,8 @@ def _what_is_wrong(error: ValueError) -> str:
 
 
 def _whole(key: str | None) -> str | None:
-    """The key. wandb 0.31.0 strips nothing, and ends if white space is around it.
-
-    Raises:
-        UsageError: it holds a character that no key has.
-    """
+    """The key. wandb 0.31.0 strips nothing, and ends if white space is around it. Raises UsageError if it
+    holds a character that no key has."""
     if key and Secret(key).as_token() != key:
         raise UsageError(
             "the API key of W&B (WANDB_API_KEY, or netrc) holds a space, a line end or another character "

@@ -160,11 +160,8 @@ def receipt(storage: Storage, path: str) -> Receipt | None:
 
 @lru_cache(maxsize=64)
 def receipt_again(storage: Storage, path: str, fingerprint: str) -> Receipt:
-    """A receipt that was read before, when it had this fingerprint.
-
-    Raises:
-        DatasetError: it is not there, or it is another.
-    """
+    """A receipt that was read before, when it had this fingerprint. Raises DatasetError if it is not there,
+    or it is another."""
     found = receipt(storage, path)
     if found is None or found.fingerprint != fingerprint:
         raise DatasetError(f"{storage.describe(path)} has changed since the job began: run it again")

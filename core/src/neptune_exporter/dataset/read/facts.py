@@ -133,11 +133,8 @@ STEPS: tuple[Callable[[Reading], None], ...] = (
 
 
 def facts_of(part: Part, *, decode: bool) -> PartFacts:
-    """Read a part: few columns of it, or with `decode` every row.
-
-    Raises:
-        DatasetError: it is missing or damaged.
-    """
+    """Read a part: few columns of it, or with `decode` every row. Raises DatasetError if it is missing or
+    damaged."""
     reading = Reading(part, decode)
     for step in STEPS:
         step(reading)
@@ -145,11 +142,7 @@ def facts_of(part: Part, *, decode: bool) -> PartFacts:
 
 
 def columns_of_facts(part: Part, *, decode: bool) -> list[str]:
-    """The columns that `facts_of` reads from most parts.
-
-    Raises:
-        DatasetError: it is missing or damaged.
-    """
+    """The columns that `facts_of` reads from most parts. Raises DatasetError if it is missing or damaged."""
     if decode:
         return sorted(part.columns)
     named = any(part.may_hold(group, _WANTED) for group in range(part.metadata.num_row_groups))
@@ -202,11 +195,8 @@ def _cell(batch: pa.RecordBatch, column: str, row: int) -> Any:
 
 
 def decode_rows(part: Part) -> RowFacts:
-    """Decode every page, which checks its checksum where it has one, and look at every row.
-
-    Raises:
-        DatasetError: the part is missing or damaged.
-    """
+    """Decode every page, which checks its checksum where it has one, and look at every row. Raises
+    DatasetError if the part is missing or damaged."""
     found = RowFacts()
     ids: dict[str, set[str | None]] = {"project_id": set(), "run_id": set()}
     unknown: set[str | None] = set()

@@ -76,11 +76,8 @@ class PartOfMany(Part):
 
 
 def runs_in(part: Part, kind: RunKind) -> list[RunKey]:
-    """The ids of the runs (or models, or versions) in a part, sorted.
-
-    Raises:
-        DatasetError: the part is damaged.
-    """
+    """The ids of the runs (or models, or versions) in a part, sorted. Raises DatasetError if the part is
+    damaged."""
     found: set[tuple[str, str]] = set()
     for group in range(part.metadata.num_row_groups):
         for batch in part.read_group(group, _IDS, _ROWS):

@@ -70,11 +70,7 @@ class Probed:
 
     def facts(self, storage: Storage, path: str, *, decode: bool = False) -> PartFacts | None:
         """What the part holds; None if that is not known (with `decode`: from every row), or the part has
-        changed.
-
-        Raises:
-            DatasetError: its probe found damage, or damage ended the probe.
-        """
+        changed. Raises DatasetError if its probe found damage, or damage ended the probe."""
         refused.check(storage, path)
         known = self._facts.get(path)
         if known is None or known[0] != storage.stamp(path) or (decode and known[1].decoded is None):

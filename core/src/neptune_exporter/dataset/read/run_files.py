@@ -25,11 +25,8 @@ class RunFiles(RunView):
         return self._files.open_bytes(path)
 
     def file_path(self, file: str) -> str | None:
-        """The path in the folder of files that `file_value.path` names; None if the file is missing.
-
-        Raises:
-            UnsafePathError: as `open_file`.
-        """
+        """The path in the folder of files that `file_value.path` names; None if the file is missing. Raises
+        UnsafePathError as `open_file` does."""
         self._files.look(self.place.files_folder, recursive=True)
         return paths.find(self._files, self.place.project_folder, file, self.key)
 
@@ -39,10 +36,7 @@ class RunFiles(RunView):
         return {e.path.removeprefix(f"{self.place.project_folder}/"): e.size for e in found if e.is_file}
 
     def file_size(self, file: str) -> int | None:
-        """The bytes of the file that `file_value.path` names; None if it is missing.
-
-        Raises:
-            UnsafePathError: as `open_file`.
-        """
+        """The bytes of the file that `file_value.path` names; None if it is missing. Raises UnsafePathError
+        as `open_file` does."""
         path = self.file_path(file)
         return None if path is None else self._files.size(path)

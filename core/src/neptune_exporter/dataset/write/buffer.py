@@ -47,11 +47,8 @@ class RunBuffer:
         return frozenset(path for path, _ in self._codes_of)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add a batch of about `PIECE_BYTES` at most. Rows without a value are dropped.
-
-        Raises:
-            RowsError: the batch belongs to another run, or does not fit the schema.
-        """
+        """Add a batch of about `PIECE_BYTES` at most. Rows without a value are dropped. Raises RowsError if
+        the batch belongs to another run, or does not fit the schema."""
         with turn(len(batch)):
             self._add(batch)
 

@@ -386,11 +386,8 @@ class RunWriter:
 
 
 def publish(ready: Sequence[ReadyRun]) -> None:
-    """Publish runs of one dataset, each atomically with its receipt.
-
-    Raises:
-        DatasetError: the disk is full or fails. Each run is as before, or `recover` can finish it.
-    """
+    """Publish runs of one dataset, each atomically with its receipt. Raises DatasetError if the disk is full
+    or fails. Each run is as before, or `recover` can finish it."""
     publication.publish(ready[0].writer._data, [each.publication for each in ready])
     for each in ready:
         each.writer._published(each)
