@@ -81,6 +81,26 @@ def test_a_files_folder_that_is_not_there_is_refused(run: Run, folder: Path) -> 
         )
 
 
+def test_a_folder_without_any_file_of_the_dataset_is_refused(
+    run: Run, tracker: ModuleType, folder: Path
+) -> None:
+    shutil.copytree(EXISTING, folder / "e")
+    for name in ("empty", "foreign"):
+        (folder / name).mkdir()
+    (folder / "foreign" / "photo.jpg").write_bytes(b"x")
+    for files in ("empty", "foreign"):
+        for command in (["summary"], ["verify"], ["load", "--loader", "tracker"]):
+            result = run(*command, "-d", "e/data", "-f", files)
+            assert result.exit_code == 2
+            assert result.stderr.splitlines()[-1] == (
+                f"error: {files} holds no file of this dataset, but the runs have files: name the folder of "
+                "its files with --files-path"
+            )
+    for option in ("-d", "-f"):
+        result = run("summary", option, "")
+        assert result.exit_code == 2 and "the name of the folder is empty" in result.stderr
+
+
 def test_a_parquet_file_that_is_no_part_is_named(run: Run, tracker: ModuleType, folder: Path) -> None:
     """It may hold rows: whoever renamed a part by hand must learn that nothing gets them."""
     assert run("export", "--exporter", "tracker").exit_code == 0

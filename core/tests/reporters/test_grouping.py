@@ -13,6 +13,18 @@ def test_many_runs_with_one_problem_are_one_line() -> None:
     assert len(grouped(lines, show_all=True)) == 3000
 
 
+def test_files_of_a_run_are_counted_whatever_their_attributes_are_called() -> None:
+    names = ["model", "weights", "config", "log"]
+    lines = [Line("acme/p:RUN-1", "is missing: restore it", f"x/{n}.bin of {n}", noun="file") for n in names]
+    several = "4 files of acme/p:RUN-1 are missing: restore it (for example x/model.bin of model)"
+    assert grouped(lines) == [several]
+    others = [Line("acme/p:RUN-2", "is missing: restore it", f"y/{n}.bin of {n}", noun="file") for n in names]
+    assert grouped([*lines, *others]) == [
+        "8 files of 2 runs are missing: restore it (for example acme/p:RUN-1: x/model.bin of model)"
+    ]
+    assert grouped(lines[:1]) == ["acme/p:RUN-1: x/model.bin of model is missing: restore it"]
+
+
 def test_numbers_and_paths_may_differ() -> None:
     lines = [Line(f"RUN-{n}", f"/d/RUN-{n}_part_0.parquet has {n + 5:,} bytes") for n in range(1200)]
     assert grouped(lines) == ["1,200 runs, for example RUN-0: /d/RUN-0_part_0.parquet has 5 bytes"]

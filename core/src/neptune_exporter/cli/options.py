@@ -63,6 +63,8 @@ class Folder(click.Path):
             str(value).encode()
         except UnicodeEncodeError:  # Arrow takes no other path
             self.fail(f"{value} is not written in UTF-8")
+        if not str(value).strip():
+            self.fail("the name of the folder is empty", param, ctx)
         try:
             location = Location.of(str(value))
             if location.path is None:

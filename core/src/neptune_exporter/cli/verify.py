@@ -32,7 +32,7 @@ from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:
     from neptune_exporter.contract.sink import Comparison
-    from neptune_exporter.dataset import Dataset
+    from neptune_exporter.dataset import Dataset, Finding
     from neptune_exporter.jobs.accepting import Accepted
     from neptune_exporter.jobs.comparing import Comparisons
     from neptune_exporter.jobs.verify import VerifyResult
@@ -227,13 +227,24 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
     click.echo(_conclusion(result))
 
 
+def _line(finding: Finding) -> Line:
+    run, of = str(finding.run or ""), finding.attribute
+    if not of:
+        return Line(run, finding.message, finding.item)
+    return Line(run, finding.message, f"{finding.item} of {of}", noun="file")
+
+
 def _print_findings(result: VerifyResult) -> None:
     from neptune_exporter.dataset import Severity
 
+    shown = 0
     for severity in Severity:
-        lines = [Line(str(f.run or ""), f.message, f.item) for f in result.findings if f.severity is severity]
+        lines = [_line(finding) for finding in result.findings if finding.severity is severity]
         for text in grouped(lines, show_all=shows_all()):
             echo_line(f"{severity.value}: {text}")
+            shown += 1
+    if shown < len(result.findings):
+        click.echo("(--all shows each line)")
     if result.accepted:
         click.echo(f"accepted, as it is known: {counted(len(result.accepted), 'problem')}")
     if result.outdated:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from neptune_exporter.contract import ExportedRun, RunSelection, UsageError
 from neptune_exporter.dataset import Dataset, StoredRun
+from neptune_exporter.dataset.format import files_owner
 from neptune_exporter.model import FILE_TYPES, RunKey
 from neptune_exporter.suggestions import did_you_mean
 from neptune_exporter.toolkit.free_memory import few_collections
@@ -72,12 +73,20 @@ def parents_first(runs: Sequence[_Run]) -> list[_Run]:
 
 
 def check_files_folder(dataset: Dataset, runs: Iterable[StoredRun]) -> None:
-    """Raise a UsageError if runs have files and there is no folder of files."""
-    if not dataset.file_storage.exists() and any(map(_names_files, runs)):
+    """Raise a UsageError if runs have files, and there is no folder of files or it has none of the
+    dataset."""
+    files = dataset.file_storage
+    exists = files.exists()
+    if (exists and files_owner.may_hold(dataset.data, files)) or not any(map(_names_files, runs)):
+        return
+    if exists:
         raise UsageError(
-            f"there is no folder of files at {dataset.file_storage.location}, but the runs have files: "
-            "name it with --files-path"
+            f"{files.location} holds no file of this dataset, but the runs have files: name the folder of "
+            "its files with --files-path"
         )
+    raise UsageError(
+        f"there is no folder of files at {files.location}, but the runs have files: name it with --files-path"
+    )
 
 
 def _names_files(run: StoredRun) -> bool:

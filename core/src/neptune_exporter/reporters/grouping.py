@@ -11,6 +11,7 @@ from neptune_exporter.redaction import one_line
 FEW = 3
 """Up to so many lines of a kind are shown each by itself."""
 
+_PLURALS = {"is": "are", "was": "were", "has": "have"}
 _VARYING = re.compile(r"\S*[/\\]\S*|\d[\d.,:]*")
 """Paths and numbers: what differs between lines that say the same."""
 
@@ -27,6 +28,8 @@ class Line:
     """Which thing of the subject: a part, a file, an attribute."""
     is_sentence: bool = True
     """Whether the item is the subject of the text: `part 0 is missing`, not `train/loss: HTTP 500`."""
+    noun: str = ""
+    """What the item is, in the singular, such as `file`."""
 
     @property
     def whole(self) -> str:
@@ -49,7 +52,8 @@ def grouped(lines: Iterable[Line], *, show_all: bool = False, noun: str = "run")
 
     Returns:
         In the order in which each kind came first, such as
-        `3,000 runs: is missing (for example acme/vision:RUN-1: train/loss)`.
+        `3,000 runs: HTTP 500 (for example acme/vision:RUN-1 train/loss)` or
+        `41 files of acme/vision:RUN-1 are missing (for example RUN-1/model.bin of model)`.
     """
     if show_all:
         return [line.whole for line in lines]
@@ -74,16 +78,26 @@ def _lines(group: Sequence[Line], noun: str) -> list[str]:
     count = how_many(group, noun)
     if not same:
         return [f"{count}, for example {first.whole}"]
+    if first.noun:
+        is_of_one = all(line.subject == first.subject for line in group)
+        where = first.item if is_of_one else f"{first.subject}: {first.item}"
+        return [f"{count} {one_line(_in_the_plural(first.text))} (for example {where})"]
     joint = ": " if first.is_sentence else " "
     where = joint.join(filter(None, (first.subject, first.item)))
-    # The item of `of train/loss is missing` is a file, which the example names.
-    text = f"a file {first.text}" if first.item and first.text.startswith("of ") else first.text
-    return [f"{count}: {one_line(text)}" + (f" (for example {where})" if where else "")]
+    return [f"{count}: {one_line(first.text)}" + (f" (for example {where})" if where else "")]
+
+
+def _in_the_plural(text: str) -> str:
+    verb, _, rest = text.partition(" ")
+    return f"{_PLURALS.get(verb, verb)} {rest}"
 
 
 def how_many(group: Sequence[Line], noun: str) -> str:
-    """`3,000 runs`, or `3,000 times in 2 runs`."""
+    """`3,000 runs`, `3,000 times in 2 runs`, or `3,000 files of acme/vision:RUN-1`."""
     subjects = {line.subject for line in group if line.subject}
+    if thing := group[0].noun:
+        some = f"{len(subjects):,} {noun}s" if len(subjects) > 1 else group[0].subject
+        return f"{len(group):,} {thing}s" + (f" of {some}" if some else "")
     if not subjects:
         return f"{len(group):,} times"
     runs = f"{len(subjects):,} {noun}{'' if len(subjects) == 1 else 's'}"

@@ -34,7 +34,7 @@ def view(dataset: DatasetView, host: str, port: int, no_browser: bool) -> int:
     app = make_app(dataset, {f"{each}:{port}" for each in names}, any_host=host in ("0.0.0.0", "::"))
 
     def started() -> None:
-        click.echo(f"{dataset.data_path} is at {address}  (Ctrl-C ends it)")
+        click.echo(f"showing {dataset.data_path} at {address}  (Ctrl-C ends it)")
         if not no_browser:
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from neptune_exporter.contract import LoadOptions, MissingDependencyError, Secret, SinkError, UsageError
+from neptune_exporter_pluto.disk_errors import check_writable
 from neptune_exporter_pluto.session import Session
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
@@ -105,6 +106,7 @@ class LocalPluto:
 
         Raises:
             MissingDependencyError: the package of the local Pluto is not installed.
+            UsageError: the folder for temporary files has no locks, or cannot be written.
             SinkError: it did not come up.
         """
         command = [sys.executable, "-m", "neptune_exporter_pluto_server", "--until-stdin-closes"]
@@ -116,6 +118,7 @@ class LocalPluto:
                 "to add it, in a clone of the repository: uv sync --inexact --extra rehearse, or "
                 "pip install ./servers/pluto"
             )
+        check_writable("TMPDIR", Path(tempfile.gettempdir()))  # its name is all that a person can change
         state_folder = Path(tempfile.mkdtemp(prefix="pluto-rehearsal-state-"))
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

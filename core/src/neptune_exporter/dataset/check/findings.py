@@ -34,6 +34,8 @@ class Finding:
     """The part, receipt, file or attribute that it is about; empty if it is about the whole run."""
     message: str
     """What is wrong and what to do, without the name of the item."""
+    attribute: str = ""
+    """Of a file: the attribute whose row names it."""
 
     @property
     def is_damage(self) -> bool:
@@ -49,9 +51,9 @@ class Finding:
         return self.severity is not Severity.WARNING
 
 
-def damage(run: StoredRun, item: str, message: str) -> Finding:
+def damage(run: StoredRun, item: str, message: str, attribute: str = "") -> Finding:
     """Damage of an item of a run."""
-    return Finding(Severity.DAMAGE, run.key, item, message)
+    return Finding(Severity.DAMAGE, run.key, item, message, attribute)
 
 
 def warning(run: StoredRun, item: str, message: str) -> Finding:

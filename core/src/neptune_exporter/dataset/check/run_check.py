@@ -73,8 +73,8 @@ class RunChecker:
 
 def named_twice(run: RunKey, attribute: str, file: str) -> Finding:
     """The row is not the first that names the file."""
-    message = f"of {attribute} is named by another row too: one overwrote the other"
-    return Finding(Severity.WARNING, run, file, message)
+    message = "is named by another row too: one overwrote the other"
+    return Finding(Severity.WARNING, run, file, message, attribute)
 
 
 class _RunCheck:
@@ -288,4 +288,4 @@ class _RunCheck:
             if digest_of(run, file) != digest:
                 message = f"changed since {since} (SHA-256 differs)"
         if message is not None:
-            yield damage(run, file, f"of {attribute} {message}: {advice(run, force=True)}")
+            yield damage(run, file, f"{message}: {advice(run, force=True)}", attribute)

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from neptune_exporter.contract import DatasetError, UsageError
 from neptune_exporter.dataset.format import rowless
 from neptune_exporter.dataset.format.layout import OWNER, SANITISED, temporary
+from neptune_exporter.dataset.format.paths import folded
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.storages import storage_at
 from neptune_exporter.location import Location
@@ -73,6 +74,15 @@ def _are_ours(
     if own is None:
         return owner.is_same(here) and holds_runs()
     return mark.id == own.id and (owner.is_same(here) or _read(storage_at(owner)) != own)
+
+
+def may_hold(data: Storage, files: Storage) -> bool:
+    """Whether a folder of files has anything of the dataset: its mark, or a folder of one of its projects."""
+    mark = _read(files)
+    if mark is not None and (own := _read(data)) is not None and mark.id == own.id:
+        return True
+    projects, here = ({folded(e.name) for e in each.list() if not e.is_file} for each in (data, files))
+    return not projects.isdisjoint(here)
 
 
 def check_to_read(data: Storage, files: Storage) -> None:
