@@ -69,6 +69,7 @@ class StoredRun(RunFiles):
         """The parts that another tool did not finish. They are not read."""
         self._whose = key if place.among_many else None  # parts that hold rows of others too
         self._receipt = receipt
+        self._fork_of_receipt = None if receipt is None else receipt.fork
         self._forgotten = ""
         """The fingerprint of the receipt, if that was forgotten."""
         self.part_names = tuple(part_names)
@@ -126,11 +127,17 @@ class StoredRun(RunFiles):
             return bool(self.part_names)
         return not self.missing_parts()
 
-    @cached_property
+    @property
     def cut_short(self) -> list[tuple[str, str]]:
         """For a run without a receipt: signs that it may not be complete."""
-        if self.receipt is not None:
-            return []
+        return [] if self._has_receipt else self._cut_short
+
+    @property
+    def _has_receipt(self) -> bool:
+        return self._receipt is not None or bool(self._forgotten)
+
+    @cached_property
+    def _cut_short(self) -> list[tuple[str, str]]:
         gap = "is missing: the run was not exported to its end"
         lost = [(name, gap) for name in missing_parts(self.place, self.part_names)]
         lost += [(name, self._why_unfinished(name)) for name in self.unfinished]
@@ -329,9 +336,13 @@ class StoredRun(RunFiles):
     def fork_step(self) -> Step | None:
         return self._fork.step if self._fork else None
 
-    @cached_property
+    @property
     def _fork(self) -> Fork | None:
-        return self.receipt.fork if self.receipt else forking.fork(self.parts)
+        return self._fork_of_receipt if self._has_receipt else self._fork_of_rows
+
+    @cached_property
+    def _fork_of_rows(self) -> Fork | None:
+        return forking.fork(self.parts)
 
     def batches(
         self,
