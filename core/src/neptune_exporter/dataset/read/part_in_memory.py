@@ -45,27 +45,21 @@ class PartInMemory(Part):
         if self._size <= _FILE_BYTES:
             self._file  # noqa: B018 - it is kept
 
-    def weigh(self) -> None:
-        """Learn from the footer whether its columns may be kept."""
-        if self._size <= _FILE_BYTES:
-            self.is_small  # noqa: B018 - it is kept
-
     def keep(self, columns: Sequence[str]) -> None:
         """Decode these columns, as far as the part has them, if it is small.
 
         Raises:
             DatasetError: the part is missing or damaged.
         """
-        if self._size > _FILE_BYTES or not self.is_small:
+        leaves = [leaf for leaf in self._leaves if leaf.partition(".")[0] in columns]
+        if self._size > _FILE_BYTES or not self._are_small(leaves):
             return
         names = [name for name in columns if name in self.columns]
-        with self._opened(ALL_AS_DICTIONARY) as file:
-            for group in range(self.metadata.num_row_groups):
-                with self._errors():
-                    table = file.read_row_group(group, columns=names, use_threads=False)
-                self._check_rows(len(table), self.group(group).rows)
-                columns = list(map(_whole, table.columns))
-                self._kept.append(pa.RecordBatch.from_arrays(columns, names=table.column_names))
+        for group in range(self.metadata.num_row_groups):
+            with self._errors():
+                table = self._file.read_row_group(group, columns=names, use_threads=False)
+            self._check_rows(len(table), self.group(group).rows)
+            self._kept.append(_as_batch(table))
 
     def read_group(
         self, group: int, columns: Sequence[str], batch_rows: int, *, keep_rows: bool = False
@@ -112,5 +106,9 @@ def _open(content: pa.Buffer, dictionary: list[str]) -> pq.ParquetFile:
     )
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+def _as_batch(table: pa.Table) -> pa.RecordBatch:
+    batches = table.to_batches()
+    if len(batches) == 1:
+        return batches[0]
+    columns = [column.combine_chunks() for column in table.columns]
+    return pa.RecordBatch.from_arrays(columns, names=table.column_names)

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -256,16 +256,14 @@ class Part:
         """The value columns that must be read to know which rows have a value; empty if all rows have one."""
         if self.ours:
             return []
-        total, maybe = 0, []
-        for name in VALUE_COLUMNS:
-            leaf = _LEAF.get(name, name)
-            valid = None if leaf is None else self.valid_count(group, leaf)
-            total += valid or 0
-            # If every number is null, some of the rows may stand for NaN.
-            may_be_set = valid != 0 or name == "float_value"
-            if may_be_set and name in self.columns and name in value_columns:
-                maybe.append(name)
-        return [] if total == self.group(group).rows else maybe or ["float_value"]
+        of = self.group(group)
+        leaves = {name: _LEAF.get(name, name) for name in VALUE_COLUMNS if name in self.columns}
+        valid = {name: None if leaf is None else of.valid_count(leaf) for name, leaf in leaves.items()}
+        if sum(filter(None, valid.values())) == of.rows:
+            return []
+        # If every number is null, some of the rows may stand for NaN.
+        set_somewhere = [name for name, count in valid.items() if count != 0 or name == "float_value"]
+        return [name for name in set_somewhere if name in value_columns] or ["float_value"]
 
     @staticmethod
     def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
@@ -326,13 +324,15 @@ class Part:
 
     @cached_property
     def is_small(self) -> bool:
+        return self._are_small(self._leaves)
+
+    def _are_small(self, leaves: Iterable[str]) -> bool:
         if self.rows > _SMALL_ROWS:
             return False
         size = expanded = 0
         for group in range(self.metadata.num_row_groups):
-            meta = self.metadata.row_group(group)
-            for leaf, i in self._leaves.items():
-                column = meta.column(i)
+            for leaf in leaves:
+                column = self.group(group).meta.column(self._leaves[leaf])
                 size += (of_column := column.total_uncompressed_size)
                 if column.has_dictionary_page and leaf not in ALL_AS_DICTIONARY:
                     expanded += column.num_values * of_column  # at the very most

@@ -107,9 +107,6 @@ class _Reading(Reading):
         if self.part.metadata.num_row_groups:
             self.part.group(0)
 
-    def weigh(self) -> None:
-        self.part.weigh()
-
     def choose(self) -> None:
         self.columns = columns_of_facts(self.part, decode=self.decode)
 
@@ -123,7 +120,6 @@ _INTO_MEMORY: tuple[Callable[[_Reading], None], ...] = (
     _Reading.open,
     _Reading.look,
     _Reading.measure,
-    _Reading.weigh,
     _Reading.choose,
     _Reading.keep,
 )

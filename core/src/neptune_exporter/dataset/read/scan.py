@@ -25,6 +25,8 @@ rows."""
 NULL_ROWS = "rows with a step or time and no value that are left out"
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
+_SIZES = frozenset({"file_size"})
+_NAMES_AND_SIZES = _SIZES | {"file_value"}
 
 
 def tally(parts: Iterable[Part]) -> Tally:
@@ -94,35 +96,45 @@ def time_span(parts: Iterable[Part]) -> tuple[datetime | None, datetime | None]:
 
 
 def _tally_group(result: Tally, part: Part, group: int) -> None:
+    """Count what statistics tell, then the rest from the columns that it takes."""
     doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
     single = part.single(group)
-    rows = part.group(group).rows
     columns = [] if single else ["attribute_path", "attribute_type"]
+    columns += _uncounted_steps(result, part, group, doubtful)
+    columns += _uncounted_times(result, part, group, doubtful)
+    if single is None or single[1] in _FILE_TYPES:
+        columns += sorted(_of_files(part))
+    if single:
+        rows = part.group(group).rows
+        result.add_rows(*single, rows)
+        if not columns and single[1] in _FILE_TYPES:
+            result.add_files(rows, None)
+    if columns:
+        for batch in _read(part, group, columns, doubtful, result):
+            _tally_batch(result, batch, columns, None if single is None else single[1])
+
+
+def _uncounted_steps(result: Tally, part: Part, group: int, doubtful: Sequence[str]) -> list[str]:
+    """Count steps from statistics. Returns the columns that must be read instead."""
     if part.valid_count(group, "step_float64") != 0:
-        columns += ["step", "step_float64"]
-    elif doubtful or not _step_range(result, part, group):
-        columns.append("step")
-    if doubtful or not _time_range(result, part, group):
-        columns.append("timestamp")
+        return ["step", "step_float64"]
+    return ["step"] if doubtful or not _step_range(result, part, group) else []
+
+
+def _uncounted_times(result: Tally, part: Part, group: int, doubtful: Sequence[str]) -> list[str]:
+    """Count times from statistics. Returns the columns that must be read instead."""
+    columns = ["timestamp"] if doubtful or not _time_range(result, part, group) else []
     if not part.ours and not _has_python_times(part, group, "datetime_value"):
         columns.append("datetime_value")
-    if single:
-        result.add_rows(*single, rows)
-    may_name_files = single is None or single[1] in _FILE_TYPES
-    if may_name_files:
-        # The receipt stores names, but only if all rows are ours.
-        columns += [name for name in ("file_size", "file_value") if name in _of_files(part)]
-        if single and not columns:
-            result.add_files(rows, None)
-    if not columns:
-        return
-    for batch in _read(part, group, columns, doubtful, result):
-        _tally_batch(result, batch, columns, None if single is None else single[1])
+    return columns
 
 
 def _of_files(part: Part) -> frozenset[str]:
-    """The columns from which the files of a part are counted."""
-    return part.columns & ({"file_size", "file_value"} if part.ours else {"file_size"})
+    """The columns from which the files of a part are counted.
+
+    A receipt stores names only if all rows are ours.
+    """
+    return part.columns & (_NAMES_AND_SIZES if part.ours else _SIZES)
 
 
 def _is_plain(part: Part, group: int) -> bool:
