@@ -67,7 +67,7 @@ def twice(server: Server, connection: socket.socket) -> None:
 @pytest.fixture
 def small() -> Iterator[SmallRequests]:
     with httpx.Client(timeout=10, trust_env=False, headers={"User-Agent": "tests"}) as client:
-        requests = SmallRequests(client, httpx.create_ssl_context(), 10.0)
+        requests = SmallRequests(client, httpx.create_ssl_context(), 10.0, 4)
         yield requests
         requests.close()
 
@@ -88,11 +88,20 @@ def test_a_connection_that_the_server_has_closed_is_not_used(small: SmallRequest
     """A request that is sent into it would be one of which nobody knows whether it was taken."""
     server = Server(once, once)
     small.send("GET", server.url, {})
-    ((connection, _),) = small._idle[server.url]
+    connection = small._pools.connection_from_url(server.url).pool.queue[-1]
     assert select.select([connection.sock], [], [], 10)[0]  # the end of the connection has arrived
     assert small.send("GET", server.url, {}).status_code == 200
     server.close()
     assert len(server.requests) == 2
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used(small: SmallRequests) -> None:
+    server = Server(once, once)
+    small.send("GET", server.url, {})
+    connection = small._pools.connection_from_url(server.url).pool.queue[-1]
+    connection._since -= 6
+    assert small.send("GET", server.url, {}).status_code == 200
+    server.close()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +117,6 @@ def test_what_is_no_whole_answer(small: SmallRequests, part: bytes, expected: ty
     with pytest.raises(expected):
         small.send("POST", server.url, {}, content=b"x")
     server.close()
-    assert not small._idle[server.url]
 
 
 def test_nothing_listens(small: SmallRequests) -> None:
@@ -129,7 +137,6 @@ def test_a_refusal_before_the_whole_request_was_read(small: SmallRequests) -> No
     server = Server(refuse)
     assert small.send("POST", server.url, {}, content=b"x" * (1 << 22)).status_code == 413
     server.close()
-    assert not small._idle[server.url]
 
 
 def test_answers_may_be_compressed(small: SmallRequests) -> None:
@@ -149,7 +156,7 @@ def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("no_proxy", raising=False)
     direct = Server(once)
     with httpx.Client(timeout=10) as client:
-        small = SmallRequests(client, httpx.create_ssl_context(), 10.0)
+        small = SmallRequests(client, httpx.create_ssl_context(), 10.0, 4)
         for url in ("http://pluto.example.com", direct.url):
             answer = small.send("POST", f"{url}/api/slug", {"X-Run-Id": "1"}, params={"q": 1}, content=b"{}")
             assert answer.content == b"{}"

@@ -87,7 +87,7 @@ class Transport:
         )
         span = min(timeout, _LONGEST_SPAN)
         demand_least_rate(self._client, span, lambda error: httpcore.ReadTimeout(str(error)))
-        self._small = SmallRequests(self._client, context, span)
+        self._small = SmallRequests(self._client, context, span, connections)
         # It tells every address at INFO, and a presigned one is as good as a key for an hour.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self.requests = 0
