@@ -26,6 +26,15 @@ class StepStatistics:
     maximum: float | None = None
     count: int = 0
     """How many steps the longest series has. Of another tool's export: how many points."""
+    whole: bool = False
+    """Whether every step is known to be a whole number."""
+
+    @property
+    def whole_range(self) -> tuple[float, float] | None:
+        """The lowest and the highest step if all are known to be whole, else None."""
+        if not self.whole or self.minimum is None or self.maximum is None:
+            return None
+        return self.minimum, self.maximum
 
 
 @dataclass(frozen=True)

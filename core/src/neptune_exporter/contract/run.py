@@ -139,3 +139,8 @@ class ExportedRun(ABC):
     def time_span(self) -> tuple[datetime | None, datetime | None]:
         """First and last timestamp of any series, None if the run has no series."""
         return None, None
+
+    def whole_steps(self) -> tuple[float, float] | None:
+        """The lowest and the highest step of all series, if every step is known to be whole without a look at
+        the rows; else None."""
+        return None

@@ -114,3 +114,6 @@ class SelectedRun(ExportedRun):
 
     def time_span(self) -> tuple[datetime | None, datetime | None]:
         return self._run.time_span()
+
+    def whole_steps(self) -> tuple[float, float] | None:
+        return self._run.whole_steps()

@@ -60,6 +60,13 @@ class StepSurvey:
             while self.digits < _DECIMALS and np.any(units % 10 ** (_DECIMALS - self.digits)):
                 self.digits += 1
 
+    def look_at_range(self, low: float, high: float) -> bool:
+        """Take whole steps from one to another into account, and return whether they are within the range."""
+        if not self.within.lowest <= low <= high <= self.within.highest:
+            return False
+        self.largest = max(self.largest, -low, high)
+        return True
+
     def look_at_one(self, step: Step) -> None:
         """Take a single step into account."""
         exact = Decimal(repr(step)) if isinstance(step, float) else step
@@ -105,14 +112,16 @@ class StepSurvey:
 
 
 def look_at_steps(run: ExportedRun, within: StepRange) -> StepSurvey:
-    """What multiplier all steps of a run need.
+    """What multiplier all steps of a run need. Reads the run, unless it is known that all steps are whole.
 
     Raises:
-        DatasetError: the run is damaged.
+        DatasetError: the run is damaged, and was read.
     """
     survey = StepSurvey(within)
-    for batch in run.batches(SERIES_TYPES, columns=STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
-        survey.look_at(batch)
+    whole = run.whole_steps()
+    if whole is None or not survey.look_at_range(*whole):
+        for batch in run.batches(SERIES_TYPES, columns=STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
+            survey.look_at(batch)
     fork_step = run.fork_step()
     if fork_step is not None:
         survey.look_at_one(fork_step)

@@ -166,6 +166,7 @@ class Receipt:
                 "minimum": self.steps.minimum,
                 "maximum": self.steps.maximum,
                 "count": self.steps.count,
+                "whole": self.steps.whole,
             },
             "first_time": _time_to_json(self.first_time),
             "last_time": _time_to_json(self.last_time),

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.parts import ALL_AS_DICTIONARY, Part
 
 _FILE_BYTES = 1 << 20
@@ -18,12 +19,13 @@ _EXPANDED_BYTES = 4 << 20
 
 
 class PartInMemory(Part):
-    """A `Part` that, if it is small, is opened only once. That halves the time of counting it."""
+    """A `Part` that, if it is small, is opened only once. That halves the time of reading it."""
 
-    def __init__(self, storage: Storage, path: str) -> None:
+    def __init__(self, storage: Storage, path: str, expanded_bytes: int = _EXPANDED_BYTES) -> None:
+        """`expanded_bytes`: as many may its rows take, at the very most, for it to be small."""
         super().__init__(storage, path)
         self._size = storage.size(path) or 0
-        self._expanded_bytes = _EXPANDED_BYTES
+        self._expanded_bytes = expanded_bytes
         self._kept: list[pa.RecordBatch] = []
         """The decoded columns, by row group."""
 
@@ -35,6 +37,15 @@ class PartInMemory(Part):
         """
         if self._size <= _FILE_BYTES:
             self._content  # noqa: B018 - it is kept
+
+    @property
+    def holds_rows(self) -> bool:
+        return super().holds_rows or "_content" in self.__dict__
+
+    def forget_rows(self) -> None:
+        super().forget_rows()
+        for name in ("_file", "_content"):
+            self.__dict__.pop(name, None)
 
     def open(self) -> None:
         """Let pyarrow read the footer, if the part is small.
@@ -86,6 +97,7 @@ class PartInMemory(Part):
 
     @cached_property
     def _content(self) -> pa.Buffer:
+        refused.check(self._storage, self.path)
         return pa.py_buffer(self._storage.read(self.path))
 
     @cached_property

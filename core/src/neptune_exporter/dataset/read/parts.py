@@ -22,13 +22,13 @@ from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.damage import DamageAsErrors
 from neptune_exporter.dataset.read.leaves import GroupStatistics, Leaves, leaves_of
-from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted, Within
+from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted, Within, empty_columns
 from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
 
 _BATCH_BYTES = 16 << 20
 _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
 """Parts up to this many rows and uncompressed bytes are decoded once and cached."""
-_EXPANDED_BYTES = 64 << 20
+EXPANDED_BYTES = 64 << 20
 _NEEDED = frozenset(SCHEMA.names)
 _TYPES = {field.name: field.type for field in FULL_SCHEMA}
 _KEYS = ("attribute_path", "attribute_type")
@@ -52,7 +52,7 @@ class Part:
         self._storage = storage
         self._last_group: GroupStatistics | None = None
         self._keeping = threading.Lock()
-        self._expanded_bytes = _EXPANDED_BYTES
+        self._expanded_bytes = EXPANDED_BYTES
 
     @property
     def where(self) -> str:
@@ -160,8 +160,7 @@ class Part:
     def with_nan(self, batch: pa.RecordBatch, doubtful: Sequence[str]) -> pa.RecordBatch:
         """The batch, which has what `columns_to_decide` names, with NaN where another tool stored it as null.
 
-        Raises:
-            DatasetError: a value is no number.
+        Raises DatasetError if a value is no number.
         """
         if "float_value" not in doubtful:
             return batch
@@ -169,11 +168,7 @@ class Part:
             return with_nan(batch)
 
     def identified(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch, if each row of it names its attribute as far as that was read.
-
-        Raises:
-            DatasetError: one does not.
-        """
+        """The batch. Raises DatasetError if a row does not name its attribute, as far as that was read."""
         for name in _KEYS:
             if name in batch.schema.names and batch.column(name).null_count:
                 raise DatasetError(f"{self.where} is damaged: it has a row without {name}")
@@ -182,8 +177,7 @@ class Part:
     def converted(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
         """The batch with some of its columns in the types of the schema; what holds text may stay encoded.
 
-        Raises:
-            DatasetError: a value is of no such type.
+        Raises DatasetError if a value is of no such type.
         """
         for index, field in enumerate(batch.schema):
             kind = _TYPES.get(field.name)
@@ -278,13 +272,13 @@ class Part:
 
         Names and types of attributes come dictionary-encoded, and so may strings.
         """
-        there = [name for name in columns if name.partition(".")[0] in self.columns]
         if keep_rows:
             try:
                 self.keep_if_small()
             except DatasetError:  # the damage may be in another row group
                 self.is_small = False
         groups = self.__dict__.get("_groups")
+        there = [name for name in columns if name.partition(".")[0] in self.columns] or [_KEYS[1]]
         if groups is not None:
             names = list(dict.fromkeys(name.partition(".")[0] for name in there))
             for batch in groups[group]:
@@ -342,7 +336,10 @@ class Part:
     def _groups(self) -> list[list[pa.RecordBatch]]:
         """All rows, by row group."""
         with self._opened(ALL_AS_DICTIONARY) as file, self._errors():
-            table = file.read(use_threads=False)  # in one call: each call takes as long as thousands of rows
+            if self.ours:
+                self.columns -= empty_columns(file.read([_KEYS[1]], use_threads=False)[0])
+            # In one call: each call takes as long as thousands of rows.
+            table = file.read(sorted(self.columns), use_threads=False)
         meta = self.metadata
         self._check_rows(len(table), int(meta.num_rows))
         lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]

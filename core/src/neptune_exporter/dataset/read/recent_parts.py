@@ -6,8 +6,9 @@ from __future__ import annotations
 import threading
 
 from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.part_in_memory import PartInMemory
 from neptune_exporter.dataset.read.part_of_many import PartOfMany
-from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.parts import EXPANDED_BYTES, Part
 from neptune_exporter.model import RunKey
 
 _PARTS = 64
@@ -33,7 +34,7 @@ class RecentParts:
         """
         key = storage, path, storage.stamp(path), run
         with self._lock:
-            part = self._parts.pop(key) if key in self._parts else part_of(storage, path, run)
+            part = self._parts.pop(key, None) or _to_keep(storage, path, run)
             self._parts[key] = part
             self._forget()
             return part
@@ -46,6 +47,10 @@ class RecentParts:
             len(self._parts) > 1 and sum(part.footer_bytes for part in self._parts.values()) > _FOOTER_BYTES
         ):
             del self._parts[next(iter(self._parts))]
+
+
+def _to_keep(storage: Storage, path: str, run: RunKey | None) -> Part:
+    return PartInMemory(storage, path, EXPANDED_BYTES) if run is None else PartOfMany(storage, path, run)
 
 
 def part_of(storage: Storage, path: str, run: RunKey | None = None) -> Part:

@@ -93,10 +93,10 @@ class StoredRun(RunFiles):
         """None for exports of other tools, and if it cannot be read.
 
         Raises:
-            DatasetError: it has changed since `forget`.
+            DatasetError: it has changed since `forget`; until the next, it is read once.
         """
-        if self._forgotten:
-            return receipt_again(self._data, self.place.receipt, self._forgotten)
+        if self._forgotten and self._receipt is None:
+            self._receipt = receipt_again(self._data, self.place.receipt, self._forgotten)
         return self._receipt
 
     @property
@@ -116,8 +116,7 @@ class StoredRun(RunFiles):
 
     @property
     def complete(self) -> bool:
-        """Whether the run is complete: nothing is pending, and every part of the receipt exists with its
-        size.
+        """Whether nothing is pending, and every part of the receipt exists with its size.
 
         Without a receipt: there are parts, and no sign of missing ones.
         """
@@ -177,8 +176,7 @@ class StoredRun(RunFiles):
         return [facts_of(part, decode=False) for part in self.parts]
 
     def probe(self, *, decode: bool = False) -> None:
-        """Let a child process read another tool's parts first, because damage can end the process that
-        reads."""
+        """Let a child process read another tool's parts first: damage can end the process that reads."""
         if self.receipt is None:
             probed(self._data).probe(self._data, self.part_paths, decode=decode)
 
@@ -211,8 +209,7 @@ class StoredRun(RunFiles):
         return lines
 
     def changed_parts(self) -> list[str]:
-        """A line for every part whose content differs from the receipt, or that cannot be read safely.
-        Reads every byte.
+        """A line for every part that differs from the receipt, or cannot be read safely. Reads every byte.
 
         Page checksums do not protect a part's footer: if it changed, rows may be missing without an error.
         """
@@ -290,9 +287,11 @@ class StoredRun(RunFiles):
 
     def row_count(self) -> int:
         """How many rows the run has; for another tool's export, including rows without a value."""
-        if self.receipt:
-            return sum(count.rows for count in self.receipt.types.values())
-        return sum(part.rows for part in self.parts)
+        counted = self.receipt.types.values() if self.receipt else self.parts
+        return sum(each.rows for each in counted)
+
+    def whole_steps(self) -> tuple[float, float] | None:
+        return self.receipt.steps.whole_range if self.receipt else None
 
     def steps(self) -> StepStatistics:
         """Of all series together."""
@@ -363,6 +362,8 @@ class StoredRun(RunFiles):
 
     def _read(self, wanted: Wanted, batch_rows: int) -> Iterator[pa.RecordBatch]:
         self._raise_problems()
+        if self.receipt and wanted.types and wanted.types.isdisjoint(t.value for t in self.receipt.types):
+            return
         for part in self.parts:
             yield from map(within_python, part.batches(wanted, batch_rows, keep_rows=True))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +19,7 @@ from neptune_exporter.schema import step_as_float
 
 _COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes", "file_names")
 _SERIES = frozenset(kind.value for kind in SERIES_TYPES)
+_STEP = pa.decimal128(18, 6)
 _KINDS = [(kind.value, kind) for kind in AttributeType]
 
 
@@ -64,24 +66,35 @@ class Tally:
         given = {name: columns[name] for name in ("step", "step_float64") if name in columns}
         if not given:
             return
-        if "step_float64" in given:
+        doubles = given.get("step_float64")
+        if doubles is not None and doubles.null_count < len(doubles):
             length = len(given["step_float64"])
-            given.setdefault("step", pa.nulls(length, pa.decimal128(18, 6)))
+            given.setdefault("step", pa.nulls(length, _STEP))
             steps = step_as_float(pa.RecordBatch.from_arrays(list(given.values()), names=list(given)))
             count = len(steps) - steps.null_count
             steps = steps.filter(pc.is_finite(steps))
-        else:
+            whole = False
+        elif "step" in given:
             steps = given["step"]
             count = len(steps) - steps.null_count
+            whole = _are_whole(steps)
+        else:
+            return
         found = pc.min_max(steps)
-        self.add_step_range(found["min"].as_py(), found["max"].as_py(), count)
+        self.add_step_range(found["min"].as_py(), found["max"].as_py(), count, whole)
 
-    def add_step_range(self, minimum: object, maximum: object, count: int) -> None:
+    def add_step_range(self, minimum: object, maximum: object, count: int, whole: bool = False) -> None:
+        """Add steps by their range; `whole` as in `StepStatistics`."""
+        if not count:
+            return
         old = self._steps
         low = [float(v) for v in (old.minimum, minimum) if v is not None]  # type: ignore[arg-type]
         high = [float(v) for v in (old.maximum, maximum) if v is not None]  # type: ignore[arg-type]
         self._steps = StepStatistics(
-            min(low) if low else None, max(high) if high else None, old.count + count
+            min(low) if low else None,
+            max(high) if high else None,
+            old.count + count,
+            whole and (old.whole or not old.count),
         )
 
     def add_times(self, times: pa.Array) -> None:
@@ -116,7 +129,7 @@ class Tally:
         return {
             "attributes": self._attributes,
             "rows": self._rows,
-            "steps": [self._steps.minimum, self._steps.maximum, self._steps.count],
+            "steps": list(astuple(self._steps)),
             "times": [None if time is None else time.isoformat() for time in times],
             "counts": {name: getattr(self, name) for name in _COUNTS},
         }
@@ -152,7 +165,7 @@ class Tally:
             for path, steps in paths.items():
                 of_type[path] = of_type.get(path, 0) + steps
             self._rows[kind] = self._rows.get(kind, 0) + other._rows[kind]
-        self.add_step_range(other._steps.minimum, other._steps.maximum, other._steps.count)
+        self.add_step_range(*astuple(other._steps))
         self.add_time_range(other.first_time, other.last_time)
         self.odd_times += other.odd_times
         self.nulls += other.nulls
@@ -190,3 +203,15 @@ class Tally:
             for name, kind in _KINDS
             if self._rows.get(name)
         }
+
+
+def _are_whole(steps: pa.Array) -> bool:
+    """Whether no step of a decimal(18,6) column has a fraction. Such a decimal fits into the lower of its two
+    words."""
+    if steps.type != _STEP:
+        return False
+    given = steps.drop_null() if steps.null_count else steps
+    words = np.frombuffer(given.buffers()[1], np.int64)[
+        2 * given.offset : 2 * (given.offset + len(given)) : 2
+    ]
+    return not np.any(words % 10**6)

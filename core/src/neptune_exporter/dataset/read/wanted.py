@@ -122,6 +122,14 @@ def _schema_of(names: tuple[str, ...], encoded: bool) -> pa.Schema:
     return pa.schema(fields.values())
 
 
+def empty_columns(types: pa.ChunkedArray) -> frozenset[str]:
+    """The value columns without a value where all rows have one of these types (dictionary-encoded)."""
+    kinds = {kind for chunk in types.chunks for kind in chunk.dictionary.to_pylist()}
+    if not kinds.issubset(AttributeType._value2member_map_):
+        return frozenset()
+    return frozenset(VALUE_COLUMNS).difference(VALUE_COLUMN[AttributeType(kind)] for kind in kinds)
+
+
 def in_order(columns: Collection[str] | None) -> list[str]:
     """The named columns in the order of the schema; all if none are named."""
     unknown = set(columns or ()).difference(FULL_SCHEMA.names)
