@@ -52,6 +52,7 @@ class Part:
         self._storage = storage
         self._last_group: GroupStatistics | None = None
         self._keeping = threading.Lock()
+        self._kept_columns = frozenset[str]()
         self._expanded_bytes = EXPANDED_BYTES
 
     @property
@@ -136,7 +137,8 @@ class Part:
         Args:
             wanted: Which rows and columns.
             batch_rows: The highest number of rows in a batch.
-            keep_rows: Read a small part as a whole and cache it, because more requests follow.
+            keep_rows: Read a small part and cache it, because more requests follow; of a part of ours without
+                the columns that hold no value of its types.
 
         Raises:
             DatasetError: the part is missing or damaged.
@@ -278,11 +280,11 @@ class Part:
             except DatasetError:  # the damage may be in another row group
                 self.is_small = False
         groups = self.__dict__.get("_groups")
-        there = [name for name in columns if name.partition(".")[0] in self.columns] or [_KEYS[1]]
-        if groups is not None:
-            names = list(dict.fromkeys(name.partition(".")[0] for name in there))
+        there = [name for name in columns if name.partition(".")[0] in self.columns]
+        names = dict.fromkeys(name.partition(".")[0] for name in there)
+        if groups is not None and (keep_rows or self._kept_columns.issuperset(names)):
             for batch in groups[group]:
-                some = batch.select(names)
+                some = batch.select([name for name in names if name in self._kept_columns] or [_KEYS[1]])
                 for start in range(0, len(some), batch_rows):
                     yield some.slice(start, batch_rows)
             return
@@ -334,12 +336,12 @@ class Part:
 
     @cached_property
     def _groups(self) -> list[list[pa.RecordBatch]]:
-        """All rows, by row group."""
+        """All rows, by row group, in the `_kept_columns`."""
         with self._opened(ALL_AS_DICTIONARY) as file, self._errors():
-            if self.ours:
-                self.columns -= empty_columns(file.read([_KEYS[1]], use_threads=False)[0])
+            kinds = file.read([_KEYS[1]], use_threads=False)[0]
+            self._kept_columns = self.columns - (empty_columns(kinds) if self.ours else frozenset())
             # In one call: each call takes as long as thousands of rows.
-            table = file.read(sorted(self.columns), use_threads=False)
+            table = file.read(sorted(self._kept_columns), use_threads=False)
         meta = self.metadata
         self._check_rows(len(table), int(meta.num_rows))
         lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
