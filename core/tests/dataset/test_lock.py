@@ -78,12 +78,13 @@ def test_a_place_that_cannot_be_written_is_said_to_be_so(tmp_path: Path, name: s
 def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process, which wrote nothing, removed it after this one had opened it."""
     path = tmp_path / "lock.parquet"
-    plain = lock.try_lock
+    plain = lock.lock_file
 
-    def try_lock(file: IO[bytes]) -> None:
-        plain(file)
+    def lock_file(file: IO[bytes]) -> bool:
+        is_ours = plain(file)
         path.unlink()
+        return is_ours
 
-    monkeypatch.setattr(lock, "try_lock", try_lock)
+    monkeypatch.setattr(lock, "lock_file", lock_file)
     with pytest.raises(DatasetError, match="is being written by another process"), lock.held(path, "it"):
         pass

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -20,6 +21,7 @@ ONE, TWO = (Place.of(RunKey("acme/vision", run_id)) for run_id in ("RUN-1", "RUN
 HOLDER = """
 import sys
 from pathlib import Path
+from typing import IO
 from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.format.run_locks import RunLocks
@@ -109,16 +111,17 @@ def test_a_file_that_is_deleted_while_it_is_locked_locks_nothing(
     from neptune_exporter.dataset.format import lock as format_lock
 
     deleted: list[Path] = []
-    real = format_lock.try_lock
+    real = format_lock.lock_file
 
-    def lock(file: object) -> None:
-        real(file)  # type: ignore[arg-type]
+    def lock(file: IO[bytes]) -> bool:
+        is_ours = real(file)
         if not deleted:
             (path,) = tmp_path.rglob("*.parquet")
             path.unlink()
             deleted.append(path)
+        return is_ours
 
-    monkeypatch.setattr(format_lock, "try_lock", lock)
+    monkeypatch.setattr(format_lock, "lock_file", lock)
     with RunLocks(LocalStorage(tmp_path)).held([ONE], 0) as found:
         assert found == [] and deleted and deleted[0].exists()
         assert busy(RunLocks(LocalStorage(tmp_path)), ONE) == [ONE]

@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from neptune_exporter.contract import SinkError, UsageError
-from neptune_exporter_pluto.file_claim import claim
+from neptune_exporter.toolkit.file_lock import lock_file
 
 
 def check_writable(option: str, folder: Path) -> None:
@@ -20,7 +20,7 @@ def check_writable(option: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            claim(file)
+            lock_file(file)
         for each in new:
             with suppress(OSError):  # another load may have put something there by now
                 each.rmdir()

@@ -21,9 +21,9 @@ import orjson
 
 from neptune_exporter.contract import SinkError
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit.file_lock import lock_file
 from neptune_exporter_pluto import journal_events
 from neptune_exporter_pluto.disk_errors import remedy
-from neptune_exporter_pluto.file_claim import claim
 from neptune_exporter_pluto.progress import Progress
 from neptune_exporter_pluto.target import Target, readable_name
 
@@ -65,7 +65,7 @@ class Journal:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
-        if not claim(self._file):
+        if not lock_file(self._file):
             self.close()
             raise SinkError("another process is loading this run into Pluto; wait for it or end it")
         content = self._file.read()

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -15,28 +14,7 @@ from typing import IO, Any
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import rowless
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _FAR = 1 << 30  # Windows forbids reading locked bytes, so lock one behind the text
-
-    def try_lock(file: IO[bytes]) -> None:
-        file.seek(_FAR)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-    def release(file: IO[bytes]) -> None:
-        file.seek(_FAR)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def try_lock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def release(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+from neptune_exporter.toolkit.file_lock import lock_file, unlock_file
 
 
 @contextlib.contextmanager
@@ -52,18 +30,16 @@ def held(path: Path, dataset: str) -> Iterator[None]:
     """
     with _opened(path, dataset) as file:
         try:
-            try_lock(file)
-            if not _is_at(file, path):  # a process that wrote nothing has removed it
-                raise BlockingIOError
+            is_ours = lock_file(file) and _is_at(file, path)  # a process that wrote nothing has removed it
         except OSError as error:
-            if not isinstance(error, (BlockingIOError, PermissionError)):
-                raise DatasetError(
-                    f"{dataset} cannot be locked ({error.strerror}): its file system has no locks. "
-                    "Export to a local disk and copy the result there."
-                ) from error
+            raise DatasetError(
+                f"{dataset} cannot be locked ({error.strerror}): its file system has no locks. "
+                "Export to a local disk and copy the result there."
+            ) from error
+        if not is_ours:
             raise DatasetError(
                 f"{dataset} is being written by {_holder(path)}. Wait for it, or end it, and run again."
-            ) from None
+            )
         try:
             file.truncate(0)
             file.write(_self_description())
@@ -72,7 +48,7 @@ def held(path: Path, dataset: str) -> Iterator[None]:
             file.truncate(0)
             file.write(rowless.wrapped(b""))
         finally:
-            release(file)
+            unlock_file(file)
 
 
 def _opened(path: Path, dataset: str) -> IO[bytes]:
@@ -116,7 +92,7 @@ class FileLock:
     def release(self) -> None:
         with contextlib.suppress(OSError):  # Windows cannot delete an open file: it is deleted another time
             self.path.unlink()
-        release(self.file)
+        unlock_file(self.file)
         self.file.close()
 
 
@@ -125,9 +101,10 @@ def try_file(path: Path) -> FileLock | None:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+b")
-        try:
-            try_lock(file)
-        except OSError:
+        is_ours = False
+        with contextlib.suppress(OSError):
+            is_ours = lock_file(file)
+        if not is_ours:
             file.close()
             return None
         if _is_at(file, path):
@@ -135,5 +112,5 @@ def try_file(path: Path) -> FileLock | None:
                 file.write(rowless.wrapped(b""))
                 file.flush()
             return FileLock(path, file)
-        release(file)  # the file was deleted meanwhile, so this lock excludes no other process
+        unlock_file(file)  # the file was deleted meanwhile, so this lock excludes no other process
         file.close()

@@ -8,7 +8,7 @@ import tempfile
 import weakref
 from pathlib import Path
 
-from neptune_exporter.dataset.format.lock import release, try_lock
+from neptune_exporter.toolkit.file_lock import lock_file, unlock_file
 
 _PREFIX = "neptune-exporter-staging-"
 _LOCK = "in-use"
@@ -22,7 +22,7 @@ class Staging:
         _sweep()
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._lock = (self.folder / _LOCK).open("w+b")
-        try_lock(self._lock)
+        lock_file(self._lock)
         self._end = weakref.finalize(self, shutil.rmtree, self.folder, True)
 
     def close(self) -> None:
@@ -34,6 +34,6 @@ class Staging:
 def _sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), (folder / _LOCK).open("r+b") as file:
-            try_lock(file)  # raises if its process still runs
-            release(file)
-            shutil.rmtree(folder, ignore_errors=True)
+            if lock_file(file):  # else its process still runs
+                unlock_file(file)
+                shutil.rmtree(folder, ignore_errors=True)
