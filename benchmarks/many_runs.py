@@ -1,10 +1,11 @@
 """Commands on 10,000 small runs, ours and another tool's: processor time and memory, against limits.
 
-    python benchmarks/many_runs.py [--runs 10000] [--only summary]
+    python benchmarks/many_runs.py [--runs 10000] [--only summary] [--load]
 
 Each figure is that of a whole command with all of its child processes, and of the same command on one run,
-which is its start. The script fails if a limit is exceeded at 10,000 runs; times are those of a machine that
-does nothing else.
+which is its start. `--load` only loads the runs into a local Pluto, which takes ten minutes or more; the
+server does not count. The script fails if a limit is exceeded at 10,000 runs; times are those of a machine
+that does nothing else.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from _serving import pluto_variables, serving
 
 if TYPE_CHECKING:  # the process that starts the others stays small
     import pyarrow as pa
@@ -50,6 +54,9 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...], Limits]] = {
     "verify --record of theirs": ("theirs", ("verify", "--record"), Limits()),
     "summary of theirs, recorded": ("theirs", ("summary",), Limits(5)),
 }
+LOAD: dict[str, tuple[str, tuple[str, ...], Limits]] = {
+    "load": ("ours", ("load", "--loader", "pluto", "--pluto-visible-within", "2"), Limits(megabytes=300)),
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=LIMITED_RUNS)
     parser.add_argument("--only", default="", help="commands whose names hold this text")
+    parser.add_argument("--load", action="store_true", help="into a local Pluto, and nothing else")
     parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.make:
@@ -77,19 +85,22 @@ def main() -> None:
             command = [sys.executable, __file__, "--make", str(folder), "--runs", str(runs)]
             subprocess.run(command, check=True)
         print(f"{'':28} {'s':>6} {'start':>6} {'ms a run':>9} {'MB':>5}")
+        commands = LOAD if arguments.load else COMMANDS
         exceeded = [
             line
-            for label in COMMANDS
+            for label, command in commands.items()
             if arguments.only in label
-            for line in measured(label, many, one, arguments.runs)
+            for line in measured(label, command, many, one, arguments.runs)
         ]
     if exceeded and arguments.runs == LIMITED_RUNS:
         raise SystemExit("\n".join(exceeded))
 
 
-def measured(label: str, many: Path, one: Path, runs: int) -> list[str]:
+def measured(
+    label: str, what: tuple[str, tuple[str, ...], Limits], many: Path, one: Path, runs: int
+) -> list[str]:
     """Print what one command takes. Returns the limits that it exceeds."""
-    whose, command, limits = COMMANDS[label]
+    whose, command, limits = what
     start, whole = taken(command, one / whose), taken(command, many / whose)
     each = 1000 * (whole.seconds - start.seconds) / runs
     print(
@@ -110,12 +121,16 @@ def measured(label: str, many: Path, one: Path, runs: int) -> list[str]:
 def taken(command: tuple[str, ...], folder: Path) -> Taken:
     """Run a command on a dataset."""
     places = ["-d", str(folder / "data"), "-f", str(folder / "files")]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "neptune_exporter", *command, *places],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(child.pid, 0)
+    line = [sys.executable, "-m", "neptune_exporter", *command, *places]
+    variables = dict(os.environ)
+    with ExitStack() as running:
+        if "pluto" in command:
+            server = serving("neptune_exporter_pluto_server", "--until-stdin-closes")
+            variables |= pluto_variables(running.enter_context(server))
+        child = subprocess.Popen(
+            line, env=variables, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")

@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from _serving import pluto_variables, serving
 
 GOAL = 0.5
 _NUMBERS = itertools.count()
@@ -98,11 +97,8 @@ def load(python: str, ready: dict[str, Any], folder: Path, *, few: bool) -> floa
     places = ["--data-path", str(folder / "data"), "--files-path", str(folder / "files")]
     state = ["--pluto-base-dir", str(folder / f"state-{next(_NUMBERS)}")]
     command = ["load", "--loader", "pluto", *places, *state, "--pluto-visible-within", "2"]
-    key = {
-        name.upper().replace("URL", "PLUTO_URL"): url for name, url in ready.items() if name.startswith("url")
-    }
-    key["PLUTO_API_KEY"] = ready["api_key"]
-    return seconds_of(python, [*command, *(["-r", FIRST["neptune3"]] if few else [])], key, folder)
+    chosen = ["-r", FIRST["neptune3"]] if few else []
+    return seconds_of(python, [*command, *chosen], pluto_variables(ready), folder)
 
 
 def seconds_of(python: str, command: list[str], environment: dict[str, str], folder: Path) -> float:
@@ -120,21 +116,6 @@ def seconds_of(python: str, command: list[str], environment: dict[str, str], fol
     if child.returncode not in (0, 3):  # 3: done, with losses that are named
         raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
     return usage.ru_utime + usage.ru_stime
-
-
-@contextmanager
-def serving(*command: str) -> Iterator[dict[str, Any]]:
-    """A server that ends when its input does: what it says of itself."""
-    line = [sys.executable, "-m", *command]
-    with subprocess.Popen(
-        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.stdin.close()
-            process.wait(30)
 
 
 if __name__ == "__main__":
