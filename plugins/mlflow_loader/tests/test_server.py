@@ -33,6 +33,7 @@ THEMES = (
     "steps-duplicate",
     "files",
     "times",
+    "models",
 )
 
 

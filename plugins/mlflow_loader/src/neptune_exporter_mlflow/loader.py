@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 
-from neptune_exporter.contract import LoadOptions, ParameterValue
+from neptune_exporter.contract import Comparison, ExportedRun, LoadOptions, ParameterValue, Verdict
 from neptune_exporter.model import RunKind
 from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.loader import Found, Loader
@@ -29,6 +29,7 @@ from neptune_exporter.sinks.received import FileToSend
 from neptune_exporter.sinks.values import as_text
 from neptune_exporter.sinks.walk import made_text
 from neptune_exporter.toolkit.filekinds import FileKind
+from neptune_exporter_mlflow import registry
 from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
 from neptune_exporter_mlflow.direct import DirectPoints
@@ -78,6 +79,8 @@ class MlflowLoader(Loader):
         self._direct = direct
         self.uri = tracking_uri(settings)
         self.client = client
+        # Databricks' registry takes only models with a signature, under names of three parts.
+        self._has_registry = not self.uri.startswith("databricks")
         self._showing_images: set[str] = set()
         self._experiments = Experiments(client, settings)
         self._turn: AbstractContextManager[object] = (
@@ -98,7 +101,11 @@ class MlflowLoader(Loader):
 
     def discard(self, target_id: str) -> None:
         with self.mlflow() as client:
-            if client.get_run(target_id).info.lifecycle_stage == "active":
+            run = client.get_run(target_id)
+            if "neptune.kind" in run.data.tags and self._has_registry:
+                for version in registry.versions(client, target_id):
+                    client.delete_model_version(*version)
+            if run.info.lifecycle_stage == "active":
                 client.delete_run(target_id)
 
     def begin(self, run: RunMetadata) -> str:
@@ -168,7 +175,20 @@ class MlflowLoader(Loader):
         with self.mlflow() as client:
             if run.status in _STATUS:
                 client.set_terminated(target_id, _STATUS[run.status], moment(run.ended))
+            if self._has_registry:
+                registry.register(client, run, target_id)
             client.set_tag(target_id, "neptune.record", record)
+
+    def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
+        """A model version is also looked for in the registry."""
+        yield from super().verify(run, full=full)
+        if run.key.kind is RunKind.MODEL_VERSION and self._has_registry:
+            for found in [f for f in self.find(RunMetadata.mark_of(run.key)) if f.record][:1]:
+                with self.mlflow() as client:
+                    there = registry.versions(client, found.target_id)
+                verdict = Verdict.EQUAL if len(there) == 1 else Verdict.EXTRA if there else Verdict.MISSING
+                expected = registry.registered_name(run.key)
+                yield Comparison(run.key, "model version in the registry", verdict, expected, str(there))
 
     def read_back(self, target_id: str) -> Held:
         with self.mlflow() as client:
