@@ -1,4 +1,4 @@
-"""Where log lines go. Whoever writes them, and through whichever handler: without credentials."""
+"""Where log lines go. Whoever writes them, through whichever handler: only text, and no credentials."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from neptune_exporter.redaction import printable, redact
 NOTICE = logging.INFO + 5
 """What a person should read although nothing is wrong."""
 
+_OWN = "neptune_exporter"
+"""How the names of our loggers begin. Each of their messages is one line."""
+
 
 class _RedactedRecord(logging.LogRecord):
     """Made instead of plain records, because clients install handlers of their own."""
@@ -25,12 +28,18 @@ class _RedactedRecord(logging.LogRecord):
         super().__init__(*args, **kwargs)
         if self.exc_info and self.exc_info[1] is not None:
             # Formatters take a text that is there already.
-            self.exc_text = redact("".join(traceback.format_exception(*self.exc_info)).rstrip())
+            self.exc_text = _shown("".join(traceback.format_exception(*self.exc_info)).rstrip())
         if self.stack_info:
-            self.stack_info = redact(self.stack_info)
+            self.stack_info = _shown(self.stack_info)
 
     def getMessage(self) -> str:  # noqa: N802 - the name in logging
-        return redact(super().getMessage())
+        text = super().getMessage()
+        return printable(redact(text)) if self.name.startswith(_OWN) else _shown(text)
+
+
+def _shown(text: str) -> str:
+    """A text of several lines."""
+    return "\n".join(map(printable, redact(text).split("\n")))
 
 
 class _Console(logging.Handler):
@@ -38,8 +47,7 @@ class _Console(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         plain = record.levelno < logging.WARNING and not record.exc_info
-        text = record.getMessage() if plain else self.format(record)
-        sys.stderr.write("\n".join(map(printable, text.split("\n"))) + "\n")
+        sys.stderr.write((record.getMessage() if plain else self.format(record)) + "\n")
         sys.stderr.flush()
 
 
@@ -71,7 +79,7 @@ class _File(logging.FileHandler):
 
 def _is_for_people(record: logging.LogRecord) -> bool:
     """What this program logs, and warnings of libraries."""
-    return record.name.startswith("neptune_exporter") or record.levelno >= logging.WARNING
+    return record.name.startswith(_OWN) or record.levelno >= logging.WARNING
 
 
 @contextmanager

@@ -69,7 +69,7 @@ class LoggedProgress:
                 self._time_left.advance(self.runs, time.monotonic())
 
     def message(self, text: str) -> None:
-        _log.log(NOTICE, "%s", printable(text))
+        _log.log(NOTICE, "%s", text)
 
     def finish(self) -> None:
         with self._lock:
