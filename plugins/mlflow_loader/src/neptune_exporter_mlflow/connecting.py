@@ -1,4 +1,4 @@
-"""Opens MLflow once, so that what cannot be reached or used is one line and no minutes of retries."""
+"""Opens MLflow once: what cannot be reached or used is reported in one line, without minutes of retries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ for _name, _value in {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",  # of its own 7 tries in a row the last waits for minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",  # it would try 7 times, and wait minutes for the last
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -42,7 +42,7 @@ _UNREACHABLE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIM
 
 
 def connected(settings: MlflowSettings) -> MlflowClient:
-    """A client that has been answered.
+    """A client whose server or database has answered once.
 
     Raises:
         UsageError: there is no tracking URI, or one that cannot be used.
@@ -59,8 +59,8 @@ def connected(settings: MlflowSettings) -> MlflowClient:
             ask_database(uri)
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
-    # What MLflow has imported stays; looking through it at each collection takes a fifth of a load's time,
-    # and a batch makes and forgets some 100,000 objects, none of which the first collections would find.
+    # The modules that MLflow imports stay in memory, and collections that look through them take a fifth of a
+    # load's time. A batch makes some 100,000 objects and frees them without a collection.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])

@@ -1,4 +1,4 @@
-"""Points into the tracking server's own database: for those who have access to it, and many points.
+"""Writes points into the tracking server's own database, for users with many points and access to it.
 
 A run, its tags, parameters and artifacts are made with MLflow's client; only the rows of `metrics` and
 `latest_metrics` are written here, as `mlflow.store.tracking.sqlalchemy_store` of 3.17.2 writes them.
@@ -55,7 +55,7 @@ _LATEST = text(
 
 
 class DirectPoints:
-    """Writes points of new runs; a window of them is there as a whole or not at all.
+    """Writes points of new runs; each window in one transaction.
 
     Args:
         uri: Of the database, which must be the one of the tracking server.

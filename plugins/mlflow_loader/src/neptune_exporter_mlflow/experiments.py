@@ -1,4 +1,4 @@
-"""The experiments that this tool loads into: made from the user's template, and found again by a tag."""
+"""The experiments for the loaded runs: named by the user's template, and found again by a tag."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Experiments:
         self._lock = threading.Lock()
 
     def runs(self, query: str) -> list[Run]:
-        """All runs of experiments with our tag that a filter of tags finds."""
+        """All runs that match a filter, of experiments with the loader's tag."""
         marked = f"tags.`{_TAG}` = '{_VALUE}'"
         ids = [e.experiment_id for e in _all(partial(self._client.search_experiments, filter_string=marked))]
         found: list[Run] = []

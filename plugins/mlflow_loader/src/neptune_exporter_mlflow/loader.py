@@ -1,7 +1,7 @@
 """Loads runs into MLflow with its public client.
 
-A run is begun with the tags `neptune.mark`, by which it is found from any machine, and `neptune.begun`; the
-tag `neptune.record` is written last and says that it is whole.
+A new run has the tags `neptune.mark`, by which every machine finds it, and `neptune.begun`. The tag
+`neptune.record` is written last: it marks the run as complete.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ _STATUS = {"finished": "FINISHED", "failed": "FAILED"}
 
 class MlflowLoader(Loader):
     """Args:
-    client: Has been answered.
-    direct: Takes points instead of the client.
+    client: From `connected`.
+    direct: Writes the points instead of the client.
     """
 
     capabilities = CAPABILITIES
@@ -207,7 +207,7 @@ class MlflowLoader(Loader):
 
 
 def _tags(run: RunMetadata) -> dict[str, str]:
-    """What MLflow shows and finds a run by. Everything that is cut here is whole in the parameters."""
+    """Tags that MLflow shows, and by which it finds the run. The parameters have in full what is cut here."""
     tags = {
         "neptune.mark": run.mark,
         "neptune.begun": f"{time.time_ns():020}",

@@ -1,4 +1,4 @@
-"""Names that MLflow takes, everywhere: in its client, its server, its databases and its artifact stores."""
+"""Names that all of MLflow accepts: its client, its server, its databases and its artifact stores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from neptune_exporter.sinks.names import NameRule, digest, path_parts, shortened
 LONGEST_VALUE = 6_000
 """Characters of a parameter; `log_batch` cuts a longer one, with a line in the log."""
 LONGEST_TAG = 5_000
-"""Characters; what all backends take, as `MlflowClient.set_tag` says."""
+"""Characters that all backends accept, by the documentation of `MlflowClient.set_tag`."""
 LONGEST_NAME = 250
 """Bytes of the name of a run or an experiment; the columns have 250 and 256 characters."""
 
@@ -30,7 +30,7 @@ def clean_key(name: str) -> str:
 
 
 def clean_file(name: str) -> str:
-    """The nearest name of an artifact that arrives under it in every store, on Windows too.
+    """The nearest name under which every store keeps an artifact, on Windows too.
 
     `#`, `?` and `%` are cut off or decoded on the way through a server (3.17.2).
     """
@@ -38,7 +38,7 @@ def clean_file(name: str) -> str:
         return name
     parts = path_parts(_OTHERS_IN_FILES.sub("_", name)).split("/")
     if len(parts) == 2 and parts[0].casefold() == _IMAGES:
-        parts.insert(1, "files")  # one file that is not named as those of `log_image` hides all of them
+        parts.insert(1, "files")  # MLflow shows no image if one is not named as `log_image` does it
     return "/".join(map(_file_part, parts))
 
 
@@ -78,5 +78,5 @@ def fitting(name: str) -> str:
 
 
 def beginning(text: str, longest: int, where: str) -> str:
-    """As much of a text as fits, and where the whole of it is."""
+    """As much of a text as fits, and where the whole text is."""
     return text if len(text) <= longest else f"{text[: longest - len(where) - 4]} … {where}"

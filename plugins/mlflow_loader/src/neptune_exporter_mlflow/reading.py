@@ -23,12 +23,12 @@ _STATUS = {"FINISHED": "finished", "FAILED": "failed", "RUNNING": "active"}
 
 
 def moment(milliseconds: int | None) -> int | None:
-    """A time of a run as MLflow takes it: it takes 0 for none."""
+    """A time of a run for MLflow, to which 0 means that there is no time."""
     return 1 if milliseconds == 0 else milliseconds
 
 
 def shown_value(text: str) -> str:
-    """A parameter as MLflow holds it; PostgreSQL knows no character 0."""
+    """A parameter as MLflow holds it: shortened, and without the character 0, which PostgreSQL refuses."""
     return beginning(text.replace("\0", "\\0"), LONGEST_VALUE, f"(all of it: {LONG_VALUES})")
 
 
@@ -36,7 +36,7 @@ class RunReader:
     """Reads one run.
 
     Args:
-        turn: Gives the client while it may be used, as the reading goes on after `held`.
+        turn: Lends the client: points and files are read later, by the functions that `held` gives.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class RunReader:
         )
 
     def _own(self) -> set[str]:
-        """Artifacts that are no file of the run."""
+        """Artifacts that the loader makes and that are no files of the run."""
         return {LONG_VALUES} | {thumbnail(name) for name in self._files if is_shown(name)}
 
     def _parameters(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class RunReader:
 
 
 class _Copy(io.FileIO):
-    """What MLflow has downloaded; gone when it is closed."""
+    """A file that MLflow has downloaded; closing it deletes it."""
 
     def __init__(self, path: str, folder: tempfile.TemporaryDirectory[str]) -> None:
         super().__init__(path)
@@ -112,14 +112,14 @@ class _Copy(io.FileIO):
 
 
 def _time(exact: str | None, held: int | None) -> int | None:
-    """A time as MLflow holds it, but 0 where that is what it stands for; None if Neptune has none."""
+    """The time that MLflow holds, with `moment` undone; None if Neptune has no such time."""
     if exact is None or held is None:
         return None
     return int(exact) if moment(int(exact)) == held else held
 
 
 def _tags(run: Run) -> list[str]:
-    """The copy that can be searched; where it was cut, the parameter."""
+    """From the tag, or from the parameter if the tag was cut."""
     text = run.data.tags.get("neptune.tags", "[]")
     try:
         return list(json.loads(text))

@@ -1,4 +1,4 @@
-"""What a user can say of a load into MLflow."""
+"""The settings of a load into MLflow."""
 
 from __future__ import annotations
 

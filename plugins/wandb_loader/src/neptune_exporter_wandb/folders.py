@@ -1,7 +1,7 @@
-"""The folder of runs, and what it says of each: begun, or whole with a record.
+"""The folder of runs, which shows for each whether it is complete.
 
-A run is written in a folder `unfinished-…`, which `wandb sync` passes over, and is renamed to the name that
-wandb gives offline runs when it is whole: so nothing half is ever sent.
+A run is written in a folder `unfinished-…`, which `wandb sync` ignores. When it is complete, the folder gets
+the name of an offline run of wandb. So an incomplete run is never sent.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def file_errors_named(path: Path) -> Iterator[None]:
 class RunFolders:
     """All runs below one folder `wandb`.
 
-    Target ids are `<run id>.<token>`, of which the token tells loads of the same run apart.
+    Target ids are `<run id>.<token>`: each load of a run has another token.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path / "wandb"
 
     def find(self, mark: str) -> list[Found]:
-        """All runs with a mark; those that are not whole by the time at which they were begun."""
+        """All runs with a mark, in the order in which they were begun."""
         found = []
         with file_errors_named(self.path):
             names = [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
@@ -60,7 +60,7 @@ class RunFolders:
 
     @staticmethod
     def _whole(folder: Path) -> list[Found]:
-        """A run that is no load of ours, or was removed meanwhile, is none."""
+        """The run of a folder; empty if this loader did not write it, or if it was removed meanwhile."""
         try:
             mark = json.loads((folder / _MARK).read_bytes())
             return [Found(mark["target_id"], mark["record"])]
@@ -76,7 +76,7 @@ class RunFolders:
         return target_id
 
     def finish(self, target_id: str, created: int | None, record: str, rows: int) -> None:
-        """Give a run its record, and its name among those that are whole.
+        """Give a run its record, and its folder the name of a complete run.
 
         Args:
             rows: Of its history.
@@ -138,12 +138,12 @@ class RunFolders:
 
 
 def run_id_in(target_id: str) -> str:
-    """How W&B calls the run."""
+    """The id of the run in W&B."""
     return target_id.partition(".")[0]
 
 
 def _sync(folder: Path) -> None:
-    """Let the names in a folder outlive a loss of power, where the system has a way to."""
+    """Write the names in a folder to the disk, where the system can do that."""
     if hasattr(os, "O_DIRECTORY"):
         number = os.open(folder, os.O_DIRECTORY)
         try:

@@ -1,4 +1,4 @@
-"""What wandb's own reader says of a run's folder: `wandb leet inspect`, of wandb 0.31."""
+"""Reads a run's folder with wandb's own reader, `wandb leet inspect` (new in wandb 0.31)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def of_line(texts: Mapping[str, Any], line: bytes) -> Iterator[Record]:
     """What one line of its answer says.
 
     Args:
-        texts: A record, with its numbers as they are written.
+        texts: A record, with its numbers as texts.
         line: The same, as it came.
     """
     kind = texts.get("type")

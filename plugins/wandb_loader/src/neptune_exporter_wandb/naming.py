@@ -1,4 +1,4 @@
-"""What runs, projects, tags and attributes are called in W&B."""
+"""Names of runs, projects, tags, attributes and files in W&B."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _attribute(name: str) -> str:
 
 
 def _file(name: str) -> str:
-    """No backslash and no blank at an end, and nothing where wandb keeps files of its own."""
+    """A name without backslashes and blanks at an end, and outside the folders of wandb's own files."""
     clean = path_parts(printable(name)).replace("\\", "_")
     for character in '<>:"|?*':
         clean = clean.replace(character, "_")
@@ -64,7 +64,7 @@ def project_of(settings: WandbSettings, run: RunMetadata) -> str:
 
 
 def about(run: RunMetadata) -> dict[str, Any]:
-    """What the config says of where the run comes from, under the key `neptune`."""
+    """Where the run comes from, for the key `neptune` of the config."""
     key: RunKey = run.key
     fork = run.fork_parent
     return {

@@ -1,4 +1,4 @@
-"""Reads a run's folder back, with a reader of its own: framing, checksums, every record, every file."""
+"""Reads a run's folder back without wandb's reader: framing, checksums, every record, every file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _POINT = np.dtype([("step", "<i8"), ("time", "<i8"), ("value", "<f8")])
 
 
 class DamagedRunError(SinkError):
-    """A run's folder is not as it was written; says what is wrong with it."""
+    """A run's folder has changed since it was written; the message says what is wrong."""
 
 
 class SeriesFile:
@@ -184,7 +184,7 @@ class RunReader:
                 yield whole_step(line["step"], self.multiplier), line["time"], value
 
     def file(self, file: FileToSend) -> BinaryIO | None:
-        """A file that W&B would not send is not there."""
+        """Open a file; None also if W&B would not send it, as no record lists it."""
         path = self._files / file.unique_name
         if file.unique_name not in self.listed:
             return None
@@ -225,6 +225,6 @@ class RunReader:
                 yield name, (self._files / name).stat().st_size
 
     def _typed(self, name: str, value: Any) -> Any:
-        """JSON has one kind of numbers for whole ones and others: the manifest says which it was."""
+        """JSON writes the float 5.0 as `5`: the manifest has the type."""
         whole = isinstance(value, int) and not isinstance(value, bool)
         return float(value) if whole and self.types.get(name) == "float" else value

@@ -17,7 +17,7 @@ class Row(NamedTuple):
     values: dict[str, str]
     """Numbers by name, as their texts."""
     parts: dict[tuple[str, str], Any]
-    """What a value that is no number consists of: by its name and that of the part."""
+    """The parts of values that are no numbers, by name of the value and name of the part."""
 
 
 class Config(NamedTuple):
@@ -27,7 +27,7 @@ class Config(NamedTuple):
 
 
 class RunName(NamedTuple):
-    """How the run is called."""
+    """The name of the run."""
 
     name: str
 

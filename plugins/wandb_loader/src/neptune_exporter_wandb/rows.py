@@ -41,7 +41,7 @@ class Tails:
         """One for each row.
 
         Args:
-            step: Multiplied; None for rows that have none.
+            step: Multiplied; None for rows without a step.
             first: The number of the first row.
         """
         step_of, time_of, runtime_of, row_of = self._step, self._time, self._runtime, self._row

@@ -31,10 +31,10 @@ from neptune_exporter_wandb.writing import ConsoleLine, RunStart, RunWriter
 
 @contextmanager
 def sdk_session() -> Iterator[None]:
-    """A time in which one run is written: it ends whatever wandb has begun.
+    """Writes one run within it; at its end wandb has ended every run that it began.
 
     Raises:
-        SinkError: wandb raised an error of its own; not all of them have a public base.
+        SinkError: wandb raised one of its own errors, not all of which have a public base class.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Sends the folder of a run with wandb's own `wandb sync`, in a process of its own.
+"""Sends the folder of a run with wandb's own `wandb sync`, in another process.
 
 Seen with wandb 0.31.0: the exit code is 0 whatever happens, so what counts is the `.synced` file that is
 written at the end, and that no line says ERROR. If the server does not answer, the command waits without end.
@@ -77,7 +77,7 @@ def _wait(process: subprocess.Popen[bytes], check: Callable[[], None], reach: Ca
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End it with the processes that it has started, if it has not ended."""
+    """Kill the process, and the processes that it has started, if it still runs."""
     if process.poll() is not None:
         return
     if hasattr(os, "killpg"):

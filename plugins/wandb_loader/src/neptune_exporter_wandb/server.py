@@ -55,13 +55,13 @@ class Server:
         key = given or _whole(_key_in_netrc(urlsplit(url).netloc))
         if key and not _KEY.fullmatch(key):
             raise UsageError(
-                f"the API key for {url} (WANDB_API_KEY, or netrc) is none of W&B's, which have 40 letters or "
-                f"more; this one has {len(key)} characters"
+                f"the API key for {url} (WANDB_API_KEY, or netrc) is not a key of W&B: those have at least "
+                f"40 characters, this one has {len(key)}"
             )
         return cls(url, Secret(key) if key else None)
 
     def entity(self) -> str:
-        """The team or user that runs go to where none is named.
+        """The team or user that gets the runs if the settings name none.
 
         Raises:
             UsageError: there is no key.

@@ -40,5 +40,5 @@ class WandbSettings:
 
 
 def divided(settings: WandbSettings, processes: int) -> WandbSettings:
-    """The settings for each of several processes: the same, as each run has a folder of its own."""
+    """The settings for each of several processes: unchanged, as each run has its own folder."""
     return settings

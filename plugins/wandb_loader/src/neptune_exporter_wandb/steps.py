@@ -17,7 +17,7 @@ import orjson
 from neptune_exporter.sinks.steps import Multiplier
 
 _EXACT_DIGITS = 10**15
-"""A double tells all decimals of 15 digits apart, so its shortest text is the decimal that was meant."""
+"""Every decimal number of 15 digits has its own double, whose shortest text is that number."""
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -34,7 +34,7 @@ def json_texts(numbers: npt.NDArray[Any]) -> list[bytes]:
 
 
 def step_texts(steps: npt.NDArray[Any], multiplier: Multiplier) -> list[bytes]:
-    """Steps as they are in Neptune, from multiplied ones.
+    """Neptune's steps as texts, from multiplied ones.
 
     Example: `step_texts(np.array([29]), Multiplier(100, 1)) == [b"0.29"]`
     """
