@@ -6,7 +6,6 @@ import hashlib
 from typing import Protocol
 
 _PIECE = 1 << 20
-"""Bytes that are read at once."""
 
 
 class Readable(Protocol):
@@ -15,12 +14,13 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def measured(stream: Readable, head: bytes = b"") -> tuple[int, str]:
+def measured(stream: Readable, head: bytes = b"", piece: int = _PIECE) -> tuple[int, str]:
     """How many bytes a stream has, and their SHA-256 in hex.
 
     Args:
-        stream: Read to its end, in pieces of 1 MiB.
+        stream: Read to its end.
         head: Its first bytes, if they have been read already.
+        piece: Bytes that are read at once.
 
     Examples:
         >>> import io
@@ -28,7 +28,7 @@ def measured(stream: Readable, head: bytes = b"") -> tuple[int, str]:
         (9, 'ed589341c9fd5da9...')
     """
     digest, size = hashlib.sha256(head), len(head)
-    while piece := stream.read(_PIECE):
-        digest.update(piece)
-        size += len(piece)
+    while content := stream.read(piece):
+        digest.update(content)
+        size += len(content)
     return size, digest.hexdigest()

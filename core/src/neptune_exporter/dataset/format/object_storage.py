@@ -8,7 +8,6 @@ takes tens of milliseconds and costs money.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +37,7 @@ from neptune_exporter.dataset.format.storage import CHUNK, Entry, HeldLock, Outp
 from neptune_exporter.errors import BusyRunError
 from neptune_exporter.interruption import pause
 from neptune_exporter.location import Location
+from neptune_exporter.toolkit.measuring import measured
 
 _T = TypeVar("_T")
 _SMALL = 8 << 20
@@ -242,11 +242,8 @@ class ObjectStorage(Storage):
             self._staging.delete_empty_folders(folder)
 
     def sha256(self, path: str) -> str:
-        digest = hashlib.sha256()
         with self.open_bytes(path) as stream:
-            while chunk := stream.read(_SMALL):
-                digest.update(chunk)
-        return digest.hexdigest()
+            return measured(stream, piece=_SMALL)[1]
 
     def sync(self, paths: Iterable[str]) -> None:
         """Does nothing: what a store has accepted is durable."""
