@@ -35,7 +35,7 @@ def _command(name: str) -> click.Command:
 
 
 class App(click.Group):
-    """Knows its commands by name, and turns every error into one line and an exit code."""
+    """Imports a command when it is called, and turns every error into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._summaries(ctx))
@@ -73,7 +73,7 @@ class App(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "--no-plugins" in args:  # it counts wherever it stands: before any option of a plugin is known
+        if "--no-plugins" in args:  # anywhere: it must count before the options of plugins are known
             state_of(ctx).builtin_only = True
             args = [arg for arg in args if arg != "--no-plugins"] or ["--help"]
         return super().parse_args(ctx, args)
@@ -94,7 +94,7 @@ class App(click.Group):
         state = extra.setdefault("obj", State())
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-        except Exception as error:  # noqa: BLE001 - the last resort: reported in one line, with -v in full
+        except Exception as error:  # noqa: BLE001 - reported in one line, with -v in full
             code = report_error(error, verbose=state.verbose > 0)
         if standalone_mode:
             sys.exit(code or 0)

@@ -1,7 +1,7 @@
 """The tables of `neptune-exporter.toml` that give options of commands: `[export]`, `[load]`, …, `[general]`.
 
-`[general]` is for every command that has the option; the table of a command counts
-before it. The tables of plugins are `configuration`'s.
+`[general]` is for every command that has the option. The table of a command counts more.
+`configuration` reads the tables of plugins.
 """
 
 from __future__ import annotations

@@ -16,14 +16,14 @@ class ExitCode(IntEnum):
     FAILURE = 1
     USAGE = 2
     PARTIAL = 3
-    """Some of it failed or could not be held; what, is listed."""
+    """Some things failed, or the target could not hold them. They are listed."""
     MISMATCH = 4
     """A verification found a difference."""
     INTERRUPTED = 130
 
 
 def report_error(error: BaseException, *, verbose: bool) -> ExitCode:
-    """Tell a person on stderr what went wrong, in one line (and a traceback if verbose)."""
+    """Print one line on stderr that says what went wrong, after a traceback if verbose."""
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         click.echo("interrupted; run the same command again to go on", err=True)
         return ExitCode.INTERRUPTED

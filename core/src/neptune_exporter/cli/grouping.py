@@ -1,4 +1,4 @@
-"""Printing what went wrong: lines that say the same of many runs become one, unless all are asked for."""
+"""Prints what went wrong. Lines that say the same of many runs become one, unless `--all` is given."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: the first ends a command in order, a later one at once.
 
-There is one way out. A signal that comes while the command works makes it end with code 130 and a line that
-says so; one that comes when it has ended changes nothing. While Python takes itself apart, for a tenth of a
-second with all that is imported, signals have their default meaning again: by then they are ignored.
+A signal that comes while the command works makes it end with code 130 and a line that says so. A signal that
+comes when the command has ended changes nothing. While Python shuts down, which takes a tenth of a second, it
+gives signals their default meaning again: so they are ignored before that.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from types import FrameType
 from neptune_exporter.interruption import end_waits
 
 _SAME = 1.0
-"""Seconds in which further signals mean the first: launchers pass on what the terminal has sent already."""
+"""Seconds in which further signals count as the first one: launchers pass on what the terminal sent, too."""
 _SHOW_CURSOR = b"\x1b[?25h\n"
 _INTERRUPTED = 130
 """`ExitCode.INTERRUPTED`, without the imports of its module."""
 
 _first: float | None = None
 _code: int | None = None
-"""Of the command, once it has ended."""
+"""The exit code of the command, once it has ended."""
 _handled: list[int] = []
 
 
 def handle_signals() -> None:
-    """A batch system that stops a job sends SIGTERM. What was ignored before, as by `nohup`, stays so."""
+    """Handle Ctrl-C, and SIGTERM, which batch systems send. Leaves alone what is ignored, as with `nohup`."""
     atexit.register(_ignore)  # first of all, so it is called last
     signal.signal(signal.SIGTERM, _interrupt)
     _handled.append(signal.SIGTERM)
@@ -38,7 +38,7 @@ def handle_signals() -> None:
 
 
 def ended(code: int) -> int:
-    """The command has ended with this code, and no first signal changes that any more. Gives the code."""
+    """Note that the command has ended with this code, which no first signal changes any more. Returns it."""
     global _code
     _code = code
     return code

@@ -15,19 +15,19 @@ from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import printable, redact
 
 NOTICE = logging.INFO + 5
-"""What a person should read although nothing is wrong."""
+"""The level of lines that a person should read although nothing is wrong."""
 
 _OWN = "neptune_exporter"
 """How the names of our loggers begin. Each of their messages is one line."""
 
 
 class _RedactedRecord(logging.LogRecord):
-    """Made instead of plain records, because clients install handlers of their own."""
+    """A record without credentials. Handlers cannot remove them: clients install their own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.exc_info and self.exc_info[1] is not None:
-            # Formatters take a text that is there already.
+            # Formatters use this text if it exists.
             self.exc_text = _shown("".join(traceback.format_exception(*self.exc_info)).rstrip())
         if self.stack_info:
             self.stack_info = _shown(self.stack_info)
@@ -43,7 +43,7 @@ def _shown(text: str) -> str:
 
 
 class _Console(logging.Handler):
-    """To whatever stderr is at that moment: a live progress bar replaces it."""
+    """Writes to `sys.stderr` as it is at that moment, because a live progress bar replaces it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         plain = record.levelno < logging.WARNING and not record.exc_info
@@ -52,7 +52,7 @@ class _Console(logging.Handler):
 
 
 class _File(logging.FileHandler):
-    """Once it cannot be written, one line says so and nothing more is: a full disk must not cost the job."""
+    """A log file. If it cannot be written, one line says so and logging to it ends, but not the job."""
 
     _failed = False
 

@@ -12,11 +12,11 @@ from click.core import ParameterSource
 
 _VARIABLE = "NEPTUNE_EXPORTER_"
 PLACES = "neptune_exporter.places"
-"""In `ctx.meta`: where values come from that are not on the command line, by the name of the parameter."""
+"""In `ctx.meta`: for each parameter that is not on the command line, where its value comes from."""
 
 
 class Option(click.Option):
-    """An option that stands in a section of the help."""
+    """An option that the help lists in a section."""
 
     def __init__(
         self, *args: Any, section: str = "Options", plugins: Sequence[str] = (), **kwargs: Any
@@ -24,11 +24,11 @@ class Option(click.Option):
         super().__init__(*args, **kwargs)
         self.section = section
         self.plugins = plugins
-        """To which it belongs; empty if to the command itself."""
+        """The plugins that the option belongs to; empty for an option of the command itself."""
 
 
 def check_text(text: str) -> None:
-    """Raises BadParameter for bytes that are no text: no project, run or attribute is called that."""
+    """Raise BadParameter for bytes that are not UTF-8: no project, run or attribute has such a name."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -39,12 +39,12 @@ class CommandOption(Option):
     """An option of a command itself: `--data-path` is also a variable and the key `data_path`.
 
     A flag counts before a variable, a variable before a file (`config_tables`). The variable
-    `NEPTUNE_EXPORTER_EXPORT_DATA_PATH` is of one command, `NEPTUNE_EXPORTER_DATA_PATH` of all that have the
-    option; the first counts more.
+    `NEPTUNE_EXPORTER_EXPORT_DATA_PATH` is for one command, `NEPTUNE_EXPORTER_DATA_PATH` for all that have the
+    option; the first one counts more.
 
     Args:
-        separator: What divides several values in a variable; None for the line break, where values may
-            hold commas, as regular expressions do.
+        separator: What separates several values in a variable. None: a line break, because values may
+            contain commas, as regular expressions do.
     """
 
     def __init__(self, *args: Any, separator: str | None = None, **kwargs: Any) -> None:
@@ -53,12 +53,12 @@ class CommandOption(Option):
 
     @property
     def flag(self) -> str:
-        """The long one, `--data-path`."""
+        """The long flag, `--data-path`."""
         return max(self.opts, key=len)
 
     @property
     def key(self) -> str:
-        """In the configuration file: `data_path`."""
+        """The key in the configuration file: `data_path`."""
         return self.flag.lstrip("-").replace("-", "_")
 
     def variables(self, command: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import escaped, one_line, printable, redact
 
 SHOWN = 20
-"""Lines shown of a list of what went wrong; all are in the report."""
+"""How many lines of a list of problems are shown; the report has all."""
 
 _NAMED = 5
 """So many are named in one line."""
@@ -28,7 +28,7 @@ _NAMED = 5
 _log = logging.getLogger(__name__)
 
 _MESSAGES = frozenset({"message", "error"})
-"""Fields whose text came from elsewhere. Others hold data, which must stay as it is."""
+"""Fields whose text comes from other programs and may have several lines. Others hold data, unchanged."""
 
 
 def plain(value: Any, name: str = "") -> Any:
@@ -64,7 +64,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def json_text(document: Mapping[str, Any]) -> str:
-    """The document as JSON, with what is no text (control characters, marks of direction) as escapes."""
+    """The document as JSON, with escapes for control characters and marks of direction."""
     return escaped(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
@@ -81,7 +81,7 @@ def prepare_report(path: Path | None, option: str) -> None:
 
 
 def withdraw_report(path: Path | None) -> None:
-    """Remove a report that was begun and has nothing in it: the command turned out to be wrong."""
+    """Remove a report that was begun and is still empty, if the usage of the command was wrong."""
     with contextlib.suppress(OSError):
         if path is not None and path.is_file() and not path.stat().st_size:
             path.unlink()
@@ -100,7 +100,7 @@ def write_report(given: Path | None, default: Path, records: Sequence[Mapping[st
     lines = (escaped(json.dumps(plain(r), ensure_ascii=False, allow_nan=False)) + "\n" for r in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # An argument may hold bytes that are no text.
+        # An argument may hold bytes that are not UTF-8.
         with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.writelines(lines)
     except OSError as error:

@@ -40,7 +40,7 @@ def plugin_command(plugins: PluginRegistry, name: str) -> Command:
             raise nothing_taken(data_path, selected=False)
         try:
             check_files_folder(stored, stored.runs(indexed=True))
-        except UsageError as error:  # whoever has only the data may look at that
+        except UsageError as error:  # people who have only the data may look at it
             click.echo(f"warning: {error}", err=True)
         return callback(dataset=ExportedDataset(data_path, files_path), **given)
 

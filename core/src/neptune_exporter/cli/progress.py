@@ -40,7 +40,7 @@ class LoggedProgress:
     """No bar: messages, finished stages and a line every 30 seconds go to the log.
 
     Args:
-        level: Of these lines: a notice where they take the place of a bar, INFO beside one.
+        level: The level of these lines: a notice if there is no bar, INFO beside one.
     """
 
     def __init__(self, level: int = NOTICE) -> None:
@@ -52,7 +52,7 @@ class LoggedProgress:
         self._time_left = TimeLeft(0.0)
         self.runs = self.rows = self.bytes = 0
         self.interrupted = ""
-        """How far the stage came that was interrupted: `464 of 5,000 runs done`."""
+        """How far an interrupted stage came: `464 of 5,000 runs done`."""
 
     def start(self, stage: str, total: int | None = None) -> None:
         with self._lock:
@@ -86,7 +86,7 @@ class LoggedProgress:
                 _log.log(self._level, "%s: %s", self._stage, line)
 
     def _left(self) -> str:
-        """The time left of the stage, in words; empty where it cannot be said."""
+        """The time left of the stage, in words; empty if it is not known."""
         return self._time_left.text(self._total, time.monotonic()) if self._total is not None else ""
 
     def _runs(self) -> str:
@@ -102,18 +102,18 @@ class LoggedProgress:
         return ", ".join(parts)
 
     def _rate(self, count: int) -> int:
-        """So many a second."""
+        """How many a second."""
         return round(count / max(time.monotonic() - self._began, 1e-3))
 
 
 def _waits() -> str:
-    """What has been waited for longest; empty if nothing for long."""
+    """The longest wait for a server, in words; empty if no wait is long."""
     found = longest_wait(_LONG_WAIT)
     return "" if found is None else f"waiting for {one_line(found[0], 80)} ({found[1]:.0f} s)"
 
 
 def _short(count: int) -> str:
-    """`999,999`, `1.23 M`: so that a line of 80 columns holds all figures and the time left."""
+    """`999,999`, `1.23 M`: short, so that all figures and the time left fit into 80 columns."""
     return f"{count:,}" if count < 1_000_000 else size(count).removesuffix("B")
 
 
@@ -162,9 +162,9 @@ class BarProgress(LoggedProgress):
 
 @contextmanager
 def shown_progress(*, quiet: bool) -> Iterator[Progress]:
-    """The progress to hand to a job; whatever is on the screen is cleaned up at the end.
+    """The progress for a job. At the end the screen is cleaned up.
 
-    Where the job is interrupted, how far it came is the last thing shown.
+    If the job is interrupted, the last line says how far it came.
     """
     if quiet or not sys.stderr.isatty():
         with _watched(LoggedProgress(logging.INFO if quiet else NOTICE)) as progress:
@@ -174,7 +174,7 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
 
     console = Console(stderr=True)
     narrow = console.width < _ROOM_FOR_ALL_FIGURES
-    console.width -= len("^C")  # which a terminal puts behind the bar: in a full line it would break it
+    console.width -= len("^C")  # a terminal prints it after the bar, and must not wrap the line
     bar = _bar(console, narrow=narrow)
     with _watched(BarProgress(bar, narrow=narrow)) as progress, bar:
         yield progress
@@ -182,7 +182,7 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
 
 @contextmanager
 def _watched(progress: LoggedProgress) -> Iterator[LoggedProgress]:
-    """Log a line every 30 seconds; and where it is interrupted, say how far it came."""
+    """Log a line every 30 seconds. If the job is interrupted, print how far it came."""
     over = threading.Event()
 
     def log_lines() -> None:
@@ -209,7 +209,7 @@ def _bar(console: Console, *, narrow: bool) -> Bar:
     from rich.text import Text
 
     class Description(ProgressColumn):
-        """Shown as it is, and cut short: it is the only column that gives way."""
+        """The only column that is cut short if the line is too long."""
 
         max_refresh = None
 

@@ -1,4 +1,4 @@
-"""From what a person typed to selections: runs, attributes, times, projects."""
+"""Makes selections of runs, attributes, times and projects from what a person typed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "w
 
 
 def split_lists(values: Iterable[str]) -> tuple[str, ...]:
-    """Values that were given several times, or with commas, or both; each once."""
+    """The values of options given several times, with commas, or both; without repeats."""
     parts = (part.strip() for value in values for part in value.split(","))
     return tuple(dict.fromkeys(part for part in parts if part))
 

@@ -1,4 +1,4 @@
-"""What one invocation of the command line knows: the root options, and what is found lazily."""
+"""The state of one invocation of the command line: root options, and what is found lazily."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class State:
     """Made once for each invocation; `ctx.obj` of every command."""
 
     owns_process: bool = False
-    """This is the console script itself, which may replace its process."""
+    """Whether this is the console script itself, which may replace its process."""
     builtin_only: bool = False
     config: Path | None = None
     verbose: int = 0
     no_progress: bool = False
     show_all: bool = False
-    """`--all`: each line of what went wrong, not grouped."""
+    """`--all`: show each problem, instead of one line for many."""
     log_file: Path | None = None
     storage_options: tuple[str, ...] = ()
     """`KEY=VALUE`, as they were given."""

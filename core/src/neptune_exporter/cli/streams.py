@@ -1,4 +1,4 @@
-"""What the process writes to: an encoding, a disk or a reader that fails must not cost the work."""
+"""Prepares stdout and stderr: an encoding, a disk or a reader that fails must not end the work."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ def prepare_streams() -> None:
 
 
 def _fill_closed() -> None:
-    """In order of their numbers, which a data file would get otherwise, and with it what libraries print."""
+    """Open closed streams again, in order of their numbers. Otherwise a data file would get the number, and
+    with it what libraries print."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(descriptor, True)
             stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
-            setattr(sys, f"__{name}__", stream)  # as Python has it: the original lives as long as the process
+            setattr(sys, f"__{name}__", stream)  # Python keeps the original here, too
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
@@ -56,7 +57,7 @@ def _rebuilt(stream: io.TextIOWrapper, kind: type[_Stream]) -> io.TextIOWrapper:
 
 
 class _Stream(io.BufferedWriter):
-    """Once it could not be written it leads nowhere, so that the end of the process does not try again."""
+    """A stream that leads nowhere after an error, so that the end of the process does not try again."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -78,11 +79,11 @@ class _Stream(io.BufferedWriter):
 
 
 class _Messages(_Stream):
-    """Messages on the way: an error in writing them must not end the job."""
+    """For messages during the job: an error in writing them must not end it."""
 
 
 class _Results(_Stream):
-    """What a command is called for: it has failed without."""
+    """For the result of a command: if it cannot be written, the command has failed."""
 
     def _failed(self, error: OSError) -> None:
         from neptune_exporter.errors import NeptuneExporterError

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 
 _MEMORY = 120.0
-"""Seconds after which work counts for a third (1/e) in the speed; in a long job, half of its time."""
+"""Seconds after which work counts only a third (1/e) in the speed; in a long job, half of its time so far."""
 _FOLLOWING = 15.0
-"""Seconds in which what is shown follows what is computed."""
+"""Seconds in which the shown time follows the computed time (by 1 - 1/e)."""
 _AFTER = 3.0
-"""Seconds of work before anything is said."""
+"""Seconds of work before a time is shown."""
 
 
 class TimeLeft:
-    """Says from what is done when the rest will be: the time counts down, and bends, but never jumps.
+    """Estimates from the work done when the rest will be done. The shown time counts down without jumps.
 
-    All times are of one clock, in seconds; so a test can say what time it is.
+    All times are in seconds of one clock, which a test can choose.
     """
 
     def __init__(self, now: float) -> None:
@@ -25,7 +25,7 @@ class TimeLeft:
         self._end: float | None = None
 
     def advance(self, done: int, now: float) -> None:
-        """So much is done in all."""
+        """Note how much is done in all."""
         passed = now - self._last
         if passed <= 0:
             self._recent_work += done - self._done
@@ -42,7 +42,7 @@ class TimeLeft:
         waiting, passed, self._asked = now - self._last, now - self._asked, now
         if now - self._began < _AFTER or not self._recent_work or not self._recent_time:
             return None
-        # What is under way may be about to end, but no sooner than now.
+        # What is under way ends now at the earliest.
         slowest = (self._recent_work + 1) / (self._recent_time + waiting)
         speed = min(self._recent_work / self._recent_time, slowest)
         end = now + (total - self._done) / speed
