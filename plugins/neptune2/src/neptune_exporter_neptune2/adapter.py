@@ -38,12 +38,6 @@ class PacedAdapter(HTTPAdapter):
     def _pace(self, manager: Any) -> None:
         manager.pool_classes_by_scheme = paced_pools(manager.pool_classes_by_scheme, self._seconds)
 
-    def pool_of(self, request: Any, verify: Any, cert: Any) -> Any:
-        """The pool of connections to the server of a request, without a proxy."""
-        pool = self.get_connection_with_tls_context(request, verify, None, cert)
-        self.cert_verify(pool, request.url, verify, cert)
-        return pool
-
     @property
     def timeout(self) -> tuple[float, float]:
         """To connect, and to wait for bytes."""

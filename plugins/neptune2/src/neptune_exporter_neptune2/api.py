@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -39,7 +38,6 @@ from neptune_exporter.toolkit.http_errors import (
     server_of,
     web_page_message,
 )
-from neptune_exporter_neptune2.asking import Asked
 from neptune_exporter_neptune2.client import Connection
 from neptune_exporter_neptune2.client_errors import TRUST
 
@@ -101,15 +99,10 @@ class Api:
         """End everything that is under way at its next step."""
         self._stopped.set()
 
-    def ask(self, path: str, params: Params) -> Asked | None:
-        """Send a GET ahead, for `get`. None if it cannot be sent now; `get` then sends it."""
-        return None if self._stopped.is_set() else self._connection.ask(path, params, ahead=True)
-
-    def get(self, path: str, params: Params, read: Callable[[Any], _T], asked: Asked | None = None) -> _T:
+    def get(self, path: str, params: Params, read: Callable[[Any], _T]) -> _T:
         """What a GET answers.
 
         Args:
-            asked: The same request, if `ask` has sent it.
             read: Takes from the JSON what is wanted. Whatever it cannot read (KeyError, TypeError,
                 ValueError, AttributeError) is asked for again, a few times.
 
@@ -118,40 +111,22 @@ class Api:
             RequestRefusedError: the request was refused, with the status.
             TransientError: patience is at its end.
         """
-        sent = deque([asked]) if asked is not None else deque()
-
-        def once() -> _T:
-            if self._stopped.is_set():
-                raise StoppedError("stopped")
-            request = sent.pop() if sent else self._connection.ask(path, params)
-            answer = request.answer() if request is not None else None
-            if answer is None:
-                return self._once("GET", path, params, None, read)
-            self._note_status(answer.response.status)
-            if answer.is_plain:
-                return self._parsed(path, answer.headers, answer.content, read)
-            return self._once("GET", path, params, None, read, self._connection.response(answer, path))
-
-        try:
-            return self._request(path, once)
-        finally:
-            if sent:  # too many have failed for this one to be tried
-                sent.pop().discard()
+        return self._request("GET", path, params, None, read)
 
     def post(self, path: str, params: Params, body: object, read: Callable[[Any], _T]) -> _T:
         """What a POST answers: of searches, and of a request that may well be made twice.
 
         Args, Raises: as `get`.
         """
-        return self._request(path, lambda: self._once("POST", path, params, body, read))
+        return self._request("POST", path, params, body, read)
 
-    def _request(self, path: str, once: Callable[[], _T]) -> _T:
+    def _request(self, method: str, path: str, params: Params, body: object, read: Callable[[Any], _T]) -> _T:
         faults = 0
 
         def attempt() -> _T:
             nonlocal faults
             try:
-                return once()
+                return self._once(method, path, params, body, read)
             except InternalError as error:
                 faults += 1
                 if faults >= _INTERNAL_ERRORS:
@@ -165,24 +140,14 @@ class Api:
             self._is_away.set()
             raise
 
-    def _once(
-        self,
-        method: str,
-        path: str,
-        params: Params,
-        body: object,
-        read: Callable[[Any], _T],
-        first: requests.Response | None = None,
-    ) -> _T:
-        with self.answer(method, path, params, body=body, first=first) as response:
+    def _once(self, method: str, path: str, params: Params, body: object, read: Callable[[Any], _T]) -> _T:
+        with self.answer(method, path, params, body=body) as response:
             content = b"".join(self.chunks(response))
-        return self._parsed(path, response.headers, content, read)
-
-    def _parsed(self, path: str, headers: Mapping[str, str], content: bytes, read: Callable[[Any], _T]) -> _T:
         try:
             return read(parsed(content))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            raise not_the_protocol(self.server, path.removeprefix("/api/"), headers, content) from None
+            asked = path.removeprefix("/api/")
+            raise not_the_protocol(self.server, asked, response.headers, content) from None
 
     def open(
         self, url: str, params: Params | None = None, *, offset: int = 0, may_be_page: bool = True
@@ -204,10 +169,9 @@ class Api:
         body: object = None,
         headers: Mapping[str, str] | None = None,
         partial: bool = False,
-        first: requests.Response | None = None,
     ) -> Iterator[requests.Response]:
-        """A good answer whose body was not read yet. `first`: it was sent already, and this came."""
-        response = self._send(method, url, params, body, headers) if first is None else first
+        """A good answer whose body was not read yet."""
+        response = self._send(method, url, params, body, headers)
         for renewals in range(_RENEWALS):
             if not _says_expired(response):
                 break
@@ -256,12 +220,9 @@ class Api:
             raise SlowError(f"{self.server}: {error}") from None
         except requests.RequestException as error:
             raise self._broken(error) from None
-        self._note_status(response.status_code)
-        return response
-
-    def _note_status(self, status: int) -> None:
-        if status not in AWAY_STATUSES:
+        if response.status_code not in AWAY_STATUSES:
             self._is_away.clear()
+        return response
 
     def _broken(self, error: requests.RequestException) -> SourceError:
         """What a failure without an answer means."""

@@ -31,16 +31,14 @@ import time
 import warnings
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
-from requests.utils import select_proxy
 
 from neptune_exporter.contract import MissingDependencyError, Secret
 from neptune_exporter.toolkit import check_certificates, check_proxies
 from neptune_exporter.toolkit.http_errors import token_of
 from neptune_exporter_neptune2.adapter import PacedAdapter, mount
-from neptune_exporter_neptune2.asking import Answer, Asked, Asking
 from neptune_exporter_neptune2.client_errors import translated
 
 LOWEST, BELOW = "1.14", "2"
@@ -74,13 +72,7 @@ class Connection:
         from neptune.internal.backends.hosted_neptune_backend import HostedNeptuneBackend
         from neptune.internal.credentials import Credentials
 
-        self._adapter = PacedAdapter(timeout, 2 * connections)
-        self._connections = connections
-        self._asking: Asking | None = None
-        self._asked_with: Any = None
-        """The access token in `_head`."""
-        self._head = b""
-        """What follows the address in a request that is asked."""
+        self._adapter = PacedAdapter(timeout, connections)
         hosted_client._set_pool_size = lambda http_client: mount(http_client.session, self._adapter)
         check_certificates("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
         check_proxies("socks")
@@ -149,51 +141,9 @@ class Connection:
         if response.is_redirect:
             response.close()
             return self._session.send(prepared, stream=True, **settings)
-        if self._asking is not None:
-            self._asking.goes_well = True
-        return self._taken(response)
-
-    def _taken(self, response: requests.Response) -> requests.Response:
         if response.cookies:
             self._session.cookies.update(response.cookies)
         return response
-
-    def ask(self, path: str, params: Mapping[str, str | int], *, ahead: bool = False) -> Asked | None:
-        """Send a plain GET to the API whose answer is read later; None if only `send` can make it.
-
-        Args:
-            path: A path below the server's address.
-            ahead: Others are sent before its answer is read.
-        """
-        if self._session.cookies or not self._is_fresh or not _PLAIN.fullmatch(path):
-            return None
-        token = self._auth.session.token
-        if token is not self._asked_with:
-            self._prepare_asking()
-            self._asked_with = token
-        if self._asking is None:
-            return None
-        query = "&".join(f"{name}={quote_plus(str(value))}" for name, value in params.items())
-        target = f"{path}?{query}" if query else path
-        return self._asking.ask(f"GET {target}".encode() + self._head, token["access_token"], ahead=ahead)
-
-    def response(self, answer: Answer, path: str) -> requests.Response:
-        """The answer to what was asked, as `send` would give it."""
-        prepared = self._prepared(urljoin(self._api_url, path), {})
-        prepared.headers["Authorization"] = f"Bearer {answer.token}"
-        return self._taken(self._adapter.build_response(prepared, answer.as_urllib3()))
-
-    def _prepare_asking(self) -> None:
-        """Take headers from a request as the session prepares it, with the access token of now."""
-        prepared = self._prepared(self._api_url, {})
-        settings = self._environment(self._api_url)
-        if not select_proxy(self._api_url, settings["proxies"]):
-            host = urlsplit(self._api_url).netloc.rpartition("@")[2]
-            headers: dict[str, Any] = {"Host": host, **prepared.headers, "Accept-Encoding": "gzip"}
-            lines = (f"{name}: {value}\r\n" for name, value in headers.items())
-            self._head = f" HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1")
-            pool = self._adapter.pool_of(prepared, settings["verify"], settings["cert"])
-            self._asking = self._asking or Asking(pool, self._connections, self._adapter.timeout)
 
     def _prepared(self, address: str, params: Mapping[str, str | int]) -> requests.PreparedRequest:
         """A GET as the session would prepare it, which takes a third of the time of a small request."""

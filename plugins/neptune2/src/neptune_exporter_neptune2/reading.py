@@ -20,13 +20,14 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import parameter_batch
+from neptune_exporter.toolkit import look_ahead
 from neptune_exporter.toolkit.http_errors import RequestRefusedError, StoppedError
 from neptune_exporter_neptune2 import series
 from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.downloads import Downloads
 from neptune_exporter_neptune2.file_rows import PartError, failure_of
 from neptune_exporter_neptune2.filereading import FileReader
-from neptune_exporter_neptune2.outcomes import Outcome
+from neptune_exporter_neptune2.outcomes import Outcome, attempt
 from neptune_exporter_neptune2.values import Attribute, attributes_of
 
 _PARAMETERS = 2000
@@ -106,7 +107,11 @@ class RunReader:
         api, handle, width = self.means.api, self.request.run.handle, 2 * self.means.connections
         batcher = series.Batcher(kind)
 
-        for first in series.first_pages(api, handle, attributes, self.means.connections):
+        def first_page(attribute: Attribute) -> Outcome[series.Points]:
+            return attempt(attribute, lambda: series.fetch(api, handle, attribute, 0))
+
+        for _, result in look_ahead(self.means.executor, attributes, first_page, width):
+            first = result()
             try:
                 for batch in self._batches(first, batcher, width):
                     yield RunRows(self._key, batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, VALUE_COLUMN, step_columns
 from neptune_exporter.toolkit import clean, look_ahead
 from neptune_exporter_neptune2.api import LEADERBOARD, Api
-from neptune_exporter_neptune2.asking import Asked
-from neptune_exporter_neptune2.outcomes import Outcome, attempt
 from neptune_exporter_neptune2.values import Attribute, number
 
 PAGE = 1000
@@ -52,53 +49,16 @@ class Points:
         return len(self.times)
 
 
-@dataclass(frozen=True)
-class Page:
-    """A request for one page of a series."""
-
-    run_handle: str
-    attribute: Attribute
-    offset: int = 0
-    limit: int = PAGE
-
-    def ask(self, api: Api) -> Asked | None:
-        """Send the request ahead, for `fetch`."""
-        return api.ask(self._url, self._params)
-
-    def fetch(self, api: Api, asked: Asked | None = None) -> Points:
-        """Raises AuthenticationError or SourceError."""
-        return api.get(self._url, self._params, lambda answer: decode(answer, self.attribute.type), asked)
-
-    @property
-    def _url(self) -> str:
-        return f"{LEADERBOARD}/attributes/series/{_ENDPOINTS[self.attribute.type]}"
-
-    @property
-    def _params(self) -> dict[str, str | int]:
-        return {
-            "experimentId": self.run_handle,
-            "attribute": self.attribute.path,
-            "limit": self.limit,
-            "offset": self.offset,
-        }
-
-
-def first_pages(
-    api: Api, run_handle: str, attributes: Sequence[Attribute], width: int
-) -> Iterator[Outcome[Points]]:
-    """The first page of each series. Up to `width` requests are sent ahead, all by this thread."""
-    sent: deque[tuple[Page, Asked | None]] = deque()
-    waiting = deque(Page(run_handle, attribute) for attribute in attributes)
-    try:
-        while waiting or sent:
-            while waiting and len(sent) < width:
-                sent.append((waiting[0], waiting.popleft().ask(api)))
-            page, asked = sent.popleft()
-            yield attempt(page.attribute, partial(page.fetch, api, asked))
-    finally:
-        for _, asked in sent:
-            if asked is not None:
-                asked.discard()
+def fetch(api: Api, run_handle: str, attribute: Attribute, offset: int, *, limit: int = PAGE) -> Points:
+    """One page of at most `limit` points. Raises AuthenticationError or SourceError."""
+    params: dict[str, str | int] = {
+        "experimentId": run_handle,
+        "attribute": attribute.path,
+        "limit": limit,
+        "offset": offset,
+    }
+    url = f"{LEADERBOARD}/attributes/series/{_ENDPOINTS[attribute.type]}"
+    return api.get(url, params, lambda answer: decode(answer, attribute.type))
 
 
 def pages(
@@ -111,7 +71,7 @@ def pages(
         IncompleteError: a page lacks points; what came before is good.
     """
     offsets = range(PAGE, first.total, PAGE)
-    rest = look_ahead(executor, offsets, lambda offset: Page(run_handle, attribute, offset).fetch(api), width)
+    rest = look_ahead(executor, offsets, partial(fetch, api, run_handle, attribute), width)
     _check(first, 0, first.total)
     yield first
     for offset, result in rest:

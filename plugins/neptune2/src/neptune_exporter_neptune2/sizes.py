@@ -38,5 +38,5 @@ def _lengths(api: Api, run: SourceRun, attributes: Sequence[Attribute]) -> list[
     if not attributes:
         return []
     asked = attributes[:: ceil(len(attributes) / _ASKED)]
-    known = [series.Page(run.handle, each, limit=1).fetch(api).total for each in asked]
+    known = [series.fetch(api, run.handle, each, 0, limit=1).total for each in asked]
     return [sum(known) / len(known)] * len(attributes)
