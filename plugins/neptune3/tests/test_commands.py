@@ -250,7 +250,7 @@ def of_somebody_else(server: Neptune3Server) -> str:
 def test_a_wrong_token_is_one_line_and_exit_code_1_at_once(
     run: Run, server: Neptune3Server, command: tuple[str, ...], readable: bool
 ) -> None:
-    token = of_somebody_else(server) if readable else "no token at all"
+    token = of_somebody_else(server) if readable else "no-token-at-all"
     result = run(*command, "--api-token", token)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(
