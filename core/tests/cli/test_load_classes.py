@@ -27,8 +27,8 @@ def test_only_the_classes_that_were_asked_for_are_loaded(run: Run, tracker: Modu
     assert paths_in(tracker) == {"sys/name", "lr"}
     left = {(loss["reason"], loss["message"], loss["requested"]) for loss in document["losses"]}
     assert left == {
-        ("not-selected", "metrics were not asked for", True),
-        ("not-selected", "files were not asked for", True),
+        ("not-selected", "metrics were left out", True),
+        ("not-selected", "files were left out", True),
     }
     assert sum(loss["count"] for loss in document["losses"]) == 3 * (10 + 1)
     assert (document["verdicts"].keys(), document["comparisons"]) == ({"="}, [])

@@ -224,6 +224,11 @@ def test_what_is_refused_or_writes_nothing_leaves_nothing(tmp_path: Path) -> Non
         export(new / "data", files)
     with pytest.raises(UsageError, match="is the folder for files of the dataset"):
         export(files, new / "files")
+    with (
+        pytest.raises(DatasetError, match="File name too long"),
+        Dataset(new / "x" / ("x" * 300), files).lock(),
+    ):
+        pass
     with Dataset(new / "data", new / "files").lock():
         assert (new / "data" / MARK).exists()
     assert tree(tmp_path) == before

@@ -24,9 +24,7 @@ def selected(run: ExportedRun, classes: frozenset[AttributeClass]) -> ExportedRu
 def left_out(run: ExportedRun, classes: frozenset[AttributeClass]) -> list[Loss]:
     """Losses for what is not loaded because the user selected other classes."""
     return [
-        Loss(
-            run.key, "not-selected", f"{kind.attribute_class} were not asked for", count.rows, requested=True
-        )
+        Loss(run.key, "not-selected", f"{kind.attribute_class} were left out", count.rows, requested=True)
         for kind, count in run.counts().items()
         if kind.attribute_class not in classes and count.rows
     ]

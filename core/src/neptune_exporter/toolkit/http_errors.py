@@ -147,6 +147,20 @@ def refused_token(why: str) -> AuthenticationError:
     )
 
 
+def not_a_token() -> AuthenticationError:
+    """What was given as API token is none: a client cannot read it.
+
+    Examples:
+        >>> raise not_a_token()
+        Traceback (most recent call last):
+        neptune_exporter.errors.AuthenticationError: this is not an API token of Neptune ...
+    """
+    return AuthenticationError(
+        "this is not an API token of Neptune (base64 of JSON with its address and a key): "
+        f"copy it from Neptune again and give it with {TOKEN_OPTION}"
+    )
+
+
 def token_of(secret: Secret) -> str:
     """The API token as its clients send it: without white space around it.
 

@@ -18,6 +18,7 @@ from neptune_exporter.toolkit.http_errors import (
     TOKEN_OPTION,
     connection_error,
     is_web_page,
+    not_a_token,
     not_the_protocol,
     refused_token,
     said,
@@ -81,6 +82,8 @@ def _of_client(error: Exception, what: str, server: str) -> NeptuneExporterError
     said_no, answer = (common.Unauthorized, common.Forbidden), error.__context__
     if isinstance(error, said_no) and isinstance(answer, HTTPError):
         return _of_status(answer.status_code, _text(answer), what, server)
+    if isinstance(error, common.NeptuneInvalidApiTokenException) and not server:
+        return not_a_token()  # the client also raises it for what a server says of a token
     refused = (common.NeptuneInvalidApiTokenException, *said_no, common.NeptuneAuthTokenExpired)
     is_grant = isinstance(error, OAuth2Error) and not isinstance(error, MissingTokenError)
     if isinstance(error, refused) or is_grant:

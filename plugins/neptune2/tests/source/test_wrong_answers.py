@@ -160,3 +160,10 @@ def test_a_token_with_a_character_that_none_has_is_not_sent(serve: Serve, at: st
     assert server.requests == []
     make_source(Neptune2Settings(api_token=Secret(f" {token}\n"))).close()
     assert server.requests
+
+
+@pytest.mark.parametrize("token", ["abc", "bm8ganNvbg==", "e30="])
+def test_what_is_no_token_is_said_to_be_none(token: str) -> None:
+    error = the_error(Neptune2Settings(api_token=Secret(token)))
+    assert isinstance(error, AuthenticationError)
+    assert str(error).startswith("this is not an API token of Neptune (base64 of JSON")

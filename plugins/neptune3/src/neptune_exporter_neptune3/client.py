@@ -29,7 +29,6 @@ from types import MappingProxyType
 from typing import Any
 
 from neptune_exporter.contract import (
-    AuthenticationError,
     MissingDependencyError,
     NeptuneExporterError,
     Secret,
@@ -51,6 +50,7 @@ from neptune_exporter.toolkit.http_errors import (
     WebPageError,
     connection_error,
     is_web_page,
+    not_a_token,
     not_the_protocol,
     refused_token,
     said,
@@ -148,9 +148,9 @@ class Client:
         try:
             credentials = Credentials.from_api_key(token_of(api_token))
         except (errors.InvalidApiTokenException, AttributeError, TypeError):
-            raise _no_token() from None
+            raise not_a_token() from None
         if not credentials.base_url.startswith(("http://", "https://")):
-            raise _no_token()
+            raise not_a_token()
         self.address = str(credentials.base_url).rstrip("/")
         self.verifies_certificates = bool(NEPTUNE_VERIFY_SSL.get())
         if self.verifies_certificates:
@@ -296,13 +296,6 @@ def _url_of(error: httpx.HTTPError) -> str:
         return str(error.request.url)
     except RuntimeError:  # of no request
         return ""
-
-
-def _no_token() -> AuthenticationError:
-    return AuthenticationError(
-        "this is not an API token of Neptune (base64 of JSON with api_url and api_key): "
-        "copy it from Neptune again and give it with --api-token or NEPTUNE_API_TOKEN"
-    )
 
 
 def _status_and_content(error: Exception) -> tuple[int, bytes]:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from neptune_exporter.contract import UsageError
+from neptune_exporter.contract import DatasetError, UsageError
 from neptune_exporter.dataset.format.layout import LOCK, OWN_FOLDER, OWNER
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.format.storage import Storage
@@ -18,7 +18,13 @@ def locked_unless_unused(data: Storage, files: Storage) -> Iterator[None]:
     removed at the end."""
     local = [each.root for each in (data, files) if isinstance(each, LocalStorage)]
     made = [(root, _first_missing(root / OWN_FOLDER)) for root in local] if len(local) == 2 else []
-    with data.lock():
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(data.lock())
+        except DatasetError:  # not `_is_removed`: a process that was faster may be at work
+            for root, missing in made[:1]:
+                _remove_empty(root / OWN_FOLDER, missing)
+            raise
         try:
             yield
         except UsageError:  # refused: also a new folder of files goes, beside data that was there
@@ -26,6 +32,15 @@ def locked_unless_unused(data: Storage, files: Storage) -> Iterator[None]:
             raise
         finally:
             all(_is_removed(*each) for each in made)  # files of data that stays stay
+
+
+def _remove_empty(folder: Path, last: Path | None) -> None:
+    """Remove a folder and those above it, up to the last, as far as they are there and empty."""
+    for each in (folder, *folder.parents):
+        if last is None or not each.is_relative_to(last):
+            return
+        with contextlib.suppress(OSError):
+            each.rmdir()
 
 
 def _is_removed(root: Path, made: Path | None) -> bool:
