@@ -46,6 +46,17 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_one_line(
         connected(MlflowSettings(f"http://127.0.0.1:{silent.getsockname()[1]}"))
 
 
+def test_databricks_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow itself would try for minutes."""
+    address = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("DATABRICKS_HOST", address)
+    monkeypatch.setenv("DATABRICKS_TOKEN", "a-secret-token")
+    monkeypatch.setattr(connecting, "_PROBE_SECONDS", "1")
+    with pytest.raises(SinkError, match=r"MLflow at databricks: .* cannot be reached: .*refused") as raised:
+        connected(MlflowSettings("databricks"))
+    assert "a-secret-token" not in str(raised.value)
+
+
 @pytest.mark.parametrize("head", [True, False])
 def test_a_server_that_drips_is_one_line(monkeypatch: pytest.MonkeyPatch, head: bool) -> None:
     monkeypatch.setattr(connecting, "_LONGEST_SPAN", 1.0)

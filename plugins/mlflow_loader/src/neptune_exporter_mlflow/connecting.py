@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ for _name, _value in {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",  # it would try 7 times, and wait minutes for the last
 }.items():
     os.environ.setdefault(_name, _value)
+logging.getLogger("databricks.sdk").setLevel(logging.ERROR)  # it warns of what it does without
 
 import requests  # noqa: E402
 import urllib3.poolmanager  # noqa: E402
@@ -57,6 +59,8 @@ def connected(settings: MlflowSettings) -> MlflowClient:
     with _environment(_UNREACHABLE), translated(f"MLflow at {shown(uri)}"):
         if is_database(uri):
             ask_database(uri)
+        elif uri.startswith("databricks"):
+            _ask_databricks(urlsplit(uri).netloc.partition(":")[0])
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     # The modules that MLflow imports stay in memory, and collections that look through them take a fifth of a
@@ -65,6 +69,21 @@ def connected(settings: MlflowSettings) -> MlflowClient:
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])
     return client
+
+
+def _ask_databricks(profile: str) -> None:
+    """Connect once: MLflow's clients wait five minutes each for an unreachable host (databricks-sdk 0.162).
+
+    If there are no credentials, MLflow says so itself.
+    """
+    from databricks.sdk.config import Config  # a dependency of mlflow-skinny, and slow to import
+
+    seconds = int(_PROBE_SECONDS)
+    try:
+        host = Config(profile=profile or None, http_timeout_seconds=seconds, retry_timeout_seconds=1).host
+    except ValueError:
+        return
+    requests.head(host, timeout=seconds)
 
 
 def _demand_least_rate(seconds: float) -> None:
@@ -138,8 +157,8 @@ def translated(what: str) -> Iterator[None]:
         message = str(error.message).strip().splitlines()[0]
         if error.get_http_status_code() in (401, 403):
             raise AuthenticationError(
-                f"{what} refuses the credentials (MLFLOW_TRACKING_USERNAME and _PASSWORD, or "
-                f"MLFLOW_TRACKING_TOKEN): {message}"
+                f"{what} refuses the credentials (MLFLOW_TRACKING_USERNAME and _PASSWORD, "
+                f"MLFLOW_TRACKING_TOKEN, or a profile of Databricks): {message}"
             ) from error
         raise SinkError(f"{what}: {message}") from error
     except requests.RequestException as error:
