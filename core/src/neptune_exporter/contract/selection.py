@@ -151,7 +151,7 @@ class AttributeRequest:
         """Whether to read the attribute now. With the type None: whether to report that it cannot be read."""
         if not self.wanted.includes(path, attribute_type):
             return False
-        return path in self.retry or not self._is_covered(path, attribute_type)
+        return not self.covered or path in self.retry or not self._is_covered(path, attribute_type)
 
     @property
     def classes(self) -> frozenset[AttributeClass]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import itertools
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from neptune_exporter.dataset.format.sorting import SortedRows
@@ -121,7 +120,7 @@ class OpenPart:
         self._last = (*keys[-1][:2], rows.step_at(stop - 1))
 
     def _table(self, rows: SortedRows, start: int, count: int, keys: list[tuple[str, str, int]]) -> pa.Table:
-        columns = {name: column.slice(start, count) for name, column in rows.columns.items()}
+        columns = rows.part(start, count)
         columns["project_id"] = _repeated([self._run.project_id], [count])
         columns["run_id"] = _repeated([self._run.run_id], [count])
         lengths = [n for _, _, n in keys]
@@ -177,7 +176,7 @@ def _bounded(
     rows: SortedRows, first: int, keys: list[tuple[str, str, int]]
 ) -> Iterator[tuple[int, int, list[tuple[str, str, int]]]]:
     count = sum(n for _, _, n in keys)
-    size = sum(column.slice(first, count).nbytes for column in rows.columns.values())
+    size = sum(column.nbytes for column in rows.part(first, count).values())
     if count == 1 or (count <= MAX_ROWS and size <= MAX_BYTES):
         yield first, first + count, keys
         return
@@ -225,10 +224,9 @@ def _all_zero() -> pa.Array:
 def _repeated(values: Sequence[str], counts: Sequence[int]) -> pa.Array:
     """Each string, repeated as often as its number says."""
     # The codes are made here, so they need no check against the dictionary: "safe" would read them all again.
-    strings = pa.array(values, pa.string())
-    if len(set(values)) == 1:
-        return pa.DictionaryArray.from_arrays(_zeros(sum(counts)), strings.slice(0, 1), safe=False)
-    distinct = strings.dictionary_encode()
-    ends = pa.array(itertools.accumulate(counts), pa.int32())
-    codes = pa.RunEndEncodedArray.from_arrays(ends, distinct.indices)
-    return pa.DictionaryArray.from_arrays(pc.run_end_decode(codes), distinct.dictionary, safe=False)
+    code_of = {value: code for code, value in enumerate(dict.fromkeys(values))}
+    strings = pa.array(list(code_of), pa.string())
+    if len(code_of) == 1:
+        return pa.DictionaryArray.from_arrays(_zeros(sum(counts)), strings, safe=False)
+    codes = np.repeat(np.array([code_of[value] for value in values], np.int32), counts)
+    return pa.DictionaryArray.from_arrays(pa.array(codes), strings, safe=False)

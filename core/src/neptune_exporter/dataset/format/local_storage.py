@@ -84,6 +84,7 @@ class LocalStorage(Storage):
 
     def _walk(self, folder: str) -> Iterator[Entry]:
         try:
+            os.lstat(self._at(folder))  # most runs have no files, and then there is nothing to check
             self.check_no_links(folder)
             found = os.scandir(self._at(folder))
         except (FileNotFoundError, UnsafePathError):

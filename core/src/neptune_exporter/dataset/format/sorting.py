@@ -5,12 +5,19 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.schema import FULL_SCHEMA, step_as_float
 
+Numbers = npt.NDArray[np.integer[Any]]
+_NO_STEP = np.iinfo(np.int64).max
 _STEPS = ("step", "step_float64")
 _FEW_ROWS = 16
 """Series with fewer rows in a batch are gathered row by row, longer ones as slices."""
@@ -55,6 +62,12 @@ class SortedRows:
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
+    def part(self, start: int, count: int) -> dict[str, pa.Array]:
+        """The columns of some rows."""
+        if count == len(self):
+            return dict(self.columns)
+        return {name: column.slice(start, count) for name, column in self.columns.items()}
+
     def series(self) -> Iterator[tuple[tuple[str, str], int, int]]:
         """Key, first row and end of every series."""
         start = 0
@@ -62,8 +75,29 @@ class SortedRows:
             yield key, start, end
             start = end
 
+    @cached_property
+    def _millionths(self) -> Numbers | None:
+        """The steps, `_NO_STEP` for none; None if decimals do not hold all of them."""
+        return _millionths_of(self.columns)
+
+    def step_range(self) -> tuple[Decimal, Decimal, int] | None:
+        """The lowest step, the highest one, and how many rows have one; None if only `_steps` can tell."""
+        steps = self._millionths
+        if steps is None or not (count := int(np.count_nonzero(steps != _NO_STEP))):
+            return None
+        highest = steps.max() if count == len(steps) else steps[steps != _NO_STEP].max()
+        return Decimal(int(steps.min())).scaleb(-6), Decimal(int(highest)).scaleb(-6), count
+
     def steps_of_series(self) -> list[int]:
         """How many distinct steps each series has."""
+        whole = self._millionths
+        if whole is not None and self.ends:
+            starts = [0, *self.ends[:-1]]
+            is_new = np.append(True, whole[1:] != whole[:-1])
+            is_new[starts] = True
+            is_new &= whole != _NO_STEP
+            distinct: list[int] = np.add.reduceat(is_new, starts, dtype=np.int64).tolist()
+            return distinct
         steps = _steps(self.columns)
         if steps is None:
             return [0] * len(self.ends)
@@ -80,8 +114,7 @@ class SortedRows:
         return float("inf") if value is None else float(value)
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(NamedTuple):
     """Consecutive rows of one series in a batch."""
 
     rank: int
@@ -90,7 +123,7 @@ class _Piece:
     end: int
 
 
-def grouped(numbers: pa.Array, code_of: Callable[[int], int], columns: dict[str, pa.Array]) -> Batch:
+def grouped(numbers: Numbers, code_of: Callable[[int], int], columns: dict[str, pa.Array]) -> Batch:
     """Group the rows by attribute; the rows of one attribute keep their order.
 
     Args:
@@ -98,14 +131,19 @@ def grouped(numbers: pa.Array, code_of: Callable[[int], int], columns: dict[str,
         code_of: The code that `sort` uses for such a number.
         columns: The columns, of the same length.
     """
-    runs = pc.run_end_encode(numbers)
-    found = runs.values.to_pylist()
+    found, ends = _stretches_of(numbers)
     if len(set(found)) < len(found):
-        order = pc.array_sort_indices(numbers)
-        columns = {name: column.take(order) for name, column in columns.items()}
-        runs = pc.run_end_encode(numbers.take(order))
-        found = runs.values.to_pylist()
-    return Batch([code_of(number) for number in found], runs.run_ends.to_pylist(), columns)
+        order = np.argsort(numbers, kind="stable")
+        taken = pa.array(order)
+        columns = {name: column.take(taken) for name, column in columns.items()}
+        found, ends = _stretches_of(numbers[order])
+    return Batch([code_of(number) for number in found], ends, columns)
+
+
+def _stretches_of(numbers: Numbers) -> tuple[list[int], list[int]]:
+    """The number of each stretch of equal ones, and the row after its last."""
+    ends = np.append(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1, len(numbers))
+    return numbers[ends - 1].tolist(), ends.tolist()
 
 
 def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
@@ -212,6 +250,9 @@ def _ordered(batches: list[Batch], ranks: dict[int, int]) -> Batch:
 
 def _by_step(rows: SortedRows) -> SortedRows:
     """Sort each series by step. Rows without a step come last; rows of one step keep their order."""
+    whole = rows._millionths
+    if whole is not None and not _falls_within(whole, rows.ends):
+        return rows
     steps = _steps(rows.columns)
     if steps is None or len(rows) < 2:
         return rows
@@ -233,9 +274,30 @@ def _by_step(rows: SortedRows) -> SortedRows:
     )
 
 
+def _falls_within(steps: Numbers, ends: list[int]) -> bool:
+    """Whether a step of a series is lower than the one before it."""
+    falls = steps[1:] < steps[:-1]
+    falls[[end - 1 for end in ends[:-1]]] = False  # from the last of a series to the first of the next
+    return bool(falls.any())
+
+
 def _any_in(ordered: list[int], start: int, end: int) -> bool:
     index = bisect.bisect_left(ordered, start)
     return index < len(ordered) and ordered[index] < end
+
+
+def _millionths_of(columns: dict[str, pa.Array]) -> Numbers | None:
+    if "step" not in columns or "step_float64" in columns:
+        return None
+    step = columns["step"]
+    valid, digits = step.buffers()
+    # The 16 bytes of a decimal(18,6) begin with a number of 8 bytes, which holds 18 digits and their sign.
+    values = np.frombuffer(digits, np.int64)[2 * step.offset : 2 * (step.offset + len(step)) : 2]
+    if not step.null_count:
+        return values
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
+    is_valid = bits[step.offset : step.offset + len(step)].view(np.bool_)
+    return np.where(is_valid, values, _NO_STEP)
 
 
 def _steps(columns: dict[str, pa.Array]) -> pa.Array | None:

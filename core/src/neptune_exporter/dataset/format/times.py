@@ -23,8 +23,8 @@ def moment(milliseconds: int) -> datetime:
 
 def extent(times: pa.Array) -> tuple[int, int] | None:
     """The first and the last time in ms; None if there is no time."""
-    found = pc.min_max(times.cast(TIME_TYPE).cast(pa.int64()))
-    return None if found["min"].as_py() is None else (found["min"].as_py(), found["max"].as_py())
+    found = pc.min_max((times if times.type == TIME_TYPE else times.cast(TIME_TYPE)).cast(pa.int64())).as_py()
+    return None if found["min"] is None else (found["min"], found["max"])
 
 
 def is_python(limits: tuple[int, int] | None) -> bool:

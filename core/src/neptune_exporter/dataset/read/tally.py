@@ -61,8 +61,13 @@ class Tally:
                 of_type[path] = of_type.get(path, 0) + count
         self._rows[attribute_type] = self._rows.get(attribute_type, 0) + sum(rows.values())
 
-    def add_steps(self, columns: Mapping[str, pa.Array]) -> None:
-        """Add `step` and `step_float64`, if they are there."""
+    def add_steps(
+        self, columns: Mapping[str, pa.Array], known: tuple[object, object, int] | None = None
+    ) -> None:
+        """Add `step` and `step_float64`, if they are there. `known`: their range and count."""
+        if known is not None:
+            self.add_step_range(*known)
+            return
         given = {name: columns[name] for name in ("step", "step_float64") if name in columns}
         if not given:
             return

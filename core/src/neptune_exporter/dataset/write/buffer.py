@@ -5,17 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import DatasetError
-from neptune_exporter.dataset.format.sorting import Batch, SortedRows, grouped, sort
+from neptune_exporter.dataset.format.sorting import Batch, Numbers, SortedRows, grouped, sort
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN
 from neptune_exporter.toolkit import turn
 
 _IDENTITY = ("project_id", "run_id")
 _ATTRIBUTE = ("attribute_path", "attribute_type")
+_KEYS = frozenset({*_IDENTITY, *_ATTRIBUTE})
+_TYPES = dict(zip(FULL_SCHEMA.names, FULL_SCHEMA.types, strict=True))
 _CodeOf = Callable[[int], int]
 _TEXT = ("string_value", "string_set_value", "file_value", "histogram_value", "file_sha256")
 
@@ -55,26 +58,27 @@ class RunBuffer:
     def _add(self, batch: pa.RecordBatch) -> None:
         self._check_identity(batch)
         columns = {
-            name: self._cast(name, batch.column(name))
-            for name in batch.schema.names
-            if name not in _IDENTITY and name not in _ATTRIBUTE and batch.column(name).null_count < len(batch)
+            name: self._cast(name, column)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            if name not in _KEYS and column.null_count < len(batch)
         }
         paths = self._encoded(batch, "attribute_path")
         types = self._encoded(batch, "attribute_type")
         valid = self._with_value(types, columns)
         if valid is not None:
             paths, types = paths.filter(valid), types.filter(valid)
-            columns = {name: column.filter(valid) for name, column in columns.items()}
+            left = {name: column.filter(valid) for name, column in columns.items()}
+            columns = {name: column for name, column in left.items() if column.null_count < len(column)}
         if not len(paths):
             return
-        columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
         # Grouped now, while the rows are few and close in memory: gathering them later takes ten times as
         # long.
         added = grouped(*self._coded(paths, types), columns)
-        self._watch_order(added)
+        size = added.nbytes
+        self._watch_order(added, size)
         self._batches.append(added)
         self.rows += added.ends[-1]
-        self.nbytes += added.nbytes
+        self.nbytes += size
 
     def release(self) -> list[Batch]:
         """Release all rows in the order of arrival; the buffer is empty afterwards."""
@@ -101,17 +105,16 @@ class RunBuffer:
         with turn(sum(batch.ends[-1] for batch in batches)):
             return sort(batches, self._keys)
 
-    def _watch_order(self, added: Batch) -> None:
+    def _watch_order(self, added: Batch, size: int) -> None:
         keys = [self._last, *(self._keys[code] for code in added.codes)]
         if any(other < one for one, other in itertools.pairwise(keys)):
             self.rising = 0
-        self.rising += added.nbytes
+        self.rising += size
         self._last = keys[-1]
 
     def _check_identity(self, batch: pa.RecordBatch) -> None:
         names = batch.schema.names
-        unknown = set(names) - set(FULL_SCHEMA.names)
-        if unknown:
+        if unknown := set(names) - _TYPES.keys():
             raise RowsError(f"rows of {self._run} have unknown columns: {', '.join(sorted(unknown))}")
         for name in _ATTRIBUTE:
             if name not in names:
@@ -126,7 +129,7 @@ class RunBuffer:
         try:
             if pa.types.is_dictionary(column.type):
                 column = column.cast(column.type.value_type)
-            expected = FULL_SCHEMA.field(name).type
+            expected = _TYPES[name]
             if column.type != expected:
                 column = column.cast(expected)
             if name in _TEXT:
@@ -147,11 +150,11 @@ class RunBuffer:
 
     def _with_value(self, types: pa.DictionaryArray, columns: dict[str, pa.Array]) -> pa.Array | None:
         """For each row, whether it has a value; None if all rows have one."""
-        kinds = types.dictionary
-        used = [0] if len(kinds) == 1 else pc.unique(types.indices).to_pylist()
+        kinds = types.dictionary.to_pylist()
+        used = [0] if len(kinds) == 1 else np.unique(types.indices.to_numpy()).tolist()
         by_code: list[pa.Array | bool] = [False] * len(kinds)
         for code in used:
-            by_code[code] = self._have_value(self._attribute_type(kinds[code].as_py()), columns)
+            by_code[code] = self._have_value(self._attribute_type(kinds[code]), columns)
         if all(by_code[code] is True for code in used):
             return None
         valid = pc.choose(types.indices, *by_code) if len(kinds) > 1 else by_code[0]
@@ -174,23 +177,19 @@ class RunBuffer:
         except ValueError:
             raise RowsError(f"a row of {self._run} has an unknown attribute_type {name!r}") from None
 
-    def _coded(self, paths: pa.DictionaryArray, types: pa.DictionaryArray) -> tuple[pa.Array, _CodeOf]:
+    def _coded(self, paths: pa.DictionaryArray, types: pa.DictionaryArray) -> tuple[Numbers, _CodeOf]:
         """A number for the attribute path and type of each row in this batch, and the code of each number."""
-        names, kinds = paths.dictionary, types.dictionary
+        try:
+            names, kinds = paths.dictionary.to_pylist(), types.dictionary.to_pylist()
+        except UnicodeDecodeError as error:
+            raise RowsError(f"an attribute path of {self._run} is not valid text: {error}") from error
         width = len(kinds)
-        numbers = paths.indices
+        numbers = paths.indices.to_numpy()
         if width > 1:
-            numbers = pc.add(
-                pc.multiply(numbers.cast(pa.int64()), pa.scalar(width, pa.int64())),
-                types.indices.cast(pa.int64()),
-            )
+            numbers = numbers.astype(np.int64) * width + types.indices.to_numpy()
 
         def code_of(number: int) -> int:
-            path, kind = names[number // width], kinds[number % width].as_py()
-            try:
-                key = (path.as_py(), kind)
-            except UnicodeDecodeError as error:
-                raise RowsError(f"an attribute path of {self._run} is not valid text: {error}") from error
+            key = (names[number // width], kinds[number % width])
             if key[0] is None:
                 raise RowsError(f"a row of {self._run} has no attribute_path")
             if key not in self._codes_of:

@@ -310,8 +310,9 @@ class RunWriter:
                     for column in map(rows.columns.get, ("file_size", "file_value"))
                 )
                 self._tally.add_files(end - start, sizes, named)
-            self._forking.meet(rows, path, kind, start)
-        self._tally.add_steps(rows.columns)
+            if path in RECEIPT_PATHS:
+                self._forking.meet(rows, path, kind, start)
+        self._tally.add_steps(rows.columns, rows.step_range())
         if "timestamp" in rows.columns:
             self._tally.add_times(rows.columns["timestamp"])
 
