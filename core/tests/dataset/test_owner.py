@@ -239,3 +239,12 @@ def test_a_folder_of_files_stays_beside_data_that_has_none(tmp_path: Path) -> No
     data, files = tmp_path / "data", tmp_path / "files"
     export_parameters(data, files)
     assert (files / MARK).exists()
+
+
+def test_a_web_server_is_no_place_for_an_export(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match="is a web server, to which nothing can be written"),
+        Dataset("http://127.0.0.1:1/x", tmp_path / "files").lock(),
+    ):
+        pass
+    assert tree(tmp_path) == set()

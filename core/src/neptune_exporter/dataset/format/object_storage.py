@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 
-from neptune_exporter.contract import DatasetError
+from neptune_exporter.contract import DatasetError, UsageError
 from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.format.object_listing import KnownObjects
@@ -260,6 +260,10 @@ class ObjectStorage(Storage):
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
+        if self.location.scheme in ("http", "https"):
+            raise UsageError(
+                f"{self.location} is a web server, to which nothing can be written: name a folder or a bucket"
+            )
         held = self.try_lock(LOCK)
         if held is None:
             with self.errors(LOCK, "read"):
