@@ -5,8 +5,9 @@
 The earlier tool's way is a `log_batch` a series over the rows of a pandas frame. The limit is the same rows,
 made beforehand, by one `executemany` (SQLite) or one COPY (PostgreSQL) into MLflow's tables with their keys
 and indices. All take turns, each writes into a database of its own, and the median of the rounds is told: by
-the clock, and by the processor time of this process. `memory` loads one run directly, in its own process, and
-`client-memory` (not by default: minutes for each million points) through the client.
+the clock, and by the processor time of this process. `memory` loads one run directly, in its own process.
+Not by default: `client-memory` loads it through the client into SQLite, which takes minutes for each million
+points, and `server-memory` through the client to a server that acknowledges points and drops them.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from neptune_exporter_mlflow.postgresql_rows import copied_rows
 from neptune_exporter_mlflow.settings import MlflowSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugins/mlflow_loader"))
+from _acknowledging import acknowledging_server
 from tests.cluster import Cluster
 
 (SPEC,) = neptune_exporter_sinks()
@@ -217,25 +219,27 @@ def postgresql(folder: Path) -> Iterator[Callable[[], str]]:
         yield lambda: cluster.create(f"m{uuid.uuid4().hex}", "new")
 
 
-def memory(points: int, direct: bool) -> None:
-    """The most that a load of one run into SQLite holds, beside what a load of 1 million holds."""
-    way = "direct" if direct else "client"
+def memory(points: int, way: str) -> None:
+    """The most that a load of one run holds, beside what a load of 1 million points holds."""
     for count in sorted({1_000_000, points}):
-        command = [sys.executable, __file__, "--one-run", str(count), "--only", way]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        print(f"  one run of {count:>12,} points, {way}, SQLite: {done.stdout.strip()}")
+        with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, ExitStack() as stack:
+            command = [sys.executable, __file__, "--one-run", str(count), "--only", way]
+            if way == "server":
+                command += ["--uri", stack.enter_context(acknowledging_server(Path(folder)))]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+        print(f"  one run of {count:>12,} points, {way}: {done.stdout.strip()}")
 
 
-def one_run(count: int, direct: bool) -> None:
+def one_run(count: int, way: str, uri: str) -> None:
     shape = old_layout.Shape(metrics=10, steps=count // 10, parameters=10, lines=0, histograms=0, files=0)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         made = "from neptune_exporter.testing import old_layout; from pathlib import Path; "
         made += f"old_layout.standard(Path({str(folder / 'data')!r}), Path({str(folder / 'files')!r}), "
         subprocess.run([sys.executable, "-c", f"{made}runs=1, shape=old_layout.{shape!r})"], check=True)
-        new = stack.enter_context(sqlite(folder))
+        uri = uri or stack.enter_context(sqlite(folder))()
         started = time.perf_counter()
-        written = ours(folder, direct, new())
+        written = ours(folder, way == "direct", uri)
         took = time.perf_counter() - started
         print(f"at most {peak_megabytes():.0f} MB, {written:,} points in {took:.0f} s")
 
@@ -261,10 +265,9 @@ def main(arguments: argparse.Namespace) -> None:
             }
             with makers[database](folder) as new:
                 ratios(compare(database, ways, new, arguments.rounds), database)
-    if "memory" in arguments.only:
-        memory(arguments.points, direct=True)
-    if "client-memory" in arguments.only:
-        memory(arguments.points, direct=False)
+    for what, way in (("memory", "direct"), ("client-memory", "client"), ("server-memory", "server")):
+        if what in arguments.only:
+            memory(arguments.points, way)
 
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
@@ -276,10 +279,11 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", default=["sqlite", "postgresql", "memory"])
     parser.add_argument("--points", type=int, default=5_000_000, help="of the run that measures memory")
     parser.add_argument("--one-run", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--uri", default="", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     asked = parsed(sys.argv[1:])
-    one_run(asked.one_run, asked.only == ["direct"]) if asked.one_run else main(asked)
+    one_run(asked.one_run, asked.only[0], asked.uri) if asked.one_run else main(asked)

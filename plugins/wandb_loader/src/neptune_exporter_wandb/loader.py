@@ -202,8 +202,3 @@ class WandbLoader(Loader):
     def close(self) -> None:
         for target_id in list(self._writers):
             self._close(target_id)
-
-    @property
-    def path(self) -> Path:
-        """The folder of the runs."""
-        return self._folders.path
