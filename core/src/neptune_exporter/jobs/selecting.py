@@ -75,9 +75,14 @@ def parents_first(runs: Sequence[_Run]) -> list[_Run]:
 def check_files_folder(dataset: Dataset, runs: Iterable[StoredRun]) -> None:
     """Raise a UsageError if runs have files, and there is no folder of files or it has none of the
     dataset."""
+    check_folder_for_files(dataset, map(_names_files, runs))
+
+
+def check_folder_for_files(dataset: Dataset, have_files: Iterable[bool]) -> None:
+    """As `check_files_folder`, from what is known of each run."""
     files = dataset.file_storage
     exists = files.exists()
-    if (exists and files_owner.may_hold(dataset.data, files)) or not any(map(_names_files, runs)):
+    if (exists and files_owner.may_hold(dataset.data, files)) or not any(have_files):
         return
     if exists:
         raise UsageError(

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from neptune_exporter.contract import DatasetError, DatasetSummary, ExportedRun, RunSelection
 from neptune_exporter.dataset import Dataset, summarise
-from neptune_exporter.jobs.selecting import check_files_folder
+from neptune_exporter.jobs.selecting import check_folder_for_files
 from neptune_exporter.location import Location
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import FILE_TYPES, RunKey
 from neptune_exporter.toolkit.free_memory import few_collections
 
 
@@ -27,8 +27,9 @@ def summarise_dataset(
         UsageError: its runs have files, and there is no folder of files.
     """
     dataset = Dataset(data_path, files_path)
-    check_files_folder(dataset, dataset.runs(indexed=True))
     summary = summarise(dataset)
+    described = (run for project in summary.projects for run in project.runs)
+    check_folder_for_files(dataset, (not FILE_TYPES.isdisjoint(run.types) for run in described))
 
     def open_run(key: RunKey) -> ExportedRun:
         run = dataset.run(key)
