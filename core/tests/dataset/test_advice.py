@@ -38,7 +38,7 @@ def test_advice_fits_the_source(dataset: Dataset, source: str, url: str, expecte
     write(dataset, series("loss", [1.0]), run=SourceRun(KEY, url=url))
     run = dataset.run(KEY)
     assert run is not None and run.receipt is not None
-    run.receipt = replace(run.receipt, source=source)
+    run._receipt = replace(run.receipt, source=source)
     assert advice(run) == expected
 
 
@@ -68,7 +68,7 @@ def test_advice_on_what_was_not_exported(
     write(dataset, series("loss", [1.0]), run=SourceRun(KEY, url=url))
     run = dataset.run(KEY)
     assert run is not None and run.receipt is not None
-    run.receipt = replace(run.receipt, source=source)
+    run._receipt = replace(run.receipt, source=source)
     assert advice_on_failure(run, AttributeFailure(KEY, "lr", None, "HTTP 500", **failure)) == expected
 
 
