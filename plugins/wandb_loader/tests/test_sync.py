@@ -163,7 +163,7 @@ def test_what_is_no_key_is_a_wrong_setting(
     server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "shortkey")
-    with pytest.raises(UsageError, match="40 letters or more; this one has 8") as error:
+    with pytest.raises(UsageError, match="at least 40 characters, this one has 8") as error:
         _load(tmp_path)
     assert "shortkey" not in str(error.value)
 
