@@ -25,11 +25,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neptune_exporter.contract import Secret
+from neptune_exporter.contract import AttributeSelection, Secret, SourceRun
+from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, load_runs
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.location import Location
+from neptune_exporter.model import RunKey
 from neptune_exporter.testing import old_layout
 from neptune_exporter_neptune3.plugin import neptune_exporter_sources
 from neptune_exporter_neptune3.settings import Neptune3Settings
@@ -57,6 +59,16 @@ def main() -> None:
             ):
                 for executor in arguments.executors:
                     compare(what, executor, job, server, arguments.rounds)
+
+
+def write_runs(dataset: Dataset, runs: int) -> None:
+    """As an export writes them, with receipts."""
+    for number in range(runs):
+        key = RunKey("acme/standard", f"RUN-{number}")
+        writer = dataset.writer(key)
+        for batch in old_layout.run_batches(key, number, _SHAPE):
+            writer.write(batch)
+        writer.publish(SourceRun(key), "benchmark", [AttributeSelection()])
 
 
 Job = Callable[[str, int], None]
@@ -128,7 +140,7 @@ def exporting(folder: Path, runs: int) -> Iterator[tuple[Job, int]]:
 @contextmanager
 def loading(folder: Path, runs: int) -> Iterator[tuple[Job, int]]:
     data, files = folder / "data", folder / "files"
-    old_layout.standard(data, files, runs=runs, shape=_SHAPE)
+    write_runs(Dataset(data, files), runs)
     (spec,) = neptune_exporter_sinks()
     server = ("neptune_exporter_pluto_server", "--count-only", "--until-stdin-closes")
     with serving(*server) as (ready, process):

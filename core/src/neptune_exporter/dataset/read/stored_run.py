@@ -70,6 +70,7 @@ class StoredRun(RunFiles):
         self._whose = key if place.among_many else None  # parts that hold rows of others too
         self._receipt = receipt
         self._fork_of_receipt = None if receipt is None else receipt.fork
+        self._whole_steps = None if receipt is None else receipt.steps.whole_range
         self._forgotten = ""
         """The fingerprint of the receipt, if that was forgotten."""
         self.part_names = tuple(part_names)
@@ -291,7 +292,7 @@ class StoredRun(RunFiles):
         return sum(each.rows for each in counted)
 
     def whole_steps(self) -> tuple[float, float] | None:
-        return self.receipt.steps.whole_range if self.receipt else None
+        return self._whole_steps
 
     def steps(self) -> StepStatistics:
         """Of all series together."""
