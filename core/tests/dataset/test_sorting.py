@@ -27,4 +27,5 @@ def test_series_are_sorted_and_counted_by_step(series: list[list[Decimal | None]
     assert rows.columns["step"].to_pylist() == [step for one in expected for step in one]
     assert rows.steps_of_series() == [len({s for s in one if s is not None}) for one in series]
     known = [s for one in series for s in one if s is not None]
-    assert rows.step_range() == ((min(known), max(known), len(known)) if known else None)
+    whole = all(step % 1 == 0 for step in known)
+    assert rows.step_range() == ((min(known), max(known), len(known), whole) if known else None)

@@ -80,13 +80,15 @@ class SortedRows:
         """The steps, `_NO_STEP` for none; None if decimals do not hold all of them."""
         return _millionths_of(self.columns)
 
-    def step_range(self) -> tuple[Decimal, Decimal, int] | None:
-        """The lowest step, the highest one, and how many rows have one; None if only `_steps` can tell."""
+    def step_range(self) -> tuple[Decimal, Decimal, int, bool] | None:
+        """The lowest step, the highest one, how many rows have one, and whether all are whole numbers; None
+        if only `_steps` can tell."""
         steps = self._millionths
         if steps is None or not (count := int(np.count_nonzero(steps != _NO_STEP))):
             return None
-        highest = steps.max() if count == len(steps) else steps[steps != _NO_STEP].max()
-        return Decimal(int(steps.min())).scaleb(-6), Decimal(int(highest)).scaleb(-6), count
+        given = steps if count == len(steps) else steps[steps != _NO_STEP]
+        lowest, highest = (Decimal(int(step)).scaleb(-6) for step in (given.min(), given.max()))
+        return lowest, highest, count, not np.any(given % 10**6)
 
     def steps_of_series(self) -> list[int]:
         """How many distinct steps each series has."""

@@ -62,9 +62,9 @@ class Tally:
         self._rows[attribute_type] = self._rows.get(attribute_type, 0) + sum(rows.values())
 
     def add_steps(
-        self, columns: Mapping[str, pa.Array], known: tuple[object, object, int] | None = None
+        self, columns: Mapping[str, pa.Array], known: tuple[object, object, int, bool] | None = None
     ) -> None:
-        """Add `step` and `step_float64`, if they are there. `known`: their range and count."""
+        """Add `step` and `step_float64`, if they are there. `known`: what `add_step_range` takes."""
         if known is not None:
             self.add_step_range(*known)
             return
