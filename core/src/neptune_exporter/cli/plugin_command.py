@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import click
@@ -13,6 +14,9 @@ from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 from neptune_exporter.plugins import PluginRegistry
+
+_ASKED_FOR_FILES = 100
+"""Runs that are asked whether they have files: reading all of another tool's takes seconds."""
 
 
 def plugin_command(plugins: PluginRegistry, name: str) -> Command:
@@ -39,7 +43,7 @@ def plugin_command(plugins: PluginRegistry, name: str) -> Command:
         if not stored.was_begun:
             raise nothing_taken(data_path, selected=False)
         try:
-            check_files_folder(stored, stored.runs(indexed=True))
+            check_files_folder(stored, islice(stored.runs(indexed=True), _ASKED_FOR_FILES))
         except UsageError as error:  # people who have only the data may look at it
             click.echo(f"warning: {error}", err=True)
         return callback(dataset=ExportedDataset(data_path, files_path), **given)

@@ -74,23 +74,25 @@ def parents_first(runs: Sequence[_Run]) -> list[_Run]:
 
 def check_files_folder(dataset: Dataset, runs: Iterable[StoredRun]) -> None:
     """Raise a UsageError if runs have files, and there is no folder of files or it has none of the
-    dataset."""
-    check_folder_for_files(dataset, map(_names_files, runs))
+    dataset. It may read every run: whoever reads them anyway asks `lacks_files`."""
+    error = lacks_files(dataset)
+    if error is not None and any(map(_names_files, runs)):
+        raise error
 
 
-def check_folder_for_files(dataset: Dataset, have_files: Iterable[bool]) -> None:
-    """As `check_files_folder`, from what is known of each run."""
+def lacks_files(dataset: Dataset) -> UsageError | None:
+    """The error to raise if a run has files: there is no folder of files, or it has none of the dataset."""
     files = dataset.file_storage
-    exists = files.exists()
-    if (exists and files_owner.may_hold(dataset.data, files)) or not any(have_files):
-        return
-    if exists:
-        raise UsageError(
-            f"{files.location} holds no file of this dataset, but the runs have files: name the folder of "
-            "its files with --files-path"
+    if not files.exists():
+        return UsageError(
+            f"there is no folder of files at {files.location}, but the runs have files: name it with "
+            "--files-path"
         )
-    raise UsageError(
-        f"there is no folder of files at {files.location}, but the runs have files: name it with --files-path"
+    if files_owner.may_hold(dataset.data, files):
+        return None
+    return UsageError(
+        f"{files.location} holds no file of this dataset, but the runs have files: name the folder of "
+        "its files with --files-path"
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from neptune_exporter.contract import DatasetError, DatasetSummary, ExportedRun, RunSelection
 from neptune_exporter.dataset import Dataset, summarise
-from neptune_exporter.jobs.selecting import check_folder_for_files
+from neptune_exporter.jobs.selecting import lacks_files
 from neptune_exporter.location import Location
 from neptune_exporter.model import FILE_TYPES, RunKey
 from neptune_exporter.toolkit.free_memory import few_collections
@@ -29,7 +29,9 @@ def summarise_dataset(
     dataset = Dataset(data_path, files_path)
     summary = summarise(dataset)
     described = (run for project in summary.projects for run in project.runs)
-    check_folder_for_files(dataset, (not FILE_TYPES.isdisjoint(run.types) for run in described))
+    error = lacks_files(dataset)
+    if error is not None and not all(FILE_TYPES.isdisjoint(run.types) for run in described):
+        raise error
 
     def open_run(key: RunKey) -> ExportedRun:
         run = dataset.run(key)

@@ -25,7 +25,7 @@ from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
 from neptune_exporter.jobs.load_run import CompareUnit
 from neptune_exporter.jobs.progress import Progress
-from neptune_exporter.jobs.selecting import check_files_folder, check_projects, select_runs
+from neptune_exporter.jobs.selecting import check_projects, lacks_files, select_runs
 from neptune_exporter.jobs.spreading import THREADS, spread
 from neptune_exporter.model import RunKey
 
@@ -89,7 +89,8 @@ def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bo
 
     Raises:
         DatasetError: checksums cannot be written to the dataset.
-        UsageError: a project that was named is not in the dataset, or the executor is not available.
+        UsageError: a project that was named is not in the dataset, its files are not where they were said
+            to be, or the executor is not available.
     """
     dataset = Dataset(options.data_path, options.files_path)
     project_ids, runs = options.project_ids, options.runs
@@ -102,13 +103,15 @@ def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bo
         def wanted(key: RunKey) -> bool:
             return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
 
-        check_files_folder(dataset, (run for run in dataset.runs(indexed=True) if wanted(run.key)))
         if recording:
             with dataset.lock():
                 dataset.recover()
+        without_files = lacks_files(dataset)
         everything = not project_ids and not runs.patterns and not runs.ids
         with _checking(options, progress) as several:
             for item in verify(dataset, None if everything else wanted, several):
+                if without_files is not None and isinstance(item, RunChecked) and item.named:
+                    raise without_files
                 _take(item, result, progress)
         if recording and result.without_checksums:
             progress.start("record checksums", result.without_checksums)
