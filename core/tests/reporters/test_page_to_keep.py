@@ -27,7 +27,7 @@ from neptune_exporter.testing.runs import (
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 
 
-def page(folder: Path, *runs: SampleRun) -> str:
+def page(folder: Path, *runs: SampleRun, code: int = 0) -> str:
     """The page of an export of these runs."""
     data, files = folder / "data", folder / "files"
     if not data.exists():
@@ -40,7 +40,7 @@ def page(folder: Path, *runs: SampleRun) -> str:
     out = folder / "report.html"
     arguments = ["summary", "-d", str(data), "-f", str(files), "--reporter", "html", "-o", str(out)]
     result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == code, result.output
     return out.read_text()
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_run_costs_itself_and_is_named_first(tmp_path: Path) -> None:
     page(tmp_path, *runs)
     part = next((tmp_path / "data").rglob("run-0*part_0.parquet"))
     part.write_bytes(part.read_bytes()[:-30])
-    text = page(tmp_path)
+    text = page(tmp_path, code=3)
     assert "Problems" in text and text.index("Problems") < text.index("<details")
     assert "2 points" in text
 
