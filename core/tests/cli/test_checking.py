@@ -41,6 +41,17 @@ def test_record_accept_and_find_what_is_new(run: Run, folder: Path) -> None:
     assert file.name in line and "changed since its checksum was recorded on" in line
 
 
+def test_no_checksums_are_recorded_without_the_folder_of_files(run: Run, folder: Path) -> None:
+    """They would be of parts only, and are never recorded again."""
+    shutil.copytree(EXISTING, folder / "e")
+    there = set(folder.rglob("*"))
+    Path("empty").mkdir()
+    for files, reason in (("e/filez", "there is no folder of files"), ("empty", "holds no file of this")):
+        refused = run("verify", "-d", "e/data", "-f", files, "--record")
+        assert refused.exit_code == 2 and reason in refused.stderr, refused.output
+    assert set(folder.rglob("*")) - there == {folder / "empty"}
+
+
 def test_each_damage_is_printed_once(run: Run, folder: Path) -> None:
     shutil.copytree(EXISTING, folder / "e")
     part = min(Path("e/data").rglob("run-a-*_part_0.parquet"))

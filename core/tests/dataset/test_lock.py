@@ -8,13 +8,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.dataset.format import lock
 
 HOLD = """
 import sys
@@ -72,19 +70,4 @@ def test_a_place_that_cannot_be_written_is_said_to_be_so(tmp_path: Path, name: s
         pytest.raises(DatasetError, match=r"data cannot be written: (File exists|Not a directory)"),
         dataset.lock(),
     ):
-        pass
-
-
-def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process, which wrote nothing, removed it after this one had opened it."""
-    path = tmp_path / "lock.parquet"
-    plain = lock.lock_file
-
-    def lock_file(file: IO[bytes]) -> bool:
-        is_ours = plain(file)
-        path.unlink()
-        return is_ours
-
-    monkeypatch.setattr(lock, "lock_file", lock_file)
-    with pytest.raises(DatasetError, match="is being written by another process"), lock.held(path, "it"):
         pass

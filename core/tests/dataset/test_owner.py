@@ -10,7 +10,10 @@ import pytest
 
 from neptune_exporter.contract import AttributeSelection, DatasetError, SourceRun, UsageError
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.model import AttributeClass
+from neptune_exporter.dataset.format.files_owner import may_hold
+from neptune_exporter.dataset.format.storages import storage_at
+from neptune_exporter.location import Location
+from neptune_exporter.model import AttributeClass, RunKey
 from neptune_exporter.testing import old_layout
 
 from .exporting import KEY, write
@@ -30,11 +33,11 @@ def export(data: Path, files: Path, value: float = 1.0) -> None:
         writer.publish(SourceRun(KEY), "test 1", [AttributeSelection()])
 
 
-def export_parameters(data: Path, files: Path) -> None:
+def export_parameters(data: Path, files: Path, run: RunKey = KEY) -> None:
     dataset = Dataset(data, files)
     with dataset.lock():
         dataset.recover()
-        dataset.writer(KEY).publish(SourceRun(KEY), "test 1", PARAMETERS)
+        dataset.writer(run).publish(SourceRun(run), "test 1", PARAMETERS)
 
 
 def assert_whole(data: Path, files: Path) -> None:
@@ -215,7 +218,7 @@ def tree(folder: Path) -> set[Path]:
     return set(folder.rglob("*"))
 
 
-def test_what_is_refused_or_writes_nothing_leaves_nothing(tmp_path: Path) -> None:
+def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
     data, files = tmp_path / "data", tmp_path / "files"
     export(data, files)
     before = tree(tmp_path)
@@ -224,14 +227,20 @@ def test_what_is_refused_or_writes_nothing_leaves_nothing(tmp_path: Path) -> Non
         export(new / "data", files)
     with pytest.raises(UsageError, match="is the folder for files of the dataset"):
         export(files, new / "files")
-    with (
-        pytest.raises(DatasetError, match="File name too long"),
-        Dataset(new / "x" / ("x" * 300), files).lock(),
-    ):
-        pass
-    with Dataset(new / "data", new / "files").lock():
-        assert (new / "data" / MARK).exists()
     assert tree(tmp_path) == before
+
+
+def test_a_damaged_mark_gives_files_to_no_other_dataset(tmp_path: Path) -> None:
+    mine, others, files = tmp_path / "mine", tmp_path / "others", tmp_path / "files"
+    export(others, files)
+    export_parameters(mine, tmp_path / "my files", RunKey("acme/speech", "RUN-9"))
+    (files / MARK).write_bytes(b"x" + (files / MARK).read_bytes()[1:])
+    with pytest.raises(UsageError, match="holds files that are not of"), Dataset(mine, files).lock():
+        pass
+    assert not may_hold(storage_at(Location.of(mine)), storage_at(Location.of(files)))
+    with Dataset(others, files).lock():
+        pass
+    assert_whole(others, files)
 
 
 def test_a_folder_of_files_stays_beside_data_that_has_none(tmp_path: Path) -> None:

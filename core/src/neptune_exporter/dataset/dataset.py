@@ -17,12 +17,11 @@ from typing import Any
 from neptune_exporter.contract import DatasetError, FileWriter
 from neptune_exporter.dataset.format import checksums, publication, receipt_index, uploading
 from neptune_exporter.dataset.format import files_owner as owner
-from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, UNFINISHED_FILES, Place
+from neptune_exporter.dataset.format.layout import LOCK, OWNER, UNFINISHED, UNFINISHED_FILES, Place
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.run_locks import RunLocks
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.format.storages import storage_at
-from neptune_exporter.dataset.format.unused import locked_unless_unused
 from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.facts import PartFacts
 from neptune_exporter.dataset.read.finding import Found, found_runs, listed_folders, project_folders
@@ -101,8 +100,10 @@ class Dataset:
             DatasetError: another process writes it; the message says which, and since when.
             UsageError: the files folder is another dataset's.
         """
+        if None in (self.data.size(OWNER), self.file_storage.size(OWNER)):  # what is refused makes no folders
+            self.check_files_folder()
         with contextlib.ExitStack() as held:
-            held.enter_context(locked_unless_unused(self.data, self.file_storage))
+            held.enter_context(self.data.lock())
             if self._has_folder_for_files:
                 held.enter_context(self.file_storage.lock())
                 owner.claim(self.data, self.file_storage, self._holds_runs)

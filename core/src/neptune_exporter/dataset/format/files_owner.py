@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 from neptune_exporter.contract import DatasetError, UsageError
 from neptune_exporter.dataset.format import rowless
-from neptune_exporter.dataset.format.layout import OWNER, SANITISED, temporary
+from neptune_exporter.dataset.format.layout import OWN_FOLDER, OWNER, SANITISED, temporary
 from neptune_exporter.dataset.format.paths import folded
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.storages import storage_at
@@ -58,8 +58,9 @@ def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mar
     if not _holds_files(files):
         mark = None  # an empty folder has nothing to lose
     elif mark is None:
-        # The files of another tool's export have no mark.
-        if not holds_runs():
+        # The files of another tool's export have no mark; a damaged mark does not say whose they are.
+        is_damaged = files.size(OWNER) is not None
+        if not holds_runs() or (is_damaged and not _projects(files) <= _projects(data)):
             raise UsageError(_NOBODYS.format(files=files.location, data=data.location))
     elif not _are_ours(own, mark, owner := there.at(mark.data), here, holds_runs):
         text, marker = _NOBODYS if owner.is_same(here) else _ANOTHERS, files.describe(OWNER)
@@ -81,8 +82,7 @@ def may_hold(data: Storage, files: Storage) -> bool:
     mark = _read(files)
     if mark is not None and (own := _read(data)) is not None and mark.id == own.id:
         return True
-    projects, here = ({folded(e.name) for e in each.list() if not e.is_file} for each in (data, files))
-    return not projects.isdisjoint(here)
+    return not _projects(data).isdisjoint(_projects(files))
 
 
 def check_to_read(data: Storage, files: Storage) -> None:
@@ -109,6 +109,11 @@ _NOBODYS = (
 )
 
 
+def _projects(storage: Storage) -> set[str]:
+    """The names of the folders of projects, as file systems compare them."""
+    return {folded(e.name) for e in storage.list() if not e.is_file and e.name != OWN_FOLDER}
+
+
 def _holds_files(files: Storage) -> bool:
     """Whether the folder of any project has anything in it."""
     projects = (e for e in files.list() if not e.is_file and re.fullmatch(SANITISED, e.name))
@@ -119,7 +124,9 @@ def problem(storage: Storage) -> str:
     """What is wrong with the mark of a folder; empty if nothing is."""
     try:
         _parsed(storage)
-    except (DatasetError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except DatasetError as error:
+        return f"was not read: {error}"
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         return f"is damaged ({error}): the next export writes it again"
     return ""
 
