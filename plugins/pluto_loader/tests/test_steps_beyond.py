@@ -15,6 +15,7 @@ from neptune_exporter_pluto.verify import points
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
+from .posting import post
 
 KEY = RunKey("acme/vision", "RUN-1")
 NANOSECONDS = [1_700_000_000_000_000_001.0 + 1_000_000 * n for n in range(250)]
@@ -47,19 +48,35 @@ def test_the_multiplier_leads_no_step_beyond(
     assert {c.verdict.value for c in sink.verify(run, full=True)} <= {"=", "~"}
 
 
+@pytest.mark.parametrize("in_windows", [True, False])
 def test_steps_that_are_beyond_are_cut_to_what_is_shown(
-    server: RehearsalServer, make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
+    server: RehearsalServer, make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch, in_windows: bool
 ) -> None:
-    """Steps in nanoseconds since 1970, read in windows, although Pluto rounds what is asked for."""
-    monkeypatch.setattr(points, "_FEW_POINTS", 0)
-    monkeypatch.setattr(points, "_WINDOW_POINTS", 20)
-    monkeypatch.setattr(points, "_PAGE_POINTS", 40)
+    """Steps in nanoseconds since 1970, also read in windows, although Pluto rounds what is asked for."""
+    if in_windows:
+        monkeypatch.setattr(points, "_FEW_POINTS", 0)
+        monkeypatch.setattr(points, "_WINDOW_POINTS", 20)
+        monkeypatch.setattr(points, "_PAGE_POINTS", 40)
     sink, run = make_sink(), run_of([*NANOSECONDS, 2.0**53 + 2])
     loaded = sink.load(run, None)
     sent = server.store.points.series(server.key(int(loaded.target_id)), "loss")["step"].tolist()
     assert len(sent) == len(NANOSECONDS) + 1 and all(int(float(step)) == step for step in sent)
     (line,) = [c for c in sink.verify(run, full=True) if c.item == "points of loss"]
     assert line.verdict.value in "=~" and line.found == str(len(sent))
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_two_rows_that_are_shown_at_one_step_are_one_point(
+    server: RehearsalServer, make_sink: MakeSink, full: bool
+) -> None:
+    """Pluto stores two steps and prints both as one: they do not make up for a point that is missing."""
+    sink, run = make_sink(visible_within=0.0), run_of([5.0, 2.0**60])
+    run_id = int(sink.load(run, None).target_id)
+    server.store.points._runs.pop(server.key(run_id))
+    for step in (2**60, 2**60 + 1):
+        post(server, run_id, "metrics", time=1, step=step, data={"loss": 1.0})
+    (line,) = [c for c in sink.verify(run, full=full) if c.item == "points of loss"]
+    assert (line.verdict.value, line.expected, line.found) == ("-", "2", "1")
 
 
 @pytest.mark.parametrize(

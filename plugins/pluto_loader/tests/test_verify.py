@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
@@ -33,22 +31,13 @@ from neptune_exporter_pluto_server.files import object_key
 
 from .conftest import MakeSink
 from .killed_load import KEY, everything
+from .posting import post
 
 BAD = {Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT}
 
 
 def verdicts(sink: Any, run: SampleRun, full: bool = True) -> dict[str, str]:
     return {c.item: c.verdict.value for c in sink.verify(MemoryRun(run), full=full)}
-
-
-def post(server: RehearsalServer, run_id: int, route: str, **line: Any) -> None:
-    headers = {
-        "Authorization": f"Bearer {server.api_key}",
-        "X-Run-Id": str(run_id),
-        "X-Project-Name": KEY.project_id,
-    }
-    answer = httpx.post(f"{server.url}/ingest/{route}", content=json.dumps(line), headers=headers)
-    answer.raise_for_status()
 
 
 def test_everything_is_equal(make_sink: MakeSink) -> None:
@@ -101,6 +90,14 @@ def test_a_series_that_pluto_thins_is_read_whole(
             post(server, int(loaded.target_id), "metrics", time=step, step=step, data={"l": 1.0})
         (line,) = [c for c in sink.verify(MemoryRun(run)) if c.item == "points of l"]
         assert (line.verdict, line.expected, line.found) == (Verdict.EXTRA, str(count), "11")
+
+
+@pytest.mark.parametrize("flag", ["0", 0, "1", 1, None])
+def test_flags_of_raw_rows_are_numbers_also_as_text(flag: object) -> None:
+    row = {"step": 0, "time": "2023-11-14 22:13:20.000", "value": 1.5, "nonFiniteFlags": flag}
+    assert points._points([row]).value.tolist() == pytest.approx(
+        [float("nan") if flag in ("1", 1) else 1.5], nan_ok=True
+    )
 
 
 @pytest.mark.usefixtures("read_in_pages")

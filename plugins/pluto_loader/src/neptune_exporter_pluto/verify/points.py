@@ -102,8 +102,8 @@ def _equal_at_once(check: Check, names: Sequence[str], whole: Mapping[int, _Piec
         return {
             number: _Tally(len(points), len(points))
             for number, points in wanted.items()
-            if len(points) == len(rows := shown[names[number]])
-            and not (check.full and _differences(points, _points(rows)))
+            if len(points) == len(found := _newest(_points(shown[names[number]])))
+            and not (check.full and _differences(points, found))
         }
 
     return check.patiently(equal, lambda found: len(found) == len(wanted)) if wanted else {}
@@ -208,7 +208,7 @@ def _between(points: Points, low: int, high: int | None) -> Points:
 def _points(rows: list[dict[str, Any]]) -> Points:
     values = np.array([row["value"] for row in rows], np.float64)
     for place, row in enumerate(rows):
-        if flag := row.get("nonFiniteFlags") or row.get("valueFlag"):
+        if flag := int(row.get("nonFiniteFlags") or 0) or row.get("valueFlag"):
             values[place] = _FLAGS.get(flag, np.nan)
     return Points(
         np.zeros(len(rows), np.int32),
