@@ -139,6 +139,30 @@ def test_a_refusal_before_the_whole_request_was_read(small: SmallRequests) -> No
     server.close()
 
 
+def test_sending_may_take_as_long_as_an_answer_and_no_longer() -> None:
+    ended = threading.Event()
+    timeout = httpx.Timeout(0.2, connect=10)
+    with httpx.Client(timeout=timeout, trust_env=False) as client:
+        small = SmallRequests(client, httpx.create_ssl_context(), 10.0, 4)
+        server = Server(lambda self, connection: ended.wait(10) and None)
+        with pytest.raises(httpx.WriteTimeout):
+            small.send("POST", server.url, {}, content=b"x" * (1 << 24))
+        ended.set()
+        server.close()
+        small.close()
+
+
+def test_nothing_is_sent_after_the_end(small: SmallRequests) -> None:
+    server = Server(once)
+    pool = small._pool(server.url)
+    pool.close()
+    with pytest.raises(httpx.ConnectError):
+        small.send("GET", server.url, {})
+    with httpx.Client(trust_env=False) as client:
+        client.get(server.url)
+    server.close()
+
+
 def test_answers_may_be_compressed(small: SmallRequests) -> None:
     body = gzip.compress(b"[1, 2]")
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)

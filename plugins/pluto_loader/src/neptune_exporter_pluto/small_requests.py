@@ -43,10 +43,11 @@ class SmallRequests:
     ) -> None:
         self._client = client
         self._headers = dict(client.headers)
-        self._timeout = Timeout(connect=client.timeout.connect, read=client.timeout.read)
+        connect, waits = client.timeout.connect, client.timeout.read
+        self._timeout = Timeout(connect=waits, read=waits)  # urllib3 sends with the timeout to connect
         self._by_origin: dict[str, HTTPConnectionPool] = {}
         self._pools = PoolManager(maxsize=connections, ssl_context=context)
-        kept = {"http": _kept(HTTPConnectionPool), "https": _kept(HTTPSConnectionPool)}
+        kept = {"http": _kept(HTTPConnectionPool, connect), "https": _kept(HTTPSConnectionPool, connect)}
         self._pools.pool_classes_by_scheme = paced_pools(
             kept, seconds, lambda error: TimeoutError(str(error))
         )
@@ -94,6 +95,7 @@ class SmallRequests:
 
     def close(self) -> None:
         """Close the connections, when no request is under way any more."""
+        self._by_origin.clear()
         self._pools.clear()
 
 
@@ -114,21 +116,27 @@ def _parsed(origin: str) -> httpx.URL:
     return httpx.URL(origin)
 
 
-def _kept(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-    """A pool of connections that are not used again after some seconds, and connect with httpx's errors."""
+def _kept(pool: type[HTTPConnectionPool], seconds: float | None) -> type[HTTPConnectionPool]:
+    """A pool of connections that connect within some seconds, with httpx's errors, and are not used again
+    when they were idle for long."""
 
     class KeptConnection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
+        timeout: Any
         _since = 0.0
 
         def connect(self) -> None:
+            waits, self.timeout = self.timeout, seconds
             try:
                 super().connect()
+                self.sock.settimeout(waits)
             except failures.NewConnectionError as error:  # a subclass of the next
                 raise httpx.ConnectError(str(error)) from error
             except failures.ConnectTimeoutError as error:
                 raise httpx.ConnectTimeout(str(error)) from error
             except (failures.HTTPError, OSError) as error:
                 raise httpx.ConnectError(str(error)) from error
+            finally:
+                self.timeout = waits
 
         def getresponse(self) -> Any:
             answer = super().getresponse()
@@ -149,5 +157,9 @@ def _as_httpx() -> Iterator[None]:
         yield
     except (failures.TimeoutError, TimeoutError) as error:
         raise httpx.ReadTimeout(str(error)) from error
+    except failures.ClosedPoolError as error:
+        raise httpx.ConnectError(str(error)) from error
     except (failures.HTTPError, OSError) as error:
+        if isinstance(error.__cause__ or error.__context__, TimeoutError):
+            raise httpx.WriteTimeout(str(error)) from error
         raise httpx.RemoteProtocolError(str(error)) from error
