@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.model import AttributeType
+from neptune_exporter.jobs.selected_run import selected
+from neptune_exporter.model import AttributeClass, AttributeType
 from neptune_exporter.schema import attribute_batch, step_columns
 from neptune_exporter.sinks.steps import StepRange
 from neptune_exporter.sinks.survey import look_at_steps
@@ -37,6 +38,17 @@ def test_what_the_receipt_tells(
     write(dataset, *(points(f"m/{number}", steps) for number, steps in enumerate(series)))
     run = dataset.run(KEY)
     assert run is not None and run.whole_steps() == whole
+
+
+def test_series_that_are_not_selected_do_not_count(dataset: Dataset) -> None:
+    columns = {**step_columns(pa.array([1e11])), "string_value": pa.array(["a line"])}
+    write(dataset, points("m", [0, 1]), attribute_batch("log", AttributeType.STRING_SERIES, columns))
+    run = dataset.run(KEY)
+    assert run is not None
+    metrics = selected(run, frozenset({AttributeClass.METRICS}))
+    all_series = frozenset(AttributeClass) - {AttributeClass.PARAMETERS}
+    assert (metrics.whole_steps(), selected(run, all_series).whole_steps()) == (None, (0.0, 1e11))
+    assert look_at_steps(metrics, StepRange()).largest == 1.0
 
 
 def test_an_export_that_adds_fractions(dataset: Dataset) -> None:

@@ -142,5 +142,5 @@ class ExportedRun(ABC):
 
     def whole_steps(self) -> tuple[float, float] | None:
         """The lowest and the highest step of all series, if every step is known to be whole without a look at
-        the rows; else None."""
+        the rows; else None. Both are 0 if the run is known to have no series."""
         return None

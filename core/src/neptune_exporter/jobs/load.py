@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
@@ -134,8 +134,8 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
 
     Raises:
         AuthenticationError: the credentials were refused.
-        UsageError: a project that was named is not in the dataset, the folder of files is not there, or
-            this loader does not load in several processes.
+        UsageError: a project that was named is not in the dataset, the folder of files is not there or
+            holds nothing of this dataset, or this loader does not load in several processes.
         KeyboardInterrupt: the next load goes on with what is not finished.
     """
     result = LoadResult()
@@ -242,11 +242,11 @@ class _Load:
             good = {run.key for run in ready}
             # Otherwise their forks would be loaded without a parent, permanently.
             self._outcome = {key: None for key, _ in self._result.failed if key not in good}
-            for run in (*runs, *left_out):
-                run.forget()  # each is read when its turn comes
+            _forget((*runs, *left_out))  # each is read when its turn comes
             if ready:
                 views = [selected(run, self._classes) for run in (*ready, *left_out)]
                 self._found = self._sink.prepare(project_id, views)
+                _forget((*ready, *left_out))  # `prepare` may have read them
                 self._load_all(ready)
         except AuthenticationError:
             raise
@@ -348,8 +348,7 @@ class _Load:
                 what = "was loaded already" if loaded.already_loaded else "loaded"
                 _log.info("%s: %s as %s", run.key, what, loaded.target_id)
                 self._result.losses.extend(loaded.losses)
-                rows = 0 if loaded.already_loaded else run.row_count()
-                self._progress.advance(runs=1, rows=rows)
+                self._progress.advance(runs=1, rows=0 if loaded.already_loaded else done_there.rows)
             _let_go(run)
             self._release(run.key)
 
@@ -359,6 +358,11 @@ class _Load:
         before = self._reports.get(report.process)
         if before is None or before.number < report.number:
             self._reports[report.process] = report
+
+
+def _forget(runs: Iterable[StoredRun]) -> None:
+    for run in runs:
+        run.forget()
 
 
 def _let_go(run: StoredRun) -> None:

@@ -92,6 +92,8 @@ class Loaded:
     """The result of a `LoadUnit`."""
 
     run: LoadedRun
+    rows: int
+    """How many rows the run has in the dataset."""
     report: Report | None = None
     """Set if the worker has a sink of its own."""
 
@@ -104,6 +106,7 @@ def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
     check_parts(run)
     if run.receipt is None:
         run.keep_small_parts()  # some of its rows are counted first
+    rows = run.row_count()
     losses = [*unreadable(run), *left_out(run, unit.classes)]
     view = selected(run, unit.classes)
     view.found = unit.found
@@ -115,7 +118,7 @@ def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
         _let_go(run)
         process = f"{socket.gethostname()}:{os.getpid()}"
         report = Report(process, next(_numbers), dict(sink.closing_report()))
-    return Loaded(replace(loaded, losses=(*losses, *advised)), report)
+    return Loaded(replace(loaded, losses=(*losses, *advised)), rows, report)
 
 
 def _with_advice(run: StoredRun, loss: Loss) -> Loss:

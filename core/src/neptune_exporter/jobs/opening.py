@@ -98,6 +98,6 @@ def _dataset_of(data_path: Location, files_path: Location) -> Dataset:
 
 def as_found(run: StoredRun) -> Found:
     """Where a run lies. Another process needs no more to read it (`Dataset.run_at`)."""
-    has_receipt = run.receipt is not None or run.damaged_receipt
+    has_receipt = run.has_receipt or run.damaged_receipt
     whose = run.key if run.place.among_many else None
     return Found(run.place, run.part_names, has_receipt, run.pending, run.unfinished, whose)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO
 
 from neptune_exporter.contract import AttributeFailure, ExportedRun, Loss, Parameter, Row, Step, TypeCount
-from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey
+from neptune_exporter.model import ALL_CLASSES, SERIES_TYPES, AttributeClass, AttributeType, RunKey
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,4 +114,7 @@ class SelectedRun(ExportedRun):
         return self._run.time_span()
 
     def whole_steps(self) -> tuple[float, float] | None:
-        return self._run.whole_steps()
+        whole = self._run.whole_steps()
+        others = SERIES_TYPES - self._types
+        # The steps of series that are left out do not count.
+        return whole if whole is None or others.isdisjoint(self._run.counts() if others else ()) else None

@@ -24,7 +24,8 @@ def summarise_dataset(
 
     Raises:
         DatasetError: there is no dataset at that path.
-        UsageError: its runs have files, and there is no folder of files.
+        UsageError: its runs have files, and the folder of files is not there or holds nothing of this
+            dataset.
     """
     dataset = Dataset(data_path, files_path)
     summary = summarise(dataset)

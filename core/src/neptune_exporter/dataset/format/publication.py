@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import uploading
@@ -158,14 +157,14 @@ def receipt(storage: Storage, path: str) -> Receipt | None:
         return None
 
 
-@lru_cache(maxsize=64)
 def receipt_again(storage: Storage, path: str, fingerprint: str) -> Receipt:
     """A receipt that was read before, when it had this fingerprint. Raises DatasetError if it is not there,
-    or it is another."""
-    found = receipt(storage, path)
-    if found is None or found.fingerprint != fingerprint:
-        raise DatasetError(f"{storage.describe(path)} has changed since the job began: run it again")
-    return found
+    cannot be read, or is another."""
+    if storage.size(path) is not None:
+        found = Receipt.from_bytes(storage.read(path), storage.describe(path))
+        if found.fingerprint == fingerprint:
+            return found
+    raise DatasetError(f"{storage.describe(path)} has changed since the job began: run it again")
 
 
 def number_of(name: str) -> int:

@@ -23,7 +23,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset.format import extents, rowless
 from neptune_exporter.dataset.format.extents import Extent
-from neptune_exporter.model import AttributeClass, AttributeType, RunKey, RunKind
+from neptune_exporter.model import SERIES_TYPES, AttributeClass, AttributeType, RunKey, RunKind
 
 FORMAT = "neptune-exporter-receipt"
 VERSION = 1
@@ -99,6 +99,11 @@ class Receipt:
     def fingerprint(self) -> str:
         """A digest of the rows, made from the digests of the parts."""
         return fingerprint([part.sha256 for part in self.parts])
+
+    @property
+    def whole_steps(self) -> tuple[float, float] | None:
+        """As `ExportedRun.whole_steps`."""
+        return (0.0, 0.0) if SERIES_TYPES.isdisjoint(self.types) else self.steps.whole_range
 
     def to_bytes(self) -> bytes:
         """The bytes of the receipt: JSON in `rowless.sealed`."""

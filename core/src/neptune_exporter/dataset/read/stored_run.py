@@ -70,7 +70,7 @@ class StoredRun(RunFiles):
         self._whose = key if place.among_many else None  # parts that hold rows of others too
         self._receipt = receipt
         self._fork_of_receipt = None if receipt is None else receipt.fork
-        self._whole_steps = None if receipt is None else receipt.steps.whole_range
+        self._whole_steps = None if receipt is None else receipt.whole_steps
         self._forgotten = ""
         """The fingerprint of the receipt, if that was forgotten."""
         self.part_names = tuple(part_names)
@@ -94,7 +94,7 @@ class StoredRun(RunFiles):
         """None for exports of other tools, and if it cannot be read.
 
         Raises:
-            DatasetError: it has changed since `forget`; until the next, it is read once.
+            DatasetError: since `forget` it has changed, or can no longer be read.
         """
         if self._forgotten and self._receipt is None:
             self._receipt = receipt_again(self._data, self.place.receipt, self._forgotten)
@@ -119,7 +119,7 @@ class StoredRun(RunFiles):
     def complete(self) -> bool:
         """Whether nothing is pending, and every part of the receipt exists with its size.
 
-        Without a receipt: there are parts, and no sign of missing ones.
+        Without a receipt: there are parts, and no sign of missing ones. Raises DatasetError as `receipt`.
         """
         if self.pending or self.problems or self.cut_short:
             return False
@@ -130,10 +130,11 @@ class StoredRun(RunFiles):
     @property
     def cut_short(self) -> list[tuple[str, str]]:
         """For a run without a receipt: signs that it may not be complete."""
-        return [] if self._has_receipt else self._cut_short
+        return [] if self.has_receipt else self._cut_short
 
     @property
-    def _has_receipt(self) -> bool:
+    def has_receipt(self) -> bool:
+        """Whether there was a readable one when the run was found. Reads nothing."""
         return self._receipt is not None or bool(self._forgotten)
 
     @cached_property
@@ -253,7 +254,8 @@ class StoredRun(RunFiles):
     def forget(self) -> None:
         """Free the receipt and the rows that were read; they are read again on demand.
 
-        Otherwise 10,000 runs that are loaded one after another would fill the memory.
+        Otherwise 10,000 runs that are loaded one after another would fill the memory. If the receipt changes
+        meanwhile, whatever needs it (`complete`, `counts`, `parts`) raises a DatasetError.
         """
         if self._receipt is not None:
             self._forgotten, self._receipt = self._receipt.fingerprint, None
@@ -338,7 +340,7 @@ class StoredRun(RunFiles):
 
     @property
     def _fork(self) -> Fork | None:
-        return self._fork_of_receipt if self._has_receipt else self._fork_of_rows
+        return self._fork_of_receipt if self.has_receipt else self._fork_of_rows
 
     @cached_property
     def _fork_of_rows(self) -> Fork | None:
