@@ -43,12 +43,14 @@ def test_what_lies_behind_a_link_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / "files" / "run" / "folder").symlink_to(outside)
     (tmp_path / "files" / "run" / "file").symlink_to(outside / "photo")
     (tmp_path / "files" / "other").symlink_to(outside)
+    (tmp_path / "files" / "loop").symlink_to(tmp_path / "files" / "loop")
     found = storage.list("run", recursive=True)
     assert [(entry.path, entry.is_file, entry.size) for entry in found] == [
         ("run/a", False, 0),
         ("run/a/b", True, 1),
     ]
-    assert storage.list("other", recursive=True) == [] == storage.list("nothing", recursive=True)
+    for folder in ("other", "nothing", "loop", "loop/run"):
+        assert storage.list(folder, recursive=True) == []
 
 
 @pytest.mark.parametrize("name", ["a.gz", "a.bz2", "a.tar.gz", "a.lz4", "a.zst"])

@@ -47,14 +47,15 @@ class Secret:
         return self._value
 
     def as_token(self) -> str | None:
-        """The value without white space around it; None if it holds a character that no token has.
+        """The value without white space around it; None if nothing is left, or it holds a character that no
+        token has.
 
         Examples:
-            >>> Secret("key-7Qx4\\n").as_token(), Secret("key 7Qx4").as_token()
-            ('key-7Qx4', None)
+            >>> Secret("key-7Qx4\\n").as_token(), Secret("key 7Qx4").as_token(), Secret(" ").as_token()
+            ('key-7Qx4', None, None)
         """
         token = self._value.strip()
-        return token if token.isascii() and token.isprintable() and " " not in token else None
+        return token if token and token.isascii() and token.isprintable() and " " not in token else None
 
     def __repr__(self) -> str:
         return "Secret(***)"

@@ -10,7 +10,7 @@ if sys.platform == "win32":
 
     _FAR = 1 << 30  # Windows forbids reading locked bytes, so lock one behind the content
 
-    def _lock(file: IO[bytes], how: int) -> None:
+    def _change(file: IO[bytes], how: int) -> None:
         place = file.tell()
         try:
             file.seek(_FAR)
@@ -18,46 +18,48 @@ if sys.platform == "win32":
         finally:
             file.seek(place)
 
-    def lock_file(file: IO[bytes]) -> bool:
-        try:
-            _lock(file, msvcrt.LK_NBLCK)
-        except OSError:
-            return False
-        return True
+    def _lock(file: IO[bytes]) -> None:
+        _change(file, msvcrt.LK_NBLCK)
 
-    def unlock_file(file: IO[bytes]) -> None:
-        _lock(file, msvcrt.LK_UNLCK)
+    def _unlock(file: IO[bytes]) -> None:
+        _change(file, msvcrt.LK_UNLCK)
 
 else:
     import fcntl
 
-    def lock_file(file: IO[bytes]) -> bool:
-        """Whether the file is locked now, until it is closed; False if it was opened and locked elsewhere.
+    def _lock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-        Raises:
-            OSError: its file system has no locks.
-
-        Examples:
-            >>> import tempfile
-            >>> with tempfile.NamedTemporaryFile() as file, open(file.name, "rb") as again:
-            ...     lock_file(file), lock_file(again)
-            (True, False)
-        """
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):  # EAGAIN, or EACCES on some file systems
-            return False
-        return True
-
-    def unlock_file(file: IO[bytes]) -> None:
-        """Let go of the lock before the file is closed.
-
-        Examples:
-            >>> import tempfile
-            >>> with tempfile.NamedTemporaryFile() as file, open(file.name, "rb") as again:
-            ...     _ = lock_file(file)
-            ...     unlock_file(file)
-            ...     lock_file(again)
-            True
-        """
+    def _unlock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def lock_file(file: IO[bytes]) -> bool:
+    """Whether the file is locked now, until it is closed; False if it was opened and locked elsewhere.
+
+    Raises:
+        OSError: its file system has no locks.
+
+    Examples:
+        >>> with open("acme.lock", "ab") as file, open("acme.lock", "ab") as again:
+        ...     lock_file(file), lock_file(again)
+        (True, False)
+    """
+    try:
+        _lock(file)
+    except (BlockingIOError, PermissionError):  # EAGAIN; EACCES on Windows and some file systems
+        return False
+    return True
+
+
+def unlock_file(file: IO[bytes]) -> None:
+    """Let go of the lock before the file is closed.
+
+    Examples:
+        >>> with open("acme.lock", "ab") as file, open("acme.lock", "ab") as again:
+        ...     _ = lock_file(file)
+        ...     unlock_file(file)
+        ...     lock_file(again)
+        True
+    """
+    _unlock(file)

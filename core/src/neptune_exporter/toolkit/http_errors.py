@@ -165,7 +165,7 @@ def token_of(secret: Secret) -> str:
     """The API token as its clients send it: without white space around it.
 
     Raises:
-        AuthenticationError: it holds a character that no token has, such as a space or a line end.
+        AuthenticationError: it is empty, or holds a character that no token has, such as a space.
 
     Examples:
         >>> token_of(Secret("eyJhcGlfa2V5\\n"))
@@ -174,8 +174,8 @@ def token_of(secret: Secret) -> str:
     token = secret.as_token()
     if token is None:
         raise AuthenticationError(
-            f"the API token holds a space, a line end or another character that no token has: copy it from "
-            f"Neptune again and give it with {TOKEN_OPTION}"
+            "the API token is empty, or holds a space, a line end or another character that no token has: "
+            f"copy it from Neptune again and give it with {TOKEN_OPTION}"
         )
     return token
 

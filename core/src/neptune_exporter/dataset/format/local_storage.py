@@ -84,7 +84,13 @@ class LocalStorage(Storage):
 
     def _walk(self, folder: str) -> Iterator[Entry]:
         try:
-            os.lstat(self._at(folder))  # most runs have no files, and then there is nothing to check
+            try:
+                os.lstat(self._at(folder))  # most runs have no files, and then there is nothing to check
+            except FileNotFoundError:
+                return
+            except OSError:  # perhaps of a link to itself
+                self.check_no_links(folder)
+                raise
             self.check_no_links(folder)
             found = os.scandir(self._at(folder))
         except (FileNotFoundError, UnsafePathError):
