@@ -10,7 +10,12 @@ from neptune_exporter.contract.settings import Secret, setting
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """How to reach the server. A source derives its settings from this and adds its `timeout`."""
+    """How to reach the server. A source derives its settings from this and adds its `timeout`.
+
+    Examples:
+        >>> ServerSettings(Secret("key-7Qx4")).connections
+        8
+    """
 
     api_token: Secret = setting(help="API token of Neptune.", flag="--api-token", env=("NEPTUNE_API_TOKEN",))
     connections: int = setting(
@@ -25,7 +30,15 @@ class ServerSettings:
 
 
 def timeout_setting(variable: str) -> Any:
-    """The setting `timeout`, also read from a variable of the source's client."""
+    """The setting `timeout`, in seconds, also read from a variable of the source's client.
+
+    Examples:
+        >>> @dataclass(frozen=True)
+        ... class AcmeSettings(ServerSettings):
+        ...     timeout: float = timeout_setting("ACME_TIMEOUT")
+        >>> AcmeSettings(Secret("key-7Qx4")).timeout
+        60.0
+    """
     return setting(
         default=60.0,
         help="Seconds to wait for bytes of an answer before the request counts as failed.",

@@ -42,7 +42,12 @@ _SAME = ({"mp4", "mov", "m4v", "m4a"}, {"webm", "mkv"}, {"jpg", "jpeg"}, {"ogg"}
 
 @dataclass(frozen=True)
 class FileKind:
-    """`media` is image, audio, video, text or artifact; `extension` has no dot and may be empty."""
+    """`media` is image, audio, video, text or artifact; `extension` has no dot and may be empty.
+
+    Examples:
+        >>> FileKind("text", "csv").media
+        'text'
+    """
 
     media: str
     extension: str
@@ -54,6 +59,10 @@ def kind_of(name: str, head: bytes) -> FileKind:
     Args:
         name: Its name, perhaps without an extension.
         head: Its first `HEAD_BYTES` bytes, or all of it.
+
+    Examples:
+        >>> kind_of("chart", b"GIF89a")
+        FileKind(media='image', extension='gif')
     """
     extension = _extension(name)
     if (found := _sniffed(head)) is not None:
