@@ -139,6 +139,24 @@ def test_a_damaged_database_costs_only_its_run(scale: Logging, tmp_path: Path, r
     assert any("the database cannot be read" in m for m in ruin.messages(""))
 
 
+@pytest.mark.parametrize("operation", ["'a text'", "CAST(X'ff' AS TEXT)"])
+def test_a_malformed_operation_does_not_hide_which_log_it_is_in(
+    scale: Logging, read: Any, tmp_path: Path, operation: str
+) -> None:
+    """Logs are recognised by their first operation. SQLite can decode only the first of these texts."""
+    with scale(experiment_name="known") as run:
+        for n in range(10):
+            run.log_metrics({"m": float(n)}, step=n)
+    whole = read(work_of(tmp_path)).run
+    statement = f"UPDATE run_operations SET operation = {operation} WHERE sequence_id = "
+    change(database_of(tmp_path), (f"{statement} 5",))
+    damaged = read(work_of(tmp_path))
+    assert (damaged.run.logs, damaged.run.name) == (whole.logs, "known")
+    assert len(damaged.failures) == 1
+    change(database_of(tmp_path), (f"{statement} 1",))
+    assert read(work_of(tmp_path)).run.key == whole.key
+
+
 def test_a_database_that_is_being_written_to(
     scale: Logging, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,10 +27,11 @@ from neptune_exporter_offline.times import from_seconds, parse_iso, to_datetime
 _PEEKED_RECORDS = 50
 """Records at the start of a log among which the name of the run is looked for: the client logs it first."""
 _BYTES_PER_POINT = 180
-_SAMPLED_OPERATIONS = 16
-_ROWS_OF_A_RUN = 3
-"""That its first operation makes: `sys/custom_run_id`, times."""
 """Roughly what a point takes in a 2.x log; only estimates use it."""
+_SAMPLED_OPERATIONS = 16
+"""Operations of a database that are read for an estimate."""
+_ROWS_OF_A_RUN = 3
+"""Rows that the first operation of a database makes: `sys/custom_run_id`, times."""
 _CONTAINER_NAME = re.compile(
     r"(run|model|model_version|project)__([^_].*?)(?:__.*)?|([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 )
@@ -266,8 +267,10 @@ def _with_identity(folder: Folder, database: sqlite3.Connection) -> Folder:
 def _with_operations(folder: Folder, database: sqlite3.Connection) -> Folder:
     name, start, last = _peek_run(database)
     first = folder.first_operation if start is None else start.number
-    size = _values_between(database, first, last)
-    return replace(folder, name=name, start=start, size_hint=size, extent=last, first_operation=first)
+    folder = replace(folder, name=name, start=start, size_hint=last, extent=last, first_operation=first)
+    with suppress(sqlite3.DatabaseError):  # damage in a sampled operation must not cost what is known
+        folder = replace(folder, size_hint=_values_between(database, first, last))
+    return folder
 
 
 def _values_between(database: sqlite3.Connection, first: int, last: int) -> int:
@@ -277,7 +280,7 @@ def _values_between(database: sqlite3.Connection, first: int, last: int) -> int:
     query = f"SELECT operation FROM run_operations WHERE sequence_id IN ({','.join('?' * len(numbers))})"
     values = 0
     for (blob,) in database.execute(query, numbers):
-        with suppress(wire.DecodeError):
+        with suppress(wire.DecodeError, TypeError):  # TypeError: it is a TEXT or NULL
             update = wire.UpdateRunSnapshot.FromString(blob)
             values += len(update.assign) + len(update.append) + len(update.modify_sets)
     return _ROWS_OF_A_RUN + round(values * count / max(1, len(numbers)))
@@ -362,13 +365,16 @@ def _peek_run(database: sqlite3.Connection) -> tuple[str | None, Start | None, i
 
 
 def row_at(database: sqlite3.Connection, number: int) -> Start | None:
-    """What distinguishes an operation of a database from others; None if it is not there."""
+    """What distinguishes an operation of a database from others; None if it is not there or malformed."""
     query = "SELECT timestamp, operation_type, operation FROM run_operations WHERE sequence_id = ?"
     row = database.execute(query, (number,)).fetchone()
     if row is None:
         return None
     timestamp, operation_type, blob = row
-    return Start(number, timestamp, hashlib.sha256(b"%d:%b" % (operation_type, blob)).hexdigest())
+    try:
+        return Start(number, timestamp, hashlib.sha256(b"%d:%b" % (operation_type, blob)).hexdigest())
+    except TypeError:  # the operation is a TEXT or NULL
+        return None
 
 
 def _database_notes(database: sqlite3.Connection, tables: set[str], first: int) -> tuple[str, ...]:
