@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
 
 from neptune_exporter.contract import AttributeSelection
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.model import AttributeClass
+from neptune_exporter_offline import gaps
+from neptune_exporter_offline.gaps import MOST_GAPS, Gap, Gaps
+from neptune_exporter_offline.problems import Problems
+from neptune_exporter_offline.union import covered
 
+from .folders import Logging, change, database_of, work_of
 from .test_beginning_sent import export, folder_of, send, write
 from .test_command import command
 from .test_exported_again import export as export_command
 from .test_exported_again import exported, numbered
-from .test_repeats import point
+from .test_repeats import UUID, point
 
 PARAMETERS = AttributeSelection(classes=frozenset({AttributeClass.PARAMETERS}))
 MISSING = "operations 13 to 15 are not in the log"
@@ -105,3 +115,59 @@ def test_operations_that_could_not_be_read(tmp_path: Path) -> None:
     send(log, 1)
     assert export(tmp_path).complete
     assert sorted(value for _, value in exported(tmp_path)) == [float(n) for n in range(1, 16)]
+
+
+def test_a_database_that_could_not_be_read_to_its_end(scale: Logging, tmp_path: Path) -> None:
+    with scale() as run:
+        for n in range(10):
+            run.log_metrics({"m": float(n)}, step=n)
+    database, whole = database_of(tmp_path), tmp_path / "whole"
+    shutil.copyfile(database, whole)
+    undecodable = "UPDATE run_operations SET operation = CAST(X'ff' AS TEXT) WHERE sequence_id = 5"
+    change(database, (undecodable,))
+    (failure,) = export(tmp_path, work_of(tmp_path)).failures
+    assert "operations 5 to 11 can no longer be read" in failure.message
+    shutil.copyfile(whole, database)
+    change(database, ("DELETE FROM run_operations WHERE sequence_id < 4",))
+    assert export(tmp_path, work_of(tmp_path)).complete
+    assert failures(tmp_path) == []
+    assert exported(tmp_path, "m") == [(float(n), float(n)) for n in range(10)]
+
+
+def test_equal_gaps_of_two_processes_whose_folders_have_one_name(tmp_path: Path) -> None:
+    for last in (12, 15):
+        for place, at in (("a", 1.7e9), ("b", 1.8e9)):
+            log = write(tmp_path / place / "renamed", 1, last, partial(point, at=at))
+            (log / "metadata.json").write_text(json.dumps({"containerId": UUID}))
+            (log / "last_put_version").write_text("15")
+            if last == 15:
+                send(log, 1)
+        assert export(tmp_path).complete == (last == 15)
+    assert failures(tmp_path) == []
+
+
+def test_only_some_of_many_gaps_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = frozenset({"a log"})
+    found = [Gap(names, n, n, f"operation {n}", True) for n in range(1000, 1000 + 2 * MOST_GAPS)]
+    first = Gaps()
+    for gap in found:
+        first.add(gap)
+    memory = json.dumps({"gaps": first.remembered()})
+    assert len(memory) < 100_000
+    later = Gaps(memory)
+    later.read(names, [(1, 9999)], 1)
+    union = Mock(wraps=covered)
+    monkeypatch.setattr(gaps, "covered", union)
+    assert later.settle(Problems()) == tuple(gap.message for gap in found[MOST_GAPS:])
+    assert union.call_count == 1, "one for the process, not one for each gap"
+
+
+def test_failures_of_forgotten_gaps_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps, "MOST_GAPS", 2)
+    log = write(folder_of(tmp_path), 1, 5)
+    (log / "data-6.log").write_text("".join(point(n) for n in range(6, 15, 2)))
+    (log / "last_put_version").write_text("14")
+    export(tmp_path)
+    send(log, 1)
+    assert export(tmp_path).projects[0].exported == 1
+    assert len(failures(tmp_path)) == 4

@@ -15,6 +15,10 @@ from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.problems import Problems
 from neptune_exporter_offline.union import Ranges, Stretch, covered, missing
 
+MOST_GAPS = 300
+"""How many gaps are remembered of a run: some tens of kilobytes. The earliest are forgotten first, and their
+failures stay."""
+
 
 class Gap(NamedTuple):
     """Operations of one process that are not there, and the failure that says so."""
@@ -72,9 +76,10 @@ class Gaps:
         ended: set[str] = set()
         stay: set[str] = set()
         earlier, self._earlier = self._earlier, []
+        processes = [self._with_reported(process) for process in self._processes] if earlier else []
         for gap in earlier:
-            process = next((p for p in self._processes if not p.names.isdisjoint(gap.logs)), None)
-            is_filled = process is not None and self._is_filled(gap, process)
+            process = next((p for p in processes if not p.names.isdisjoint(gap.logs)), None)
+            is_filled = process is not None and not missing(process.there, gap.first, gap.last)
             if not (is_filled and self._reads_all):
                 self._earlier.append(gap)
             if process is None or not (is_filled or self._reads_all):
@@ -82,18 +87,20 @@ class Gaps:
                 continue
             ended.add(gap.message)
             if not is_filled:
-                problems.add("", None, gap.message, permanent=gap.permanent or gap.last < process.first)
-        return tuple(sorted(ended - stay))
+                problems.add_once(gap.message, permanent=gap.permanent or gap.last < process.first)
+        again = {gap.message for gap in self._now}  # also of gaps that were forgotten
+        return tuple(sorted(ended - stay | again))
 
     def remembered(self) -> list[list[object]]:
-        """For the next export, in the types of JSON."""
-        return [[sorted(gap.logs), *gap[1:]] for gap in dict.fromkeys([*self._earlier, *self._now])]
+        """For the next export, in the types of JSON, as far as there is room."""
+        gaps = list(dict.fromkeys([*self._earlier, *self._now]))
+        return [[sorted(gap.logs), *gap[1:]] for gap in gaps[-MOST_GAPS:]]
 
-    def _is_filled(self, gap: Gap, process: _Process) -> bool:
-        """Whether each operation of the gap is there now, or reported as missing now."""
+    def _with_reported(self, process: _Process) -> _Process:
+        """The process with all operations that are there now, or are reported as missing now."""
         reported = [Stretch(0, g.first, g.last) for g in self._now if not process.names.isdisjoint(g.logs)]
         there = covered([*(Stretch(0, a, b) for a, b in process.there), *reported])
-        return not missing(there, gap.first, gap.last)
+        return process._replace(there=there)
 
 
 def _restored(memory: str) -> list[Gap]:

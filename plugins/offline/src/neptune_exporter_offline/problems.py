@@ -31,6 +31,10 @@ class Problems:
         """One more failure. An empty path means the run as a whole."""
         self._failures[path, attribute_type, message, permanent] += 1
 
+    def add_once(self, message: str, *, permanent: bool) -> None:
+        """A failure of the whole run that the next export recognises by its message: it gets no count."""
+        self._failures["", None, message, permanent] = 1
+
     def add_unreadable(self, path: str, attribute_type: AttributeType, problem: Unreadable) -> None:
         """A failure of an attribute, of which a value or file cannot be read."""
         self.add(path, attribute_type, str(problem), permanent=problem.permanent)

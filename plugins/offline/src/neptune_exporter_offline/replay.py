@@ -179,7 +179,7 @@ def _report(
 ) -> None:
     """Report a failure of a log, and remember which operations it is about, where that is known."""
     message = clean(f"{label}: {message}")
-    problems.add("", None, message, permanent=permanent)
+    problems.add_once(message, permanent=permanent)
     if 0 < first <= last:
         gaps.add(Gap(names, first, last, message, permanent))
 
@@ -190,15 +190,19 @@ def _in_order(
     """The records of stretches one after the other, with times that never fall."""
     at = 0.0
     for stretch in stretches:
+        unread = stretch.first
         try:
             for record in logs[stretch.log].read(stretch):
                 if record.at > at:
                     at = record.at
+                unread += 1
                 yield at, stretch.log, record
         except (OSError, sqlite3.DatabaseError) as error:
+            if unread > stretch.last:
+                continue  # it broke behind the last operation
             reason = error.strerror if isinstance(error, OSError) else error
-            numbers = f"operations {stretch.first:,} to {stretch.last:,}"
-            report(f"{numbers} can no longer be read: {reason}", permanent=False)
+            numbers = f"operations {unread:,} to {stretch.last:,}"
+            report(f"{numbers} can no longer be read: {reason}", unread, stretch.last, permanent=False)
 
 
 def _report_holes(scans: Sequence[Scan], first: int, put: int, report: Callable[..., None]) -> None:
