@@ -6,6 +6,8 @@ import pytest
 
 from neptune_exporter.contract import Verdict
 from neptune_exporter.model import RunKey, RunKind
+from neptune_exporter.sinks.metadata import RunMetadata
+from neptune_exporter.sinks.templates import filled
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, file, parameter
 from neptune_exporter_mlflow.registry import registered_name
@@ -33,13 +35,34 @@ def test_a_model_and_its_version_are_registered_once(make_sink: MakeSink) -> Non
     assert version.source == sink.client.get_run(loaded.target_id).info.artifact_uri
 
 
-def test_a_version_that_is_gone_from_the_registry_is_reported(make_sink: MakeSink) -> None:
+def test_a_version_that_is_gone_from_the_registry_is_reported_and_registered_again(
+    make_sink: MakeSink,
+) -> None:
     sink = make_sink()
     sink.load(MemoryRun(VERSION), None)
     assert {c.verdict for c in sink.verify(MemoryRun(VERSION))} == {Verdict.EQUAL}
     sink.client.delete_model_version(NAME, "1")
     missing = [c for c in sink.verify(MemoryRun(VERSION)) if c.verdict is Verdict.MISSING]
     assert [(c.item, c.expected) for c in missing] == [("model version in the registry", NAME)]
+    assert sink.load(MemoryRun(VERSION), None).already_loaded
+    assert {c.verdict for c in sink.verify(MemoryRun(VERSION))} == {Verdict.EQUAL}
+
+
+@pytest.mark.parametrize(
+    ("project", "name", "experiment"),
+    [
+        ("acme/vision", "acme.vision.M", "acme-vision"),
+        ("a/b/c", "a.b_c.M", "a-b/c"),
+        ("vision", ".vision.M", "-vision"),
+    ],
+)
+def test_models_and_experiments_have_one_rule_for_workspaces(
+    project: str, name: str, experiment: str
+) -> None:
+    key = RunKey(project, "M", RunKind.MODEL)
+    assert registered_name(key).startswith(name)
+    run = RunMetadata.of(MemoryRun(SampleRun(key, ())))
+    assert filled("{workspace}-{project}", run) == experiment
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 
-from neptune_exporter.contract import Comparison, ExportedRun, LoadOptions, ParameterValue, Verdict
+from neptune_exporter.contract import (
+    Comparison,
+    ExportedRun,
+    LoadedRun,
+    LoadOptions,
+    ParameterValue,
+    Verdict,
+)
 from neptune_exporter.model import RunKind
 from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.loader import Found, Loader
@@ -178,6 +185,15 @@ class MlflowLoader(Loader):
             if self._has_registry:
                 registry.register(client, run, target_id)
             client.set_tag(target_id, "neptune.record", record)
+
+    def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+        """A model version that is gone from the registry is registered again."""
+        loaded = super().load(run, parent)
+        if loaded.already_loaded and run.key.kind is RunKind.MODEL_VERSION and self._has_registry:
+            with self.mlflow() as client:
+                if not registry.versions(client, loaded.target_id):
+                    registry.register(client, RunMetadata.of(run), loaded.target_id)
+        return loaded
 
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
         """A model version is also looked for in the registry."""
