@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from contextlib import nullcontext
 
 import pytest
+from requests.exceptions import SSLError
 
 from neptune_exporter.contract import AuthenticationError, Secret, SinkError, UsageError
 from neptune_exporter.testing.loopback import Fault, LoopbackServer, Response
@@ -46,15 +48,35 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_one_line(
         connected(MlflowSettings(f"http://127.0.0.1:{silent.getsockname()[1]}"))
 
 
-def test_databricks_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"DATABRICKS_TOKEN": "a-secret-token"},
+        {"DATABRICKS_CLIENT_ID": "me", "DATABRICKS_CLIENT_SECRET": "a-secret-token"},  # by OAuth
+    ],
+)
+def test_databricks_that_cannot_be_reached_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, credentials: dict[str, str]
+) -> None:
     """MLflow itself would try for minutes."""
-    address = f"http://127.0.0.1:{free_port()}"
-    monkeypatch.setenv("DATABRICKS_HOST", address)
-    monkeypatch.setenv("DATABRICKS_TOKEN", "a-secret-token")
+    for name, value in {"DATABRICKS_HOST": f"http://127.0.0.1:{free_port()}", **credentials}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(connecting, "_PROBE_SECONDS", "1")
     with pytest.raises(SinkError, match=r"MLflow at databricks: .* cannot be reached: .*refused") as raised:
         connected(MlflowSettings("databricks"))
     assert "a-secret-token" not in str(raised.value)
+
+
+@pytest.mark.parametrize("with_sdk", [True, False])
+def test_mlflow_judges_a_certificate_of_databricks_that_it_may_leave_unchecked(
+    monkeypatch: pytest.MonkeyPatch, with_sdk: bool
+) -> None:
+    """`DATABRICKS_INSECURE` holds only without databricks-sdk, which tries for minutes (MLflow 3.17.2)."""
+    monkeypatch.setenv("MLFLOW_ENABLE_DB_SDK", str(with_sdk))
+    with LoopbackServer() as server:
+        monkeypatch.setenv("DATABRICKS_HOST", server.url.replace("http:", "https:"))
+        with pytest.raises(SSLError) if with_sdk else nullcontext():
+            connecting._ask_databricks("")
 
 
 @pytest.mark.parametrize("head", [True, False])

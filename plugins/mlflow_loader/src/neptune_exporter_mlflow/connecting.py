@@ -28,6 +28,7 @@ logging.getLogger("databricks.sdk").setLevel(logging.ERROR)  # it warns of what 
 import requests  # noqa: E402
 import urllib3.poolmanager  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
+from mlflow.environment_variables import MLFLOW_ENABLE_DB_SDK  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException  # noqa: E402
 from sqlalchemy import create_engine, make_url  # noqa: E402
@@ -74,16 +75,29 @@ def connected(settings: MlflowSettings) -> MlflowClient:
 def _ask_databricks(profile: str) -> None:
     """Connect once: MLflow's clients wait five minutes each for an unreachable host (databricks-sdk 0.162).
 
-    If there are no credentials, MLflow says so itself.
+    It sends no credentials: MLflow says so itself if there are none. MLflow 3.17 heeds `DATABRICKS_INSECURE`
+    and `insecure` of a profile only without databricks-sdk: then it judges certificates itself.
     """
     from databricks.sdk.config import Config  # a dependency of mlflow-skinny, and slow to import
+    from databricks.sdk.credentials_provider import credentials_strategy
 
     seconds = int(_PROBE_SECONDS)
+    nothing = credentials_strategy("none", [])(lambda _: dict)
     try:
-        host = Config(profile=profile or None, http_timeout_seconds=seconds, retry_timeout_seconds=1).host
+        host = Config(
+            profile=profile or None,
+            credentials_strategy=nothing,
+            http_timeout_seconds=seconds,
+            retry_timeout_seconds=1,
+        ).host
     except ValueError:
         return
-    requests.head(host, timeout=seconds)
+    try:
+        if host:
+            requests.head(host, timeout=seconds)
+    except requests.exceptions.SSLError:
+        if MLFLOW_ENABLE_DB_SDK.get():
+            raise
 
 
 def _demand_least_rate(seconds: float) -> None:
