@@ -41,6 +41,17 @@ def _can_be_filled(template: str) -> bool:
         return False
 
 
+def workspace_and_project(project_id: str) -> tuple[str, str]:
+    """The parts of `workspace/project`; an id without a slash is all project.
+
+    Examples:
+        >>> workspace_and_project("acme/vision/old"), workspace_and_project("vision")
+        (('acme', 'vision/old'), ('', 'vision'))
+    """
+    workspace, slash, project = project_id.partition("/")
+    return (workspace, project) if slash else ("", project_id)
+
+
 def filled(template: str, run: RunMetadata, experiment: str = "") -> str:
     """A template with the fields of a run.
 
@@ -52,5 +63,5 @@ def filled(template: str, run: RunMetadata, experiment: str = "") -> str:
         >>> filled("{workspace}-{project}", RunMetadata.of(run))
         'acme-vision'
     """
-    workspace, _, project = run.key.project_id.rpartition("/")
+    workspace, project = workspace_and_project(run.key.project_id)
     return template.format(workspace=workspace, project=project, experiment=run.experiment or experiment)

@@ -15,6 +15,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from neptune_exporter.model import RunKey, RunKind
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule, digest
+from neptune_exporter.sinks.templates import workspace_and_project
 from neptune_exporter_mlflow.names import LONGEST_TAG, beginning
 
 _EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
@@ -58,7 +59,7 @@ def registered_name(key: RunKey) -> str:
         'acme.vision.VIS-MOD'
     """
     model = key.run_id if key.kind is RunKind.MODEL else key.run_id.rpartition("-")[0]
-    workspace, _, project = key.project_id.partition("/")
+    workspace, project = workspace_and_project(key.project_id)
     name = f"{workspace}.{project}.{model}"
     unique = "." not in workspace + project and _MODELS.takes(name)
     return name if unique else _MODELS.marked(name, digest(key.project_id, model))
