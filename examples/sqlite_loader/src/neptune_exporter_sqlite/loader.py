@@ -50,9 +50,8 @@ class SqliteLoader(Loader):
             raise SinkError(f"{self._path}: {error}") from error
 
     def _insert(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        places = ", ".join("?" for _ in _TABLES[table].split(","))
         with self._database() as db:
-            db.executemany(f"insert into {table} values ({places})", rows)
+            db.executemany(f"insert into {table} values (?{', ?' * _TABLES[table].count(',')})", rows)
 
     def _select(self, columns: str, table: str, **where: object) -> list[Any]:
         query = f"select {columns} from {table} where {' and '.join(f'{c} = :{c}' for c in where)}"
@@ -62,23 +61,22 @@ class SqliteLoader(Loader):
     def find(self, mark: str) -> Sequence[Found]:
         return [Found(str(number), record) for number, record in self._select("id, record", "run", mark=mark)]
 
-    def discard(self, target_id: str) -> None:
+    def discard(self, target_id: str, finished: bool = True) -> None:
         with self._database() as db:
-            _delete(db, target_id)
+            db.execute("delete from run where id = ? and (? or record = '')", [target_id, finished])
+            if db.execute("select 1 from run where id = ?", [target_id]).fetchone():
+                raise SinkError(f"run {target_id}: another load has finished it meanwhile")
+            for table in _TABLES:
+                db.execute(f"delete from {table} where run = ?", [target_id])
 
     def discard_unfinished(self, target_id: str) -> None:
-        with self._database() as db:
-            db.execute("begin immediate")  # another load may finish the run while this one waits
-            if db.execute("select 1 from run where id = ? and record != ''", [target_id]).fetchone():
-                raise SinkError(f"run {target_id}: another load has finished it meanwhile")
-            _delete(db, target_id)
+        self.discard(target_id, finished=False)
 
     def begin(self, run: RunMetadata) -> str:
         row = [run.mark, run.name, run.created, run.ended, json.dumps(run.tags), run.parent_id]
         row += [None if run.fork_step is None else str(run.fork_step), "loading", ""]
         with self._database() as db:
-            cursor = db.execute(f"insert into run ({_RUN}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            return str(cursor.lastrowid)
+            return str(db.execute(f"insert into run ({_RUN}) values (?{', ?' * 8})", row).lastrowid)
 
     def parameters(self, target_id: str, values: Mapping[str, ParameterValue]) -> None:
         self._insert("parameter", ((target_id, n, json.dumps(as_json(v))) for n, v in values.items()))
@@ -124,9 +122,3 @@ class SqliteLoader(Loader):
             *about,
             tags=json.loads(tags),
         )
-
-
-def _delete(db: sqlite3.Connection, target_id: str) -> None:
-    for table in _TABLES:
-        db.execute(f"delete from {table} where run = ?", [target_id])
-    db.execute("delete from run where id = ?", [target_id])
