@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -26,6 +27,7 @@ from neptune_exporter.testing.runs import (
 )
 from neptune_exporter.testing.sink_checks import load_runs
 from neptune_exporter_wandb.connecting import connected
+from neptune_exporter_wandb.record_output import RecordOutput
 from neptune_exporter_wandb.settings import WandbSettings
 
 from .reading import by_kind, folder_of, rows_of
@@ -228,3 +230,17 @@ def test_dates_before_1970_and_none_at_all(tmp_path: Path) -> None:
     for run in (early, bare):
         load_runs(sink, [MemoryRun(run)])
         assert {c.verdict for c in sink.verify(MemoryRun(run), full=True)} == {Verdict.EQUAL}
+
+
+def test_the_records_are_closed_also_where_the_histograms_cannot_be(tmp_path: Path) -> None:
+    """A disk may be full: closing writes what is left."""
+    writer = object.__new__(RecordOutput)
+    writer._file = (tmp_path / "run.wandb").open("wb")
+    writer._histograms = cast(Any, SimpleNamespace(close=_disk_is_full))
+    with pytest.raises(OSError, match="full"):
+        writer.close()
+    assert writer._file.closed
+
+
+def _disk_is_full() -> None:
+    raise OSError("the disk is full")

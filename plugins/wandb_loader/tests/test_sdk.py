@@ -38,6 +38,13 @@ def loaded(loader: WandbLoader) -> LoadedRun:
     return load_runs(loader, [MemoryRun(RUN)])[RUN.key]
 
 
+def test_no_table_is_read_for_a_page_that_the_sdk_has_not(
+    loader: WandbLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "read_table", None)
+    assert load_runs(loader, [MemoryRun(RUN)])[RUN.key].target_id
+
+
 def test_every_row_arrives_with_its_step_and_time(loaded: LoadedRun, tmp_path: Path) -> None:
     """As read by the tests' own reader; what the SDK has no place for is counted."""
     found = by_kind(folder_of(tmp_path / "wandb", loaded.target_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +100,10 @@ class RecordOutput(RunWriter):
         (tail,) = self._tails.of(steps, np.array([time], np.int64), self.rows)
         self._write_rows([row_record(b"".join(items) + tail, self.rows, self._record + 1)])
 
-    def print(self, line: ConsoleLine) -> None:
-        stream, moment = _STREAMS[line.stream], _moment(line.time)
-        self._write(output_raw=pb.OutputRawRecord(output_type=stream, timestamp=moment, line=line.text))
+    def print(self, lines: Iterable[ConsoleLine]) -> None:
+        for time, stream, text in lines:
+            record = pb.OutputRawRecord(output_type=_STREAMS[stream], timestamp=_moment(time), line=text)
+            self._write(output_raw=record)
 
     def end(self, paths: Sequence[str]) -> None:
         self._write_summary()
@@ -135,8 +136,10 @@ class RecordOutput(RunWriter):
         self._write(summary=summary)
 
     def close(self) -> None:
-        super().close()
-        self._file.close()
+        try:
+            super().close()
+        finally:
+            self._file.close()
 
 
 def _moment(milliseconds: int) -> Timestamp:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ class SdkOutput(RunWriter):
         printed = [console_stream(name) is not None for name in entries.names]
         self.losses[CONSOLE_PAGE] += sum(printed[number] for number in entries.series.tolist())
 
-    def print(self, line: ConsoleLine) -> None:
+    def print(self, lines: Iterable[ConsoleLine]) -> None:
         """Nothing: wandb's SDK takes no line with its time."""
 
     def end(self, paths: Sequence[str]) -> None:

@@ -24,6 +24,8 @@ _MOST_BYTES = 1 << 24
 COLUMNS = ["step", "time", "text"]
 _HEAD = b'{"columns":' + orjson.dumps(COLUMNS) + b',"data":['
 _END = b"]}"
+_READ_BYTES = 1 << 14
+_ROW = json.JSONDecoder(parse_float=str, parse_int=str)
 _plain = only("A-Za-z0-9_-")
 
 
@@ -117,7 +119,23 @@ class TableWriter:
 
 
 def read_table(path: Path) -> Iterator[tuple[str, int, str]]:
-    """Step as the text of a number, time in ms since 1970, and text of each row."""
-    content = json.loads(path.read_bytes(), parse_float=str, parse_int=str)
-    for step, moment, text in content["data"]:
-        yield step, int(np.datetime64(moment[:-1], "ms").astype(np.int64)), text
+    """Step as the text of a number, time in ms since 1970, and text of each row.
+
+    Many tables can be read side by side: each has few rows in memory and no file open between two rows.
+
+    Raises:
+        ValueError: it is not a whole table of a `TableWriter`.
+    """
+    last, place = b"", len(_HEAD)
+    while True:
+        with path.open("rb") as file:
+            file.seek(place)
+            lines = file.readlines(_READ_BYTES)
+            place = file.tell()
+        if not lines:
+            break
+        for last in lines:
+            step, moment, text = _ROW.decode(last.removesuffix(b",\n").removesuffix(_END).decode())
+            yield step, int(np.datetime64(moment[:-1], "ms").astype(np.int64)), text
+    if not last.endswith(_END):
+        raise ValueError("the table has no end")

@@ -7,7 +7,7 @@ import json
 import shutil
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -98,8 +98,8 @@ class RunWriter(ABC):
         """
 
     @abstractmethod
-    def print(self, line: ConsoleLine) -> None:
-        """Show a line of the console on the page Logs."""
+    def print(self, lines: Iterable[ConsoleLine]) -> None:
+        """Show the lines of the console on the page Logs. They are read from tables as they are taken."""
 
     @abstractmethod
     def end(self, paths: Sequence[str]) -> None:
@@ -155,8 +155,7 @@ class RunWriter(ABC):
     def finish(self) -> None:
         """Write what only the end knows: console, tables, the list of files, the exit code."""
         self._tables.close()
-        for line in self._console():
-            self.print(line)
+        self.print(self._console())
         for table in self._tables.whole:
             self.show(table.name, table.value(), None, table.time)
             self._paths.append(table.path)
