@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 import struct
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,8 @@ import pytest
 from starlette.testclient import TestClient
 
 import neptune_exporter
+from neptune_exporter.contract import RunView
+from neptune_exporter_explorer import files
 from neptune_exporter_explorer.series import _steps
 
 EXISTING = Path(__file__).parents[3] / "tests/data/existing-export"
@@ -122,6 +126,17 @@ def test_files_come_as_bytes_that_no_browser_runs(existing: TestClient) -> None:
             if len(answer.content) > 2:
                 assert (part.status_code, part.content) == (206, answer.content[1:3])
     assert seen
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [("weights.bin", "application/octet-stream"), ("sound", "audio/wav"), ("sound.wav", "audio/wav")],
+)
+def test_only_a_file_without_an_extension_is_looked_into(name: str, media_type: str) -> None:
+    run = cast(RunView, SimpleNamespace(open_file=lambda path: io.BytesIO(b"RIFF\x24\0\0\0WAVEfmt ")))
+    answer = files.response(run, f"a/{name}", None, as_text=False)
+    assert answer.media_type == media_type
+    assert ("content-disposition" in answer.headers) == (name == "weights.bin")
 
 
 def test_the_page_and_its_parts_come_from_the_package(existing: TestClient) -> None:

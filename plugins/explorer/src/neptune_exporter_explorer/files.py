@@ -90,7 +90,9 @@ def response(run: RunView, path: str, wanted_range: str | None, as_text: bool) -
     size = file.seek(0, 2)
     file.seek(0)
     headers = {"content-security-policy": SANDBOX, "accept-ranges": "bytes"}
-    media_type = "text/plain; charset=utf-8" if as_text else SHOWN.get(_extension(path)) or _by_content(file)
+    extension = _extension(path)
+    shown = SHOWN.get(extension) if extension else _by_content(file)
+    media_type = "text/plain; charset=utf-8" if as_text else shown
     if media_type is None:
         media_type = "application/octet-stream"
         headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(PurePosixPath(path).name)}"
