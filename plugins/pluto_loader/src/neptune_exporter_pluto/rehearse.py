@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import os
 import queue
 import shutil
 import subprocess
@@ -24,6 +25,8 @@ from neptune_exporter_pluto.sink import PlutoSink
 
 _START_WITHIN = 60.0
 _END_WITHIN = 60.0
+_TEMPORARY = "TEMP" if os.name == "nt" else "TMPDIR"
+"""The variable by which a person moves the folder of temporary files."""
 _SHOWN = {
     "runs": "runs",
     "points": "points",
@@ -118,7 +121,7 @@ class LocalPluto:
                 "to add it, in a clone of the repository: uv sync --inexact --extra rehearse, or "
                 "pip install ./servers/pluto"
             )
-        check_writable("TMPDIR", Path(tempfile.gettempdir()))  # its name is all that a person can change
+        check_writable(_TEMPORARY, Path(tempfile.gettempdir()))
         state_folder = Path(tempfile.mkdtemp(prefix="pluto-rehearsal-state-"))
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
