@@ -49,8 +49,10 @@ def acknowledging_server(folder: Path) -> Iterator[str]:
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-            server.shutdown()
+            try:
+                yield f"http://127.0.0.1:{server.server_address[1]}"
+            finally:
+                server.shutdown()
 
 
 def _passed_on(headers: object) -> dict[str, str]:
