@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -201,6 +203,21 @@ def _decimal_from_millionths(millionths: pa.Array) -> pa.Array:
         millionths = millionths.combine_chunks()
     digits = millionths.cast(pa.decimal128(19, 0))
     return pa.Array.from_buffers(STEP_TYPE, len(digits), digits.buffers(), digits.null_count, digits.offset)
+
+
+def step_millionths(steps: pa.Array) -> npt.NDArray[np.int64]:
+    """The unscaled values of a decimal128(18,6), not copied. What stands where a step is null means nothing.
+
+    The 16 bytes of such a decimal begin with a number of 8 bytes, which holds 18 digits and their sign.
+
+    Examples:
+        >>> step_millionths(pa.array([Decimal("1.5"), Decimal(-2)], STEP_TYPE)).tolist()
+        [1500000, -2000000]
+    """
+    digits = steps.buffers()[1]
+    if digits is None:
+        return np.zeros(len(steps), np.int64)
+    return np.frombuffer(digits, np.int64)[2 * steps.offset : 2 * (steps.offset + len(steps)) : 2]
 
 
 def _repeated(value: str, length: int) -> pa.Array:

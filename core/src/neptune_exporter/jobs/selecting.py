@@ -76,7 +76,7 @@ def check_files_folder(dataset: Dataset, runs: Iterable[StoredRun]) -> None:
     """Raise a UsageError if runs have files, and there is no folder of files or it has none of the
     dataset. It may read every run: whoever reads them anyway asks `lacks_files`."""
     error = lacks_files(dataset)
-    if error is not None and any(map(_names_files, runs)):
+    if error is not None and any(map(names_files, runs)):
         raise error
 
 
@@ -96,7 +96,8 @@ def lacks_files(dataset: Dataset) -> UsageError | None:
     )
 
 
-def _names_files(run: StoredRun) -> bool:
+def names_files(run: StoredRun) -> bool:
+    """Whether a run can be read and has files."""
     try:
         return run.complete and not FILE_TYPES.isdisjoint(run.counts())
     except Exception:  # noqa: BLE001 - whatever reads the run next reports what is wrong with it

@@ -25,7 +25,7 @@ from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
 from neptune_exporter.jobs.load_run import CompareUnit
 from neptune_exporter.jobs.progress import Progress
-from neptune_exporter.jobs.selecting import check_files_folder, check_projects, lacks_files, select_runs
+from neptune_exporter.jobs.selecting import check_projects, lacks_files, names_files, select_runs
 from neptune_exporter.jobs.spreading import THREADS, spread
 from neptune_exporter.model import RunKey
 
@@ -106,8 +106,9 @@ def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bo
         without_files = lacks_files(dataset)
         if without_files is not None:
             # Recording marks the folder as the dataset's, so all runs are asked before; else only receipts.
-            asked = (run for run in dataset.runs(indexed=True) if recording or run.receipt is not None)
-            check_files_folder(dataset, (run for run in asked if wanted(run.key)))
+            asked = (run for run in dataset.runs(indexed=True) if recording or run.has_receipt)
+            if any(names_files(run) for run in asked if wanted(run.key)):
+                raise without_files
         if recording:
             with dataset.lock():
                 dataset.recover()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from neptune_exporter.contract import Step, UsageError
+from neptune_exporter.schema import step_millionths
 
 STEP_COLUMNS = ("step", "step_float64")
 MILLION = 10**6
@@ -61,11 +62,7 @@ class StepRange:
 
 def millionths(column: pa.Array) -> tuple[Int64s, Bools]:
     """A decimal(18,6) column as whole millionths, which fit into 63 bits, and where it is not null."""
-    data = column.buffers()[1]
-    if data is None:
-        return np.zeros(len(column), np.int64), validity(column)
-    words = np.frombuffer(data, np.int64)
-    return words[2 * column.offset : 2 * (column.offset + len(column)) : 2], validity(column)
+    return step_millionths(column), validity(column)
 
 
 def validity(column: pa.Array) -> Bools:

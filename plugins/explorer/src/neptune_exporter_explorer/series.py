@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from neptune_exporter.contract import RunView, StepRange, TimeRange, UsageError
 from neptune_exporter.model import AttributeType, RunKey
-from neptune_exporter.schema import step_as_float
+from neptune_exporter.schema import step_as_float, step_millionths
 from neptune_exporter_explorer.curves import Curve, Floats, curve, floats, in_order
 from neptune_exporter_explorer.runs import OpenRuns, run_key, run_name
 
@@ -147,12 +147,11 @@ def _ascending(pieces: Iterator[tuple[Floats, Floats]]) -> Iterator[tuple[Floats
 
 
 def _steps(batch: pa.RecordBatch) -> Floats:
-    """Steps as float64. If all are decimals, from the bytes: decimal(18,6) needs only 64 of its 128 bits."""
+    """Steps as float64. If all are decimals, from their bytes, which takes no time."""
     steps = batch.column("step")
     if steps.null_count or batch.column("step_float64").null_count < len(batch):
         return floats(step_as_float(batch))
-    words = np.frombuffer(steps.buffers()[1], "<i8", 2 * len(steps), 16 * steps.offset)
-    return np.asarray(words[::2] / 1e6, np.float64)
+    return np.asarray(step_millionths(steps) / 1e6, np.float64)
 
 
 def _values(batch: pa.RecordBatch) -> Floats:

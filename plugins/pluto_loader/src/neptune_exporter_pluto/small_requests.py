@@ -45,6 +45,7 @@ class SmallRequests:
         self._headers = dict(client.headers)
         connect, waits = client.timeout.connect, client.timeout.read
         self._timeout = Timeout(connect=waits, read=waits)  # urllib3 sends with the timeout to connect
+        # The manager would parse the address, and make a key of all options, for each request.
         self._by_origin: dict[str, HTTPConnectionPool] = {}
         self._pools = PoolManager(maxsize=connections, ssl_context=context)
         kept = {"http": _kept(HTTPConnectionPool, connect), "https": _kept(HTTPSConnectionPool, connect)}

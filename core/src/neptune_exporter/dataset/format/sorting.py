@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter.schema import FULL_SCHEMA, step_as_float
+from neptune_exporter.schema import FULL_SCHEMA, step_as_float, step_millionths
 
 Numbers = npt.NDArray[np.integer[Any]]
 _NO_STEP = np.iinfo(np.int64).max
@@ -292,14 +292,8 @@ def _millionths_of(columns: dict[str, pa.Array]) -> Numbers | None:
     if "step" not in columns or "step_float64" in columns:
         return None
     step = columns["step"]
-    valid, digits = step.buffers()
-    # The 16 bytes of a decimal(18,6) begin with a number of 8 bytes, which holds 18 digits and their sign.
-    values = np.frombuffer(digits, np.int64)[2 * step.offset : 2 * (step.offset + len(step)) : 2]
-    if not step.null_count:
-        return values
-    bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
-    is_valid = bits[step.offset : step.offset + len(step)].view(np.bool_)
-    return np.where(is_valid, values, _NO_STEP)
+    values = step_millionths(step)
+    return np.where(step.is_valid(), values, _NO_STEP) if step.null_count else values
 
 
 def _steps(columns: dict[str, pa.Array]) -> pa.Array | None:

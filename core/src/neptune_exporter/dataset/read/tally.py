@@ -15,11 +15,10 @@ from neptune_exporter.contract import StepStatistics, TypeCount
 from neptune_exporter.dataset.format.paths import added_names, sum_of_names
 from neptune_exporter.dataset.format.times import extent, is_python, moment, python_times
 from neptune_exporter.model import SERIES_TYPES, AttributeType
-from neptune_exporter.schema import step_as_float
+from neptune_exporter.schema import STEP_TYPE, step_as_float, step_millionths
 
 _COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes", "file_names")
 _SERIES = frozenset(kind.value for kind in SERIES_TYPES)
-_STEP = pa.decimal128(18, 6)
 _KINDS = [(kind.value, kind) for kind in AttributeType]
 
 
@@ -61,20 +60,15 @@ class Tally:
                 of_type[path] = of_type.get(path, 0) + count
         self._rows[attribute_type] = self._rows.get(attribute_type, 0) + sum(rows.values())
 
-    def add_steps(
-        self, columns: Mapping[str, pa.Array], known: tuple[object, object, int, bool] | None = None
-    ) -> None:
-        """Add `step` and `step_float64`, if they are there. `known`: what `add_step_range` takes."""
-        if known is not None:
-            self.add_step_range(*known)
-            return
+    def add_steps(self, columns: Mapping[str, pa.Array]) -> None:
+        """Add `step` and `step_float64`, if they are there."""
         given = {name: columns[name] for name in ("step", "step_float64") if name in columns}
         if not given:
             return
         doubles = given.get("step_float64")
         if doubles is not None and doubles.null_count < len(doubles):
             length = len(given["step_float64"])
-            given.setdefault("step", pa.nulls(length, _STEP))
+            given.setdefault("step", pa.nulls(length, STEP_TYPE))
             steps = step_as_float(pa.RecordBatch.from_arrays(list(given.values()), names=list(given)))
             count = len(steps) - steps.null_count
             steps = steps.filter(pc.is_finite(steps))
@@ -211,12 +205,8 @@ class Tally:
 
 
 def _are_whole(steps: pa.Array) -> bool:
-    """Whether no step of a decimal(18,6) column has a fraction. Such a decimal fits into the lower of its two
-    words."""
-    if steps.type != _STEP:
+    """Whether no step of a decimal(18,6) column has a fraction."""
+    if steps.type != STEP_TYPE:
         return False
     given = steps.drop_null() if steps.null_count else steps
-    words = np.frombuffer(given.buffers()[1], np.int64)[
-        2 * given.offset : 2 * (given.offset + len(given)) : 2
-    ]
-    return not np.any(words % 10**6)
+    return not np.any(step_millionths(given) % 10**6)

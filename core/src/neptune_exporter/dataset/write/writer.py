@@ -305,14 +305,14 @@ class RunWriter:
         for ((path, kind), start, end), steps in zip(rows.series(), rows.steps_of_series(), strict=True):
             self._tally.add_rows(path, kind, end - start, steps)
             if kind in _FILE_TYPES:
-                sizes, named = (
-                    None if column is None else column.slice(start, end - start)
-                    for column in map(rows.columns.get, ("file_size", "file_value"))
-                )
-                self._tally.add_files(end - start, sizes, named)
+                columns = rows.part(start, end - start)
+                self._tally.add_files(end - start, columns.get("file_size"), columns.get("file_value"))
             if path in RECEIPT_PATHS:
                 self._forking.meet(rows, path, kind, start)
-        self._tally.add_steps(rows.columns, rows.step_range())
+        if (extent := rows.step_range()) is not None:
+            self._tally.add_step_range(*extent)
+        else:
+            self._tally.add_steps(rows.columns)
         if "timestamp" in rows.columns:
             self._tally.add_times(rows.columns["timestamp"])
 
