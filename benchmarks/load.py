@@ -43,8 +43,8 @@ from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
 from neptune_exporter.testing import old_layout
 from neptune_exporter_pluto.plugin import neptune_exporter_sinks
+from neptune_exporter_pluto.service.transport import Transport
 from neptune_exporter_pluto.settings import PlutoSettings
-from neptune_exporter_pluto.transport import Transport
 
 (SPEC,) = neptune_exporter_sinks()
 CONNECTIONS, UPLOADS = 4, 8

@@ -15,7 +15,7 @@ from pluto.query import Client
 
 from neptune_exporter.testing.loaded import LoadedEntry, LoadedSample
 from neptune_exporter.testing.runs import SampleHistogram
-from neptune_exporter_pluto.config import SECTION, of_pairs
+from neptune_exporter_pluto.form.config import SECTION, of_pairs
 from neptune_exporter_pluto_server import RehearsalServer
 
 _FLAGS = {"NaN": math.nan, "Inf": math.inf, "-Inf": -math.inf}

@@ -15,9 +15,9 @@ from neptune_exporter.contract import LoadedRun, LoadOptions, SinkError
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_pluto import metrics, ordered_ingest
-from neptune_exporter_pluto.losses import LossCode
+from neptune_exporter_pluto.form.losses import LossCode
+from neptune_exporter_pluto.service.answers import not_stored
 from neptune_exporter_pluto.sink import PlutoSink
-from neptune_exporter_pluto.stored import not_stored
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .killed_load import everything, settings

@@ -6,7 +6,7 @@ from neptune_exporter.contract import AttributeFailure
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto_server import RehearsalServer
 from neptune_exporter_pluto_server.columns import PICKER_COLUMNS
 

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from neptune_exporter.contract import Parameter
 from neptune_exporter.model import AttributeType
-from neptune_exporter_pluto.config import SECTION, ParametersConfig, kept_number, parameters_config, pieces
+from neptune_exporter_pluto.form.config import (
+    SECTION,
+    ParametersConfig,
+    kept_number,
+    parameters_config,
+    pieces,
+)
 
 
 def config_of(**values: Any) -> ParametersConfig:

@@ -11,7 +11,7 @@ from neptune_exporter.testing import SinkConformance
 from neptune_exporter.testing.loaded import LoadedSample
 from neptune_exporter.testing.sinks import ReadBack, SinkFactory
 from neptune_exporter_pluto.plugin import CAPABILITIES
-from neptune_exporter_pluto.session import usable_project_name
+from neptune_exporter_pluto.state.session import usable_project_name
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink

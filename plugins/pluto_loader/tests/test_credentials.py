@@ -16,10 +16,10 @@ from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
-from neptune_exporter_pluto.credentials import Endpoints, find_api_key, find_endpoints
+from neptune_exporter_pluto.service.credentials import Endpoints, find_api_key, find_endpoints
+from neptune_exporter_pluto.service.transport import Transport
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
-from neptune_exporter_pluto.transport import Transport
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink
@@ -30,9 +30,9 @@ SMALL = old_layout.Shape(metrics=1, steps=10, parameters=6, lines=1, histograms=
 
 
 def test_pluto_login_is_named_only_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neptune_exporter_pluto.credentials._stored_key", lambda: None)
+    monkeypatch.setattr("neptune_exporter_pluto.service.credentials._stored_key", lambda: None)
     for installed in (True, False):
-        monkeypatch.setattr("neptune_exporter_pluto.credentials._has_login", lambda i=installed: i)
+        monkeypatch.setattr("neptune_exporter_pluto.service.credentials._has_login", lambda i=installed: i)
         with pytest.raises(UsageError, match="PLUTO_API_KEY") as caught:
             find_api_key(PlutoSettings())
         assert ("pluto login" in str(caught.value)) is installed

@@ -12,9 +12,9 @@ from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleHistogram, SampleRun, histogram_series, string_series
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
+from neptune_exporter_pluto.form.limits import NAME, pluto_rows
+from neptune_exporter_pluto.form.losses import LossBook
 from neptune_exporter_pluto.histogram_rows import HistogramStream
-from neptune_exporter_pluto.limits import NAME, pluto_rows
-from neptune_exporter_pluto.losses import LossBook
 from neptune_exporter_pluto.strings import StringStreams
 
 KEY = RunKey("acme/vision", "RUN-1")

@@ -33,7 +33,7 @@ from neptune_exporter.testing.runs import (
     parameter,
     string_series,
 )
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto_server import RehearsalServer
 from neptune_exporter_pluto_server.runs import Run
 

@@ -14,9 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neptune_exporter.sinks.points import Order, Points
-from neptune_exporter_pluto.encode.ingest_lines import log_rows, object_row, string_rows
-from neptune_exporter_pluto.encode.metrics import MetricEncoder
-from neptune_exporter_pluto.encode.text import colon_numbers, json_content, lines_of
+from neptune_exporter_pluto.form.ingest_lines import log_rows, object_row, string_rows
+from neptune_exporter_pluto.form.metric_lines import MetricEncoder
+from neptune_exporter_pluto.form.text import colon_numbers, json_content, lines_of
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=20)
 

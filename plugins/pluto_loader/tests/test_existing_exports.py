@@ -13,7 +13,7 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import SCHEMA, parameter_batch
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .reading import read_run

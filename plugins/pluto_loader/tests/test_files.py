@@ -29,9 +29,9 @@ from neptune_exporter.testing.runs import (
     parameter,
 )
 from neptune_exporter.toolkit.filekinds import kind_of
-from neptune_exporter_pluto.content_types import content_type
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
-from neptune_exporter_pluto.pace import Pace
+from neptune_exporter_pluto.service.api import FileToSign
+from neptune_exporter_pluto.service.pace import Pace
 from neptune_exporter_pluto_server import RehearsalServer, faults
 from neptune_exporter_pluto_server.files import MIME_TYPES
 
@@ -94,13 +94,17 @@ def test_types(name: str, head: bytes, log_type: str, extension: str) -> None:
 def test_any_file_has_a_type(name: str, head: bytes) -> None:
     kind = kind_of(name, head)
     assert kind.extension == "" or kind.extension.isalnum()
-    assert content_type(kind.extension).isascii()
+    assert signed_type(kind.extension).isascii()
+
+
+def signed_type(extension: str) -> str:
+    return FileToSign("files", "file", extension, 1, 0, 0).content_type
 
 
 def test_content_types_are_those_that_pluto_signs() -> None:
     for extension, mime in MIME_TYPES.items():
-        assert content_type(extension) == mime
-    assert content_type("xyz") == "xyz"
+        assert signed_type(extension) == mime
+    assert signed_type("xyz") == "xyz"
 
 
 def test_types_are_registered(server: RehearsalServer, make_sink: MakeSink) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptune_exporter_pluto.histograms import draw
+from neptune_exporter_pluto.form.histograms import draw
 
 
 def drawn(

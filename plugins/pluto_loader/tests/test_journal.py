@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import SinkError
-from neptune_exporter_pluto.cachefile import LineOwners
-from neptune_exporter_pluto.journal import Journal
-from neptune_exporter_pluto.target import Target
+from neptune_exporter_pluto.state.cachefile import LineOwners
+from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.target import Target
 
 from .killed_load import KEY
 

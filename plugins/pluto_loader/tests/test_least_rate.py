@@ -12,8 +12,8 @@ import pytest
 
 from neptune_exporter.contract import LoadOptions, Secret, SinkError
 from neptune_exporter.testing.exported import MemoryRun
+from neptune_exporter_pluto.service.transport import OutOfPatienceError, Transport
 from neptune_exporter_pluto.sink import PlutoSink
-from neptune_exporter_pluto.transport import OutOfPatienceError, Transport
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .killed_load import everything, settings

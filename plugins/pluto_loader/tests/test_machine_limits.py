@@ -15,7 +15,7 @@ from neptune_exporter.contract import SinkError
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.exported import MemoryRun
-from neptune_exporter_pluto.disk_errors import disk_errors
+from neptune_exporter_pluto.state.disk_errors import disk_errors
 
 from .conftest import MakeSink
 from .killed_load import everything

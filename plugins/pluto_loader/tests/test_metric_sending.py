@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from neptune_exporter_pluto.encode.metrics import Body
+from neptune_exporter_pluto.form.metric_lines import Body
 from neptune_exporter_pluto.metric_sending import _not_arrived
 
 LINES = 20

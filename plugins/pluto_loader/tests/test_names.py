@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptune_exporter.sinks.names import NameBook, NameRule, digest, file_name
-from neptune_exporter_pluto.limits import NAME, STORAGE_NAME
-from neptune_exporter_pluto.session import usable_project_name
+from neptune_exporter_pluto.form.limits import NAME, STORAGE_NAME
+from neptune_exporter_pluto.state.session import usable_project_name
 
 
 @given(st.lists(st.text(max_size=40), unique=True), st.sampled_from([NAME, STORAGE_NAME]))

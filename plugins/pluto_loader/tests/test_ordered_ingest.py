@@ -24,13 +24,13 @@ from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loaded import LoadedSample
 from neptune_exporter.testing.loopback import Fault, Request, Response
 from neptune_exporter_pluto import metrics, ordered_ingest
-from neptune_exporter_pluto.config import SECTION
-from neptune_exporter_pluto.journal import Journal
+from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
+from neptune_exporter_pluto.service.transport import UncertainError
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import FAILPOINTS, PlutoSink
-from neptune_exporter_pluto.target import Target
-from neptune_exporter_pluto.transport import UncertainError
+from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.target import Target
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink

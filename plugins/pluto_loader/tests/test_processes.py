@@ -18,7 +18,7 @@ from neptune_exporter.schema import attribute_batch, step_columns
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.settings import PlutoSettings, divided
 from neptune_exporter_pluto_server import RehearsalServer, faults
 

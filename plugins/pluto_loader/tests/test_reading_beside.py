@@ -15,7 +15,7 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, string_series
-from neptune_exporter_pluto.losses import LossCode
+from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink

@@ -14,8 +14,8 @@ from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter, string_series
-from neptune_exporter_pluto.config import SECTION, of_pairs
-from neptune_exporter_pluto.run_metadata import external_id
+from neptune_exporter_pluto.form.config import SECTION, of_pairs
+from neptune_exporter_pluto.form.metadata import external_id
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink

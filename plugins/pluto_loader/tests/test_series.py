@@ -17,8 +17,8 @@ from neptune_exporter.contract import LoadOptions
 from neptune_exporter.model import SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
-from neptune_exporter_pluto.config import SECTION
-from neptune_exporter_pluto.losses import LossCode
+from neptune_exporter_pluto.form.config import SECTION
+from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from neptune_exporter_pluto.small_requests import SmallRequests
+from neptune_exporter_pluto.service.small_requests import SmallRequests
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 Serve = Callable[..., str]

@@ -17,7 +17,7 @@ from pluto.query import Client
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto_server import RehearsalServer
 
 SHAPE = old_layout.Shape(metrics=2, steps=12_000, parameters=40, lines=200, histograms=20, files=8)

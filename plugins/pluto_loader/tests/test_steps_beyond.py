@@ -10,7 +10,7 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, float_series
-from neptune_exporter_pluto.limits import shown_step
+from neptune_exporter_pluto.form.limits import shown_step
 from neptune_exporter_pluto.verify import points
 from neptune_exporter_pluto_server import RehearsalServer
 

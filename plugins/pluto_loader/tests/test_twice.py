@@ -20,7 +20,7 @@ from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.corpus import THEMES, themed_runs
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter
-from neptune_exporter_pluto.losses import LossCode
+from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto.sink import PlutoSink
 from neptune_exporter_pluto_server import RehearsalServer
 from neptune_exporter_pluto_server.listing import run_record

@@ -9,9 +9,9 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, parameter
-from neptune_exporter_pluto.credentials import find_endpoints
-from neptune_exporter_pluto.journal import Journal
+from neptune_exporter_pluto.service.credentials import find_endpoints
 from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_pluto.state.journal import Journal
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink

@@ -24,7 +24,7 @@ from neptune_exporter.testing.runs import (
     parameter,
     string_series,
 )
-from neptune_exporter_pluto import api
+from neptune_exporter_pluto.service import api
 from neptune_exporter_pluto.verify import points
 from neptune_exporter_pluto_server import RehearsalServer, faults
 from neptune_exporter_pluto_server.files import object_key

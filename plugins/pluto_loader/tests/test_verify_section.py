@@ -14,7 +14,7 @@ from neptune_exporter.model import SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter, string_series
-from neptune_exporter_pluto.config import SECTION
+from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.sink import PlutoSink
 from neptune_exporter_pluto_server import RehearsalServer
 

@@ -12,19 +12,21 @@ from neptune_exporter.contract import SinkError
 from neptune_exporter.model import SysAttribute
 from neptune_exporter.toolkit import failpoint, pause
 from neptune_exporter_pluto import lifecycle
-from neptune_exporter_pluto.api import CreatedRun, PlutoApi
 from neptune_exporter_pluto.deciding import Action, Decision, Other, Situation, decide
-from neptune_exporter_pluto.finding import loads_of
-from neptune_exporter_pluto.journal_events import fork_record
-from neptune_exporter_pluto.lifecycle import Found
-from neptune_exporter_pluto.load_section import opening_section
-from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.open_run import OpenRun
+from neptune_exporter_pluto.form.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.metadata import PlutoMetadata
+from neptune_exporter_pluto.form.section import (
+    COMPLETE,
+    LOADING,
+    SUPERSEDED,
+    Found,
+    mark_slots,
+    opening_section,
+)
 from neptune_exporter_pluto.ordered_ingest import StartAgainError
-from neptune_exporter_pluto.progress import Fork, Progress
-from neptune_exporter_pluto.run_metadata import PlutoMetadata
-from neptune_exporter_pluto.session import ContentOptions
-from neptune_exporter_pluto.transport import PlutoRefusedError
+from neptune_exporter_pluto.service.api import CreatedRun, PlutoApi
+from neptune_exporter_pluto.state.open_run import OpenRun
+from neptune_exporter_pluto.state.progress import Fork, Progress, fork_record
 
 _MOST_GENERATIONS = 100
 _MARKED_WITHIN = 10.0
@@ -77,7 +79,7 @@ class Creation:
         if self.work.now.run_id is not None:
             return self._go_on()
         fork = self.work.fork()
-        others = loads_of(self._api, self._project, self.work.run.key)
+        others = lifecycle.loads_of(self._api, self._project, self.work.run.key)
         for _ in range(_MOST_GENERATIONS):
             other = self._of_another(others.get(self.work.now.external_id)) or self._create(fork)
             if other is None:
@@ -148,9 +150,9 @@ class Creation:
         )
 
     def _state_of(self, found: Found) -> Other:
-        if found.state == lifecycle.SUPERSEDED:
+        if found.state == SUPERSEDED:
             return Other.GIVEN_UP
-        if found.state != lifecycle.COMPLETE:
+        if found.state != COMPLETE:
             return Other.UNFINISHED
         same = found.fingerprint == self.work.run.fingerprint
         return Other.WHOLE if same else Other.ANOTHER_EXPORT
@@ -178,12 +180,9 @@ class Creation:
 
     def _check_ours(self, run_id: int, now: Progress) -> None:
         """Check that no other machine has superseded, taken over or removed the run."""
-        try:
-            details = self._api.details(self._project, run_id)
-        except PlutoRefusedError as error:
-            if error.status != 404:
-                raise
-            raise StartAgainError("somebody has removed what there was of it in Pluto") from None
+        details = self._api.details_if_there(self._project, run_id)
+        if details is None:
+            raise StartAgainError("somebody has removed what there was of it in Pluto")
         if Found.of(details).is_of_others(now.mark):
             raise StartAgainError("another machine has given up what there was of it, or loads into it")
 
@@ -235,18 +234,18 @@ class Creation:
 
     def _put_back(self, found: Found, run_id: int) -> None:
         """Restore the status of a run: the request to create it has set it to RUNNING."""
-        status = "CANCELLED" if found.state == lifecycle.SUPERSEDED else found.status or "CANCELLED"
+        status = "CANCELLED" if found.state == SUPERSEDED else found.status or "CANCELLED"
         lifecycle.finish(self._api, self._project, run_id, status, found.ended)
 
     def _section(self, now: Progress, url: str, created: bool = False) -> Mapping[str, object]:
         """The loader's section of the config, written first. It has the address, because only the route of
         the creation returns that."""
-        section = opening_section(self.metadata, self.work.multiplier, ContentOptions.of(self.work.session))
+        section = opening_section(self.metadata, self.work.multiplier, self.work.session.content_options)
         own = {
             "mark": now.mark,
-            "marks": lifecycle.mark_slots(now.mark, created),
+            "marks": mark_slots(now.mark, created),
             "generation": now.number,
             "page": url,
         }
-        load = {"state": lifecycle.LOADING, **own, **section["load"]}
+        load = {"state": LOADING, **own, **section["load"]}
         return {**section, "load": load}

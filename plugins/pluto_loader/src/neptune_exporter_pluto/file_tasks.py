@@ -15,10 +15,9 @@ from neptune_exporter.sinks.names import NameBook, file_name
 from neptune_exporter.sinks.series import SeriesRows
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.texts import step_texts
-from neptune_exporter_pluto.api import MAX_FILE_BYTES, FileToSign
-from neptune_exporter_pluto.content_types import content_type
-from neptune_exporter_pluto.limits import STORAGE_NAME, pluto_rows
-from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.limits import STORAGE_NAME, pluto_rows
+from neptune_exporter_pluto.form.losses import LossBook, LossCode
+from neptune_exporter_pluto.service.api import MAX_FILE_BYTES, FileToSign
 from neptune_exporter_pluto.strings import StringStreams
 
 _VALUE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
@@ -33,7 +32,6 @@ class FileTask:
     path: str
     """The attribute's path."""
     to_sign: FileToSign
-    content_type: str
     open: Callable[[], BinaryIO]
     sha256: str | None = None
 
@@ -136,7 +134,7 @@ def _task(index: int, row: _FileRow, file: CheckedFile, names: NameBook, unique:
     name = unique.like(log_name, file_name(own, row.path, row.step_text or ""))
     step = row.step if row.step_text is not None else None
     to_sign = FileToSign(log_name, name, kind.extension, file.size, step or 0, row.time)
-    return FileTask(index, row.path, to_sign, content_type(kind.extension), file.open, row.sha256)
+    return FileTask(index, row.path, to_sign, file.open, row.sha256)
 
 
 class _UniqueNames:
@@ -174,5 +172,5 @@ def text_tasks(strings: StringStreams, names: NameBook, time: int) -> list[FileT
             name = names.name(text.name, "TEXT", rule=STORAGE_NAME)
             label = text.name.rsplit("/", 1)[-1] + ".txt"
             to_sign = FileToSign(name, label, "txt", text.size, 0, time)
-            tasks.append(FileTask(-1 - number, text.name, to_sign, content_type("txt"), text.open))
+            tasks.append(FileTask(-1 - number, text.name, to_sign, text.open))
     return tasks

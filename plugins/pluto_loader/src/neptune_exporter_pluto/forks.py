@@ -7,11 +7,11 @@ from typing import Any
 
 from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter.sinks.steps import Multiplier
-from neptune_exporter_pluto.journal import Journal
-from neptune_exporter_pluto.limits import shown_step
-from neptune_exporter_pluto.progress import Fork, Progress
-from neptune_exporter_pluto.session import Session
-from neptune_exporter_pluto.target import Target
+from neptune_exporter_pluto.form.limits import shown_step
+from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.progress import Fork, Progress
+from neptune_exporter_pluto.state.session import Session
+from neptune_exporter_pluto.state.target import Target
 
 
 def parent_replaced(sent: Fork | None, wanted: Fork | None) -> bool:

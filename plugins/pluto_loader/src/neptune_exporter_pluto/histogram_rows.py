@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.series import SeriesRows
-from neptune_exporter_pluto.encode.ingest_lines import object_row
-from neptune_exporter_pluto.histograms import draw
-from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.histograms import draw
+from neptune_exporter_pluto.form.ingest_lines import object_row
+from neptune_exporter_pluto.form.losses import LossBook, LossCode
 
 HISTOGRAM, TABLE = "HISTOGRAM", "TABLE"
 _EXACT = "/exact"

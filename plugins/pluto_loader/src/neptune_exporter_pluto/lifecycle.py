@@ -1,79 +1,40 @@
-"""A run in Pluto from its creation to its final status."""
+"""A run in Pluto: how it is found, created, described and ended."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from neptune_exporter.contract import SinkError
+from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit import pause
-from neptune_exporter_pluto.api import CreatedRun, PlutoApi
-from neptune_exporter_pluto.config import SECTION, escaped, pieces, section_of
-from neptune_exporter_pluto.progress import Fork
-from neptune_exporter_pluto.run_metadata import MAX_TAGS, PlutoMetadata
-from neptune_exporter_pluto.transport import PlutoRefusedError
+from neptune_exporter_pluto.form.config import SECTION, escaped, pieces
+from neptune_exporter_pluto.form.metadata import IDENTITY, MAX_TAGS, PlutoMetadata, external_id
+from neptune_exporter_pluto.form.section import SUPERSEDED, mark_slots
+from neptune_exporter_pluto.service.api import CreatedRun, PlutoApi
+from neptune_exporter_pluto.service.transport import PlutoRefusedError
+from neptune_exporter_pluto.state.progress import Fork
 
-LOADING, COMPLETE, SUPERSEDED = "loading", "complete", "superseded"
 SUPERSEDED_TAG = "neptune-exporter:superseded"
 _POLL = 0.5
 _MOST_TRIES = 3
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Found:
-    """What the config of an existing run with our external id says."""
+def loads_of(api: PlutoApi, project: str, run: RunKey) -> dict[str, dict[str, Any]]:
+    """The details of the runs in a project of Pluto that hold a run, by external id.
 
-    mark: str
-    state: str
-    fingerprint: str
-    status: str
-    ended: int | None
-    page: str
-    """The address of the run in Pluto."""
-    marks: frozenset[str]
-    """The marks of all journals that ever took the run or superseded it, because merging removes nothing.
-
-    Each mark is in one of a few slots (`mark_slots`), because Pluto keeps every key of a config. If two marks
-    share a slot, the earlier journal finds the later mark there, unless its load has ended by then.
+    Asking for an external id makes its run RUNNING and writes that into its history. Searching configs
+    leaves no trace (recorded from the real API, pluto-server 3e89082); one written a moment ago may not be
+    found yet.
     """
-
-    def is_of_others(self, mark: str) -> bool:
-        """Whether another journal than that of this mark took the run or superseded it."""
-        return self.state == SUPERSEDED or not self.marks | {self.mark} <= {mark, ""}
-
-    @classmethod
-    def of(cls, details: Mapping[str, Any]) -> Found:
-        section = section_of(details)
-        load = section.get("load")
-        load = load if isinstance(load, dict) else {}
-        held = load.get("marks")
-        marks = frozenset(map(str, held.values())) if isinstance(held, dict) else frozenset()
-        return cls(
-            str(load.get("mark", "")),
-            SUPERSEDED if SUPERSEDED in marks else str(load.get("state", "")),
-            str(section.get("fingerprint", "")),
-            str(load.get("status", "")),
-            None if load.get("ended") is None else int(load["ended"]),
-            str(load.get("page", "")),
-            marks,
-        )
-
-
-def mark_slots(mark: str, created: bool = False) -> dict[str, str]:
-    """A mark for the config, beside those of others: one of 18 keys.
-
-    The load that created the run has a key of its own. Its request may be on its way for so long that
-    another machine takes the run: the late mark must not replace that machine's.
-    """
-    if mark == SUPERSEDED:
-        return {"given_up": mark}
-    return {"created" if created else mark[:1]: mark}
+    found = api.find_runs(project, f"{SECTION}.{IDENTITY}", external_id(run, 1))
+    details = (api.details_if_there(project, run_id) for run_id in found)
+    return {str(one["externalId"]): one for one in details if one is not None}
 
 
 def create(
@@ -170,12 +131,9 @@ def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int | N
 def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
     """Mark a run permanently, so that no machine uses it, not even one that is still loading it and will then
     call it complete."""
-    try:
-        details = api.details(project, run_id)
-    except PlutoRefusedError as error:
-        if error.status == 404:
-            return  # somebody removed it
-        raise
+    details = api.details_if_there(project, run_id)
+    if details is None:
+        return
     load = {"state": SUPERSEDED, "reason": escaped(reason), "marks": mark_slots(SUPERSEDED)}
     api.merge_config(run_id, orjson.dumps({SECTION: {"load": load}}))
     tags = [tag for tag in details.get("tags") or [] if tag != SUPERSEDED_TAG][:49]

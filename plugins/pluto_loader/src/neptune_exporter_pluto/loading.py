@@ -13,17 +13,21 @@ from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto.creation import Creation, Elsewhere
 from neptune_exporter_pluto.deciding import Action, Decision, Load, Situation, decide
 from neptune_exporter_pluto.forks import parent_replaced
-from neptune_exporter_pluto.load_section import last_step_of, loss_record, recorded_losses
-from neptune_exporter_pluto.losses import NOTHING_LACKS, LossBook, LossCode
-from neptune_exporter_pluto.open_run import OpenRun
+from neptune_exporter_pluto.form.losses import NOTHING_LACKS, LossBook, LossCode
+from neptune_exporter_pluto.form.metadata import collect
+from neptune_exporter_pluto.form.section import (
+    ContentOptions,
+    last_step_of,
+    loss_record,
+    recorded_losses,
+    recorded_multiplier,
+)
 from neptune_exporter_pluto.option_changes import OptionChanges
 from neptune_exporter_pluto.ordered_ingest import StartAgainError
-from neptune_exporter_pluto.progress import Progress
-from neptune_exporter_pluto.project import recorded_multiplier
 from neptune_exporter_pluto.reading_back import damage, shown
-from neptune_exporter_pluto.run_metadata import collect
 from neptune_exporter_pluto.sending import FinishedLoad, Sender
-from neptune_exporter_pluto.session import ContentOptions
+from neptune_exporter_pluto.state.open_run import OpenRun
+from neptune_exporter_pluto.state.progress import Progress
 
 _MOST_ATTEMPTS = 4
 _log = logging.getLogger(__name__)
@@ -147,7 +151,7 @@ def _loaded_elsewhere(work: OpenRun, elsewhere: Elsewhere, changes: OptionChange
         "last_step": last_step_of(details),
         "elsewhere": True,
         "at": time.time(),  # it may have ended just now
-        "options": ContentOptions.read(details, ContentOptions.of(work.session)).recorded(),
+        "options": ContentOptions.read(details, work.session.content_options).recorded(),
         "multiplier": str(recorded_multiplier(details)),
         "losses": recorded,
     }

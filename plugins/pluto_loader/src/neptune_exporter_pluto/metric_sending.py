@@ -16,11 +16,10 @@ from typing import Any, TypeAlias
 import orjson
 
 from neptune_exporter.toolkit import failpoint
-from neptune_exporter_pluto.encode.metrics import Body
-from neptune_exporter_pluto.journal import Journal
-from neptune_exporter_pluto.ordered_ingest import settled
-from neptune_exporter_pluto.session import Pipeline
-from neptune_exporter_pluto.verify.values import times_of
+from neptune_exporter_pluto.form.metric_lines import Body
+from neptune_exporter_pluto.form.values import times_of
+from neptune_exporter_pluto.service.pipeline import Pipeline, settled
+from neptune_exporter_pluto.state.journal import Journal
 
 _MOST_ROWS = 1_000
 _MOST_NAMES = 50

@@ -11,8 +11,8 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.points import Points, PointSorter
 from neptune_exporter.sinks.series import SeriesNumbers, SeriesRows
-from neptune_exporter_pluto.encode.metrics import LINE_BYTES, Body, MetricEncoder
-from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.metric_lines import LINE_BYTES, Body, MetricEncoder
 
 TYPES = (AttributeType.FLOAT_SERIES,)
 VALUE_COLUMNS = ("float_value",)

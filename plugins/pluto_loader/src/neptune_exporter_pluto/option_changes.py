@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neptune_exporter.sinks.steps import Multiplier
-from neptune_exporter_pluto.session import ContentOptions
+from neptune_exporter_pluto.form.section import ContentOptions
 
 _FLAGS = {
     "name_prefix": "--name-prefix",

@@ -8,22 +8,19 @@ how many lines it has; for everything else it cannot.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 
 import pyarrow as pa
 
 from neptune_exporter.contract import AuthenticationError
-from neptune_exporter.toolkit import failpoint, pause
-from neptune_exporter_pluto.encode.text import lines_of
-from neptune_exporter_pluto.journal import Journal
-from neptune_exporter_pluto.progress import Progress
-from neptune_exporter_pluto.transport import OutOfPatienceError, UncertainError
+from neptune_exporter.toolkit import failpoint
+from neptune_exporter_pluto.form.text import lines_of
+from neptune_exporter_pluto.service.pipeline import settled
+from neptune_exporter_pluto.service.transport import OutOfPatienceError, UncertainError
+from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.progress import Progress
 
 BODY_BYTES = 1 << 20
-_POLL = 1.0
-_SETTLED_AFTER = 15.0
-"""Seconds without a change after which what Pluto shows is all that it has; rows show after some 6."""
 
 
 class StartAgainError(Exception):
@@ -124,16 +121,3 @@ class OrderedIngest:
         if not low <= found <= high:
             raise StartAgainError(f"Pluto shows {found} log lines, where {low} to {high} were sent")
         self._arrived(found, found=True)
-
-
-def settled(read: Callable[[], int], wanted: int, patience: float) -> int:
-    """Read a number until it has the wanted value, or has not changed for a while."""
-    quiet = min(_SETTLED_AFTER, patience)
-    found, since = read(), time.monotonic()
-    started = since
-    while found != wanted and time.monotonic() - since < quiet and time.monotonic() - started < 4 * patience:
-        pause(min(_POLL, max(quiet / 10, 0.02)))
-        now = read()
-        if now != found:
-            found, since = now, time.monotonic()
-    return found

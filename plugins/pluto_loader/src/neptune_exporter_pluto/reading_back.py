@@ -11,11 +11,11 @@ from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import verify
 from neptune_exporter_pluto.deciding import Shown
 from neptune_exporter_pluto.file_tasks import file_tasks
-from neptune_exporter_pluto.limits import NAME
-from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.open_run import OpenRun
-from neptune_exporter_pluto.progress import Progress
-from neptune_exporter_pluto.session import ContentOptions
+from neptune_exporter_pluto.form.limits import NAME
+from neptune_exporter_pluto.form.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.section import ContentOptions
+from neptune_exporter_pluto.state.open_run import OpenRun
+from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.verify import MISMATCH
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import httpx
 
 from neptune_exporter.contract import LoadOptions, MissingDependencyError, Secret, SinkError, UsageError
-from neptune_exporter_pluto.disk_errors import check_writable
-from neptune_exporter_pluto.session import Session
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
+from neptune_exporter_pluto.state.disk_errors import check_writable
+from neptune_exporter_pluto.state.session import Session
 
 _START_WITHIN = 60.0
 _END_WITHIN = 60.0

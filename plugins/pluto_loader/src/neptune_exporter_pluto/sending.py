@@ -23,18 +23,18 @@ from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.points import MEMORY_POINTS, MEMORY_POINTS_ALONE, PointSorter
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto import lifecycle, metrics
-from neptune_exporter_pluto.config import SECTION
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
 from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
+from neptune_exporter_pluto.form.config import SECTION
+from neptune_exporter_pluto.form.limits import NAME, pluto_rows
+from neptune_exporter_pluto.form.losses import LossBook
+from neptune_exporter_pluto.form.metadata import PlutoMetadata
+from neptune_exporter_pluto.form.section import Found, closing_section, loss_record
 from neptune_exporter_pluto.histogram_rows import HistogramStream
-from neptune_exporter_pluto.limits import NAME, pluto_rows
-from neptune_exporter_pluto.load_section import closing_section, loss_record
-from neptune_exporter_pluto.losses import LossBook
 from neptune_exporter_pluto.metric_sending import send_bodies
-from neptune_exporter_pluto.open_run import OpenRun
-from neptune_exporter_pluto.ordered_ingest import OrderedIngest, StartAgainError, settled
-from neptune_exporter_pluto.run_metadata import PlutoMetadata
-from neptune_exporter_pluto.session import ContentOptions, Pipeline
+from neptune_exporter_pluto.ordered_ingest import OrderedIngest, StartAgainError
+from neptune_exporter_pluto.service.pipeline import Pipeline, settled
+from neptune_exporter_pluto.state.open_run import OpenRun
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.upload import Uploader
 
@@ -92,7 +92,7 @@ class Sender:
             shown = lifecycle.finish(
                 api, self.project, self.run_id, self.metadata.status, self.metadata.ended
             )
-            self._check_alone(lifecycle.Found.of(shown))
+            self._check_alone(Found.of(shown))
         finally:
             points.close()
             shutil.rmtree(folder, ignore_errors=True)
@@ -103,14 +103,14 @@ class Sender:
             "last_step": self._last_step,
             "at": time.time(),
             "multiplier": str(self.multiplier),
-            "options": ContentOptions.of(self.session).recorded(),
+            "options": self.session.content_options.recorded(),
         }
         failpoint("pluto.run-finished")
         return FinishedLoad(
             LoadedRun(str(self.run_id), self.url or None, counts=dict(counts), losses=losses), result
         )
 
-    def _check_alone(self, found: lifecycle.Found) -> None:
+    def _check_alone(self, found: Found) -> None:
         """Of two machines that took the run for theirs at the same moment, the later finds both marks."""
         if found.is_of_others(self.work.now.mark):
             raise StartAgainError("another machine has loaded into it at the same time, or given it up")

@@ -9,19 +9,19 @@ from neptune_exporter.contract import Comparison, ExportedRun, LoadedRun, LoadOp
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import verify
-from neptune_exporter_pluto.api import PlutoApi
-from neptune_exporter_pluto.cachefile import DEFAULT_NAME, check_list
-from neptune_exporter_pluto.credentials import find_api_key, find_endpoints
-from neptune_exporter_pluto.disk_errors import check_writable
 from neptune_exporter_pluto.loading import load
-from neptune_exporter_pluto.open_run import opened
 from neptune_exporter_pluto.option_changes import OptionChanges
-from neptune_exporter_pluto.pace import Pace
-from neptune_exporter_pluto.project import find_multipliers
-from neptune_exporter_pluto.session import ContentOptions, Session
+from neptune_exporter_pluto.service.api import PlutoApi
+from neptune_exporter_pluto.service.credentials import find_api_key, find_endpoints
+from neptune_exporter_pluto.service.pace import Pace
+from neptune_exporter_pluto.service.transport import Transport
 from neptune_exporter_pluto.settings import PlutoSettings
-from neptune_exporter_pluto.target import FOLDER
-from neptune_exporter_pluto.transport import Transport
+from neptune_exporter_pluto.state.cachefile import DEFAULT_NAME, check_list
+from neptune_exporter_pluto.state.disk_errors import check_writable
+from neptune_exporter_pluto.state.multipliers import find_multipliers
+from neptune_exporter_pluto.state.open_run import opened
+from neptune_exporter_pluto.state.session import Session
+from neptune_exporter_pluto.state.target import FOLDER
 from neptune_exporter_pluto.verify import MISMATCH
 
 FAILPOINTS = (
@@ -50,7 +50,7 @@ class PlutoSink(Sink):
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._option_changes = OptionChanges(ContentOptions.of(session), session.options.step_multiplier)
+        self._option_changes = OptionChanges(session.content_options, session.options.step_multiplier)
 
     @classmethod
     def connected(cls, settings: PlutoSettings, options: LoadOptions, *, local: bool = False) -> PlutoSink:

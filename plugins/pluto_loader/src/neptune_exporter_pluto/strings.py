@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from neptune_exporter.sinks import texts
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.series import Bools, SeriesRows
-from neptune_exporter_pluto.encode.ingest_lines import log_rows, string_rows
-from neptune_exporter_pluto.encode.text import lines_of
-from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.ingest_lines import log_rows, string_rows
+from neptune_exporter_pluto.form.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.text import lines_of
 
 STDOUT, STDERR = "logs/stdout", "logs/stderr"
 LOG_TYPE = "DATA"

@@ -19,16 +19,16 @@ import httpx
 
 from neptune_exporter.contract import AuthenticationError, SinkError
 from neptune_exporter.toolkit import TransientError, failpoint, retry_after
-from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.file_tasks import FileTask
-from neptune_exporter_pluto.journal import Journal
-from neptune_exporter_pluto.losses import LossBook, LossCode
-from neptune_exporter_pluto.ordered_ingest import StartAgainError, settled
-from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
-from neptune_exporter_pluto.progress import Progress
-from neptune_exporter_pluto.session import Pipeline, Session
-from neptune_exporter_pluto.stored import not_stored
-from neptune_exporter_pluto.transport import OutOfPatienceError, PlutoRefusedError, UncertainError
+from neptune_exporter_pluto.form.losses import LossBook, LossCode
+from neptune_exporter_pluto.ordered_ingest import StartAgainError
+from neptune_exporter_pluto.service.answers import Outcome, excerpt, not_stored, outcome_of, outcome_of_error
+from neptune_exporter_pluto.service.api import MAX_FILES_LISTED
+from neptune_exporter_pluto.service.pipeline import Pipeline, settled
+from neptune_exporter_pluto.service.transport import OutOfPatienceError, PlutoRefusedError, UncertainError
+from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.progress import Progress
+from neptune_exporter_pluto.state.session import Session
 
 _ADDRESS_LIVES = 3_300.0
 """Seconds; Pluto's upload addresses are good for an hour."""
@@ -200,14 +200,14 @@ class Uploader:
 
     def _put_once(self, task: FileTask, url: str) -> None:
         what = f"upload of {task.to_sign.file_name!r} of {task.path!r} of run {self._run_id}"
-        headers = {"Content-Type": task.content_type, "Content-Length": str(task.to_sign.size)}
+        headers = {"Content-Type": task.to_sign.content_type, "Content-Length": str(task.to_sign.size)}
         pace, digest = self._session.pace, hashlib.md5(usedforsecurity=False)
         with pace.turn() as era, task.open() as file:
             try:
                 content = _content(file, task, digest)
                 response = self._session.api.transport.put(url, what, content, headers)
             except httpx.TransportError as error:
-                if of_error(error) is Outcome.REFUSED:
+                if outcome_of_error(error) is Outcome.REFUSED:
                     raise SinkError(f"{what}: {type(error).__name__}") from None
                 raise TransientError(f"{what}: the connection failed ({type(error).__name__})") from None
             if response.is_success:
@@ -221,7 +221,7 @@ class Uploader:
                 raise ExpiredError(message)
             if response.status_code in (401, 403):
                 raise RefusedAddressError(message)
-            if of_response(response) in (Outcome.BUSY, Outcome.UNCERTAIN):
+            if outcome_of(response) in (Outcome.BUSY, Outcome.UNCERTAIN):
                 pace.pushed_back(era)
                 raise TransientError(message, retry_after(response.headers))
             raise PlutoRefusedError(message, response.status_code, response.text)

@@ -12,22 +12,26 @@ from neptune_exporter.contract import Comparison, ExportedRun, Verdict
 from neptune_exporter.sinks.metadata import milliseconds
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.values import short
-from neptune_exporter_pluto import lifecycle
-from neptune_exporter_pluto.config import SECTION, of_pairs
-from neptune_exporter_pluto.finding import loads_of
-from neptune_exporter_pluto.journal import Journal
-from neptune_exporter_pluto.lifecycle import Found
-from neptune_exporter_pluto.load_section import recorded_losses
-from neptune_exporter_pluto.losses import LossBook
-from neptune_exporter_pluto.progress import Progress
-from neptune_exporter_pluto.project import recorded_multiplier
-from neptune_exporter_pluto.run_metadata import collect, external_id
-from neptune_exporter_pluto.session import ContentOptions, Session
-from neptune_exporter_pluto.target import Target
-from neptune_exporter_pluto.transport import PlutoRefusedError
+from neptune_exporter_pluto.form.config import SECTION, of_pairs
+from neptune_exporter_pluto.form.losses import LossBook
+from neptune_exporter_pluto.form.metadata import collect, external_id
+from neptune_exporter_pluto.form.section import (
+    COMPLETE,
+    LOADING,
+    SUPERSEDED,
+    ContentOptions,
+    Found,
+    recorded_losses,
+    recorded_multiplier,
+)
+from neptune_exporter_pluto.form.values import is_same
+from neptune_exporter_pluto.lifecycle import loads_of
+from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.progress import Progress
+from neptune_exporter_pluto.state.session import Session
+from neptune_exporter_pluto.state.target import Target
 from neptune_exporter_pluto.verify import console, forks, listed_files, names, points, section
 from neptune_exporter_pluto.verify.context import Check
-from neptune_exporter_pluto.verify.values import is_same
 
 MISMATCH = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
 _MOST_GENERATIONS = 100
@@ -75,7 +79,7 @@ def compare(
         losses: Is filled with what cannot be in Pluto, as going through the rows again shows.
     """
     run_id = known.run_id if known is not None else _found_elsewhere(session, run, target)
-    details = None if run_id is None else _details(session, target, run_id)
+    details = None if run_id is None else session.api.details_if_there(target.project, run_id)
     if run_id is None or details is None:
         nothing = f"nothing in Pluto's project {target.project!r}"
         yield Comparison(run.key, "run", Verdict.MISSING, run.key.run_id, nothing)
@@ -123,7 +127,7 @@ def _asked_for(
     """With what the run was loaded. The journal knows what was sent; the config may have been edited."""
     if "options" in loaded:
         return ContentOptions.of_record(loaded["options"]), Multiplier.of(Decimal(loaded["multiplier"]))
-    return ContentOptions.read(details, ContentOptions.of(session)), recorded_multiplier(details)
+    return ContentOptions.read(details, session.content_options), recorded_multiplier(details)
 
 
 def _found_elsewhere(session: Session, run: ExportedRun, target: Target) -> int | None:
@@ -131,27 +135,18 @@ def _found_elsewhere(session: Session, run: ExportedRun, target: Target) -> int 
     loads = loads_of(session.api, target.project, run.key)
     for generation in range(1, _MOST_GENERATIONS):
         details = loads.get(external_id(run.key, generation))
-        if details is not None and Found.of(details).state != lifecycle.SUPERSEDED:
+        if details is not None and Found.of(details).state != SUPERSEDED:
             return int(details["id"])
     return None
-
-
-def _details(session: Session, target: Target, run_id: int) -> dict[str, Any] | None:
-    try:
-        return session.api.details(target.project, run_id)
-    except PlutoRefusedError as error:
-        if error.status == 404:
-            return None
-        raise
 
 
 def _whole(check: Check, known: Progress | None) -> Iterator[Comparison]:
     """Whether the load came to its end, and was one of this export. Nothing is said where all is well."""
     found = Found.of(check.details)
-    if found.state == lifecycle.SUPERSEDED:
-        yield check.line("load", Verdict.MISSING, lifecycle.COMPLETE, "given up for another run")
-    elif (known is not None and known.loaded is None) or found.state == lifecycle.LOADING:
-        yield check.line("load", Verdict.MISSING, lifecycle.COMPLETE, "has not come to its end; load again")
+    if found.state == SUPERSEDED:
+        yield check.line("load", Verdict.MISSING, COMPLETE, "given up for another run")
+    elif (known is not None and known.loaded is None) or found.state == LOADING:
+        yield check.line("load", Verdict.MISSING, COMPLETE, "has not come to its end; load again")
     if found.fingerprint not in ("", check.run.fingerprint):
         yield check.line("export", Verdict.DIFFERENT, check.run.fingerprint, found.fingerprint)
 

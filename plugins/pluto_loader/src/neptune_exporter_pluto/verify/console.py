@@ -11,11 +11,11 @@ from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.comparing import EntrySum
 from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
+from neptune_exporter_pluto.form.limits import pluto_rows
+from neptune_exporter_pluto.form.values import times_of
 from neptune_exporter_pluto.histogram_rows import HistogramStream
-from neptune_exporter_pluto.limits import pluto_rows
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
-from neptune_exporter_pluto.verify.values import times_of
 
 
 def read_rows(check: Check) -> tuple[StringStreams, EntrySum]:

@@ -12,11 +12,12 @@ from neptune_exporter.contract import Comparison, ExportedRun, Verdict
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.toolkit import pause
-from neptune_exporter_pluto.api import PlutoApi
-from neptune_exporter_pluto.limits import NAME
-from neptune_exporter_pluto.losses import DROPPED, LossBook, LossCode
-from neptune_exporter_pluto.run_metadata import PlutoMetadata
-from neptune_exporter_pluto.session import ContentOptions, Session
+from neptune_exporter_pluto.form.limits import NAME
+from neptune_exporter_pluto.form.losses import DROPPED, LossBook, LossCode
+from neptune_exporter_pluto.form.metadata import PlutoMetadata
+from neptune_exporter_pluto.form.section import ContentOptions
+from neptune_exporter_pluto.service.api import PlutoApi
+from neptune_exporter_pluto.state.session import Session
 
 _T = TypeVar("_T")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.model import SysAttribute
 from neptune_exporter_pluto.forks import native_fork, parent_replaced
-from neptune_exporter_pluto.losses import LossCode
-from neptune_exporter_pluto.progress import Fork, Progress
-from neptune_exporter_pluto.target import Target
+from neptune_exporter_pluto.form.losses import LossCode
+from neptune_exporter_pluto.state.progress import Fork, Progress
+from neptune_exporter_pluto.state.target import Target
 from neptune_exporter_pluto.verify.context import Check
 
 _MOST_ANCESTORS = 100

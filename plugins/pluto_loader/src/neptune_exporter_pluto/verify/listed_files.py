@@ -13,13 +13,13 @@ from neptune_exporter.contract import Comparison, SinkError, Verdict
 from neptune_exporter.sinks.files import RESTORABLE
 from neptune_exporter.toolkit import TransientError
 from neptune_exporter.toolkit.measuring import measured
-from neptune_exporter_pluto.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
-from neptune_exporter_pluto.losses import FILES_NOT_SENT, LossCode
-from neptune_exporter_pluto.outcome import of_error, of_response
+from neptune_exporter_pluto.form.losses import FILES_NOT_SENT, LossCode
+from neptune_exporter_pluto.form.values import shown_step, times_of
+from neptune_exporter_pluto.service.answers import outcome_of, outcome_of_error
+from neptune_exporter_pluto.service.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
-from neptune_exporter_pluto.verify.values import shown_step, times_of
 
 ITEM = "files of "
 _PIECE = 1 << 20
@@ -185,11 +185,11 @@ def _download(check: Check, url: str) -> str | None:
                 return _digest(response.iter_bytes(_PIECE))
             response.read()
             message = f"download of a file of run {check.run_id}: the storage answered {response.status_code}"
-            if of_response(response).name in ("BUSY", "UNCERTAIN"):
+            if outcome_of(response).name in ("BUSY", "UNCERTAIN"):
                 raise TransientError(message)
             raise SinkError(message)
     except httpx.TransportError as error:
-        if of_error(error).name == "REFUSED":
+        if outcome_of_error(error).name == "REFUSED":
             raise SinkError(f"download of a file of run {check.run_id}: {type(error).__name__}") from None
         raise TransientError(f"download of a file of run {check.run_id}: the connection failed") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from neptune_exporter.contract import Comparison, Verdict
-from neptune_exporter_pluto.api import MAX_NAMES_LISTED
+from neptune_exporter_pluto.service.api import MAX_NAMES_LISTED
 from neptune_exporter_pluto.verify.context import Check
 
 ITEM = "log name of "

@@ -14,10 +14,11 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.equal_points import without_equal
 from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter.toolkit import look_ahead
-from neptune_exporter_pluto import api, metrics
-from neptune_exporter_pluto.limits import pluto_rows
+from neptune_exporter_pluto import metrics
+from neptune_exporter_pluto.form.limits import pluto_rows
+from neptune_exporter_pluto.form.values import steps_of, times_of
+from neptune_exporter_pluto.service import api
 from neptune_exporter_pluto.verify.context import Check
-from neptune_exporter_pluto.verify.values import steps_of, times_of
 
 ITEM = "points of "
 _WINDOW_POINTS = 10_000

@@ -7,13 +7,11 @@ from typing import Any
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.sinks.values import short
-from neptune_exporter_pluto import lifecycle
-from neptune_exporter_pluto.config import SECTION, of_pairs, section_of
-from neptune_exporter_pluto.lifecycle import Found
-from neptune_exporter_pluto.load_section import closing_section, opening_section
+from neptune_exporter_pluto.form.config import SECTION, of_pairs, section_of
+from neptune_exporter_pluto.form.section import LOADING, SUPERSEDED, Found, closing_section, opening_section
+from neptune_exporter_pluto.form.values import is_same
 from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
-from neptune_exporter_pluto.verify.values import is_same
 
 _LOAD = "load/"
 _PAIRS = frozenset(
@@ -31,7 +29,7 @@ def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison
         yield check.line(SECTION, Verdict.MISSING, "the loader's section of the config")
         return
     wanted = _flat(opening_section(check.metadata, check.multiplier, check.options))
-    is_whole = Found.of(check.details).state not in (lifecycle.LOADING, lifecycle.SUPERSEDED)
+    is_whole = Found.of(check.details).state not in (LOADING, SUPERSEDED)
     if is_whole:
         wanted |= _flat(closing_section(check.names, strings, check.declared))
     if held.get("fingerprint"):  # it is compared as the export

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.sinks.points import Points
-from neptune_exporter_pluto.encode.text import colon_numbers, lines_of, quoted, whole_numbers
+from neptune_exporter_pluto.form.text import colon_numbers, lines_of, quoted, whole_numbers
 
 LINE_BYTES = 60_000
 """Pluto parses very long lines in quadratic time; lines stay below 64 KiB."""

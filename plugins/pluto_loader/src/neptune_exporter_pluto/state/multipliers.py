@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -17,16 +15,10 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.survey import StepSurvey, joined, look_at_steps, multipliers
-from neptune_exporter_pluto.config import section_of
-from neptune_exporter_pluto.limits import EXACT_STEPS
-from neptune_exporter_pluto.session import Session
+from neptune_exporter_pluto.form.limits import EXACT_STEPS
+from neptune_exporter_pluto.state.session import Session
 
 _log = logging.getLogger(__name__)
-
-
-def recorded_multiplier(details: Mapping[str, Any]) -> Multiplier:
-    """The multiplier that a run's config in Pluto tells."""
-    return Multiplier.of(Decimal(str(section_of(details).get("step_multiplier", "1"))))
 
 
 def find_multipliers(

@@ -12,8 +12,8 @@ from neptune_exporter.contract import ExportedRun, Parameter
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.sinks.metadata import RunMetadata, Status, text_of
 from neptune_exporter.sinks.names import digest, printable, shortened
-from neptune_exporter_pluto.config import ParametersConfig, pairs, parameters_config, readable, storable
-from neptune_exporter_pluto.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.config import ParametersConfig, pairs, parameters_config, readable, storable
+from neptune_exporter_pluto.form.losses import LossBook, LossCode
 from neptune_exporter_pluto.settings import MAX_NAME
 
 MAX_TAGS = 50

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter_pluto.encode.text import json_content, quoted, whole_numbers
+from neptune_exporter_pluto.form.text import json_content, quoted, whole_numbers
 
 Int64s = npt.NDArray[np.int64]
 

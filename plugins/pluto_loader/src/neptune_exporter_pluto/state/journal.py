@@ -22,10 +22,10 @@ import orjson
 from neptune_exporter.contract import SinkError
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit.file_lock import lock_file
-from neptune_exporter_pluto import journal_events
-from neptune_exporter_pluto.disk_errors import remedy
-from neptune_exporter_pluto.progress import Progress
-from neptune_exporter_pluto.target import Target, readable_name
+from neptune_exporter_pluto.state import progress
+from neptune_exporter_pluto.state.disk_errors import remedy
+from neptune_exporter_pluto.state.progress import Progress
+from neptune_exporter_pluto.state.target import Target, readable_name
 
 
 class Journal:
@@ -89,7 +89,7 @@ class Journal:
     def _read(self, content: bytes) -> None:
         for number, line in enumerate(content.splitlines()[1:], 2):
             try:
-                self.current = journal_events.after(self.current, orjson.loads(line))
+                self.current = progress.after(self.current, orjson.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 raise SinkError(
                     f"{self._path} is damaged in line {number}: it is unknown what of the run is in Pluto; "
@@ -103,7 +103,7 @@ class Journal:
 
     def note_proven(self, equal: bool) -> None:
         """Record whether reading back agreed."""
-        self._note(journal_events.proven(equal))
+        self._note(progress.proven(equal))
 
     def note(self, event: str, durable: bool = False, **values: Any) -> None:
         """Record an event and apply it. `durable` events also survive a loss of power."""
@@ -114,7 +114,7 @@ class Journal:
             self._write(record)
             if durable and self._file is not None:
                 os.fsync(self._file.fileno())
-            self.current = journal_events.after(self.current, record)
+            self.current = progress.after(self.current, record)
 
     def _write(self, record: Mapping[str, Any]) -> None:
         if self._file is None:
@@ -136,7 +136,7 @@ class Journal:
         now = self.current
         if now is None or now.loaded is None:
             return
-        records = [self._identity, *journal_events.of_finished(now)]
+        records = [self._identity, *progress.of_finished(now)]
         fresh = self._path.with_suffix(".new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(b"".join(orjson.dumps(record) + b"\n" for record in records))

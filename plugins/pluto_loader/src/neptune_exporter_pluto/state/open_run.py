@@ -13,15 +13,15 @@ from neptune_exporter.sinks.metadata import run_name
 from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import lifecycle, metrics
-from neptune_exporter_pluto.cachefile import cache_line
-from neptune_exporter_pluto.disk_errors import disk_errors
 from neptune_exporter_pluto.forks import native_fork
-from neptune_exporter_pluto.journal import Journal
-from neptune_exporter_pluto.progress import Fork, Progress
-from neptune_exporter_pluto.project import multiplier_of
-from neptune_exporter_pluto.run_metadata import external_id
-from neptune_exporter_pluto.session import Session
-from neptune_exporter_pluto.target import Target
+from neptune_exporter_pluto.form.metadata import external_id
+from neptune_exporter_pluto.state.cachefile import cache_line
+from neptune_exporter_pluto.state.disk_errors import disk_errors
+from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.multipliers import multiplier_of
+from neptune_exporter_pluto.state.progress import Fork, Progress
+from neptune_exporter_pluto.state.session import Session
+from neptune_exporter_pluto.state.target import Target
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,14 @@ from neptune_exporter.toolkit import (
     waiting_for,
 )
 from neptune_exporter.toolkit.connections import demand_least_rate
-from neptune_exporter_pluto.answers import NotAcknowledgedError
-from neptune_exporter_pluto.outcome import Outcome, excerpt, of_error, of_response
-from neptune_exporter_pluto.small_requests import SmallRequests, server_of
+from neptune_exporter_pluto.service.answers import (
+    NotAcknowledgedError,
+    Outcome,
+    excerpt,
+    outcome_of,
+    outcome_of_error,
+)
+from neptune_exporter_pluto.service.small_requests import SmallRequests, server_of
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")
@@ -191,11 +196,11 @@ class Transport:
                 response = self._small.send(method, url, headers, **request)
         except httpx.TransportError as error:
             message = f"{what}: {_named(error)}"
-            outcome = of_error(error)
+            outcome = outcome_of_error(error)
             if outcome is Outcome.REFUSED:
                 raise SinkError(message) from None
             raise self._again(outcome, repeatable, message, None) from None
-        outcome = of_response(response)
+        outcome = outcome_of(response)
         if outcome is Outcome.DONE:
             try:
                 return accept(response.content)

@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 import orjson
 
 from neptune_exporter.contract import SinkError, UsageError
-from neptune_exporter_pluto import answers
-from neptune_exporter_pluto.answers import NotAcknowledgedError
-from neptune_exporter_pluto.content_types import NO_EXTENSION
-from neptune_exporter_pluto.credentials import Endpoints
+from neptune_exporter_pluto.service import answers
+from neptune_exporter_pluto.service.answers import NotAcknowledgedError
+from neptune_exporter_pluto.service.credentials import Endpoints
+from neptune_exporter_pluto.service.transport import PlutoRefusedError, Transport
 from neptune_exporter_pluto.settings import check_project_name
-from neptune_exporter_pluto.transport import PlutoRefusedError, Transport
 
 _T = TypeVar("_T")
 _JSON = {"Content-Type": "application/json"}
@@ -29,6 +28,31 @@ MAX_RAW_POINTS = 50_000
 MAX_SHOWN_POINTS = 10_000
 """Of one metric, in an answer with all of them."""
 MAX_LOG_LINES = 10_000
+_CONTENT_TYPES = {
+    **dict.fromkeys(("jpeg", "jpg"), "image/jpeg"),
+    **{extension: f"image/{extension}" for extension in ("png", "gif", "webp")},
+    "svg": "image/svg+xml",
+    **{extension: f"video/{extension}" for extension in ("mp4", "webm")},
+    "avi": "video/x-msvideo",
+    "mov": "video/quicktime",
+    "mp3": "audio/mpeg",
+    "wav": "audio/x-wav",
+    "ogg": "audio/ogg",
+    "pdf": "application/pdf",
+    "doc": "application/msword",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xls": "application/vnd.ms-excel",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "txt": "text/plain",
+    "json": "application/json",
+    "csv": "text/csv",
+    "xml": "application/xml",
+    **dict.fromkeys(("yaml", "yml"), "application/x-yaml"),
+    "h5": "application/x-hdf5",
+    **dict.fromkeys(("onnx", "pkl", "tflite", "savedmodel", "pt", "ckpt"), "application/octet-stream"),
+}
+"""What Pluto signs into upload addresses, by extension (pluto-server, `ingest/src/models/files.rs`)."""
+_NO_EXTENSION = "application/octet-stream"
 
 
 class AtLimitError(SinkError):
@@ -55,6 +79,12 @@ class FileToSign:
     size: int
     step: int
     time: int
+
+    @property
+    def content_type(self) -> str:
+        """What Pluto signs into the address, which the upload must repeat. Pluto takes an extension that it
+        does not know for the content type itself."""
+        return _CONTENT_TYPES.get(self.file_type, self.file_type) if self.file_type else _NO_EXTENSION
 
 
 def _created(content: bytes) -> CreatedRun:
@@ -174,7 +204,7 @@ class PlutoApi:
                     "fileName": f.file_name,
                     "logName": f.log_name,
                     "fileSize": f.size,
-                    "fileType": f.file_type or {"custom": NO_EXTENSION},
+                    "fileType": f.file_type or {"custom": _NO_EXTENSION},
                     "step": f.step,
                     "time": f.time,
                 }
@@ -212,6 +242,15 @@ class PlutoApi:
             {"projectName": project},
             lambda content: answers.about_run(content, run_id, "id", status=str),
         )
+
+    def details_if_there(self, project: str, run_id: int) -> dict[str, Any] | None:
+        """As `details`; None if somebody has removed the run."""
+        try:
+            return self.details(project, run_id)
+        except PlutoRefusedError as error:
+            if error.status == 404:
+                return None
+            raise
 
     def find_runs(self, project: str, config_key: str, value: str) -> list[int]:
         """The runs of a project whose config matches, at most `MAX_RUNS_LISTED`. Does not touch them.

@@ -1,1 +1,0 @@
-"""From Arrow columns to the bytes of Pluto's ingest, without a Python object per row."""

@@ -1,0 +1,1 @@
+"""The form that things have in Pluto: its limits, losses, config, lines. Asks and sends nothing."""

@@ -1,0 +1,1 @@
+"""Pluto's services: addresses, requests, answers."""
