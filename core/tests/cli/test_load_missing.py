@@ -34,9 +34,21 @@ def test_an_attribute_that_was_not_exported(run: Run, tracker: ModuleType) -> No
     run(*EXPORT)
     result = run(*LOAD)
     assert result.exit_code == 3
-    told = "1 attribute could not be exported and so is not in the dataset: export again if its server still"
+    told = "1 attribute could not be exported; missing, wholly or in part: export again if its server still"
     assert told in result.stdout
     assert json.loads(run(*LOAD, "--json").stdout)["export_failures"] == 1
+
+
+def test_an_attribute_of_which_the_earlier_value_stays(run: Run, tracker: ModuleType) -> None:
+    assert run(*EXPORT).exit_code == 0
+    tracker.source.fail_attribute(RUN_1, "lr", times=1)
+    assert run(*EXPORT, "--force").exit_code == 3
+    told = "could not be exported; the value of an earlier export is kept: export again if its server still"
+    loaded, found = run(*LOAD), run("verify")
+    assert (loaded.exit_code, found.exit_code) == (3, 3)
+    assert f"1 attribute {told}" in loaded.stdout
+    (gap,) = [line for line in found.stdout.splitlines() if line.startswith("gap: ")]
+    assert "; the value of an earlier export is kept: export again if its server still runs" in gap
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,10 @@ def test_advice_on_what_was_not_exported(
     run = dataset.run(KEY)
     assert run is not None and run.receipt is not None
     run._receipt = replace(run.receipt, source=source)
-    assert advice_on_failure(run, AttributeFailure(KEY, "lr", None, "HTTP 500", **failure)) == expected
+    failed = AttributeFailure(KEY, "lr", None, "HTTP 500", **failure)
+    assert advice_on_failure(run, failed) == f"missing, wholly or in part: {expected}"
+    kept = replace(failed, kept=True)
+    assert advice_on_failure(run, kept) == f"the value of an earlier export is kept: {expected}"
 
 
 def test_of_another_tools_export_nobody_knows_the_server(existing: Dataset) -> None:

@@ -72,6 +72,19 @@ def test_a_failure_ends_when_the_log_is_whole(tmp_path: Path) -> None:
         assert again.complete and again.missing == []
 
 
+def test_what_failed_in_another_log_is_missing_until_that_is_read(tmp_path: Path) -> None:
+    first, second = Logged(1, 1, "x", "broken", log=10), Logged(2, 2, "y", other=10)
+    first.fail_attribute(KEY, "broken", times=1)
+    assert not export(first, tmp_path).complete
+    for _ in range(2):
+        again = export(second, tmp_path)
+        assert not again.complete and not again.failures, "nothing of this log failed"
+        assert [failure.attribute_path for failure in again.missing] == ["broken"]
+    assert export(second, tmp_path, attributes=AttributeSelection(pattern="y")).complete
+    assert export(first, tmp_path).complete and paths(tmp_path) == {"x", "y", "broken"}
+    assert export(second, tmp_path).complete
+
+
 def test_a_failure_does_not_end_with_another_log_or_a_shorter_one(tmp_path: Path) -> None:
     for number, logs in enumerate(({"other": 99}, {"log": 9}, {"log": 9, "other": 99})):
         folder = tmp_path / str(number)

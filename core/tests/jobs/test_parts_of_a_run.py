@@ -84,18 +84,6 @@ def test_files_of_both_are_there(tmp_path: Path) -> None:
     assert paths(tmp_path) == {"one", "two"}
 
 
-def test_what_failed_in_one_is_told_although_the_other_does_not_have_it(tmp_path: Path) -> None:
-    first = part(1, parameter("first", 7), parameter("broken", 1))
-    first.fail_attribute(KEY, "broken", times=1)
-    assert not export(first, tmp_path).complete
-    assert export(part(2, parameter("second", 8)), tmp_path).complete
-    (run,) = Dataset(tmp_path / "data", tmp_path / "files").runs()
-    assert [failure.attribute_path for failure in run.failures] == ["broken"]
-    assert export(first, tmp_path).complete
-    (run,) = Dataset(tmp_path / "data", tmp_path / "files").runs()
-    assert run.failures == () and "broken" in paths(tmp_path)
-
-
 def test_what_was_lost_of_one_is_told_although_all_of_the_other_was_read(tmp_path: Path) -> None:
     assert export(FIRST, tmp_path).complete
     (stored,) = (tmp_path / "data").rglob("*_part_*.parquet")

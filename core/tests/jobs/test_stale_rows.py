@@ -75,6 +75,7 @@ def test_what_is_gone_goes_although_something_else_failed(tmp_path: Path) -> Non
     source.fail_attribute(KEY, KEPT.path, times=1)
     assert not export(source, tmp_path).complete
     assert_holds(tmp_path, newer().adapted(lambda a: KEPT if a.path == KEPT.path else a))
+    assert [(f.attribute_path, f.kept) for f in receipt_of(tmp_path).failures] == [(KEPT.path, True)]
     source.reads.clear()
     assert export(source, tmp_path).complete
     assert source.reads == [(KEY, KEPT.path)]

@@ -149,9 +149,15 @@ def _print_empty(result: ExportResult) -> None:
 
 
 def _print_missing(result: ExportResult) -> None:
-    lines = [Line(str(f.run), f.message, f.attribute_path, False) for f in result.missing]
-    echo_grouped("Permanently unavailable (reported by an earlier export)", lines)
-    if lines:
+    elsewhere, for_good = (
+        [Line(str(f.run), f.message, f.attribute_path, False) for f in result.missing if f.permanent is which]
+        for which in (False, True)
+    )
+    echo_grouped("Still missing (an earlier export could not read it)", elsewhere)
+    if elsewhere:
+        click.echo("They are not in what was read now: export again from where that export read.")
+    echo_grouped("Permanently unavailable (reported by an earlier export)", for_good)
+    if for_good:
         click.echo(f"They are read again only if their runs change{_by_force(result)}.")
 
 

@@ -196,9 +196,7 @@ def _estimated(result: LoadResult) -> str:
 
 def _print_missing(result: LoadResult) -> None:
     for advice, count in result.unexported.items():
-        those = "is" if count == 1 else "are"
-        what = f"{counted(count, 'attribute')} could not be exported and so {those} not in the dataset"
-        click.echo(f"{what}: {advice}")
+        echo_line(f"{counted(count, 'attribute')} could not be exported; {advice}")
     echo_list("Asked for, but not in the dataset", result.unmatched)
     echo_list("Files in the data folder that are not loaded", result.not_read)
     echo_grouped("Failed", lines_of(result.failed))

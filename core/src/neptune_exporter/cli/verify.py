@@ -260,10 +260,9 @@ def _conclusion(result: VerifyResult) -> str:
     if not result.whole:
         return f"Verification failed: {counted(result.problems, 'problem')}."
     if result.gaps:
-        those = "is" if result.gaps == 1 else "are"
         return (
-            f"no damage, but {counted(result.gaps, 'item')} could not be exported and {those} not in "
-            "the dataset: export again, or accept what is known (--write-accepted, then --accept)"
+            f"no damage, but {counted(result.gaps, 'item')} could not be exported: do what the lines above "
+            "say, or accept what is known (--write-accepted, then --accept)"
         )
     if result.not_read:
         those = "is" if result.not_read == 1 else "are"

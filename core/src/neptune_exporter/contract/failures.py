@@ -42,6 +42,8 @@ class AttributeFailure:
     """When it failed. The default is now; a failure from a receipt has the time of its export."""
     lost: bool = False
     """Rows that an earlier export had were lost on disk; it is unknown of which attributes."""
+    kept: bool = False
+    """Only in a receipt: the dataset still has what an earlier export had read of the attribute."""
 
     @classmethod
     def of(

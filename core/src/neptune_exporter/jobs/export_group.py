@@ -65,7 +65,7 @@ class GroupResult:
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
     missing: list[AttributeFailure] = field(default_factory=list)
-    """What earlier exports could not read for good, and these runs still lack."""
+    """What earlier exports could not read, and these runs still lack."""
     empty: int = 0
     """Runs without any of the attributes that were requested by path: they are not written."""
     seen: SeenPaths | None = None
@@ -333,12 +333,16 @@ def _has_nothing(plan: RunPlan, reading: _Reading) -> bool:
 
 
 def _still_missing(plan: RunPlan, still_failed: Iterable[AttributeFailure]) -> Iterator[AttributeFailure]:
-    """Permanent old failures that stay, of what is wanted now, except those that the plan named."""
+    """Old failures that stay, of what is wanted now, except those that the plan named.
+
+    They need not be permanent: what failed in another folder of a partial run is not in the folder that was
+    read now.
+    """
     wanted = plan.request.attributes.wanted
     for failure in still_failed:
         path, kind = failure.attribute_path, failure.attribute_type
         is_known = failure.lost or failure in plan.missing
-        if failure.permanent and not is_known and (not path or wanted.includes(path, kind)):
+        if not is_known and (not path or wanted.includes(path, kind)):
             yield failure
 
 

@@ -71,7 +71,7 @@ class ExportResult:
     refused: int = 0
     """How many of the failures are refused runs. The next export would refuse them too."""
     missing: list[AttributeFailure] = field(default_factory=list)
-    """What this export was asked for and earlier exports found to be permanently lost."""
+    """What this export was asked for, earlier exports could not read, and nothing has read since."""
     partial: bool = False
     """The source may have only parts of runs: reading a run again by force may remove points."""
     unknown_ids: list[str] = field(default_factory=list)

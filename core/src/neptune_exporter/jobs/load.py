@@ -91,8 +91,8 @@ class LoadResult:
     closing_report: Mapping[str, str | int] = field(default_factory=dict)
     planned: list[PlannedLoad] = field(default_factory=list)
     unexported: Counter[str] = field(default_factory=Counter)
-    """Attributes that the export could not read and that therefore cannot be loaded, counted by what can be
-    done about them."""
+    """Attributes that the export could not read, counted by what the dataset has of them and what can be
+    done."""
     without_checksums: int = 0
     """Runs in which changed bytes may go unnoticed: another tool exported them, and no checksums were
     recorded."""

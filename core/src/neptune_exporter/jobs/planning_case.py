@@ -158,7 +158,7 @@ class Case:
     @cached_property
     def read_again(self) -> frozenset[str]:
         """Paths that failed (permanently or not) in an earlier state and were not requested since."""
-        asked = (f for f in self.asked_failures if f.attribute_type)
+        asked = (f for f in self.asked_failures if f.attribute_type and not self._may_be_of_another_part)
         return frozenset(f.attribute_path for f in asked if self.request.includes(*_named(f)))
 
     @property
@@ -183,12 +183,15 @@ class Case:
     @cached_property
     def ended(self) -> frozenset[str]:
         """Paths of the failures that this export ends, or meets again."""
-        receipt, run = self.receipt, self.run
-        if receipt is None:
+        if self.receipt is None or self._may_be_of_another_part:
             return frozenset()
-        if run.partial and not receipt.is_of_state(run) and not receipt.is_within(run):
-            return frozenset()  # the failures may belong to another partial export
         return frozenset(f.attribute_path for f in self._read_now)
+
+    @property
+    def _may_be_of_another_part(self) -> bool:
+        """Whether failures may belong to another partial export, and so are of nothing that is read now."""
+        receipt, run = self._receipt, self.run
+        return run.partial and not (receipt.is_within(run) if receipt.logs else receipt.is_of_state(run))
 
     @property
     def can_end(self) -> frozenset[str]:

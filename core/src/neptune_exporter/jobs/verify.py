@@ -63,7 +63,7 @@ class VerifyResult:
 
     @property
     def gaps(self) -> int:
-        """How many attributes the dataset lacks because the export could not read them."""
+        """How many attributes an export could not read, wholly or in its latest state."""
         return sum(f.is_gap and f.run is not None for f in self.findings)
 
     @property

@@ -31,7 +31,12 @@ def advice(run: StoredRun, *, force: bool = False) -> str:
 
 
 def advice_on_failure(run: StoredRun, failure: AttributeFailure) -> str:
-    """How to get what an export could not read: the end of a message."""
+    """What the dataset has of what an export could not read, and how to get it: the end of a message."""
+    has = "the value of an earlier export is kept" if failure.kept else "missing, wholly or in part"
+    return f"{has}: {_how_to_get(run, failure)}"
+
+
+def _how_to_get(run: StoredRun, failure: AttributeFailure) -> str:
     if failure.lost:
         return advice(run)
     if failure.permanent:

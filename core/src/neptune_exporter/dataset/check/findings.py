@@ -15,7 +15,8 @@ class Severity(str, Enum):
     DAMAGE = "damage"
     """Something is lost, changed or unreadable."""
     GAP = "gap"
-    """Not in the dataset, because the export could not read it. Without a run: a file that is not a part."""
+    """Missing, wholly or in its latest state, because an export could not read it. Without a run: a file that
+    is not a part."""
     WARNING = "warning"
     """Nothing is lost, but a person should know about it."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from neptune_exporter.contract import DatasetError, UnsafePathError
-from neptune_exporter.dataset.check.advice import advice
+from neptune_exporter.dataset.check.advice import advice, advice_on_failure
 from neptune_exporter.dataset.check.findings import Finding, Severity, damage, warning
 from neptune_exporter.dataset.check.recording import digest_of, has_no_checksums
 from neptune_exporter.dataset.dataset import Dataset
@@ -103,7 +103,7 @@ class _RunCheck:
             message = "its publication was interrupted: the next export or `verify --record` finishes it"
             yield damage(run, run.place.pending, message)
         for failure in run.failures:
-            message = f"could not be exported: {failure.message}"
+            message = f"could not be exported: {failure.message}; {advice_on_failure(run, failure)}"
             yield Finding(Severity.GAP, run.key, failure.attribute_path, message)
         for problem in run.problems:
             yield self._damage(self._item_of(problem), problem)

@@ -290,6 +290,7 @@ def _failure_to_json(failure: AttributeFailure) -> dict[str, Any]:
         "permanent": failure.permanent,
         "time": _time_to_json(failure.time),
         **({"lost": True} if failure.lost else {}),
+        **({"kept": True} if failure.kept else {}),
     }
 
 
@@ -304,4 +305,5 @@ def _failure_from_json(run: RunKey, value: Mapping[str, Any]) -> AttributeFailur
         value["permanent"],
         _time_from_json(value["time"]),
         value.get("lost", False),
+        value.get("kept", False),
     )

@@ -140,8 +140,12 @@ class Kept:
     """Damaged parts to set aside, with a message for each. A person may still read them with other tools."""
     left_out: list[str] = field(default_factory=list)
     """Messages about missing parts."""
-    any_rows: bool = False
-    """Whether any rows stay, in these parts or written again."""
+    staying: frozenset[str] = frozenset()
+    """The attributes of which rows stay, in these parts or written again."""
+
+    def noted(self, failures: Iterable[AttributeFailure]) -> tuple[AttributeFailure, ...]:
+        """The failures, with whether rows of their attributes stay."""
+        return tuple(replace(f, kept=f.attribute_path in self.staying) for f in failures)
 
 
 def keep(
@@ -184,8 +188,7 @@ def keep(
         for kind, paths in tally.attributes.items():
             for path in paths:
                 held.setdefault(path, set()).add(_TYPES.get(kind))
-    staying = update.staying(held)
-    kept.any_rows = bool(staying)
+    kept.staying = staying = update.staying(held)
     for name, (part, record, tally) in counted.items():
         here = frozenset[str]().union(*tally.attributes.values())
         stay = here & staying

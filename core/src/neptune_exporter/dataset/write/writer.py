@@ -366,7 +366,7 @@ class RunWriter:
             files=tally.files,
             file_bytes=tally.file_bytes,
             file_names=f"{tally.file_names:x}",
-            failures=(*self.update.still_failed, *self._failures),
+            failures=older.noted((*self.update.still_failed, *self._failures)),
             fork=self._forking.fork,
             tags=self._forking.tags or (),
             set_aside=tuple(older.damaged),
@@ -375,7 +375,7 @@ class RunWriter:
             handle=handle_of(run),
             url=run.url,
             logs=self._logs(run, selections),
-            foreign=older.any_rows and self._earlier.foreign,
+            foreign=bool(older.staying) and self._earlier.foreign,
         )
 
     def _logs(self, run: SourceRun, selections: Sequence[AttributeSelection]) -> tuple[extents.Extent, ...]:
