@@ -131,6 +131,15 @@ def test_another_database_than_the_servers_is_refused(
         sink.load(MemoryRun(sample), None)
 
 
+def test_an_error_of_the_database_while_rows_are_written_is_one_line(either: Store, tmp_path: Path) -> None:
+    sink = make_sink(settings(either, tmp_path), LoadOptions())
+    either.write("alter table metrics rename to elsewhere")
+    sample = SampleRun(KEY, (float_series("loss", [(0, 1.0)]),))
+    with pytest.raises(SinkError, match=r"^the database [^\n]*metrics[^\n]*$"):
+        sink.load(MemoryRun(sample), None)
+    sink.close()
+
+
 def test_only_databases_that_were_tried(store: Store) -> None:
     with pytest.raises(UsageError, match="takes sqlite and PostgreSQL, not mysql"):
         make_sink(MlflowSettings(store.uri, direct_database=Secret("mysql://127.0.0.1/db")), LoadOptions())

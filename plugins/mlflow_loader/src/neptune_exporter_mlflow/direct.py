@@ -84,16 +84,28 @@ class DirectPoints:
                 is None
             ):
                 raise SinkError(f"{self._what} is not the one of the tracking server: it has no run {run_id}")
+            self._insert(connection, run_id, names, held, is_nan)
+            connection.execute(_LATEST, _latest(run_id, names, held, is_nan))
+
+    def _insert(
+        self, connection: Connection, run_id: str, names: Sequence[str], held: Points, is_nan: Any
+    ) -> None:
+        """Past SQLAlchemy, which would need a list of the rows and has no COPY."""
+        cursor: Any = connection.connection.cursor()
+        try:
             if self._engine.dialect.name == "sqlite":
                 columns = [np.array(names, object)[held.series], held.value, held.time, held.step]
-                rows = zip(*(c.tolist() for c in columns), [run_id] * len(held), is_nan.tolist(), strict=True)
-                connection.exec_driver_sql(_INSERT, list(rows))
+                flags = is_nan.view(np.uint8).tolist()  # `sqlite3` would look for an adapter of each bool
+                rows = zip(*(c.tolist() for c in columns), [run_id] * len(held), flags, strict=True)
+                cursor.executemany(_INSERT, rows)
             else:
-                cursor: Any = connection.connection.cursor()
-                with cursor, cursor.copy(_COPY) as copy:
+                with cursor.copy(_COPY) as copy:
                     for piece in copied_rows(run_id, names, held, is_nan):
                         copy.write(piece)
-            connection.execute(_LATEST, _latest(run_id, names, held, is_nan))
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise SinkError(f"{self._what}: {str(error).strip().splitlines()[0]}") from error
+        finally:
+            cursor.close()
 
     def close(self) -> None:
         self._engine.dispose()
