@@ -42,7 +42,7 @@ def test_parts_that_another_tool_did_not_finish_are_kept_and_told(dataset: Datas
     parts[2].write_bytes(parts[2].read_bytes()[:100])
     other = write_other(dataset)
     assert dataset.recover().deleted == () and all(part.exists() for part in parts)
-    assert dataset.holds(KEY) and dataset.receipt(other) is not None
+    assert dataset.folder(KEY).listed.exists and dataset.folder(other).receipt is not None
     run = dataset.run(KEY)
     assert run is not None and not run.complete
     found, problem = next((r.state, r.problems) for r in summarise(dataset).projects[0].runs if r.key == KEY)
@@ -111,7 +111,7 @@ def test_nothing_stale_is_left_by_an_export_of_everything(
     dataset: Dataset, tmp_path: Path, missing: int
 ) -> None:
     their_parts(dataset)[missing].unlink()
-    assert dataset.holds(KEY)
+    assert dataset.folder(KEY).listed.exists
     write(dataset, series("d", [1.0]))
     assert paths(dataset) == ["d"] and problems(dataset) == []
     assert [p.name for p in dataset.data_path.rglob("*_part_*")] == ["RUN-1-549fcb30a0f06072_part_0.parquet"]
@@ -139,7 +139,7 @@ def test_a_project_is_listed_once_for_all_its_runs(dataset: Dataset, monkeypatch
     with dataset.lock():
         for number in range(5):
             key = RunKey(KEY.project_id, f"RUN-{number}")
-            dataset.holds(key)
+            assert not dataset.folder(key).listed.exists
             dataset.writer(key).publish(SourceRun(key), "test 1", ALL, stays=Stays.NOT_DELIVERED)
     assert len(listed) == 1
 

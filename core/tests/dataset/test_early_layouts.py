@@ -13,7 +13,6 @@ import pytest
 from neptune_exporter.contract import FileEntry, SourceRun
 from neptune_exporter.dataset import Dataset, Stays, summarise
 from neptune_exporter.dataset.check.recording import record
-from neptune_exporter.jobs.opening import as_found
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA
 from neptune_exporter.testing import old_layout
@@ -77,7 +76,7 @@ def test_every_run_is_read_with_its_rows_and_files(dataset: Dataset, layout: str
         assert run.open_file(entry.file).read() == run.key.run_id.encode()
         again = dataset.run(run.key)
         assert again is not None and again.parameters() == run.parameters()
-        assert dataset.run_at(as_found(run)).key == run.key
+        assert dataset.run_at(run.listed).key == run.key
 
 
 @LAYOUTS

@@ -43,7 +43,7 @@ def test_a_failure_that_another_run_caused_is_raised_by_the_run_it_cost(dataset:
     assert_refuses(broken)
     other.publish(SourceRun(OTHER), "test 1", ALL)
     assert dataset.run(KEY) is None
-    assert dataset.receipt(OTHER) is not None
+    assert dataset.folder(OTHER).receipt is not None
     broken.discard()
     again = dataset.writer(KEY)
     again.write(series("a", [1.0] * rows))

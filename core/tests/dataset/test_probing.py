@@ -25,7 +25,7 @@ def runs_by_id(dataset: Dataset) -> dict[str, StoredRun]:
 @pytest.fixture
 def deadly(existing: Dataset, monkeypatch: pytest.MonkeyPatch) -> str:
     """A part that ends whoever reads it."""
-    run = next(run for run in existing.runs() if len(run.part_names) > 2)
+    run = next(run for run in existing.runs() if len(run.listed.part_names) > 2)
     path = run.part_paths[1]
     monkeypatch.setenv(VARIABLE, f"probe.{path}")
     monkeypatch.setenv(SIGNAL_VARIABLE, "SIGABRT")  # as pyarrow ends it

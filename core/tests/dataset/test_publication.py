@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from neptune_exporter.contract import SourceRun
-from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, Stays, verify
+from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, RunState, Stays, verify
 from neptune_exporter.dataset.format.layout import Place
 
 from .exporting import ALL, KEY, export, killed
@@ -103,7 +103,7 @@ def test_recover_says_what_it_did(tmp_path: Path) -> None:
     dataset = Dataset(tmp_path / "data", tmp_path / "files")
     run = dataset.run(KEY)
     assert run is not None and run.key == KEY and not run.complete
-    assert dataset.receipt(KEY) is None
+    assert dataset.folder(KEY).state is RunState.INTERRUPTED
     recovery = dataset.recover()
     assert recovery.finished == (KEY,) and recovery.deleted == ()
     assert content(tmp_path) == expected(1.0, 2)

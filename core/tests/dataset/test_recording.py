@@ -68,7 +68,7 @@ def test_every_flipped_byte_of_a_part_is_found(existing: Dataset, before: list[F
 
 
 def test_what_is_gone_is_found(existing: Dataset, before: list[Finding]) -> None:
-    run = next(run for run in existing.runs() if len(run.part_names) == 1)
+    run = next(run for run in existing.runs() if len(run.listed.part_names) == 1)
     (path,) = run.part_paths
     (existing.data_path / path).unlink()
     (found,) = [f for f in new_findings(existing, before) if f.is_damage]

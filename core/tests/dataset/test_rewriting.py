@@ -17,7 +17,7 @@ from neptune_exporter.contract import (
     SourceRun,
     TypeCount,
 )
-from neptune_exporter.dataset import Dataset, Fork, RowsError, Stays, WriteBudget
+from neptune_exporter.dataset import Dataset, Fork, RowsError, RunState, Stays, WriteBudget
 from neptune_exporter.model import FILE_TYPES, AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA, attribute_batch, parameter_batch
 
@@ -202,7 +202,7 @@ def test_another_run_is_replaced_only_if_that_is_what_is_wanted(dataset: Dataset
 def test_adding_to_what_another_tool_exported(existing: Dataset) -> None:
     key = RunKey("acme/vision", "run-a")
     run = existing.run(key)
-    assert run is not None and existing.receipt(key) is None
+    assert run is not None and existing.folder(key).receipt is None
     before = {kind: count.rows for kind, count in run.counts().items()}
     writer = existing.writer(key)
     writer.write(series("train/loss", [1.0]))
@@ -218,7 +218,7 @@ def test_a_damaged_part_is_set_aside_when_the_run_is_added_to(dataset: Dataset) 
     write(dataset, series("b", [1.0]), series("a", [1.0]))
     part = next(dataset.data_path.rglob("*_part_1.parquet"))
     part.write_bytes(part.read_bytes()[:-50])
-    assert dataset.receipt(KEY) is None, "a run with a damaged part is not up to date"
+    assert dataset.folder(KEY).state is RunState.DAMAGED, "a run with a damaged part is not up to date"
     receipt = write(dataset, series("c", [1.0]), stays=Stays.NOT_DELIVERED)
     assert points(dataset) == [("b", 0, 1.0), ("c", 0, 1.0)]
     assert "part_1.parquet.damaged" in receipt.notes[0]

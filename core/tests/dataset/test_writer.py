@@ -36,7 +36,7 @@ def test_a_receipt_says_what_there_is(dataset: Dataset) -> None:
     writer.fail(failure)
     selection = AttributeSelection("l.*", (), frozenset({AttributeClass.METRICS}), True)
     receipt = writer.publish(run, "neptune-query 1.14.1", [selection])
-    assert receipt == dataset.receipt(KEY)
+    assert receipt == dataset.folder(KEY).receipt
     assert (receipt.key, receipt.modified_at, receipt.name) == (KEY, time, "my run")
     assert receipt.selections == (selection,)
     assert receipt.notes == ("only what was not sent",)

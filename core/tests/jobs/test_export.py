@@ -162,14 +162,14 @@ def test_a_failed_attribute_costs_itself_and_only_it_is_asked_for_again(tmp_path
     assert [f.attribute_path for f in result.failures] == ["train/loss"]
     assert not result.complete
     assert_holds(tmp_path, run.adapted(lambda a: None if a.path == "train/loss" else a))
-    receipt = dataset_of(tmp_path).receipt(run.key)
+    receipt = dataset_of(tmp_path).folder(run.key).receipt
     assert receipt is not None and [f.attribute_path for f in receipt.failures] == ["train/loss"]
 
     source.reads.clear()
     assert export(source, tmp_path).complete
     assert source.reads == [(run.key, "train/loss")]
     assert_holds(tmp_path, run)
-    healed = dataset_of(tmp_path).receipt(run.key)
+    healed = dataset_of(tmp_path).folder(run.key).receipt
     assert healed is not None and not healed.failures
 
 
@@ -180,7 +180,7 @@ def test_a_failure_is_kept_by_an_export_that_does_not_ask_for_its_class(tmp_path
     source.fail_attribute(run.key, "train/loss", times=1)
     export(source, tmp_path)
     export(source, tmp_path, attributes=PARAMETERS_ONLY, force=force)
-    receipt = dataset_of(tmp_path).receipt(run.key)
+    receipt = dataset_of(tmp_path).folder(run.key).receipt
     assert receipt is not None and [f.attribute_path for f in receipt.failures] == ["train/loss"]
     assert export(source, tmp_path).complete
     assert_holds(tmp_path, run)
@@ -203,10 +203,10 @@ def test_what_failed_without_a_type_is_asked_for_by_whoever_asks_for_as_much(
     no_files = AttributeSelection(classes=ALL_CLASSES - {AttributeClass.FILES})
     export(source, tmp_path, attributes=no_files)
     export(source, tmp_path, attributes=PARAMETERS_ONLY)
-    receipt = dataset_of(tmp_path).receipt(run.key)
+    receipt = dataset_of(tmp_path).folder(run.key).receipt
     assert receipt is not None and [f.attribute_path for f in receipt.failures] == [path]
     export(source, tmp_path, attributes=no_files)
-    healed = dataset_of(tmp_path).receipt(run.key)
+    healed = dataset_of(tmp_path).folder(run.key).receipt
     assert healed is not None and not healed.failures
     assert_holds(
         tmp_path, run.adapted(lambda a: None if a.type.attribute_class is AttributeClass.FILES else a)
@@ -225,7 +225,7 @@ def test_a_permanent_failure_is_kept_and_not_asked_for_again(tmp_path: Path) -> 
     assert not again.complete
     only_files = AttributeSelection(classes=frozenset({AttributeClass.FILES}))
     assert export(source, tmp_path, attributes=only_files).complete
-    receipt = dataset_of(tmp_path).receipt(run.key)
+    receipt = dataset_of(tmp_path).folder(run.key).receipt
     assert receipt is not None and [f.attribute_path for f in receipt.failures] == ["config/lr"]
 
 

@@ -90,7 +90,7 @@ def test_where_the_receipt_does_not_tell_the_rows_do(tmp_path: Path, wanted: Att
     changed = source(1, parameter("new", 1))
     changed.touch(KEY, FIRST_TIME + timedelta(days=9))
     assert export(changed, tmp_path, attributes=wanted).complete
-    receipt = dataset(tmp_path).receipt(KEY)
+    receipt = dataset(tmp_path).folder(KEY).receipt
     assert receipt is not None and receipt.identity == "RUN-1"
 
 
@@ -137,7 +137,7 @@ def test_rows_of_another_tool_stay_until_force_replaces_them(
         assert "old" in paths(tmp_path)
     assert export(memory, tmp_path, force=True).complete
     assert paths(tmp_path) == {SysAttribute.ID, "n1", "loss"}
-    receipt = dataset(tmp_path).receipt(KEY)
+    receipt = dataset(tmp_path).folder(KEY).receipt
     assert receipt is not None and receipt.foreign is False
 
 
@@ -202,7 +202,7 @@ def test_what_was_lost_is_read_again_whatever_is_asked_for(
     assert export(memory, tmp_path, attributes=PARAMETERS, force=force).complete is (looks or not touch)
     if not looks and touch:
         return
-    receipt = dataset(tmp_path).receipt(KEY)
+    receipt = dataset(tmp_path).folder(KEY).receipt
     assert receipt is not None and receipt.failures == ()
     assert not looks or paths(tmp_path) == {SysAttribute.ID, "n1", "loss"}
     assert export(memory, tmp_path, attributes=PARAMETERS).projects[0].up_to_date == 1

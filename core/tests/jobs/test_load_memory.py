@@ -28,7 +28,7 @@ from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
 from neptune_exporter.jobs.load_run import LoadUnit
-from neptune_exporter.jobs.opening import OpenSink, as_found
+from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Held
@@ -183,7 +183,7 @@ def test_a_run_that_was_exported_again_meanwhile_is_not_the_run_that_was_forgott
     with pytest.raises(DatasetError, match="has changed since the job began: run it again"):
         run.counts()
     assert pickle.dumps(LoadUnit(OpenSink("memory", None, LoadOptions()), run))  # its process reports it
-    assert as_found(run).has_receipt
+    assert run.listed.has_receipt
 
 
 def test_a_receipt_that_can_no_longer_be_read_is_not_said_to_have_changed(

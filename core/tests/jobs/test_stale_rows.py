@@ -45,7 +45,7 @@ def changed(folder: Path) -> MemorySource:
 
 
 def receipt_of(folder: Path) -> Receipt:
-    receipt = dataset_of(folder).receipt(KEY)
+    receipt = dataset_of(folder).folder(KEY).receipt
     assert receipt is not None
     return receipt
 

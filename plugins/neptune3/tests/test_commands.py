@@ -187,7 +187,7 @@ def test_a_failed_attribute_is_on_the_screen_in_the_report_and_fetched_next_time
     record = json.loads(line)
     attempts, time = record.pop("attempts"), datetime.fromisoformat(record.pop("time"))
     assert attempts > 1
-    receipt = Dataset("exports/data", "exports/files").receipt(_key("RUN-1"))
+    receipt = Dataset("exports/data", "exports/files").folder(_key("RUN-1")).receipt
     assert receipt is not None
     assert begun < time < receipt.exported_at, "the time of the report, not of the failure"
     assert [(f.attribute_path, f.attempts, f.time) for f in receipt.failures] == [("log", attempts, time)]

@@ -10,9 +10,9 @@ from neptune_exporter.dataset.dataset import Dataset, Recovery
 from neptune_exporter.dataset.format.publication import FAILPOINTS
 from neptune_exporter.dataset.format.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.format.storages import is_there
-from neptune_exporter.dataset.read.earlier import Earlier
-from neptune_exporter.dataset.read.finding import NOT_READ, Found
+from neptune_exporter.dataset.read.listing import NOT_READ
 from neptune_exporter.dataset.read.of_many_runs import parameters_of
+from neptune_exporter.dataset.read.run_folder import ListedRun, RunFolder, RunState
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.buffer import RowsError
@@ -24,10 +24,9 @@ __all__ = [
     "NOT_READ",
     "CheckRuns",
     "Dataset",
-    "Earlier",
     "Finding",
     "Fork",
-    "Found",
+    "ListedRun",
     "NotChecked",
     "PartRecord",
     "ReadyRun",
@@ -36,7 +35,9 @@ __all__ = [
     "RowsError",
     "RunChecked",
     "RunChecker",
+    "RunFolder",
     "RunRecorded",
+    "RunState",
     "RunWriter",
     "Severity",
     "Stays",

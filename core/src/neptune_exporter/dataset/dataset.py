@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -18,15 +19,13 @@ from neptune_exporter.contract import DatasetError, FileWriter
 from neptune_exporter.dataset.format import checksums, publication, receipt_index, uploading
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format.layout import LOCK, OWNER, UNFINISHED, UNFINISHED_FILES, Place
-from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.run_locks import RunLocks
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.format.storages import storage_at
-from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.facts import PartFacts
-from neptune_exporter.dataset.read.finding import Found, found_runs, listed_folders, project_folders
-from neptune_exporter.dataset.read.listing import Listing
+from neptune_exporter.dataset.read.listing import RunFolders, found_runs, listed_folders, project_folders
 from neptune_exporter.dataset.read.probing import probed
+from neptune_exporter.dataset.read.run_folder import ListedRun, RunFolder
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.file_store import DatasetFiles
@@ -73,7 +72,7 @@ class Dataset:
         """
         self.data = storage_at(Location.of(data_path))
         self.file_storage = storage_at(Location.of(files_path))
-        self._listing = Listing(self.data)
+        self._folders = RunFolders(self.data)
         self._run_locks = RunLocks(self.data)
         self._budget = budget or WriteBudget()
         self._encoder = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
@@ -107,8 +106,12 @@ class Dataset:
             if self._has_folder_for_files:
                 held.enter_context(self.file_storage.lock())
                 owner.claim(self.data, self.file_storage, self._holds_runs)
-            held.enter_context(self._listing.locked())
+            held.enter_context(self._folders.kept())
             yield
+
+    def listed_once(self) -> AbstractContextManager[None]:
+        """List each folder only once while the block runs, as if others could not write."""
+        return self._folders.kept()
 
     def forget(self) -> None:
         """Forget all listings, because others may have written."""
@@ -147,8 +150,8 @@ class Dataset:
         busy = self._clear_writing(finished, deleted)
         for listed in listed_folders(self.data):
             for found in found_runs(self.data, listed):
-                if found.pending and self._run_locks.name(found.place) not in busy:
-                    receipt = publication.finish(self.data, found.place)
+                if found.listed.is_pending and self._run_locks.name(found.place) not in busy:
+                    receipt = publication.finish(self.data, found.place, found.listed.part_names)
                     if receipt is not None:
                         finished.append(receipt.key)
         for storage, entry in [] if busy else self.leftovers():
@@ -212,13 +215,12 @@ class Dataset:
                 raise DatasetError(f"{key} is already being written")
             self._open.add(key)
         try:
-            self.earlier(key)  # learns in few requests what is there
             return RunWriter(
                 key,
                 self._place(key),
                 self.data,
                 self.file_storage,
-                self._listing,
+                self._folders,
                 self._budget,
                 self._encoder,
                 self._open.discard,
@@ -254,25 +256,17 @@ class Dataset:
         """Where sources store the files of runs."""
         return DatasetFiles(self.file_storage, self._place)
 
-    def receipt(self, key: RunKey) -> Receipt | None:
-        """The receipt of a run whose parts have the names and sizes that the receipt says.
-
-        None if the run was never published, is damaged, or must be finished by `recover` first.
-        """
-        earlier = self.earlier(key)
-        return None if earlier.trouble else earlier.receipt
-
-    def earlier(self, key: RunKey) -> Earlier:
-        """What earlier exports left at the place of this key."""
-        for place in Place.candidates(key):
-            self._listing.look(place)
-        places = [Earlier(self.data, place, self._listing) for place in Place.candidates(key)]
-        return next((earlier for earlier in places if earlier.exists), places[0])
+    def folder(self, key: RunKey) -> RunFolder:
+        """What is there of a run now, at the place of its key; possibly nothing."""
+        return self._folders.of(self._place(key))
 
     def _place(self, key: RunKey) -> Place:
         """Where the run lies or will lie."""
         candidates = Place.candidates(key)
-        return candidates[0] if len(candidates) == 1 else self.earlier(key).place
+        return candidates[0] if len(candidates) == 1 else self._held_at(key) or candidates[0]
+
+    def _held_at(self, key: RunKey) -> Place | None:
+        return next(filter(self._folders.holds, Place.candidates(key)), None)
 
     def elsewhere(self, key: RunKey) -> Place | None:
         """Where the run lies if not at its usual place: in a layout of the earlier tool's first weeks, or in
@@ -283,7 +277,7 @@ class Dataset:
     def _elsewhere(self) -> dict[RunKey, Place]:
         found = (each for folder in listed_folders(self.data) for each in found_runs(self.data, folder))
         odd = self._probed(each for each in found if not each.place.is_usual)
-        return {run.key: run.place for run in map(self._stored, odd)}
+        return {found.key: found.place for found in odd}
 
     def projects(self) -> list[str]:
         """Project ids, sorted."""
@@ -309,30 +303,31 @@ class Dataset:
         places: dict[RunKey, Place] = {}
         for folder in listed_folders(self.data, not_read=not_read):
             for found in self._probed(found_runs(self.data, folder, indexed=indexed), decode=decode):
-                run = self._stored(found)
+                run = StoredRun(found, self.file_storage)
                 if not run.problems and run.place != Place.of(run.key):
-                    earlier = self.earlier(run.key)
-                    place = earlier.place if earlier.exists else places.setdefault(run.key, run.place)
+                    place = self._held_at(run.key) or places.setdefault(run.key, run.place)
                     if place != run.place:
                         run.problems = (f"is the same run as {place.files_folder}: remove one",)
                 if project_id is None or run.key.project_id == project_id:
                     yield run
 
-    def _probed(self, several: Iterator[Found], *, decode: bool = False) -> Iterator[Found]:
+    def _probed(self, several: Iterator[RunFolder], *, decode: bool = False) -> Iterator[RunFolder]:
         """The same runs. A child process has read those without a receipt, a few at a time."""
         while chunk := list(itertools.islice(several, _PROBED)):
             self._probe(chunk, decode=decode)
             yield from chunk
 
-    def _probe(self, several: Sequence[Found], *, decode: bool = False) -> None:
-        foreign = [found for found in several if not found.has_receipt]
+    def _probe(self, several: Sequence[RunFolder], *, decode: bool = False) -> None:
+        foreign = [found for found in several if not found.listed.has_receipt]
         self._remember(foreign)
         paths = [
-            found.place.path(name) for found in foreign for name in (*found.part_names, *found.unfinished)
+            found.place.path(name)
+            for found in foreign
+            for name in (*found.listed.part_names, *found.listed.unfinished)
         ]
         probed(self.data).probe(self.data, paths, decode=decode)
 
-    def _remember(self, several: Sequence[Found]) -> None:
+    def _remember(self, several: Sequence[RunFolder]) -> None:
         """Use the recorded content of the parts that have not changed since."""
         with contextlib.suppress(DatasetError):  # damaged checksums: `verify` reports them
             folders = {found.place.folder for found in several}
@@ -345,50 +340,24 @@ class Dataset:
                     if part.facts and self.data.stamp(path) == stamp:
                         probed(self.data).learn(path, stamp, PartFacts.from_json(part.facts))
 
-    def holds(self, key: RunKey) -> bool:
-        """Whether anything of the run, also something unfinished, is at the place of this key.
-
-        Under `lock` it costs one listing of the project, not one for each run.
-        """
-        return self.earlier(key).exists
-
     def run(self, key: RunKey) -> StoredRun | None:
         """One run; None if nothing of it is there."""
         for place in Place.candidates(key):
-            self._listing.look(place)
-            names, unfinished = self._listing.parts(place), self._listing.unfinished(place)
-            pending = self.data.size(place.pending) is not None
-            has_receipt = self.data.size(place.receipt) is not None
-            if names or unfinished or pending or has_receipt:
-                found = Found(place, tuple(names), has_receipt, pending, tuple(unfinished))
-                self._probe([found])
-                run = self._stored(found)
+            found = self._folders.of(place)
+            if found.listed.exists:
+                run = self._opened(found)
                 if run.key == key:
                     return run
         return next((run for run in self.runs(key.project_id) if run.key == key), None)
 
-    def run_at(self, found: Found) -> StoredRun:
+    def run_at(self, listed: ListedRun) -> StoredRun:
         """A run at a known place: one that `runs` found in another process."""
         self.forget()
-        self._listing.look(found.place)
-        there = self.data.size(found.place.receipt) is not None
-        found = replace(found, has_receipt=there and not found.place.among_many)
-        self._probe([found])
-        return self._stored(found)
+        self._folders.look(listed.place)
+        there = self.data.size(listed.place.receipt) is not None
+        listed = replace(listed, has_receipt=there and not listed.place.among_many)
+        return self._opened(RunFolder(self.data, listed))
 
-    def _stored(self, found: Found) -> StoredRun:
-        receipt, problems = found.read_receipt(self.data)
-        key, problem = found.key(self.data, receipt)
-        return StoredRun(
-            self.data,
-            self.file_storage,
-            found.place,
-            key,
-            found.part_names,
-            receipt,
-            pending=found.pending,
-            unfinished=found.unfinished,
-            problems=[*problems, *([problem] if problem else [])],
-            damaged_receipt=bool(problems),
-            sizes=found.sizes,
-        )
+    def _opened(self, found: RunFolder) -> StoredRun:
+        self._probe([found])
+        return StoredRun(found, self.file_storage)

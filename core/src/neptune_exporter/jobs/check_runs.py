@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from neptune_exporter.dataset import Found, RunChecked, StoredRun
+from neptune_exporter.dataset import ListedRun, RunChecked, StoredRun
 from neptune_exporter.jobs.executors import JobExecutor, Worker
-from neptune_exporter.jobs.opening import OpenChecker, as_found
+from neptune_exporter.jobs.opening import OpenChecker
 from neptune_exporter.toolkit import look_ahead
 
 
@@ -16,7 +16,7 @@ class CheckUnit:
     """A run to check. When pickled, it holds where the run lies, not what has been read of it."""
 
     checker: OpenChecker
-    run: StoredRun | Found
+    run: StoredRun | ListedRun
     problems: tuple[str, ...]
     """What a look at the whole dataset has found to be wrong with the run."""
 
@@ -26,7 +26,7 @@ class CheckUnit:
         return cls(OpenChecker(data, files), run, run.problems)
 
     def __reduce__(self) -> tuple[Callable[..., CheckUnit], tuple[object, ...]]:
-        run = as_found(self.run) if isinstance(self.run, StoredRun) else self.run
+        run = self.run.listed if isinstance(self.run, StoredRun) else self.run
         return CheckUnit, (self.checker, run, self.problems)
 
 
@@ -34,7 +34,7 @@ def check_run(unit: CheckUnit, worker: Worker) -> RunChecked:
     """Check one run."""
     checker = worker.kept(unit.checker)
     run = unit.run
-    if isinstance(run, Found):
+    if isinstance(run, ListedRun):
         run = checker.dataset.run_at(run)
         run.problems = unit.problems
     return checker.check(run)

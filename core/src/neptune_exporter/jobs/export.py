@@ -130,8 +130,9 @@ def _plan(
     """Plan the export without carrying it out."""
     dataset.check_files_folder()
     estimator = Estimator(dataset, source)
-    for project_id in projects:
-        _plan_project(source, dataset, project_id, options, estimator, result)
+    with dataset.listed_once():
+        for project_id in projects:
+            _plan_project(source, dataset, project_id, options, estimator, result)
     result.estimate = estimator.result()
     result.note_unknown(options.runs, {planned.key.run_id for planned in result.planned})
     _note_not_found(source, options, result)

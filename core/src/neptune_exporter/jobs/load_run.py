@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from neptune_exporter.contract import Comparison, DatasetError, LoadedRun, Loss, SinkError
-from neptune_exporter.dataset import Found, StoredRun, advice
+from neptune_exporter.dataset import ListedRun, StoredRun, advice
 from neptune_exporter.jobs.executors import Worker
-from neptune_exporter.jobs.opening import OpenSink, as_found, dataset_of
+from neptune_exporter.jobs.opening import OpenSink, dataset_of
 from neptune_exporter.jobs.selected_run import left_out, selected
 from neptune_exporter.location import Location
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, RunKey
@@ -32,17 +32,17 @@ class PlacedRun:
     data_path: Location
     files_path: Location
     key: RunKey
-    found: Found
+    listed: ListedRun
 
     @classmethod
     def of(cls, run: StoredRun) -> PlacedRun:
         data, files = (location.absolute() for location in run.locations)
-        return cls(data, files, run.key, as_found(run))
+        return cls(data, files, run.key, run.listed)
 
     def stored(self) -> StoredRun:
         """The run. Raises SinkError if the run is no longer there, or it changed."""
         dataset = dataset_of(self.data_path, self.files_path)
-        run = dataset.run_at(self.found)
+        run = dataset.run_at(self.listed)
         if run.key != self.key or not run.complete:
             raise SinkError("its parts have changed since the job began: run it again")
         return run
@@ -181,7 +181,7 @@ def check_parts(run: StoredRun) -> None:
 
 
 def _why_incomplete(run: StoredRun) -> str:
-    if run.pending:
+    if run.listed.is_pending:
         return "its export was interrupted while publishing: the next export or `verify --record` finishes it"
     if run.cut_short:
         return f"it may not be whole: {'; '.join(run.what_is_cut_short())}: {advice(run)}"

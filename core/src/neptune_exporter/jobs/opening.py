@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neptune_exporter.contract import LoadOptions, Sink, Source
-from neptune_exporter.dataset import Dataset, Found, RunChecker, StoredRun
+from neptune_exporter.dataset import Dataset, RunChecker
 from neptune_exporter.location import Location
 
 
@@ -94,10 +94,3 @@ def dataset_of(data_path: Location, files_path: Location) -> Dataset:
 @lru_cache(maxsize=1)
 def _dataset_of(data_path: Location, files_path: Location) -> Dataset:
     return Dataset(data_path, files_path)
-
-
-def as_found(run: StoredRun) -> Found:
-    """Where a run lies. Another process needs no more to read it (`Dataset.run_at`)."""
-    has_receipt = run.has_receipt or run.damaged_receipt
-    whose = run.key if run.place.among_many else None
-    return Found(run.place, run.part_names, has_receipt, run.pending, run.unfinished, whose)

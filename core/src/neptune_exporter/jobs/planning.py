@@ -89,7 +89,7 @@ def _refuse_obstacle(case: Case) -> RunPlan:
 
 
 def _read_new(case: Case) -> RunPlan:
-    return _read(case, Action.NEW, "not in the dataset")
+    return _read(case, Action.NEW, case.folder.state.value)
 
 
 def _replace(case: Case) -> RunPlan:
@@ -103,7 +103,7 @@ def _read_by_force(case: Case) -> RunPlan:
 
 
 def _read_without_receipt(case: Case) -> RunPlan:
-    return _beside_what_is_there(case, _read(case, Action.CHANGED, case.earlier.trouble or ""))
+    return _beside_what_is_there(case, _read(case, Action.CHANGED, case.folder.state.value))
 
 
 def _read_whole(case: Case) -> RunPlan:
@@ -136,9 +136,9 @@ def _add(case: Case) -> RunPlan:
 _TABLE: tuple[tuple[Callable[[Case], bool], Callable[[Case], RunPlan]], ...] = (
     (lambda case: case.is_elsewhere, _refuse_elsewhere),
     (lambda case: case.is_absent, _read_new),
-    (lambda case: case.has_obstacle and not case.is_forced, _refuse_obstacle),
+    (lambda case: case.has_obstacle and not case.force, _refuse_obstacle),
     (lambda case: case.has_obstacle, _replace),
-    (lambda case: case.is_forced, _read_by_force),
+    (lambda case: case.force, _read_by_force),
     (lambda case: case.has_no_usable_receipt, _read_without_receipt),
     (lambda case: case.lacks_parts, _read_whole),
     (lambda case: case.has_changed, _read_changed),
@@ -183,6 +183,6 @@ def _read_rest(case: Case, action: Action, reason: str) -> RunPlan:
 
 def _beside_what_is_there(case: Case, plan: RunPlan) -> RunPlan:
     """A partial run is joined with what is there, and only --force removes rows of unknown origin."""
-    adds = case.run.partial or case.earlier.foreign
+    adds = case.run.partial or case.folder.foreign
     stays = Stays.NOT_DELIVERED if adds else Stays.NOT_ASKED_FOR
     return replace(plan, stays=stays, missing=(*case.lost, *plan.missing))

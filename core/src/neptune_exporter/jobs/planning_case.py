@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, SourceRun
-from neptune_exporter.dataset import Dataset, Earlier, Receipt
+from neptune_exporter.dataset import Dataset, Receipt, RunFolder, RunState
 from neptune_exporter.model import AttributeType
+
+_NO_USABLE_RECEIPT = (RunState.INTERRUPTED, RunState.UNREADABLE, RunState.WITHOUT_RECEIPT)
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,12 @@ class Case:
     force: bool
 
     @cached_property
-    def earlier(self) -> Earlier:
-        return self.dataset.earlier(self.run.key)
+    def folder(self) -> RunFolder:
+        return self.dataset.folder(self.run.key)
 
     @property
     def receipt(self) -> Receipt | None:
-        return self.earlier.receipt
+        return self.folder.receipt
 
     @cached_property
     def _receipt(self) -> Receipt:
@@ -43,7 +45,7 @@ class Case:
 
     @property
     def is_absent(self) -> bool:
-        return not self.earlier.exists
+        return self.folder.state is RunState.ABSENT
 
     @property
     def is_elsewhere(self) -> bool:
@@ -57,10 +59,10 @@ class Case:
 
     @cached_property
     def obstacle(self) -> str:
-        if other := self.earlier.another(self.run):
+        if other := self.folder.other_run(self.run):
             return f"the dataset holds another run with this id, {other}: not {self.run.identity}"
         if self.is_part_of_another_source:
-            by = self.earlier.by
+            by = self.folder.exporter
             return f"the dataset holds what {by} exported of it, and one of both may be a part only"
         return ""
 
@@ -72,23 +74,18 @@ class Case:
         return _name(self.receipt.source) != _name(self.source) and (self.run.partial or self.receipt.partial)
 
     @property
-    def is_forced(self) -> bool:
-        return self.force
-
-    @property
     def has_no_usable_receipt(self) -> bool:
-        return self.receipt is None or self.earlier.pending
+        return self.folder.state in _NO_USABLE_RECEIPT
 
     @property
     def lacks_parts(self) -> bool:
         """Parts are missing or have another size."""
-        return self.earlier.trouble is not None
+        return self.folder.state is RunState.DAMAGED
 
     @cached_property
     def is_damaged(self) -> bool:
         """A part's content is not what was written. Reads every byte, so the table asks it late."""
-        stored = self.dataset.run(self.run.key)
-        return stored is not None and bool(stored.changed_parts())
+        return self.folder.is_changed
 
     @property
     def has_damage(self) -> bool:

@@ -175,7 +175,7 @@ def test_times_are_exact_in_every_zone(serve: Serve, tmp_path: Path) -> None:
         for time, instant in zip(times, instants, strict=True):
             (found,) = [r["datetime_value"] for r in rows if r["attribute_path"] == f"d/{time}"]
             assert found == instant
-        receipt = dataset.receipt(exported.key)
+        receipt = dataset.folder(exported.key).receipt
         assert receipt is not None and receipt.modified_at == instants[2]
 
 

@@ -36,7 +36,7 @@ class RunRecorded:
 def has_no_checksums(dataset: Dataset, run: StoredRun) -> bool:
     """Whether damage of the run may go unnoticed: another tool exported it, and no checksums were
     recorded."""
-    if run.receipt is not None or run.damaged_receipt or not run.part_names:
+    if run.receipt is not None or run.has_unreadable_receipt or not run.listed.part_names:
         return False
     if any(path == run.place.receipt for path, _ in run.cut_short):
         return False  # ours without its receipt: what is left of it is no state to hold on to
@@ -76,7 +76,7 @@ def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
 
 def _checksums(dataset: Dataset, run: StoredRun) -> RunChecksums:
     parts = {}
-    for name in run.part_names:
+    for name in run.listed.part_names:
         path = run.place.path(name)
         size, changed_ns = dataset.data.stamp(path) or (0, 0)
         parts[name] = Checksum(size, dataset.data.sha256(path), changed_ns, _facts(dataset, path))

@@ -99,7 +99,7 @@ class _RunCheck:
             self._recorded = recorded.get(run.place.stem)
         except DatasetError:
             pass  # reported once for its folder
-        if run.pending:
+        if run.listed.is_pending:
             message = "its publication was interrupted: the next export or `verify --record` finishes it"
             yield damage(run, run.place.pending, message)
         for failure in run.failures:
@@ -177,10 +177,10 @@ class _RunCheck:
                 message = "its content changed since it was written (SHA-256 differs)"
                 yield damage(run, path, f"{message}: {advice(run, force=True)}")
         expected = {part.name for part in receipt.parts}
-        for name in run.part_names:
+        for name in run.listed.part_names:
             if name not in expected:
                 yield damage(run, run.place.path(name), "is not in the receipt: other tools would read it")
-        for name in run.unfinished:
+        for name in run.listed.unfinished:
             message = "was not finished by another tool and is no part of the run, which was exported since"
             yield warning(run, run.place.path(name), message)
         rows = sum(count.rows for count in receipt.types.values())
@@ -215,7 +215,7 @@ class _RunCheck:
                 continue
             self._changed.add(path)
             yield damage(run, path, f"{message}: {advice(run)}")
-        for name in run.part_names:
+        for name in run.listed.part_names:
             if name not in recorded.parts:
                 message = f"came after the checksums of its run were recorded on {recorded.day}"
                 yield warning(run, run.place.path(name), message)
@@ -223,7 +223,7 @@ class _RunCheck:
     def _item_of(self, problem: str) -> str:
         """The item that a problem of the run is about, if the text begins with its name."""
         run = self._run
-        if run.damaged_receipt:
+        if run.has_unreadable_receipt:
             return run.place.receipt
         named = (path for path in run.part_paths if problem.startswith(self._dataset.data.describe(path)))
         return next(named, run.place.files_folder)

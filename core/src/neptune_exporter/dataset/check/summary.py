@@ -12,7 +12,7 @@ from neptune_exporter.dataset.format.file_names import is_ours
 from neptune_exporter.dataset.format.paths import folded, is_safe, sum_of_names
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.read.facts import name_and_tags
-from neptune_exporter.dataset.read.finding import NOT_READ
+from neptune_exporter.dataset.read.listing import NOT_READ
 from neptune_exporter.dataset.read.scan import NULL_ROWS
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.read.tally import Tally
@@ -146,7 +146,7 @@ def _missing(gone: Sequence[str], of: int) -> str:
 
 
 def _state(run: StoredRun, problems: list[str]) -> str:
-    if run.pending or run.cut_short:
+    if run.listed.is_pending or run.cut_short:
         return "incomplete"
     if problems:
         return "damaged"

@@ -15,7 +15,7 @@ from neptune_exporter.dataset.format import checksums, files_owner
 from neptune_exporter.dataset.format.layout import OWNER, Place, is_data, is_passed_over
 from neptune_exporter.dataset.format.layout import checksums as checksum_file
 from neptune_exporter.dataset.format.paths import folded
-from neptune_exporter.dataset.read.finding import NOT_READ, project_folders
+from neptune_exporter.dataset.read.listing import NOT_READ, project_folders
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.model import RunKey
 

@@ -71,15 +71,16 @@ def _folders_of(new: Publication) -> set[str]:
     return {path.rpartition("/")[0] for path in (*new.unsynced, new.place.pending)}
 
 
-def finish(storage: Storage, place: Place) -> Receipt | None:
-    """Complete an interrupted publication.
+def finish(storage: Storage, place: Place, there: Sequence[str]) -> Receipt | None:
+    """Complete an interrupted publication, of which there is a pending receipt.
+
+    Args:
+        there: The names of the parts on disk.
 
     Returns:
-        The receipt. None if none was pending, or if some of its parts are missing: then the pending receipt
-        is deleted and the run stays what it was before.
+        The receipt. None if some of its parts are missing: then the pending receipt is deleted and the run
+        stays what it was before.
     """
-    if storage.size(place.pending) is None:
-        return None
     try:
         new = Receipt.from_bytes(storage.read(place.pending), storage.describe(place.pending))
     except DatasetError:
@@ -87,7 +88,7 @@ def finish(storage: Storage, place: Place) -> Receipt | None:
     if new is None or not all(_is_there(storage, place, part) for part in new.parts):
         storage.delete(place.pending)
         return None
-    _finish(storage, [Publication(place, new, new.to_bytes(), (), tuple(_part_names(storage, place)))])
+    _finish(storage, [Publication(place, new, new.to_bytes(), (), tuple(there))])
     return new
 
 
@@ -135,26 +136,6 @@ def _set_aside(storage: Storage, place: Place, new: Receipt) -> None:
         taken = name in named and storage.size(temporary(path)) is None
         if not taken and storage.size(path) is not None:
             storage.move(path, set_aside(path))
-
-
-def _part_names(storage: Storage, place: Place) -> list[str]:
-    """The parts that have their final names, by number."""
-    numbers = []
-    for entry in storage.list(place.folder):
-        part = parse_part(entry.name)
-        if part and entry.is_file and part.stem == place.stem and not part.unfinished:
-            numbers.append(part.number)
-    return [place.part_name(number) for number in sorted(numbers)]
-
-
-def receipt(storage: Storage, path: str) -> Receipt | None:
-    """The receipt that is there; None if there is no readable one."""
-    if storage.size(path) is None:
-        return None
-    try:
-        return Receipt.from_bytes(storage.read(path), storage.describe(path))
-    except DatasetError:
-        return None
 
 
 def receipt_again(storage: Storage, path: str, fingerprint: str) -> Receipt:

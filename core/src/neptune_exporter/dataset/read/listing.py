@@ -1,95 +1,231 @@
-"""Finds the parts of a run without listing a folder of thousands again for each run."""
+"""Finds runs in the folders of a dataset: all of them, or one without listing a folder of thousands again."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from neptune_exporter.dataset.format import publication
-from neptune_exporter.dataset.format.layout import DAMAGED, RECEIPTS, SET_ASIDE, Place, parse_part
-from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format import publication, receipt_index
+from neptune_exporter.dataset.format.layout import (
+    DAMAGED,
+    KIND_FOLDERS,
+    PENDING,
+    RECEIPT,
+    RECEIPTS,
+    SET_ASIDE,
+    Place,
+    is_passed_over,
+    parse_part,
+    sanitised,
+)
+from neptune_exporter.dataset.format.storage import Entry, Storage
+from neptune_exporter.dataset.read.part_of_many import runs_in
+from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.probing import probed
+from neptune_exporter.dataset.read.run_folder import ListedRun, RunFolder
+from neptune_exporter.model import RunKey
+
+NOT_READ = "is not read: it is a Parquet file whose name is not that of a part"
+_PARQUET = ".parquet"
+
+
+class Folder(NamedTuple):
+    """A folder that may hold runs: of a project, or of its models or model versions."""
+
+    path: str
+    entries: list[Entry]
+    """Its listing."""
 
 
 @dataclass
-class _Numbers:
-    parts: set[int] = field(default_factory=set)
+class _Names:
+    """What a folder has under one name."""
+
+    parts: dict[int, str] = field(default_factory=dict)
     unfinished: dict[int, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    has_receipt: bool = False
+    is_pending: bool = False
+    indexed: memoryview | None = None
+
+    def run(self, place: Place, whose: RunKey | None = None) -> ListedRun:
+        parts, unfinished = _by_number(self.parts), _by_number(self.unfinished)
+        return ListedRun(place, parts, unfinished, self.has_receipt, self.is_pending, whose)
 
 
-_Stems = dict[str, _Numbers]
+def _by_number(names: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(names.values()) if len(names) < 2 else tuple(name for _, name in sorted(names.items()))
 
 
-class Listing:
-    """Lists each folder once while the dataset is locked, because then all new parts are ours, and receipts
-    name them. Without the lock, it lists a folder each time. Thread-safe."""
+def _names_of(entries: list[Entry]) -> dict[str, _Names]:
+    """The parts in a listing, by the name of their run."""
+    names: dict[str, _Names] = defaultdict(_Names)
+    for entry in entries:
+        part = parse_part(entry.name)
+        if part and entry.is_file:
+            run = names[part.stem]
+            (run.unfinished if part.unfinished else run.parts)[part.number] = entry.name
+            run.sizes[entry.name] = entry.size
+    return names
+
+
+def listed_folders(data: Storage, *, not_read: list[str] | None = None) -> Iterator[Folder]:
+    """All folders that may hold runs, sorted, each listed once.
+
+    `not_read` gets the Parquet files in these folders, and above them, that are skipped because they are not
+    parts.
+    """
+    stray = [] if not_read is None else not_read
+    root = data.list()
+    stray += [entry.path for entry in root if _is_stray(entry)]
+    for entry in root:
+        if entry.is_file or is_passed_over(entry.name):
+            continue
+        project = Folder(entry.path, data.list(entry.path))
+        inside = {each.name for each in project.entries if not each.is_file}
+        models = [f"{entry.path}/{sub}" for sub in KIND_FOLDERS.values() if sub in inside]
+        for folder in (project, *(Folder(path, data.list(path)) for path in models)):
+            stray += [each.path for each in folder.entries if _is_stray(each)]
+            yield folder
+
+
+def _is_stray(entry: Entry) -> bool:
+    name = entry.name
+    return entry.is_file and name.endswith(_PARQUET) and not (parse_part(name) or is_passed_over(name))
+
+
+def project_folders(data: Storage) -> list[str]:
+    """The paths of `listed_folders`."""
+    return [folder.path for folder in listed_folders(data)]
+
+
+def found_runs(data: Storage, folder: Folder, *, indexed: bool = False) -> Iterator[RunFolder]:
+    """What one folder holds, sorted by name; if requested, with receipts from the index."""
+    names = _names_of(folder.entries)
+    _add_receipts(names, data, folder.path, indexed=indexed)
+    for stem in sorted(names):
+        found = names.pop(stem)  # drops what the index said about it
+        if stem:
+            receipt = None if found.indexed is None else bytes(found.indexed)
+            yield RunFolder(data, found.run(Place(folder.path, stem)), found.sizes, receipt)
+        else:
+            yield from _found_among_many(data, folder.path, found)
+
+
+def _add_receipts(names: dict[str, _Names], data: Storage, folder: str, *, indexed: bool) -> None:
+    listed = data.list(f"{folder}/{RECEIPTS}")
+    index = receipt_index.read(data, listed) if indexed else {}
+    for entry in listed:
+        name = entry.name
+        if name.endswith(RECEIPT):
+            run = names[name.removesuffix(RECEIPT)]
+            run.has_receipt, run.indexed = True, index.get(receipt_index.key(entry))
+        elif name.endswith(PENDING):
+            names[name.removesuffix(PENDING)].is_pending = True
+
+
+def _found_among_many(data: Storage, folder: str, names: _Names) -> Iterator[RunFolder]:
+    """The runs in parts that hold rows of several runs; if one of the parts is damaged, all parts
+    together."""
+    together = Place(folder, "part", among_many=True)
+    keys: set[RunKey] = set()
+    paths = [together.path(name) for name in names.parts.values()]
+    probed(data).probe(data, paths)
+    try:
+        for path in paths:
+            keys.update(runs_in(Part(data, path), together.kind))
+    except DatasetError:
+        keys = set()
+    if not keys:
+        yield RunFolder(data, names.run(together))
+    for key in sorted(keys):
+        yield RunFolder(data, names.run(Place(folder, sanitised(key.run_id), among_many=True), key))
+
+
+class RunFolders:
+    """Shows what is there of one run. Thread-safe.
+
+    While the dataset is locked it lists each folder once, because then all new parts are ours, and receipts
+    name them. Without the lock, it lists a folder each time.
+    """
 
     def __init__(self, data: Storage) -> None:
         self._data = data
         self._guard = threading.Lock()
-        self._is_locked = False
-        self._folders: dict[str, _Stems] = {}
+        self._is_kept = False
+        self._folders: dict[str, dict[str, _Names]] = {}
         self._set_aside: dict[str, set[str]] = {}
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """While the dataset is."""
-        self._is_locked = True
+    def kept(self) -> Iterator[None]:
+        """List each folder only once: during the lock, or where it does not matter what others add."""
+        self._is_kept = True
         try:
             yield
         finally:
-            self._is_locked = False
+            self._is_kept = False
             self._folders = {}
             self._set_aside = {}
 
-    def parts(self, place: Place) -> list[str]:
-        """The names of the existing parts by number, also if the numbers have gaps."""
-        receipt = publication.receipt(self._data, place.receipt)
-        numbers = {publication.number_of(part.name) for part in receipt.parts} if receipt else set()
-        names = map(place.part_name, sorted(numbers | self._listed(place).parts))
-        return [name for name in names if self._data.size(place.path(name)) is not None]
+    def look(self, place: Place) -> None:
+        """List a run in advance, for all later questions."""
+        stem = "" if self._is_kept else place.stem
+        self._data.look(place.folder, prefix=stem)
+        self._data.look(f"{place.folder}/{RECEIPTS}", prefix=stem)
 
-    def unfinished(self, place: Place) -> list[str]:
-        """The names of parts that another tool did not finish, by number."""
-        names = (name for _, name in sorted(self._listed(place).unfinished.items()))
-        return [name for name in names if self._data.size(place.path(name)) is not None]
+    def of(self, place: Place) -> RunFolder:
+        """What is there of a run now."""
+        self.look(place)
+        there = ListedRun(place, has_receipt=self._has(place.receipt), is_pending=self._has(place.pending))
+        folder = RunFolder(self._data, there)
+        names = self._names(place)
+        parts = dict(names.parts)
+        for part in folder.published.parts if folder.published else ():
+            parts[publication.number_of(part.name)] = part.name  # written since the listing
+        folder.sizes = self._sizes(place, parts)
+        unfinished = self._sizes(place, names.unfinished)
+        folder.listed = replace(there, part_names=tuple(folder.sizes), unfinished=tuple(unfinished))
+        return folder
+
+    def holds(self, place: Place) -> bool:
+        """Whether anything of a run is there, also something unfinished. Opens nothing."""
+        self.look(place)
+        if self._has(place.receipt) or self._has(place.pending):
+            return True
+        names = self._names(place)
+        return bool(names.parts or names.unfinished)
 
     def has_set_aside(self, place: Place) -> bool:
         """Whether damaged parts of the run have been set aside."""
         with self._guard:
-            if not self._is_locked:
+            if not self._is_kept:
                 return place.stem in self._list_set_aside(place.folder, place.stem)
             if place.folder not in self._set_aside:
                 self._set_aside[place.folder] = self._list_set_aside(place.folder)
             return place.stem in self._set_aside[place.folder]
 
-    def look(self, place: Place) -> None:
-        """List a run in advance, for all later questions."""
-        stem = "" if self._is_locked else place.stem
-        self._data.look(place.folder, prefix=stem)
-        self._data.look(f"{place.folder}/{RECEIPTS}", prefix=stem)
+    def _has(self, path: str) -> bool:
+        return self._data.size(path) is not None
 
-    def _listed(self, place: Place) -> _Numbers:
+    def _sizes(self, place: Place, names: Mapping[int, str]) -> dict[str, int]:
+        """The bytes of those files that are there, by number."""
+        sizes = ((name, self._data.size(place.path(name))) for _, name in sorted(names.items()))
+        return {name: size for name, size in sizes if size is not None}
+
+    def _names(self, place: Place) -> _Names:
         with self._guard:
-            if not self._is_locked:
-                return self._list(place.folder, place.stem).get(place.stem, _Numbers())
-            if place.folder not in self._folders:
-                self._folders[place.folder] = self._list(place.folder)
-            return self._folders[place.folder].get(place.stem, _Numbers())
-
-    def _list(self, folder: str, stem: str = "") -> _Stems:
-        found: _Stems = defaultdict(_Numbers)
-        for entry in self._data.list(folder, prefix=stem):
-            part = parse_part(entry.name)
-            if part is None or not entry.is_file:
-                continue
-            if part.unfinished:
-                found[part.stem].unfinished[part.number] = entry.name
+            if not self._is_kept:
+                listed = _names_of(self._data.list(place.folder, prefix=place.stem))
+            elif place.folder in self._folders:
+                listed = self._folders[place.folder]
             else:
-                found[part.stem].parts.add(part.number)
-        return dict(found)
+                listed = self._folders[place.folder] = _names_of(self._data.list(place.folder))
+            return listed.get(place.stem, _Names())
 
     def _list_set_aside(self, folder: str, stem: str = "") -> set[str]:
         listed = self._data.list(f"{folder}/{DAMAGED}", prefix=stem)

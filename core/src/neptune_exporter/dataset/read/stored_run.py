@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 
@@ -21,7 +21,7 @@ from neptune_exporter.contract import (
     TypeCount,
     parameters_by_path,
 )
-from neptune_exporter.dataset.format.layout import CUT_SHORT, Place, missing_parts
+from neptune_exporter.dataset.format.layout import CUT_SHORT, missing_parts
 from neptune_exporter.dataset.format.publication import receipt_again
 from neptune_exporter.dataset.format.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.format.storage import Storage
@@ -33,6 +33,7 @@ from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.recent_parts import RecentParts, part_of
 from neptune_exporter.dataset.read.rows import PARAMETER_COLUMNS, rows
 from neptune_exporter.dataset.read.run_files import RunFiles
+from neptune_exporter.dataset.read.run_folder import RunFolder, changed_lines, missing_lines
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import Wanted, Within, in_order
 from neptune_exporter.location import Location
@@ -44,41 +45,23 @@ _RECENT = RecentParts()
 class StoredRun(RunFiles):
     """A run on disk: the parts that its receipt names, or all parts if it has no receipt."""
 
-    def __init__(
-        self,
-        data: Storage,
-        files: Storage,
-        place: Place,
-        key: RunKey,
-        part_names: Sequence[str],
-        receipt: Receipt | None,
-        *,
-        pending: bool = False,
-        unfinished: Sequence[str] = (),
-        problems: Sequence[str] = (),
-        damaged_receipt: bool = False,
-        sizes: Mapping[str, int] | None = None,
-    ) -> None:
-        """`sizes`: the bytes of the parts by name, if their folder was just listed."""
-        super().__init__(files, place)
-        self._data = data
-        self._key = key
-        self.pending = pending
-        """Whether a publication was interrupted: `Dataset.recover` finishes it."""
-        self.unfinished = tuple(unfinished)
-        """The parts that another tool did not finish. They are not read."""
-        self._whose = key if place.among_many else None  # parts that hold rows of others too
-        self._receipt = receipt
+    def __init__(self, folder: RunFolder, files: Storage) -> None:
+        """`files`: where its files lie."""
+        super().__init__(files, folder.place)
+        self.listed = folder.listed
+        """What was there when the run was found."""
+        self._data = folder.data
+        self._key = folder.key
+        self._whose = self._key if self.place.among_many else None  # parts that hold rows of others too
+        self._receipt = receipt = folder.published
         self._fork_of_receipt = None if receipt is None else receipt.fork
         self._whole_steps = None if receipt is None else receipt.whole_steps
         self._forgotten = ""
         """The fingerprint of the receipt, if that was forgotten."""
-        self.part_names = tuple(part_names)
-        """The names of the parts on disk, by number."""
-        self.problems = tuple(problems)
+        self.problems = folder.problems
         """Known problems; the parts are not read for this."""
-        self.damaged_receipt = damaged_receipt
-        self._sizes = sizes or {}
+        self.has_unreadable_receipt = folder.listed.has_receipt and receipt is None
+        self._sizes = folder.sizes
 
     @property
     def key(self) -> RunKey:
@@ -121,10 +104,10 @@ class StoredRun(RunFiles):
 
         Without a receipt: there are parts, and no sign of missing ones. Raises DatasetError as `receipt`.
         """
-        if self.pending or self.problems or self.cut_short:
+        if self.listed.is_pending or self.problems or self.cut_short:
             return False
         if self.receipt is None:
-            return bool(self.part_names)
+            return bool(self.listed.part_names)
         return not self.missing_parts()
 
     @property
@@ -140,16 +123,16 @@ class StoredRun(RunFiles):
     @cached_property
     def _cut_short(self) -> list[tuple[str, str]]:
         gap = "is missing: the run was not exported to its end"
-        lost = [(name, gap) for name in missing_parts(self.place, self.part_names)]
-        lost += [(name, self._why_unfinished(name)) for name in self.unfinished]
+        lost = [(name, gap) for name in missing_parts(self.place, self.listed.part_names)]
+        lost += [(name, self._why_unfinished(name)) for name in self.listed.unfinished]
         found = [(self.place.path(name), why) for name, why in lost]
-        if not self.damaged_receipt and not self.pending and self._has_part_of_ours():
+        if not (self.listed.has_receipt or self.listed.is_pending) and self._has_part_of_ours():
             found.append((self.place.receipt, "is missing: nothing tells whether the run is whole"))
         return found
 
     def why_incomplete(self) -> list[str]:
         pending = [f"{self._data.describe(self.place.pending)}: its publication was interrupted"]
-        lines = [*self.problems, *(pending if self.pending else []), *self.what_is_cut_short()]
+        lines = [*self.problems, *(pending if self.listed.is_pending else []), *self.what_is_cut_short()]
         lines += self.missing_parts()
         return lines or ([] if self.complete else [f"{self._key} has no parts"])
 
@@ -193,36 +176,20 @@ class StoredRun(RunFiles):
         except DatasetError:
             return "was not finished by the tool that wrote it, and cannot be read"
         final = name.removesuffix(CUT_SHORT)
-        how = "" if final in self.part_names else f" (name it {final} to have them)"
+        how = "" if final in self.listed.part_names else f" (name it {final} to have them)"
         return f"was not finished by the tool that wrote it, but its {rows:,} rows can be read{how}"
 
     def missing_parts(self) -> list[str]:
         """A line for every part of the receipt that is missing or has another size."""
-        lines = []
-        for part in self.receipt.parts if self.receipt else ():
-            if self._sizes.get(part.name) == part.bytes:
-                continue
-            path = self.place.path(part.name)
-            size = self._data.size(path, certain=True)  # it may have been replaced, as its receipt
-            if size is None:
-                lines.append(f"{self._data.describe(path)} is missing")
-            elif size != part.bytes:
-                lines.append(f"{self._data.describe(path)} has {size} bytes instead of {part.bytes}")
-        return lines
+        receipt = self.receipt
+        return [] if receipt is None else missing_lines(self._data, self.place, receipt, self._sizes)
 
     def changed_parts(self) -> list[str]:
-        """A line for every part that differs from the receipt, or cannot be read safely. Reads every byte.
-
-        Page checksums do not protect a part's footer: if it changed, rows may be missing without an error.
-        """
+        """A line for every part that differs from the receipt, or cannot be read safely. Reads every byte."""
         if self.receipt is None:
             self.probe(decode=True)
             return refused.reasons(self._data, self.part_paths)
-        return [
-            f"{self._data.describe(path)} changed since it was written (SHA-256 differs)"
-            for part in self.receipt.parts
-            if self._data.sha256(path := self.place.path(part.name)) != part.sha256
-        ]
+        return changed_lines(self._data, self.place, self.receipt)
 
     @property
     def failures(self) -> tuple[AttributeFailure, ...]:
@@ -239,7 +206,7 @@ class StoredRun(RunFiles):
     @property
     def part_paths(self) -> list[str]:
         """The paths of the run's parts, by number."""
-        names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names
+        names = [part.name for part in self.receipt.parts] if self.receipt else self.listed.part_names
         return [self.place.path(name) for name in names]
 
     @property
@@ -276,7 +243,7 @@ class StoredRun(RunFiles):
         """The bytes of the parts on disk; for parts with rows of several runs, this run's share."""
         if self.place.among_many:
             return sum(part.stored_bytes for part in self.parts)
-        names = [part.name for part in self.receipt.parts] if self.receipt else self.part_names
+        names = [part.name for part in self.receipt.parts] if self.receipt else self.listed.part_names
         sizes = (self._sizes.get(name) or self._data.size(self.place.path(name)) for name in names)
         return sum(size or 0 for size in sizes)
 

@@ -16,8 +16,8 @@ from neptune_exporter.dataset.format.layout import set_aside
 from neptune_exporter.dataset.format.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import scan
-from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.parts import Part
+from neptune_exporter.dataset.read.run_folder import RunFolder
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import FILE_TYPES, AttributeType
@@ -149,7 +149,7 @@ class Kept:
 
 
 def keep(
-    earlier: Earlier,
+    folder: RunFolder,
     update: Update,
     came: Callable[[frozenset[str]], dict[str, pa.Array]],
     write: Callable[[pa.RecordBatch], None],
@@ -161,14 +161,14 @@ def keep(
     delivered. An unreadable part is set aside.
 
     Args:
-        earlier: What earlier exports left.
+        folder: What earlier exports left.
         update: Decides what stays.
         came: Returns the delivered points of attributes (`points_of`).
         write: Gets the rows to keep.
     """
-    data, place, receipt = earlier.data, earlier.place, earlier.receipt
+    data, place, receipt = folder.data, folder.place, folder.receipt
     known = {part.name: part for part in receipt.parts} if receipt else {}
-    kept = Kept(left_out=earlier.left_out())
+    kept = Kept(left_out=folder.left_out())
 
     def damaged(name: str, error: _UnreadableError) -> None:
         where = set_aside(place.path(name))
@@ -176,7 +176,7 @@ def keep(
 
     counted: dict[str, tuple[Part, PartRecord, Tally]] = {}
     held: dict[str, set[AttributeType | None]] = {}
-    for name in earlier.parts:
+    for name in folder.listed.part_names:
         part = Part(data, place.path(name))
         try:
             with _reading():

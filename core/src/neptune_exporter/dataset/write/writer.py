@@ -20,9 +20,8 @@ from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.receipts import PartRecord, Receipt, handle_of
 from neptune_exporter.dataset.format.sorting import Batch, SortedRows
 from neptune_exporter.dataset.format.storage import Entry, Storage
-from neptune_exporter.dataset.read.earlier import Earlier
 from neptune_exporter.dataset.read.forking import RECEIPT_PATHS, Forking
-from neptune_exporter.dataset.read.listing import Listing
+from neptune_exporter.dataset.read.listing import RunFolders
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.write import cleanup
@@ -69,7 +68,7 @@ class RunWriter:
         place: Place,
         data: Storage,
         files: Storage,
-        listing: Listing,
+        folders: RunFolders,
         budget: WriteBudget,
         encoder: Executor,
         closed: Callable[[RunKey], None],
@@ -93,10 +92,12 @@ class RunWriter:
         self._failure: BaseException | None = None
         """The first error that cost rows, in any thread. After it, nothing is published."""
         self._forking = Forking()
-        publication.finish(data, self._place)
-        self._earlier = Earlier(data, self._place, listing)
-        self._listing = listing
-        there = self._earlier.parts
+        self._folders = folders
+        self._earlier = folders.of(place)
+        if self._earlier.listed.is_pending:
+            publication.finish(data, place, self._earlier.listed.part_names)
+            self._earlier = folders.of(place)
+        there = self._earlier.listed.part_names
         self._upload = uploading.begin(data, self._place, there, self._earlier.receipt)
         self._parts = NewParts(key, data, self._place, there, self._upload)
 
@@ -208,13 +209,13 @@ class RunWriter:
             ended: Messages of old failures of the whole run that end.
 
         Raises:
-            RowsError: the dataset has another run (`Earlier.another`), and this one may not replace it.
+            RowsError: the dataset has another run (`RunFolder.other_run`), and this one may not replace it.
         """
         if run.key != self.key:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
             replaces = stays is Stays.NOTHING
-            if not replaces and (other := self._earlier.another(run)):
+            if not replaces and (other := self._earlier.other_run(run)):
                 raise RowsError(f"{self.key} is not published: the dataset holds another run, {other}")
             self._wait()
             keeps_more = stays is Stays.NOT_DELIVERED
@@ -245,7 +246,7 @@ class RunWriter:
                 self.lost = self._lost(notes, _IN_ANOTHER_PART if joins else _READ_AGAIN)
                 receipt = replace(receipt, failures=(*receipt.failures, *self.lost))
             stored = cleanup.sync_files(self._files, self._place)
-            new, there = self._parts.paths, tuple(self._earlier.parts)
+            new, there = self._parts.paths, self._earlier.listed.part_names
             if self._upload is not None:
                 self._upload.announce()
             ready = publication.Publication(
@@ -278,8 +279,8 @@ class RunWriter:
 
     def _published(self, ready: ReadyRun) -> None:
         # The files that damaged or unfinished parts name are not known.
-        if not (ready.receipt.set_aside or self._earlier.unfinished):
-            keeps = partial(self._listing.has_set_aside, self._place)
+        if not (ready.receipt.set_aside or self._earlier.listed.unfinished):
+            keeps = partial(self._folders.has_set_aside, self._place)
             cleanup.drop_unnamed_files(
                 self._data, self._files, self._place, ready.receipt, ready.stored, keeps
             )
