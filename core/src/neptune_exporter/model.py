@@ -134,6 +134,20 @@ class RunKey:
         return f"{self.project_id}:{self.run_id}{what}"
 
 
+def workspace_and_project(project_id: str) -> tuple[str, str]:
+    """The parts of `workspace/project`. An id that has only one of them is all project.
+
+    Neptune puts no slash into either name (`neptune.common.patterns` of neptune 1.14), so the first one
+    divides them.
+
+    Examples:
+        >>> workspace_and_project("acme/vision"), workspace_and_project("vision")
+        (('acme', 'vision'), ('', 'vision'))
+    """
+    workspace, _, project = project_id.partition("/")
+    return (workspace, project) if project else ("", project_id)
+
+
 class SysAttribute:
     """Attributes that Neptune itself keeps and that more than one part of the system reads.
 

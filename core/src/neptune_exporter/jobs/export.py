@@ -29,7 +29,7 @@ from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.same_logs import exported_as_others
 from neptune_exporter.location import Location
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import RunKey, workspace_and_project
 from neptune_exporter.toolkit.look_ahead import first_done
 
 _log = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ def find_projects(source: Source, spec: SourceSpec, options: ExportOptions) -> l
 def _takes_project(project_id: str, options: ExportOptions) -> bool:
     if options.project_ids and project_id not in options.project_ids:
         return False
-    workspace, _, name = project_id.rpartition("/")
+    workspace, name = workspace_and_project(project_id)
     if options.workspace is not None and workspace != options.workspace:
         return False
     exclude = options.project_exclude_pattern

@@ -9,6 +9,7 @@ from string import Formatter
 from typing import TYPE_CHECKING
 
 from neptune_exporter.contract import UsageError
+from neptune_exporter.model import workspace_and_project
 
 if TYPE_CHECKING:
     from neptune_exporter.sinks.metadata import RunMetadata
@@ -39,17 +40,6 @@ def _can_be_filled(template: str) -> bool:
         return plain.issuperset((name, spec, how) for _, name, spec, how in Formatter().parse(template))
     except ValueError:  # a single brace
         return False
-
-
-def workspace_and_project(project_id: str) -> tuple[str, str]:
-    """The parts of `workspace/project`; an id without a slash is all project.
-
-    Examples:
-        >>> workspace_and_project("acme/vision/old"), workspace_and_project("vision")
-        (('acme', 'vision/old'), ('', 'vision'))
-    """
-    workspace, slash, project = project_id.partition("/")
-    return (workspace, project) if slash else ("", project_id)
 
 
 def filled(template: str, run: RunMetadata, experiment: str = "") -> str:

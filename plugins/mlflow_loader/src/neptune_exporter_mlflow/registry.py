@@ -12,10 +12,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
-from neptune_exporter.model import RunKey, RunKind
+from neptune_exporter.model import RunKey, RunKind, workspace_and_project
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule, digest
-from neptune_exporter.sinks.templates import workspace_and_project
 from neptune_exporter_mlflow.names import LONGEST_TAG, beginning
 
 _EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neptune_exporter.contract import LoadOptions
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import RunKey, workspace_and_project
 from neptune_exporter.sinks.names import digest, printable, shortened
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.form.section import ContentOptions
@@ -79,7 +79,7 @@ class Session:
     def wanted_project(self, source_project: str) -> str:
         """The project that was asked for, whether or not Pluto takes its name."""
         if self.settings.without_workspace:
-            return source_project.partition("/")[2] or source_project
+            return workspace_and_project(source_project)[1]
         return self.settings.project_name or source_project
 
 
