@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -125,7 +127,12 @@ def test_a_killed_export_of_everything_leaves_nothing_stale(dataset: Dataset, tm
     assert problems(dataset) == [] and paths(dataset) == []
 
 
-def test_a_project_is_listed_once_for_all_its_runs(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("during", [Dataset.lock, Dataset.listed_once])
+def test_a_project_is_listed_once_for_all_its_runs(
+    dataset: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    during: Callable[[Dataset], AbstractContextManager[None]],
+) -> None:
     their_parts(dataset)
     listed: list[str] = []
     plain = LocalStorage.list
@@ -136,10 +143,10 @@ def test_a_project_is_listed_once_for_all_its_runs(dataset: Dataset, monkeypatch
         return plain(storage, folder, **options)
 
     monkeypatch.setattr(LocalStorage, "list", counting)
-    with dataset.lock():
+    with during(dataset):
         for number in range(5):
             key = RunKey(KEY.project_id, f"RUN-{number}")
-            assert not dataset.folder(key).listed.exists
+            assert dataset.folder(key).listed.exists is (key == KEY)
             dataset.writer(key).publish(SourceRun(key), "test 1", ALL, stays=Stays.NOT_DELIVERED)
     assert len(listed) == 1
 

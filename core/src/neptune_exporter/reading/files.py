@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -79,8 +78,3 @@ def copy_file(run: RunView, path: str, destination: Path) -> Path:
 
 def _folder(name: str) -> str:
     return "".join(c if c.isalnum() or c in "_-." else "_" for c in name).lstrip(".")
-
-
-def named(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Project, run and path of a row of `files_table`."""
-    return row["project"], row["run"], row["path"]

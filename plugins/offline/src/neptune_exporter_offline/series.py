@@ -34,13 +34,6 @@ _BEFORE_ALL = float("-inf")
 POINT_BYTES = 24
 """What a step, a time and a number take."""
 
-_VALUE_TYPES = {
-    AttributeType.FLOAT_SERIES: pa.float64(),
-    AttributeType.STRING_SERIES: pa.string(),
-    AttributeType.FILE_SERIES: pa.string(),
-    AttributeType.HISTOGRAM_SERIES: HISTOGRAM_TYPE,
-}
-
 
 class Series:
     """The points of one series, collected by `add`.

@@ -18,7 +18,6 @@ BLOCK = 32_768
 _CHUNK = struct.Struct("<IHB")
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 _SEEDS = [zlib.crc32(bytes([kind])) for kind in range(5)]
-_PIECE = 32 * BLOCK
 
 
 class FramingError(ValueError):
