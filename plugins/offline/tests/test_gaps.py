@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+import struct
 from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
@@ -132,6 +134,51 @@ def test_a_database_that_could_not_be_read_to_its_end(scale: Logging, tmp_path: 
     assert export(tmp_path, work_of(tmp_path)).complete
     assert failures(tmp_path) == []
     assert exported(tmp_path, "m") == [(float(n), float(n)) for n in range(10)]
+
+
+@pytest.mark.parametrize("until", [2, None])
+def test_a_database_with_a_damaged_tree(scale: Logging, tmp_path: Path, until: int | None) -> None:
+    """Whether the pages that say how many operations there are can still be read, or not."""
+    with scale() as run:
+        for n in range(300):
+            run.log_metrics({"m": float(n)}, step=n)
+    database = database_of(tmp_path)
+    whole = database.read_bytes()
+    damaged = bytearray(whole)
+    for at in leaves_of(database, "idx_run_operations_sequence_size"):
+        damaged[at] = 0
+    database.write_bytes(damaged)
+    assert export(tmp_path / "index", work_of(tmp_path)).failures == [], "the table is whole"
+    assert len(exported(tmp_path / "index", "m")) == 300
+    for at in leaves_of(database, "run_operations")[1:until]:
+        damaged[at] = 0
+    database.write_bytes(damaged)
+    (failure,) = export(tmp_path, work_of(tmp_path)).failures
+    assert "the database is damaged after operation " in failure.message
+    assert export(tmp_path, work_of(tmp_path)).missing == [failure]
+    database.write_bytes(whole)
+    change(database, ("DELETE FROM run_operations WHERE sequence_id < 4",))
+    assert export(tmp_path, work_of(tmp_path)).complete
+    assert failures(tmp_path) == []
+    assert exported(tmp_path, "m") == [(float(n), float(n)) for n in range(300)]
+
+
+def leaves_of(database: Path, name: str) -> list[int]:
+    """Where the leaf pages of a table or index begin (section 1.6 of SQLite's file format)."""
+    with sqlite3.connect(database) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        (root,) = connection.execute(query, (name,)).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    page = database.read_bytes()[(root - 1) * size : root * size]
+    if page[0] not in (2, 5):  # no interior page
+        return [(root - 1) * size]
+    cells = struct.unpack_from(f">{int.from_bytes(page[3:5], 'big')}H", page, 12)
+    numbers = [
+        *(struct.unpack_from(">I", page, cell)[0] for cell in cells),
+        *struct.unpack_from(">I", page, 8),
+    ]
+    return [(number - 1) * size for number in numbers]
 
 
 def test_equal_gaps_of_two_processes_whose_folders_have_one_name(tmp_path: Path) -> None:

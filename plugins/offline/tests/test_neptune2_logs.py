@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from neptune_exporter_offline import replay
+from neptune_exporter_offline.oplog import OperationLog
+from neptune_exporter_offline.union import Scan, covered
+
+from .conftest import read_all
 from .folders import Logging, folder_of, log_of, work_of
+from .test_repeats import point, points, run_folder, write
 
 
 @pytest.mark.parametrize("cut", [1, 20, 60])
@@ -56,6 +64,41 @@ def test_damage_inside_a_log_costs_only_the_record(neptune2: Logging, read: Any,
     assert [found.values(f"x{n}") for n in range(5)] == [[0], [1], [], [3], [4]]
     (message,) = found.messages("")
     assert f"data-1.log, byte {sum(map(len, lines[:broken])):,}: no operation" in message
+
+
+def test_thousands_of_unreadable_lines_take_a_few_passes(
+    read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    union = Mock(wraps=covered)
+    monkeypatch.setattr(replay, "covered", union)
+    log = write(run_folder(tmp_path), [*points(1, 2), *["\x00\n"] * 2_000, *points(2_003, 2_004)])
+    shutil.copytree(log, run_folder(tmp_path / "copy"))
+    found = read(tmp_path)
+    assert found.values("loss") == [1.0, 2.0, 2_003.0, 2_004.0]
+    assert len(found.failures) == 2_000, "each once, although a copy has the same"
+    assert union.call_count < 10
+
+
+@pytest.mark.parametrize("rest", ["", point(3)[:20], point(3)[:20] + "\n" + point(4), point(7)])
+def test_a_log_that_changes_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: str
+) -> None:
+    log = write(run_folder(tmp_path), points(1, 5)) / "data-1.log"
+    scan = OperationLog.scan
+
+    def then_change(self: OperationLog) -> Scan:
+        found = scan(self)
+        log.write_text("".join(points(1, 2)) + rest)
+        return found
+
+    monkeypatch.setattr(OperationLog, "scan", then_change)
+    (found,) = read_all(tmp_path).values()
+    assert found.values("loss") == [1.0, 2.0]
+    (failure,) = found.failures
+    assert failure.message.endswith(
+        "operations 3 to 5 can no longer be read: the log changed while it was read"
+    )
+    assert not failure.permanent
 
 
 def test_folders_of_older_clients(neptune2: Logging, read: Any, tmp_path: Path) -> None:

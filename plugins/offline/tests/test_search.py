@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.contract import RunSelection, SourceError
+from neptune_exporter.contract import RunSelection, SourceError, UsageError
 from neptune_exporter_offline.plugin import make_source
 from neptune_exporter_offline.settings import OfflineSettings
 
@@ -88,3 +88,10 @@ def test_databases_beside_the_folder_are_not_passed_over_in_silence(
     shutil.move(work / "mylogs" / "below" / "acme_vision_1700000000000000000.sqlite3", work)
     (message,) = warnings(".neptune", "mylogs")
     assert f"Neptune runs in {work};" in message
+    (work / ".neptune").rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=f"there is no such folder; runs lie in {work}, {work / 'mylogs'}$"):
+        warnings(".neptune")
+    (work / ".neptune").mkdir()
+    with pytest.raises(SourceError, match="no Neptune run was found"):
+        warnings(".neptune")
+    assert f"Neptune runs in {work}, {work / 'mylogs'};" in caplog.messages[0]

@@ -349,7 +349,9 @@ def _leftover(path: Path, first: int) -> str:
 
 def _peek_run(database: sqlite3.Connection) -> tuple[str | None, Start | None, int]:
     """Experiment name, first operation and last sequence number."""
-    first, last = database.execute("SELECT min(sequence_id), max(sequence_id) FROM run_operations").fetchone()
+    # Each by itself is found at once in the table, which may be whole where the client's index is damaged.
+    ends = "SELECT (SELECT min(sequence_id) {0}), (SELECT max(sequence_id) {0})"
+    first, last = database.execute(ends.format("FROM run_operations NOT INDEXED")).fetchone()
     start = None if first is None else row_at(database, first)
     if start is None:
         return None, None, 0

@@ -71,17 +71,33 @@ class DatabaseLog:
         """Which operations there are. A damaged database is read as far as it goes."""
         found = Scan()
         ranges: Ranges = []
-        query = "SELECT sequence_id FROM run_operations ORDER BY sequence_id"
-        try:
-            for (number,) in self._database.execute(query):
-                add(ranges, number, number)
-        except sqlite3.DatabaseError as error:
+        damage = self._add_numbers(ranges, "run_operations")
+        if damage is not None:  # perhaps only of the client's index, which is smaller and so is read first
+            damage = self._add_numbers(ranges, "run_operations NOT INDEXED")
+        if damage is not None:
             last = ranges[-1][1] if ranges else 0
-            found.holes.append(
-                Hole(last + 1, None, f"the database is damaged after operation {last:,}: {error}")
-            )
+            message = f"the database is damaged after operation {last:,}: {damage}"
+            found.holes.append(Hole(last + 1, self._last_after(last), message))
         found.stretches += [Stretch(self._index, first, last) for first, last in ranges]
         return found
+
+    def _add_numbers(self, ranges: Ranges, table: str) -> sqlite3.DatabaseError | None:
+        """Add the numbers of the operations after those that are there; returns the error that ended it."""
+        query = f"SELECT sequence_id FROM {table} WHERE sequence_id > ? ORDER BY sequence_id"
+        try:
+            for (number,) in self._database.execute(query, (ranges[-1][1] if ranges else -1,)):
+                add(ranges, number, number)
+        except sqlite3.DatabaseError as error:
+            return error
+        return None
+
+    def _last_after(self, number: int) -> int:
+        """The last operation of a database that is damaged after this one; the next if that is unknown."""
+        query = "SELECT max(sequence_id) FROM run_operations NOT INDEXED"
+        with suppress(sqlite3.DatabaseError):
+            (last,) = self._database.execute(query).fetchone()
+            return max(last or 0, number + 1)
+        return number + 1
 
     def read(self, stretch: Stretch) -> Iterator[Row]:
         """The operations of a stretch.

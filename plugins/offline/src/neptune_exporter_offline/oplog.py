@@ -159,13 +159,18 @@ class OperationLog:
         return found.scan
 
     def read(self, stretch: Stretch) -> Iterator[Record]:
-        """The operations of a stretch. Raises OSError if they can no longer be read."""
+        """The operations of a stretch, up to the first that is no longer what was scanned.
+
+        Raises:
+            OSError: they can no longer be read.
+        """
         name, _ = stretch.place
-        for offset, line in self._lines(stretch):
+        for number, (offset, line) in enumerate(self._lines(stretch), stretch.first):
             parsed = _parse(line)
-            if parsed is not None:
-                operation, version, at = parsed
-                yield Record(at, operation, name, offset, len(line), version)
+            if parsed is None or parsed[1] != number:
+                return
+            operation, version, at = parsed
+            yield Record(at, operation, name, offset, len(line), version)
 
     def compared(self, stretch: Stretch) -> Iterator[bytes]:
         """The lines as they are, to compare logs. Ends without an error where they can no longer be read."""

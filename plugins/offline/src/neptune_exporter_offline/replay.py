@@ -108,7 +108,7 @@ def _replay3(key: RunKey, folders: Sequence[Folder], state: State, gaps: Gaps, s
     for index, folder in enumerate(folders):
         try:
             database = stack.enter_context(open_database(folder.path))
-            database.execute("SELECT 1 FROM run_operations LIMIT 1")
+            database.execute("SELECT 1 FROM run_operations NOT INDEXED LIMIT 1")
         except (sqlite3.DatabaseError, OSError) as error:
             message = f"{folder.label}: the database cannot be read: {error}"
             state.problems.add("", None, message, permanent=False)
@@ -190,7 +190,7 @@ def _in_order(
     """The records of stretches one after the other, with times that never fall."""
     at = 0.0
     for stretch in stretches:
-        unread = stretch.first
+        unread, reason = stretch.first, "the log changed while it was read"
         try:
             for record in logs[stretch.log].read(stretch):
                 if record.at > at:
@@ -198,22 +198,26 @@ def _in_order(
                 unread += 1
                 yield at, stretch.log, record
         except (OSError, sqlite3.DatabaseError) as error:
-            if unread > stretch.last:
-                continue  # it broke behind the last operation
-            reason = error.strerror if isinstance(error, OSError) else error
+            reason = str(error.strerror if isinstance(error, OSError) else error)
+        if unread <= stretch.last:  # otherwise, if at all, it broke behind the last operation
             numbers = f"operations {unread:,} to {stretch.last:,}"
             report(f"{numbers} can no longer be read: {reason}", unread, stretch.last, permanent=False)
 
 
 def _report_holes(scans: Sequence[Scan], first: int, put: int, report: Callable[..., None]) -> None:
     """Report the records that are in no log of a process."""
-    there = covered(chain.from_iterable(scan.stretches for scan in scans))
+    stretches = list(chain.from_iterable(scan.stretches for scan in scans))
+    there = covered(stretches)
     top = _last_of(there, first - 1)
-    for hole in chain.from_iterable(scan.holes for scan in scans):
-        if hole.last is None or missing(there, hole.first, hole.last):
-            last = max(top, put) if hole.last is None else hole.last
+    reported = 0
+    """Up to here, all numbers from that of the next hole on are reported: the holes are sorted."""
+    for hole in sorted(chain.from_iterable(scan.holes for scan in scans), key=lambda hole: hole.first):
+        last = max(top, put) if hole.last is None else hole.last
+        if hole.last is None or missing(there, max(hole.first, reported + 1), last):
             report(hole.message, hole.first, last, permanent=hole.permanent)
-            there = covered_with(there, hole.first, last)
+            stretches += [Stretch(0, hole.first, last)] if hole.first <= last else []
+            reported = max(reported, last)
+    there = covered(stretches)
     top = max(top, _last_of(there, 0))
     for begin, end in missing(there, first, top):
         report(f"{_operations(begin, end)} missing from the log", begin, end)
@@ -236,11 +240,6 @@ def _report_end(top: int, put: int, is_torn: bool, report: Callable[..., None]) 
 
 def _last_of(ranges: Ranges, otherwise: int) -> int:
     return ranges[-1][1] if ranges else otherwise
-
-
-def covered_with(there: Ranges, first: int, last: int) -> Ranges:
-    """The ranges, extended by one more."""
-    return covered([Stretch(0, a, b) for a, b in [*there, (first, last)] if a <= b])
 
 
 def _operations(first: int, last: int) -> str:

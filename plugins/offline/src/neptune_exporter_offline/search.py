@@ -143,9 +143,10 @@ def _existing(given: str) -> Path:
             f"--offline-path {given}: the home folder is not known; write the whole path"
         ) from None
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(
-            f"--offline-path {given}: there is no such folder; name the .neptune folder (or one above it)"
-        ) from None
+        others = unread_beside(path.absolute(), ()) if path.name == DATA else []
+        where = clean(shown(", ".join(map(str, others))))
+        hint = f"runs lie in {where}" if others else "name the .neptune folder (or one above it)"
+        raise UsageError(f"--offline-path {given}: there is no such folder; {hint}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(

@@ -104,6 +104,7 @@ class OfflineSource(Source):
         if self._found is None:
             search = Search(self._settings.path)
             self._closed = tuple(search.closed)
+            self._warn_of_others(search)
             if not search.folders:
                 where = ", ".join(self._settings.path)
                 raise SourceError(
@@ -111,7 +112,6 @@ class OfflineSource(Source):
                     "(run_operations.sqlite3)" + (f"; {self._not_searched()}" if self._closed else "")
                 )
             self._found = identify(search.folders, self._settings)
-            self._warn_of_others(search)
         return self._found
 
     def _warn_of_others(self, search: Search) -> None:

@@ -11,6 +11,7 @@ overlap, their records are read twice.
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -196,10 +197,14 @@ def covered(stretches: Iterable[Stretch]) -> Ranges:
 def missing(there: Ranges, first: int, last: int) -> Ranges:
     """The numbers between two that are not there."""
     gaps: Ranges = []
-    for begin, end in [r for r in there if r[1] >= first and r[0] <= last]:
+    before = bisect_left(there, (first,)) - 1  # of the ranges that begin earlier, only the last can matter
+    for number in range(max(0, before), len(there)):
+        begin, end = there[number]
+        if begin > last:
+            break
         if begin > first:
             gaps.append((first, begin - 1))
-        first = end + 1
+        first = max(first, end + 1)
     if first <= last:
         gaps.append((first, last))
     return gaps
