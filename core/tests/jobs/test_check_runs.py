@@ -12,6 +12,9 @@ import pytest
 
 from neptune_exporter.contract import AttributeSelection, SourceRun
 from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset.format.storage import Storage
+from neptune_exporter.dataset.read.probing import Probed
+from neptune_exporter.dataset.read.refused import Stamp
 from neptune_exporter.jobs import check_runs
 from neptune_exporter.jobs.executors import LostWorkerError
 from neptune_exporter.jobs.executors.threads import Threads
@@ -21,6 +24,7 @@ from neptune_exporter.jobs.verify import VerifyResult, verify_dataset
 from neptune_exporter.location import Location
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch
+from neptune_exporter.testing import old_layout
 
 KEYS = [RunKey("org/project", f"RUN-{number}") for number in range(4)]
 HAS_DASK = importlib.util.find_spec("distributed") is not None
@@ -132,3 +136,22 @@ def test_files_of_the_same_name_are_not_looked_for_in_other_projects(tmp_path: P
         writer.write(attribute_batch("x", AttributeType.FILE, columns))
         writer.publish(SourceRun(key), "test 1", [AttributeSelection()])
     assert verified(dataset, "threads").findings == []
+
+
+def test_another_tools_parts_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no folder of files is there, which is asked of the receipts alone."""
+    values = {"float_value": pa.array([1.0, 2.0])}
+    for key in KEYS:
+        batch = attribute_batch("loss", AttributeType.FLOAT_SERIES, values)
+        old_layout.write_run(tmp_path / "data", key, [batch])
+    answered: list[tuple[str, bool]] = []
+    take = Probed._take
+
+    def note(self: Probed, storage: Storage, path: str, stamp: Stamp, answer: dict[str, Any]) -> None:
+        answered.append((path, answer["facts"]["decoded"] is not None))
+        take(self, storage, path, stamp, answer)
+
+    monkeypatch.setattr(Probed, "_take", note)
+    assert verified(Dataset(tmp_path / "data", tmp_path / "files"), None).runs_checked == len(KEYS)
+    assert len(set(answered)) == len(answered) == len(KEYS)
+    assert all(decoded for _, decoded in answered)

@@ -289,20 +289,23 @@ class Dataset:
         *,
         decode: bool = False,
         indexed: bool = False,
+        foreign: bool = True,
         not_read: list[str] | None = None,
     ) -> Iterator[StoredRun]:
         """Every run, model and model version, ordered by project, kind and place.
 
         A child process reads parts of other tools first; with `decode` it reads every row of them. With
-        `indexed`, which is for overviews, unchanged receipts may be taken from an index. `not_read` gets the
-        Parquet files that lie among the parts but are not parts.
+        `indexed`, which is for overviews, unchanged receipts may be taken from an index. Without `foreign`,
+        runs that have no receipt are left out, and no part is read. `not_read` gets the Parquet files that
+        lie among the parts but are not parts.
 
         If damage hides the id of a run, it is taken from the names on disk, and `problems` says so. A copy
         of a run that is there already has a line in `problems` too.
         """
         places: dict[RunKey, Place] = {}
         for folder in listed_folders(self.data, not_read=not_read):
-            for found in self._probed(found_runs(self.data, folder, indexed=indexed), decode=decode):
+            there = found_runs(self.data, folder, indexed=indexed, foreign=foreign)
+            for found in self._probed(there, decode=decode):
                 run = StoredRun(found, self.file_storage)
                 if not run.problems and run.place != Place.of(run.key):
                     place = self._held_at(run.key) or places.setdefault(run.key, run.place)

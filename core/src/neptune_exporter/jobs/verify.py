@@ -106,7 +106,7 @@ def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bo
         without_files = lacks_files(dataset)
         if without_files is not None:
             # Recording marks the folder as the dataset's, so all runs are asked before; else only receipts.
-            asked = (run for run in dataset.runs(indexed=True) if recording or run.has_receipt)
+            asked = dataset.runs(indexed=True, foreign=recording)
             if any(names_files(run) for run in asked if wanted(run.key)):
                 raise without_files
         if recording:

@@ -104,12 +104,17 @@ def project_folders(data: Storage) -> list[str]:
     return [folder.path for folder in listed_folders(data)]
 
 
-def found_runs(data: Storage, folder: Folder, *, indexed: bool = False) -> Iterator[RunFolder]:
-    """What one folder holds, sorted by name; if requested, with receipts from the index."""
+def found_runs(
+    data: Storage, folder: Folder, *, indexed: bool = False, foreign: bool = True
+) -> Iterator[RunFolder]:
+    """What one folder holds, sorted by name; if requested, with receipts from the index, or without what has
+    no receipt."""
     names = _names_of(folder.entries)
     _add_receipts(names, data, folder.path, indexed=indexed)
     for stem in sorted(names):
         found = names.pop(stem)  # drops what the index said about it
+        if not (foreign or found.has_receipt):
+            continue
         if stem:
             receipt = None if found.indexed is None else bytes(found.indexed)
             yield RunFolder(data, found.run(Place(folder.path, stem)), found.sizes, receipt)
