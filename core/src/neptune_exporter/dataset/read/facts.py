@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from neptune_exporter.schema import FULL_SCHEMA
 
 _ROWS = 65_536
 _NAME_AND_TAGS = frozenset({str(SysAttribute.NAME), str(SysAttribute.TAGS)})
-_WANTED = Wanted(("attribute_path", "string_value", "string_set_value"), attributes=_NAME_AND_TAGS)
+_WANTED = Wanted(attributes=_NAME_AND_TAGS)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 
 
@@ -63,7 +64,7 @@ class PartFacts:
             "tally": self.tally.to_json(),
             "name": self.name,
             "tags": self.tags,
-            "decoded": None if self.decoded is None else asdict(self.decoded),
+            "decoded": None if self.decoded is None else vars(self.decoded),
         }
 
     @classmethod
@@ -145,8 +146,8 @@ def columns_of_facts(part: Part, *, decode: bool) -> list[str]:
     """The columns that `facts_of` reads from most parts. Raises DatasetError if it is missing or damaged."""
     if decode:
         return sorted(part.columns)
-    named = any(part.may_hold(group, _WANTED) for group in range(part.metadata.num_row_groups))
-    return ["attribute_path", "attribute_type", *(["string_value", "string_set_value"] if named else [])]
+    named = (_columns_of_names(part, group) for group in range(part.metadata.num_row_groups))
+    return list(dict.fromkeys(["attribute_path", "attribute_type", *itertools.chain.from_iterable(named)]))
 
 
 def identity_of(part: Part) -> tuple[str, str] | None:
@@ -163,12 +164,17 @@ def identity_of(part: Part) -> tuple[str, str] | None:
     return part.identity()
 
 
+def _columns_of_names(part: Part, group: int) -> list[str]:
+    """What `sys/name` and `sys/tags` are read from: the columns that may hold them; none if none does."""
+    texts = [name for name in ("string_value", "string_set_value") if part.may_have(group, name)]
+    return ["attribute_path", *texts] if texts and part.may_hold(group, _WANTED) else []
+
+
 def _name_and_tags(part: Part) -> tuple[str | None, tuple[str, ...]]:
     name, tags = None, set[str]()
     for group in range(part.metadata.num_row_groups):
-        if not part.may_hold(group, _WANTED):
-            continue
-        for batch in part.read_group(group, _WANTED.columns, _ROWS):
+        columns = _columns_of_names(part, group)
+        for batch in part.read_group(group, columns, _ROWS) if columns else ():
             paths = scan.encoded(batch.column("attribute_path"))
             texts = paths.dictionary.to_pylist()
             for row in _rows_of(paths, texts, SysAttribute.NAME):

@@ -3,11 +3,16 @@ reading."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import pyarrow.parquet as pq
+
+from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
+
+# A leaf whose nulls are those of the whole column. (The elements of a list do not show whether it is null.)
+_LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
 
 
 class Leaves(NamedTuple):
@@ -15,8 +20,12 @@ class Leaves(NamedTuple):
 
     number: Mapping[str, int]
     """The index of each leaf, by its path, such as `histogram_value.edges.list.element`."""
+    of: Mapping[str, Sequence[str]]
+    """The paths of the leaves of each top-level column."""
     columns: frozenset[str]
     """The names of the top-level columns."""
+    valued: Mapping[str, str | None]
+    """The value columns, each with its leaf as of `_LEAF`."""
 
 
 def leaves_of(metadata: pq.FileMetaData) -> Leaves:
@@ -35,7 +44,17 @@ def leaves_of(metadata: pq.FileMetaData) -> Leaves:
 @lru_cache(maxsize=4)
 def _leaves_of(paths: tuple[str, ...]) -> Leaves:
     number = {path: i for i, path in enumerate(paths)}
-    return Leaves(number, frozenset(path.partition(".")[0] for path in paths))
+    of: dict[str, list[str]] = {}
+    for path in paths:
+        of.setdefault(path.partition(".")[0], []).append(path)
+    valued = {name: _LEAF.get(name, name) for name in VALUE_COLUMNS if name in of}
+    return Leaves(number, of, frozenset(of), valued)
+
+
+def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
+    """The columns in doubt, and those that decide whether a null is a NaN."""
+    columns = [_LEAF.get(name) or name for name in doubtful]
+    return [*columns, "attribute_type", "timestamp"] if "float_value" in doubtful else columns
 
 
 class GroupStatistics:
@@ -62,3 +81,8 @@ class GroupStatistics:
         if statistics is None or not statistics.has_null_count:
             return None
         return int(self.rows - statistics.null_count)
+
+    def is_empty(self, leaf: str) -> bool:
+        """Whether the file says that a column has no value, not even in a list."""
+        statistics = self.of(leaf)
+        return statistics is not None and statistics.has_null_count and not statistics.num_values

@@ -62,7 +62,7 @@ class PartInMemory(Part):
         Raises:
             DatasetError: the part is missing or damaged.
         """
-        leaves = [leaf for leaf in self._leaves if leaf.partition(".")[0] in columns]
+        leaves = [leaf for name in columns for leaf in self._footer[1].of.get(name, ())]
         if self._size > _FILE_BYTES or not self._are_small(leaves):
             return
         names = [name for name in columns if name in self.columns]

@@ -21,21 +21,19 @@ from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.damage import DamageAsErrors
-from neptune_exporter.dataset.read.leaves import GroupStatistics, Leaves, leaves_of
-from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted, Within, empty_columns
+from neptune_exporter.dataset.read.leaves import GroupStatistics, Leaves, columns_to_decide, leaves_of
+from neptune_exporter.dataset.read.wanted import Wanted, Within, empty_columns
 from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
 
 _BATCH_BYTES = 16 << 20
 _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
 """Parts up to this many rows and uncompressed bytes are decoded once and cached."""
 EXPANDED_BYTES = 64 << 20
-_NEEDED = frozenset(SCHEMA.names)
+_NEEDED, _EXTRAS = frozenset(SCHEMA.names), frozenset(EXTRA_COLUMNS.names)
 _TYPES = {field.name: field.type for field in FULL_SCHEMA}
 _KEYS = ("attribute_path", "attribute_type")
 _AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
 ALL_AS_DICTIONARY = [*_AS_DICTIONARY, "string_value"]
-# A leaf whose nulls are those of the whole column. (The elements of a list do not show whether it is null.)
-_LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
 
 
 class Part:
@@ -119,8 +117,7 @@ class Part:
         """The names of the top-level columns, without those that the part declares empty."""
         columns = self._footer[1].columns
         declared = (self.metadata.metadata or {}).get(EXTRAS_KEY)
-        used = EXTRA_COLUMNS.names if declared is None else json.loads(declared)
-        return columns - set(EXTRA_COLUMNS.names).difference(used)
+        return columns if declared is None else columns - _EXTRAS.difference(json.loads(declared))
 
     def identity(self) -> tuple[str, str] | None:
         """Project id and run id from the rows; None without rows."""
@@ -171,8 +168,9 @@ class Part:
 
     def identified(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch. Raises DatasetError if a row does not name its attribute, as far as that was read."""
+        names = batch.schema.names
         for name in _KEYS:
-            if name in batch.schema.names and batch.column(name).null_count:
+            if name in names and batch.column(name).null_count:
                 raise DatasetError(f"{self.where} is damaged: it has a row without {name}")
         return batch
 
@@ -248,24 +246,22 @@ class Part:
         count = self.group(group).valid_count(leaf)
         return 0 if count is None and leaf.partition(".")[0] not in self.columns else count
 
+    def may_have(self, group: int, column: str) -> bool:
+        """Whether statistics allow that a column has a value in a row group."""
+        return not all(map(self.group(group).is_empty, self._footer[1].of.get(column, ())))
+
     def columns_with_doubt(self, group: int, value_columns: Sequence[str]) -> list[str]:
         """The value columns that must be read to know which rows have a value; empty if all rows have one."""
         if self.ours:
             return []
         of = self.group(group)
-        leaves = {name: _LEAF.get(name, name) for name in VALUE_COLUMNS if name in self.columns}
-        valid = {name: None if leaf is None else of.valid_count(leaf) for name, leaf in leaves.items()}
+        valued = self._footer[1].valued
+        valid = {name: None if leaf is None else of.valid_count(leaf) for name, leaf in valued.items()}
         if sum(filter(None, valid.values())) == of.rows:
             return []
         # If every number is null, some of the rows may stand for NaN.
         set_somewhere = [name for name, count in valid.items() if count != 0 or name == "float_value"]
         return [name for name in set_somewhere if name in value_columns] or ["float_value"]
-
-    @staticmethod
-    def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
-        """The columns in doubt, and those that decide whether a null is a NaN."""
-        columns = [_LEAF.get(name) or name for name in doubtful]
-        return [*columns, "attribute_type", "timestamp"] if "float_value" in doubtful else columns
 
     def read_group(
         self, group: int, columns: Sequence[str], batch_rows: int, *, keep_rows: bool = False
@@ -359,7 +355,7 @@ class Part:
             columns["attribute_path"] = None
         if wanted.within is not None:
             columns.update(dict.fromkeys(wanted.within.columns))
-        for name in self.columns_to_decide(doubtful):
+        for name in columns_to_decide(doubtful):
             if name.partition(".")[0] not in columns:
                 columns[name] = None
         if not any(name.partition(".")[0] in self.columns for name in columns):

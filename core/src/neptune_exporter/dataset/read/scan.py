@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.columns import has_value
 from neptune_exporter.dataset.format.times import is_python, moment
+from neptune_exporter.dataset.read.leaves import columns_to_decide
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
@@ -145,8 +146,10 @@ def _is_plain(part: Part, group: int) -> bool:
 
 def _has_python_times(part: Part, group: int, column: str) -> bool:
     """Whether statistics prove that all times of a column are in the years 1 to 9999."""
+    if part.valid_count(group, column) == 0:
+        return True
     extent = part.unscaled(group, column, "milliseconds")
-    return part.valid_count(group, column) == 0 or (extent is not None and is_python(extent))
+    return extent is not None and is_python(extent)
 
 
 def null_points(batch: pa.RecordBatch, valid: pa.Array) -> int:
@@ -172,7 +175,7 @@ def _read(
     part: Part, group: int, columns: list[str], doubtful: Sequence[str], counting: Tally | None = None
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a group that have a value. Counts the rows of series that have none."""
-    wanted = list(dict.fromkeys([*columns, *part.columns_to_decide(doubtful)]))
+    wanted = list(dict.fromkeys([*columns, *columns_to_decide(doubtful)]))
     for stored in part.read_group(group, wanted, _ROWS):
         validate(part, stored)
         batch = stored

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -128,9 +128,9 @@ class Tally:
         return {
             "attributes": self._attributes,
             "rows": self._rows,
-            "steps": list(astuple(self._steps)),
+            "steps": _plain(self._steps),
             "times": [None if time is None else time.isoformat() for time in times],
-            "counts": {name: getattr(self, name) for name in _COUNTS},
+            "counts": {name: count for name in _COUNTS if (count := getattr(self, name))},
         }
 
     @classmethod
@@ -144,7 +144,7 @@ class Tally:
             None if time is None else datetime.fromisoformat(time) for time in value["times"]
         )
         for name in _COUNTS:
-            setattr(tally, name, value["counts"][name])
+            setattr(tally, name, value["counts"].get(name, 0))
         return tally
 
     @classmethod
@@ -164,7 +164,7 @@ class Tally:
             for path, steps in paths.items():
                 of_type[path] = of_type.get(path, 0) + steps
             self._rows[kind] = self._rows.get(kind, 0) + other._rows[kind]
-        self.add_step_range(*astuple(other._steps))
+        self.add_step_range(*_plain(other._steps))
         self.add_time_range(other.first_time, other.last_time)
         self.odd_times += other.odd_times
         self.nulls += other.nulls
@@ -202,6 +202,11 @@ class Tally:
             for name, kind in _KINDS
             if self._rows.get(name)
         }
+
+
+def _plain(steps: StepStatistics) -> tuple[float | None, float | None, int, bool]:
+    """Its fields. Not by `astuple`, which copies each of them deeply: this is done for every part."""
+    return steps.minimum, steps.maximum, steps.count, steps.whole
 
 
 def _are_whole(steps: pa.Array) -> bool:
