@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import pickle
+import shutil
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -27,7 +30,7 @@ from neptune_exporter.dataset.format import receipts
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
-from neptune_exporter.jobs.load_run import LoadUnit
+from neptune_exporter.jobs.load_run import LoadUnit, load_run
 from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.model import RunKey
@@ -40,13 +43,14 @@ from neptune_exporter.testing.memory_sink import MemorySink, MemoryTarget
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import SampleAttribute, SampleRun, float_series, parameter
 
+EXISTING = Path(__file__).parents[3] / "tests" / "data" / "existing-export"
 RUNS = 8
 KEYS = [RunKey("acme/vision", f"RUN-{number}") for number in range(RUNS)]
 
 
 def export(folder: Path, value: float = 0.5, keys: Sequence[RunKey] = KEYS, *more: SampleAttribute) -> None:
     source = MemorySource([SampleRun(key, (parameter("config/lr", value), *more)) for key in keys])
-    options = ExportOptions(["acme/vision"], folder / "data", folder / "files", force=True)
+    options = ExportOptions([keys[0].project_id], folder / "data", folder / "files", force=True)
     assert export_runs(memory_source_spec(source), None, options, NoProgress()).complete
 
 
@@ -159,7 +163,29 @@ def test_a_run_that_is_exported_again_during_its_load_does_not_stop_the_others(t
 
     result = load(tmp_path, Meanwhile(target=MemoryTarget()), verify=False)
 
-    assert (len(result.loaded), result.failed) == (RUNS, [])
+    assert len(result.loaded) == RUNS - 1
+    ((key, message),) = result.failed
+    assert key == KEYS[0] and "exported again since this command began" in message
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["threads", "processes"])
+@pytest.mark.parametrize("by_another_tool", [False, True])
+def test_a_run_that_was_exported_again_before_its_turn_is_refused(
+    tmp_path: Path, elsewhere: bool, by_another_tool: bool
+) -> None:
+    """What was decided for it, such as the multiplier of its steps, is of the state before."""
+    if by_another_tool:
+        shutil.copytree(EXISTING, tmp_path, dirs_exist_ok=True)
+    else:
+        export(tmp_path)
+    run = next(Dataset(tmp_path / "data", tmp_path / "files").runs())
+    run.forget()
+    unit = LoadUnit(OpenSink("memory", None, LoadOptions()), run)
+    unit = copy.copy(unit) if elsewhere else unit  # by __reduce__, as pickle
+    export(tmp_path, 0.25, [run.key])
+
+    with pytest.raises(DatasetError, match="it was exported again since this command began"):
+        load_run(unit, Mock())
 
 
 def test_a_run_that_was_forgotten_reads_its_receipt_again(tmp_path: Path) -> None:
@@ -180,7 +206,7 @@ def test_a_run_that_was_exported_again_meanwhile_is_not_the_run_that_was_forgott
 
     export(tmp_path, value=0.25)
 
-    with pytest.raises(DatasetError, match="has changed since the job began: run it again"):
+    with pytest.raises(DatasetError, match="it was exported again since this command began"):
         run.counts()
     assert pickle.dumps(LoadUnit(OpenSink("memory", None, LoadOptions()), run))  # its process reports it
     assert run.listed.has_receipt

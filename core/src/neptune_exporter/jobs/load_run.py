@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from neptune_exporter.contract import Comparison, DatasetError, LoadedRun, Loss, SinkError
-from neptune_exporter.dataset import ListedRun, StoredRun, advice
+from neptune_exporter.dataset import ListedRun, StoredRun, advice, check_receipt
 from neptune_exporter.jobs.executors import Worker
 from neptune_exporter.jobs.opening import OpenSink, dataset_of
 from neptune_exporter.jobs.selected_run import left_out, selected
@@ -33,16 +33,19 @@ class PlacedRun:
     files_path: Location
     key: RunKey
     listed: ListedRun
+    fingerprint: str
+    """Empty if the run has no receipt."""
 
     @classmethod
     def of(cls, run: StoredRun) -> PlacedRun:
         data, files = (location.absolute() for location in run.locations)
-        return cls(data, files, run.key, run.listed)
+        return cls(data, files, run.key, run.listed, run.fingerprint if run.has_receipt else "")
 
     def stored(self) -> StoredRun:
-        """The run. Raises SinkError if the run is no longer there, or it changed."""
+        """The run. Raises DatasetError or SinkError if the run is no longer there, or it changed."""
         dataset = dataset_of(self.data_path, self.files_path)
         run = dataset.run_at(self.listed)
+        check_receipt(dataset.data, self.listed.place.receipt, self.fingerprint)
         if run.key != self.key or not run.complete:
             raise SinkError("its parts have changed since the job began: run it again")
         return run
@@ -99,18 +102,24 @@ class Loaded:
 
 
 def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
-    """Check the parts of a run and load it. The losses include rows that no loader gets. Raises DatasetError
-    if a part is damaged or changed since it was written."""
+    """Check the parts of a run and load it. The losses include rows that no loader gets.
+
+    Raises:
+        DatasetError: a part is damaged or changed since it was written, or the run was exported again since
+            the job began. What was sent may then be of two states; the next load replaces it.
+    """
     run = _stored(unit.run)
     sink = worker.kept(unit.sink)
     check_parts(run)
     if run.receipt is None:
-        run.keep_small_parts()  # some of its rows are counted first
+        for part in run.parts:  # some of its rows are counted first
+            part.keep_if_small()
     rows = run.row_count()
     losses = [*unreadable(run), *left_out(run, unit.classes)]
     view = selected(run, unit.classes)
     view.found = unit.found
     loaded = sink.load(view, unit.parent)
+    run.check_unchanged()
     failpoint("load.run-loaded")
     advised = [_with_advice(run, loss) for loss in loaded.losses]
     report = None
@@ -134,6 +143,7 @@ def compare_run(unit: CompareUnit, worker: Worker) -> list[Comparison]:
     if unit.full:
         check_parts(run)
     found = list(worker.kept(unit.sink).verify(selected(run, unit.classes), full=unit.full))
+    run.check_unchanged()
     if worker.is_shared:
         _let_go(run)
     return found
@@ -144,7 +154,11 @@ def _placed(run: StoredRun | PlacedRun) -> PlacedRun:
 
 
 def _stored(run: StoredRun | PlacedRun) -> StoredRun:
-    return run if isinstance(run, StoredRun) else run.stored()
+    """The run as the job found it. Raises DatasetError or SinkError if it changed since."""
+    if isinstance(run, PlacedRun):
+        return run.stored()
+    run.check_unchanged()
+    return run
 
 
 def _let_go(run: StoredRun) -> None:

@@ -145,7 +145,24 @@ def receipt_again(storage: Storage, path: str, fingerprint: str) -> Receipt:
         found = Receipt.from_bytes(storage.read(path), storage.describe(path))
         if found.fingerprint == fingerprint:
             return found
-    raise DatasetError(f"{storage.describe(path)} has changed since the job began: run it again")
+    raise _changed(storage, path)
+
+
+def check_receipt(storage: Storage, path: str, fingerprint: str) -> None:
+    """Raise a DatasetError if the receipt is not that of a run that was found before.
+
+    Args:
+        fingerprint: Of the receipt that the run had then; empty if it had none.
+    """
+    if fingerprint:
+        receipt_again(storage, path, fingerprint)
+    elif storage.size(path) is not None:
+        raise _changed(storage, path)
+
+
+def _changed(storage: Storage, path: str) -> DatasetError:
+    where = storage.describe(path)
+    return DatasetError(f"it was exported again since this command began ({where}): run the command again")
 
 
 def number_of(name: str) -> int:

@@ -22,7 +22,7 @@ from neptune_exporter.contract import (
     parameters_by_path,
 )
 from neptune_exporter.dataset.format.layout import CUT_SHORT, missing_parts
-from neptune_exporter.dataset.format.publication import receipt_again
+from neptune_exporter.dataset.format.publication import check_receipt, receipt_again
 from neptune_exporter.dataset.format.receipts import Fork, Receipt, fingerprint
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.times import within_python
@@ -179,6 +179,10 @@ class StoredRun(RunFiles):
         how = "" if final in self.listed.part_names else f" (name it {final} to have them)"
         return f"was not finished by the tool that wrote it, but its {rows:,} rows can be read{how}"
 
+    def check_unchanged(self) -> None:
+        """Raise a DatasetError if the run was exported again since it was found."""
+        check_receipt(self._data, self.place.receipt, self.fingerprint if self.has_receipt else "")
+
     def missing_parts(self) -> list[str]:
         """A line for every part of the receipt that is missing or has another size."""
         receipt = self.receipt
@@ -228,15 +232,6 @@ class StoredRun(RunFiles):
             self._forgotten, self._receipt = self._receipt.fingerprint, None
         for name in ("_parameters", "tally", "left_out", "kept_facts", "_facts_among_many"):
             self.__dict__.pop(name, None)
-
-    def keep_small_parts(self) -> None:
-        """Decode and cache the parts that are small enough, because more requests follow.
-
-        Raises:
-            DatasetError: one is missing or damaged.
-        """
-        for part in self.parts:
-            part.keep_if_small()
 
     @property
     def data_bytes(self) -> int:
