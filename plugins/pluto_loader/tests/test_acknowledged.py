@@ -14,7 +14,8 @@ import pytest
 from neptune_exporter.contract import LoadedRun, LoadOptions, SinkError
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
-from neptune_exporter_pluto import metrics, ordered_ingest
+from neptune_exporter_pluto import ordered_ingest
+from neptune_exporter_pluto.form import metric_lines
 from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto.service.answers import not_stored
 from neptune_exporter_pluto.sink import PlutoSink
@@ -42,7 +43,7 @@ BODIES = {"html": faults.LOGIN_PAGE, "null": b"null", "empty": b"", "other": b'{
 @pytest.fixture(autouse=True)
 def small_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered_ingest, "BODY_BYTES", 4_000)
-    monkeypatch.setattr(metrics, "BODY_BYTES", 4_000)
+    monkeypatch.setattr(metric_lines, "BODY_BYTES", 4_000)
 
 
 @pytest.fixture(scope="module")

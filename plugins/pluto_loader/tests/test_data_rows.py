@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.model import RunKey
-from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleHistogram, SampleRun, histogram_series, string_series
-from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
-from neptune_exporter_pluto.form.limits import NAME, pluto_rows
+from neptune_exporter_pluto.entries import Entries
+from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.losses import LossBook
-from neptune_exporter_pluto.histogram_rows import HistogramStream
-from neptune_exporter_pluto.strings import StringStreams
+from neptune_exporter_pluto.form.section import ContentOptions
 
 KEY = RunKey("acme/vision", "RUN-1")
 HISTOGRAM = SampleHistogram((0.0, 0.5, 1.0), (1.0, 2.0))
@@ -31,14 +29,9 @@ RUN = SampleRun(
 
 
 def lines(folder: Path, batch_rows: int) -> list[str]:
-    found: list[str] = []
-    names, losses = NameBook(NAME), LossBook(KEY)
-    streams = StringStreams(names, losses, folder, lambda new: found.extend(new.to_pylist()), print)
-    histograms = HistogramStream(names, losses, lambda new: found.extend(new.to_pylist()))
-    rows = pluto_rows(MemoryRun(RUN), ROW_TYPES, ROW_COLUMNS, Multiplier.of(1), batch_rows, 0)
-    take_rows(rows, names, streams, histograms)
-    streams.close()
-    return found
+    options = ContentOptions("", 1, 0)
+    content = Content(MemoryRun(RUN), Multiplier.of(1), 0, batch_rows, options, LossBook(KEY), folder)
+    return [line for _, lines in Entries(content).lines() for line in lines.to_pylist()]
 
 
 @pytest.mark.parametrize("batch_rows", [1, 7, 33])

@@ -8,7 +8,7 @@ import pytest
 
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.runs import SampleRun, string_series
-from neptune_exporter_pluto.strings import console_stream
+from neptune_exporter_pluto.entries import console_stream
 from neptune_exporter_pluto_server import RehearsalServer
 
 KEY = RunKey("acme/vision", "RUN-1")

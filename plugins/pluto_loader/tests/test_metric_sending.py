@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from neptune_exporter_pluto.form.metric_lines import Body
-from neptune_exporter_pluto.metric_sending import _not_arrived
+from neptune_exporter_pluto.metrics import _not_arrived
 
 LINES = 20
 NAMES = ("loss", "accuracy", "rate")

@@ -23,7 +23,8 @@ from neptune_exporter.testing.commands import fork
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loaded import LoadedSample
 from neptune_exporter.testing.loopback import Fault, Request, Response
-from neptune_exporter_pluto import metrics, ordered_ingest
+from neptune_exporter_pluto import ordered_ingest
+from neptune_exporter_pluto.form import metric_lines
 from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.service.transport import UncertainError
@@ -43,7 +44,7 @@ SCRIPT = Path(__file__).with_name("killed_load.py")
 @pytest.fixture
 def small_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered_ingest, "BODY_BYTES", 4_000)
-    monkeypatch.setattr(metrics, "BODY_BYTES", 4_000)
+    monkeypatch.setattr(metric_lines, "BODY_BYTES", 4_000)
 
 
 def comparable(sample: LoadedSample) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, float_series, string_series
-from neptune_exporter_pluto import metrics
+from neptune_exporter_pluto.form import metric_lines
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
@@ -55,6 +55,6 @@ def test_a_request_holds_so_many_steps_at_least(
     requests: int,
 ) -> None:
     """It holds more where they are small: a body is a megabyte or so, and here next to nothing."""
-    monkeypatch.setattr(metrics, "BODY_BYTES", 1)
+    monkeypatch.setattr(metric_lines, "BODY_BYTES", 1)
     make_sink(flush_every=flush_every).load(MemoryRun(RUN), None)
     assert sum(request.path == "/ingest/metrics" for request in server.requests) == requests

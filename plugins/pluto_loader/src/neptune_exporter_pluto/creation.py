@@ -23,9 +23,8 @@ from neptune_exporter_pluto.form.section import (
     mark_slots,
     opening_section,
 )
-from neptune_exporter_pluto.ordered_ingest import StartAgainError
 from neptune_exporter_pluto.service.api import CreatedRun, PlutoApi
-from neptune_exporter_pluto.state.open_run import OpenRun
+from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 from neptune_exporter_pluto.state.progress import Fork, Progress, fork_record
 
 _MOST_GENERATIONS = 100

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 from neptune_exporter.contract import ExportedRun
@@ -13,12 +15,12 @@ from neptune_exporter.sinks.files import CheckedFile, check_file, named_and_kind
 from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.sinks.names import NameBook, file_name
 from neptune_exporter.sinks.series import SeriesRows
-from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.texts import step_texts
-from neptune_exporter_pluto.form.limits import STORAGE_NAME, pluto_rows
+from neptune_exporter_pluto.entries import TEXTS, TextFile
+from neptune_exporter_pluto.form.content import Content
+from neptune_exporter_pluto.form.limits import STORAGE_NAME
 from neptune_exporter_pluto.form.losses import LossBook, LossCode
 from neptune_exporter_pluto.service.api import MAX_FILE_BYTES, FileToSign
-from neptune_exporter_pluto.strings import StringStreams
 
 _VALUE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
 
@@ -52,42 +54,32 @@ class _FileRow:
 
 
 def file_tasks(
-    run: ExportedRun,
-    names: NameBook,
-    losses: LossBook,
-    multiplier: Multiplier,
-    no_time: int,
-    batch_rows: int,
-    most: int = 0,
-    *,
-    others: Iterable[FileTask] = (),
-    only: Collection[str] | None = None,
+    content: Content, others: Iterable[FileTask] = (), only: Collection[str] | None = None
 ) -> Iterator[FileTask]:
-    """All files of a run that can be opened.
+    """All files of a run that can be opened, up to the number that was requested; the others are losses.
 
     Args:
-        no_time: Time of rows that have none, in ms since 1970.
-        most: The highest number of files; the others are counted as requested losses. 0: all.
         others: Other names, which no file may have.
         only: The attributes to look at; None: all.
     """
+    losses, most = content.losses, content.options.max_files_per_run
     unique = _UniqueNames(others)
     count = 0
-    for index, row in enumerate(_file_rows(run, multiplier, no_time, batch_rows)):
+    for index, row in enumerate(_file_rows(content)):
         if only is not None and row.path not in only:
             continue
         if most and count >= most:
             losses.add(LossCode.FILE_CAP, 1, row.path)
             continue
-        file = _checked(run, row, losses)
+        file = _checked(content.run, row, losses)
         if file is not None:
             count += 1
             _count_step(row, losses)
-            yield _task(index, row, file, names, unique)
+            yield _task(index, row, file, content.names, unique)
 
 
-def _file_rows(run: ExportedRun, multiplier: Multiplier, no_time: int, batch_rows: int) -> Iterator[_FileRow]:
-    for rows in pluto_rows(run, FILE_TYPES, _VALUE_COLUMNS, multiplier, batch_rows, no_time):
+def _file_rows(content: Content) -> Iterator[_FileRow]:
+    for rows in content.rows(FILE_TYPES, _VALUE_COLUMNS):
         yield from _of_batch(rows)
 
 
@@ -162,15 +154,14 @@ def _key(log_name: str, name: str) -> bytes:
     return hashlib.blake2b(f"{log_name}\0{name}".encode(), digest_size=12).digest()
 
 
-def text_tasks(strings: StringStreams, names: NameBook, time: int) -> list[FileTask]:
+def text_tasks(names: NameBook, texts: Iterable[TextFile], time: int) -> list[FileTask]:
     """The two text files of the public page. Their indices are negative, because they are not files of the
     run."""
     tasks = []
-    for number, text in enumerate(strings.texts.values()):
-        text.finish()
-        if text.size:
-            name = names.name(text.name, "TEXT", rule=STORAGE_NAME)
-            label = text.name.rsplit("/", 1)[-1] + ".txt"
-            to_sign = FileToSign(name, label, "txt", text.size, 0, time)
-            tasks.append(FileTask(-1 - number, text.name, to_sign, text.open))
+    for text in texts:
+        name = names.name(text.name, "TEXT", rule=STORAGE_NAME)
+        label = text.name.rsplit("/", 1)[-1] + ".txt"
+        to_sign = FileToSign(name, label, "txt", text.size, 0, time)
+        index = -1 - TEXTS.index(text.name)
+        tasks.append(FileTask(index, text.name, to_sign, partial(io.FileIO, text.path)))
     return tasks

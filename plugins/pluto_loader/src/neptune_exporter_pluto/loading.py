@@ -23,10 +23,9 @@ from neptune_exporter_pluto.form.section import (
     recorded_multiplier,
 )
 from neptune_exporter_pluto.option_changes import OptionChanges
-from neptune_exporter_pluto.ordered_ingest import StartAgainError
 from neptune_exporter_pluto.reading_back import damage, shown
-from neptune_exporter_pluto.sending import FinishedLoad, Sender
-from neptune_exporter_pluto.state.open_run import OpenRun
+from neptune_exporter_pluto.sending import FinishedLoad, send
+from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 from neptune_exporter_pluto.state.progress import Progress
 
 _MOST_ATTEMPTS = 4
@@ -138,7 +137,7 @@ def _into_pluto(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
         return _loaded_elsewhere(work, elsewhere, changes)
     if work.now.chunking != work.chunking:
         work.journal.note("chunking", chunking=work.chunking)
-    return Sender(work, metadata, losses).send()
+    return send(work, metadata, losses)
 
 
 def _loaded_elsewhere(work: OpenRun, elsewhere: Elsewhere, changes: OptionChanges) -> FinishedLoad:

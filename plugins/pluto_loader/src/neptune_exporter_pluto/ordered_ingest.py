@@ -1,4 +1,4 @@
-"""Streams of lines that Pluto never deduplicates: each line is sent exactly once, also after interruptions.
+"""Sends lines that Pluto never deduplicates: each line exactly once, also after interruptions.
 
 Before a request is sent, the journal records how far it will reach; after Pluto's answer, that it arrived. If
 the process is killed or the connection breaks in between, the request is uncertain. For logs Pluto can say
@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import pyarrow as pa
 
 from neptune_exporter.contract import AuthenticationError
 from neptune_exporter.toolkit import failpoint
+from neptune_exporter_pluto.entries import Entries, Stream
+from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.text import lines_of
 from neptune_exporter_pluto.service.pipeline import settled
 from neptune_exporter_pluto.service.transport import OutOfPatienceError, UncertainError
 from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 from neptune_exporter_pluto.state.progress import Progress
 
 BODY_BYTES = 1 << 20
-
-
-class StartAgainError(Exception):
-    """It cannot be known any more what a run in Pluto holds: it must be loaded into a new run."""
 
 
 class OrderedIngest:
@@ -59,8 +59,7 @@ class OrderedIngest:
 
     @property
     def _progress(self) -> Progress:
-        assert self._journal.current is not None  # a journal is opened before anything is sent
-        return self._journal.current
+        return self._journal.begun
 
     @property
     def resolved(self) -> bool:
@@ -121,3 +120,34 @@ class OrderedIngest:
         if not low <= found <= high:
             raise StartAgainError(f"Pluto shows {found} log lines, where {low} to {high} were sent")
         self._arrived(found, found=True)
+
+
+def send_entries(work: OpenRun, content: Content) -> tuple[Entries, dict[str, int]]:
+    """Send string series, console lines and histograms; returns them, and how many there were.
+
+    Raises:
+        StartAgainError: it is unknown what Pluto has of them.
+    """
+    api, project, run_id = work.session.api, work.target.project, work.run_id
+    patience = work.session.settings.visible_within
+    total = partial(api.log_total, project, run_id)
+
+    def stream(kind: Stream, total: Callable[[], int] | None) -> OrderedIngest:
+        send = partial(api.ingest, kind, project, run_id, repeatable=False)
+        return OrderedIngest(kind, work.journal, send, total, patience)
+
+    streams = {"data": stream("data", None), "logs": stream("logs", total)}
+    entries = Entries(content)
+    for kind, lines in entries.lines():
+        streams[kind].add(lines)
+    for each in streams.values():
+        each.flush()
+    sent = streams["logs"].lines
+    if streams["logs"].resolved and (found := settled(total, sent, patience)) != sent:
+        raise StartAgainError(f"Pluto shows {found} log lines where {sent} were sent")
+    return entries, {
+        "string series entries": entries.counts["string series entries"],
+        "log lines": sent,
+        "histograms": entries.counts["histograms"],
+        "tables": entries.counts["tables"],
+    }

@@ -6,12 +6,11 @@ from collections import Counter, deque
 
 from neptune_exporter.contract import Comparison
 from neptune_exporter.sinks.files import RESTORABLE
-from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import verify
 from neptune_exporter_pluto.deciding import Shown
 from neptune_exporter_pluto.file_tasks import file_tasks
-from neptune_exporter_pluto.form.limits import NAME
+from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.losses import LossBook, LossCode
 from neptune_exporter_pluto.form.section import ContentOptions
 from neptune_exporter_pluto.state.open_run import OpenRun
@@ -59,10 +58,11 @@ def _has_files_again(work: OpenRun, now: Progress) -> bool:
             recorded[loss["reason"], loss["attribute_path"]] += int(loss["count"])
     if not recorded:
         return False
-    most = ContentOptions.of_record(now.loaded["options"]).max_files_per_run
-    only = None if most else {path for _, path in recorded}  # the cap counts files of all attributes
+    options = ContentOptions.of_record(now.loaded["options"])
+    # The cap counts files of all attributes.
+    only = None if options.max_files_per_run else {path for _, path in recorded}
     found = LossBook(work.run.key)
     batch_rows = work.session.settings.batch_rows
-    tasks = file_tasks(work.run, NameBook(NAME), found, Multiplier(1, 1), 0, batch_rows, most, only=only)
-    deque(tasks, maxlen=0)
+    content = Content(work.run, Multiplier(1, 1), 0, batch_rows, options, found, work.journal.work_folder)
+    deque(file_tasks(content, only=only), maxlen=0)
     return any(found.count(LossCode(reason), path) < count for (reason, path), count in recorded.items())

@@ -12,23 +12,23 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 import httpx
 
 from neptune_exporter.contract import AuthenticationError, SinkError
 from neptune_exporter.toolkit import TransientError, failpoint, retry_after
-from neptune_exporter_pluto.file_tasks import FileTask
+from neptune_exporter_pluto.entries import TextFile
+from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
+from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.losses import LossBook, LossCode
-from neptune_exporter_pluto.ordered_ingest import StartAgainError
 from neptune_exporter_pluto.service.answers import Outcome, excerpt, not_stored, outcome_of, outcome_of_error
 from neptune_exporter_pluto.service.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.service.pipeline import Pipeline, settled
 from neptune_exporter_pluto.service.transport import OutOfPatienceError, PlutoRefusedError, UncertainError
-from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 from neptune_exporter_pluto.state.progress import Progress
-from neptune_exporter_pluto.state.session import Session
 
 _ADDRESS_LIVES = 3_300.0
 """Seconds; Pluto's upload addresses are good for an hour."""
@@ -46,39 +46,48 @@ class RefusedAddressError(SinkError):
     """Storage refused the upload address without saying that it has expired."""
 
 
-class Uploader:
+def send_files(
+    work: OpenRun, content: Content, texts: Sequence[TextFile], time_of_texts: int, stopped: threading.Event
+) -> dict[str, int]:
+    """Upload the texts and all files of a run, in batches with a pause between two; returns how many.
+
+    Args:
+        stopped: When set, no further upload begins; the next load goes on with what has been announced.
+
+    Raises:
+        StartAgainError: it is unknown which announcements reached Pluto.
+        SinkError: a file could not be uploaded.
+    """
+    of_texts = text_tasks(content.names, texts, time_of_texts)
+    uploader = _Uploader(work, content.losses, stopped)
+    uploader.upload(itertools.chain(of_texts, file_tasks(content, of_texts)))
+    return {
+        "files": uploader.files - len(of_texts),
+        "file bytes": uploader.bytes - sum(task.to_sign.size for task in of_texts),
+        "consolidated texts": len(of_texts),
+    }
+
+
+class _Uploader:
     """The uploads of one run."""
 
-    def __init__(
-        self, session: Session, project: str, run_id: int, journal: Journal, losses: LossBook
-    ) -> None:
-        self._session = session
-        self._project = project
-        self._run_id = run_id
-        self._journal = journal
+    def __init__(self, work: OpenRun, losses: LossBook, stopped: threading.Event) -> None:
+        self._session = work.session
+        self._project = work.target.project
+        self._run_id = work.run_id
+        self._journal = work.journal
         self._losses = losses
+        self._stopped = stopped
         self._announced_again = Counter(self._progress.announced_again)
         """By earlier attempts at this load."""
         self.files = 0
         self.bytes = 0
-        self._stopped = threading.Event()
-
-    def stop(self) -> None:
-        """Begin no further upload: what has been announced is gone on with by the next load."""
-        self._stopped.set()
 
     @property
     def _progress(self) -> Progress:
-        assert self._journal.current is not None  # a journal is opened before anything is sent
-        return self._journal.current
+        return self._journal.begun
 
     def upload(self, tasks: Iterable[FileTask]) -> None:
-        """Upload all, in batches with a pause between two.
-
-        Raises:
-            StartAgainError: it is unknown which announcements reached Pluto.
-            SinkError: a file could not be uploaded.
-        """
         settings = self._session.settings
         batches = _batches(tasks, settings.file_chunk_size)
         pipeline = Pipeline(self._session.uploaders, 2 * settings.file_connections)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from neptune_exporter.contract import ExportedRun, Step
-from neptune_exporter.model import AttributeType
+from neptune_exporter.contract import Step
 from neptune_exporter.sinks.names import NameRule, path_parts, printable
-from neptune_exporter.sinks.series import SeriesRows, series_rows
 from neptune_exporter.sinks.steps import Multiplier, StepRange, WholeSteps
 
 NAME = NameRule(2_000)
@@ -21,19 +18,6 @@ STEPS = StepRange(0, 2**64 - 1)
 EXACT_STEPS = StepRange(0, 2**53)
 """Above this, every read route and the charts round (recorded from the real API), so no multiplier leads
 there."""
-
-
-def pluto_rows(
-    run: ExportedRun,
-    types: Collection[AttributeType],
-    value_columns: Collection[str],
-    multiplier: Multiplier,
-    batch_rows: int,
-    no_time: int,
-) -> Iterator[SeriesRows]:
-    """Rows of some types, with steps and times in Pluto's range: both are unsigned."""
-    for rows in series_rows(run, types, value_columns, multiplier, STEPS, batch_rows, no_time, earliest=0):
-        yield replace(rows, steps=shown_steps(rows.steps))
 
 
 def shown_steps(steps: WholeSteps) -> WholeSteps:

@@ -17,6 +17,14 @@ LINE_BYTES = 60_000
 """Pluto parses very long lines in quadratic time; lines stay below 64 KiB."""
 _POINT_BYTES = 26
 """At most so many bytes for a value and its colon."""
+WINDOW_POINTS, WINDOW_MEMORY = 1 << 17, 48 << 20
+"""At most so many points are encoded at once, within about so many bytes."""
+BODY_BYTES = 1 << 20
+
+
+def cutting() -> tuple[int, ...]:
+    """The constants that decide where one request ends and the next begins."""
+    return WINDOW_POINTS, WINDOW_MEMORY, BODY_BYTES, LINE_BYTES
 
 
 class Body(NamedTuple):

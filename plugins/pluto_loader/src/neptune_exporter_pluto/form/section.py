@@ -15,7 +15,6 @@ from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.form.config import escaped, pairs, section_of
 from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto.form.metadata import PlutoMetadata
-from neptune_exporter_pluto.strings import StringStreams
 
 LOADING, COMPLETE, SUPERSEDED = "loading", "complete", "superseded"
 _ONLY_A_LOAD_KNOWS = frozenset({LossCode.FILE_LISTED_TWICE, LossCode.FORK_NOT_NATIVE, LossCode.FORK_STEP})
@@ -110,21 +109,23 @@ def opening_section(
 
 def closing_section(
     names: NameBook,
-    strings: StringStreams,
+    texts: Iterable[str],
+    console_lines: Mapping[str, int],
     losses: Iterable[Mapping[str, Any]],
     last_step: int | None = None,
 ) -> dict[str, Any]:
     """The part that is known only after the load.
 
     Args:
+        texts: The consolidated texts that are not empty.
+        console_lines: Entries of each console stream.
         last_step: The last step of all metrics, for forks of the run by other machines.
     """
     load = {"state": COMPLETE} | ({} if last_step is None else {"last_step": str(last_step)})
-    texts = [text.name for text in strings.texts.values() if text.size]
     found: dict[str, Any] = {
         "names": pairs({name: escaped(path) for name, path in names.changed()}),
         "texts": pairs({name: names.name(name, "TEXT") for name in texts}),
-        "console": [[escaped(path), lines] for path, lines in strings.console_lines.items()],
+        "console": [[escaped(path), lines] for path, lines in console_lines.items()],
         "losses": list(_unknown_otherwise(losses)),
     }
     return {"load": load, **{key: value for key, value in found.items() if value}}

@@ -56,6 +56,12 @@ class Journal:
         return cls(target.folder(base) / f"{name}.jsonl", identity)
 
     @property
+    def begun(self) -> Progress:
+        """The state of the load that has begun."""
+        assert self.current is not None
+        return self.current
+
+    @property
     def work_folder(self) -> Path:
         """The folder for temporary files of this load. No other process uses it while the journal is open."""
         return self._path.with_suffix(".work")

@@ -12,9 +12,10 @@ from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter.sinks.metadata import run_name
 from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.steps import Multiplier
-from neptune_exporter_pluto import lifecycle, metrics
+from neptune_exporter_pluto import lifecycle
 from neptune_exporter_pluto.forks import native_fork
 from neptune_exporter_pluto.form.metadata import external_id
+from neptune_exporter_pluto.form.metric_lines import cutting
 from neptune_exporter_pluto.state.cachefile import cache_line
 from neptune_exporter_pluto.state.disk_errors import disk_errors
 from neptune_exporter_pluto.state.journal import Journal
@@ -22,6 +23,10 @@ from neptune_exporter_pluto.state.multipliers import multiplier_of
 from neptune_exporter_pluto.state.progress import Fork, Progress
 from neptune_exporter_pluto.state.session import Session
 from neptune_exporter_pluto.state.target import Target
+
+
+class StartAgainError(Exception):
+    """It cannot be known any more what a run in Pluto holds: it must be loaded into a new run."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,13 @@ class OpenRun:
     @property
     def now(self) -> Progress:
         """The state of the load that has begun."""
-        assert self.journal.current is not None
-        return self.journal.current
+        return self.journal.begun
+
+    @property
+    def run_id(self) -> int:
+        """The run in Pluto, which has been created."""
+        assert self.now.run_id is not None
+        return self.now.run_id
 
     @cached_property
     def line(self) -> str:
@@ -67,7 +77,7 @@ class OpenRun:
     def chunking(self) -> str:
         """Digest of the options that decide how metrics are cut into requests."""
         settings = self.session.settings
-        return digest(*map(str, (*metrics.cutting(), settings.flush_every, settings.batch_rows)))
+        return digest(*map(str, (*cutting(), settings.flush_every, settings.batch_rows)))
 
     def begin(self) -> None:
         """Record the beginning of the next generation: a new run in Pluto that does not exist yet."""

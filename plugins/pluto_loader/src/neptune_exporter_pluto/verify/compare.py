@@ -13,6 +13,7 @@ from neptune_exporter.sinks.metadata import milliseconds
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.values import short
 from neptune_exporter_pluto.form.config import SECTION, of_pairs
+from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.losses import LossBook
 from neptune_exporter_pluto.form.metadata import collect, external_id
 from neptune_exporter_pluto.form.section import (
@@ -87,19 +88,16 @@ def compare(
     losses = LossBook(run.key) if losses is None else losses
     loaded = known.loaded if known is not None and known.loaded is not None else {}
     options, multiplier = _asked_for(session, details, loaded)
+    settings, metadata = session.settings, collect(run, options.name_prefix, losses)
     check = Check(
         session,
-        run,
+        Content(run, multiplier, metadata.no_time, settings.batch_rows, options, losses, journal.work_folder),
         target.project,
         run_id,
         details,
-        options,
-        collect(run, options.name_prefix, losses),
-        multiplier,
-        journal.work_folder,
-        float(loaded.get("at", 0.0)) + session.settings.visible_within,
+        metadata,
+        float(loaded.get("at", 0.0)) + settings.visible_within,
         full,
-        losses,
         list(loaded["losses"] if "losses" in loaded else recorded_losses(details)),
     )
     try:
@@ -107,16 +105,13 @@ def compare(
         yield from _metadata(check)
         yield from forks.compare_fork(check, target, known)
         yield from _parameters(check)
-        strings, lines = console.read_rows(check)
-        try:
-            yield from points.compare_points(check)
-            yield from console.compare_console(check, lines)
-            yield from listed_files.compare_files(check, strings)
-            yield from names.compare_names(check)
-            yield from section.compare_section(check, strings)
-            yield from console.not_readable(check, dict(loaded.get("counts", {})), strings)
-        finally:
-            strings.close()
+        entries, lines = console.read_entries(check)
+        yield from points.compare_points(check)
+        yield from console.compare_console(check, lines)
+        yield from listed_files.compare_files(check, entries)
+        yield from names.compare_names(check)
+        yield from section.compare_section(check, entries)
+        yield from console.not_readable(check, dict(loaded.get("counts", {})), entries)
     finally:
         shutil.rmtree(journal.work_folder, ignore_errors=True)
 
@@ -147,8 +142,8 @@ def _whole(check: Check, known: Progress | None) -> Iterator[Comparison]:
         yield check.line("load", Verdict.MISSING, COMPLETE, "given up for another run")
     elif (known is not None and known.loaded is None) or found.state == LOADING:
         yield check.line("load", Verdict.MISSING, COMPLETE, "has not come to its end; load again")
-    if found.fingerprint not in ("", check.run.fingerprint):
-        yield check.line("export", Verdict.DIFFERENT, check.run.fingerprint, found.fingerprint)
+    if found.fingerprint not in ("", check.content.run.fingerprint):
+        yield check.line("export", Verdict.DIFFERENT, check.content.run.fingerprint, found.fingerprint)
 
 
 def _metadata(check: Check) -> Iterator[Comparison]:

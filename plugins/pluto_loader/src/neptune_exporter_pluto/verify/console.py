@@ -5,39 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import orjson
-import pyarrow as pa
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.comparing import EntrySum
-from neptune_exporter_pluto.data_rows import ROW_COLUMNS, ROW_TYPES, take_rows
-from neptune_exporter_pluto.form.limits import pluto_rows
+from neptune_exporter_pluto.entries import Entries
 from neptune_exporter_pluto.form.values import times_of
-from neptune_exporter_pluto.histogram_rows import HistogramStream
-from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
 
 
-def read_rows(check: Check) -> tuple[StringStreams, EntrySum]:
-    """Convert string series and histograms as the load did, without sending them.
+def read_entries(check: Check) -> tuple[Entries, EntrySum]:
+    """Convert string series and histograms as the load did, without sending them; and sum the console lines.
 
-    The two text files are then in the check's folder.
+    The two texts are then in the folder of the content.
     """
-    expected = EntrySum()
-
-    def take(lines: pa.Array) -> None:
-        if not check.full:
+    entries, expected = Entries(check.content), EntrySum()
+    for stream, lines in entries.lines():
+        if stream == "logs" and check.full:
+            for line in lines.to_pylist():
+                record = orjson.loads(line)
+                expected.add(record["time"], record["lineNumber"], record["logType"], record["message"])
+        elif stream == "logs":
             expected.count += len(lines)
-            return
-        for line in lines.to_pylist():
-            record = orjson.loads(line)
-            expected.add(record["time"], record["lineNumber"], record["logType"], record["message"])
-
-    streams = StringStreams(check.names, check.losses, check.folder, lambda lines: None, take)
-    batch_rows = check.session.settings.batch_rows
-    rows = pluto_rows(check.run, ROW_TYPES, ROW_COLUMNS, check.multiplier, batch_rows, check.metadata.no_time)
-    take_rows(rows, check.names, streams, HistogramStream(check.names, check.losses, lambda lines: None))
-    return streams, expected
+    return entries, expected
 
 
 def compare_console(check: Check, expected: EntrySum) -> Iterator[Comparison]:
@@ -61,14 +51,17 @@ def _read(check: Check) -> EntrySum:
             found.add(time, int(row["lineNumber"]), row["logType"], row["message"])
 
 
-def not_readable(check: Check, counts: dict[str, int], strings: StringStreams) -> Iterator[Comparison]:
+def not_readable(check: Check, counts: dict[str, int], entries: Entries) -> Iterator[Comparison]:
     """Counts of what Pluto gives no way to read, and how many of them it has acknowledged.
 
     Args:
         counts: What the load counted; empty if another machine loaded the run.
     """
-    histograms = check.run.counts().get(AttributeType.HISTOGRAM_SERIES)
-    rows = {"histograms": histograms.rows if histograms else 0, "string series entries": strings.entries}
+    histograms = check.content.run.counts().get(AttributeType.HISTOGRAM_SERIES)
+    rows = {
+        "histograms": histograms.rows if histograms else 0,
+        "string series entries": entries.counts["string series entries"],
+    }
     for what, expected in rows.items():
         if expected:
             arrived = f"{counts[what]} acknowledged; " if what in counts else ""

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from neptune_exporter.contract import Comparison, ExportedRun, Verdict
-from neptune_exporter.sinks.names import NameBook
-from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.toolkit import pause
-from neptune_exporter_pluto.form.limits import NAME
-from neptune_exporter_pluto.form.losses import DROPPED, LossBook, LossCode
+from neptune_exporter_pluto.form.content import Content
+from neptune_exporter_pluto.form.losses import DROPPED, LossCode
 from neptune_exporter_pluto.form.metadata import PlutoMetadata
-from neptune_exporter_pluto.form.section import ContentOptions
 from neptune_exporter_pluto.service.api import PlutoApi
 from neptune_exporter_pluto.state.session import Session
 
@@ -30,22 +26,16 @@ class Check:
     """
 
     session: Session
-    run: ExportedRun
+    content: Content
+    """Its losses are filled by going through the rows again."""
     project: str
     run_id: int
     details: dict[str, Any]
-    options: ContentOptions
-    """With which it was loaded."""
     metadata: PlutoMetadata
-    multiplier: Multiplier
-    folder: Path
     deadline: float
     full: bool
-    losses: LossBook
-    """Filled by going through the rows again."""
     declared: list[dict[str, Any]]
     """Losses that the load recorded, on this machine or in the config."""
-    names: NameBook = field(default_factory=lambda: NameBook(NAME))
 
     @property
     def api(self) -> PlutoApi:
@@ -56,7 +46,7 @@ class Check:
         reasons = {code.value for code in codes}
         mine = (loss for loss in self.declared if loss["attribute_path"] == path)
         recorded = sum(int(loss["count"]) for loss in mine if loss["reason"] in reasons)
-        return max(recorded, sum(self.losses.count(code, path) for code in codes))
+        return max(recorded, sum(self.content.losses.count(code, path) for code in codes))
 
     def recorded(self, code: LossCode, path: str) -> int:
         """How many losses of one kind the load recorded."""
@@ -78,7 +68,7 @@ class Check:
         return found
 
     def line(self, item: str, verdict: Verdict, expected: object = "", found: object = "") -> Comparison:
-        return Comparison(self.run.key, item, verdict, str(expected), str(found))
+        return Comparison(self.content.run.key, item, verdict, str(expected), str(found))
 
     def counted(self, item: str, expected: int, found: int, path: str | None = None) -> Comparison:
         """The comparison of two numbers; equal ones are `~` where something was lost before.

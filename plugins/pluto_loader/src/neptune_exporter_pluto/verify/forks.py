@@ -22,20 +22,20 @@ def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterat
         known: What this machine's journal says of the run, if anything.
     """
     found = Fork.of(check.details)
-    if check.run.parent() is not None:
+    if check.content.run.parent() is not None:
         yield _of_fork(check, target, known, found)
     elif found is not None:
         yield check.line("fork", Verdict.EXTRA, "", _text(found))
 
 
 def _of_fork(check: Check, target: Target, known: Progress | None, found: Fork | None) -> Comparison:
-    wanted = computed = native_fork(check.session, check.run, target, check.multiplier, None)
+    wanted = computed = native_fork(check.session, check.content.run, target, check.content.multiplier, None)
     if known is not None and known.fork is not None and not parent_replaced(known.fork, wanted):
         wanted = known.fork  # the parent may have got further since
     if check.recorded(LossCode.FORK_NOT_NATIVE, SysAttribute.FORK_PARENT) and found is None:
-        return check.line("fork", Verdict.LOST, check.run.parent(), "recorded only in the config")
+        return check.line("fork", Verdict.LOST, check.content.run.parent(), "recorded only in the config")
     if wanted is None or "forkedFromRunId" not in check.details:
-        return check.line("fork", Verdict.UNKNOWN, check.run.parent(), _text(found))
+        return check.line("fork", Verdict.UNKNOWN, check.content.run.parent(), _text(found))
     if found is None:
         return check.line("fork", Verdict.MISSING, _text(wanted))
     if found.parent_run_id != wanted.parent_run_id:

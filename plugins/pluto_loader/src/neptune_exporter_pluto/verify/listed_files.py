@@ -13,12 +13,12 @@ from neptune_exporter.contract import Comparison, SinkError, Verdict
 from neptune_exporter.sinks.files import RESTORABLE
 from neptune_exporter.toolkit import TransientError
 from neptune_exporter.toolkit.measuring import measured
+from neptune_exporter_pluto.entries import Entries
 from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.form.losses import FILES_NOT_SENT, LossCode
 from neptune_exporter_pluto.form.values import shown_step, times_of
 from neptune_exporter_pluto.service.answers import outcome_of, outcome_of_error
 from neptune_exporter_pluto.service.api import MAX_FILES_LISTED
-from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
 
 ITEM = "files of "
@@ -29,22 +29,11 @@ _LAST_TIME = 253_402_300_799_999
 Listed = dict[str, list[dict[str, Any]]]
 
 
-def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
+def compare_files(check: Check, entries: Entries) -> Iterator[Comparison]:
     """One line for each attribute with files."""
-    settings = check.session.settings
     by_name: dict[str, dict[str, FileTask]] = defaultdict(dict)
-    texts = text_tasks(strings, check.names, check.metadata.ended or 0)
-    tasks = file_tasks(
-        check.run,
-        check.names,
-        check.losses,
-        check.multiplier,
-        check.metadata.no_time,
-        settings.batch_rows,
-        check.options.max_files_per_run,
-        others=texts,
-    )
-    for task in [*texts, *tasks]:
+    texts = text_tasks(check.content.names, entries.texts, check.metadata.ended or 0)
+    for task in [*texts, *file_tasks(check.content, texts)]:
         by_name[task.to_sign.log_name][task.to_sign.file_name] = task
     total = sum(map(len, by_name.values()))
     listed = check.patiently(
@@ -64,7 +53,7 @@ def compare_files(check: Check, strings: StringStreams) -> Iterator[Comparison]:
 
 def _not_here(check: Check, path: str) -> int:
     """How many files of an attribute are missing or damaged here: another machine may have had them."""
-    return sum(check.losses.count(code, path) for code in RESTORABLE)
+    return sum(check.content.losses.count(code, path) for code in RESTORABLE)
 
 
 def _compare_lost(check: Check, listed: Collection[str]) -> Iterator[Comparison]:
@@ -74,7 +63,7 @@ def _compare_lost(check: Check, listed: Collection[str]) -> Iterator[Comparison]
         listed: Attributes that already have a line.
     """
     lost: Counter[str] = Counter()
-    for loss in check.losses.losses():
+    for loss in check.content.losses.losses():
         if loss.reason in FILES_NOT_SENT and loss.attribute_path is not None:
             lost[loss.attribute_path] += loss.count
     for path, count in lost.items():

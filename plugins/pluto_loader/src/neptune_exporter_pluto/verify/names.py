@@ -14,7 +14,7 @@ _ALL = "log names"
 
 def compare_names(check: Check) -> Iterator[Comparison]:
     """To be asked for when everything has its name. One line for all that are right, one for each other."""
-    wanted = {name: kind for kind, names in check.names.by_type().items() for name in names}
+    wanted = {name: kind for kind, names in check.content.names.by_type().items() for name in names}
     listed = check.details.get("logNames")
     if listed is None:
         yield check.line(_ALL, Verdict.UNKNOWN, len(wanted), "Pluto does not list them")
@@ -34,7 +34,7 @@ def _wrong(
     check: Check, wanted: Mapping[str, str], found: Mapping[str, str], missing: Sequence[str]
 ) -> Iterator[Comparison]:
     """Names of another type, names that are not there, and names that nothing of the run has."""
-    paths = dict(check.names.changed())
+    paths = dict(check.content.names.changed())
     for name, kind in wanted.items():
         if found.get(name, kind) != kind:
             yield check.line(ITEM + paths.get(name, name), Verdict.DIFFERENT, kind, found[name])

@@ -15,7 +15,6 @@ from neptune_exporter.sinks.equal_points import without_equal
 from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter.toolkit import look_ahead
 from neptune_exporter_pluto import metrics
-from neptune_exporter_pluto.form.limits import pluto_rows
 from neptune_exporter_pluto.form.values import steps_of, times_of
 from neptune_exporter_pluto.service import api
 from neptune_exporter_pluto.verify.context import Check
@@ -39,21 +38,10 @@ class _Tally:
 
 def compare_points(check: Check) -> Iterator[Comparison]:
     """One line for each series."""
-    settings = check.session.settings
-    stream = metrics.MetricStream(
-        PointSorter(check.folder, SeriesOrder()), check.losses, check.options.log_every
-    )
+    sorter = PointSorter(check.content.folder, SeriesOrder())
     try:
-        for rows in pluto_rows(
-            check.run,
-            metrics.TYPES,
-            metrics.VALUE_COLUMNS,
-            check.multiplier,
-            settings.batch_rows,
-            check.metadata.no_time,
-        ):
-            stream.take(rows)
-        names = stream.names(check.names)
+        stream = metrics.read(check.content, sorter)
+        names = stream.names()
         pieces: Iterable[_Piece] = _pieces(stream.windows(_WINDOW_POINTS))
         tallies: dict[int, _Tally] = {}
         if _has_few_points(check):
@@ -65,7 +53,7 @@ def compare_points(check: Check) -> Iterator[Comparison]:
         for number, path in enumerate(stream.paths):
             yield _line(check, path, tallies.get(number, _Tally()))
     finally:
-        stream.close()
+        sorter.close()
 
 
 @dataclass(frozen=True)
@@ -88,7 +76,7 @@ def _pieces(windows: Iterator[Points]) -> Iterator[_Piece]:
 
 
 def _has_few_points(check: Check) -> bool:
-    count = check.run.counts().get(AttributeType.FLOAT_SERIES)
+    count = check.content.run.counts().get(AttributeType.FLOAT_SERIES)
     return count is not None and count.rows < _FEW_POINTS
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.sinks.values import short
+from neptune_exporter_pluto.entries import Entries
 from neptune_exporter_pluto.form.config import SECTION, of_pairs, section_of
 from neptune_exporter_pluto.form.section import LOADING, SUPERSEDED, Found, closing_section, opening_section
 from neptune_exporter_pluto.form.values import is_same
-from neptune_exporter_pluto.strings import StringStreams
 from neptune_exporter_pluto.verify.context import Check
 
 _LOAD = "load/"
@@ -19,7 +19,7 @@ _PAIRS = frozenset(
 )
 
 
-def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison]:
+def compare_section(check: Check, entries: Entries) -> Iterator[Comparison]:
     """To be asked for when everything has its name. One line for all that is right, one for each other key.
 
     What tells one load from another (mark, generation) is not compared.
@@ -28,10 +28,11 @@ def compare_section(check: Check, strings: StringStreams) -> Iterator[Comparison
     if not held:
         yield check.line(SECTION, Verdict.MISSING, "the loader's section of the config")
         return
-    wanted = _flat(opening_section(check.metadata, check.multiplier, check.options))
+    wanted = _flat(opening_section(check.metadata, check.content.multiplier, check.content.options))
     is_whole = Found.of(check.details).state not in (LOADING, SUPERSEDED)
     if is_whole:
-        wanted |= _flat(closing_section(check.names, strings, check.declared))
+        texts = [text.name for text in entries.texts]
+        wanted |= _flat(closing_section(check.content.names, texts, entries.console_lines, check.declared))
     if held.get("fingerprint"):  # it is compared as the export
         del wanted["fingerprint"], held["fingerprint"]
     same = 0
