@@ -68,10 +68,11 @@ def settings(url: str, key: str, base_dir: Path) -> PlutoSettings:
 
 
 def load(url: str, key: str, base_dir: Path) -> None:
-    from neptune_exporter_pluto import metrics, ordered_ingest
+    from neptune_exporter_pluto import ordered_ingest
+    from neptune_exporter_pluto.form import metric_lines
     from neptune_exporter_pluto.sink import PlutoSink
 
-    ordered_ingest.BODY_BYTES = metrics.BODY_BYTES = 4_000  # several requests for little data
+    ordered_ingest.BODY_BYTES = metric_lines.BODY_BYTES = 4_000  # several requests for little data
     sink = PlutoSink.connected(settings(url, key, base_dir), LoadOptions(), local=True)
     run = MemoryRun(everything())
     sink.prepare(KEY.project_id, [run])

@@ -18,7 +18,7 @@ import pytest
 
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
-from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
+from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto_server import RehearsalServer
 
 KILLS = int(os.environ.get("NEPTUNE_EXPORTER_KILLS", "200"))

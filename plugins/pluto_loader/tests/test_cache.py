@@ -13,7 +13,7 @@ from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
-from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
+from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.state import cachefile
 from neptune_exporter_pluto.state.cachefile import LineOwners, LoadedCache
 from neptune_exporter_pluto.state.target import Target

@@ -15,8 +15,8 @@ from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
+from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.form.config import SECTION
-from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.state.target import FOLDER
 from neptune_exporter_pluto_server import RehearsalServer, faults

@@ -29,7 +29,7 @@ from neptune_exporter.testing.runs import (
     parameter,
 )
 from neptune_exporter.toolkit.filekinds import kind_of
-from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
+from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.service.api import FileToSign
 from neptune_exporter_pluto.service.pace import Pace
 from neptune_exporter_pluto_server import RehearsalServer, faults

@@ -24,9 +24,9 @@ from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loaded import LoadedSample
 from neptune_exporter.testing.loopback import Fault, Request, Response
 from neptune_exporter_pluto import ordered_ingest
+from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.form import metric_lines
 from neptune_exporter_pluto.form.config import SECTION
-from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto.service.transport import UncertainError
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import FAILPOINTS, PlutoSink

@@ -20,8 +20,8 @@ from neptune_exporter.testing.runs import (
     histogram_series,
     parameter,
 )
+from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.form.section import COMPLETE, SUPERSEDED, Found
-from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink

@@ -12,7 +12,7 @@ from neptune_exporter.model import SysAttribute
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter
-from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
+from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.sink import PlutoSink
 from neptune_exporter_pluto_server import RehearsalServer
 from neptune_exporter_pluto_server.runs import Run

@@ -19,7 +19,7 @@ from neptune_exporter.testing.runs import (
     histogram_series,
     string_series,
 )
-from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
+from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink

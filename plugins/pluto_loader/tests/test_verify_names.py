@@ -10,7 +10,7 @@ import pytest
 from neptune_exporter.contract import Comparison, LoadedRun
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleHistogram, SampleRun, float_series, histogram_series
-from neptune_exporter_pluto.lifecycle import SUPERSEDED_TAG
+from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.sink import PlutoSink
 from neptune_exporter_pluto_server import RehearsalServer
 

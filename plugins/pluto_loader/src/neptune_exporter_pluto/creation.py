@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from typing import Any
 from neptune_exporter.contract import SinkError
 from neptune_exporter.model import SysAttribute
 from neptune_exporter.toolkit import failpoint, pause
-from neptune_exporter_pluto import lifecycle
+from neptune_exporter_pluto import ending
 from neptune_exporter_pluto.deciding import Action, Decision, Other, Situation, decide
+from neptune_exporter_pluto.forks import wanted_fork
+from neptune_exporter_pluto.form.config import SECTION, pieces
 from neptune_exporter_pluto.form.losses import LossBook, LossCode
-from neptune_exporter_pluto.form.metadata import PlutoMetadata
+from neptune_exporter_pluto.form.metadata import IDENTITY, MAX_TAGS, PlutoMetadata, external_id
 from neptune_exporter_pluto.form.section import (
     COMPLETE,
     LOADING,
@@ -24,6 +27,7 @@ from neptune_exporter_pluto.form.section import (
     opening_section,
 )
 from neptune_exporter_pluto.service.api import CreatedRun, PlutoApi
+from neptune_exporter_pluto.service.transport import PlutoRefusedError
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 from neptune_exporter_pluto.state.progress import Fork, Progress, fork_record
 
@@ -31,7 +35,7 @@ _MOST_GENERATIONS = 100
 _MARKED_WITHIN = 10.0
 """A machine that has just made a run marks it within this many seconds, with its next request."""
 _OVERTAKEN_WITHIN = 1.0
-_POLL = 0.25
+_POLL, _FORK_POLL = 0.25, 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +54,28 @@ class _OfAnother:
     run_id: int
     url: str
     found: Found
+
+
+def begin(work: OpenRun) -> None:
+    """Record the beginning of the next generation: a new run in Pluto that does not exist yet."""
+    before = work.journal.current
+    number = 1 if before is None else before.number + 1
+    work.journal.note(
+        "begin",
+        generation=number,
+        external_id=external_id(work.run.key, number),
+        fingerprint=work.run.fingerprint,
+        content=work.content,
+        chunking=work.chunking,
+        mark=secrets.token_hex(8),
+    )
+
+
+def supersede(work: OpenRun, reason: str) -> None:
+    """Mark the existing run, if any, as superseded, and begin another generation."""
+    if work.now.run_id is not None:
+        ending.supersede(work.session.api, work.target.project, work.now.run_id, reason)
+    begin(work)
 
 
 @dataclass(frozen=True)
@@ -77,8 +103,9 @@ class Creation:
         """
         if self.work.now.run_id is not None:
             return self._go_on()
-        fork = self.work.fork()
-        others = lifecycle.loads_of(self._api, self._project, self.work.run.key)
+        fork = wanted_fork(self.work)
+        identity = external_id(self.work.run.key, 1)
+        others = self._api.find_runs(self._project, f"{SECTION}.{IDENTITY}", identity)
         for _ in range(_MOST_GENERATIONS):
             other = self._of_another(others.get(self.work.now.external_id)) or self._create(fork)
             if other is None:
@@ -88,7 +115,7 @@ class Creation:
                 self.work.journal.note("elsewhere", run_id=other.run_id, url=other.url)
                 return Elsewhere(other.run_id, other.url)
             self._give_up(other, decision)
-            self.work.begin()
+            begin(self.work)
         raise SinkError(f"{self.work.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
 
     def _go_on(self) -> Elsewhere | None:
@@ -98,9 +125,9 @@ class Creation:
         if now.elsewhere:
             return Elsewhere(now.run_id, now.url)
         self._check_ours(now.run_id, now)
-        lifecycle.describe(self._api, now.run_id, self.metadata, self._section(now, now.url))
+        self._describe(now.run_id, now.url)
         if now.reopened:
-            lifecycle.restore_tags(self._api, self._project, now.run_id, self.metadata.tags)
+            self._restore_tags(now.run_id)
         self._tell_fork(now.fork)
         return None
 
@@ -117,14 +144,7 @@ class Creation:
         """Request the run and record it, unless it turns out to belong to another machine."""
         now = self.work.now
         asked = time.monotonic()
-        created, sent = lifecycle.create(
-            self._api,
-            self._project,
-            now.external_id,
-            self.metadata,
-            fork,
-            self.work.session.settings.visible_within,
-        )
+        created, sent = self._request(now.external_id, fork)
         failpoint("pluto.run-created")
         details = self._marked(created, now, asked)
         found = Found.of(details) if created.resumed else None
@@ -141,6 +161,45 @@ class Creation:
         self._tell_fork(sent)
         failpoint("pluto.run-noted")
         return None
+
+    def _request(self, external_id: str, fork: Fork | None) -> tuple[CreatedRun, Fork | None]:
+        """Create the run with its times and tags, or find the one that has the external id.
+
+        Sends no config: Pluto would merge it into that of an existing run.
+
+        Returns:
+            The run, and the fork with which it was requested: None if Pluto refused the fork.
+        """
+        metadata, patience = self.metadata, self.work.session.settings.visible_within
+        body: dict[str, Any] = {
+            "runName": metadata.name,
+            "projectName": self._project,
+            "externalId": external_id,
+            "tags": list(metadata.tags),
+        }
+        if metadata.created is not None:
+            body |= {"createdAt": metadata.created, "updatedAt": metadata.ended}
+        what = f"creating run {metadata.name!r} in project {self._project!r}"
+        if fork is None:
+            return self._api.create_run(body, what), None
+        forked = body | {
+            "forkRunId": fork.parent_run_id,
+            "forkStep": fork.step,
+            "inheritConfig": False,
+            "inheritTags": False,
+        }
+        # The parent's points are visible some seconds after they were sent: before, Pluto refuses the step.
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return self._api.create_run(forked, what), fork
+            except PlutoRefusedError as error:
+                if error.status != 400 or "fork" not in error.text.lower():
+                    raise
+                if time.monotonic() >= deadline:
+                    _log.warning("%s: Pluto refuses the fork: %s", what, error)
+                    return self._api.create_run(body, what), None
+            pause(min(_FORK_POLL, max(patience / 20, 0.02)))
 
     def _situation(self, other: _OfAnother) -> Situation:
         return Situation(
@@ -169,7 +228,7 @@ class Creation:
                 "there, or give --pluto-restart-unfinished to load it again into another run"
             )
         if decision.action is Action.SUPERSEDE:
-            lifecycle.supersede(self._api, self._project, other.run_id, decision.reason)
+            ending.supersede(self._api, self._project, other.run_id, decision.reason)
         if self._state_of(other.found) is Other.ANOTHER_EXPORT:
             _log.warning(
                 "%s: another machine has loaded another export of it, as run %s, which is given up for this",
@@ -201,8 +260,7 @@ class Creation:
         patience = self.work.session.settings.visible_within
         marked_within = min(_MARKED_WITHIN, patience)
         if not created.resumed:
-            section = self._section(now, created.url, created=True)
-            lifecycle.describe(api, created.run_id, self.metadata, section)
+            self._describe(created.run_id, created.url, created=True)
             # so slow that another machine may have taken the run
             if time.monotonic() - asked > marked_within / 2:
                 try:
@@ -217,7 +275,7 @@ class Creation:
             pause(_POLL)
             details = api.details(self._project, created.run_id)
         if mark in ("", now.mark):
-            lifecycle.describe(api, created.run_id, self.metadata, self._section(now, created.url))
+            self._describe(created.run_id, created.url)
         if not mark:
             pause(min(_OVERTAKEN_WITHIN, patience))
             details = api.details(self._project, created.run_id)
@@ -234,11 +292,15 @@ class Creation:
     def _put_back(self, found: Found, run_id: int) -> None:
         """Restore the status of a run: the request to create it has set it to RUNNING."""
         status = "CANCELLED" if found.state == SUPERSEDED else found.status or "CANCELLED"
-        lifecycle.finish(self._api, self._project, run_id, status, found.ended)
+        ending.finish(self._api, self._project, run_id, status, found.ended)
 
-    def _section(self, now: Progress, url: str, created: bool = False) -> Mapping[str, object]:
-        """The loader's section of the config, written first. It has the address, because only the route of
-        the creation returns that."""
+    def _describe(self, run_id: int, url: str, created: bool = False) -> None:
+        """Write the loader's section of the config, the parameters and the notes. May be repeated.
+
+        The section comes first: it says which run this is, and that it is not complete yet. It has the
+        address, because only the route of the creation returns that.
+        """
+        now = self.work.now
         section = opening_section(self.metadata, self.work.multiplier, self.work.session.content_options)
         own = {
             "mark": now.mark,
@@ -246,5 +308,19 @@ class Creation:
             "generation": now.number,
             "page": url,
         }
-        load = {"state": LOADING, **own, **section["load"]}
-        return {**section, "load": load}
+        section["load"] = {"state": LOADING, **own, **section["load"]}
+        for piece in pieces({SECTION: section, **self.metadata.config}):
+            self._api.merge_config(run_id, piece)
+        if self.metadata.notes:
+            self._api.set_notes(run_id, self.metadata.notes)
+
+    def _restore_tags(self, run_id: int) -> None:
+        """Add the tags that a run lacks. Tags that people have added stay, as far as there is room."""
+        tags = self.metadata.tags
+        held = [str(tag) for tag in self._api.details(self._project, run_id).get("tags") or []]
+        if not set(tags) <= set(held):
+            is_grouped = any(tag.startswith("group:") for tag in tags)
+            others = [
+                tag for tag in held if tag not in tags and not (is_grouped and tag.startswith("group:"))
+            ]
+            self._api.set_tags(run_id, [*tags, *others][:MAX_TAGS])

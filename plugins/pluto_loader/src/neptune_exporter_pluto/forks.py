@@ -9,6 +9,7 @@ from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.form.limits import shown_step
 from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.open_run import OpenRun
 from neptune_exporter_pluto.state.progress import Fork, Progress
 from neptune_exporter_pluto.state.session import Session
 from neptune_exporter_pluto.state.target import Target
@@ -17,6 +18,11 @@ from neptune_exporter_pluto.state.target import Target
 def parent_replaced(sent: Fork | None, wanted: Fork | None) -> bool:
     """Whether the parent was loaded again since, into another run than the one this run was forked from."""
     return sent is not None and wanted is not None and sent.parent_run_id != wanted.parent_run_id
+
+
+def wanted_fork(work: OpenRun) -> Fork | None:
+    """Where to fork the run in Pluto, from what is known about its parent now."""
+    return native_fork(work.session, work.run, work.target, work.multiplier, work.parent)
 
 
 def native_fork(

@@ -10,9 +10,9 @@ from typing import Any
 
 from neptune_exporter.contract import LoadedRun, Loss, SinkError
 from neptune_exporter.toolkit import failpoint
-from neptune_exporter_pluto.creation import Creation, Elsewhere
+from neptune_exporter_pluto.creation import Creation, Elsewhere, begin, supersede
 from neptune_exporter_pluto.deciding import Action, Decision, Load, Situation, decide
-from neptune_exporter_pluto.forks import parent_replaced
+from neptune_exporter_pluto.forks import parent_replaced, wanted_fork
 from neptune_exporter_pluto.form.losses import NOTHING_LACKS, LossBook, LossCode
 from neptune_exporter_pluto.form.metadata import collect
 from neptune_exporter_pluto.form.section import (
@@ -45,7 +45,7 @@ def load(work: OpenRun, changes: OptionChanges) -> LoadedRun:
     if decision.action is Action.SAME:
         changes.look_at(_loaded(work.now))
         return _as_recorded(work)
-    _BEGINNINGS[decision.action](work, decision)
+    _begin(work, decision)
     return _send(work, changes)
 
 
@@ -75,32 +75,18 @@ def _situation(work: OpenRun) -> Situation:
         listed,
         same_export=now.fingerprint == work.run.fingerprint,
         same_options=now.loaded is not None or now.content == work.content,
-        parent_replaced=now.fork is not None and parent_replaced(now.fork, work.fork()),
+        parent_replaced=now.fork is not None and parent_replaced(now.fork, wanted_fork(work)),
     )
 
 
 def _begin(work: OpenRun, decision: Decision) -> None:
-    work.begin()
-
-
-def _resume(work: OpenRun, decision: Decision) -> None:
-    pass
-
-
-def _supersede(work: OpenRun, decision: Decision) -> None:
-    work.supersede(decision.reason)
-
-
-def _resend(work: OpenRun, decision: Decision) -> None:
-    work.journal.note("reopened")
-
-
-_BEGINNINGS = {
-    Action.NEW: _begin,
-    Action.RESUME: _resume,
-    Action.SUPERSEDE: _supersede,
-    Action.RESEND: _resend,
-}
+    """Prepare the journal for what was decided; of a run that is resumed, it says all."""
+    if decision.action is Action.NEW:
+        begin(work)
+    elif decision.action is Action.SUPERSEDE:
+        supersede(work, decision.reason)
+    elif decision.action is Action.RESEND:
+        work.journal.note("reopened")
 
 
 def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
@@ -110,7 +96,7 @@ def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
             finished = _into_pluto(work, changes)
         except StartAgainError as error:
             _log.warning("%s: %s; it is loaded again into another run", work.run.key, error)
-            work.supersede(str(error))
+            supersede(work, str(error))
             continue
         # The line first: if the journal calls a run loaded and no line names it, a person has removed the
         # line.

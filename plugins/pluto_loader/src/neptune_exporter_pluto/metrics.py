@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -43,16 +43,20 @@ ReadPoints: TypeAlias = "Callable[[str, int, int, int], tuple[list[dict[str, Any
 
 
 def read(content: Content, sorter: PointSorter, beside: Future[Any] | None = None) -> Metrics:
-    """Take all points of a run, unless what is done beside it fails.
+    """Take all points of a run, and give names to its series.
 
     Args:
         sorter: Gets the points; the caller closes it.
+        beside: What gives its names first. If it fails, the rest is not read.
     """
     metrics = Metrics(content, sorter)
     for rows in content.rows((AttributeType.FLOAT_SERIES,), ("float_value",)):
         if beside is not None and beside.done() and beside.exception() is not None:
             break
         metrics.take(rows)
+    if beside is not None:
+        wait([beside])
+    metrics.names = [content.names.name(path, LOG_TYPE) for path in metrics.paths]
     return metrics
 
 
@@ -60,12 +64,13 @@ class Metrics:
     """The points of one run: takes the rows of its float series, then gives the points that are sent."""
 
     def __init__(self, content: Content, sorter: PointSorter) -> None:
-        self._content = content
         self._losses, self._every = content.losses, content.options.log_every
         self._sorter = sorter
         self._numbers = SeriesNumbers()
         self.paths = self._numbers.paths
         """The series by number."""
+        self.names: Sequence[str] = ()
+        """What Pluto calls each."""
         self._largest = np.empty(0, np.uint64)
         """The largest step of each series."""
         self._seen = np.empty(0, np.int64)
@@ -87,10 +92,6 @@ class Metrics:
         np.maximum.at(self._largest, points.series, points.step)
         self.last_step = int(self._largest.max()) if len(self._largest) else None
         self._sorter.add(points)
-
-    def names(self) -> list[str]:
-        """The names of all series by number. Call it after all rows have been taken."""
-        return [self._content.names.name(path, LOG_TYPE) for path in self.paths]
 
     def windows(self, window_points: int = metric_lines.WINDOW_POINTS) -> Iterator[Points]:
         """The points that are sent, in the order of the sorter."""
@@ -143,7 +144,7 @@ class Metrics:
         return points[keep]
 
 
-def send(metrics: Metrics, names: Sequence[str], work: OpenRun) -> None:
+def send(metrics: Metrics, work: OpenRun) -> None:
     """Post everything that Pluto has not acknowledged. The same rows and options always give the same bodies
     in the same order."""
     session, settings, journal, progress = work.session, work.session.settings, work.journal, work.now
@@ -161,7 +162,7 @@ def send(metrics: Metrics, names: Sequence[str], work: OpenRun) -> None:
             failpoint("pluto.metrics-sent")
         journal.note("metrics", body=number)
 
-    encoder = MetricEncoder(names, settings.flush_every, metric_lines.BODY_BYTES)
+    encoder = MetricEncoder(metrics.names, settings.flush_every, metric_lines.BODY_BYTES)
     windows = metrics.windows(encoder.window_points(metric_lines.WINDOW_POINTS, metric_lines.WINDOW_MEMORY))
     pipeline = Pipeline(session.senders, settings.connections + 1)
     try:

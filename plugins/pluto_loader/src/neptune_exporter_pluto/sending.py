@@ -20,7 +20,8 @@ import orjson
 from neptune_exporter.contract import LoadedRun
 from neptune_exporter.sinks.points import MEMORY_POINTS, MEMORY_POINTS_ALONE, PointSorter
 from neptune_exporter.toolkit import failpoint
-from neptune_exporter_pluto import lifecycle, metrics, upload
+from neptune_exporter_pluto import metrics, upload
+from neptune_exporter_pluto.ending import finish
 from neptune_exporter_pluto.entries import Entries
 from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.form.content import Content
@@ -96,16 +97,16 @@ def _send_metrics_and_files(
 ) -> dict[str, int]:
     """Metrics mostly wait for the processor, uploads for the network: they go side by side.
 
-    All metrics get their names before, so that the names of files depend on no race.
+    All metrics have their names already, so that the names of files depend on no race.
 
     Returns:
         The counts of files.
     """
-    names, stopped = points.names(), threading.Event()
+    stopped = threading.Event()
     with ThreadPoolExecutor(1, "pluto-files") as side:
         files = side.submit(upload.send_files, work, content, entries.texts, time_of_texts, stopped)
         try:
-            metrics.send(points, names, work)
+            metrics.send(points, work)
         except BaseException:
             stopped.set()
             raise
@@ -126,7 +127,7 @@ def _finish(
         content.names, [text.name for text in entries.texts], entries.console_lines, losses, last_step
     )
     api.merge_config(run_id, orjson.dumps({SECTION: section}))
-    shown = lifecycle.finish(api, work.target.project, run_id, metadata.status, metadata.ended)
+    shown = finish(api, work.target.project, run_id, metadata.status, metadata.ended)
     if Found.of(shown).is_of_others(work.now.mark):
         # Of two machines that took the run for theirs at the same moment, the later finds both marks.
         raise StartAgainError("another machine has loaded into it at the same time, or given it up")

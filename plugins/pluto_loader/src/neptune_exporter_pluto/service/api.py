@@ -252,10 +252,12 @@ class PlutoApi:
                 return None
             raise
 
-    def find_runs(self, project: str, config_key: str, value: str) -> list[int]:
-        """The runs of a project whose config matches, at most `MAX_RUNS_LISTED`. Does not touch them.
+    def find_runs(self, project: str, config_key: str, value: str) -> dict[str, dict[str, Any]]:
+        """The details of the runs of a project whose config matches, by external id; at most
+        `MAX_RUNS_LISTED`.
 
-        A config that was just written may not be found yet.
+        Leaves no trace: asking for an external id would make its run RUNNING and write that into its history
+        (recorded from the real API). A config that was just written may not be found yet.
         """
         answer = self._read(
             "list",
@@ -267,7 +269,8 @@ class PlutoApi:
             },
             lambda content: answers.json_object(content, runs=list),
         )
-        return [int(run["id"]) for run in answer["runs"]]
+        found = (self.details_if_there(project, int(run["id"])) for run in answer["runs"])
+        return {str(details["externalId"]): details for details in found if details is not None}
 
     def log_total(self, project: str, run_id: int) -> int:
         """How many log lines Pluto shows of a run: exact, duplicates included."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,15 +11,12 @@ from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter.sinks.metadata import run_name
 from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.steps import Multiplier
-from neptune_exporter_pluto import lifecycle
-from neptune_exporter_pluto.forks import native_fork
-from neptune_exporter_pluto.form.metadata import external_id
 from neptune_exporter_pluto.form.metric_lines import cutting
 from neptune_exporter_pluto.state.cachefile import cache_line
 from neptune_exporter_pluto.state.disk_errors import disk_errors
 from neptune_exporter_pluto.state.journal import Journal
 from neptune_exporter_pluto.state.multipliers import multiplier_of
-from neptune_exporter_pluto.state.progress import Fork, Progress
+from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.state.session import Session
 from neptune_exporter_pluto.state.target import Target
 
@@ -62,10 +58,6 @@ class OpenRun:
         damaged."""
         return multiplier_of(self.session, self.run)
 
-    def fork(self) -> Fork | None:
-        """Where to fork the run in Pluto, from what is known about its parent now."""
-        return native_fork(self.session, self.run, self.target, self.multiplier, self.parent)
-
     @cached_property
     def content(self) -> str:
         """Digest of the options that decide what is sent."""
@@ -78,26 +70,6 @@ class OpenRun:
         """Digest of the options that decide how metrics are cut into requests."""
         settings = self.session.settings
         return digest(*map(str, (*cutting(), settings.flush_every, settings.batch_rows)))
-
-    def begin(self) -> None:
-        """Record the beginning of the next generation: a new run in Pluto that does not exist yet."""
-        before = self.journal.current
-        number = 1 if before is None else before.number + 1
-        self.journal.note(
-            "begin",
-            generation=number,
-            external_id=external_id(self.run.key, number),
-            fingerprint=self.run.fingerprint,
-            content=self.content,
-            chunking=self.chunking,
-            mark=secrets.token_hex(8),
-        )
-
-    def supersede(self, reason: str) -> None:
-        """Mark the existing run, if any, as superseded, and begin another generation."""
-        if self.now.run_id is not None:
-            lifecycle.supersede(self.session.api, self.target.project, self.now.run_id, reason)
-        self.begin()
 
 
 @contextmanager

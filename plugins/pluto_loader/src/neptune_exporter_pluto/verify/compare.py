@@ -9,13 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 from neptune_exporter.contract import Comparison, ExportedRun, Verdict
+from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.metadata import milliseconds
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.values import short
+from neptune_exporter_pluto.entries import Entries
 from neptune_exporter_pluto.form.config import SECTION, of_pairs
 from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.losses import LossBook
-from neptune_exporter_pluto.form.metadata import collect, external_id
+from neptune_exporter_pluto.form.metadata import IDENTITY, collect, external_id
 from neptune_exporter_pluto.form.section import (
     COMPLETE,
     LOADING,
@@ -26,7 +28,6 @@ from neptune_exporter_pluto.form.section import (
     recorded_multiplier,
 )
 from neptune_exporter_pluto.form.values import is_same
-from neptune_exporter_pluto.lifecycle import loads_of
 from neptune_exporter_pluto.state.journal import Journal
 from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.state.session import Session
@@ -111,7 +112,7 @@ def compare(
         yield from listed_files.compare_files(check, entries)
         yield from names.compare_names(check)
         yield from section.compare_section(check, entries)
-        yield from console.not_readable(check, dict(loaded.get("counts", {})), entries)
+        yield from _not_readable(check, dict(loaded.get("counts", {})), entries)
     finally:
         shutil.rmtree(journal.work_folder, ignore_errors=True)
 
@@ -127,7 +128,7 @@ def _asked_for(
 
 def _found_elsewhere(session: Session, run: ExportedRun, target: Target) -> int | None:
     """The run that another machine has loaded."""
-    loads = loads_of(session.api, target.project, run.key)
+    loads = session.api.find_runs(target.project, f"{SECTION}.{IDENTITY}", external_id(run.key, 1))
     for generation in range(1, _MOST_GENERATIONS):
         details = loads.get(external_id(run.key, generation))
         if details is not None and Found.of(details).state != SUPERSEDED:
@@ -188,3 +189,20 @@ def _milliseconds(text: str | None) -> int | None:
     if not text:
         return None
     return milliseconds(datetime.fromisoformat(text.replace("Z", "+00:00")))
+
+
+def _not_readable(check: Check, counts: dict[str, int], entries: Entries) -> Iterator[Comparison]:
+    """Counts of what Pluto gives no way to read, and how many of them it has acknowledged.
+
+    Args:
+        counts: What the load counted; empty if another machine loaded the run.
+    """
+    histograms = check.content.run.counts().get(AttributeType.HISTOGRAM_SERIES)
+    rows = {
+        "histograms": histograms.rows if histograms else 0,
+        "string series entries": entries.counts["string series entries"],
+    }
+    for what, expected in rows.items():
+        if expected:
+            arrived = f"{counts[what]} acknowledged; " if what in counts else ""
+            yield check.line(what, Verdict.UNKNOWN, expected, f"{arrived}Pluto gives no way to read them")

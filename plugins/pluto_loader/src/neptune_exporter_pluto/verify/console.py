@@ -1,4 +1,4 @@
-"""Console lines, and what Pluto gives no way to read: string series, histograms, tables."""
+"""Console lines: how many there are, and with `full` each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import orjson
 
 from neptune_exporter.contract import Comparison, Verdict
-from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.comparing import EntrySum
 from neptune_exporter_pluto.entries import Entries
 from neptune_exporter_pluto.form.values import times_of
@@ -49,20 +48,3 @@ def _read(check: Check) -> EntrySum:
             return found
         for row, time in zip(page, times_of(page).tolist(), strict=True):
             found.add(time, int(row["lineNumber"]), row["logType"], row["message"])
-
-
-def not_readable(check: Check, counts: dict[str, int], entries: Entries) -> Iterator[Comparison]:
-    """Counts of what Pluto gives no way to read, and how many of them it has acknowledged.
-
-    Args:
-        counts: What the load counted; empty if another machine loaded the run.
-    """
-    histograms = check.content.run.counts().get(AttributeType.HISTOGRAM_SERIES)
-    rows = {
-        "histograms": histograms.rows if histograms else 0,
-        "string series entries": entries.counts["string series entries"],
-    }
-    for what, expected in rows.items():
-        if expected:
-            arrived = f"{counts[what]} acknowledged; " if what in counts else ""
-            yield check.line(what, Verdict.UNKNOWN, expected, f"{arrived}Pluto gives no way to read them")

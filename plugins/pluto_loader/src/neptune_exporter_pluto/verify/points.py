@@ -41,7 +41,7 @@ def compare_points(check: Check) -> Iterator[Comparison]:
     sorter = PointSorter(check.content.folder, SeriesOrder())
     try:
         stream = metrics.read(check.content, sorter)
-        names = stream.names()
+        names = stream.names
         pieces: Iterable[_Piece] = _pieces(stream.windows(_WINDOW_POINTS))
         tallies: dict[int, _Tally] = {}
         if _has_few_points(check):
