@@ -40,14 +40,6 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """A run in Pluto that another machine has loaded completely."""
-
-    run_id: int
-    url: str
-
-
-@dataclass(frozen=True)
 class _OfAnother:
     """A run in Pluto with our external id and the mark of another machine."""
 
@@ -94,42 +86,41 @@ class Creation:
     def _project(self) -> str:
         return self.work.target.project
 
-    def ensure(self) -> Elsewhere | None:
-        """Create the run, unless the journal knows it or another machine has loaded it.
+    def ensure(self) -> None:
+        """Create the run, unless the journal knows it or another machine has loaded it, which it then says.
 
         Raises:
             StartAgainError: another machine has marked the existing run too.
             SinkError: another machine is loading it.
         """
         if self.work.now.run_id is not None:
-            return self._go_on()
+            self._go_on()
+            return
         fork = wanted_fork(self.work)
         identity = external_id(self.work.run.key, 1)
         others = self._api.find_runs(self._project, f"{SECTION}.{IDENTITY}", identity)
         for _ in range(_MOST_GENERATIONS):
             other = self._of_another(others.get(self.work.now.external_id)) or self._create(fork)
             if other is None:
-                return None
+                return
             decision = decide(self._situation(other))
             if decision.action is Action.TAKE:
                 self.work.journal.note("elsewhere", run_id=other.run_id, url=other.url)
-                return Elsewhere(other.run_id, other.url)
+                return
             self._give_up(other, decision)
             begin(self.work)
         raise SinkError(f"{self.work.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
 
-    def _go_on(self) -> Elsewhere | None:
-        """Describe again the run that the journal knows."""
-        now = self.work.now
-        assert now.run_id is not None
+    def _go_on(self) -> None:
+        """Describe again the run that the journal knows, unless another machine has loaded it."""
+        now, run_id = self.work.now, self.work.run_id
         if now.elsewhere:
-            return Elsewhere(now.run_id, now.url)
-        self._check_ours(now.run_id, now)
-        self._describe(now.run_id, now.url)
+            return
+        self._check_ours(run_id, now)
+        self._describe(run_id, now.url)
         if now.reopened:
-            self._restore_tags(now.run_id)
+            self._restore_tags(run_id)
         self._tell_fork(now.fork)
-        return None
 
     def _of_another(self, details: Mapping[str, Any] | None) -> _OfAnother | None:
         """The run that was found, if it belongs to another machine."""

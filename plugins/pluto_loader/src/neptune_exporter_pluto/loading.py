@@ -10,7 +10,7 @@ from typing import Any
 
 from neptune_exporter.contract import LoadedRun, Loss, SinkError
 from neptune_exporter.toolkit import failpoint
-from neptune_exporter_pluto.creation import Creation, Elsewhere, begin, supersede
+from neptune_exporter_pluto.creation import Creation, begin, supersede
 from neptune_exporter_pluto.deciding import Action, Decision, Load, Situation, decide
 from neptune_exporter_pluto.forks import parent_replaced, wanted_fork
 from neptune_exporter_pluto.form.losses import NOTHING_LACKS, LossBook, LossCode
@@ -45,7 +45,7 @@ def load(work: OpenRun, changes: OptionChanges) -> LoadedRun:
     if decision.action is Action.SAME:
         changes.look_at(_loaded(work.now))
         return _as_recorded(work)
-    _begin(work, decision)
+    _prepare(work, decision)
     return _send(work, changes)
 
 
@@ -79,7 +79,7 @@ def _situation(work: OpenRun) -> Situation:
     )
 
 
-def _begin(work: OpenRun, decision: Decision) -> None:
+def _prepare(work: OpenRun, decision: Decision) -> None:
     """Prepare the journal for what was decided; of a run that is resumed, it says all."""
     if decision.action is Action.NEW:
         begin(work)
@@ -118,18 +118,18 @@ def _into_pluto(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
     metadata = collect(work.run, work.session.options.name_prefix, losses)
     if work.target.project != work.session.wanted_project(work.run.key.project_id):
         losses.add(LossCode.PROJECT_RENAMED)
-    elsewhere = Creation(work, metadata, losses).ensure()
-    if elsewhere is not None:
-        return _loaded_elsewhere(work, elsewhere, changes)
+    Creation(work, metadata, losses).ensure()
+    if work.now.elsewhere:
+        return _loaded_elsewhere(work, changes)
     if work.now.chunking != work.chunking:
         work.journal.note("chunking", chunking=work.chunking)
     return send(work, metadata, losses)
 
 
-def _loaded_elsewhere(work: OpenRun, elsewhere: Elsewhere, changes: OptionChanges) -> FinishedLoad:
+def _loaded_elsewhere(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
     """Accept a run that another machine has loaded, if Pluto shows all of it. Raises StartAgainError if Pluto
     does not show all of it."""
-    details = work.session.api.details(work.target.project, elsewhere.run_id)
+    details = work.session.api.details(work.target.project, work.run_id)
     recorded = list(recorded_losses(details))
     record: dict[str, Any] = {
         "counts": {},
@@ -149,7 +149,7 @@ def _loaded_elsewhere(work: OpenRun, elsewhere: Elsewhere, changes: OptionChange
     recorded += [loss for loss in own if (loss["reason"], loss["attribute_path"]) not in known]
     changes.look_at(record)
     losses = [Loss(work.run.key, **loss) for loss in recorded]
-    loaded = LoadedRun(str(elsewhere.run_id), elsewhere.url or None, already_loaded=True, losses=losses)
+    loaded = LoadedRun(str(work.run_id), work.now.url or None, already_loaded=True, losses=losses)
     return FinishedLoad(loaded, record)
 
 
