@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from neptune_exporter.contract import Comparison
+from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.sinks.files import RESTORABLE
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import verify
 from neptune_exporter_pluto.deciding import Shown
 from neptune_exporter_pluto.file_tasks import file_tasks
+from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.losses import LossBook, LossCode
 from neptune_exporter_pluto.form.section import ContentOptions
 from neptune_exporter_pluto.state.open_run import OpenRun
 from neptune_exporter_pluto.state.progress import Progress
-from neptune_exporter_pluto.verify import MISMATCH
+from neptune_exporter_pluto.verify import MISMATCH, names, points
 
 
 def shown(work: OpenRun) -> tuple[Shown, str]:
@@ -27,7 +28,7 @@ def shown(work: OpenRun) -> tuple[Shown, str]:
     if not wrong:
         work.journal.note_proven(True)
         return Shown.ALL, ""
-    repeatable = all(map(verify.is_repeatable, wrong))
+    repeatable = all(map(_is_repeatable, wrong))
     return Shown.LACKS_REPEATABLE if repeatable else Shown.DAMAGED, wrong[0].item
 
 
@@ -39,14 +40,34 @@ def damage(work: OpenRun, now: Progress, losses: LossBook) -> list[Comparison]:
     Args:
         losses: Is filled with what cannot be in Pluto.
     """
-    compared = verify.compare(
-        work.session, work.run, work.target, now, work.journal, full=False, losses=losses
+    compared = verify.compare(work, now, full=False, losses=losses)
+    wrong = (c for c in compared if c.verdict in MISMATCH)
+    return [c for c in wrong if not _is_edit(c) and not (now.elsewhere and _is_said_of_load(c))]
+
+
+def _is_repeatable(comparison: Comparison) -> bool:
+    """Whether sending again repairs it and harms nothing: metrics, and what describes the run.
+
+    A name keeps the type with which it was registered first.
+    """
+    if comparison.item.startswith(names.ITEM):
+        return comparison.verdict is Verdict.MISSING
+    described = comparison.item in ("tags", "status") or comparison.item.startswith(
+        (points.ITEM, "parameter", SECTION)
     )
-    return [c for c in compared if c.verdict in MISMATCH and not _is_harmless(c, now)]
+    return described and comparison.verdict is not Verdict.EXTRA
 
 
-def _is_harmless(comparison: Comparison, now: Progress) -> bool:
-    return verify.is_edit(comparison) or (now.elsewhere and verify.is_said_of_load(comparison))
+def _is_edit(comparison: Comparison) -> bool:
+    """Whether it is what people do in Pluto: another name, tags, parameters and series beside Neptune's."""
+    if comparison.verdict is Verdict.EXTRA:
+        return comparison.item == "tags" or comparison.item.startswith(("parameter", names.ITEM, SECTION))
+    return comparison.item == "name"
+
+
+def _is_said_of_load(comparison: Comparison) -> bool:
+    """Whether it is what the load wrote of itself, in the loader's own section of the config."""
+    return comparison.item.startswith(SECTION)
 
 
 def _has_files_again(work: OpenRun, now: Progress) -> bool:

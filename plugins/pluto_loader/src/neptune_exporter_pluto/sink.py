@@ -123,9 +123,7 @@ class PlutoSink(Sink):
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
         with opened(self._session, run) as work:
             journal, equal = work.journal, True
-            for comparison in verify.compare(
-                self._session, run, work.target, journal.current, journal, full=full
-            ):
+            for comparison in verify.compare(work, journal.current, full=full):
                 equal = equal and comparison.verdict not in MISMATCH
                 yield comparison
             if journal.current is not None and journal.current.loaded is not None:

@@ -113,10 +113,6 @@ class Outcome(Enum):
 def outcome_of(response: httpx.Response) -> Outcome:
     """Judge an answer.
 
-    The ingest answers 422 to every error; only the text says which. Bad
-    credentials and database trouble are found before the first line is read
-    (pluto-server, the Rust ingest).
-
     Under load, Pluto itself stalls. A 429 comes from a rate limit in front of Pluto, which refuses requests
     before it passes them on. A 503 of Pluto itself (`/files` without a database) comes before anything is
     taken, and has Pluto's error as its body; any other is a proxy's, and some answer so when the connection
@@ -130,13 +126,18 @@ def outcome_of(response: httpx.Response) -> Outcome:
     if status == 429 or (status == 503 and _is_own_error(response)):
         return Outcome.BUSY
     if status == 422:
-        text = response.text
-        if "DatabaseError" in text or "database" in text.lower():
-            return Outcome.BUSY
-        return Outcome.UNAUTHORIZED if "Authentication" in text else Outcome.REFUSED
+        return _of_ingest_error(response.text)
     if status == 408 or status >= 500:
         return Outcome.UNCERTAIN
     return Outcome.REFUSED
+
+
+def _of_ingest_error(text: str) -> Outcome:
+    """The ingest answers 422 to every error; only the text says which. Bad credentials and database trouble
+    are found before the first line is read (pluto-server, the Rust ingest)."""
+    if "database" in text.lower():
+        return Outcome.BUSY
+    return Outcome.UNAUTHORIZED if "Authentication" in text else Outcome.REFUSED
 
 
 def _is_own_error(response: httpx.Response) -> bool:

@@ -1,5 +1,5 @@
 """Reads a run back from Pluto and compares it with the dataset, in the manner of `rclone check`."""
 
-from neptune_exporter_pluto.verify.compare import MISMATCH, compare, is_edit, is_repeatable, is_said_of_load
+from neptune_exporter_pluto.verify.compare import MISMATCH, compare
 
-__all__ = ["MISMATCH", "compare", "is_edit", "is_repeatable", "is_said_of_load"]
+__all__ = ["MISMATCH", "compare"]

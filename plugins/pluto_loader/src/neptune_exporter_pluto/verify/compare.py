@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from neptune_exporter.contract import Comparison, ExportedRun, Verdict
+from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.model import AttributeType
 from neptune_exporter.sinks.metadata import milliseconds
 from neptune_exporter.sinks.steps import Multiplier
@@ -28,10 +28,9 @@ from neptune_exporter_pluto.form.section import (
     recorded_multiplier,
 )
 from neptune_exporter_pluto.form.values import is_same
-from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.open_run import OpenRun
 from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.state.session import Session
-from neptune_exporter_pluto.state.target import Target
 from neptune_exporter_pluto.verify import console, forks, listed_files, names, points, section
 from neptune_exporter_pluto.verify.context import Check
 
@@ -39,40 +38,8 @@ MISMATCH = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
 _MOST_GENERATIONS = 100
 
 
-def is_repeatable(comparison: Comparison) -> bool:
-    """Whether sending again repairs it and harms nothing: metrics, and what describes the run.
-
-    A name keeps the type with which it was registered first.
-    """
-    if comparison.item.startswith(names.ITEM):
-        return comparison.verdict is Verdict.MISSING
-    described = comparison.item in ("tags", "status") or comparison.item.startswith(
-        (points.ITEM, "parameter", SECTION)
-    )
-    return described and comparison.verdict is not Verdict.EXTRA
-
-
-def is_edit(comparison: Comparison) -> bool:
-    """Whether it is what people do in Pluto: another name, tags, parameters and series beside Neptune's."""
-    if comparison.verdict is Verdict.EXTRA:
-        return comparison.item == "tags" or comparison.item.startswith(("parameter", names.ITEM, SECTION))
-    return comparison.item == "name"
-
-
-def is_said_of_load(comparison: Comparison) -> bool:
-    """Whether it is what the load wrote of itself, in the loader's own section of the config."""
-    return comparison.item.startswith(SECTION)
-
-
 def compare(
-    session: Session,
-    run: ExportedRun,
-    target: Target,
-    known: Progress | None,
-    journal: Journal,
-    *,
-    full: bool,
-    losses: LossBook | None = None,
+    work: OpenRun, known: Progress | None, *, full: bool, losses: LossBook | None = None
 ) -> Iterator[Comparison]:
     """Read a run back and compare.
 
@@ -80,10 +47,11 @@ def compare(
         known: What this machine's journal says of it, if anything.
         losses: Is filled with what cannot be in Pluto, as going through the rows again shows.
     """
-    run_id = known.run_id if known is not None else _found_elsewhere(session, run, target)
-    details = None if run_id is None else session.api.details_if_there(target.project, run_id)
+    session, run, project, folder = work.session, work.run, work.target.project, work.journal.work_folder
+    run_id = known.run_id if known is not None else _found_elsewhere(work)
+    details = None if run_id is None else session.api.details_if_there(project, run_id)
     if run_id is None or details is None:
-        nothing = f"nothing in Pluto's project {target.project!r}"
+        nothing = f"nothing in Pluto's project {project!r}"
         yield Comparison(run.key, "run", Verdict.MISSING, run.key.run_id, nothing)
         return
     losses = LossBook(run.key) if losses is None else losses
@@ -92,8 +60,8 @@ def compare(
     settings, metadata = session.settings, collect(run, options.name_prefix, losses)
     check = Check(
         session,
-        Content(run, multiplier, metadata.no_time, settings.batch_rows, options, losses, journal.work_folder),
-        target.project,
+        Content(run, multiplier, metadata.no_time, settings.batch_rows, options, losses, folder),
+        project,
         run_id,
         details,
         metadata,
@@ -104,7 +72,7 @@ def compare(
     try:
         yield from _whole(check, known)
         yield from _metadata(check)
-        yield from forks.compare_fork(check, target, known)
+        yield from forks.compare_fork(check, work.target, known)
         yield from _parameters(check)
         entries, lines = console.read_entries(check)
         yield from points.compare_points(check)
@@ -114,7 +82,7 @@ def compare(
         yield from section.compare_section(check, entries)
         yield from _not_readable(check, dict(loaded.get("counts", {})), entries)
     finally:
-        shutil.rmtree(journal.work_folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _asked_for(
@@ -126,11 +94,12 @@ def _asked_for(
     return ContentOptions.read(details, session.content_options), recorded_multiplier(details)
 
 
-def _found_elsewhere(session: Session, run: ExportedRun, target: Target) -> int | None:
+def _found_elsewhere(work: OpenRun) -> int | None:
     """The run that another machine has loaded."""
-    loads = session.api.find_runs(target.project, f"{SECTION}.{IDENTITY}", external_id(run.key, 1))
+    api, key = work.session.api, work.run.key
+    loads = api.find_runs(work.target.project, f"{SECTION}.{IDENTITY}", external_id(key, 1))
     for generation in range(1, _MOST_GENERATIONS):
-        details = loads.get(external_id(run.key, generation))
+        details = loads.get(external_id(key, generation))
         if details is not None and Found.of(details).state != SUPERSEDED:
             return int(details["id"])
     return None
