@@ -227,3 +227,29 @@ def test_names_tags_and_one_project_are_shown() -> None:
     for reporter in ("text", "html"):
         text = written(reporter, only)
         assert "1 project," in text and "first try" in text and "baseline, v2" in text
+
+
+class Terminal(io.StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [40, 80, 400])
+def test_tables_fit_into_a_terminal_and_show_everything(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    whole = summary()
+    run = replace(whole.projects[0].runs[0], name="a baseline", tags=("moons", "two words"), state="inactive")
+    whole = replace(whole, projects=[ProjectSummary("acme/vision", [run, *whole.projects[0].runs[1:]])])
+    spec = PluginRegistry.discover(builtin_only=True).reporter("text")
+    out = Terminal()
+    spec.factory(spec.settings()).write(whole, needless, out)
+    tables = out.getvalue().partition("attribute type")[2].partition("Problems:")[0].splitlines()
+    assert max(map(len, tables)) <= columns
+    shown = {"RUN-1", "baseline", "moons,", "words", "inactive", "name", "tags", "state", "failed", "3"}
+    assert shown <= set(out.getvalue().split())
+    if columns == 400:
+        assert out.getvalue() == written("text", whole)

@@ -13,6 +13,7 @@ from neptune_exporter.cli.grouping import echo_grouped, lines_of
 from neptune_exporter.cli.output import (
     counted,
     echo_line,
+    echo_table,
     plain,
     print_json,
     report_name,
@@ -20,7 +21,7 @@ from neptune_exporter.cli.output import (
     write_report,
 )
 from neptune_exporter.reporters.grouping import Line
-from neptune_exporter.reporters.table import size, table
+from neptune_exporter.reporters.table import size
 
 if TYPE_CHECKING:
     from neptune_exporter.jobs.estimating import Estimate
@@ -96,7 +97,7 @@ def _print_plan(result: ExportResult) -> None:
 
     rows = [(str(p.key), p.action.value, p.reason) for p in result.planned]
     if rows:
-        click.echo(table(("run", "action", "why"), rows))
+        echo_table(("run", "action", "why"), rows)
         click.echo()
     not_read = (Action.UP_TO_DATE.value, Action.REFUSE.value)
     actions = [action for _, action, _ in rows if action not in not_read]
@@ -124,7 +125,7 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
     header = ("project", "listed", "exported", "up to date", "failed")
     rows = [(p.project_id, p.listed, p.exported, p.up_to_date, p.failed_runs) for p in result.projects]
     if rows:
-        click.echo(table(header, rows))
+        echo_table(header, rows)
     click.echo(
         f"{counted(result.rows, 'row')}, {counted(result.files, 'file')} ({size(result.file_bytes)}) written"
     )

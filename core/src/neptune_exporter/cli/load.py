@@ -20,6 +20,7 @@ from neptune_exporter.cli.output import (
     counted_of,
     echo_line,
     echo_list,
+    echo_table,
     offer_checksums,
     on_one_line,
     plain,
@@ -35,7 +36,7 @@ from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdic
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.location import Location
 from neptune_exporter.redaction import one_line
-from neptune_exporter.reporters.table import Cell, size, table
+from neptune_exporter.reporters.table import Cell, size
 
 if TYPE_CHECKING:
     from neptune_exporter.jobs.load import LoadJobOptions, LoadResult
@@ -178,7 +179,7 @@ def _print_plan(result: LoadResult) -> None:
         rows: list[tuple[Cell, ...]] = [
             (str(plan.key), *(plan.rows.get(t, 0) for t in types)) for plan in result.planned
         ]
-        click.echo(table(("run", *(t.value for t in types)), rows))
+        echo_table(("run", *(t.value for t in types)), rows)
         click.echo()
     click.echo(f"would load {counted(len(result.planned), 'run')}; nothing was sent")
     if result.planned:
@@ -202,7 +203,7 @@ def _print_missing(result: LoadResult) -> None:
     echo_grouped("Failed", lines_of(result.failed))
     if result.losses:
         click.echo("\nWhat the target could not hold:")
-        click.echo(_losses(result))
+        _print_losses(result)
 
 
 def _runs_loaded(result: LoadResult) -> str:
@@ -227,7 +228,7 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
         echo_list("Differences", comparison_lines(result.mismatches, show_all=shows_all()))
 
 
-def _losses(result: LoadResult) -> str:
+def _print_losses(result: LoadResult) -> None:
     """What, where, how many, why: one line for each reason."""
     groups: dict[tuple[str, str, bool], list[Any]] = defaultdict(list)
     for loss in result.losses:
@@ -242,4 +243,4 @@ def _losses(result: LoadResult) -> str:
         )
         for (reason, message, requested), losses in sorted(groups.items(), key=lambda item: item[0])
     ]
-    return table(("what", "runs", "attributes", "count", "why"), rows)
+    echo_table(("what", "runs", "attributes", "count", "why"), rows)

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import logging
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -18,6 +19,7 @@ import click
 
 from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import escaped, one_line, printable, redact
+from neptune_exporter.reporters.table import Cell, room_of, table
 
 SHOWN = 20
 """How many lines of a list of problems are shown; the report has all."""
@@ -112,6 +114,11 @@ def write_report(given: Path | None, default: Path, records: Sequence[Mapping[st
 def report_name(what: str) -> str:
     """The default name of a report: `errors-20240501T120000Z.jsonl`."""
     return f"{what}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.jsonl"
+
+
+def echo_table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """A table that fits into the terminal, if there is one."""
+    click.echo(table(header, rows, room_of(sys.stdout)))
 
 
 def echo_line(text: str) -> None:

@@ -9,7 +9,7 @@ import click
 
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import default_text
-from neptune_exporter.cli.output import echo_list, on_one_line, print_json
+from neptune_exporter.cli.output import echo_list, echo_table, on_one_line, print_json
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.errors import UsageError
 
@@ -68,15 +68,13 @@ def _print_as(form: str | None, chosen: dict[str, list[SettingField]]) -> None:
 
 def _print_settings(settings: dict[str, list[SettingField]]) -> None:
     """For a person: a table of flags for each plugin. Variables and keys follow from the flags."""
-    from neptune_exporter.reporters.table import table
-
     for name, fields in settings.items():
         if not fields:
             continue
         prefix = fields[0].variables[0].removesuffix(fields[0].name.upper())
         click.echo(f"[{name}], as variables {prefix}*")
         rows = [(f.flag, f.name, _shown_default(f), ", ".join(f.info.env) or None) for f in fields]
-        click.echo(table(("flag", "key", "default", "also the variables"), rows))
+        echo_table(("flag", "key", "default", "also the variables"), rows)
         click.echo()
     click.echo("Meanings: --help of the command, or `plugins settings --markdown`.")
 
@@ -167,14 +165,12 @@ def _document(registry: PluginRegistry) -> dict[str, Any]:
 
 
 def _print(registry: PluginRegistry) -> None:
-    from neptune_exporter.reporters.table import table
-
     rows = []
     for plugin in registry.plugins:
         names = _provided(plugin)
         provides = "; ".join(f"{kind} {', '.join(found)}" for kind, found in names.items() if found)
         rows.append((plugin.name, plugin.status, plugin.distribution, plugin.version, provides or None))
-    click.echo(table(("plugin", "status", "distribution", "version", "provides"), rows))
+    echo_table(("plugin", "status", "distribution", "version", "provides"), rows)
     echo_list(
         "Broken",
         [

@@ -1,9 +1,12 @@
-"""Plain text tables: as wide as what they hold, so that a pipe gets the same as a terminal."""
+"""Plain text tables: in a file or pipe as wide as what they hold, in a terminal no wider than that."""
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
+from itertools import zip_longest
+from typing import TextIO, TypeAlias
 
 from neptune_exporter.redaction import printable
 
@@ -12,12 +15,23 @@ Cell: TypeAlias = "str | int | None"
 _GAP = "  "
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """Columns side by side, whole numbers with thousands separators to the right, None as a dash."""
-    return "\n".join(table_lines(header, rows))
+def room_of(out: TextIO) -> int | None:
+    """The columns of a terminal; None for a file or pipe."""
+    return shutil.get_terminal_size().columns if out.isatty() else None
 
 
-def table_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
+def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], room: int | None = None) -> str:
+    """Columns side by side, whole numbers with thousands separators to the right, None as a dash.
+
+    If they are wider than `room`, the table is divided into several that have the first column in common, and
+    long cells are folded.
+    """
+    return "\n".join(table_lines(header, rows, room))
+
+
+def table_lines(
+    header: Sequence[str], rows: Iterable[Sequence[Cell]], room: int | None = None
+) -> Iterator[str]:
     """The lines of `table`, which together take much memory if there are thousands."""
     widths = [len(title) for title in header]
     texts: set[int] = set()  # the columns that do not hold only numbers
@@ -27,9 +41,39 @@ def table_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterat
         line = tuple(map(_cell, row))
         widths = list(map(max, widths, map(len, line)))
         cells.append(line)
-    form = _GAP.join(f"{{:{'<' if n in texts else '>'}{width}}}" for n, width in enumerate(widths))
-    for line in (tuple(header), *cells):
-        yield form.format(*line).rstrip()
+    cells.insert(0, tuple(header))
+    for at, columns in enumerate(_divided(widths, room)):
+        if at:
+            yield ""
+        sides = ["<" if n in texts else ">" for n in columns]
+        form = _GAP.join(f"{{:{side}{width}}}" for side, width in zip(sides, columns.values(), strict=True))
+        for line in cells:
+            chosen = [line[n] for n in columns]
+            folded = any(map(int.__gt__, map(len, chosen), columns.values()))
+            for piece in _folded(chosen, columns.values()) if folded else (chosen,):
+                yield form.format(*piece).rstrip()
+
+
+def _divided(widths: Sequence[int], room: int | None) -> list[dict[int, int]]:
+    """The columns of each of the tables that a table is divided into, with their widths."""
+    if room is None or sum(widths) + len(_GAP) * (len(widths) - 1) <= room:
+        return [dict(enumerate(widths))]
+    first = min(widths[0], max(1, room // 2))
+    tables: list[dict[int, int]] = []
+    left = 0
+    for number, wide in list(enumerate(widths))[1:]:
+        width = min(wide, max(1, room - first - len(_GAP)))
+        if left < width + len(_GAP):
+            tables.append({0: first})
+            left = room - first
+        tables[-1][number] = width
+        left -= width + len(_GAP)
+    return tables or [{0: max(1, room)}]
+
+
+def _folded(cells: Sequence[str], widths: Iterable[int]) -> Iterator[tuple[str, ...]]:
+    pieces = (textwrap.wrap(cell, width) for cell, width in zip(cells, widths, strict=True))
+    return zip_longest(*pieces, fillvalue="")
 
 
 def size(count: int) -> str:

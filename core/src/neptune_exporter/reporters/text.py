@@ -11,13 +11,14 @@ from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummar
 from neptune_exporter.model import AttributeType, RunKey, RunKind
 from neptune_exporter.redaction import printable
 from neptune_exporter.reporters.grouping import Line, grouped
-from neptune_exporter.reporters.table import Cell, size, table_lines
+from neptune_exporter.reporters.table import Cell, room_of, size, table_lines
 
 TYPE_HEADER = ("attribute type", "attributes", "rows")
 RUN_HEADER = (
     *("run", "name", "tags", "state", "attributes", "rows", "steps", "first step", "last step"),
     *("first time (UTC)", "last time (UTC)", "data", "files", "failed"),
 )
+_INDENT = "  "
 _NAMES = {RunKind.RUN: "run", RunKind.MODEL: "model", RunKind.MODEL_VERSION: "model version"}
 
 
@@ -25,11 +26,11 @@ class TextReporter(Reporter):
     """Project by project: attribute types, then runs; at the end what is wrong."""
 
     def write(self, summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun], out: TextIO) -> None:
-        for line in _lines(summary):
+        for line in _lines(summary, room_of(out)):
             out.write(printable(line) + "\n")
 
 
-def _lines(summary: DatasetSummary) -> Iterator[str]:
+def _lines(summary: DatasetSummary, room: int | None) -> Iterator[str]:
     runs = [run for project in summary.projects for run in project.runs]
     yield f"{counted(len(summary.projects), 'project')}, {kinds(runs)}"
     yield f"data   {_bytes(sum(r.data_bytes for r in runs))} in {summary.data_path}"
@@ -37,7 +38,7 @@ def _lines(summary: DatasetSummary) -> Iterator[str]:
     yield f"files  {_bytes(file_bytes)} in {counted(files, 'file')} in {summary.files_path}"
     for project in summary.projects:
         yield ""
-        yield from _project(project)
+        yield from _project(project, None if room is None else room - len(_INDENT))
     show_all = summary.show_all
     yield from _section("Problems", [*grouped(problem_lines(summary), show_all=show_all), *summary.problems])
     yield from _section("Notes", grouped(note_lines(summary), show_all=show_all))
@@ -62,14 +63,14 @@ def _section(title: str, lines: list[str]) -> Iterator[str]:
         yield from (f"  {line}" for line in lines)
 
 
-def _project(project: ProjectSummary) -> Iterator[str]:
+def _project(project: ProjectSummary, room: int | None) -> Iterator[str]:
     yield f"{project.project_id}: {kinds(project.runs)}"
     if types := type_rows(project.runs):
         yield ""
-        yield from _indented(table_lines(TYPE_HEADER, types))
+        yield from _indented(table_lines(TYPE_HEADER, types, room))
     if project.runs:
         yield ""
-        yield from _indented(table_lines(RUN_HEADER, run_rows(project.runs)))
+        yield from _indented(table_lines(RUN_HEADER, run_rows(project.runs), room))
 
 
 def type_rows(runs: Iterable[RunSummary]) -> list[tuple[Cell, ...]]:
@@ -136,4 +137,4 @@ def counted(count: int, what: str) -> str:
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
-    return ("  " + line for line in lines)
+    return (_INDENT + line if line else "" for line in lines)
