@@ -198,7 +198,8 @@ def test_summary(run: Run, tracker: ModuleType) -> None:
     totals = document(run("summary", "--reporter", "json", "-p", "acme/vision", "-r", "RUN-1"))["totals"]
     assert (totals["projects"], totals["runs"], totals["rows"]) == (1, 1, 13)
     result = run("summary", "-p", "acme/nowhere")
-    assert (result.exit_code, result.stderr) == (2, "error: the dataset has no project acme/nowhere\n")
+    message = "error: the dataset has no project acme/nowhere; it has acme/text, acme/vision\n"
+    assert (result.exit_code, result.stderr) == (2, message)
     assert run("summary", "--json", "-o", "summary.json").stdout == ""
     assert json.loads(Path("summary.json").read_text())["totals"]["runs"] == 3
 
@@ -364,7 +365,7 @@ def test_a_damaged_dataset_is_exit_code_4(run: Run, tracker: ModuleType) -> None
 def test_a_selection_that_takes_nothing_is_told(run: Run, tracker: ModuleType) -> None:
     assert run(*EXPORT, "-r", "RUN-2").stderr.startswith("error: -r: no run matches RUN-2; did you mean RUN-")
     run(*EXPORT)
-    for command in (LOAD, ("verify",), ("verify", "--loader", "tracker")):
+    for command in (LOAD, ("summary",), ("verify",), ("verify", "--loader", "tracker")):
         result = run(*command, "-r", "RUN-2")
         assert (result.exit_code, result.stdout) == (2, "")
         assert "no run of the dataset at exports/data matches these options; " in result.stderr

@@ -13,7 +13,7 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.output import prepare_report, withdraw_report
 from neptune_exporter.cli.selection import attributes as attribute_selection
-from neptune_exporter.cli.selection import check_project_patterns, period, projects, run_ids
+from neptune_exporter.cli.selection import check_project_patterns, period, projects, run_selection
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
@@ -157,7 +157,7 @@ def _run(ctx: click.Context, spec: SourceSpec, base: RunSelection, given: Export
     from dataclasses import replace
 
     state = state_of(ctx)
-    patterns, ids = run_ids(given.runs)
+    selected = run_selection(given.runs)
     since, until = period(given.modified_since, given.modified_until)
     _check(spec, "modification_times", "--modified-since and --modified-until", bool(since or until))
     wanted = attribute_selection(
@@ -180,7 +180,9 @@ def _run(ctx: click.Context, spec: SourceSpec, base: RunSelection, given: Export
         project_ids=named,
         data_path=given.data_path.absolute(),  # a worker may have another working folder
         files_path=given.files_path.absolute(),
-        runs=replace(base, patterns=patterns, ids=ids, modified_since=since, modified_until=until),
+        runs=replace(
+            base, patterns=selected.patterns, ids=selected.ids, modified_since=since, modified_until=until
+        ),
         attributes=wanted,
         force=given.force,
         executor=given.executor,

@@ -29,11 +29,10 @@ from neptune_exporter.cli.output import (
     report_name,
     write_report,
 )
-from neptune_exporter.cli.selection import run_ids, selected_classes, split_lists
+from neptune_exporter.cli.selection import run_selection, selected_classes, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdicts
-from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.location import Location
 from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.table import Cell, size
@@ -96,7 +95,6 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     """
     state = state_of(ctx)
     spec = state.plugins.sink(given.loader)
-    patterns, ids = run_ids(given.runs)
     settings = plugin_settings(state, "loader", spec)
     existing_dataset(given.data_path, given.files_path)
     prepare_report(None if given.dry_run else given.loss_report, "--loss-report")
@@ -109,7 +107,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
         data_path=given.data_path,
         files_path=given.files_path,
         project_ids=split_lists(given.project_ids),
-        runs=RunSelection(patterns=patterns, ids=ids),
+        runs=run_selection(given.runs),
         classes=selected_classes(given.classes, given.exclude),
         load=LoadOptions(given.name_prefix, given.step_multiplier),
         executor=given.executor,
@@ -120,7 +118,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     with shown_progress(quiet=state.no_progress) as progress:
         result = load_runs(spec, settings, job, progress)
     if not (result.loaded or result.already_loaded or result.failed or result.losses or result.planned):
-        raise nothing_taken(given.data_path, bool(job.project_ids or patterns or ids), result.suggestion)
+        raise nothing_taken(given.data_path, not job.is_of_all_runs, result.suggestion)
     code = _report(result, job, as_json=given.as_json, report=given.loss_report)
     offer_checksums(result.without_checksums)
     return code

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neptune_exporter.contract.selection import AttributeSelection
+from neptune_exporter.contract.selection import AttributeSelection, RunSelection
 from neptune_exporter.errors import UsageError
 from neptune_exporter.model import ALL_CLASSES, AttributeClass
 from neptune_exporter.suggestions import did_you_mean
@@ -57,15 +57,15 @@ def check_project_patterns(pattern: str | None, exclude: str | None) -> None:
             regular_expression(value, option)
 
 
-def run_ids(given: Sequence[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Patterns and exact ids: `@FILE` holds ids, one a line; anything else is a regular expression. Raises
+def run_selection(given: Sequence[str]) -> RunSelection:
+    """The runs of `-r`: `@FILE` holds ids, one a line; anything else is a regular expression. Raises
     UsageError if a pattern is malformed, or a file cannot be read or holds no id."""
     patterns = tuple(regular_expression(v, "-r") for v in given if not v.startswith("@"))
     ids: set[str] = set()
     for value in given:
         if value.startswith("@"):
             ids |= _ids_of(Path(value[1:]))
-    return patterns, frozenset(ids)
+    return RunSelection(patterns, frozenset(ids))
 
 
 def _ids_of(path: Path) -> set[str]:

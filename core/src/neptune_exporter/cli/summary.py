@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 import click
 from click.core import ParameterSource
@@ -14,12 +16,24 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import offer_checksums, some
-from neptune_exporter.cli.selection import run_ids, split_lists
+from neptune_exporter.cli.selection import run_selection, split_lists
 from neptune_exporter.cli.state import state_of
-from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 from neptune_exporter.redaction import printable
+
+
+@dataclass(frozen=True)
+class SummaryArguments:
+    """The options, as they were typed."""
+
+    data_path: Location
+    files_path: Location
+    project_ids: Sequence[str]
+    runs: Sequence[str]
+    reporter: str
+    as_json: bool
+    output: Path | None
 
 
 @click.command("summary", cls=Command, kind="reporter")
@@ -30,54 +44,43 @@ from neptune_exporter.redaction import printable
 @opt.option("--json", "as_json", is_flag=True, help="The same as --reporter json.")
 @opt.report_file("-o", "--output", help="Write to this file instead of stdout.")
 @click.pass_context
-def summary(
-    ctx: click.Context,
-    data_path: Location,
-    files_path: Location,
-    project_ids: Sequence[str],
-    runs: Sequence[str],
-    reporter: str,
-    as_json: bool,
-    output: Path | None,
-) -> int:
+@opt.collected(SummaryArguments)
+def summary(ctx: click.Context, given: SummaryArguments) -> int:
     """Tell what a dataset holds: projects, runs, attribute types, steps, times, bytes, damage."""
     state = state_of(ctx)
-    spec = state.plugins.reporter("json" if as_json else reporter)
-    patterns, ids = run_ids(runs)
+    spec = state.plugins.reporter("json" if given.as_json else given.reporter)
+    projects, runs = split_lists(given.project_ids), run_selection(given.runs)
     settings = plugin_settings(state, "reporter", spec)
-    existing_dataset(data_path, files_path)
+    existing_dataset(given.data_path, given.files_path)
 
     from neptune_exporter.jobs.summary import summarise_dataset
 
-    wanted = split_lists(project_ids)
-    found, open_run = summarise_dataset(
-        data_path, files_path, wanted, RunSelection(patterns=patterns, ids=ids)
-    )
-    if not wanted and not any(project.runs for project in found.projects) and not (patterns or ids):
-        raise nothing_taken(data_path, selected=False)
-    present = {project.project_id for project in found.projects}
-    if unknown := [p for p in wanted if p not in present]:
-        raise UsageError(f"the dataset has no project {', '.join(unknown)}")
-    if (patterns or ids) and not any(project.runs for project in found.projects):
-        raise UsageError(f"the dataset at {data_path} has no run that matches -r")
+    found, open_run = summarise_dataset(given.data_path, given.files_path, projects, runs)
+    if not found.runs:
+        is_selected = bool(projects) or not runs.is_of_all_ids
+        raise nothing_taken(given.data_path, is_selected, "; see `summary` without -r")
     found = replace(found, show_all=state.show_all)
-    damaged = [str(run.key) for project in found.projects for run in project.runs if run.problems]
-    code = ExitCode.PARTIAL if found.not_read or damaged else ExitCode.COMPLETE
-    writer = spec.factory(settings)
+    with _opened(given.output) as stream:
+        spec.factory(settings).write(found, open_run, stream)
+    damaged = [str(run.key) for run in found.runs if run.problems]
+    if damaged and given.output is not None:
+        message = f"damaged or not complete: {some(damaged)}; {given.output} says more"
+        click.echo(printable(message), err=True)
+    offer_checksums(found.without_checksums)
+    return ExitCode.PARTIAL if found.not_read or damaged else ExitCode.COMPLETE
+
+
+@contextlib.contextmanager
+def _opened(output: Path | None) -> Iterator[TextIO]:
+    """The file to write to, or stdout. Raises UsageError if the file cannot be written."""
     if output is None:
-        writer.write(found, open_run, sys.stdout)
-        offer_checksums(found.without_checksums)
-        return code
+        yield sys.stdout
+        return
     try:
         with output.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            writer.write(found, open_run, file)
+            yield file
     except OSError as error:
         raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
-    if damaged:
-        these = some(damaged)
-        click.echo(printable(f"damaged or not complete: {these}; {output} says more"), err=True)
-    offer_checksums(found.without_checksums)
-    return code
 
 
 def nothing_taken(data_path: Location, selected: bool, suggestion: str = "") -> UsageError:

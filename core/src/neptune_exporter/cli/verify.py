@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,9 @@ from neptune_exporter.cli.output import (
     prepare_report,
     print_json,
 )
-from neptune_exporter.cli.selection import run_ids, selected_classes, split_lists
+from neptune_exporter.cli.selection import run_selection, selected_classes, split_lists
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
-from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 from neptune_exporter.reporters.grouping import Line, grouped
@@ -36,6 +36,25 @@ if TYPE_CHECKING:
     from neptune_exporter.jobs.accepting import Accepted
     from neptune_exporter.jobs.comparing import Comparisons
     from neptune_exporter.jobs.verify import VerifyResult
+
+
+@dataclass(frozen=True)
+class VerifyArguments:
+    """The options, as they were typed."""
+
+    data_path: Location
+    files_path: Location
+    project_ids: Sequence[str]
+    runs: Sequence[str]
+    classes: Sequence[str]
+    loader: str | None
+    full: bool
+    record: bool
+    accept: Path | None
+    write_accepted: Path | None
+    executor: str | None
+    workers: int | None
+    as_json: bool
 
 
 @click.command("verify", cls=Command, kind="loader")
@@ -65,40 +84,20 @@ if TYPE_CHECKING:
 @opt.show_all
 @opt.as_json
 @click.pass_context
-def verify(
-    ctx: click.Context,
-    data_path: Location,
-    files_path: Location,
-    project_ids: Sequence[str],
-    runs: Sequence[str],
-    classes: Sequence[str],
-    loader: str | None,
-    full: bool,
-    record: bool,
-    accept: Path | None,
-    write_accepted: Path | None,
-    executor: str | None,
-    workers: int | None,
-    as_json: bool,
-) -> int:
+@opt.collected(VerifyArguments)
+def verify(ctx: click.Context, given: VerifyArguments) -> int:
     """Prove that a dataset is whole (receipts, checksums, files), or that a tracker holds what it holds.
 
     A comparison marks each item: = equal, - missing in the target, + only there,
     * different, ~ different as a known loss says, ? cannot be known.
     """
     state = state_of(ctx)
-    patterns, ids = run_ids(runs)
-    selection = RunSelection(patterns=patterns, ids=ids)
-    wanted = split_lists(project_ids)
-    if loader is None:
-        _refuse_comparing(full, classes, state.flags)
-    elif record or accept or write_accepted:
-        option = "--record" if record else "--accept" if accept else "--write-accepted"
-        raise UsageError(f"{option} is for the dataset itself: give it without --loader")
-    spec = state.plugins.sink(loader) if loader is not None else None
+    selection = run_selection(given.runs)
+    _check_for_loader(given, state.flags)
+    spec = state.plugins.sink(given.loader) if given.loader is not None else None
     settings = plugin_settings(state, "loader", spec) if spec is not None else None
-    existing_dataset(data_path, files_path)
-    prepare_report(write_accepted, "--write-accepted")
+    existing_dataset(given.data_path, given.files_path)
+    prepare_report(given.write_accepted, "--write-accepted")
 
     from neptune_exporter.cli.progress import shown_progress
     from neptune_exporter.dataset import Dataset
@@ -106,24 +105,32 @@ def verify(
     from neptune_exporter.jobs.load import LoadJobOptions
     from neptune_exporter.jobs.verify import verify_dataset, verify_sink
 
-    known = read_accepted(accept) if accept is not None else None
-    only = selected_classes(classes, ())
-    job = LoadJobOptions(data_path, files_path, wanted, selection, only, executor=executor, workers=workers)
+    known = read_accepted(given.accept) if given.accept is not None else None
+    job = LoadJobOptions(
+        given.data_path,
+        given.files_path,
+        split_lists(given.project_ids),
+        selection,
+        selected_classes(given.classes, ()),
+        executor=given.executor,
+        workers=given.workers,
+    )
+    is_verbose = state.verbose > 0
     with shown_progress(quiet=state.no_progress) as progress:
         if spec is None:
-            result = verify_dataset(job, progress, recording=record)
+            result = verify_dataset(job, progress, recording=given.record)
         else:
             result = verify_sink(
-                spec, settings, job, full=full, progress=progress, with_equal=state.verbose > 0
+                spec, settings, job, full=given.full, progress=progress, with_equal=is_verbose
             )
     if not result.runs_checked and not result.findings:
-        raise nothing_taken(data_path, bool(wanted or patterns or ids))
-    _divide_accepted(result, Dataset(data_path, files_path), known, write_accepted)
+        raise nothing_taken(given.data_path, not job.is_of_all_runs)
+    _divide_accepted(result, Dataset(given.data_path, given.files_path), known, given.write_accepted)
     code = _exit_code(result)
-    if as_json:
+    if given.as_json:
         print_json({**_document(result), "exit_code": code})
     else:
-        _print(result, compared=spec is not None, everything=state.verbose > 0)
+        _print(result, compared=spec is not None, everything=is_verbose)
     offer_checksums(result.without_checksums)
     return code
 
@@ -141,14 +148,23 @@ def _divide_accepted(
         result.findings, result.accepted, result.outdated = divide(dataset, result.findings, known)
 
 
-def _refuse_comparing(full: bool, classes: Sequence[str], flags: Mapping[str, object]) -> None:
-    """Raises UsageError if there is an option that only a comparison has."""
-    if full:
-        raise UsageError("--full compares with a tracker: it needs --loader")
-    if classes:
-        raise UsageError("-c compares these classes with a tracker: it needs --loader")
-    if flags:
-        raise UsageError(f"{next(iter(flags))} is an option of a loader: it needs --loader")
+def _check_for_loader(given: VerifyArguments, flags: Mapping[str, object]) -> None:
+    """Raises UsageError if an option needs --loader, or goes only without it. `flags`: those of a loader."""
+    needs, excludes = "it needs --loader", "is for the dataset itself: give it without --loader"
+    if given.loader is None:
+        refused = {
+            f"--full compares with a tracker: {needs}": given.full,
+            f"-c compares these classes with a tracker: {needs}": given.classes,
+            f"{next(iter(flags), '')} is an option of a loader: {needs}": flags,
+        }
+    else:
+        refused = {
+            f"--record {excludes}": given.record,
+            f"--accept {excludes}": given.accept,
+            f"--write-accepted {excludes}": given.write_accepted,
+        }
+    if message := next(filter(refused.get, refused), None):
+        raise UsageError(message)
 
 
 def comparison_lines(comparisons: Iterable[Comparison], *, show_all: bool) -> list[str]:

@@ -89,8 +89,7 @@ class DatasetSummary:
     """What a dataset holds.
 
     Examples:
-        >>> runs = [run for project in summary.projects for run in project.runs]
-        >>> sum(run.failures for run in runs)
+        >>> sum(run.failures for run in summary.runs)
         0
     """
 
@@ -106,6 +105,11 @@ class DatasetSummary:
     show_all: bool = False
     """List every problem, instead of one line for all problems of a kind."""
     format_version: int = field(default=1)
+
+    @property
+    def runs(self) -> list[RunSummary]:
+        """Those of all projects."""
+        return [run for project in self.projects for run in project.runs]
 
 
 class Reporter(ABC):

@@ -42,6 +42,10 @@ class RunSelection:
         """Ids that the user named one by one. A pattern without special characters names one too."""
         return self.ids | {p for p in self.patterns if not _SPECIAL.search(p)}
 
+    @property
+    def is_of_all_ids(self) -> bool:
+        return not self.patterns and not self.ids
+
     def takes(self, key: RunKey, modified_at: datetime | None, *, is_archived: bool = False) -> bool:
         """Whether every condition holds. The query does not count: only a server can evaluate it.
 
@@ -58,9 +62,7 @@ class RunSelection:
 
     def matches_id(self, run_id: str) -> bool:
         """Whether the id is selected. Patterns match whole ids: `RUN-1` does not select `RUN-10`."""
-        if not self.patterns and not self.ids:
-            return True
-        return run_id in self.ids or any(re.fullmatch(p, run_id) for p in self.patterns)
+        return self.is_of_all_ids or run_id in self.ids or any(re.fullmatch(p, run_id) for p in self.patterns)
 
     def matches_modified(self, modified_at: datetime | None) -> bool:
         """Whether the modification time is in range. An unknown time counts as in range."""

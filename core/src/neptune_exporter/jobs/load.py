@@ -68,6 +68,17 @@ class LoadJobOptions:
     verify: bool = True
     """Compare counts at the end, if the sink can read back."""
 
+    @property
+    def is_of_all_runs(self) -> bool:
+        """Whether the user named neither projects nor runs."""
+        return not self.project_ids and self.runs.is_of_all_ids
+
+    def takes(self, key: RunKey) -> bool:
+        """Whether the user wants this run."""
+        return (not self.project_ids or key.project_id in self.project_ids) and self.runs.matches_id(
+            key.run_id
+        )
+
 
 @dataclass(frozen=True)
 class PlannedLoad:
@@ -165,7 +176,7 @@ def _chosen_runs(options: LoadJobOptions, result: LoadResult) -> tuple[list[Stor
     runs, left_out = divide_runs(
         dataset, options.project_ids, options.runs, indexed=options.dry_run, not_read=not_read
     )
-    if not (options.project_ids or options.runs.patterns or options.runs.ids):
+    if options.is_of_all_runs:
         result.not_read = [f"{dataset.data.describe(path)} {NOT_READ}" for path in not_read]
     # Runs that were loaded without their files would count as loaded.
     if AttributeClass.FILES in options.classes:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from neptune_exporter.contract import DatasetError, DatasetSummary, ExportedRun, RunSelection
 from neptune_exporter.dataset import Dataset, summarise
-from neptune_exporter.jobs.selecting import lacks_files
+from neptune_exporter.jobs.selecting import check_projects, lacks_files
 from neptune_exporter.location import Location
 from neptune_exporter.model import FILE_TYPES, RunKey
 from neptune_exporter.toolkit.free_memory import few_collections
@@ -24,14 +24,14 @@ def summarise_dataset(
 
     Raises:
         DatasetError: there is no dataset at that path.
-        UsageError: its runs have files, and the folder of files is not there or holds nothing of this
-            dataset.
+        UsageError: a project that was named is not in the dataset, or its runs have files, and the folder of
+            files is not there or holds nothing of this dataset.
     """
     dataset = Dataset(data_path, files_path)
     summary = summarise(dataset)
-    described = (run for project in summary.projects for run in project.runs)
+    check_projects(project_ids, [project.project_id for project in summary.projects])
     error = lacks_files(dataset)
-    if error is not None and not all(FILE_TYPES.isdisjoint(run.types) for run in described):
+    if error is not None and not all(FILE_TYPES.isdisjoint(run.types) for run in summary.runs):
         raise error
 
     def open_run(key: RunKey) -> ExportedRun:

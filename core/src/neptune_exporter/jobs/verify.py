@@ -93,41 +93,46 @@ def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bo
             to be, or the executor is not available.
     """
     dataset = Dataset(options.data_path, options.files_path)
-    project_ids, runs = options.project_ids, options.runs
     result = VerifyResult()
     progress.start("verify the dataset")
     try:
-        if project_ids:
-            check_projects(project_ids, dataset.projects())
-
-        def wanted(key: RunKey) -> bool:
-            return (not project_ids or key.project_id in project_ids) and runs.matches_id(key.run_id)
-
+        if options.project_ids:
+            check_projects(options.project_ids, dataset.projects())
         without_files = lacks_files(dataset)
-        if without_files is not None:
-            # Recording marks the folder as the dataset's, so all runs are asked before; else only receipts.
-            asked = dataset.runs(indexed=True, foreign=recording)
-            if any(names_files(run) for run in asked if wanted(run.key)):
-                raise without_files
+        if without_files is not None and _names_files(dataset, options, unrecorded=recording):
+            raise without_files
         if recording:
             with dataset.lock():
                 dataset.recover()
-        everything = not project_ids and not runs.patterns and not runs.ids
         with _checking(options, progress) as several:
-            for item in verify(dataset, None if everything else wanted, several):
+            for item in verify(dataset, None if options.is_of_all_runs else options.takes, several):
                 if without_files is not None and isinstance(item, RunChecked) and item.named:
                     raise without_files
                 _take(item, result, progress)
         if recording and result.without_checksums:
-            progress.start("record checksums", result.without_checksums)
-            with dataset.lock():
-                for recorded in record(dataset, wanted):
-                    result.recorded.append(recorded)
-                    progress.advance(runs=1, bytes=recorded.bytes)
-            result.without_checksums -= len(result.recorded)
+            _record(dataset, options, result, progress)
     finally:
         progress.finish()
     return result
+
+
+def _names_files(dataset: Dataset, options: LoadJobOptions, *, unrecorded: bool) -> bool:
+    """Whether a wanted run has files: of the runs with a receipt, and of all if `unrecorded`.
+
+    Recording marks the folder of files as the dataset's, so it asks all runs before.
+    """
+    runs = dataset.runs(indexed=True, foreign=unrecorded)
+    return any(names_files(run) for run in runs if options.takes(run.key))
+
+
+def _record(dataset: Dataset, options: LoadJobOptions, result: VerifyResult, progress: Progress) -> None:
+    """Record the checksums of runs that have none."""
+    progress.start("record checksums", result.without_checksums)
+    with dataset.lock():
+        for recorded in record(dataset, options.takes):
+            result.recorded.append(recorded)
+            progress.advance(runs=1, bytes=recorded.bytes)
+    result.without_checksums -= len(result.recorded)
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ class HtmlReporter(Reporter):
 
 
 def _page(summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun]) -> Iterator[str]:
-    runs = [run for project in summary.projects for run in project.runs]
+    runs = summary.runs
     data, files = sum(r.data_bytes for r in runs), sum(r.file_bytes for r in runs)
     yield _HEAD
     yield "<h1>Neptune export</h1>"

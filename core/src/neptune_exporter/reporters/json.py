@@ -23,7 +23,7 @@ class JsonReporter(Reporter):
 
 def summary_document(summary: DatasetSummary) -> dict[str, Any]:
     """The summary in types that JSON has."""
-    runs = [run for project in summary.projects for run in project.runs]
+    runs = summary.runs
     return {
         "format_version": summary.format_version,
         "data_path": summary.data_path,

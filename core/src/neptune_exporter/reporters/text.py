@@ -31,7 +31,7 @@ class TextReporter(Reporter):
 
 
 def _lines(summary: DatasetSummary, room: int | None) -> Iterator[str]:
-    runs = [run for project in summary.projects for run in project.runs]
+    runs = summary.runs
     yield f"{counted(len(summary.projects), 'project')}, {kinds(runs)}"
     yield f"data   {_bytes(sum(r.data_bytes for r in runs))} in {summary.data_path}"
     files, file_bytes = sum(r.files for r in runs), sum(r.file_bytes for r in runs)
@@ -46,13 +46,13 @@ def _lines(summary: DatasetSummary, room: int | None) -> Iterator[str]:
 
 def problem_lines(summary: DatasetSummary) -> list[Line]:
     """What is wrong with runs."""
-    runs = (run for project in summary.projects for run in project.runs)
+    runs = summary.runs
     return [Line(str(run.key), text) for run in runs for text in run.problems]
 
 
 def note_lines(summary: DatasetSummary) -> list[Line]:
     """What else is to be said of runs."""
-    runs = (run for project in summary.projects for run in project.runs)
+    runs = summary.runs
     return [Line(str(run.key), text) for run in runs for text in run.notes]
 
 
