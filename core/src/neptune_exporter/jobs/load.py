@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,7 @@ from neptune_exporter.jobs.load_run import (
     LoadUnit,
     Report,
     check_complete,
+    let_go,
     load_run,
     unreadable,
 )
@@ -39,7 +40,6 @@ from neptune_exporter.jobs.spreading import Spread, spread
 from neptune_exporter.location import Location
 from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.suggestions import did_you_mean
-from neptune_exporter.toolkit.free_memory import give_back_memory
 from neptune_exporter.toolkit.look_ahead import first_done
 
 _log = logging.getLogger(__name__)
@@ -75,9 +75,8 @@ class LoadJobOptions:
 
     def takes(self, key: RunKey) -> bool:
         """Whether the user wants this run."""
-        return (not self.project_ids or key.project_id in self.project_ids) and self.runs.matches_id(
-            key.run_id
-        )
+        is_in_project = not self.project_ids or key.project_id in self.project_ids
+        return is_in_project and self.runs.matches_id(key.run_id)
 
 
 @dataclass(frozen=True)
@@ -118,10 +117,9 @@ class LoadResult:
     @property
     def counts(self) -> dict[str, int]:
         """What was sent, summed over the runs that this load loaded."""
-        total: dict[str, int] = defaultdict(int)
+        total = Counter[str]()
         for _, run in self.loaded:
-            for name, count in run.counts.items():
-                total[name] += count
+            total.update(run.counts)
         return dict(total)
 
     @property
@@ -360,7 +358,7 @@ class _Load:
                 _log.info("%s: %s as %s", run.key, what, loaded.target_id)
                 self._result.losses.extend(loaded.losses)
                 self._progress.advance(runs=1, rows=0 if loaded.already_loaded else done_there.rows)
-            _let_go(run)
+            let_go(run)
             self._release(run.key)
 
     def _note(self, report: Report | None) -> None:
@@ -374,12 +372,6 @@ class _Load:
 def _forget(runs: Iterable[StoredRun]) -> None:
     for run in runs:
         run.forget()
-
-
-def _let_go(run: StoredRun) -> None:
-    """Free the run's memory: a load must not need more for more runs."""
-    run.forget()
-    give_back_memory()
 
 
 def _verify_loaded(
@@ -399,6 +391,6 @@ def _verify_loaded(
             result.failed.append((run.key, f"loaded, but could not be checked: {message}"))
         else:
             result.comparisons.extend(found)
-        _let_go(run)
+        let_go(run)
         progress.advance(runs=1)
     progress.finish()

@@ -124,7 +124,7 @@ def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
     advised = [_with_advice(run, loss) for loss in loaded.losses]
     report = None
     if worker.is_shared:
-        _let_go(run)
+        let_go(run)
         process = f"{socket.gethostname()}:{os.getpid()}"
         report = Report(process, next(_numbers), dict(sink.closing_report()))
     return Loaded(replace(loaded, losses=(*losses, *advised)), rows, report)
@@ -145,7 +145,7 @@ def compare_run(unit: CompareUnit, worker: Worker) -> list[Comparison]:
     found = list(worker.kept(unit.sink).verify(selected(run, unit.classes), full=unit.full))
     run.check_unchanged()
     if worker.is_shared:
-        _let_go(run)
+        let_go(run)
     return found
 
 
@@ -161,7 +161,7 @@ def _stored(run: StoredRun | PlacedRun) -> StoredRun:
     return run
 
 
-def _let_go(run: StoredRun) -> None:
+def let_go(run: StoredRun) -> None:
     """Free the run's memory: a load must not need more for more runs."""
     run.forget()
     give_back_memory()

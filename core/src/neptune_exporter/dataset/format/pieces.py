@@ -1,4 +1,4 @@
-"""Cuts large batches, because none may come near the 2 GiB that Arrow's offsets hold."""
+"""Cuts batches: large ones because none may come near the 2 GiB that Arrow's offsets hold."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ def cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield from cut(batch.slice(middle))
     elif len(batch):
         yield batch
+
+
+def slices(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
+    """The batch in pieces of at most this many rows, none of them empty."""
+    if 0 < len(batch) <= rows:
+        yield batch  # a slice of it would take longer
+        return
+    for start in range(0, len(batch), rows):
+        yield batch.slice(start, rows)
 
 
 def _plain_size(batch: pa.RecordBatch) -> int:

@@ -110,14 +110,8 @@ def _name_parts(storage: Storage, place: Place, new: Receipt, there: Sequence[st
     moves = [part for part in numbered if storage.size(temporary(place.path(part.name))) == part.bytes]
     named = {part.name for part in new.parts}
     old = [name for name in there if name not in named and name not in new.set_aside]
-    first = place.part_name(0)
-    if storage.size(place.path(first)) is not None and len(moves) + len(old) > 1:
-        # A reader that looks for part 0 must not see a mixture of the old run and the new one.
-        if any(part.name == first for part in moves):
-            storage.delete(place.path(first))
-        else:
-            storage.move(place.path(first), temporary(place.path(first)))
-            moves.append(next(part for part in new.parts if part.name == first))
+    if len(moves) + len(old) > 1:
+        moves += _hide_part_0(storage, place, new, moves)
     for part in moves[:-1]:
         storage.move(temporary(place.path(part.name)), place.path(part.name))
         failpoint("dataset.part-renamed")
@@ -126,6 +120,21 @@ def _name_parts(storage: Storage, place: Place, new: Receipt, there: Sequence[st
         failpoint("dataset.part-removed")
     for part in moves[-1:]:
         storage.move(temporary(place.path(part.name)), place.path(part.name))
+
+
+def _hide_part_0(
+    storage: Storage, place: Place, new: Receipt, moves: Sequence[PartRecord]
+) -> list[PartRecord]:
+    """Hide part 0: a reader that looks for it must not see a mixture of the old run and the new one. Returns
+    it, if none of the moves brings another."""
+    first = place.part_name(0)
+    if storage.size(place.path(first)) is None:
+        return []
+    if any(part.name == first for part in moves):
+        storage.delete(place.path(first))
+        return []
+    storage.move(place.path(first), temporary(place.path(first)))
+    return [next(part for part in new.parts if part.name == first)]
 
 
 def _set_aside(storage: Storage, place: Place, new: Receipt) -> None:

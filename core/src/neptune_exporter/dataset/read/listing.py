@@ -30,7 +30,7 @@ from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.run_folder import ListedRun, RunFolder
 from neptune_exporter.model import RunKey
 
-NOT_READ = "is not read: it is a Parquet file whose name is not that of a part"
+NOT_READ = "is not read: it is a Parquet file, but not a part by its name and place"
 _PARQUET = ".parquet"
 
 
@@ -82,21 +82,25 @@ def listed_folders(data: Storage, *, not_read: list[str] | None = None) -> Itera
     """
     stray = [] if not_read is None else not_read
     root = data.list()
-    stray += [entry.path for entry in root if _is_stray(entry)]
-    for entry in root:
-        if entry.is_file or is_passed_over(entry.name):
+    stray += [entry.path for entry in root if _is_parquet(entry)]
+    for project in root:
+        if project.is_file or is_passed_over(project.name):
             continue
-        project = Folder(entry.path, data.list(entry.path))
-        inside = {each.name for each in project.entries if not each.is_file}
-        models = [f"{entry.path}/{sub}" for sub in KIND_FOLDERS.values() if sub in inside]
-        for folder in (project, *(Folder(path, data.list(path)) for path in models)):
-            stray += [each.path for each in folder.entries if _is_stray(each)]
+        for folder in _folders_of(data, project.path):
+            stray += [each.path for each in folder.entries if _is_parquet(each) and not parse_part(each.name)]
             yield folder
 
 
-def _is_stray(entry: Entry) -> bool:
-    name = entry.name
-    return entry.is_file and name.endswith(_PARQUET) and not (parse_part(name) or is_passed_over(name))
+def _folders_of(data: Storage, project: str) -> Iterator[Folder]:
+    folder = Folder(project, data.list(project))
+    yield folder
+    inside = {each.name for each in folder.entries if not each.is_file}
+    for path in (f"{project}/{kind}" for kind in KIND_FOLDERS.values() if kind in inside):
+        yield Folder(path, data.list(path))
+
+
+def _is_parquet(entry: Entry) -> bool:
+    return entry.is_file and entry.name.endswith(_PARQUET) and not is_passed_over(entry.name)
 
 
 def project_folders(data: Storage) -> list[str]:

@@ -9,6 +9,7 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from neptune_exporter.dataset.format.pieces import slices
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.parts import ALL_AS_DICTIONARY, Part
@@ -80,12 +81,7 @@ class PartInMemory(Part):
             yield from super().read_group(group, columns, batch_rows, keep_rows=keep_rows)
             return
         kept = self._kept[group]
-        whole = kept if names == kept.schema.names else kept.select(names)
-        if len(whole) <= batch_rows:
-            yield whole
-            return
-        for start in range(0, len(whole), batch_rows):
-            yield whole.slice(start, batch_rows)
+        yield from slices(kept if names == kept.schema.names else kept.select(names), batch_rows)
 
     @contextlib.contextmanager
     def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:

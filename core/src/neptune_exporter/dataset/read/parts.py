@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.columns import as_schema, with_nan
 from neptune_exporter.dataset.format.encoding import EXTRAS_KEY, METADATA_KEY
-from neptune_exporter.dataset.format.pieces import cut
+from neptune_exporter.dataset.format.pieces import cut, slices
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.damage import DamageAsErrors
@@ -40,11 +40,7 @@ class Part:
     """One Parquet file of a run. Its footer is read when first needed."""
 
     def __init__(self, storage: Storage, path: str) -> None:
-        """
-        Args:
-            storage: Where it is.
-            path: In there.
-        """
+        """`path`: where it is in the storage."""
         self.path = path
         self.footer_bytes = 0  # until it is read
         self._storage = storage
@@ -279,11 +275,14 @@ class Part:
         there = [name for name in columns if name.partition(".")[0] in self.columns]
         names = dict.fromkeys(name.partition(".")[0] for name in there)
         if groups is not None and (keep_rows or self._kept_columns.issuperset(names)):
+            kept = [name for name in names if name in self._kept_columns] or [_KEYS[1]]
             for batch in groups[group]:
-                some = batch.select([name for name in names if name in self._kept_columns] or [_KEYS[1]])
-                for start in range(0, len(some), batch_rows):
-                    yield some.slice(start, batch_rows)
-            return
+                yield from slices(batch.select(kept), batch_rows)
+        else:
+            yield from self._decoded(group, there, batch_rows)
+
+    def _decoded(self, group: int, there: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Columns of one row group, read from the file."""
         meta = self.metadata.row_group(group)
         leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
         size = sum(meta.column(i).total_uncompressed_size for i in leaves)

@@ -20,13 +20,18 @@ from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.run_folder import RunFolder
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import Wanted
-from neptune_exporter.model import FILE_TYPES, AttributeType
+from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import step_as_float
 
 NOTHING_ASKED = AttributeRequest(AttributeSelection(classes=frozenset(), others=False))
 _ROWS = 65_536
 _POINT_COLUMNS = ("attribute_path", "step", "step_float64", "timestamp")
 _TYPES = {kind.value: kind for kind in AttributeType}
+_READ_AGAIN = "export everything of the run to have what it held"
+_FOREIGN = "it is unknown whether the source still has all of it"
+_IN_ANOTHER_PART = (
+    "restore it from a copy; if all parts of the run are still there, export them at once with --force"
+)
 
 
 class Stays(Enum):
@@ -57,6 +62,8 @@ class Update:
     again."""
     joins: bool = False
     """Both exports are partial: if both have an attribute, its points stay that were not delivered now."""
+    read_again: bool = False
+    """Everything that the source has was read, so that losses on disk end."""
 
     @classmethod
     def of(
@@ -73,10 +80,10 @@ class Update:
     ) -> Update:
         """Add the failures of the old receipt that no row, failure or path in `retried` ends.
 
-        `read_again`: after a loss on disk, everything that the source has was read. `ended`: messages of
-        failures of the whole run that end.
+        `ended`: messages of failures of the whole run that end.
         """
-        update = cls(asked, delivered, frozenset(f.attribute_path for f in failures), joins=joins)
+        failed = frozenset(f.attribute_path for f in failures)
+        update = cls(asked, delivered, failed, joins=joins, read_again=read_again)
         if old is None or update.replaces_all:
             return update
         paths = {*retried, *delivered, *(update.failed - {""})}
@@ -122,6 +129,15 @@ class Update:
             rest = held.keys() - stay - self.delivered
             stay |= {path for path in rest if not above.isdisjoint(_namespaces(path))}
         return frozenset(stay)
+
+
+def reads_all_again(old: Receipt | None, asked: AttributeRequest) -> bool:
+    """Whether a request is for everything that was in the dataset or selected, according to the receipt."""
+    wanted = asked.wanted
+    if old is None or asked.covered or not wanted.is_of_all_paths or any(f.lost for f in old.failures):
+        return False
+    classes = {kind.attribute_class for kind in old.types}.union(*(s.classes for s in old.selections))
+    return classes <= wanted.classes and wanted.others >= any(s.others for s in old.selections)
 
 
 def _namespaces(path: str) -> Iterator[str]:
@@ -203,6 +219,22 @@ def keep(
         except _UnreadableError as error:
             damaged(name, error)
     return kept
+
+
+def losses(key: RunKey, kept: Kept, update: Update, *, foreign: bool) -> list[AttributeFailure]:
+    """What was lost of the old parts, as failures of the run.
+
+    If everything was read again, only what another tool had exported (`foreign`) may be lost for good.
+    """
+    if update.read_again:
+        messages, hint = list(kept.damaged.values()) if foreign else [], _FOREIGN
+    else:  # what was lost may not be requested now
+        messages = [*kept.left_out, *kept.damaged.values()]
+        hint = _IN_ANOTHER_PART if update.joins else _READ_AGAIN
+    return [
+        AttributeFailure(key, "", None, f"{message}; {hint}", attempts=0, permanent=True, lost=True)
+        for message in messages
+    ]
 
 
 class _UnreadableError(Exception):

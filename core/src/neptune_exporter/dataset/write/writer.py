@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, SourceRun
 from neptune_exporter.dataset.format import extents, publication, uploading
-from neptune_exporter.dataset.format.layout import Place, parse_part
+from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.pieces import cut
 from neptune_exporter.dataset.format.receipts import PartRecord, Receipt, handle_of
 from neptune_exporter.dataset.format.sorting import Batch, SortedRows
@@ -27,7 +27,16 @@ from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.write import cleanup
 from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.buffer import RowsError, RunBuffer
-from neptune_exporter.dataset.write.merging import NOTHING_ASKED, Kept, Stays, Update, keep, points_of
+from neptune_exporter.dataset.write.merging import (
+    NOTHING_ASKED,
+    Kept,
+    Stays,
+    Update,
+    keep,
+    losses,
+    points_of,
+    reads_all_again,
+)
 from neptune_exporter.dataset.write.new_parts import NewParts
 from neptune_exporter.model import FILE_TYPES, RunKey
 from neptune_exporter.toolkit import failpoint, turn
@@ -37,11 +46,6 @@ _STREAM_BYTES = 8 << 20
 """Rows that arrive in order are written in pieces of this size while the next ones arrive."""
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _ALL = AttributeRequest()
-_READ_AGAIN = "export everything of the run to have what it held"
-_FOREIGN = "it is unknown whether the source still has all of it"
-_IN_ANOTHER_PART = (
-    "restore it from a copy; if all parts of the run are still there, export them at once with --force"
-)
 
 
 @dataclass(frozen=True)
@@ -218,32 +222,18 @@ class RunWriter:
             if not replaces and (other := self._earlier.other_run(run)):
                 raise RowsError(f"{self.key} is not published: the dataset holds another run, {other}")
             self._wait()
-            keeps_more = stays is Stays.NOT_DELIVERED
-            asked, joins = NOTHING_ASKED if keeps_more else asked, keeps_more and bool(run.partial)
-            read_again = not joins and (any(s.is_everything for s in selections) or self._reads_all(asked))
-            read_again = read_again and all(f.attribute_path for f in self._failures)
-            old, paths = None if replaces else self._earlier.receipt, self._buffer.paths
-            update = partial(Update.of, asked, paths, self._failures, old, retried, ended)
-            self.update = update(joins=joins, read_again=read_again)
+            self.update = self._update(run, selections, asked, retried, stays, ended)
             older = Kept() if replaces else self._older()
             self.flush()
             self._parts.close()
             self._check_rows()
-            numbers = {_number(part.name) for part in older.parts}
-            if not self._parts.paths and 0 not in numbers:
-                self._parts.add_empty()
-            if any(not RECEIPT_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
-                self._forking.read(Part(self._data, self._place.path(part.name)) for part in older.parts)
-            older.tally.merge(self._tally)
-            parts = older.parts + self._parts.placed(numbers)
+            parts = self._all_parts(older)
             receipt = replace(self._receipt(run, source, selections, older, parts), memory=memory)
-            notes = [*older.left_out, *older.damaged.values()]
-            if read_again:
-                receipt = replace(receipt, notes=tuple(dict.fromkeys([*receipt.notes, *notes])))
-                messages = older.damaged.values() if older.damaged and self._earlier.foreign else ()
-                self.lost = self._lost(messages, _FOREIGN)
-            else:  # what was lost may not be requested now
-                self.lost = self._lost(notes, _IN_ANOTHER_PART if joins else _READ_AGAIN)
+            self.lost = losses(self.key, older, self.update, foreign=self._earlier.foreign)
+            if self.update.read_again:
+                notes = *receipt.notes, *older.left_out, *older.damaged.values()
+                receipt = replace(receipt, notes=tuple(dict.fromkeys(notes)))
+            else:
                 receipt = replace(receipt, failures=(*receipt.failures, *self.lost))
             stored = cleanup.sync_files(self._files, self._place)
             new, there = self._parts.paths, self._earlier.listed.part_names
@@ -254,19 +244,33 @@ class RunWriter:
             )
             return ReadyRun(self, ready, stored)
 
-    def _reads_all(self, asked: AttributeRequest) -> bool:
-        """Whether everything that was in the dataset or selected, according to the receipt, is read again."""
-        old, wanted = self._earlier.receipt, asked.wanted
-        if old is None or asked.covered or not wanted.is_of_all_paths or any(f.lost for f in old.failures):
-            return False
-        classes = {kind.attribute_class for kind in old.types}.union(*(s.classes for s in old.selections))
-        return classes <= wanted.classes and wanted.others >= any(s.others for s in old.selections)
+    def _update(
+        self,
+        run: SourceRun,
+        selections: Sequence[AttributeSelection],
+        asked: AttributeRequest,
+        retried: Collection[str],
+        stays: Stays,
+        ended: Collection[str],
+    ) -> Update:
+        receipt, keeps_more = self._earlier.receipt, stays is Stays.NOT_DELIVERED
+        asked, joins = NOTHING_ASKED if keeps_more else asked, keeps_more and bool(run.partial)
+        reads_all = any(s.is_everything for s in selections) or reads_all_again(receipt, asked)
+        read_again = reads_all and not joins and all(f.attribute_path for f in self._failures)
+        old, paths = None if stays is Stays.NOTHING else receipt, self._buffer.paths
+        update = partial(Update.of, asked, paths, self._failures, old, retried, ended)
+        return update(joins=joins, read_again=read_again)
 
-    def _lost(self, notes: Iterable[str], hint: str) -> list[AttributeFailure]:
-        return [
-            AttributeFailure(self.key, "", None, f"{note}; {hint}", attempts=0, permanent=True, lost=True)
-            for note in notes
-        ]
+    def _all_parts(self, older: Kept) -> list[PartRecord]:
+        """The old parts that stay, and the new ones under their final names. Adds the counts of the new rows
+        to those of the old."""
+        numbers = {publication.number_of(part.name) for part in older.parts}
+        if not self._parts.paths and 0 not in numbers:
+            self._parts.add_empty()
+        if any(not RECEIPT_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
+            self._forking.read(Part(self._data, self._place.path(part.name)) for part in older.parts)
+        older.tally.merge(self._tally)
+        return older.parts + self._parts.placed(numbers)
 
     def _check_rows(self) -> None:
         """Raise an error if any rows were lost on the way, for whatever reason: the rest is not the run."""
@@ -363,7 +367,7 @@ class RunWriter:
             steps=tally.steps,
             first_time=tally.first_time,
             last_time=tally.last_time,
-            parts=tuple(sorted(parts, key=lambda part: _number(part.name))),
+            parts=tuple(sorted(parts, key=lambda part: publication.number_of(part.name))),
             files=tally.files,
             file_bytes=tally.file_bytes,
             file_names=f"{tally.file_names:x}",
@@ -393,7 +397,3 @@ def publish(ready: Sequence[ReadyRun]) -> None:
     publication.publish(ready[0].writer._data, [each.publication for each in ready])
     for each in ready:
         each.writer._published(each)
-
-
-def _number(name: str) -> int:
-    return part.number if (part := parse_part(name)) else -1
