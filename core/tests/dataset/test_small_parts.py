@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +14,9 @@ import pytest
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.dataset.format.local_storage import LocalStorage
+from neptune_exporter.dataset.read import scan
+from neptune_exporter.dataset.read.facts import columns_of_facts, facts_of
+from neptune_exporter.dataset.read.part_in_memory import PartInMemory
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import AttributeType, RunKey
@@ -138,6 +143,43 @@ def test_a_part_that_changed_is_read_anew(dataset: Dataset) -> None:
     fewer = old_layout.Shape(metrics=3, steps=600, parameters=30, lines=50, histograms=5, files=3)
     old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, fewer))
     assert (before, sum(map(len, run.batches([AttributeType.FLOAT_SERIES])))) == (2_400, 1_800)
+
+
+@pytest.mark.parametrize("few", [0, scan._FEW_PAIRS])
+def test_few_and_many_attributes_are_counted_alike(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(scan, "_FEW_PAIRS", few)
+    (path,) = old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, SMALL))
+    rows = pq.read_table(path, columns=["attribute_path", "attribute_type"]).to_pylist()
+    expected = Counter((row["attribute_path"], row["attribute_type"]) for row in rows)
+    run = dataset.run(KEY)
+    assert run is not None
+    assert {(each.path, each.type.value): each.rows for each in run.attributes()} == expected
+    kinds = Counter(kind for _, kind in expected)
+    assert {kind.value: count.attributes for kind, count in run.counts().items()} == kinds
+    assert scan.tally(run.parts).rows == sum(expected.values())
+
+
+def test_what_the_footer_calls_empty_is_not_read_for_the_name(tmp_path: Path) -> None:
+    rows = {"attribute_path": ["sys/name", "loss"], "attribute_type": ["string", "float_series"]}
+    columns = {"string_value": pa.array(["one", None]), "float_value": pa.array([None, 1.0])}
+    batch = pa.record_batch({**rows, **columns})
+    tagged = pa.record_batch(
+        {**rows, "attribute_type": ["string_set", "float_series"], "attribute_path": ["sys/tags", "loss"]}
+        | {"string_set_value": pa.array([["b", None, "a"], None]), "float_value": pa.array([None, 1.0])}
+    )
+    for number, (each, read, found) in enumerate(
+        [(batch, ["string_value"], ("one", ())), (tagged, ["string_set_value"], (None, ("a", "b")))]
+    ):
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(old_layout.complete(KEY, each), path)
+        part = PartInMemory(LocalStorage(tmp_path), path.name)
+        columns_read = columns_of_facts(part, decode=False)
+        assert columns_read == ["attribute_path", "attribute_type", *read]
+        part.keep(columns_read)
+        facts = facts_of(part, decode=False)
+        assert (facts.name, facts.tags) == found
 
 
 def holds_rows(run: StoredRun) -> bool:

@@ -23,6 +23,8 @@ def moment(milliseconds: int) -> datetime:
 
 def extent(times: pa.Array) -> tuple[int, int] | None:
     """The first and the last time in ms; None if there is no time."""
+    if times.null_count == len(times):
+        return None
     found = pc.min_max((times if times.type == TIME_TYPE else times.cast(TIME_TYPE)).cast(pa.int64())).as_py()
     return None if found["min"] is None else (found["min"], found["max"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +19,9 @@ from neptune_exporter.model import AttributeType, RunKey, SysAttribute
 from neptune_exporter.schema import FULL_SCHEMA
 
 _ROWS = 65_536
-_NAME_AND_TAGS = frozenset({str(SysAttribute.NAME), str(SysAttribute.TAGS)})
-_WANTED = Wanted(attributes=_NAME_AND_TAGS)
+_NAME_AND_TAGS = {SysAttribute.NAME: "string_value", SysAttribute.TAGS: "string_set_value"}
+"""The column that holds each."""
+_WANTED = Wanted(attributes=frozenset(_NAME_AND_TAGS))
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 
 
@@ -111,8 +111,9 @@ class Reading:
 
     def find_name(self) -> None:
         """Read `sys/name` and `sys/tags`."""
-        if any(not _NAME_AND_TAGS.isdisjoint(paths) for paths in self.tally.attributes.values()):
-            self.name, self.tags = _name_and_tags(self.part)
+        counted = self.tally.attributes.values()
+        if named := [name for name in _NAME_AND_TAGS if any(name in paths for paths in counted)]:
+            self.name, self.tags = _name_and_tags(self.part, named)
 
     def identify(self) -> None:
         """Learn whose rows it holds."""
@@ -146,8 +147,9 @@ def columns_of_facts(part: Part, *, decode: bool) -> list[str]:
     """The columns that `facts_of` reads from most parts. Raises DatasetError if it is missing or damaged."""
     if decode:
         return sorted(part.columns)
-    named = (_columns_of_names(part, group) for group in range(part.metadata.num_row_groups))
-    return list(dict.fromkeys(["attribute_path", "attribute_type", *itertools.chain.from_iterable(named)]))
+    groups = [group for group in range(part.metadata.num_row_groups) if part.may_hold(group, _WANTED)]
+    texts = (name for name in _NAME_AND_TAGS.values() if any(part.may_have(group, name) for group in groups))
+    return ["attribute_path", "attribute_type", *texts]
 
 
 def identity_of(part: Part) -> tuple[str, str] | None:
@@ -164,17 +166,13 @@ def identity_of(part: Part) -> tuple[str, str] | None:
     return part.identity()
 
 
-def _columns_of_names(part: Part, group: int) -> list[str]:
-    """What `sys/name` and `sys/tags` are read from: the columns that may hold them; none if none does."""
-    texts = [name for name in ("string_value", "string_set_value") if part.may_have(group, name)]
-    return ["attribute_path", *texts] if texts and part.may_hold(group, _WANTED) else []
-
-
-def _name_and_tags(part: Part) -> tuple[str | None, tuple[str, ...]]:
+def _name_and_tags(part: Part, named: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+    """`named`: which of the two the part has."""
     name, tags = None, set[str]()
-    for group in range(part.metadata.num_row_groups):
-        columns = _columns_of_names(part, group)
-        for batch in part.read_group(group, columns, _ROWS) if columns else ():
+    columns = ["attribute_path", *map(_NAME_AND_TAGS.__getitem__, named)]
+    groups = range(part.metadata.num_row_groups)
+    for group in groups if len(groups) == 1 else [g for g in groups if part.may_hold(g, _WANTED)]:
+        for batch in part.read_group(group, columns, _ROWS):
             paths = scan.encoded(batch.column("attribute_path"))
             texts = paths.dictionary.to_pylist()
             for row in _rows_of(paths, texts, SysAttribute.NAME):
@@ -190,10 +188,7 @@ def _rows_of(column: pa.DictionaryArray, texts: list[str], wanted: str) -> Itera
         return
     codes = scan.codes_of(column)
     for code in [code for code, text in enumerate(texts) if text == wanted]:
-        row = -1
-        for _ in range(codes.count(code)):
-            row = codes.index(code, row + 1)
-            yield row
+        yield from (codes == code).nonzero()[0].tolist()
 
 
 def _cell(batch: pa.RecordBatch, column: str, row: int) -> Any:
@@ -230,5 +225,7 @@ def decode_rows(part: Part) -> RowFacts:
 def _distinct(column: pa.Array) -> list[str | None]:
     if not pa.types.is_dictionary(column.type):
         return column.unique().to_pylist()  # type: ignore[no-any-return]
+    if len(column.dictionary) == 1 and len(column) and not column.null_count:
+        return column.dictionary.to_pylist()  # type: ignore[no-any-return]
     used = column.indices.unique().to_pylist()
     return [None if code is None else column.dictionary[code].as_py() for code in used]

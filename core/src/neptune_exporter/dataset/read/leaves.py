@@ -28,17 +28,19 @@ class Leaves(NamedTuple):
     """The value columns, each with its leaf as of `_LEAF`."""
 
 
-def leaves_of(metadata: pq.FileMetaData) -> Leaves:
-    """The columns of a file.
+def leaves_of(metadata: pq.FileMetaData) -> tuple[Leaves, GroupStatistics | None]:
+    """The columns of a file, and what it says about those of its first row group, if it has one.
 
-    Taken from a row group if there is one: `FileMetaData.schema` and the metadata refer to each other, so
-    that after its use a footer is freed only when Python looks for cycles (pyarrow 26).
+    Taken from that row group: `FileMetaData.schema` and the metadata refer to each other, so that after its
+    use a footer is freed only when Python looks for cycles (pyarrow 26).
     """
     if metadata.num_row_groups:
-        group = metadata.row_group(0)
-        return _leaves_of(tuple([group.column(i).path_in_schema for i in range(group.num_columns)]))
+        meta = metadata.row_group(0)
+        columns = {i: meta.column(i) for i in range(meta.num_columns)}
+        leaves = _leaves_of(tuple([column.path_in_schema for column in columns.values()]))
+        return leaves, GroupStatistics(meta, 0, leaves.number, columns)
     schema = metadata.schema
-    return _leaves_of(tuple(schema.column(i).path for i in range(len(schema))))
+    return _leaves_of(tuple(schema.column(i).path for i in range(len(schema)))), None
 
 
 @lru_cache(maxsize=4)
@@ -60,19 +62,32 @@ def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
 class GroupStatistics:
     """Of the columns of one row group: each is looked up when it is asked for, as most never are."""
 
-    def __init__(self, metadata: pq.FileMetaData, group: int, number: Mapping[str, int]) -> None:
-        """`number` is that of `Leaves`."""
+    def __init__(
+        self,
+        meta: pq.RowGroupMetaData,
+        group: int,
+        number: Mapping[str, int],
+        columns: dict[int, pq.ColumnChunkMetaData] | None = None,
+    ) -> None:
+        """`number` is that of `Leaves`; `columns` are those that were looked up already."""
         self.group = group
-        self.meta = metadata.row_group(group)
-        self.rows = int(self.meta.num_rows)
+        self.meta = meta
+        self.rows = int(meta.num_rows)
         self._number = number
+        self._columns = {} if columns is None else columns
         self._of: dict[str, pq.Statistics | None] = {}
+
+    def column(self, leaf: str) -> pq.ColumnChunkMetaData:
+        """What the file says about the pages of a column that it has."""
+        i = self._number[leaf]
+        if i not in self._columns:
+            self._columns[i] = self.meta.column(i)
+        return self._columns[i]
 
     def of(self, leaf: str) -> pq.Statistics | None:
         """None if the file has no statistics of the column, or no such column."""
         if leaf not in self._of:
-            i = self._number.get(leaf)
-            self._of[leaf] = None if i is None else self.meta.column(i).statistics
+            self._of[leaf] = self.column(leaf).statistics if leaf in self._number else None
         return self._of[leaf]
 
     def valid_count(self, leaf: str) -> int | None:
@@ -80,7 +95,7 @@ class GroupStatistics:
         statistics = self.of(leaf)
         if statistics is None or not statistics.has_null_count:
             return None
-        return int(self.rows - statistics.null_count)
+        return self.rows - int(statistics.null_count)
 
     def is_empty(self, leaf: str) -> bool:
         """Whether the file says that a column has no value, not even in a list."""

@@ -29,6 +29,7 @@ class PartInMemory(Part):
         self._expanded_bytes = expanded_bytes
         self._kept: list[pa.RecordBatch] = []
         """The decoded columns, by row group."""
+        self._kept_names: Sequence[str] = ()
 
     def load(self) -> None:
         """Read its bytes, if it is small.
@@ -66,7 +67,7 @@ class PartInMemory(Part):
         leaves = [leaf for name in columns for leaf in self._footer[1].of.get(name, ())]
         if self._size > _FILE_BYTES or not self._are_small(leaves):
             return
-        names = [name for name in columns if name in self.columns]
+        self._kept_names = names = [name for name in columns if name in self.columns]
         for group in range(self.metadata.num_row_groups):
             with self._errors():
                 table = self._file.read_row_group(group, columns=names, use_threads=False)
@@ -77,11 +78,11 @@ class PartInMemory(Part):
         self, group: int, columns: Sequence[str], batch_rows: int, *, keep_rows: bool = False
     ) -> Iterator[pa.RecordBatch]:
         names = [name for name in dict.fromkeys(c.partition(".")[0] for c in columns) if name in self.columns]
-        if not (self._kept and names and set(names).issubset(self._kept[group].schema.names)):
+        if not (self._kept and names and all(name in self._kept_names for name in names)):
             yield from super().read_group(group, columns, batch_rows, keep_rows=keep_rows)
             return
         kept = self._kept[group]
-        yield from slices(kept if names == kept.schema.names else kept.select(names), batch_rows)
+        yield from slices(kept if names == self._kept_names else kept.select(names), batch_rows)
 
     @contextlib.contextmanager
     def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:

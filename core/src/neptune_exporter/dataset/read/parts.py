@@ -70,7 +70,7 @@ class Part:
     def _footer(self) -> tuple[pq.FileMetaData, Leaves]:
         with self._opened([]) as file, self._errors():
             metadata = file.metadata
-            leaves = leaves_of(metadata)
+            leaves, self._last_group = leaves_of(metadata)
         missing = _NEEDED - leaves.columns
         if missing:
             raise DatasetError(f"{self.where} is no part of a run: it lacks {', '.join(sorted(missing))}")
@@ -323,7 +323,7 @@ class Part:
         size = expanded = 0
         for group in range(self.metadata.num_row_groups):
             for leaf in leaves:
-                column = self.group(group).meta.column(self._leaves[leaf])
+                column = self.group(group).column(leaf)
                 size += (of_column := column.total_uncompressed_size)
                 if column.has_dictionary_page and leaf not in ALL_AS_DICTIONARY:
                     expanded += column.num_values * of_column  # at the very most
@@ -344,7 +344,7 @@ class Part:
         return [table.slice(start, n).to_batches() for start, n in zip(starts, lengths, strict=False)]
 
     def _is_coded(self, group: int, leaf: str) -> bool:
-        return bool(self.metadata.row_group(group).column(self._leaves[leaf]).has_dictionary_page)
+        return bool(self.group(group).column(leaf).has_dictionary_page)
 
     def _columns_to_read(self, wanted: Wanted, doubtful: Sequence[str]) -> list[str]:
         columns = dict.fromkeys(wanted.columns)
@@ -373,7 +373,7 @@ class Part:
         """The metadata of a row group. Only the last one is cached: all take as much memory as the footer."""
         last = self._last_group
         if last is None or last.group != number:
-            last = self._last_group = GroupStatistics(self.metadata, number, self._leaves)
+            last = self._last_group = GroupStatistics(self.metadata.row_group(number), number, self._leaves)
         return last
 
     @contextlib.contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,9 +21,9 @@ from neptune_exporter.model import FILE_TYPES, AttributeType
 
 _ROWS = 1 << 18
 _CODE = pa.int32()
-_FEW_ROWS = 4096
-"""Up to this many rows are counted in Python, because each call of pyarrow takes as long as hundreds of
-rows."""
+_FEW_PAIRS = 1 << 16
+"""Up to this many pairs of path and type are counted by NumPy, in an array with a place for each: a call of
+pyarrow takes as long as hundreds of rows."""
 NULL_ROWS = "rows with a step or time and no value that are left out"
 _FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _KNOWN_TYPES = frozenset(t.value for t in AttributeType)
@@ -213,15 +214,17 @@ def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind:
 def _attributes(batch: pa.RecordBatch) -> dict[str, dict[str, int]]:
     """How many rows each attribute has in a batch, by type and path."""
     paths, kinds = (encoded(batch.column(name)) for name in ("attribute_path", "attribute_type"))
-    return (_counted_by_python if len(batch) <= _FEW_ROWS else _counted_by_arrow)(paths, kinds)
+    few = len(paths.dictionary) * len(kinds.dictionary) <= _FEW_PAIRS
+    return (_counted_by_numpy if few else _counted_by_arrow)(paths, kinds)
 
 
-def _counted_by_python(paths: pa.DictionaryArray, kinds: pa.DictionaryArray) -> dict[str, dict[str, int]]:
+def _counted_by_numpy(paths: pa.DictionaryArray, kinds: pa.DictionaryArray) -> dict[str, dict[str, int]]:
     names, types = paths.dictionary.to_pylist(), kinds.dictionary.to_pylist()
-    counted: dict[str, dict[str, int]] = {kind: {} for kind in types}
-    of_codes: dict[int | None, dict[str, int]] = {code: counted[kind] for code, kind in enumerate(types)}
-    for (path, kind), count in Counter(zip(codes_of(paths), codes_of(kinds), strict=True)).items():
-        of_kind, name = of_codes[kind], names[path]
+    counts = np.bincount(codes_of(paths) * len(types) + codes_of(kinds))
+    (pairs,) = counts.nonzero()  # half the time of `flatnonzero`
+    counted: dict[str, dict[str, int]] = {}
+    for pair, count in zip(pairs.tolist(), counts[pairs].tolist(), strict=True):
+        of_kind, name = counted.setdefault(types[pair % len(types)], {}), names[pair // len(types)]
         of_kind[name] = of_kind.get(name, 0) + count
     return counted
 
@@ -241,18 +244,16 @@ def _counted_by_arrow(paths: pa.DictionaryArray, kinds: pa.DictionaryArray) -> d
     return counted
 
 
-def codes_of(column: pa.DictionaryArray) -> Sequence[int | None]:
-    """The index in the dictionary for each row; None for null.
-
-    Not by `to_pylist`, which makes an object of pyarrow for each.
-    """
+def codes_of(column: pa.DictionaryArray) -> npt.NDArray[np.int32]:
+    """The index in the dictionary for each row, not copied; -1 for null."""
     indices = column.indices
     if indices.type != _CODE:
         indices = indices.cast(_CODE)
-    if indices.null_count or not len(indices):
-        return indices.to_pylist()  # type: ignore[no-any-return]
-    content = memoryview(indices.buffers()[1]).cast("i")
-    return content[indices.offset : indices.offset + len(indices)].tolist()
+    if indices.null_count:
+        return np.array([-1 if code is None else code for code in indices.to_pylist()], np.int32)
+    if not len(indices):
+        return np.zeros(0, np.int32)
+    return np.frombuffer(indices.buffers()[1], np.int32, len(indices), 4 * indices.offset)
 
 
 def encoded(column: pa.Array) -> pa.DictionaryArray:
