@@ -17,7 +17,7 @@ from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_pluto import ordered_ingest
 from neptune_exporter_pluto.form import metric_lines
 from neptune_exporter_pluto.form.losses import LossCode
-from neptune_exporter_pluto.service.answers import not_stored
+from neptune_exporter_pluto.service.storage import not_stored
 from neptune_exporter_pluto.sink import PlutoSink
 from neptune_exporter_pluto_server import RehearsalServer, faults
 

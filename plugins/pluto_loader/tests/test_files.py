@@ -31,7 +31,7 @@ from neptune_exporter.testing.runs import (
 from neptune_exporter.toolkit.filekinds import kind_of
 from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.service.api import FileToSign
-from neptune_exporter_pluto.service.pace import Pace
+from neptune_exporter_pluto.service.storage import Pace
 from neptune_exporter_pluto_server import RehearsalServer, faults
 from neptune_exporter_pluto_server.files import MIME_TYPES
 
@@ -294,7 +294,7 @@ def test_push_back_slows_down_and_loses_nothing(
     server.fail(faults.unavailable(status, "/storage/", retry_after="0" if status == 429 else None, times=5))
     sink = make_sink()
     loaded = sink.load(MemoryRun(images(30)), None)
-    assert sink.session.pace.limit < 8
+    assert sink.session.storage.pace.limit < 8
     assert len(listed(server, loaded)) == 30 and not loaded.losses
 
 

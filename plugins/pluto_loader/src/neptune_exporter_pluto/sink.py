@@ -13,7 +13,7 @@ from neptune_exporter_pluto.loading import load
 from neptune_exporter_pluto.option_changes import OptionChanges
 from neptune_exporter_pluto.service.api import PlutoApi
 from neptune_exporter_pluto.service.credentials import find_api_key, find_endpoints
-from neptune_exporter_pluto.service.pace import Pace
+from neptune_exporter_pluto.service.storage import Storage
 from neptune_exporter_pluto.service.transport import Transport
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.state.cachefile import DEFAULT_NAME, check_list
@@ -90,7 +90,7 @@ class PlutoSink(Sink):
                 account,
                 ThreadPoolExecutor(settings.connections, "pluto-send"),
                 ThreadPoolExecutor(settings.file_connections, "pluto-upload"),
-                Pace(settings.file_connections),
+                Storage(transport, settings.file_connections),
             )
         )
 

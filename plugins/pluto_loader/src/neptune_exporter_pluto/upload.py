@@ -7,43 +7,29 @@ Putting the bytes again is harmless, announcing again is not.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO
+from functools import partial
 
-import httpx
-
-from neptune_exporter.contract import AuthenticationError, SinkError
-from neptune_exporter.toolkit import TransientError, failpoint, retry_after
+from neptune_exporter.contract import AuthenticationError
+from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto.entries import TextFile
 from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.losses import LossBook, LossCode
-from neptune_exporter_pluto.service.answers import Outcome, excerpt, not_stored, outcome_of, outcome_of_error
 from neptune_exporter_pluto.service.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.service.pipeline import Pipeline, settled
-from neptune_exporter_pluto.service.transport import OutOfPatienceError, PlutoRefusedError, UncertainError
+from neptune_exporter_pluto.service.storage import ExpiredError
+from neptune_exporter_pluto.service.transport import OutOfPatienceError, UncertainError
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 from neptune_exporter_pluto.state.progress import Progress
 
 _ADDRESS_LIVES = 3_300.0
 """Seconds; Pluto's upload addresses are good for an hour."""
 _MOST_ANNOUNCED_BYTES = 256 << 20
-_PIECE = 1 << 20
-_MOST_REFUSALS = 3
-"""So often an address is tried of which the storage does not say that it has expired."""
-
-
-class ExpiredError(SinkError):
-    """The upload address is not accepted any more."""
-
-
-class RefusedAddressError(SinkError):
-    """Storage refused the upload address without saying that it has expired."""
 
 
 def send_files(
@@ -186,76 +172,18 @@ class _Uploader:
         """
         if self._stopped.is_set():
             return
+        what = f"upload of {task.to_sign.file_name!r} of {task.path!r} of run {self._run_id}"
+        put = partial(self._session.storage.put, file=task.to_sign, opened=task.open, what=what)
         try:
-            self._put_patiently(task, url)
+            put(url)
         except ExpiredError:
-            self._put_patiently(task, self._announce([task])[task.index])
+            put(self._announce([task])[task.index])
         failpoint("pluto.file-put")
         self._journal.note("uploaded", file=task.index)
-
-    def _put_patiently(self, task: FileTask, url: str) -> None:
-        """Raises ExpiredError if the storage says that the address has expired, or refuses it repeatedly."""
-        refusals = itertools.count(1)
-
-        def put() -> None:
-            try:
-                self._put_once(task, url)
-            except RefusedAddressError as error:
-                if next(refusals) >= _MOST_REFUSALS:
-                    raise ExpiredError(str(error)) from None
-                raise TransientError(str(error)) from None
-
-        self._session.api.transport.patiently(put)
-
-    def _put_once(self, task: FileTask, url: str) -> None:
-        what = f"upload of {task.to_sign.file_name!r} of {task.path!r} of run {self._run_id}"
-        headers = {"Content-Type": task.to_sign.content_type, "Content-Length": str(task.to_sign.size)}
-        pace, digest = self._session.pace, hashlib.md5(usedforsecurity=False)
-        with pace.turn() as era, task.open() as file:
-            try:
-                content = _content(file, task, digest)
-                response = self._session.api.transport.put(url, what, content, headers)
-            except httpx.TransportError as error:
-                if outcome_of_error(error) is Outcome.REFUSED:
-                    raise SinkError(f"{what}: {type(error).__name__}") from None
-                raise TransientError(f"{what}: the connection failed ({type(error).__name__})") from None
-            if response.is_success:
-                if problem := not_stored(response, digest.hexdigest()):
-                    pace.pushed_back(era)
-                    raise TransientError(f"{what}: {problem}")
-                pace.succeeded()
-                return
-            message = f"{what}: {response.url.host} answered {response.status_code}: {excerpt(response)}"
-            if response.status_code in (400, 401, 403) and "xpired" in response.text:
-                raise ExpiredError(message)
-            if response.status_code in (401, 403):
-                raise RefusedAddressError(message)
-            if outcome_of(response) in (Outcome.BUSY, Outcome.UNCERTAIN):
-                pace.pushed_back(era)
-                raise TransientError(message, retry_after(response.headers))
-            raise PlutoRefusedError(message, response.status_code, response.text)
 
 
 def _names_of(tasks: Iterable[FileTask]) -> set[tuple[str, str]]:
     return {(task.to_sign.log_name, task.to_sign.file_name) for task in tasks}
-
-
-def _content(file: BinaryIO, task: FileTask, digest: hashlib._Hash) -> bytes | Iterator[bytes]:
-    """A small file at once, a larger one in pieces; the digest is that of all that was sent."""
-    pieces = _read(file, task, digest)
-    return b"".join(pieces) if task.to_sign.size <= _PIECE else pieces
-
-
-def _read(file: BinaryIO, task: FileTask, digest: hashlib._Hash) -> Iterator[bytes]:
-    """The file in pieces. One that has changed since it was announced must not arrive in part."""
-    left = task.to_sign.size
-    while left > 0:
-        piece = file.read(min(_PIECE, left))
-        if not piece:
-            raise SinkError(f"the file of {task.path!r} became shorter while it was uploaded")
-        left -= len(piece)
-        digest.update(piece)
-        yield piece
 
 
 def _batches(tasks: Iterable[FileTask], size: int) -> Iterator[list[FileTask]]:

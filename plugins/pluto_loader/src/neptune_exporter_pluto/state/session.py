@@ -15,7 +15,7 @@ from neptune_exporter.sinks.names import digest, printable, shortened
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.form.section import ContentOptions
 from neptune_exporter_pluto.service.api import PlutoApi
-from neptune_exporter_pluto.service.pace import Pace
+from neptune_exporter_pluto.service.storage import Storage
 from neptune_exporter_pluto.settings import MAX_NAME, PlutoSettings
 from neptune_exporter_pluto.state.cachefile import DEFAULT_NAME, OWNERS_NAME, LineOwners, LoadedCache
 from neptune_exporter_pluto.state.target import FOLDER, Target
@@ -32,7 +32,7 @@ class Session:
     senders: ThreadPoolExecutor
     """Posts requests while others are encoded."""
     uploaders: ThreadPoolExecutor
-    pace: Pace
+    storage: Storage
     multipliers: dict[RunKey, Multiplier] = field(default_factory=dict)
     """Of each run, as `prepare` found them."""
 

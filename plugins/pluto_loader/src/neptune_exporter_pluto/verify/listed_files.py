@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-import httpx
-
-from neptune_exporter.contract import Comparison, SinkError, Verdict
+from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.sinks.files import RESTORABLE
-from neptune_exporter.toolkit import TransientError
 from neptune_exporter.toolkit.measuring import measured
 from neptune_exporter_pluto.entries import Entries
 from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
 from neptune_exporter_pluto.form.losses import FILES_NOT_SENT, LossCode
 from neptune_exporter_pluto.form.values import shown_step, times_of
-from neptune_exporter_pluto.service.answers import outcome_of, outcome_of_error
 from neptune_exporter_pluto.service.api import MAX_FILES_LISTED
 from neptune_exporter_pluto.verify.context import Check
 
 ITEM = "files of "
-_PIECE = 1 << 20
 _LAST_TIME = 253_402_300_799_999
 """ms since 1970: Pluto shows no time after 9999 (seen on the real one, with ClickHouse 26.9)."""
 
@@ -154,7 +148,7 @@ def _compare_bytes(
         if expected is None:
             with task.open() as file:
                 expected = measured(file)[1]
-        found = check.api.transport.patiently(lambda url=row["url"]: _download(check, url))  # type: ignore[misc]
+        found = check.session.storage.sha256(row["url"], f"download of a file of run {check.run_id}")
         if found == expected:
             same += 1
         else:
@@ -162,29 +156,3 @@ def _compare_bytes(
             yield check.line(f"{item}: {row['fileName']}", Verdict.DIFFERENT, f"SHA-256 {expected}", text)
     if same:
         yield check.line(f"{item}: bytes", Verdict.EQUAL, same, same)
-
-
-def _download(check: Check, url: str) -> str | None:
-    """The digest of the bytes behind a presigned address; None if nothing is there."""
-    try:
-        with check.api.transport.stream(url) as response:
-            if response.status_code == 404:
-                return None
-            if response.is_success:
-                return _digest(response.iter_bytes(_PIECE))
-            response.read()
-            message = f"download of a file of run {check.run_id}: the storage answered {response.status_code}"
-            if outcome_of(response).name in ("BUSY", "UNCERTAIN"):
-                raise TransientError(message)
-            raise SinkError(message)
-    except httpx.TransportError as error:
-        if outcome_of_error(error).name == "REFUSED":
-            raise SinkError(f"download of a file of run {check.run_id}: {type(error).__name__}") from None
-        raise TransientError(f"download of a file of run {check.run_id}: the connection failed") from None
-
-
-def _digest(pieces: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
