@@ -135,7 +135,7 @@ class _UniqueNames:
     def __init__(self, others: Iterable[FileTask]) -> None:
         self._given: set[bytes] = set()
         for other in others:
-            self.like(other.to_sign.log_name, other.to_sign.file_name)
+            self.like(*other.to_sign.key)
 
     def like(self, log_name: str, name: str) -> str:
         """The name, or a similar one if this log name has it already."""

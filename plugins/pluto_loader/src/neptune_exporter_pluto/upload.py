@@ -11,7 +11,7 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import partial
 
 from neptune_exporter.contract import AuthenticationError
@@ -136,9 +136,7 @@ class _Uploader:
         except (AuthenticationError, OutOfPatienceError):  # certainly not taken
             self._journal.note("not-announced", files=indices)
             raise
-        urls = {}
-        for task in tasks:
-            urls[task.index] = signed[task.to_sign.log_name, task.to_sign.file_name]
+        urls = {task.index: signed[task.to_sign.key] for task in tasks}
         failpoint("pluto.files-signed")
         self._journal.note("signed", at=time.time(), urls={str(i): url for i, url in urls.items()})
         return urls
@@ -148,22 +146,22 @@ class _Uploader:
         mine = [task for task in tasks if task.index in self._progress.announcing]
         if not mine:
             return
-        wanted = _names_of(mine) - _names_of(task for task in mine if task.index in self._progress.announced)
-        log_names = sorted({log_name for log_name, _ in wanted})
-
-        def listed() -> int:
-            return sum(len(self._listed(name) & wanted) for name in log_names)
-
-        if wanted and settled(listed, len(wanted), self._session.settings.visible_within):
+        before = {task.to_sign.key for task in mine if task.index in self._progress.announced}
+        wanted = {task.to_sign.key for task in mine} - before
+        patience = self._session.settings.visible_within
+        if wanted and settled(lambda: self._listed(wanted), len(wanted), patience):
             raise StartAgainError("files were announced, but the answer with their upload addresses was lost")
         self._journal.note("not-announced", files=[task.index for task in mine])
 
-    def _listed(self, log_name: str) -> set[tuple[str, str]]:
-        """Log name and file name of all files of a log name that Pluto lists."""
-        rows = self._session.api.files(self._project, self._run_id, log_name)
-        if len(rows) >= MAX_FILES_LISTED:
-            raise StartAgainError(f"Pluto lists no more than {MAX_FILES_LISTED} files of {log_name!r}")
-        return {(log_name, row["fileName"]) for row in rows}
+    def _listed(self, wanted: Set[tuple[str, str]]) -> int:
+        """How many of some files, given by log name and file name, Pluto lists."""
+        found: set[tuple[str, str]] = set()
+        for log_name in sorted({log_name for log_name, _ in wanted}):
+            rows = self._session.api.files(self._project, self._run_id, log_name)
+            if len(rows) >= MAX_FILES_LISTED:
+                raise StartAgainError(f"Pluto lists no more than {MAX_FILES_LISTED} files of {log_name!r}")
+            found |= {(log_name, row["fileName"]) for row in rows}
+        return len(found & wanted)
 
     def _put(self, task: FileTask, url: str) -> None:
         """Put the bytes of one file; ask for a new address where the old one is not accepted any more.
@@ -180,10 +178,6 @@ class _Uploader:
             put(self._announce([task])[task.index])
         failpoint("pluto.file-put")
         self._journal.note("uploaded", file=task.index)
-
-
-def _names_of(tasks: Iterable[FileTask]) -> set[tuple[str, str]]:
-    return {(task.to_sign.log_name, task.to_sign.file_name) for task in tasks}
 
 
 def _batches(tasks: Iterable[FileTask], size: int) -> Iterator[list[FileTask]]:

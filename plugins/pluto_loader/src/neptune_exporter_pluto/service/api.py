@@ -81,6 +81,11 @@ class FileToSign:
     time: int
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What identifies it in a run."""
+        return self.log_name, self.file_name
+
+    @property
     def content_type(self) -> str:
         """What Pluto signs into the address, which the upload must repeat. Pluto takes an extension that it
         does not know for the content type itself."""
@@ -215,7 +220,7 @@ class PlutoApi:
         def signed(content: bytes) -> dict[tuple[str, str], str]:
             found = answers.addresses(content)
             for file in files:
-                if (file.log_name, file.file_name) not in found:
+                if file.key not in found:
                     raise NotAcknowledgedError(
                         f"no upload address for {file.file_name!r} of {file.log_name!r}"
                     )

@@ -29,9 +29,10 @@ def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterat
 
 
 def _of_fork(check: Check, target: Target, known: Progress | None, found: Fork | None) -> Comparison:
-    wanted = computed = native_fork(check.session, check.content.run, target, check.content.multiplier, None)
-    if known is not None and known.fork is not None and not parent_replaced(known.fork, wanted):
-        wanted = known.fork  # the parent may have got further since
+    computed = native_fork(check.session, check.content.run, target, check.content.multiplier, None)
+    sent = known.fork if known is not None else None
+    # The parent may have got further since.
+    wanted = computed if sent is None or parent_replaced(sent, computed) else sent
     if check.recorded(LossCode.FORK_NOT_NATIVE, SysAttribute.FORK_PARENT) and found is None:
         return check.line("fork", Verdict.LOST, check.content.run.parent(), "recorded only in the config")
     if wanted is None or "forkedFromRunId" not in check.details:

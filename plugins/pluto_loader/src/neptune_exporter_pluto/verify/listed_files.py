@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sized
 from typing import Any
 
 from neptune_exporter.contract import Comparison, Verdict
@@ -25,13 +25,9 @@ Listed = dict[str, list[dict[str, Any]]]
 
 def compare_files(check: Check, entries: Entries) -> Iterator[Comparison]:
     """One line for each attribute with files."""
-    by_name: dict[str, dict[str, FileTask]] = defaultdict(dict)
-    texts = text_tasks(check.content.names, entries.texts, check.metadata.ended or 0)
-    for task in [*texts, *file_tasks(check.content, texts)]:
-        by_name[task.to_sign.log_name][task.to_sign.file_name] = task
-    total = sum(map(len, by_name.values()))
+    by_name = _sent(check, entries)
     listed = check.patiently(
-        lambda: _listing(check, by_name, total),
+        lambda: _listing(check, by_name),
         lambda found: all(len(found.get(n, ())) >= min(len(w), MAX_FILES_LISTED) for n, w in by_name.items()),
     )
     for name, wanted in by_name.items():
@@ -43,6 +39,15 @@ def compare_files(check: Check, entries: Entries) -> Iterator[Comparison]:
             yield check.line(ITEM + name, Verdict.EXTRA, 0, len(rows))
     arrived = {task.path for wanted in by_name.values() for task in wanted.values()}
     yield from _compare_lost(check, arrived.union(listed))
+
+
+def _sent(check: Check, entries: Entries) -> dict[str, dict[str, FileTask]]:
+    """What the load sent, by log name and file name."""
+    by_name: dict[str, dict[str, FileTask]] = defaultdict(dict)
+    texts = text_tasks(check.content.names, entries.texts, check.metadata.ended or 0)
+    for task in [*texts, *file_tasks(check.content, texts)]:
+        by_name[task.to_sign.log_name][task.to_sign.file_name] = task
+    return by_name
 
 
 def _not_here(check: Check, path: str) -> int:
@@ -65,16 +70,16 @@ def _compare_lost(check: Check, listed: Collection[str]) -> Iterator[Comparison]
             yield check.line(ITEM + path, Verdict.LOST, count, 0)
 
 
-def _listing(check: Check, names: Iterable[str], total: int) -> Listed:
+def _listing(check: Check, wanted: Mapping[str, Sized]) -> Listed:
     """What Pluto lists, by log name. At most 1,000 rows come at once, so many files are asked for by name."""
     listed: Listed = defaultdict(list)
-    if total < MAX_FILES_LISTED:
+    if sum(map(len, wanted.values())) < MAX_FILES_LISTED:
         rows = check.api.files(check.project, check.run_id, None)
         if len(rows) < MAX_FILES_LISTED:
             for row in rows:
                 listed[row["logName"]].append(row)
             return listed
-    for name in names:
+    for name in wanted:
         listed[name] = check.api.files(check.project, check.run_id, name)
     return listed
 

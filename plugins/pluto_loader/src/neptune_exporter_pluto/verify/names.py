@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter_pluto.service.api import MAX_NAMES_LISTED
@@ -20,9 +20,8 @@ def compare_names(check: Check) -> Iterator[Comparison]:
         yield check.line(_ALL, Verdict.UNKNOWN, len(wanted), "Pluto does not list them")
         return
     found = {row["logName"]: row["logType"] for row in listed}
-    absent = [name for name in wanted if name not in found]
-    hidden = len(absent) if len(listed) >= MAX_NAMES_LISTED else 0
-    yield from _wrong(check, wanted, found, [] if hidden else absent)
+    hidden = len(wanted.keys() - found.keys()) if len(listed) >= MAX_NAMES_LISTED else 0
+    yield from _wrong(check, wanted, found, hidden > 0)
     same = len(wanted.items() & found.items())
     if same:
         yield check.line(_ALL, Verdict.EQUAL, same, same)
@@ -31,15 +30,15 @@ def compare_names(check: Check) -> Iterator[Comparison]:
 
 
 def _wrong(
-    check: Check, wanted: Mapping[str, str], found: Mapping[str, str], missing: Sequence[str]
+    check: Check, wanted: Mapping[str, str], found: Mapping[str, str], some_are_hidden: bool
 ) -> Iterator[Comparison]:
     """Names of another type, names that are not there, and names that nothing of the run has."""
     paths = dict(check.content.names.changed())
     for name, kind in wanted.items():
         if found.get(name, kind) != kind:
             yield check.line(ITEM + paths.get(name, name), Verdict.DIFFERENT, kind, found[name])
-    for name in missing:
-        yield check.line(ITEM + paths.get(name, name), Verdict.MISSING, wanted[name], "not registered")
+        elif name not in found and not some_are_hidden:
+            yield check.line(ITEM + paths.get(name, name), Verdict.MISSING, kind, "not registered")
     for name, kind in found.items():
         if name not in wanted:
             yield check.line(ITEM + name, Verdict.EXTRA, "", kind)

@@ -75,5 +75,5 @@ def _difference(wanted: Any, held: Any) -> tuple[Verdict, str, str] | None:
         if key not in held or not is_same(value, held[key]):
             found = short({key: held[key]}) if key in held else f"no {short(key)}"
             return Verdict.DIFFERENT, short({key: value}), found
-    extra = next((key for key in held if key not in wanted), None)
-    return None if extra is None else (Verdict.EXTRA, "", short({extra: held[extra]}))
+    extra = sorted(held.keys() - wanted.keys())
+    return (Verdict.EXTRA, "", short({extra[0]: held[extra[0]]})) if extra else None
