@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from neptune_exporter_pluto.form.section import (
 )
 from neptune_exporter_pluto.option_changes import OptionChanges
 from neptune_exporter_pluto.reading_back import damage, shown
-from neptune_exporter_pluto.sending import FinishedLoad, send
+from neptune_exporter_pluto.sending import send
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 from neptune_exporter_pluto.state.progress import Progress
 
@@ -44,7 +44,7 @@ def load(work: OpenRun, changes: OptionChanges) -> LoadedRun:
         return LoadedRun("", already_loaded=True)
     if decision.action is Action.SAME:
         changes.look_at(_loaded(work.now))
-        return _as_recorded(work)
+        return _result(work, already_loaded=True, without=NOTHING_LACKS)
     _prepare(work, decision)
     return _send(work, changes)
 
@@ -93,7 +93,7 @@ def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
     """Create the run if necessary, send what Pluto lacks, and record that it is complete."""
     for _ in range(_MOST_ATTEMPTS):
         try:
-            finished = _into_pluto(work, changes)
+            record = _into_pluto(work, changes)
         except StartAgainError as error:
             _log.warning("%s: %s; it is loaded again into another run", work.run.key, error)
             supersede(work, str(error))
@@ -104,16 +104,16 @@ def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
         work.session.owners.claim(work.line, work.target, str(work.run.key))
         work.session.cache.add(work.line)
         failpoint("pluto.run-listed")
-        work.journal.note("loaded", result=finished.record)
+        work.journal.note("loaded", result=record)
         failpoint("pluto.run-loaded")
-        return finished.loaded
+        return _result(work, already_loaded=work.now.elsewhere)
     raise SinkError(
         f"{work.run.key}: {_MOST_ATTEMPTS} times the connection broke in a way that leaves open what Pluto "
         "has taken; the unfinished runs are tagged, load again when the connection is better"
     )
 
 
-def _into_pluto(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
+def _into_pluto(work: OpenRun, changes: OptionChanges) -> Mapping[str, Any]:
     losses = LossBook(work.run.key)
     metadata = collect(work.run, work.session.options.name_prefix, losses)
     if work.target.project != work.session.wanted_project(work.run.key.project_id):
@@ -126,7 +126,7 @@ def _into_pluto(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
     return send(work, metadata, losses)
 
 
-def _loaded_elsewhere(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
+def _loaded_elsewhere(work: OpenRun, changes: OptionChanges) -> Mapping[str, Any]:
     """Accept a run that another machine has loaded, if Pluto shows all of it. Raises StartAgainError if Pluto
     does not show all of it."""
     details = work.session.api.details(work.target.project, work.run_id)
@@ -148,9 +148,7 @@ def _loaded_elsewhere(work: OpenRun, changes: OptionChanges) -> FinishedLoad:
     own = map(loss_record, found.losses())
     recorded += [loss for loss in own if (loss["reason"], loss["attribute_path"]) not in known]
     changes.look_at(record)
-    losses = [Loss(work.run.key, **loss) for loss in recorded]
-    loaded = LoadedRun(str(work.run_id), work.now.url or None, already_loaded=True, losses=losses)
-    return FinishedLoad(loaded, record)
+    return record
 
 
 def _loaded(now: Progress) -> Mapping[str, Any]:
@@ -158,13 +156,12 @@ def _loaded(now: Progress) -> Mapping[str, Any]:
     return now.loaded
 
 
-def _as_recorded(work: OpenRun) -> LoadedRun:
-    """The result of a finished load, with the losses that still leave something out."""
-    now = work.now
-    result = _loaded(now)
-    losses = [
-        Loss(work.run.key, **record)
-        for record in result.get("losses", [])
-        if record["reason"] not in NOTHING_LACKS
-    ]
-    return LoadedRun(str(now.run_id), now.url or None, True, dict(result.get("counts", {})), tuple(losses))
+def _result(work: OpenRun, already_loaded: bool, without: Collection[str] = ()) -> LoadedRun:
+    """The result of a finished load, as the journal has it.
+
+    Args:
+        without: Reasons of losses to leave out.
+    """
+    now, record = work.now, _loaded(work.now)
+    losses = (Loss(work.run.key, **loss) for loss in record["losses"] if loss["reason"] not in without)
+    return LoadedRun(str(now.run_id), now.url or None, already_loaded, dict(record["counts"]), tuple(losses))

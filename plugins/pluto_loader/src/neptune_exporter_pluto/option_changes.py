@@ -37,8 +37,6 @@ class OptionChanges:
 
     def look_at(self, loaded: Mapping[str, Any]) -> None:
         """Count a run, from its record in the journal."""
-        if "options" not in loaded:
-            return
         found = list(self._compare(ContentOptions.of_record(loaded["options"]), loaded["multiplier"]))
         if found:
             with self._lock:

@@ -74,7 +74,7 @@ def _has_files_again(work: OpenRun, now: Progress) -> bool:
     """Whether files that were missing or damaged when the run was loaded are there now."""
     assert now.loaded is not None
     recorded: Counter[tuple[str, str]] = Counter()
-    for loss in now.loaded.get("losses", []):
+    for loss in now.loaded["losses"]:
         if loss["reason"] in RESTORABLE:
             recorded[loss["reason"], loss["attribute_path"]] += int(loss["count"])
     if not recorded:

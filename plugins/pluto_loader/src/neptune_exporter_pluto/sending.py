@@ -10,14 +10,11 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from neptune_exporter.contract import LoadedRun
 from neptune_exporter.sinks.points import MEMORY_POINTS, MEMORY_POINTS_ALONE, PointSorter
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto import metrics, upload
@@ -33,16 +30,11 @@ from neptune_exporter_pluto.service.pipeline import Pipeline
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 
 
-@dataclass(frozen=True)
-class FinishedLoad:
-    """A run that is whole in Pluto, and what the journal is to keep of its load."""
-
-    loaded: LoadedRun
-    record: Mapping[str, Any]
-
-
-def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> FinishedLoad:
+def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> dict[str, Any]:
     """Send everything into the run that the journal names, then read its status back.
+
+    Returns:
+        What the journal is to keep of the load.
 
     Raises:
         StartAgainError: what the run in Pluto holds cannot be known any more.
@@ -75,8 +67,7 @@ def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> FinishedLo
         sorter.close()
         shutil.rmtree(folder, ignore_errors=True)
     failpoint("pluto.run-finished")
-    loaded = LoadedRun(str(work.run_id), work.now.url or None, counts=dict(counts), losses=losses.losses())
-    return FinishedLoad(loaded, record)
+    return record
 
 
 def _side_by_side(

@@ -70,11 +70,9 @@ class Session:
         return ContentOptions(self.options.name_prefix, settings.log_every, settings.max_files_per_run)
 
     def target(self, source_project: str) -> Target:
-        return Target(self.account, self.api.endpoints.host, self.target_project(source_project))
-
-    def target_project(self, source_project: str) -> str:
-        """The project in Pluto: the one that was asked for, else Neptune's as far as Pluto takes the name."""
-        return usable_project_name(self.wanted_project(source_project))
+        """Where runs of a project go: into the one that was asked for, else Neptune's as far as Pluto takes it."""
+        project = usable_project_name(self.wanted_project(source_project))
+        return Target(self.account, self.api.endpoints.host, project)
 
     def wanted_project(self, source_project: str) -> str:
         """The project that was asked for, whether or not Pluto takes its name."""
