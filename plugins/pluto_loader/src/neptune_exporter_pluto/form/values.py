@@ -15,15 +15,17 @@ def is_same(wanted: Any, found: Any) -> bool:
     There 1.0 becomes 1, and an integer beyond 2**53 gets the shortest digits that name its double, which
     are not its own: numbers are compared as doubles.
     """
-    if isinstance(wanted, bool) or isinstance(found, bool):
-        return wanted is found
-    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
-        return float(wanted) == float(found)
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        return wanted.keys() == found.keys() and all(is_same(v, found[k]) for k, v in wanted.items())
-    if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
-        return len(wanted) == len(found) and all(map(is_same, wanted, found))
-    return bool(wanted == found)
+    return bool(_plain(wanted) == _plain(found))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return bool, value  # or it would be the same as 0 or 1
+    if isinstance(value, (int, float)):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def shown_step(found: Any) -> int:

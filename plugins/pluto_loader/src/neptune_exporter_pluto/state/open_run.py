@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 
 from neptune_exporter.contract import ExportedRun, LoadedRun
@@ -61,9 +61,7 @@ class OpenRun:
     @cached_property
     def content(self) -> str:
         """Digest of the options that decide what is sent."""
-        settings = self.session.settings
-        options = (self.session.options.name_prefix, settings.log_every, settings.max_files_per_run)
-        return digest(str(self.multiplier), *map(str, options))
+        return digest(str(self.multiplier), *map(str, astuple(self.session.content_options)))
 
     @cached_property
     def chunking(self) -> str:

@@ -66,11 +66,12 @@ class Session:
 
     @property
     def content_options(self) -> ContentOptions:
+        """The options of this load that decide what is in Pluto."""
         settings = self.settings
         return ContentOptions(self.options.name_prefix, settings.log_every, settings.max_files_per_run)
 
     def target(self, source_project: str) -> Target:
-        """Where runs of a project go: into the one that was asked for, else Neptune's as far as Pluto takes it."""
+        """Where runs go: to the project that was asked for, else to one named as Neptune's, if possible."""
         project = usable_project_name(self.wanted_project(source_project))
         return Target(self.account, self.api.endpoints.host, project)
 
