@@ -11,7 +11,6 @@ import click
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.grouping import echo_grouped, lines_of
 from neptune_exporter.cli.output import (
-    counted,
     echo_line,
     echo_table,
     plain,
@@ -21,7 +20,7 @@ from neptune_exporter.cli.output import (
     write_report,
 )
 from neptune_exporter.reporters.grouping import Line
-from neptune_exporter.reporters.table import size
+from neptune_exporter.reporters.table import counted, size
 
 if TYPE_CHECKING:
     from neptune_exporter.jobs.estimating import Estimate

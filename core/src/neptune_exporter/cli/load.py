@@ -16,7 +16,6 @@ from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
 from neptune_exporter.cli.output import (
-    counted,
     counted_of,
     echo_line,
     echo_list,
@@ -35,7 +34,7 @@ from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdicts
 from neptune_exporter.location import Location
 from neptune_exporter.redaction import one_line
-from neptune_exporter.reporters.table import Cell, size
+from neptune_exporter.reporters.table import Cell, counted, size
 
 if TYPE_CHECKING:
     from neptune_exporter.jobs.load import LoadJobOptions, LoadResult

@@ -19,7 +19,7 @@ import click
 
 from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import escaped, one_line, printable, redact
-from neptune_exporter.reporters.table import Cell, room_of, table
+from neptune_exporter.reporters.table import Cell, counted, room_of, table
 
 SHOWN = 20
 """How many lines of a list of problems are shown; the report has all."""
@@ -149,13 +149,8 @@ def some(names: Iterable[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def counted(count: int, what: str) -> str:
-    """`1 run`, `1,204 runs`."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def counted_of(count: int, what: str) -> str:
-    """The same for what has its name in the plural: `1 log line`, `3 entries`."""
+    """As `counted`, for what has its name in the plural: `1 log line`, `3 entries`."""
     if count == 1 and not what.endswith("series"):
         what = f"{what[:-3]}y" if what.endswith("ies") else what.removesuffix("s")
     return f"{count:,} {what}"

@@ -14,7 +14,6 @@ from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
 from neptune_exporter.cli.output import (
-    counted,
     echo_line,
     json_text,
     offer_checksums,
@@ -28,7 +27,7 @@ from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 from neptune_exporter.reporters.grouping import Line, grouped
-from neptune_exporter.reporters.table import size
+from neptune_exporter.reporters.table import counted, size
 
 if TYPE_CHECKING:
     from neptune_exporter.contract.sink import Comparison

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from neptune_exporter.contract import (
     AttributeFailure,
@@ -96,10 +96,10 @@ def export_runs(
             seen = SeenPaths(options.attributes) if by_path else None
             for number, project_id in enumerate(projects, 1):
                 stage = f"export {project_id}" + (f" ({number} of {len(projects)})" * (len(projects) > 1))
-                project = _Project(
-                    opening, source, executor, dataset, project_id, options, progress, result, seen
-                )
-                listed |= project.export(stage)
+                project = ProjectResult(project_id)
+                result.projects.append(project)
+                job = _Project(opening, source, executor, dataset, project, options, progress, result, seen)
+                listed |= job.export(stage)
             if not executor.is_local:
                 dataset.forget_writing()
             dataset.index_receipts()
@@ -216,52 +216,40 @@ def _plan_project(
         project.fail(error)
 
 
+@dataclass
 class _Project:
     """Exports one project: lists its runs, plans them, and keeps a bounded number of groups under way."""
 
-    def __init__(
-        self,
-        opening: OpenSource,
-        source: Source,
-        executor: JobExecutor,
-        dataset: Dataset,
-        project_id: str,
-        options: ExportOptions,
-        progress: Progress,
-        result: ExportResult,
-        seen: SeenPaths | None,
-    ) -> None:
-        self._opening = opening
-        self._source = source
-        self._executor = executor
-        self._dataset = dataset
-        self._project_id = project_id
-        self._options = options
-        self._progress = progress
-        self._result = result
-        self._seen = seen
-        self._up_to_date: list[RunKey] = []
-        self._project = ProjectResult(project_id)
+    opening: OpenSource
+    source: Source
+    executor: JobExecutor
+    dataset: Dataset
+    project: ProjectResult
+    options: ExportOptions
+    progress: Progress
+    result: ExportResult
+    seen: SeenPaths | None
+    """Set if attributes were requested by path."""
+    up_to_date: list[RunKey] = field(default_factory=list)
 
     def export(self, stage: str) -> set[str]:
         """Returns the ids of the runs that were listed."""
         runs: list[SourceRun] = []
-        self._result.projects.append(self._project)
-        self._progress.start(stage)
+        self.progress.start(stage)
         try:
             runs = self._list()
             if runs:
-                self._executor.announce()
-            for line in exported_as_others(self._dataset, runs):
-                self._progress.message(line)
-            self._progress.start(stage, len(runs))
+                self.executor.announce()
+            for line in exported_as_others(self.dataset, runs):
+                self.progress.message(line)
+            self.progress.start(stage, len(runs))
             self._run_units(runs)
         except Exception as error:  # noqa: BLE001 - judged there
             self._failed(error)
         finally:
-            self._progress.finish()
-        if self._seen is not None and not self._result.failed:
-            self._seen.look_into(self._dataset, self._up_to_date)
+            self.progress.finish()
+        if self.seen is not None and not self.result.failed:
+            self.seen.look_into(self.dataset, self.up_to_date)
         return {run.key.run_id for run in runs}
 
     def _list(self) -> list[SourceRun]:
@@ -269,25 +257,25 @@ class _Project:
         missed because others are deleted meanwhile. If listing fails, return the runs listed so far."""
         runs: list[SourceRun] = []
         try:
-            runs.extend(self._source.runs(self._project_id, self._options.runs))
+            runs.extend(self.source.runs(self.project.project_id, self.options.runs))
         except Exception as error:  # noqa: BLE001 - judged there
             self._failed(error, exists=bool(runs))
         return runs
 
     def _failed(self, error: Exception, *, exists: bool = False) -> None:
         """`exists`: runs of the project were listed, before the error."""
-        message = self._project.fail(error)
-        if self._options.names_projects and not (exists or self._project.listed):
-            _note_if_unknown(self._source, self._project, self._result)
-        if not self._project.unknown:
-            _log.info("%s: %s", self._project_id, message)
+        message = self.project.fail(error)
+        if self.options.names_projects and not (exists or self.project.listed):
+            _note_if_unknown(self.source, self.project, self.result)
+        if not self.project.unknown:
+            _log.info("%s: %s", self.project.project_id, message)
 
     def _run_units(self, runs: Sequence[SourceRun]) -> None:
         running: dict[Future[GroupResult], ExportUnit] = {}
         try:
             for unit in self._units(runs):
-                running[self._executor.submit(run_unit, unit)] = unit
-                if len(running) >= self._executor.waiting:
+                running[self.executor.submit(run_unit, unit)] = unit
+                if len(running) >= self.executor.waiting:
                     self._collect(running)
         except Exception:  # groups under way still finish and count; not after Ctrl-C, which must end quickly
             self._collect_all(running)
@@ -299,30 +287,30 @@ class _Project:
 
         def requests() -> Iterator[RunPlan]:
             for run in runs:
-                options, version = self._options, self._source.version
-                plan = plan_run(self._dataset, run, options.attributes, version, force=options.force)
-                self._project.listed += 1
-                self._result.partial |= run.partial
-                self._result.missing.extend(plan.missing)
+                options, version = self.options, self.source.version
+                plan = plan_run(self.dataset, run, options.attributes, version, force=options.force)
+                self.project.listed += 1
+                self.result.partial |= run.partial
+                self.result.missing.extend(plan.missing)
                 if plan.refusal is not None:
-                    self._result.refuse(self._project, plan.refusal)
-                    self._progress.advance(runs=1)
+                    self.result.refuse(self.project, plan.refusal)
+                    self.progress.advance(runs=1)
                     continue
                 if plan.planned.action is Action.UP_TO_DATE:
-                    self._project.up_to_date += 1
-                    self._up_to_date.append(run.key)
+                    self.project.up_to_date += 1
+                    self.up_to_date.append(run.key)
                     _log.info("%s: up to date", run.key)
-                    self._progress.advance(runs=1)
+                    self.progress.advance(runs=1)
                     continue
                 plans[str(run.key)] = plan
                 yield plan
 
-        for group in self._source.groups(plan.request for plan in requests()):
+        for group in self.source.groups(plan.request for plan in requests()):
             yield ExportUnit(
-                self._opening,
+                self.opening,
                 tuple(plans.pop(str(request.run.key)) for request in group),
-                self._options.data_path,
-                self._options.files_path,
+                self.options.data_path,
+                self.options.files_path,
             )
 
     def _collect_all(self, running: dict[Future[GroupResult], ExportUnit]) -> None:
@@ -336,16 +324,12 @@ class _Project:
                 group = future.result()
             except LostWorkerError as error:
                 group = _lost(unit, error)
-            self._project.exported += group.published
-            self._project.failed_runs += group.unpublished
-            self._project.empty += group.empty
-            if self._seen is not None and group.seen is not None:
-                self._seen.add(group.seen)
-            self._result.rows += group.rows
-            self._result.files += group.files
-            self._result.file_bytes += group.file_bytes
-            self._result.failures.extend(group.failures)
-            self._result.missing.extend(group.missing)
+            self.project.exported += group.published
+            self.project.failed_runs += group.unpublished
+            self.project.empty += group.empty
+            if self.seen is not None and group.seen is not None:
+                self.seen.add(group.seen)
+            self.result.count(group)
 
 
 def _lost(unit: ExportUnit, error: LostWorkerError) -> GroupResult:

@@ -25,6 +25,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import RowsError, RunWriter
 from neptune_exporter.errors import BusyRunError
 from neptune_exporter.jobs.executors import Worker
+from neptune_exporter.jobs.export_result import Written
 from neptune_exporter.jobs.failing import internal_error
 from neptune_exporter.jobs.not_found import SeenPaths, WatchedRequest
 from neptune_exporter.jobs.opening import OpenSource, dataset_of
@@ -55,17 +56,11 @@ class ExportUnit:
 
 
 @dataclass
-class GroupResult:
+class GroupResult(Written):
     """The result of a unit."""
 
     published: int = 0
     unpublished: int = 0
-    rows: int = 0
-    files: int = 0
-    file_bytes: int = 0
-    failures: list[AttributeFailure] = field(default_factory=list)
-    missing: list[AttributeFailure] = field(default_factory=list)
-    """What earlier exports could not read, and these runs still lack."""
     empty: int = 0
     """Runs without any of the attributes that were requested by path: they are not written."""
     seen: SeenPaths | None = None
@@ -74,12 +69,8 @@ class GroupResult:
     def add(self, other: GroupResult) -> None:
         self.published += other.published
         self.unpublished += other.unpublished
-        self.rows += other.rows
-        self.files += other.files
-        self.file_bytes += other.file_bytes
-        self.failures.extend(other.failures)
-        self.missing.extend(other.missing)
         self.empty += other.empty
+        self.count(other)
         if self.seen is not None and other.seen is not None:
             self.seen.add(other.seen)
 
@@ -145,10 +136,7 @@ class _Reading:
     """A run of which something has been read."""
 
     writer: RunWriter
-    failures: list[AttributeFailure] = field(default_factory=list)
-    rows: int = 0
-    files: int = 0
-    file_bytes: int = 0
+    written: Written = field(default_factory=Written)
 
 
 class _Group:
@@ -204,7 +192,7 @@ class _Group:
             failure = replace(event, message=redact(event.message))
             reading = self._read(event.run)
             reading.writer.fail(failure)
-            reading.failures.append(failure)
+            reading.written.failures.append(failure)
         else:
             self._publish(event, version)
 
@@ -228,7 +216,7 @@ class _Group:
         self._plans.pop(key, None)
         reading = self._reading.pop(key, None)
         if reading is not None:
-            self.result.failures.extend(reading.failures)
+            self.result.failures.extend(reading.written.failures)
             reading.writer.discard()
         _log.info("%s: not exported: %s", key, message)
         self.result.unpublished += 1
@@ -247,9 +235,7 @@ class _Group:
         reading.writer.write(batch)
         failpoint("export.rows-written")
         files, file_bytes = _files_of(batch)
-        reading.rows += batch.num_rows
-        reading.files += files
-        reading.file_bytes += file_bytes
+        reading.written.count(Written(batch.num_rows, files, file_bytes))
         self._progress.advance(rows=batch.num_rows, bytes=batch.nbytes + file_bytes)
 
     def _publish(self, done: RunDone, version: str) -> None:
@@ -291,13 +277,12 @@ class _Group:
         if key in self._lost:
             return
         failpoint("export.run-published")
-        _log.info("%s: exported: rows %s, files %s", key, f"{reading.rows:,}", f"{reading.files:,}")
+        written = reading.written
+        _log.info("%s: exported: rows %s, files %s", key, f"{written.rows:,}", f"{written.files:,}")
+        written.failures.extend(reading.writer.lost)
+        written.missing.extend(_still_missing(plan, reading.writer.update.still_failed))
         self.result.published += 1
-        self.result.rows += reading.rows
-        self.result.files += reading.files
-        self.result.file_bytes += reading.file_bytes
-        self.result.failures.extend([*reading.failures, *reading.writer.lost])
-        self.result.missing.extend(_still_missing(plan, reading.writer.update.still_failed))
+        self.result.count(written)
         self._progress.advance(runs=1)
 
     def lose(self, failures: Iterable[AttributeFailure]) -> None:
@@ -329,7 +314,8 @@ def _has_nothing(plan: RunPlan, reading: _Reading) -> bool:
     """Whether a new run has none of the attributes requested by path: a wrong path must not write empty
     runs."""
     by_path = not plan.request.attributes.wanted.is_of_all_paths
-    return by_path and plan.planned.action is Action.NEW and not reading.rows and not reading.failures
+    has_any = reading.written.rows or reading.written.failures
+    return by_path and plan.planned.action is Action.NEW and not has_any
 
 
 def _still_missing(plan: RunPlan, still_failed: Iterable[AttributeFailure]) -> Iterator[AttributeFailure]:

@@ -60,18 +60,32 @@ class ProjectResult:
 
 
 @dataclass
-class ExportResult:
-    """The result of an export."""
+class Written:
+    """What of some runs was written, and what was not."""
 
-    projects: list[ProjectResult] = field(default_factory=list)
     rows: int = 0
     files: int = 0
     file_bytes: int = 0
     failures: list[AttributeFailure] = field(default_factory=list)
-    refused: int = 0
-    """How many of the failures are refused runs. The next export would refuse them too."""
     missing: list[AttributeFailure] = field(default_factory=list)
     """What this export was asked for, earlier exports could not read, and nothing has read since."""
+
+    def count(self, other: Written) -> None:
+        """Add what was written of other runs."""
+        self.rows += other.rows
+        self.files += other.files
+        self.file_bytes += other.file_bytes
+        self.failures.extend(other.failures)
+        self.missing.extend(other.missing)
+
+
+@dataclass
+class ExportResult(Written):
+    """The result of an export."""
+
+    projects: list[ProjectResult] = field(default_factory=list)
+    refused: int = 0
+    """How many of the failures are refused runs. The next export would refuse them too."""
     partial: bool = False
     """The source may have only parts of runs: reading a run again by force may remove points."""
     unknown_ids: list[str] = field(default_factory=list)

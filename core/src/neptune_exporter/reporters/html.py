@@ -16,11 +16,10 @@ from neptune_exporter.contract import (
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.project_page import PageBudget, colour_rules, curves_and_parameters, escape
-from neptune_exporter.reporters.table import Cell, size
+from neptune_exporter.reporters.table import Cell, counted, size
 from neptune_exporter.reporters.text import (
     RUN_HEADER,
     TYPE_HEADER,
-    counted,
     kinds,
     note_lines,
     problem_lines,

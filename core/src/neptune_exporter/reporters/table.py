@@ -89,6 +89,11 @@ def size(count: int) -> str:
     return f"{value:.{digits}f} {unit}"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 project`, `1,204 projects`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def _cell(value: Cell) -> str:
     if value is None:
         return "-"

@@ -11,7 +11,7 @@ from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummar
 from neptune_exporter.model import AttributeType, RunKey, RunKind
 from neptune_exporter.redaction import printable
 from neptune_exporter.reporters.grouping import Line, grouped
-from neptune_exporter.reporters.table import Cell, room_of, size, table_lines
+from neptune_exporter.reporters.table import Cell, counted, room_of, size, table_lines
 
 TYPE_HEADER = ("attribute type", "attributes", "rows")
 RUN_HEADER = (
@@ -129,11 +129,6 @@ def _time(value: datetime | None) -> str | None:
 
 def _bytes(count: int) -> str:
     return f"{count:,} bytes ({size(count)})" if count >= 1000 else f"{count} bytes"
-
-
-def counted(count: int, what: str) -> str:
-    """`1 project`, `2 projects`."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
