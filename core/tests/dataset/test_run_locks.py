@@ -14,7 +14,7 @@ import pytest
 
 from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.local_storage import LocalStorage
-from neptune_exporter.dataset.format.run_locks import RunLocks
+from neptune_exporter.dataset.format.run_locks import RunLocks, lock_name
 from neptune_exporter.model import RunKey
 
 ONE, TWO = (Place.of(RunKey("acme/vision", run_id)) for run_id in ("RUN-1", "RUN-2"))
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.local_storage import LocalStorage
-from neptune_exporter.dataset.format.run_locks import RunLocks
+from neptune_exporter.dataset.format.run_locks import RunLocks, lock_name
 from neptune_exporter.model import RunKey
 with RunLocks(LocalStorage(Path(sys.argv[1]))).held([Place.of(RunKey("acme/vision", "RUN-1"))], 0):
     print("held", flush=True)
@@ -97,9 +97,9 @@ def test_free_locks_are_cleared_away_and_held_ones_are_named(tmp_path: Path) -> 
     busy(locks, ONE, TWO)
     assert not list(tmp_path.rglob("*.parquet")), "they go when they are given back"
     with another_process(tmp_path):
-        assert locks.clear(lambda note: None) == {locks.name(ONE)}
-        assert [path.name for path in tmp_path.rglob("*.parquet")] == [locks.name(ONE)]
-    assert [path.name for path in tmp_path.rglob("*.parquet")] == [locks.name(ONE)], "its process was killed"
+        assert locks.clear(lambda note: None) == {lock_name(ONE)}
+        assert [path.name for path in tmp_path.rglob("*.parquet")] == [lock_name(ONE)]
+    assert [path.name for path in tmp_path.rglob("*.parquet")] == [lock_name(ONE)], "its process was killed"
     assert locks.clear(lambda note: None) == set()
     assert not list(tmp_path.rglob("*.parquet"))
 

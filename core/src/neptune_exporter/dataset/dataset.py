@@ -19,7 +19,7 @@ from neptune_exporter.contract import DatasetError, FileWriter
 from neptune_exporter.dataset.format import checksums, publication, receipt_index, uploading
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format.layout import LOCK, OWNER, UNFINISHED, UNFINISHED_FILES, Place
-from neptune_exporter.dataset.format.run_locks import RunLocks
+from neptune_exporter.dataset.format.run_locks import RunLocks, lock_name
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.format.storages import storage_at
 from neptune_exporter.dataset.read.facts import PartFacts
@@ -150,7 +150,7 @@ class Dataset:
         busy = self._clear_writing(finished, deleted)
         for listed in listed_folders(self.data):
             for found in found_runs(self.data, listed):
-                if found.listed.is_pending and self._run_locks.name(found.place) not in busy:
+                if found.listed.is_pending and lock_name(found.place) not in busy:
                     receipt = publication.finish(self.data, found.place, found.listed.part_names)
                     if receipt is not None:
                         finished.append(receipt.key)

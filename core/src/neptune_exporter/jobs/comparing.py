@@ -7,23 +7,36 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from neptune_exporter.contract import AuthenticationError, Comparison, Verdict
-from neptune_exporter.jobs.executors import JobExecutor
+from neptune_exporter.dataset import StoredRun
 from neptune_exporter.jobs.load_run import CompareUnit, compare_run
+from neptune_exporter.jobs.spreading import Spread
+from neptune_exporter.model import AttributeClass
 from neptune_exporter.toolkit import look_ahead
 
 
 def compare_runs(
-    executor: JobExecutor, units: Sequence[CompareUnit]
-) -> Iterator[tuple[CompareUnit, Sequence[Comparison] | Exception]]:
-    """Yield the comparison of each run, or why it could not be compared, in the order of the runs. Raises
-    AuthenticationError if the credentials were refused."""
-    for unit, result in look_ahead(executor, units, compare_run, executor.at_once):
+    where: Spread, runs: Sequence[StoredRun], classes: frozenset[AttributeClass], *, full: bool = False
+) -> Iterator[tuple[StoredRun, Sequence[Comparison] | Exception]]:
+    """Yield the comparison of each run, or why it could not be compared, in the order of the runs.
+
+    Args:
+        where: The executor and the sink.
+        runs: The runs of the dataset.
+        classes: Only these classes of attributes.
+        full: Compare every value, not only counts.
+
+    Raises:
+        AuthenticationError: the credentials were refused.
+    """
+    units = (CompareUnit(where.opening, run, classes, full) for run in runs)
+    results = look_ahead(where.executor, units, compare_run, where.executor.at_once)
+    for run, (_, result) in zip(runs, results, strict=True):
         try:
-            yield unit, result()
+            yield run, result()
         except AuthenticationError:
             raise
         except Exception as error:  # noqa: BLE001 - one run must not cost the others
-            yield unit, error
+            yield run, error
 
 
 @dataclass

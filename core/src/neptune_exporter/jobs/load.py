@@ -23,7 +23,6 @@ from neptune_exporter.jobs.comparing import Comparisons, compare_runs
 from neptune_exporter.jobs.executors import joined
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import (
-    CompareUnit,
     Loaded,
     LoadUnit,
     Report,
@@ -384,8 +383,7 @@ def _verify_loaded(
     keys = {key for key, _ in result.loaded}
     arrived = [run for run in runs if run.key in keys]
     progress.start("check what arrived", len(arrived))
-    units = [CompareUnit(where.opening, run, classes) for run in arrived]
-    for run, (_, found) in zip(arrived, compare_runs(where.executor, units), strict=True):
+    for run, found in compare_runs(where, arrived, classes):
         if isinstance(found, Exception):
             message = why_failed(run.key, found)
             result.failed.append((run.key, f"loaded, but could not be checked: {message}"))

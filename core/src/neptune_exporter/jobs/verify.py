@@ -23,7 +23,6 @@ from neptune_exporter.jobs.comparing import Comparisons, compare_runs
 from neptune_exporter.jobs.executors import Choice, opened
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
-from neptune_exporter.jobs.load_run import CompareUnit
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import check_projects, lacks_files, names_files, select_runs
 from neptune_exporter.jobs.spreading import THREADS, spread
@@ -183,10 +182,9 @@ def verify_sink(
     result = VerifyResult(comparisons=Comparisons(with_equal))
     runs = select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
     with spread(spec, settings, options, progress, runs=len(runs)) as where:
-        units = [CompareUnit(where.opening, run, options.classes, full) for run in runs]
         progress.start("compare with the target", len(runs))
         try:
-            for run, (_, found) in zip(runs, compare_runs(where.executor, units), strict=True):
+            for run, found in compare_runs(where, runs, options.classes, full=full):
                 if isinstance(found, Exception):
                     result.failed.append((run.key, why_failed(run.key, found)))
                 else:

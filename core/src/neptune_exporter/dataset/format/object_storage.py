@@ -11,7 +11,6 @@ import contextlib
 import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -309,11 +308,8 @@ class ObjectStorage(Storage):
         held = self._locks.get(LOCK)
         return "" if held is None else held.lock.token
 
-    def errors(self, path: str, what: str) -> AbstractContextManager[None]:
-        return self._errors(path, what)
-
     @contextlib.contextmanager
-    def _errors(self, path: str, what: str) -> Iterator[None]:
+    def errors(self, path: str, what: str) -> Iterator[None]:
         try:
             yield
         except DatasetError:

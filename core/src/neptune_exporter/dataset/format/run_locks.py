@@ -42,7 +42,7 @@ class RunLocks:
         busy: list[Place] = []
         with contextlib.ExitStack() as locks:
             # Always in the same order, so that no two processes wait for each other.
-            for place in sorted(places, key=_name):
+            for place in sorted(places, key=lock_name):
                 lock = self._wait_for(lock_path(place), until)
                 if lock is None:
                     busy.append(place)
@@ -77,16 +77,13 @@ class RunLocks:
         self._data.delete_empty_folders(_FOLDER)
         return busy
 
-    def name(self, place: Place) -> str:
-        """The name of the file of a run's lock."""
-        return _name(place)
-
 
 def lock_path(place: Place) -> str:
     """The path of a run's lock while it is held."""
-    return f"{_FOLDER}/{_name(place)}"
+    return f"{_FOLDER}/{lock_name(place)}"
 
 
-def _name(place: Place) -> str:
+def lock_name(place: Place) -> str:
+    """The name of the file of a run's lock."""
     digest = hashlib.sha256(place.files_folder.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{digest[:32]}.parquet"

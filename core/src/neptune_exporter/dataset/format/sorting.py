@@ -166,18 +166,19 @@ def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
     names = {name: None for batch in batches for name in batch.columns}
     columns = {}
     for name in [*(n for n in _STEPS if n in names), *(n for n in names if n not in _STEPS)]:
-        columns[name] = pa.concat_arrays(
-            [
-                batches[s.batch].columns[name].slice(s.start, s.end - s.start)
-                if name in batches[s.batch].columns
-                else pa.nulls(s.end - s.start, FULL_SCHEMA.field(name).type)
-                for s in stretches
-            ]
-        )
+        columns[name] = pa.concat_arrays([_cells(batches[s.batch], name, s.start, s.end) for s in stretches])
         for batch in batches:
             batch.columns.pop(name, None)
     batches.clear()
     return _by_step(SortedRows(keys, ends, columns))
+
+
+def _cells(batch: Batch, name: str, start: int, end: int) -> pa.Array:
+    """Some rows of a column; nulls if the batch does not have it."""
+    column = batch.columns.get(name)
+    if column is None:
+        return pa.nulls(end - start, FULL_SCHEMA.field(name).type)
+    return column.slice(start, end - start)
 
 
 def _ranks(batches: list[Batch], key_of: list[tuple[str, str]]) -> dict[int, int]:
@@ -222,7 +223,6 @@ def _stretches(pieces: list[_Piece]) -> Iterator[_Piece]:
 
 def _ordered(batches: list[Batch], ranks: dict[int, int]) -> Batch:
     """All batches as one, ordered by rank."""
-    lengths = [batch.ends[-1] for batch in batches]
     rank_of = pa.concat_arrays(
         [
             pc.run_end_decode(
@@ -235,13 +235,9 @@ def _ordered(batches: list[Batch], ranks: dict[int, int]) -> Batch:
     )
     columns = {}
     for name in {name: None for batch in batches for name in batch.columns}:
-        kind = FULL_SCHEMA.field(name).type
-        columns[name] = pa.concat_arrays(
-            [
-                b.columns.pop(name) if name in b.columns else pa.nulls(n, kind)
-                for b, n in zip(batches, lengths, strict=True)
-            ]
-        )
+        columns[name] = pa.concat_arrays([_cells(batch, name, 0, batch.ends[-1]) for batch in batches])
+        for batch in batches:
+            batch.columns.pop(name, None)
     order = pc.array_sort_indices(rank_of)
     for name in list(columns):
         columns[name] = columns.pop(name).take(order)
