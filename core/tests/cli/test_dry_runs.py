@@ -25,6 +25,6 @@ def test_a_dry_run_writes_nothing(run: Run, tracker: ModuleType, folder: Path) -
     rehearsed = run(*LOAD, "--dry-run").stdout
     stored = list(Dataset("exports/data", "exports/files").runs())
     rows, size = sum(s.row_count() for s in stored), sum(s.receipt.file_bytes for s in stored if s.receipt)
-    assert f"estimate: {rows} rows, {size} B of files\n" in rehearsed
+    assert f"estimate: {rows} rows, {size} B of files, an unknown number of requests\n" in rehearsed
     assert "would load 3 runs; nothing was sent\nthe target was not asked: runs that are loaded" in rehearsed
     assert tracker.target.runs == {}

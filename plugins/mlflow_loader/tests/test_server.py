@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
@@ -15,7 +16,15 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.testing.corpus import themed_runs
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.journey import check_journey
-from neptune_exporter.testing.runs import SampleFile, SampleRun, file, file_series
+from neptune_exporter.testing.runs import (
+    SampleFile,
+    SampleRun,
+    file,
+    file_series,
+    float_series,
+    string_series,
+)
+from neptune_exporter_mlflow import estimate
 from neptune_exporter_mlflow.plugin import make_sink, neptune_exporter_sinks
 from neptune_exporter_mlflow.settings import MlflowSettings
 
@@ -43,6 +52,27 @@ def address(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Ite
     (folder / "mlflow.db").write_bytes(new_database.read_bytes())
     with mlflow_server(folder, f"sqlite:///{folder / 'mlflow.db'}") as url:
         yield url
+
+
+def test_the_estimate_of_requests(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    send = requests.Session.send
+
+    def counted(session: requests.Session, request: requests.PreparedRequest, **options: object) -> object:
+        made.append(f"{request.method} {request.url}")
+        return send(session, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", counted)
+    points = [(step, step / 7) for step in range(5_500)]
+    files = [file(f"files/{n}", b"content", f"{n}.bin") for n in range(8)]
+    texts = [string_series(f"texts/{n}", [(0, "a")]) for n in range(4)]
+    run = MemoryRun(SampleRun(RunKey("acme/requests", "a"), (float_series("loss", points), *files, *texts)))
+    settings = MlflowSettings(address)
+    sink = make_sink(settings, LoadOptions())
+    sink.load(run, None)
+    estimated = estimate.requests(settings, run)
+    assert estimated is not None and 0.75 * len(made) <= estimated <= 1.25 * len(made), made
+    assert estimate.requests(MlflowSettings("sqlite:///mlflow.db"), run) is None
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -189,7 +189,10 @@ def _estimated(result: LoadResult) -> str:
     rows = sum(sum(plan.rows.values()) for plan in result.planned)
     known = [plan.file_bytes for plan in result.planned if plan.file_bytes is not None]
     more = " and more, of runs without receipts" if len(known) < len(result.planned) else ""
-    return f"estimate: {counted(rows, 'row')}, {size(sum(known))} of files{more}"
+    requests = [plan.requests for plan in result.planned if plan.requests is not None]
+    all_known = len(requests) == len(result.planned)
+    asked = f"about {counted(sum(requests), 'request')}" if all_known else "an unknown number of requests"
+    return f"estimate: {counted(rows, 'row')}, {size(sum(known))} of files{more}, {asked}"
 
 
 def _print_missing(result: LoadResult) -> None:

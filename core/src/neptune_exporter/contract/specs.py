@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import click
 
     from neptune_exporter.contract.reporter import Reporter
+    from neptune_exporter.contract.run import ExportedRun
     from neptune_exporter.contract.sink import LoadOptions, Sink
     from neptune_exporter.contract.source import Source
 
@@ -152,6 +153,9 @@ class SinkSpec:
     """Takes the settings and a number of processes, and returns the settings of each process, so that all
     together burden the target no more than one alone. Raises UsageError if that is impossible. None: the
     loader runs in threads only."""
+    requests: Callable[[Any, ExportedRun], int | None] | None = None
+    """Takes the settings and a run, and estimates from the run's counts how many requests its load makes, for
+    `load --dry-run`. None, also as the result: that is unknown."""
 
 
 @dataclass(frozen=True)

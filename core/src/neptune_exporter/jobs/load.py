@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from neptune_exporter.contract import (
     AuthenticationError,
     Comparison,
+    ExportedRun,
     LoadedRun,
     LoadOptions,
     Loss,
@@ -86,6 +88,8 @@ class PlannedLoad:
     rows: Mapping[AttributeType, int]
     file_bytes: int | None = 0
     """Of the files that would be loaded; None if that is not known without reading them all."""
+    requests: int | None = None
+    """About as many are made to the target, without the comparison at the end; None if that is unknown."""
 
 
 @dataclass
@@ -150,7 +154,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
     runs, left_out = _chosen_runs(options, result)
     if options.dry_run:
         for run in runs:
-            _plan(run, options.classes, result)
+            _plan(run, options.classes, result, spec.requests and partial(spec.requests, settings))
         return result
     with spread(spec, settings, options, progress, runs=len(runs)) as where:
         others = _by_project(left_out)
@@ -193,16 +197,22 @@ def _unmatched(asked: RunSelection, runs: Sequence[StoredRun]) -> list[str]:
     return [*patterns, *sorted(asked.ids - found)]
 
 
-def _plan(run: StoredRun, classes: frozenset[AttributeClass], result: LoadResult) -> None:
+def _plan(
+    run: StoredRun,
+    classes: frozenset[AttributeClass],
+    result: LoadResult,
+    requests: Callable[[ExportedRun], int | None] | None,
+) -> None:
     try:
         check_complete(run)
-        rows = {t: count.rows for t, count in selected(run, classes).counts().items()}
+        view = selected(run, classes)
+        rows = {t: count.rows for t, count in view.counts().items()}
         file_bytes = 0 if FILE_TYPES.isdisjoint(rows) else run.receipt.file_bytes if run.receipt else None
         losses = [*unreadable(run), *parts_left_out(run, classes)]
     except Exception as error:  # noqa: BLE001 - one run must not cost the others
         result.failed.append((run.key, why_failed(run.key, error)))
     else:
-        result.planned.append(PlannedLoad(run.key, rows, file_bytes))
+        result.planned.append(PlannedLoad(run.key, rows, file_bytes, requests and requests(view)))
         result.losses.extend(losses)
         result.unexported.update(advice_on_failure(run, failure) for failure in run.failures)
     run.forget()

@@ -40,6 +40,7 @@ from neptune_exporter_mlflow import registry
 from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
 from neptune_exporter_mlflow.direct import DirectPoints
+from neptune_exporter_mlflow.estimate import BATCH_PARAMETERS, BATCH_POINTS
 from neptune_exporter_mlflow.experiments import Experiments
 from neptune_exporter_mlflow.names import (
     FILES,
@@ -55,9 +56,6 @@ from neptune_exporter_mlflow.names import (
 from neptune_exporter_mlflow.reading import LONG_VALUES, RunReader, moment, shown_value
 from neptune_exporter_mlflow.settings import MlflowSettings
 
-_BATCH_POINTS = 1_000
-"""One request holds no more; of a longer batch the client makes several."""
-_BATCH_PARAMETERS = 100
 _BATCH_CHARACTERS = 200_000
 """The characters of parameters in one request, which may have a megabyte."""
 _STATUS = {"finished": "FINISHED", "failed": "FAILED"}
@@ -127,7 +125,7 @@ class MlflowLoader(Loader):
         batch: list[Param] = []
         characters = 0
         for name, text in shown.items():
-            if len(batch) == _BATCH_PARAMETERS or characters + len(text) > _BATCH_CHARACTERS:
+            if len(batch) == BATCH_PARAMETERS or characters + len(text) > _BATCH_CHARACTERS:
                 self._log(target_id, params=batch)
                 batch, characters = [], 0
             batch.append(Param(name, text))
@@ -142,9 +140,9 @@ class MlflowLoader(Loader):
             with self._turn:
                 self._direct.write(target_id, names, points)
             return
-        for start in range(0, len(points), _BATCH_POINTS):
+        for start in range(0, len(points), BATCH_POINTS):
             # The newest first: MLflow changes what is the latest of a series with each point that is newer.
-            batch = points[start : start + _BATCH_POINTS][::-1]
+            batch = points[start : start + BATCH_POINTS][::-1]
             columns = (batch.series, batch.value, batch.time, batch.step)
             rows = zip(*(column.tolist() for column in columns), strict=True)
             self._log(target_id, [Metric(names[series], *rest) for series, *rest in rows])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from neptune_exporter.contract import LoadOptions, Sink, SinkSpec, hookimpl
 from neptune_exporter_mlflow.capabilities import CAPABILITIES
+from neptune_exporter_mlflow.estimate import requests
 from neptune_exporter_mlflow.settings import MlflowSettings, divided
 
 
@@ -36,5 +37,6 @@ def neptune_exporter_sinks() -> Iterable[SinkSpec]:
             settings=MlflowSettings,
             capabilities=CAPABILITIES,
             divided=divided,
+            requests=requests,
         )
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from neptune_exporter.contract import EqualPoints, LoadOptions, Sink, SinkCapabilities, SinkSpec, hookimpl
+from neptune_exporter_pluto.estimate import requests
 from neptune_exporter_pluto.settings import PlutoSettings, divided
 
 CAPABILITIES = SinkCapabilities(
@@ -44,5 +45,6 @@ def neptune_exporter_sinks() -> Iterable[SinkSpec]:
             settings=PlutoSettings,
             capabilities=CAPABILITIES,
             divided=divided,
+            requests=requests,
         )
     ]
