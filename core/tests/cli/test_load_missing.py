@@ -63,6 +63,16 @@ def test_a_dataset_without_any_run(command: tuple[str, ...], run: Run, tracker: 
     assert "matches these options; see `summary`" in run(*command, "-r", "RUN-1").stderr
 
 
+@pytest.mark.parametrize("command", [LOAD, (*LOAD, "--dry-run"), ("verify",), ("summary",)])
+def test_a_run_that_is_not_there_and_those_that_are_near(
+    command: tuple[str, ...], run: Run, tracker: ModuleType
+) -> None:
+    run(*EXPORT)
+    result = run(*command, "-r", "RUN-11")
+    assert result.exit_code == 2
+    assert "matches these options; did you mean RUN-1 or RUN-10?\n" in result.stderr
+
+
 @pytest.mark.parametrize("verbose", [False, True])
 def test_the_traceback_of_an_internal_error_is_shown_with_v(
     run: Run, tracker: ModuleType, verbose: bool

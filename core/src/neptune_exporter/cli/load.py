@@ -117,7 +117,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     with shown_progress(quiet=state.no_progress) as progress:
         result = load_runs(spec, settings, job, progress)
     if not (result.loaded or result.already_loaded or result.failed or result.losses or result.planned):
-        raise nothing_taken(given.data_path, not job.is_of_all_runs, result.suggestion)
+        raise nothing_taken(given.data_path, given.files_path, job.project_ids, job.runs)
     code = _report(result, job, as_json=given.as_json, report=given.loss_report)
     offer_checksums(result.without_checksums)
     return code

@@ -41,7 +41,7 @@ def plugin_command(plugins: PluginRegistry, name: str) -> Command:
 
         stored = Dataset(data_path, files_path)
         if not stored.was_begun:
-            raise nothing_taken(data_path, selected=False)
+            raise nothing_taken(data_path, files_path)
         try:
             check_files_folder(stored, islice(stored.runs(indexed=True), _ASKED_FOR_FILES))
         except UsageError as error:  # people who have only the data may look at it

@@ -18,9 +18,11 @@ from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import offer_checksums, some
 from neptune_exporter.cli.selection import run_selection, split_lists
 from neptune_exporter.cli.state import state_of
+from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 from neptune_exporter.redaction import printable
+from neptune_exporter.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,7 @@ def summary(ctx: click.Context, given: SummaryArguments) -> int:
 
     found, open_run = summarise_dataset(given.data_path, given.files_path, projects, runs)
     if not found.runs:
-        is_selected = bool(projects) or not runs.is_of_all_ids
-        raise nothing_taken(given.data_path, is_selected, "; see `summary` without -r")
+        raise nothing_taken(given.data_path, given.files_path, projects, runs)
     found = replace(found, show_all=state.show_all)
     with _opened(given.output) as stream:
         spec.factory(settings).write(found, open_run, stream)
@@ -83,13 +84,28 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
 
 
-def nothing_taken(data_path: Location, selected: bool, suggestion: str = "") -> UsageError:
-    """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof."""
-    if selected:
-        more = suggestion or "; see `summary`"
-        return UsageError(f"no run of the dataset at {data_path} matches these options{more}")
-    from neptune_exporter.dataset import is_there
+def nothing_taken(
+    data_path: Location,
+    files_path: Location,
+    project_ids: Sequence[str] = (),
+    runs: RunSelection | None = None,
+) -> UsageError:
+    """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof.
 
+    Args:
+        data_path: The folder of its parts.
+        files_path: The folder of its files.
+        project_ids: The projects that were asked for; empty: all.
+        runs: The runs that were asked for; None: all.
+    """
+    from neptune_exporter.dataset import Dataset, is_there
+
+    asked = [] if runs is None else [*runs.patterns, *sorted(runs.ids)]
+    if project_ids or asked:
+        there = [run.key for run in Dataset(data_path, files_path).runs(indexed=True)]
+        near = [key.run_id for key in there if not project_ids or key.project_id in project_ids]
+        more = (did_you_mean(asked[0], near) if asked else "") or "; see `summary` without -r"
+        return UsageError(f"no run of the dataset at {data_path} matches these options{more}")
     if is_there(inner := data_path.child("data")):
         return UsageError(f"the dataset at {data_path} holds no run: is it --data-path {inner}?")
     return UsageError(

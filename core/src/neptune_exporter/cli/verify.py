@@ -123,7 +123,7 @@ def verify(ctx: click.Context, given: VerifyArguments) -> int:
                 spec, settings, job, full=given.full, progress=progress, with_equal=is_verbose
             )
     if not result.runs_checked and not result.findings:
-        raise nothing_taken(given.data_path, not job.is_of_all_runs)
+        raise nothing_taken(given.data_path, given.files_path, job.project_ids, job.runs)
     _divide_accepted(result, Dataset(given.data_path, given.files_path), known, given.write_accepted)
     code = _exit_code(result)
     if given.as_json:

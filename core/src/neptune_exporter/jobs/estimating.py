@@ -1,7 +1,9 @@
-"""Estimates what an export would read, from the listing, from a look at some runs, and from the dataset."""
+"""Estimates what an export would read, from the listing, from a look at some runs, and from the dataset; and
+says what a load would send."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
@@ -9,7 +11,7 @@ from math import ceil
 from neptune_exporter.contract import RunSize, Source, SourceError, SourceRun
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.planning import Action, PlannedRun
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import AttributeType, RunKey
 
 _MOST_RUNS = 1_000
 """An average is taken over at most this many runs of the dataset."""
@@ -37,6 +39,18 @@ class _Average:
 
     rows: float
     bytes_per_row: float
+
+
+@dataclass(frozen=True)
+class PlannedLoad:
+    """A run that would be loaded, and how many rows of each type it has."""
+
+    key: RunKey
+    rows: Mapping[AttributeType, int]
+    file_bytes: int | None = 0
+    """Of the files that would be loaded; None if that is not known without reading them all."""
+    requests: int | None = None
+    """About as many are made to the target, without the comparison at the end; None if that is unknown."""
 
 
 class Estimator:

@@ -22,6 +22,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import NOT_READ, Dataset, StoredRun, advice_on_failure, has_no_checksums
 from neptune_exporter.jobs.comparing import Comparisons, compare_runs
+from neptune_exporter.jobs.estimating import PlannedLoad
 from neptune_exporter.jobs.executors import joined
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import (
@@ -39,8 +40,7 @@ from neptune_exporter.jobs.selected_run import selected
 from neptune_exporter.jobs.selecting import check_files_folder, divide_runs, parents_first
 from neptune_exporter.jobs.spreading import Spread, spread
 from neptune_exporter.location import Location
-from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, AttributeType, RunKey, RunKind
-from neptune_exporter.suggestions import did_you_mean
+from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, RunKey, RunKind
 from neptune_exporter.toolkit.look_ahead import first_done
 
 _log = logging.getLogger(__name__)
@@ -80,18 +80,6 @@ class LoadJobOptions:
         return is_in_project and self.runs.matches_id(key.run_id)
 
 
-@dataclass(frozen=True)
-class PlannedLoad:
-    """A run that would be loaded, and how many rows of each type it has."""
-
-    key: RunKey
-    rows: Mapping[AttributeType, int]
-    file_bytes: int | None = 0
-    """Of the files that would be loaded; None if that is not known without reading them all."""
-    requests: int | None = None
-    """About as many are made to the target, without the comparison at the end; None if that is unknown."""
-
-
 @dataclass
 class LoadResult:
     """The result of a load."""
@@ -114,8 +102,6 @@ class LoadResult:
     selected."""
     unmatched: list[str] = field(default_factory=list)
     """Requested ids and patterns that match no run of the dataset."""
-    suggestion: str = ""
-    """What the user may have meant by the first of them."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -184,8 +170,6 @@ def _chosen_runs(options: LoadJobOptions, result: LoadResult) -> tuple[list[Stor
         check_files_folder(dataset, runs)
     result.unmatched.extend(_unmatched(options.runs, runs))
     result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
-    if result.unmatched:
-        result.suggestion = did_you_mean(result.unmatched[0], [run.key.run_id for run in left_out])
     return runs, left_out
 
 
