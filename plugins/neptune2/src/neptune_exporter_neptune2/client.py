@@ -126,7 +126,8 @@ class Connection:
             SourceError: the server could not be reached to renew it.
         """
         address = urljoin(self._api_url, url)
-        is_api = urlsplit(address)[:2] == urlsplit(self._api_url)[:2]
+        server = urlsplit(address)[:2]
+        is_api = server == urlsplit(self._api_url)[:2]
         is_plain = is_api and method == "GET" and headers is None and body is None
         if is_plain and not self._session.cookies and self._is_fresh and _PLAIN.fullmatch(address):
             prepared = self._prepared(address, params or {})
@@ -135,7 +136,7 @@ class Connection:
                 method, address, params=params, json=body, headers={**_LEGACY_HEADER, **(headers or {})}
             )
             prepared = self._session.prepare_request(self._authorised(request) if is_api else request)
-        settings = self._environment(urljoin(address, "/"))
+        settings = self._environment("{}://{}/".format(*server))
         # `Session.send` would double the time, and only downloads need the redirections that it follows.
         response = self._adapter.send(prepared, stream=True, **settings)
         if response.is_redirect:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import logging
 import os
 import subprocess
 import sys
 import time
+import weakref
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -207,3 +209,24 @@ def test_certificates_that_are_not_there_are_reported_by_the_variable_that_names
     token = base64.b64encode(json.dumps(content).encode()).decode()
     with pytest.raises(UsageError, match=r"^the variable REQUESTS_CA_BUNDLE: there is no file /nowhere/ca\."):
         Connection(Secret(token), 1, 1)
+
+
+def test_the_pool_of_a_server_is_kept_until_the_end(server: Neptune2Server, serve: Serve) -> None:
+    connection = connection_to(server)
+    adapter = connection._adapter
+
+    def pool_after(url: str) -> Any:
+        connection.send("GET", url).close()
+        return adapter._last[1]
+
+    kept = pool_after(PROJECTS)
+    assert pool_after(PROJECTS) is kept
+    other = serve()
+    assert pool_after(other.url + "/signed?x=1").port != kept.port
+    assert pool_after(PROJECTS).port == kept.port
+    closed = weakref.ref(kept)
+    connection.close()
+    del kept
+    gc.collect()
+    assert closed() is None
+    assert pool_after(PROJECTS).port  # another backend of the token may still use the session

@@ -68,12 +68,15 @@ not here take a few bits for many rows anyway."""
 _STATISTICS = ["attribute_path", "attribute_type", "step", "timestamp"]
 """Columns with statistics: none with doubles, because pyarrow leaves NaN out of them, and DuckDB 2.0.1 then
 finds no NaN in the file and reports the greatest other number as the maximum."""
+_FEW_VALUES, _FEW_BYTES = 64, 1 << 10
+"""In a small part, compressing a column with fewer values takes longer than it is worth."""
 
 
 class OpenPart:
     """A part that is being written, in the order of attribute path, type and step."""
 
-    def __init__(self, output: Output, run: RunKey) -> None:
+    def __init__(self, output: Output, run: RunKey, only: SortedRows | None = None) -> None:
+        """`only`: the rows, if there will be no others. A small part takes less time to write then."""
         self.output = output
         self.rows = 0
         self._run = run
@@ -81,17 +84,19 @@ class OpenPart:
         """The extra columns that have values."""
         self._last: tuple[str, str, float] = ("", "", float("-inf"))
         self._schema, stored = _schemas()
+        is_small = only is not None and len(only) < OWN_ROWS
+        levels = _levels_of(only) if only is not None and is_small else _LEVELS
         self._buffered = pa.BufferedOutputStream(pa.PythonFile(output, mode="w"), _WRITE_BYTES)
         self._writer = pq.ParquetWriter(
             self._buffered,
             self._schema,
-            compression=dict.fromkeys(_LEVELS, "zstd"),
-            compression_level=_LEVELS,
+            compression=dict.fromkeys(levels, "zstd"),
+            compression_level=levels,
             use_dictionary=_DICTIONARY,
             column_encoding=_ENCODINGS,
             write_statistics=_STATISTICS,
             write_batch_size=_BATCH_ROWS,
-            write_page_index=True,
+            write_page_index=not is_small,  # it would be an index of one page
             write_page_checksum=True,
             store_decimal_as_integer=True,
             store_schema=False,
@@ -148,6 +153,16 @@ class OpenPart:
         with contextlib.suppress(Exception):  # a row group may have ended in the middle
             self._writer.close()
         self.output.discard()
+
+
+def _levels_of(rows: SortedRows) -> dict[str, int]:
+    """The levels of the columns that are worth compressing, of a part with these rows only."""
+    most = _FEW_BYTES + 9 * len(rows)  # a column of numbers takes a bit more than 8 bytes for a row
+    large = {"attribute_path"}
+    for name, column in rows.columns.items():
+        if len(column) - column.null_count >= _FEW_VALUES or column.nbytes > most:
+            large.add(name)
+    return {leaf: level for leaf, level in _LEVELS.items() if leaf.partition(".")[0] in large}
 
 
 def row_groups(rows: SortedRows) -> Iterator[tuple[int, int, list[tuple[str, str, int]]]]:

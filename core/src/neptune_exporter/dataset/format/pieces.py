@@ -33,11 +33,10 @@ def slices(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
 
 
 def _plain_size(batch: pa.RecordBatch) -> int:
-    size = 0
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if not pa.types.is_dictionary(column.type):
-            size += column.nbytes
-        elif name not in _SMALL:
+    size = int(batch.nbytes)
+    for name, kind in zip(batch.schema.names, batch.schema.types, strict=True):
+        if pa.types.is_dictionary(kind) and name not in _SMALL:
+            column = batch.column(name)
             lengths = pc.binary_length(column.dictionary).take(column.indices)
             size += pc.sum(lengths, min_count=0).as_py()
     return size

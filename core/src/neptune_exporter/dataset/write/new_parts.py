@@ -50,13 +50,14 @@ class NewParts:
         self.in_order = True
         """Whether all rows so far arrived in the order of a part."""
 
-    def append(self, rows: SortedRows) -> None:
-        """Write sorted rows: into the open part if they belong after its rows, else into a new part."""
+    def append(self, rows: SortedRows, *, last: bool = False) -> None:
+        """Write sorted rows: into the open part if they belong after its rows, else into a new part. `last`:
+        no others follow."""
         if self._part is not None and not self._part.accepts(rows):
             self.close()
             self.in_order = False  # the rows overlap with what is written: larger pieces make fewer parts
         for start, stop, keys in row_groups(rows):
-            part = self._part or self._open()
+            part = self._part or self._open(rows if last and stop - start == len(rows) else None)
             part.write(rows, start, stop, keys)
             if part.full:
                 self.close()
@@ -123,8 +124,8 @@ class NewParts:
         """The finished parts, ready to be read."""
         return [Part(self._data, path) for path in self.paths]
 
-    def _open(self) -> OpenPart:
+    def _open(self, only: SortedRows | None = None) -> OpenPart:
         self._name = self._place.part_name(next(self._numbers))
         output = self._data.create(temporary(self._place.path(self._name)))
-        self._part = OpenPart(output, self._key)
+        self._part = OpenPart(output, self._key, only)
         return self._part

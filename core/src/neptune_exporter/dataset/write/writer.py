@@ -129,14 +129,14 @@ class RunWriter:
         with self._lock:
             self._failures.append(failure)
 
-    def flush(self) -> None:
-        """Write the rows in memory to a part. Later calls raise an error of this."""
+    def flush(self, *, last: bool = False) -> None:
+        """Write the rows in memory to a part. Later calls raise an error of this. `last`: no rows follow."""
         with self._lock:
             self._wait()
             batches = self._buffer.release()
             self._budget.holds(self, 0)
             if batches:
-                self._append(self._sorted(batches))
+                self._append(self._sorted(batches), last=last)
 
     def _stream(self) -> None:
         """Write the rows in memory while the next rows arrive; sort them while earlier ones are written."""
@@ -224,7 +224,7 @@ class RunWriter:
             self._wait()
             self.update = self._update(run, selections, asked, retried, stays, ended)
             older = Kept() if replaces else self._older()
-            self.flush()
+            self.flush(last=True)
             self._parts.close()
             self._check_rows()
             parts = self._all_parts(older)
@@ -269,7 +269,7 @@ class RunWriter:
             self._parts.add_empty()
         if any(not RECEIPT_PATHS.isdisjoint(paths) for paths in older.tally.attributes.values()):
             self._forking.read(Part(self._data, self._place.path(part.name)) for part in older.parts)
-        older.tally.merge(self._tally)
+        older.tally = Tally.of([older.tally, self._tally] if older.parts else [self._tally])
         return older.parts + self._parts.placed(numbers)
 
     def _check_rows(self) -> None:
@@ -321,9 +321,9 @@ class RunWriter:
         if "timestamp" in rows.columns:
             self._tally.add_times(rows.columns["timestamp"])
 
-    def _append(self, rows: SortedRows) -> None:
+    def _append(self, rows: SortedRows, *, last: bool = False) -> None:
         with self._noted():
-            self._parts.append(rows)
+            self._parts.append(rows, last=last)
         failpoint("dataset.rows-written")
 
     def _older(self) -> Kept:
