@@ -17,7 +17,6 @@ from neptune_exporter.cli.selection import check_project_patterns, period, proje
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
-from neptune_exporter.location import Location
 from neptune_exporter.model import RunKind
 
 if TYPE_CHECKING:
@@ -27,17 +26,13 @@ _MODELS = frozenset({RunKind.MODEL, RunKind.MODEL_VERSION})
 
 
 @dataclass(frozen=True)
-class ExportArguments:
+class ExportArguments(opt.RunArguments):
     """The options of `export` and `export-models`, as they were typed."""
 
     exporter: str | None
-    project_ids: Sequence[str]
     workspace: str | None
     project_pattern: str | None
     project_exclude_pattern: str | None
-    data_path: Location
-    files_path: Location
-    runs: Sequence[str]
     attributes: Sequence[str]
     classes: Sequence[str]
     exclude: Sequence[str]

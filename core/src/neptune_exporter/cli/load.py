@@ -32,7 +32,6 @@ from neptune_exporter.cli.selection import run_selection, selected_classes, spli
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdicts
-from neptune_exporter.location import Location
 from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.table import Cell, counted, size
 
@@ -41,14 +40,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LoadArguments:
+class LoadArguments(opt.RunArguments):
     """The options, as they were typed."""
 
     loader: str | None
-    data_path: Location
-    files_path: Location
-    project_ids: Sequence[str]
-    runs: Sequence[str]
     classes: Sequence[str]
     exclude: Sequence[str]
     name_prefix: str

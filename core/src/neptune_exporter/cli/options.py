@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -95,6 +96,16 @@ class PluginOption(CommandOption):
 def plugin(declaration: str, kind: Kind, *, help: str, **attributes: Any) -> Decorator[_F]:
     """An option that selects a plugin of this kind."""
     return click.option(declaration, cls=PluginOption, type=PluginName(kind), help=help, **attributes)
+
+
+@dataclass(frozen=True)
+class RunArguments:
+    """Which runs of which dataset, as a command's options were typed."""
+
+    data_path: Location
+    files_path: Location
+    project_ids: Sequence[str]
+    runs: Sequence[str]
 
 
 def collected(record: type[Any]) -> Callable[[Callable[[click.Context, Any], int]], Callable[..., int]]:

@@ -26,13 +26,9 @@ from neptune_exporter.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
-class SummaryArguments:
+class SummaryArguments(opt.RunArguments):
     """The options, as they were typed."""
 
-    data_path: Location
-    files_path: Location
-    project_ids: Sequence[str]
-    runs: Sequence[str]
     reporter: str
     as_json: bool
     output: Path | None
@@ -93,8 +89,6 @@ def nothing_taken(
     """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof.
 
     Args:
-        data_path: The folder of its parts.
-        files_path: The folder of its files.
         project_ids: The projects that were asked for; empty: all.
         runs: The runs that were asked for; None: all.
     """

@@ -25,7 +25,6 @@ from neptune_exporter.cli.selection import run_selection, selected_classes, spli
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.errors import UsageError
-from neptune_exporter.location import Location
 from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.table import counted, size
 
@@ -38,13 +37,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class VerifyArguments:
+class VerifyArguments(opt.RunArguments):
     """The options, as they were typed."""
 
-    data_path: Location
-    files_path: Location
-    project_ids: Sequence[str]
-    runs: Sequence[str]
     classes: Sequence[str]
     loader: str | None
     full: bool

@@ -20,8 +20,6 @@ def compare_runs(
     """Yield the comparison of each run, or why it could not be compared, in the order of the runs.
 
     Args:
-        where: The executor and the sink.
-        runs: The runs of the dataset.
         classes: Only these classes of attributes.
         full: Compare every value, not only counts.
 

@@ -50,10 +50,7 @@ def spread(
     """Open the requested or chosen executor, and then the sink, so that a refusal leaves nothing behind.
 
     Args:
-        spec: The spec of the loader.
         settings: The settings of the loader, as for a single process.
-        options: The options of the job.
-        progress: Gets the progress of the workers.
         runs: The number of runs, and so the highest number of workers.
 
     Raises:

@@ -82,7 +82,6 @@ def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bo
     Args:
         options: Which dataset, projects and runs. Without an executor and workers, this process checks one
             run after the other.
-        progress: Gets the progress.
         recording: Finish interrupted publications first, and record checksums of runs that have none. Without
             it nothing is written.
 

@@ -43,8 +43,6 @@ def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mar
     """Check whether the files can belong to this data folder. Writes nothing.
 
     Args:
-        data: The data folder.
-        files: The files folder.
         holds_runs: Whether the data folder has any run, from whatever tool.
 
     Returns:

@@ -25,12 +25,9 @@ _CHECKSUM = 4
 """Bytes of the CRC-32 of the footer, which stands before it."""
 
 
-def wrapped(content: bytes, schema: pa.Schema = FULL_SCHEMA) -> bytes:
-    """A Parquet file without rows that holds the content, and the CRC-32 of its footer behind it.
-
-    `schema` is that of the parts beside it, because readers expect one schema for all files.
-    """
-    return _MAGIC + content + _checked_footer(schema)
+def wrapped(content: bytes) -> bytes:
+    """A Parquet file without rows that holds the content, and the CRC-32 of its footer behind it."""
+    return _MAGIC + content + _checked_footer(FULL_SCHEMA)
 
 
 def unwrapped(data: bytes) -> bytes:
@@ -50,13 +47,16 @@ def _extent(data: bytes) -> tuple[int, int]:
     return len(_MAGIC), end
 
 
-def sealed(content: bytes, schema: pa.Schema = FULL_SCHEMA) -> bytes:
+def sealed(content: bytes) -> bytes:
     """As `wrapped`, with a line before the content: its SHA-256."""
-    return sealed_lines([content], schema)
+    return sealed_lines([content])
 
 
 def sealed_lines(lines: Sequence[bytes], schema: pa.Schema = FULL_SCHEMA) -> bytes:
-    """As `sealed`, for lines that are not copied more often than needed: there may be many."""
+    """As `sealed`, for lines that are not copied more often than needed: there may be many.
+
+    `schema` is that of the parts beside it, because readers expect one schema for all files.
+    """
     digest = hashlib.sha256()
     for number, line in enumerate(lines):
         digest.update(b"\n" * bool(number) + line)

@@ -34,13 +34,7 @@ class Upload:
     def __init__(
         self, storage: ObjectStorage, place: Place, old: Sequence[str], before: Receipt | None
     ) -> None:
-        """
-        Args:
-            storage: The storage of the data.
-            place: The place of the run.
-            old: The names of the existing parts.
-            before: The existing receipt.
-        """
+        """`old`: the names of the existing parts. `before`: the receipt that names them."""
         self._storage = storage
         self._place = place
         self._old = tuple(old)
@@ -125,11 +119,7 @@ def publish(several: Sequence[tuple[Upload, Receipt, bytes]]) -> None:
 
 
 def roll_back(storage: Storage, note: dict[str, Any]) -> tuple[RunKey | None, list[str]]:
-    """Clean up after a process that ended while it wrote a run.
-
-    Args:
-        storage: The storage of the data.
-        note: The note in its lock.
+    """Clean up after a process that ended while it wrote a run, and left this note in its lock.
 
     Returns:
         The run, if it was already published and only old parts were left; and the deleted parts.
