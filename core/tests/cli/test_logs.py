@@ -222,10 +222,12 @@ def test_how_far_it_came_is_said_when_it_is_interrupted(
     with pytest.raises(KeyboardInterrupt), shown_progress(quiet=False) as progress:
         assert isinstance(progress, BarProgress)
         progress.start("export acme/vision", 5_000)
-        progress.advance(runs=464)
+        progress.advance(runs=463)
+        progress.finish()  # the job ends, and then waits for the runs that are under way
+        progress.advance(runs=1)
+        screen.truncate(0)
         progress._bar.refresh()
         assert "stopping…" in screen.getvalue()
-        progress.finish()
         raise KeyboardInterrupt
     assert screen.getvalue().endswith("export acme/vision: 464 of 5,000 runs done\n")
 

@@ -51,8 +51,6 @@ class LoggedProgress:
         self._began = 0.0
         self._time_left = TimeLeft(0.0)
         self.runs = self.rows = self.bytes = 0
-        self.interrupted = ""
-        """How far an interrupted stage came: `464 of 5,000 runs done`."""
 
     def start(self, stage: str, total: int | None = None) -> None:
         with self._lock:
@@ -74,9 +72,15 @@ class LoggedProgress:
     def finish(self) -> None:
         with self._lock:
             _log.info("%s: %s", self._stage, self._figures())
-            if is_ending() and self._total is not None:
-                self.interrupted = f"{self._stage}: {self._runs()} done"
-            self._stage = ""
+            if not is_ending():  # otherwise what is under way may still end
+                self._stage = ""
+
+    @property
+    def interrupted(self) -> str:
+        """How far an interrupted stage came: `464 of 5,000 runs done`."""
+        with self._lock:
+            is_counted = self._stage and self._total is not None
+            return f"{self._stage}: {self._runs()} done" if is_counted else ""
 
     def log_line(self) -> None:
         """Log how far the stage under way is."""
@@ -138,7 +142,8 @@ class BarProgress(LoggedProgress):
 
     def finish(self) -> None:
         super().finish()
-        self._end()
+        if not is_ending():  # otherwise the line says "stopping…" until what is under way has ended
+            self._end()
 
     def shown_figures(self) -> str:
         """The figures that the line has room for."""
@@ -152,7 +157,7 @@ class BarProgress(LoggedProgress):
     def shown_left(self) -> str:
         """The time left."""
         with self._lock:
-            return self._left()
+            return "" if is_ending() else self._left()
 
     def _end(self) -> None:
         if self._task is not None:
