@@ -87,7 +87,7 @@ class _RunCheck:
         self._changed: set[str] = set()
         self._recorded: RunChecksums | None = None
         self._run = run
-        self._parts = run.parts
+        self._facts: dict[str, PartFacts | None] = {}
         self.all_read = False
         self.named: dict[str, tuple[str, str]] = {}
         self.bytes = 0
@@ -113,23 +113,29 @@ class _RunCheck:
             yield from self._without_receipt()
         readable = []
         run.probe(decode=True)
-        for part in self._parts:
-            if part.path in self._changed:
+        paths = run.part_paths
+        for path in paths:
+            if path in self._changed:
                 continue  # reported above; a changed footer cannot be trusted
             try:
                 if not self._is_as_written:
-                    yield from self._rows(part)
-                readable.append(part)
+                    yield from self._rows(path)
+                readable.append(path)
             except DatasetError as error:
                 if str(error) not in run.problems:  # reported above
-                    yield self._damage(part.path, str(error))
-        for part in readable:
+                    yield self._damage(path, str(error))
+        for path in readable:
             try:
-                if self._may_name_files(part):
-                    yield from self._files(part)
+                if self._may_name_files(path):
+                    yield from self._files(self._parts[path])
             except DatasetError as error:
-                yield self._damage(part.path, str(error))
-        self.all_read = len(readable) == len(self._parts) and not run.problems and not run.cut_short
+                yield self._damage(path, str(error))
+        self.all_read = len(readable) == len(paths) and not run.problems and not run.cut_short
+
+    @cached_property
+    def _parts(self) -> dict[str, Part]:
+        """The parts by path. Of most runs none is opened here."""
+        return {part.path: part for part in self._run.parts}
 
     @property
     def _is_as_written(self) -> bool:
@@ -140,19 +146,22 @@ class _RunCheck:
         """
         return self._run.receipt is not None and not self._run.receipt.foreign
 
-    def _may_name_files(self, part: Part) -> bool:
+    def _may_name_files(self, path: str) -> bool:
         """Whether the part must be opened for the names of files: not if a receipt or a probe says it has
         none."""
         if self._run.receipt is not None:
             return self._run.receipt.files > 0
-        known = self._known(part)
+        known = self._known(path)
         return known is None or not _FILE_TYPES.isdisjoint(known.tally.attributes)
 
-    def _known(self, part: Part) -> PartFacts | None:
+    def _known(self, path: str) -> PartFacts | None:
         """The result of its probe, if that decoded every row."""
         if self._run.place.among_many:
             return None
-        return probed(self._dataset.data).facts(self._dataset.data, part.path, decode=True)
+        if path not in self._facts:
+            data = self._dataset.data
+            self._facts[path] = probed(data).facts(data, path, decode=True)
+        return self._facts[path]
 
     def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
         run = self._run
@@ -186,7 +195,9 @@ class _RunCheck:
         rows = sum(count.rows for count in receipt.types.values())
         stored = sum(part.rows for part in receipt.parts)
         # In parts of other tools, a row without a value does not count.
-        if rows != stored and not (rows < stored and any(part.known_ours is False for part in self._parts)):
+        if rows != stored and not (
+            rows < stored and any(part.known_ours is False for part in self._parts.values())
+        ):
             yield damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
 
     def _without_receipt(self) -> Iterator[Finding]:
@@ -233,28 +244,28 @@ class _RunCheck:
         where = self._dataset.data.describe(item)
         return damage(self._run, item, message.removeprefix(where).removeprefix(": ").strip())
 
-    def _rows(self, part: Part) -> Iterator[Finding]:
+    def _rows(self, path: str) -> Iterator[Finding]:
         """Decode every page, which checks its checksum, and check the identity of every row."""
         run = self._run
         for record in run.receipt.parts if run.receipt else ():
-            if part.path == run.place.path(record.name) and part.rows != record.rows:
-                yield damage(run, part.path, f"has {part.rows} rows, its receipt says {record.rows}")
-        known = self._known(part)
-        found = known.decoded if known is not None and known.decoded is not None else decode_rows(part)
+            if path == run.place.path(record.name) and (rows := self._parts[path].rows) != record.rows:
+                yield damage(run, path, f"has {rows} rows, its receipt says {record.rows}")
+        known = self._known(path)
+        found = (known and known.decoded) or decode_rows(self._parts[path])
         expected = {"project_id": run.key.project_id, "run_id": run.key.run_id}
         foreign = {value for name, values in found.ids.items() for value in values if value != expected[name]}
         unknown, odd_times, nulls = found.unknown_types, found.odd_times, found.nulls
         if foreign:
             others = ", ".join(sorted(map(str, foreign))[:3])
-            yield damage(run, part.path, f"has rows of another run or project: {others}")
+            yield damage(run, path, f"has rows of another run or project: {others}")
         if unknown:
             kinds = ", ".join(sorted(map(str, unknown))[:3])
-            yield warning(run, part.path, f"has rows of unknown types, which are not read: {kinds}")
+            yield warning(run, path, f"has rows of unknown types, which are not read: {kinds}")
         if odd_times:
             message = f"has times outside of the years 1 to 9999, which are left out or moved: {odd_times:,}"
-            yield warning(run, part.path, message)
+            yield warning(run, path, message)
         if nulls:
-            yield warning(run, part.path, f"has {NULL_ROWS}: {nulls:,}")
+            yield warning(run, path, f"has {NULL_ROWS}: {nulls:,}")
 
     def _files(self, part: Part) -> Iterator[Finding]:
         columns = ("attribute_path", "file_value", "file_size", "file_sha256")

@@ -19,6 +19,7 @@ from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.write.cleanup import named_files
 from neptune_exporter.model import FILE_TYPES
 
+_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _NAMED = 3
 """At most this many missing files are named."""
 
@@ -32,10 +33,10 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     without_checksums = 0
     not_read: list[str] = []
     for run in dataset.runs(indexed=True, not_read=not_read):
-        without_checksums += has_no_checksums(dataset, run)
         if run.receipt is not None and run.receipt.files:  # for all runs of the project at once
             dataset.file_storage.look(run.place.project_folder, recursive=True)
         projects.setdefault(run.key.project_id, []).append(summarise_run(run))
+        without_checksums += has_no_checksums(dataset, run)
     return DatasetSummary(
         data_path=str(dataset.data.location),
         files_path=str(dataset.file_storage.location),
@@ -103,7 +104,7 @@ def _of_rows(run: StoredRun) -> _Held:
     except DatasetError as error:
         held.problems += [] if str(error) in held.problems else [str(error)]
     held.problems += run.what_is_cut_short()
-    if held.counted is not None and not FILE_TYPES.isdisjoint(run.counts()):
+    if held.counted is not None and not _FILE_TYPES.isdisjoint(tally.attributes):
         held.files, held.file_bytes, unreadable = _files_on_disk(run)
         held.problems += unreadable
     return held

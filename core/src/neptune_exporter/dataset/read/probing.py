@@ -72,8 +72,11 @@ class Probed:
         """What the part holds; None if that is not known (with `decode`: from every row), or the part has
         changed. Raises DatasetError if its probe found damage, or damage ended the probe."""
         refused.check(storage, path)
+        return self._known(path, storage.stamp(path), decode)
+
+    def _known(self, path: str, stamp: Stamp, decode: bool) -> PartFacts | None:
         known = self._facts.get(path)
-        if known is None or known[0] != storage.stamp(path) or (decode and known[1].decoded is None):
+        if known is None or known[0] != stamp or (decode and known[1].decoded is None):
             return None
         return known[1]
 
@@ -101,7 +104,7 @@ class Probed:
         with self._guard:
             stamps = {path: storage.stamp(path) for path in paths}
             refused.forget_passing(storage, stamps)
-            unknown = [path for path in stamps if self._is_unknown(storage, path, decode)]
+            unknown = [path for path in stamps if self._is_unknown(storage, path, stamps[path], decode)]
             left = deque(_together(unknown, stamps))
             while left and (ended := self._ask(storage, left, stamps, decode)):
                 several = left.popleft()
@@ -118,11 +121,12 @@ class Probed:
                 _end(self._child)
                 self._child = None
 
-    def _is_unknown(self, storage: Storage, path: str, decode: bool) -> bool:
+    def _is_unknown(self, storage: Storage, path: str, stamp: Stamp, decode: bool) -> bool:
         try:
-            return self.facts(storage, path, decode=decode) is None
+            refused.check(storage, path)
         except DatasetError:
             return False
+        return self._known(path, stamp, decode) is None
 
     def _ask(
         self, storage: Storage, left: deque[list[str]], stamps: Mapping[str, Stamp], decode: bool

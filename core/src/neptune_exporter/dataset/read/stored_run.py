@@ -153,6 +153,8 @@ class StoredRun(RunFiles):
         """
         if self.place.among_many:
             return None if decode else self._facts_among_many
+        if not decode and "kept_facts" in self.__dict__:
+            return self.kept_facts
         known = [probed(self._data).facts(self._data, path, decode=decode) for path in self.part_paths]
         return None if None in known else [each for each in known if each is not None]
 

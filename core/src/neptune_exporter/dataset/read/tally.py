@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -193,7 +192,7 @@ class Tally:
             return self._steps
         of_series = (paths for kind, paths in self._attributes.items() if kind in _SERIES)
         longest = max((max(paths.values()) for paths in of_series if paths), default=0)
-        return replace(self._steps, count=longest)
+        return StepStatistics(self._steps.minimum, self._steps.maximum, longest, self._steps.whole)
 
     def types(self) -> dict[AttributeType, TypeCount]:
         """Counts by type, in the order of `AttributeType`, without types that this version does not know."""
