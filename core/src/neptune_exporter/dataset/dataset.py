@@ -135,8 +135,11 @@ class Dataset:
     @property
     def was_begun(self) -> bool:
         """Whether the dataset has a run, complete or not, or an export has begun to make one."""
-        found = (next(found_runs(self.data, folder), None) for folder in listed_folders(self.data))
-        return self.data.size(LOCK) is not None or any(run is not None for run in found)
+        return self.data.size(LOCK) is not None or next(self._found(), None) is not None
+
+    def _found(self) -> Iterator[RunFolder]:
+        """What the folders hold, with nothing opened."""
+        return (run for folder in listed_folders(self.data) for run in found_runs(self.data, folder))
 
     def _holds_runs(self) -> bool:
         return next(self.runs(), None) is not None
@@ -148,12 +151,11 @@ class Dataset:
         """
         finished, deleted = list[RunKey](), list[str]()
         busy = self._clear_writing(finished, deleted)
-        for listed in listed_folders(self.data):
-            for found in found_runs(self.data, listed):
-                if found.listed.is_pending and lock_name(found.place) not in busy:
-                    receipt = publication.finish(self.data, found.place, found.listed.part_names)
-                    if receipt is not None:
-                        finished.append(receipt.key)
+        for found in self._found():
+            if found.listed.is_pending and lock_name(found.place) not in busy:
+                receipt = publication.finish(self.data, found.place, found.listed.part_names)
+                if receipt is not None:
+                    finished.append(receipt.key)
         for storage, entry in [] if busy else self.leftovers():
             storage.delete(entry.path)
             deleted.append(storage.describe(entry.path))
@@ -275,8 +277,7 @@ class Dataset:
 
     @cached_property
     def _elsewhere(self) -> dict[RunKey, Place]:
-        found = (each for folder in listed_folders(self.data) for each in found_runs(self.data, folder))
-        odd = self._probed(each for each in found if not each.place.is_usual)
+        odd = self._probed(found for found in self._found() if not found.place.is_usual)
         return {found.key: found.place for found in odd}
 
     def projects(self) -> list[str]:
