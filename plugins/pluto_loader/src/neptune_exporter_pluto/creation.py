@@ -57,7 +57,7 @@ def begin(work: OpenRun) -> None:
         generation=number,
         external_id=external_id(work.run.key, number),
         fingerprint=work.run.fingerprint,
-        content=work.content,
+        content=work.content_digest,
         chunking=work.chunking,
         mark=secrets.token_hex(8),
     )

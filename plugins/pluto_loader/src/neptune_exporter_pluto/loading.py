@@ -58,7 +58,7 @@ def _decision(work: OpenRun) -> Decision:
     if wrong:
         _log.warning("%s: Pluto does not show all of it; it is sent again: %s", work.run.key, wrong)
         # Only now, because this reads the run, and most runs are unchanged.
-        same_options = not work.now.elsewhere and work.now.content == work.content
+        same_options = not work.now.elsewhere and work.now.content == work.content_digest
         situation = replace(situation, same_options=same_options)
     return decide(replace(situation, shown=found, wrong=wrong))
 
@@ -74,7 +74,7 @@ def _situation(work: OpenRun) -> Situation:
         Load.BEGUN if now.loaded is None else Load.WHOLE,
         listed,
         same_export=now.fingerprint == work.run.fingerprint,
-        same_options=now.loaded is not None or now.content == work.content,
+        same_options=now.loaded is not None or now.content == work.content_digest,
         parent_replaced=now.fork is not None and parent_replaced(now.fork, wanted_fork(work)),
     )
 

@@ -59,7 +59,7 @@ class OpenRun:
         return multiplier_of(self.session, self.run)
 
     @cached_property
-    def content(self) -> str:
+    def content_digest(self) -> str:
         """Digest of the options that decide what is sent."""
         return digest(str(self.multiplier), *map(str, astuple(self.session.content_options)))
 
