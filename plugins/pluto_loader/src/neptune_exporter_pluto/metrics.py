@@ -164,14 +164,10 @@ def send(metrics: Metrics, work: OpenRun) -> None:
 
     encoder = MetricEncoder(metrics.names, settings.flush_every, metric_lines.BODY_BYTES)
     windows = metrics.windows(encoder.window_points(metric_lines.WINDOW_POINTS, metric_lines.WINDOW_MEMORY))
-    pipeline = Pipeline(session.senders, settings.connections + 1)
-    try:
+    with Pipeline(session.senders, settings.connections + 1) as pipeline:
         for number, body in enumerate(itertools.chain.from_iterable(map(encoder.bodies, windows))):
             if number not in progress.metric_bodies:
                 pipeline.submit(post, number, body)
-        pipeline.drain()
-    finally:
-        pipeline.settle()
 
 
 def _not_arrived(body: Body, begun: float, read: ReadPoints, patience: float) -> Body:

@@ -109,10 +109,9 @@ def _finish(
 ) -> dict[str, Any]:
     """Register the names, complete the config and set the final status. Returns the record of the load."""
     api, run_id, settings = work.session.api, work.run_id, work.session.settings
-    pipeline = Pipeline(work.session.senders, settings.connections)
-    for log_type, names in content.names.by_type().items():
-        pipeline.submit(api.register_names, run_id, log_type, names)
-    pipeline.drain()
+    with Pipeline(work.session.senders, settings.connections) as pipeline:
+        for log_type, names in content.names.by_type().items():
+            pipeline.submit(api.register_names, run_id, log_type, names)
     losses = [loss_record(loss) for loss in content.losses.losses()]
     section = closing_section(
         content.names, [text.name for text in entries.texts], entries.console_lines, losses, last_step

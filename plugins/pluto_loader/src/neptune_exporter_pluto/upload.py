@@ -75,11 +75,9 @@ class _Uploader:
 
     def upload(self, tasks: Iterable[FileTask]) -> None:
         settings = self._session.settings
-        batches = _batches(tasks, settings.file_chunk_size)
-        pipeline = Pipeline(self._session.uploaders, 2 * settings.file_connections)
         first = True
-        try:
-            for batch in batches:
+        with Pipeline(self._session.uploaders, 2 * settings.file_connections) as pipeline:
+            for batch in _batches(tasks, settings.file_chunk_size):
                 self._count(batch)
                 todo = [] if self._progress.reopened else self._not_uploaded(batch)
                 if not todo:
@@ -93,8 +91,6 @@ class _Uploader:
                         pipeline.submit(self._put, task, url)
                 pipeline.drain()
                 first = False
-        finally:
-            pipeline.settle()
 
     def _not_uploaded(self, batch: list[FileTask]) -> list[FileTask]:
         return [task for task in batch if task.index not in self._progress.uploaded]

@@ -19,7 +19,8 @@ _SETTLED_AFTER = 15.0
 class Pipeline:
     """Runs calls on an executor, a bounded number of them ahead, and tells the first failure.
 
-    One thread submits and waits.
+    One thread submits and waits. At the end of a `with`, all calls have ended, and the first failure is
+    raised.
     """
 
     def __init__(self, executor: ThreadPoolExecutor, ahead: int) -> None:
@@ -44,14 +45,21 @@ class Pipeline:
 
     def drain(self) -> None:
         """Wait for all. Raises the first failure."""
-        self.settle()
+        self._settle()
         if self._failure is not None:
             raise self._failure
 
-    def settle(self) -> None:
-        """Wait for all, whatever became of them."""
+    def _settle(self) -> None:
         while self._under_way:
             self._take_oldest()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._settle()
+        if error is None:
+            self.drain()
 
 
 def settled(read: Callable[[], int], wanted: int, patience: float) -> int:
