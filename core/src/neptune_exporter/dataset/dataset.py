@@ -135,14 +135,14 @@ class Dataset:
     @property
     def was_begun(self) -> bool:
         """Whether the dataset has a run, complete or not, or an export has begun to make one."""
-        return self.data.size(LOCK) is not None or next(self._found(), None) is not None
+        return self.data.size(LOCK) is not None or self._holds_runs()
 
     def _found(self) -> Iterator[RunFolder]:
-        """What the folders hold, with nothing opened."""
+        """What the folders hold, before any receipt is opened."""
         return (run for folder in listed_folders(self.data) for run in found_runs(self.data, folder))
 
     def _holds_runs(self) -> bool:
-        return next(self.runs(), None) is not None
+        return next(self._found(), None) is not None
 
     def recover(self) -> Recovery:
         """Finish interrupted publications and delete our abandoned temporary files. Call it under `lock`.
