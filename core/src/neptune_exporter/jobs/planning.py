@@ -13,7 +13,7 @@ from neptune_exporter.contract import (
     RunRequest,
     SourceRun,
 )
-from neptune_exporter.dataset import Dataset, Stays
+from neptune_exporter.dataset import Dataset, RunState, Stays
 from neptune_exporter.jobs.planning_case import Case, whole
 from neptune_exporter.model import RunKey
 
@@ -108,7 +108,7 @@ def _read_without_receipt(case: Case) -> RunPlan:
 
 def _read_whole(case: Case) -> RunPlan:
     case = _of_all_that_was_selected(case)
-    return _beside_what_is_there(case, _read(case, Action.CHANGED, "damaged on disk"))
+    return _beside_what_is_there(case, _read(case, Action.CHANGED, RunState.DAMAGED.value))
 
 
 def _read_changed(case: Case) -> RunPlan:

@@ -159,8 +159,8 @@ def _found_among_many(data: Storage, folder: str, names: _Names) -> Iterator[Run
 class RunFolders:
     """Shows what is there of one run. Thread-safe.
 
-    While the dataset is locked it lists each folder once, because then all new parts are ours, and receipts
-    name them. Without the lock, it lists a folder each time.
+    Within `kept` it lists each folder once: while the dataset is locked, all new parts are ours, and receipts
+    name them. Otherwise it lists a folder each time.
     """
 
     def __init__(self, data: Storage) -> None:

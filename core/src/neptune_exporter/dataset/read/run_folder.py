@@ -34,7 +34,7 @@ class RunState(Enum):
     DAMAGED = "damaged on disk"
     """Parts are missing, or their size is not that in the receipt."""
     PUBLISHED = "as its receipt says"
-    """In names and sizes. Only `RunFolder.changed_parts` knows whether the content is the same too."""
+    """In names and sizes. Only `RunFolder.is_changed` knows whether the content is the same too."""
 
 
 @dataclass(frozen=True)
