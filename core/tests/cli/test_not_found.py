@@ -144,7 +144,20 @@ def test_ids_that_no_run_has_are_told(run: Run, tracker: ModuleType, folder: Pat
             "No run that matches these options has the id RUN-20, RUN-21, RUN-22, RUN-23, RUN-24 and 2 more\n"
         )
         assert message in result.stdout
+    one = run(*EXPORT, "-r", "RUN-1", "-r", "RUN-11")
+    assert "has the id RUN-11; did you mean RUN-1?\n" in one.stdout
     nothing = run(*EXPORT, "-r", "RUN-2")
     assert (nothing.exit_code, nothing.stdout) == (2, "")
     assert nothing.stderr.startswith("error: -r: no run matches RUN-2; did you mean RUN-")
     assert run(*EXPORT, "-r", "RUN-2.*").exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["-p", "-r", "-a"])
+def test_an_empty_option_does_not_mean_everything(
+    option: str, run: Run, tracker: ModuleType, folder: Path
+) -> None:
+    """As from a variable of the shell that is not set."""
+    result = run(*EXPORT, option, "")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"error: {option} is empty: name something, or leave it out for all\n"
+    assert list(folder.iterdir()) == []

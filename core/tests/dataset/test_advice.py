@@ -16,7 +16,11 @@ from .writing import KEY, series, write
 @pytest.mark.parametrize(
     ("source", "url", "expected"),
     [
-        ("offline 0.2.0", "", "restore it from a copy, or export the run again from its .neptune folder"),
+        (
+            "neptune-exporter-offline 0.2.0",
+            "",
+            "restore it from a copy, or export the run again from its .neptune folder",
+        ),
         (
             "neptune2 0.2.0",
             "https://app.neptune.ai/org/project/e/RUN-1",
@@ -45,8 +49,8 @@ def test_advice_fits_the_source(dataset: Dataset, source: str, url: str, expecte
 @pytest.mark.parametrize(
     ("source", "url", "failure", "expected"),
     [
-        ("offline 0.2.0", "", {}, "export again from its .neptune folder"),
-        ("offline 0.2.0", "", {"permanent": True}, "its source no longer has it"),
+        ("neptune-exporter-offline 0.2.0", "", {}, "export again from its .neptune folder"),
+        ("neptune-exporter-offline 0.2.0", "", {"permanent": True}, "its source no longer has it"),
         (
             "neptune2 0.2.0",
             "https://app.neptune.ai/org/project/e/RUN-1",

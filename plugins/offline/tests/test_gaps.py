@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from neptune_exporter.contract import AttributeSelection
-from neptune_exporter.dataset import Dataset
+from neptune_exporter.dataset import Dataset, advice
 from neptune_exporter.model import AttributeClass
 from neptune_exporter_offline import gaps
 from neptune_exporter_offline.gaps import MOST_GAPS, Gap, Gaps
@@ -113,6 +113,8 @@ def test_operations_that_could_not_be_read(tmp_path: Path) -> None:
     whole = (log / "data-6.log").read_text()
     (log / "data-6.log").write_text("x" * 30 + whole[30:])
     assert not export(tmp_path).complete
+    (run,) = Dataset(tmp_path / "exports" / "data", tmp_path / "exports" / "files").runs()
+    assert advice(run).endswith("export the run again from its .neptune folder")
     (log / "data-6.log").write_text(whole)
     send(log, 1)
     assert export(tmp_path).complete

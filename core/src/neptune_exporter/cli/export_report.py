@@ -185,4 +185,5 @@ def _print_unknown_ids(result: ExportResult) -> None:
     for line in result.not_found:
         echo_line(line)
     if result.unknown_ids:
-        echo_line(f"No run that matches these options has the id {some(result.unknown_ids)}")
+        ids = f"{some(result.unknown_ids)}{result.near_unknown}"
+        echo_line(f"No run that matches these options has the id {ids}")

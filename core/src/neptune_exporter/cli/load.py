@@ -28,7 +28,7 @@ from neptune_exporter.cli.output import (
     report_name,
     write_report,
 )
-from neptune_exporter.cli.selection import run_selection, selected_classes, split_lists
+from neptune_exporter.cli.selection import project_ids, run_selection, selected_classes
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdicts
@@ -100,7 +100,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     job = LoadJobOptions(
         data_path=given.data_path,
         files_path=given.files_path,
-        project_ids=split_lists(given.project_ids),
+        project_ids=project_ids(given.project_ids),
         runs=run_selection(given.runs),
         classes=selected_classes(given.classes, given.exclude),
         load=LoadOptions(given.name_prefix, given.step_multiplier),

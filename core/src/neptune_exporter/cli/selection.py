@@ -22,7 +22,15 @@ PROJECT_VARIABLE = "NEPTUNE_PROJECT"
 _AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def split_lists(values: Iterable[str]) -> tuple[str, ...]:
+def project_ids(given: Sequence[str]) -> tuple[str, ...]:
+    """The values of `-p`. Raises UsageError if one is empty: `-p "$PROJECT"` without that variable must not
+    mean all projects."""
+    if any(not _split([value]) for value in given):
+        raise UsageError("-p is empty: name something, or leave it out for all")
+    return _split(given)
+
+
+def _split(values: Iterable[str]) -> tuple[str, ...]:
     """The values of options given several times, with commas, or both; without repeats."""
     parts = (part.strip() for value in values for part in value.split(","))
     return tuple(dict.fromkeys(part for part in parts if part))
@@ -31,18 +39,20 @@ def split_lists(values: Iterable[str]) -> tuple[str, ...]:
 def projects(given: Sequence[str], *, use_environment: bool) -> tuple[str, ...]:
     """The projects that were named, or those of NEPTUNE_PROJECT. Raises UsageError if that variable is not
     written in UTF-8."""
-    if (named := split_lists(given)) or not use_environment:
+    if (named := project_ids(given)) or not use_environment:
         return named
     value = os.environ.get(PROJECT_VARIABLE, "")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise UsageError(f"the variable {PROJECT_VARIABLE}: {value} is not written in UTF-8") from None
-    return split_lists([value])
+    return _split([value])
 
 
 def regular_expression(pattern: str, option: str) -> str:
-    """The pattern itself. Raises UsageError if it is not one."""
+    """The pattern itself. Raises UsageError if it is not one, or empty."""
+    if not pattern:
+        raise UsageError(f"{option} is empty: name something, or leave it out for all")
     try:
         re.compile(pattern)
     except re.error as error:
@@ -114,7 +124,7 @@ def selected_classes(classes: Sequence[str], exclude: Sequence[str]) -> frozense
 
 
 def _classes(given: Sequence[str], option: str) -> set[AttributeClass]:
-    names = split_lists(given)
+    names = _split(given)
     known = {c.value: c for c in AttributeClass}
     if given and not names:
         raise UsageError(f"{option}: names no class; there are {', '.join(known)}")

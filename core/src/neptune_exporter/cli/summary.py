@@ -16,7 +16,7 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
 from neptune_exporter.cli.output import offer_checksums, some
-from neptune_exporter.cli.selection import run_selection, split_lists
+from neptune_exporter.cli.selection import project_ids, run_selection
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.errors import UsageError
@@ -47,7 +47,7 @@ def summary(ctx: click.Context, given: SummaryArguments) -> int:
     """Tell what a dataset holds: projects, runs, attribute types, steps, times, bytes, damage."""
     state = state_of(ctx)
     spec = state.plugins.reporter("json" if given.as_json else given.reporter)
-    projects, runs = split_lists(given.project_ids), run_selection(given.runs)
+    projects, runs = project_ids(given.project_ids), run_selection(given.runs)
     settings = plugin_settings(state, "reporter", spec)
     existing_dataset(given.data_path, given.files_path)
 

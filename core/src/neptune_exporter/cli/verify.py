@@ -21,7 +21,7 @@ from neptune_exporter.cli.output import (
     prepare_report,
     print_json,
 )
-from neptune_exporter.cli.selection import run_selection, selected_classes, split_lists
+from neptune_exporter.cli.selection import project_ids, run_selection, selected_classes
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.errors import UsageError
@@ -103,7 +103,7 @@ def verify(ctx: click.Context, given: VerifyArguments) -> int:
     job = LoadJobOptions(
         given.data_path,
         given.files_path,
-        split_lists(given.project_ids),
+        project_ids(given.project_ids),
         selection,
         selected_classes(given.classes, ()),
         executor=given.executor,

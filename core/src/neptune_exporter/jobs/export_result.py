@@ -18,6 +18,7 @@ from neptune_exporter.dataset import Recovery
 from neptune_exporter.jobs.estimating import Estimate
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.planning import PlannedRun
+from neptune_exporter.suggestions import did_you_mean
 
 
 @dataclass
@@ -90,6 +91,8 @@ class ExportResult(Written):
     """The source may have only parts of runs: reading a run again by force may remove points."""
     unknown_ids: list[str] = field(default_factory=list)
     """Ids that a person named and no run has. Empty if listing failed, because then it is unknown."""
+    near_unknown: str = ""
+    """What a person may have meant by an unknown id, if there is only one."""
     not_found: list[str] = field(default_factory=list)
     """A line for each project, run or attribute that a person named and that does not exist."""
     nothing_found: bool = False
@@ -127,3 +130,6 @@ class ExportResult(Written):
         limited = runs.query or runs.modified_since or runs.modified_until
         if not limited and all(p.error is None for p in self.projects):
             self.unknown_ids = sorted(runs.named - listed)
+            self.near_unknown = (
+                did_you_mean(self.unknown_ids[0], listed) if len(self.unknown_ids) == 1 else ""
+            )

@@ -9,6 +9,8 @@ from neptune_exporter.dataset.read.stored_run import StoredRun
 
 _HOSTED = ("neptune.ai",)
 """Hosted Neptune closed in March 2026 and all that it held was deleted: nothing can be exported from it."""
+_OFFLINE = "neptune-exporter-offline"
+"""The source that reads `.neptune` folders, as receipts name it."""
 _COPY = "restore it from a copy"
 
 
@@ -49,7 +51,7 @@ def _how_to_get(run: StoredRun, failure: AttributeFailure) -> str:
 
 
 def _is_offline(run: StoredRun) -> bool:
-    return run.receipt is not None and run.receipt.source.partition(" ")[0] == "offline"
+    return run.receipt is not None and run.receipt.source.partition(" ")[0] == _OFFLINE
 
 
 def _hosted_by(run: StoredRun) -> str:
