@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.read import scan
-from neptune_exporter.dataset.read.facts import columns_of_facts, facts_of
+from neptune_exporter.dataset.read.facts import PartFacts, columns_of_facts, facts_of
 from neptune_exporter.dataset.read.part_in_memory import PartInMemory
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.wanted import Wanted
@@ -159,6 +160,21 @@ def test_few_and_many_attributes_are_counted_alike(
     kinds = Counter(kind for _, kind in expected)
     assert {kind.value: count.attributes for kind, count in run.counts().items()} == kinds
     assert scan.tally(run.parts).rows == sum(expected.values())
+
+
+@pytest.mark.parametrize("steps", [(10, 10), (10, 9), (10,)])
+def test_facts_are_the_same_after_they_were_sent(dataset: Dataset, steps: tuple[int, ...]) -> None:
+    series = {f"loss {number}": [float(step) for step in range(count)] for number, count in enumerate(steps)}
+    batches = [
+        attribute_batch(path, AttributeType.FLOAT_SERIES, {"float_value": pa.array(values)})
+        for path, values in series.items()
+    ]
+    (path,) = old_layout.write_run(dataset.data_path, KEY, batches)
+    facts = facts_of(Part(dataset.data, path.relative_to(dataset.data_path).as_posix()), decode=True)
+    sent = PartFacts.from_json(json.loads(json.dumps(facts.to_json())))
+    assert sent.tally.attributes == {"float_series": {path: len(each) for path, each in series.items()}}
+    assert sent.to_json() == facts.to_json()
+    assert (sent.identity, sent.decoded) == ((KEY.project_id, KEY.run_id), facts.decoded)
 
 
 def test_what_the_footer_calls_empty_is_not_read_for_the_name(tmp_path: Path) -> None:

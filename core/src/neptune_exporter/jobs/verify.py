@@ -27,6 +27,7 @@ from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import check_projects, lacks_files, names_files, select_runs
 from neptune_exporter.jobs.spreading import THREADS, spread
 from neptune_exporter.model import RunKey
+from neptune_exporter.toolkit.free_memory import few_collections
 
 
 @dataclass
@@ -76,6 +77,7 @@ class VerifyResult:
         return not self.problems
 
 
+@few_collections()
 def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bool = False) -> VerifyResult:
     """Check receipts, checksums and files of a dataset.
 

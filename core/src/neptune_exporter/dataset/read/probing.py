@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +66,7 @@ class Probed:
         self._location = location
         self._guard = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._facts: dict[str, tuple[Stamp, PartFacts]] = {}
+        self._facts: OrderedDict[str, tuple[Stamp, PartFacts]] = OrderedDict()
 
     def facts(self, storage: Storage, path: str, *, decode: bool = False) -> PartFacts | None:
         """What the part holds; None if that is not known (with `decode`: from every row), or the part has
@@ -84,7 +84,7 @@ class Probed:
         """Remember what a part holds, as long as it has this stamp."""
         self._facts[path] = stamp, facts
         while len(self._facts) > _MOST:
-            del self._facts[next(iter(self._facts))]
+            self._facts.popitem(last=False)
 
     def probe(self, storage: Storage, paths: Iterable[str], *, decode: bool = False) -> None:
         """Let the child process read parts, unless their content is known.

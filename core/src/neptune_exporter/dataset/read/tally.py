@@ -125,7 +125,7 @@ class Tally:
         """The counts in types of Python's JSON (with NaN and infinity). Shares its lists with this object."""
         times = (self.first_time, self.last_time)
         return {
-            "attributes": self._attributes,
+            "attributes": {kind: _packed(steps) for kind, steps in self._attributes.items()},
             "rows": self._rows,
             "steps": _plain(self._steps),
             "times": [None if time is None else time.isoformat() for time in times],
@@ -136,7 +136,7 @@ class Tally:
     def from_json(cls, value: dict[str, Any]) -> Tally:
         """Read the result of `to_json`."""
         tally = cls()
-        tally._attributes = value["attributes"]
+        tally._attributes = {kind: _unpacked(steps) for kind, steps in value["attributes"].items()}
         tally._rows = dict(value["rows"])
         tally._steps = StepStatistics(*value["steps"])
         tally.first_time, tally.last_time = (
@@ -201,6 +201,17 @@ class Tally:
             for name, kind in _KINDS
             if self._rows.get(name)
         }
+
+
+def _packed(steps: dict[str, int]) -> dict[str, int] | list[int | str]:
+    """Where all paths have as many steps, as all parameters do: that number, and the paths. Of thousands of
+    runs this is a tenth of what a summary takes."""
+    same = set(steps.values())
+    return [*same, *steps] if len(same) == 1 else steps
+
+
+def _unpacked(steps: Any) -> Any:
+    return dict.fromkeys(steps[1:], steps[0]) if isinstance(steps, list) else steps
 
 
 def _plain(steps: StepStatistics) -> tuple[float | None, float | None, int, bool]:
