@@ -79,27 +79,17 @@ class UploadRequest:
     """The client wrote the file itself, into the run's folder."""
 
 
+@dataclass(frozen=True)
 class FileStore:
     """Stores files of one run in the dataset."""
 
-    def __init__(
-        self,
-        run: RunKey,
-        writer: FileWriter,
-        folders: Sequence[Folder],
-        requests: Mapping[str, UploadRequest],
-        processes: Sequence[Sequence[int]],
-        problems: Problems,
-        *,
-        read_paths: bool,
-    ) -> None:
-        self.run = run
-        self.writer = writer
-        self.folders = folders
-        self._requests = requests
-        self._processes = processes
-        self._problems = problems
-        self._read_paths = read_paths
+    run: RunKey
+    writer: FileWriter
+    folders: Sequence[Folder]
+    requests: Mapping[str, UploadRequest]
+    processes: Sequence[Sequence[int]]
+    problems: Problems
+    read_paths: bool
 
     def store(
         self,
@@ -127,12 +117,12 @@ class FileStore:
         file = _open_regular(Path(path), f"{shown(path)} was logged by its path and is not on this machine")
         if at and os.fstat(file.fileno()).st_mtime > at + _CLOCK_SECONDS:
             what = "logged by its path and modified since; what was stored may not be what was logged"
-            self._problems.note(f"{attribute_path}: {what}")
+            self.problems.note(f"{attribute_path}: {what}")
         return file
 
     def check_paths_may_be_read(self, path: str) -> None:
         """Raises Unreadable if the user said that files logged by path are not to be read."""
-        if not self._read_paths:
+        if not self.read_paths:
             raise Unreadable(f"{shown(path)} was logged by its path, and --no-offline-read-files was given")
 
     def _open(self, path: str, reference: FileReference) -> tuple[str, BinaryIO]:
@@ -156,7 +146,7 @@ class FileStore:
 
     def _directories(self, folder: int) -> list[Path]:
         """The directory of the folder itself, then those of its copies."""
-        copies = [i for process in self._processes if folder in process for i in process if i != folder]
+        copies = [i for process in self.processes if folder in process for i in process if i != folder]
         return [self.folders[index].directory for index in (folder, *copies)]
 
     def _inline(self, reference: FileReference) -> bytes:
@@ -178,7 +168,7 @@ class FileStore:
         return decoded
 
     def _open_destination(self, path: str, destination: str, at: float) -> tuple[str, BinaryIO]:
-        request = self._requests.get(destination)
+        request = self.requests.get(destination)
         if request is None:
             raise Unreadable(
                 f"the client had sent the file to the server ({shown(destination)}) and keeps no trace of it",
