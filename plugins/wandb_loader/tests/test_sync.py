@@ -23,7 +23,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import MemoryRun, SampleHistogram, SampleRun
-from neptune_exporter.testing.loopback import Fault
+from neptune_exporter.testing.loopback import Fault, LoopbackServer, Response
 from neptune_exporter.testing.runs import (
     FIRST_TIME,
     SampleFile,
@@ -149,6 +149,19 @@ def test_a_refused_key_is_one_line(
     with pytest.raises(AuthenticationError, match="refused the API key") as error:
         _load(tmp_path)
     assert other not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["<html>Sign in</html>", "[]", '{"errors": [{"message": "down"}]}'])
+def test_what_is_not_wandb_is_one_line(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    """An answer of 200 is no proof: a portal or proxy may have given it."""
+    with LoopbackServer() as portal:
+        portal.route("POST", "/graphql", lambda request: Response.of_text(content))
+        monkeypatch.setenv("WANDB_BASE_URL", portal.url)
+        with pytest.raises(SinkError, match="does not answer as W&B does: ") as error:
+            _load(tmp_path)
+    assert content in str(error.value)
 
 
 def test_online_without_a_key_is_one_line(

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from wandb.sdk import wandb_setup
 
 from neptune_exporter.contract import AuthenticationError, Secret, SinkError, UsageError
+from neptune_exporter.toolkit import one_line
 from neptune_exporter.toolkit.http_errors import connection_error
 
 _TIMEOUT = 10.0
@@ -85,7 +86,7 @@ class Server:
         request = urllib.request.Request(f"{self.url}/graphql", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-                data = json.loads(answer.read()).get("data")
+                content = answer.read()
         except urllib.error.HTTPError as error:
             error.close()
             if error.code in (401, 403):
@@ -93,7 +94,13 @@ class Server:
             raise SinkError(f"W&B at {self.url} answered {error.code} {error.reason}") from error
         except (OSError, ValueError) as error:
             raise SinkError(f"W&B at {self.url}: {connection_error(error, self.url, _TRUST)}") from error
-        return data if isinstance(data, dict) else {}
+        try:
+            return dict(json.loads(content)["data"] or {})
+        except (ValueError, KeyError, TypeError) as error:
+            raise SinkError(
+                f"{self.url} does not answer as W&B does: {one_line(content.decode(errors='replace'), 200)}. "
+                "Is it the address of W&B, and is there no login page in front of it?"
+            ) from error
 
     def _login(self) -> str:
         if self.key is None:
