@@ -200,6 +200,10 @@ WRONG: dict[str, tuple[list[str], str]] = {
         "--modified-since: " + "9" * 15 + "w is too long ago",
     ),
     "workers": (["export", "--exporter", "tracker", "-j", "0"], "Invalid value for '-j' / '--workers': 0"),
+    "workers-in-words": (
+        ["export", "--exporter", "tracker", "-j", "two"],
+        "Invalid value for '-j' / '--workers': 'two' is not a valid whole number.",
+    ),
     "projects-twice": (
         ["export", "--exporter", "tracker", "-p", "a/b", "--workspace", "a"],
         "give either -p or --workspace and the project patterns, not both",

@@ -165,7 +165,7 @@ def test_a_run_that_is_exported_again_during_its_load_does_not_stop_the_others(t
 
     assert len(result.loaded) == RUNS - 1
     ((key, message),) = result.failed
-    assert key == KEYS[0] and "exported again since this command began" in message
+    assert key == KEYS[0] and "exported again, or removed, since this command began" in message
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["threads", "processes"])
@@ -184,7 +184,7 @@ def test_a_run_that_was_exported_again_before_its_turn_is_refused(
     unit = copy.copy(unit) if elsewhere else unit  # by __reduce__, as pickle
     export(tmp_path, 0.25, [run.key])
 
-    with pytest.raises(DatasetError, match="it was exported again since this command began"):
+    with pytest.raises(DatasetError, match="it was exported again, or removed, since this command began"):
         load_run(unit, Mock())
 
 
@@ -206,7 +206,7 @@ def test_a_run_that_was_exported_again_meanwhile_is_not_the_run_that_was_forgott
 
     export(tmp_path, value=0.25)
 
-    with pytest.raises(DatasetError, match="it was exported again since this command began"):
+    with pytest.raises(DatasetError, match="it was exported again, or removed, since this command began"):
         run.counts()
     assert pickle.dumps(LoadUnit(OpenSink("memory", None, LoadOptions()), run))  # its process reports it
     assert run.listed.has_receipt

@@ -242,6 +242,10 @@ def report_file(*declarations: str, help: str) -> Decorator[Any]:
     return option(*declarations, type=_FILE, help=help)
 
 
+_COUNT = click.IntRange(min=1)
+_COUNT.name = "whole number"  # as messages call it
+
+
 def workers(threads: int, what: str) -> Decorator[Any]:
     """How much of what happens at once, and where."""
     return together(
@@ -253,7 +257,8 @@ def workers(threads: int, what: str) -> Decorator[Any]:
         option(
             "-j",
             "--workers",
-            type=click.IntRange(min=1),
+            type=_COUNT,
+            metavar="INT",
             help=f"How many {what} at once; the plugin may allow fewer. "
             f"Default: {threads} threads, else one for each core, or what the cluster has.",
         ),

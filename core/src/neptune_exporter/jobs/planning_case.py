@@ -184,7 +184,7 @@ class Case:
             return frozenset()
         return frozenset(f.attribute_path for f in self._read_now)
 
-    @property
+    @cached_property
     def _may_be_of_another_part(self) -> bool:
         """Whether failures may belong to another partial export, and so are of nothing that is read now."""
         receipt, run = self._receipt, self.run

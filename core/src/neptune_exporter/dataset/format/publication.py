@@ -170,8 +170,10 @@ def check_receipt(storage: Storage, path: str, fingerprint: str) -> None:
 
 
 def _changed(storage: Storage, path: str) -> DatasetError:
-    where = storage.describe(path)
-    return DatasetError(f"it was exported again since this command began ({where}): run the command again")
+    return DatasetError(
+        f"it was exported again, or removed, since this command began ({storage.describe(path)}): "
+        "run the command again"
+    )
 
 
 def number_of(name: str) -> int:
