@@ -87,7 +87,7 @@ class Creation:
         return self.work.target.project
 
     def ensure(self) -> None:
-        """Create the run, unless the journal knows it or another machine has loaded it, which it then says.
+        """Create the run, unless the journal knows it, or another machine has loaded it, which is noted.
 
         Raises:
             StartAgainError: another machine has marked the existing run too.

@@ -45,7 +45,7 @@ def supersede(api: PlutoApi, project: str, run_id: int, reason: str) -> None:
     """Mark a run permanently, so that no machine uses it, not even one that is still loading it and will then
     call it complete."""
     details = api.details_if_there(project, run_id)
-    if details is None:
+    if details is None:  # somebody has removed it
         return
     load = {"state": SUPERSEDED, "reason": escaped(reason), "marks": mark_slots(SUPERSEDED)}
     api.merge_config(run_id, orjson.dumps({SECTION: {"load": load}}))

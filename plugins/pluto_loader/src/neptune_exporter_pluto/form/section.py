@@ -1,4 +1,4 @@
-"""The loader's own section of a run's config: writes it, and reads it back."""
+"""The loader's own section of a run's config: what is written into it, and what it then says."""
 
 from __future__ import annotations
 

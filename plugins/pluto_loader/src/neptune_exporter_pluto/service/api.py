@@ -258,8 +258,7 @@ class PlutoApi:
             raise
 
     def find_runs(self, project: str, config_key: str, value: str) -> dict[str, dict[str, Any]]:
-        """The details of the runs of a project whose config matches, by external id; at most
-        `MAX_RUNS_LISTED`.
+        """The details, by external id, of at most `MAX_RUNS_LISTED` runs of a project whose config matches.
 
         Leaves no trace: asking for an external id would make its run RUNNING and write that into its history
         (recorded from the real API). A config that was just written may not be found yet.
