@@ -80,6 +80,10 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
 
 
+def _near(asked: Sequence[str], ids: Sequence[str]) -> str:
+    return did_you_mean(asked[0], ids) if asked else ""
+
+
 def nothing_taken(
     data_path: Location,
     files_path: Location,
@@ -96,9 +100,9 @@ def nothing_taken(
 
     asked = [] if runs is None else [*runs.patterns, *sorted(runs.ids)]
     if project_ids or asked:
-        there = [run.key for run in Dataset(data_path, files_path).runs(indexed=True)]
-        near = [key.run_id for key in there if not project_ids or key.project_id in project_ids]
-        more = (did_you_mean(asked[0], near) if asked else "") or "; see `summary` without -r"
+        there = (run.key for run in Dataset(data_path, files_path).runs(indexed=True))
+        ids = [key.run_id for key in there if not project_ids or key.project_id in project_ids]
+        more = _near(asked, ids) or "; see `summary` without -r"
         return UsageError(f"no run of the dataset at {data_path} matches these options{more}")
     if is_there(inner := data_path.child("data")):
         return UsageError(f"the dataset at {data_path} holds no run: is it --data-path {inner}?")

@@ -42,16 +42,21 @@ def table_lines(
         widths = list(map(max, widths, map(len, line)))
         cells.append(line)
     cells.insert(0, tuple(header))
-    for at, columns in enumerate(_divided(widths, room)):
-        if at:
+    for number, columns in enumerate(_divided(widths, room)):
+        if number:
             yield ""
-        sides = ["<" if n in texts else ">" for n in columns]
-        form = _GAP.join(f"{{:{side}{width}}}" for side, width in zip(sides, columns.values(), strict=True))
-        for line in cells:
-            chosen = [line[n] for n in columns]
-            folded = any(map(int.__gt__, map(len, chosen), columns.values()))
-            for piece in _folded(chosen, columns.values()) if folded else (chosen,):
-                yield form.format(*piece).rstrip()
+        yield from _block(cells, columns, texts)
+
+
+def _block(cells: Sequence[Sequence[str]], columns: dict[int, int], texts: set[int]) -> Iterator[str]:
+    """One of the tables that a table is divided into."""
+    widths = list(columns.values())
+    form = _GAP.join(f"{{:{'<' if n in texts else '>'}{width}}}" for n, width in columns.items())
+    for line in cells:
+        chosen = tuple(line[n] for n in columns)
+        fits = all(map(int.__le__, map(len, chosen), widths))
+        for piece in (chosen,) if fits else _folded(chosen, widths):
+            yield form.format(*piece).rstrip()
 
 
 def _divided(widths: Sequence[int], room: int | None) -> list[dict[int, int]]:
