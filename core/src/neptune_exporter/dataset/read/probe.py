@@ -99,13 +99,8 @@ class _Reading(Reading):
         self.part.open()
 
     def look(self) -> None:
-        """Read the footer."""
+        """Read the footer and what it says about the columns."""
         self.part.metadata  # noqa: B018 - it is kept
-
-    def measure(self) -> None:
-        """Read the statistics, of which the last ones are kept."""
-        if self.part.metadata.num_row_groups:
-            self.part.group(0)
 
     def choose(self) -> None:
         self.columns = columns_of_facts(self.part, decode=self.decode)
@@ -119,7 +114,6 @@ _INTO_MEMORY: tuple[Callable[[_Reading], None], ...] = (
     _Reading.load,
     _Reading.open,
     _Reading.look,
-    _Reading.measure,
     _Reading.choose,
     _Reading.keep,
 )
