@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import multiprocessing
 from pathlib import Path
 
 import pytest
 
-from neptune_exporter.dataset.format import local_storage
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 
 
@@ -53,22 +51,6 @@ def test_what_lies_behind_a_link_is_not_listed(tmp_path: Path) -> None:
     ]
     for folder in ("other", "nothing", "loop", "loop/run"):
         assert storage.list(folder, recursive=True) == []
-
-
-def test_what_the_system_writes_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linux writes 2 GiB at once at most, and less where the disk is about to be full."""
-
-    class Reluctant(io.FileIO):
-        def write(self, data: bytes, /) -> int:  # type: ignore[override]
-            return super().write(memoryview(data)[:3])
-
-    class File(local_storage._File, Reluctant):
-        pass
-
-    monkeypatch.setattr(local_storage, "_File", File)
-    with LocalStorage(tmp_path).create("folder/file") as output:
-        output.write(b"0123456789")
-    assert (tmp_path / "folder/file").read_bytes() == b"0123456789"
 
 
 @pytest.mark.parametrize("name", ["a.gz", "a.bz2", "a.tar.gz", "a.lz4", "a.zst"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import stat
 import time
@@ -123,12 +122,8 @@ class LocalStorage(Storage):
 
     def create(self, path: str) -> Output:
         with self.errors(path, "written"):
-            try:
-                stream = _File(self._at(path), "wb")
-            except FileNotFoundError:
-                self._fs.create_dir(path.rpartition("/")[0], recursive=True)
-                stream = _File(self._at(path), "wb")
-            return Output(self, path, stream)
+            self._fs.create_dir(path.rpartition("/")[0], recursive=True)
+            return Output(self, path, self._fs.open_output_stream(path, compression=None))
 
     def move(self, source: str, target: str) -> None:
         with self.errors(source, "renamed"):
@@ -206,16 +201,6 @@ class LocalStorage(Storage):
             # Arrow's own text has several sentences, and repeats the number.
             reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
             raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
-
-
-class _File(io.FileIO):
-    """An unbuffered file. Opening one in `pyarrow.fs` takes several times as long."""
-
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
-        left = memoryview(data)
-        while left:  # the system may write less than it is given
-            left = left[super().write(left) or 0 :]
-        return len(data)
 
 
 def _entry(item: os.DirEntry[str], folder: str, settled: int) -> Entry:
