@@ -22,6 +22,10 @@ def without_equal(points: Points, kept: EqualPoints) -> tuple[Points, Points]:
     """
     if kept is EqualPoints.KEPT or len(points) < 2:
         return points, points[:0]
+    series, step = points.series, points.step
+    rising = (series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (step[1:] > step[:-1]))
+    if rising.all():  # as most windows of sorted points are: nothing to sort
+        return points, points[:0]
     keys = [points.time, points.step, points.series]
     if kept is EqualPoints.MERGED:
         keys.insert(0, points.value.view(np.int64))

@@ -7,6 +7,7 @@ A run, its tags, parameters and artifacts are made with MLflow's client; only th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,11 @@ SCHEMAS = {
 columns and keys in all of them, by the classes `SqlMetric` and `SqlLatestMetric` of each.
 3.12 added an index."""
 
-_INSERT = (
-    'insert into metrics ("key", value, "timestamp", step, run_uuid, is_nan) values (?, ?, ?, ?, ?, ?) '
-    "on conflict do nothing"
-)
-_COPY = 'copy metrics ("key", value, "timestamp", step, run_uuid, is_nan) from stdin (format binary)'
+_COLUMNS = '("key", value, "timestamp", step, run_uuid, is_nan)'
+_COPY = f"copy metrics {_COLUMNS} from stdin (format binary)"
+_TOGETHER = 150
+"""Rows in one statement, which takes SQLite half of the time of so many statements. Before 3.32 it takes at
+most 999 values in one."""
 _LATEST = text(
     'insert into latest_metrics ("key", value, "timestamp", step, is_nan, run_uuid) '
     'values (:key, :value, :time, :step, :is_nan, :run) on conflict ("key", run_uuid) do update set '
@@ -97,7 +98,12 @@ class DirectPoints:
                 columns = [np.array(names, object)[held.series], held.value, held.time, held.step]
                 flags = is_nan.view(np.uint8).tolist()  # `sqlite3` would look for an adapter of each bool
                 rows = zip(*(c.tolist() for c in columns), [run_id] * len(held), flags, strict=True)
-                cursor.executemany(_INSERT, rows)
+                values, (full, rest) = chain.from_iterable(rows), divmod(len(held), _TOGETHER)
+                cursor.executemany(
+                    _insert(_TOGETHER), (tuple(islice(values, 6 * _TOGETHER)) for _ in range(full))
+                )
+                if rest:
+                    cursor.execute(_insert(rest), tuple(values))
             else:
                 with cursor.copy(_COPY) as copy:
                     for piece in copied_rows(run_id, names, held, is_nan):
@@ -109,6 +115,11 @@ class DirectPoints:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _insert(rows: int) -> str:
+    values = ", ".join(["(?, ?, ?, ?, ?, ?)"] * rows)
+    return f"insert into metrics {_COLUMNS} values {values} on conflict do nothing"
 
 
 def _url(uri: str) -> URL:
