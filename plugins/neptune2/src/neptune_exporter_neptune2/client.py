@@ -30,6 +30,7 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -223,7 +224,11 @@ def _checked_version() -> str:
     """Raises MissingDependencyError if there is no client, or none of a known version."""
     wanted = f"install neptune-client>={LOWEST},<{BELOW}"
     try:
-        version = _imported_version()
+        # In a thread, whose stack is short: the client imports a grammar of jsonschema, which deep recursion
+        # builds. At an unlucky depth, Python 3.11 maps and unmaps memory at each of those calls, and every
+        # command took 5 s of processor time instead of 3.
+        with ThreadPoolExecutor(1) as alone:
+            version = alone.submit(_imported_version).result()
         from packaging.version import Version
     except RuntimeError:  # the client's own check, when it is imported
         raise MissingDependencyError(
