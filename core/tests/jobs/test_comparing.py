@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from neptune_exporter.contract import (
     AuthenticationError,
     Comparison,
+    DatasetError,
     ExportedRun,
+    LoadOptions,
     NoSettings,
     SinkCapabilities,
     SinkError,
     SinkSpec,
     Verdict,
 )
+from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.load import LoadJobOptions
+from neptune_exporter.jobs.load_run import CompareUnit, compare_run
+from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import NoProgress
 from neptune_exporter.jobs.verify import VerifyResult, verify_sink
 from neptune_exporter.testing.memory_sink import MemorySink, MemoryTarget
@@ -101,3 +108,12 @@ def test_refused_credentials_and_interruptions_end_it(
         else:
             compare(sink, folder, workers=2)
     assert sink.interrupted, "comparisons in other threads are not told"
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["threads", "processes"])
+def test_a_receipt_that_cannot_be_read_is_not_said_to_have_changed(folder: Path, elsewhere: bool) -> None:
+    min((folder / "data").rglob("*.receipt.parquet")).write_bytes(b"PAR1 cut short")
+    run = next(run for run in Dataset(folder / "data", folder / "files").runs() if run.problems)
+    unit = CompareUnit(OpenSink("memory", None, LoadOptions()), run)
+    with pytest.raises(DatasetError, match=r"^\S+\.receipt\.parquet is damaged"):
+        compare_run(copy.copy(unit) if elsewhere else unit, Mock())  # by __reduce__, as pickle

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from neptune_exporter.contract import Comparison, DatasetError, LoadedRun, Loss, SinkError
-from neptune_exporter.dataset import ListedRun, StoredRun, advice, check_receipt
+from neptune_exporter.dataset import ListedRun, StoredRun, advice
 from neptune_exporter.jobs.executors import Worker
 from neptune_exporter.jobs.opening import OpenSink, dataset_of
 from neptune_exporter.jobs.selected_run import left_out, selected
@@ -43,9 +43,8 @@ class PlacedRun:
 
     def stored(self) -> StoredRun:
         """The run. Raises DatasetError or SinkError if the run is no longer there, or it changed."""
-        dataset = dataset_of(self.data_path, self.files_path)
-        run = dataset.run_at(self.listed)
-        check_receipt(dataset.data, self.listed.place.receipt, self.fingerprint)
+        run = dataset_of(self.data_path, self.files_path).run_at(self.listed)
+        run.check_unchanged(self.fingerprint)
         if run.key != self.key or not run.complete:
             raise SinkError("its parts have changed since the job began: run it again")
         return run

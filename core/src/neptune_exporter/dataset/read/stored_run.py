@@ -181,9 +181,17 @@ class StoredRun(RunFiles):
         how = "" if final in self.listed.part_names else f" (name it {final} to have them)"
         return f"was not finished by the tool that wrote it, but its {rows:,} rows can be read{how}"
 
-    def check_unchanged(self) -> None:
-        """Raise a DatasetError if the run was exported again since it was found."""
-        check_receipt(self._data, self.place.receipt, self.fingerprint if self.has_receipt else "")
+    def check_unchanged(self, fingerprint: str | None = None) -> None:
+        """Raise a DatasetError if the run was exported again since it was found, or its receipt cannot be
+        read.
+
+        `fingerprint`: that of the receipt, empty for none, if another process found the run.
+        """
+        if self.has_unreadable_receipt:
+            raise DatasetError(self.problems[0])
+        if fingerprint is None:
+            fingerprint = self.fingerprint if self.has_receipt else ""
+        check_receipt(self._data, self.place.receipt, fingerprint)
 
     def missing_parts(self) -> list[str]:
         """A line for every part of the receipt that is missing or has another size."""
