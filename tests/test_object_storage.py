@@ -19,9 +19,9 @@ from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, Place
 from neptune_exporter.dataset.format.object_storage import ObjectStorage
 from neptune_exporter.jobs.summary import summarise_dataset
 from neptune_exporter.location import Location, options_of
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.redaction import redact
-from neptune_exporter.schema import SCHEMA
+from neptune_exporter.schema import SCHEMA, parameter_batch
 
 from . import store_server
 from .store_server import StoreServer
@@ -210,6 +210,27 @@ def test_a_summary_takes_a_request_for_a_thousand_runs(number: int, store: Store
     assert {run.state for project in summary.projects for run in project.runs} == {"complete"}
     pages = -(-number // 1_000)
     assert store.kinds() == {"LIST": 2 * pages + 3, "GET": 1}, store.kinds()
+
+
+@pytest.mark.parametrize("by_another_tool", [False, True])
+def test_a_run_that_another_process_exports_again_is_noticed(
+    store: StoreServer, address: str, by_another_tool: bool
+) -> None:
+    """What a listing said, and what was read after it, is of the state before."""
+    here, elsewhere = (Dataset(Location.of(address), Location.of(f"{address}-files")) for _ in range(2))
+    key = RunKey("acme/vision", "RUN-1")
+    elsewhere.writer(key).publish(SourceRun(key), "test 1", ())
+    if by_another_tool:
+        elsewhere.data.delete(Place.of(key).receipt)
+    here.folder(key)  # lists both folders, as a worker does
+    run = here.run(key)
+    assert run is not None and run.has_receipt is not by_another_tool
+    run.check_unchanged()
+    writer = elsewhere.writer(key)
+    writer.write(parameter_batch([("lr", AttributeType.FLOAT, 0.1)]))
+    writer.publish(SourceRun(key), "test 1", ())
+    with pytest.raises(DatasetError, match="it was exported again, or removed, since this command began"):
+        run.check_unchanged()
 
 
 def many_runs(address: str, files: str, number: int) -> None:

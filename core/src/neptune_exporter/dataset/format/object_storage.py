@@ -123,6 +123,15 @@ class ObjectStorage(Storage):
         if not self._known.has_looked(folder, prefix, recursive):
             self.list(folder, prefix=prefix, recursive=recursive)
 
+    def ask_again(self, path: str) -> None:
+        with self.errors(path, "read"):
+            found = self._store.head(path)
+        known = self._known.get(path)
+        if found is None:
+            self._known.deleted(path)
+        elif known is None or known.version != found.version:
+            self._known.written(found)
+
     def forget(self) -> None:
         self._known.forget()
 

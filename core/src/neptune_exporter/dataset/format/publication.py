@@ -163,6 +163,7 @@ def check_receipt(storage: Storage, path: str, fingerprint: str) -> None:
     Args:
         fingerprint: Of the receipt that the run had then; empty if it had none.
     """
+    storage.ask_again(path)
     if fingerprint:
         receipt_again(storage, path, fingerprint)
     elif storage.size(path) is not None:

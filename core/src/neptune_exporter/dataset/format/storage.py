@@ -98,6 +98,9 @@ class Storage(ABC):
     def look(self, folder: str, *, prefix: str = "", recursive: bool = False) -> None:  # noqa: B027
         """List a folder in advance, if that is faster than asking for each file."""
 
+    def ask_again(self, path: str) -> None:  # noqa: B027
+        """Trust no earlier listing about this file, because others may have written it since."""
+
     def forget(self) -> None:  # noqa: B027
         """Forget all listings, because others may have written."""
 
