@@ -164,6 +164,12 @@ def test_what_is_not_wandb_is_one_line(
     assert content in str(error.value)
 
 
+def test_an_answer_that_is_cut_off_is_one_line(server: WandbServer, tmp_path: Path) -> None:
+    server.fail(Fault("/graphql", cut_after=3, after_handling=True))
+    with pytest.raises(SinkError, match=r"^W&B at .*: the server .* cannot be reached: no answer"):
+        _load(tmp_path)
+
+
 def test_online_without_a_key_is_one_line(
     server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -92,7 +93,7 @@ class Server:
             if error.code in (401, 403):
                 raise AuthenticationError(f"{self.url} refused the API key ({error.code})") from error
             raise SinkError(f"W&B at {self.url} answered {error.code} {error.reason}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise SinkError(f"W&B at {self.url}: {connection_error(error, self.url, _TRUST)}") from error
         try:
             return dict(json.loads(content)["data"] or {})
