@@ -6,12 +6,13 @@ import socket
 from contextlib import nullcontext
 
 import pytest
+from mlflow.exceptions import MlflowException
 from requests.exceptions import SSLError
 
 from neptune_exporter.contract import AuthenticationError, Secret, SinkError, UsageError
 from neptune_exporter.testing.loopback import Fault, LoopbackServer, Response
 from neptune_exporter_mlflow import connecting
-from neptune_exporter_mlflow.connecting import connected, shown, tracking_uri
+from neptune_exporter_mlflow.connecting import connected, shown, tracking_uri, translated
 from neptune_exporter_mlflow.settings import MlflowSettings
 
 from .cluster import free_port
@@ -114,3 +115,9 @@ def test_refused_credentials_name_the_variables(status: int) -> None:
         server.route("POST", ".*", lambda _: Response.of_text("no", status))
         with pytest.raises(AuthenticationError, match="refuses the credentials"):
             connected(MlflowSettings(server.url))
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), MlflowException("")])
+def test_an_error_without_a_text_is_named_by_its_kind(error: Exception) -> None:
+    with pytest.raises(SinkError, match=f"^MLflow: {type(error).__name__}$"), translated("MLflow"):
+        raise error

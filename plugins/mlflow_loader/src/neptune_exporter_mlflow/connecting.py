@@ -168,7 +168,7 @@ def translated(what: str) -> Iterator[None]:
     except MlflowException as error:
         if isinstance(error.__context__, requests.RequestException):
             raise _unreachable(what, error.__context__) from error
-        message = str(error.message).strip().splitlines()[0]
+        message = first_line(error)
         if error.get_http_status_code() in (401, 403):
             raise AuthenticationError(
                 f"{what} refuses the credentials (MLFLOW_TRACKING_USERNAME and _PASSWORD, "
@@ -178,7 +178,12 @@ def translated(what: str) -> Iterator[None]:
     except requests.RequestException as error:
         raise _unreachable(what, error) from error
     except (SQLAlchemyError, OSError) as error:
-        raise SinkError(f"{what}: {str(error).strip().splitlines()[0]}") from error
+        raise SinkError(f"{what}: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says; of one that says nothing, what it is."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _unreachable(what: str, error: requests.RequestException) -> SinkError:

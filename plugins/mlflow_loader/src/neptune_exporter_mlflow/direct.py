@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from neptune_exporter.contract import SinkError, UsageError
 from neptune_exporter.sinks.points import Points
-from neptune_exporter_mlflow.connecting import ask_database, shown, translated
+from neptune_exporter_mlflow.connecting import ask_database, first_line, shown, translated
 from neptune_exporter_mlflow.postgresql_rows import copied_rows
 
 SCHEMAS = {
@@ -109,7 +109,7 @@ class DirectPoints:
                     for piece in copied_rows(run_id, names, held, is_nan):
                         copy.write(piece)
         except self._engine.dialect.loaded_dbapi.Error as error:
-            raise SinkError(f"{self._what}: {str(error).strip().splitlines()[0]}") from error
+            raise SinkError(f"{self._what}: {first_line(error)}") from error
         finally:
             cursor.close()
 
