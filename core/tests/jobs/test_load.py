@@ -171,6 +171,21 @@ def test_a_dry_run_makes_no_sink(tmp_path: Path) -> None:
     assert [(p.key.run_id, sum(p.rows.values())) for p in result.planned] == [("a", 1), ("b", 1)]
 
 
+def test_an_estimate_that_fails_costs_its_run_alone(tmp_path: Path) -> None:
+    dataset(tmp_path, [run_of("a"), run_of("b")])
+
+    def requests(settings: object, run: ExportedRun) -> int:
+        if run.key.run_id == "a":
+            raise ValueError("no idea")
+        return 7
+
+    spec = SinkSpec("memory", "in memory", lambda settings, options: MemorySink(), requests=requests)
+    options = LoadJobOptions(tmp_path / "data", tmp_path / "files", dry_run=True)
+    result = load_runs(spec, NoSettings(), options, NoProgress())
+    assert [(key.run_id, "no idea" in message) for key, message in result.failed] == [("a", True)]
+    assert [(planned.key.run_id, planned.requests) for planned in result.planned] == [("b", 7)]
+
+
 def test_only_what_is_named_is_loaded(tmp_path: Path) -> None:
     dataset(tmp_path, [run_of("RUN-1"), run_of("RUN-10"), run_of("RUN-1", project="acme/b")])
     sink = Recording()

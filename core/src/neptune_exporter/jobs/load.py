@@ -192,11 +192,12 @@ def _plan(
         view = selected(run, classes)
         rows = {t: count.rows for t, count in view.counts().items()}
         file_bytes = 0 if FILE_TYPES.isdisjoint(rows) else run.receipt.file_bytes if run.receipt else None
+        planned = PlannedLoad(run.key, rows, file_bytes, requests and requests(view))
         losses = [*unreadable(run), *parts_left_out(run, classes)]
     except Exception as error:  # noqa: BLE001 - one run must not cost the others
         result.failed.append((run.key, why_failed(run.key, error)))
     else:
-        result.planned.append(PlannedLoad(run.key, rows, file_bytes, requests and requests(view)))
+        result.planned.append(planned)
         result.losses.extend(losses)
         result.unexported.update(advice_on_failure(run, failure) for failure in run.failures)
     run.forget()
