@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
+from neptune_exporter.cli.load import _estimated
 from neptune_exporter.dataset import Dataset
+from neptune_exporter.jobs.estimating import PlannedLoad
+from neptune_exporter.jobs.load import LoadResult
+from neptune_exporter.model import AttributeType, RunKey
 
 from .test_journey import EXPORT, LOAD, Run, date_all
 
@@ -28,3 +32,12 @@ def test_a_dry_run_writes_nothing(run: Run, tracker: ModuleType, folder: Path) -
     assert f"estimate: {rows} rows, {size} B of files, an unknown number of requests\n" in rehearsed
     assert "would load 3 runs; nothing was sent\nthe target was not asked: runs that are loaded" in rehearsed
     assert tracker.target.runs == {}
+
+
+def test_the_requests_of_a_load_are_without_the_comparison() -> None:
+    """That may take many times as many: the Pluto loader asks for each metric."""
+    rows = {AttributeType.FLOAT_SERIES: 5}
+    planned = [PlannedLoad(RunKey("acme/vision", run), rows, 0, 600) for run in ("a", "b")]
+    assert _estimated(LoadResult(planned=planned)) == (
+        "estimate: 10 rows, 0 B of files, about 1,200 requests, and more for the comparison at the end"
+    )

@@ -71,7 +71,8 @@ def test_the_estimate_of_requests(address: str, monkeypatch: pytest.MonkeyPatch)
     sink = make_sink(settings, LoadOptions())
     sink.load(run, None)
     estimated = estimate.requests(settings, run)
-    assert estimated is not None and 0.75 * len(made) <= estimated <= 1.25 * len(made), made
+    # Two more make the experiment for its first run.
+    assert estimated is not None and estimated in (len(made), len(made) - 2), made
     assert estimate.requests(MlflowSettings("sqlite:///mlflow.db"), run) is None
 
 

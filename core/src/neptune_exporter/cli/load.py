@@ -186,7 +186,9 @@ def _estimated(result: LoadResult) -> str:
     more = " and more, of runs without receipts" if len(known) < len(result.planned) else ""
     requests = [plan.requests for plan in result.planned if plan.requests is not None]
     all_known = len(requests) == len(result.planned)
-    asked = f"about {counted(sum(requests), 'request')}" if all_known else "an unknown number of requests"
+    asked = "an unknown number of requests"
+    if all_known:
+        asked = f"about {counted(sum(requests), 'request')}, and more for the comparison at the end"
     return f"estimate: {counted(rows, 'row')}, {size(sum(known))} of files{more}, {asked}"
 
 

@@ -12,6 +12,7 @@ _DAY = 86_400
 _MOST = 2**31 - 1
 MAX_NAME = 255
 """Characters of run names, project names and external ids; Pluto answers 500 above."""
+NAMES_A_CALL = 500
 
 
 @dataclass(frozen=True)

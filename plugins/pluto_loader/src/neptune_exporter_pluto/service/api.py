@@ -13,12 +13,11 @@ from neptune_exporter_pluto.service import answers
 from neptune_exporter_pluto.service.answers import NotAcknowledgedError
 from neptune_exporter_pluto.service.credentials import Endpoints
 from neptune_exporter_pluto.service.transport import PlutoRefusedError, Transport
-from neptune_exporter_pluto.settings import check_project_name
+from neptune_exporter_pluto.settings import NAMES_A_CALL, check_project_name
 
 _T = TypeVar("_T")
 _JSON = {"Content-Type": "application/json"}
 _NDJSON = {"Content-Type": "application/x-ndjson"}
-_NAMES_A_CALL = 500
 MAX_FILES_LISTED = 1_000
 MAX_NAMES_LISTED = 1_000
 MAX_RUNS_LISTED = 200
@@ -167,11 +166,11 @@ class PlutoApi:
 
     def register_names(self, run_id: int, log_type: str, names: Sequence[str]) -> None:
         """Register names in the run's details; the first type of a name wins."""
-        for start in range(0, len(names), _NAMES_A_CALL):
+        for start in range(0, len(names), NAMES_A_CALL):
             body = {
                 "runId": run_id,
                 "logType": log_type,
-                "logName": list(names[start : start + _NAMES_A_CALL]),
+                "logName": list(names[start : start + NAMES_A_CALL]),
             }
             self._update("runs/logName/add", f"the names of run {run_id}", body)
 
