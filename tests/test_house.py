@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,28 @@ def test_imports_run_one_way(layer: str) -> None:
             parts = name.split(".")
             if parts[0] == "neptune_exporter" and len(parts) > 1 and parts[1] in LAYERS:
                 assert LAYERS[parts[1]] <= LAYERS[layer], f"{path}: {name}"
+
+
+def test_no_module_of_core_imports_itself_by_way_of_others() -> None:
+    """Not even within a function: only what is imported for types alone may."""
+    modules = {
+        ".".join(path.relative_to(CORE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in CORE.rglob("*.py")
+    }
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = [ast.Pass()]
+        names = (
+            name if (name := f"{node.module}.{alias.name}") in modules else node.module
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        )
+        graph[module] = {name for name in names if name in modules}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
 
 
 def test_sinks_and_the_dataset_do_not_know_each_other() -> None:

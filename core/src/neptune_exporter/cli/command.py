@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from neptune_exporter.cli.config_tables import GENERAL_TABLE, file_values
 from neptune_exporter.cli.logs import logging_to
 from neptune_exporter.cli.option import CommandOption, Option
 from neptune_exporter.cli.state import State, state_of
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from neptune_exporter.plugins import Kind, Spec
 
 GENERAL = "General options"
-GENERAL_TABLE = "general"
-"""In the configuration file: options for every command that has them."""
 _SELECTED = "neptune_exporter.selected"
 """In `ctx.meta`: the plugin that the command line names, known before `--help` is written."""
 
@@ -195,8 +194,6 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 def _keep_config(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Read the configuration files as soon as it is known which."""
-    from neptune_exporter.cli.config_tables import file_values
-
     _keep(ctx, param, value)
     if not ctx.resilient_parsing and isinstance(ctx.command, Command):
         ctx.default_map = file_values(ctx.command, ctx)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neptune_exporter.cli.command import GENERAL_TABLE, Command
 from neptune_exporter.cli.option import PLACES, CommandOption
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.errors import UsageError
@@ -21,11 +20,13 @@ from neptune_exporter.suggestions import did_you_mean
 if TYPE_CHECKING:
     from neptune_exporter.configuration import ConfigurationFile
 
+GENERAL_TABLE = "general"
+"""Options for every command that has them."""
 NOT_IN_FILES = frozenset({"config"})
 """Options that decide which file is read."""
 
 
-def file_values(command: Command, ctx: click.Context) -> dict[str, Any]:
+def file_values(command: click.Command, ctx: click.Context) -> dict[str, Any]:
     """What the configuration files give for the options of a command, by the name of the parameter. Raises
     UsageError if a table, a key or the type of a value is wrong, in any table of any file."""
     state, name = state_of(ctx), command.name or ""
@@ -48,12 +49,12 @@ def _options(command: click.Command) -> Iterator[CommandOption]:
             yield param
 
 
-def command_tables(ctx: click.Context) -> dict[str, Command]:
-    """The commands that have a table in the configuration file."""
+def command_tables(ctx: click.Context) -> dict[str, click.Command]:
+    """The commands that have a table in the configuration file: those with options that can be in it."""
     root = ctx.find_root()
     assert isinstance(root.command, click.Group)
     found = {name: root.command.get_command(root, name) for name in root.command.list_commands(root)}
-    return {name: command for name, command in found.items() if isinstance(command, Command)}
+    return {name: command for name, command in found.items() if command and any(_options(command))}
 
 
 def _check_tables(file: ConfigurationFile, ctx: click.Context) -> None:
