@@ -324,11 +324,13 @@ def test_a_failing_project_does_not_stop_the_others(tmp_path: Path) -> None:
     assert_holds(tmp_path, good)
 
 
-def test_refused_credentials_end_the_export(tmp_path: Path) -> None:
+@pytest.mark.parametrize("project_ids", [(), ("acme/vision",)], ids=["discovered", "named"])
+def test_refused_credentials_end_the_export(tmp_path: Path, project_ids: tuple[str, ...]) -> None:
     source = MemorySource([a_run()])
     source.refuse_credentials()
     with pytest.raises(AuthenticationError, match="refused"):
-        export(source, tmp_path)
+        export(source, tmp_path, project_ids=project_ids)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:

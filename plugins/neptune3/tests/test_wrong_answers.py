@@ -186,6 +186,7 @@ def test_a_login_page_is_one_line_of_a_command(serve: Callable[..., Neptune3Serv
     done = command_line.run("export", "--exporter", "neptune3", "-p", PROJECT, expect=1)
     (line,) = done.output.splitlines()
     assert line.startswith(f'error: {server.url} answered with a web page ("Company network")')
+    assert not (tmp_path / "exports").exists()
     server.faults.clear()
     server.fail(Fault("leaderboard", status=500, times=10**6))
     done = command_line.run(

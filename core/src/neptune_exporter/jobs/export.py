@@ -87,19 +87,22 @@ def export_runs(
         if options.executor is None:
             choice = replace(choice, why="an export mostly waits for its source")
         executor = opened(choice, progress, threads=_THREADS, most=spec.capabilities.max_workers)
+        by_path = not options.attributes.is_of_all_paths
+        seen = SeenPaths(options.attributes) if by_path else None
+        result.projects = [ProjectResult(project_id) for project_id in projects]
+        jobs = [
+            _Project(opening, source, executor, dataset, project, options, progress, result, seen)
+            for project in result.projects
+        ]
+        if not dataset.data.exists():  # what is refused makes no folders
+            jobs[0].list_runs(_stage(jobs, 0))
         with dataset.lock(), shared(options.data_path, options.files_path, dataset), executor:
             executor.keep(opening, source)
             result.recovered = dataset.recover()
             _tell_recovered(result.recovered, progress)
             listed: set[str] = set()
-            by_path = not options.attributes.is_of_all_paths
-            seen = SeenPaths(options.attributes) if by_path else None
-            for number, project_id in enumerate(projects, 1):
-                stage = f"export {project_id}" + (f" ({number} of {len(projects)})" * (len(projects) > 1))
-                project = ProjectResult(project_id)
-                result.projects.append(project)
-                job = _Project(opening, source, executor, dataset, project, options, progress, result, seen)
-                listed |= job.export(stage)
+            for number, job in enumerate(jobs):
+                listed |= job.export(_stage(jobs, number))
             if not executor.is_local:
                 dataset.forget_writing()
             dataset.index_receipts()
@@ -110,6 +113,11 @@ def export_runs(
         return result
     finally:
         source.close()
+
+
+def _stage(jobs: Sequence[_Project], number: int) -> str:
+    project_id = jobs[number].project.project_id
+    return f"export {project_id}" + (f" ({number + 1} of {len(jobs)})" * (len(jobs) > 1))
 
 
 def _tell_recovered(recovered: Recovery, progress: Progress) -> None:
@@ -231,13 +239,15 @@ class _Project:
     seen: SeenPaths | None
     """Set if attributes were requested by path."""
     up_to_date: list[RunKey] = field(default_factory=list)
+    runs: list[SourceRun] | None = None
+    """What `list_runs` has found; None before, and after `export`."""
 
     def export(self, stage: str) -> set[str]:
         """Returns the ids of the runs that were listed."""
-        runs: list[SourceRun] = []
-        self.progress.start(stage)
+        if self.runs is None:
+            self.list_runs(stage)
+        runs, self.runs = self.runs or [], None
         try:
-            runs = self._list()
             if runs:
                 self.executor.announce()
             for line in exported_as_others(self.dataset, runs):
@@ -252,15 +262,15 @@ class _Project:
             self.seen.look_into(self.dataset, self.up_to_date)
         return {run.key.run_id for run in runs}
 
-    def _list(self) -> list[SourceRun]:
+    def list_runs(self, stage: str) -> None:
         """List all runs before reading any: their number shows how long the export will take, and no run is
-        missed because others are deleted meanwhile. If listing fails, return the runs listed so far."""
-        runs: list[SourceRun] = []
+        missed because others are deleted meanwhile. If listing fails, the runs listed so far count."""
+        self.progress.start(stage)
+        self.runs = []
         try:
-            runs.extend(self.source.runs(self.project.project_id, self.options.runs))
+            self.runs.extend(self.source.runs(self.project.project_id, self.options.runs))
         except Exception as error:  # noqa: BLE001 - judged there
-            self._failed(error, exists=bool(runs))
-        return runs
+            self._failed(error, exists=bool(self.runs))
 
     def _failed(self, error: Exception, *, exists: bool = False) -> None:
         """`exists`: runs of the project were listed, before the error."""
