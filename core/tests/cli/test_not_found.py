@@ -152,7 +152,7 @@ def test_ids_that_no_run_has_are_told(run: Run, tracker: ModuleType, folder: Pat
     assert run(*EXPORT, "-r", "RUN-2.*").exit_code == 2
 
 
-@pytest.mark.parametrize("option", ["-p", "-r", "-a"])
+@pytest.mark.parametrize("option", ["-p", "-r", "-a", "-q", "--workspace"])
 def test_an_empty_option_does_not_mean_everything(
     option: str, run: Run, tracker: ModuleType, folder: Path
 ) -> None:

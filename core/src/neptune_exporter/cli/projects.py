@@ -9,7 +9,7 @@ import click
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.output import echo_line, print_json
-from neptune_exporter.cli.selection import check_project_patterns
+from neptune_exporter.cli.selection import check_not_empty, check_project_patterns
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.location import Location
 
@@ -37,6 +37,7 @@ def projects(ctx: click.Context, given: ProjectsArguments) -> int:
     state = state_of(ctx)
     spec = state.plugins.source(given.exporter)
     check_project_patterns(given.project_pattern, given.project_exclude_pattern)
+    check_not_empty(given.workspace, "--workspace")
     settings = plugin_settings(state, "exporter", spec)
 
     from neptune_exporter.jobs.export import ExportOptions, list_projects

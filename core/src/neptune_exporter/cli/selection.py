@@ -25,9 +25,15 @@ _AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "w
 def project_ids(given: Sequence[str]) -> tuple[str, ...]:
     """The values of `-p`. Raises UsageError if one is empty: `-p "$PROJECT"` without that variable must not
     mean all projects."""
-    if any(not _split([value]) for value in given):
-        raise UsageError("-p is empty: name something, or leave it out for all")
+    for value in given:
+        check_not_empty(value.strip(" ,"), "-p")
     return _split(given)
+
+
+def check_not_empty(value: str | None, option: str) -> None:
+    """Raises UsageError if the option was given, without any text."""
+    if value == "":
+        raise UsageError(f"{option} is empty: name something, or leave it out for all")
 
 
 def _split(values: Iterable[str]) -> tuple[str, ...]:
@@ -51,8 +57,7 @@ def projects(given: Sequence[str], *, use_environment: bool) -> tuple[str, ...]:
 
 def regular_expression(pattern: str, option: str) -> str:
     """The pattern itself. Raises UsageError if it is not one, or empty."""
-    if not pattern:
-        raise UsageError(f"{option} is empty: name something, or leave it out for all")
+    check_not_empty(pattern, option)
     try:
         re.compile(pattern)
     except re.error as error:
