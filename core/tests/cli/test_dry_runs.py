@@ -38,6 +38,8 @@ def test_the_requests_of_a_load_are_without_the_comparison() -> None:
     """That may take many times as many: the Pluto loader asks for each metric."""
     rows = {AttributeType.FLOAT_SERIES: 5}
     planned = [PlannedLoad(RunKey("acme/vision", run), rows, 0, 600) for run in ("a", "b")]
-    assert _estimated(LoadResult(planned=planned)) == (
-        "estimate: 10 rows, 0 B of files, about 1,200 requests, and more for the comparison at the end"
+    estimate = "estimate: 10 rows, 0 B of files, about 1,200 requests"
+    assert _estimated(LoadResult(planned=planned), False) == estimate
+    assert (
+        _estimated(LoadResult(planned=planned), True) == f"{estimate}, and more for the comparison at the end"
     )

@@ -127,7 +127,7 @@ def _report(result: LoadResult, job: LoadJobOptions, *, as_json: bool, report: P
     if as_json:
         print_json({**_document(result, job), "loss_report": written, "exit_code": code})
     elif job.dry_run:
-        _print_plan(result)
+        _print_plan(result, compared=job.verify)
     else:
         _print_result(result, written)
     return code
@@ -165,7 +165,7 @@ def _document(result: LoadResult, job: LoadJobOptions) -> dict[str, Any]:
     }
 
 
-def _print_plan(result: LoadResult) -> None:
+def _print_plan(result: LoadResult, *, compared: bool) -> None:
     types = sorted({t for plan in result.planned for t in plan.rows})
     if result.planned:
         rows: list[tuple[Cell, ...]] = [
@@ -176,11 +176,11 @@ def _print_plan(result: LoadResult) -> None:
     click.echo(f"would load {counted(len(result.planned), 'run')}; nothing was sent")
     if result.planned:
         click.echo("the target was not asked: runs that are loaded already will be passed over")
-        click.echo(_estimated(result))
+        click.echo(_estimated(result, compared))
     _print_missing(result)
 
 
-def _estimated(result: LoadResult) -> str:
+def _estimated(result: LoadResult, compared: bool) -> str:
     rows = sum(sum(plan.rows.values()) for plan in result.planned)
     known = [plan.file_bytes for plan in result.planned if plan.file_bytes is not None]
     more = " and more, of runs without receipts" if len(known) < len(result.planned) else ""
@@ -188,7 +188,8 @@ def _estimated(result: LoadResult) -> str:
     all_known = len(requests) == len(result.planned)
     asked = "an unknown number of requests"
     if all_known:
-        asked = f"about {counted(sum(requests), 'request')}, and more for the comparison at the end"
+        more_asked = ", and more for the comparison at the end" if compared else ""
+        asked = f"about {counted(sum(requests), 'request')}{more_asked}"
     return f"estimate: {counted(rows, 'row')}, {size(sum(known))} of files{more}, {asked}"
 
 
