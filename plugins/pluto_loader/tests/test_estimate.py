@@ -30,7 +30,9 @@ SERIES = float_series("loss", [(0, 1.0), (1, 0.5)])
 def test_as_many_requests_as_a_load_makes(
     make_sink: MakeSink, attributes: list[SampleAttribute], changes: dict[str, Any]
 ) -> None:
-    sink, run = make_sink(**changes), MemoryRun(sample(*attributes))
+    sink, run = make_sink(visible_within=60.0, **changes), MemoryRun(sample(*attributes))
     before = sink.session.api.transport.requests
     sink.load(run, None)
-    assert requests(sink.session.settings, run) == sink.session.api.transport.requests - before
+    made = sink.session.api.transport.requests - before
+    # One more where making the run takes seconds: it asks whether another machine has taken it.
+    assert made - 1 <= requests(sink.session.settings, run) <= made
