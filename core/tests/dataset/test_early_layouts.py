@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +14,8 @@ import pytest
 from neptune_exporter.contract import FileEntry, SourceRun
 from neptune_exporter.dataset import Dataset, Stays, summarise
 from neptune_exporter.dataset.check.recording import record
+from neptune_exporter.dataset.format.local_storage import LocalStorage
+from neptune_exporter.dataset.format.storage import Entry
 from neptune_exporter.model import FILE_TYPES, AttributeType, RunKey
 from neptune_exporter.schema import SCHEMA
 from neptune_exporter.testing import old_layout
@@ -176,3 +179,19 @@ def test_what_systems_leave_is_no_run(tmp_path: Path, junk: str) -> None:
     assert ([run.key for run in dataset.runs()], problems(dataset)) == before
     loss = AttributeType.FLOAT_SERIES
     assert all(run.counts() for run in dataset.runs()) and loss in next(iter(dataset.runs())).counts()
+
+
+def test_a_folder_is_not_listed_for_each_run(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the project's folder has its name of today, an export might have added each run there."""
+    write(dataset, "own")
+    (dataset.data_path / "acme_vision").rename(dataset.data_path / old_layout.san(PROJECT))
+    listed: list[str] = []
+    list_folder = LocalStorage.list
+
+    def note(self: LocalStorage, folder: str = "", **options: Any) -> list[Entry]:
+        listed.append(folder)
+        return list_folder(self, folder, **options)
+
+    monkeypatch.setattr(LocalStorage, "list", note)
+    assert [run.key for run in dataset.runs() if not run.problems] == RUNS
+    assert listed.count(old_layout.san(PROJECT)) == 2, "to find runs, and to see whether they are there twice"

@@ -267,8 +267,8 @@ class Dataset:
         candidates = Place.candidates(key)
         return candidates[0] if len(candidates) == 1 else self._held_at(key) or candidates[0]
 
-    def _held_at(self, key: RunKey) -> Place | None:
-        return next(filter(self._folders.holds, Place.candidates(key)), None)
+    def _held_at(self, key: RunKey, folders: RunFolders | None = None) -> Place | None:
+        return next(filter((folders or self._folders).holds, Place.candidates(key)), None)
 
     def elsewhere(self, key: RunKey) -> Place | None:
         """Where the run lies if not at its usual place: in a layout of the earlier tool's first weeks, or in
@@ -304,16 +304,18 @@ class Dataset:
         of a run that is there already has a line in `problems` too.
         """
         places: dict[RunKey, Place] = {}
-        for folder in listed_folders(self.data, not_read=not_read):
-            there = found_runs(self.data, folder, indexed=indexed, foreign=foreign)
-            for found in self._probed(there, decode=decode):
-                run = StoredRun(found, self.file_storage)
-                if not run.problems and run.place != Place.of(run.key):
-                    place = self._held_at(run.key) or places.setdefault(run.key, run.place)
-                    if place != run.place:
-                        run.problems = (f"is the same run as {place.files_folder}: remove one",)
-                if project_id is None or run.key.project_id == project_id:
-                    yield run
+        folders = RunFolders(self.data)
+        with folders.kept():
+            for folder in listed_folders(self.data, not_read=not_read):
+                there = found_runs(self.data, folder, indexed=indexed, foreign=foreign)
+                for found in self._probed(there, decode=decode):
+                    run = StoredRun(found, self.file_storage)
+                    if not run.problems and run.place != Place.of(run.key):
+                        place = self._held_at(run.key, folders) or places.setdefault(run.key, run.place)
+                        if place != run.place:
+                            run.problems = (f"is the same run as {place.files_folder}: remove one",)
+                    if project_id is None or run.key.project_id == project_id:
+                        yield run
 
     def _probed(self, several: Iterator[RunFolder], *, decode: bool = False) -> Iterator[RunFolder]:
         """The same runs. A child process has read those without a receipt, a few at a time."""
