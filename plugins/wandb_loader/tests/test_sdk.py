@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,18 @@ def test_a_series_may_be_called_as_a_part_is(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(row, records.Row)
     assert row.values == {"x._type": "2.5", "_step": "3", "a": "NaN"}
     assert row.parts == {("h", "_type"): "histogram", ("h", "bins"): [0, 1]}
+
+
+@pytest.mark.parametrize(("given", "reports"), [(None, False), ("false", False), ("true", True)])
+def test_the_sdk_reports_nothing_to_its_vendor_unless_asked(given: str | None, reports: bool) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "WANDB_ERROR_REPORTING"}
+    program = "import neptune_exporter_wandb.undisturbed, wandb; print(wandb.env.error_reporting_enabled())"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment if given is None else {**environment, "WANDB_ERROR_REPORTING": given},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.split()[-1] == str(reports)
