@@ -100,10 +100,10 @@ class DirectPoints:
                 rows = zip(*(c.tolist() for c in columns), [run_id] * len(held), flags, strict=True)
                 values, (full, rest) = chain.from_iterable(rows), divmod(len(held), _TOGETHER)
                 cursor.executemany(
-                    _insert(_TOGETHER), (tuple(islice(values, 6 * _TOGETHER)) for _ in range(full))
+                    _statement(_TOGETHER), (tuple(islice(values, 6 * _TOGETHER)) for _ in range(full))
                 )
                 if rest:
-                    cursor.execute(_insert(rest), tuple(values))
+                    cursor.execute(_statement(rest), tuple(values))
             else:
                 with cursor.copy(_COPY) as copy:
                     for piece in copied_rows(run_id, names, held, is_nan):
@@ -117,7 +117,7 @@ class DirectPoints:
         self._engine.dispose()
 
 
-def _insert(rows: int) -> str:
+def _statement(rows: int) -> str:
     values = ", ".join(["(?, ?, ?, ?, ?, ?)"] * rows)
     return f"insert into metrics {_COLUMNS} values {values} on conflict do nothing"
 

@@ -17,7 +17,7 @@ from neptune_exporter_pluto.deciding import Action, Decision, Other, Situation, 
 from neptune_exporter_pluto.forks import wanted_fork
 from neptune_exporter_pluto.form.config import SECTION, pieces
 from neptune_exporter_pluto.form.losses import LossBook, LossCode
-from neptune_exporter_pluto.form.metadata import IDENTITY, MAX_TAGS, PlutoMetadata, external_id
+from neptune_exporter_pluto.form.metadata import MAX_TAGS, PlutoMetadata, external_id
 from neptune_exporter_pluto.form.section import (
     COMPLETE,
     LOADING,
@@ -28,10 +28,9 @@ from neptune_exporter_pluto.form.section import (
 )
 from neptune_exporter_pluto.service.api import CreatedRun, PlutoApi
 from neptune_exporter_pluto.service.transport import PlutoRefusedError
-from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
+from neptune_exporter_pluto.state.open_run import MOST_GENERATIONS, OpenRun, StartAgainError
 from neptune_exporter_pluto.state.progress import Fork, Progress, fork_record
 
-_MOST_GENERATIONS = 100
 _MARKED_WITHIN = 10.0
 """A machine that has just made a run marks it within this many seconds, with its next request."""
 _OVERTAKEN_WITHIN = 1.0
@@ -97,9 +96,8 @@ class Creation:
             self._go_on()
             return
         fork = wanted_fork(self.work)
-        identity = external_id(self.work.run.key, 1)
-        others = self._api.find_runs(self._project, f"{SECTION}.{IDENTITY}", identity)
-        for _ in range(_MOST_GENERATIONS):
+        others = self.work.loads()
+        for _ in range(MOST_GENERATIONS):
             other = self._of_another(others.get(self.work.now.external_id)) or self._create(fork)
             if other is None:
                 return
@@ -109,7 +107,7 @@ class Creation:
                 return
             self._give_up(other, decision)
             begin(self.work)
-        raise SinkError(f"{self.work.run.key}: Pluto holds {_MOST_GENERATIONS} loads of it")
+        raise SinkError(f"{self.work.run.key}: Pluto holds {MOST_GENERATIONS} loads of it")
 
     def _go_on(self) -> None:
         """Describe again the run that the journal knows, unless another machine has loaded it."""

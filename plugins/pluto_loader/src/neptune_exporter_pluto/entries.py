@@ -110,9 +110,8 @@ class Entries:
     # --- string series and console lines
 
     def _strings(self, rows: SeriesRows) -> Iterator[Lines]:
-        for path in self._paths(
-            rows
-        ):  # also of rows that Pluto cannot hold: names must not depend on batches
+        # also of rows that Pluto cannot hold: names must not depend on batches
+        for path in self._paths(rows):
             if console_stream(path) is None:
                 self._names.name(path, DATA, used=False)
         values = texts.as_text(rows, self._losses)

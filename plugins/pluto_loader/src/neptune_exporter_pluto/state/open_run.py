@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from functools import cached_property
+from typing import Any
 
 from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter.sinks.metadata import run_name
 from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter_pluto.form.config import SECTION
+from neptune_exporter_pluto.form.metadata import IDENTITY, external_id
 from neptune_exporter_pluto.form.metric_lines import cutting
 from neptune_exporter_pluto.state.cachefile import cache_line
 from neptune_exporter_pluto.state.disk_errors import disk_errors
@@ -19,6 +22,9 @@ from neptune_exporter_pluto.state.multipliers import multiplier_of
 from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.state.session import Session
 from neptune_exporter_pluto.state.target import Target
+
+MOST_GENERATIONS = 100
+"""A run is loaded at most this often into one project."""
 
 
 class StartAgainError(Exception):
@@ -46,6 +52,11 @@ class OpenRun:
         """The run in Pluto, which has been created."""
         assert self.now.run_id is not None
         return self.now.run_id
+
+    def loads(self) -> dict[str, dict[str, Any]]:
+        """The details of all its loads that Pluto shows, also of other machines, by external id."""
+        identity = external_id(self.run.key, 1)
+        return self.session.api.find_runs(self.target.project, f"{SECTION}.{IDENTITY}", identity)
 
     @cached_property
     def line(self) -> str:

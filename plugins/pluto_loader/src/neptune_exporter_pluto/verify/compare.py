@@ -17,7 +17,7 @@ from neptune_exporter_pluto.entries import Entries
 from neptune_exporter_pluto.form.config import SECTION, of_pairs
 from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.losses import LossBook
-from neptune_exporter_pluto.form.metadata import IDENTITY, collect, external_id
+from neptune_exporter_pluto.form.metadata import collect, external_id
 from neptune_exporter_pluto.form.section import (
     COMPLETE,
     LOADING,
@@ -28,14 +28,13 @@ from neptune_exporter_pluto.form.section import (
     recorded_multiplier,
 )
 from neptune_exporter_pluto.form.values import is_same
-from neptune_exporter_pluto.state.open_run import OpenRun
+from neptune_exporter_pluto.state.open_run import MOST_GENERATIONS, OpenRun
 from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.state.session import Session
 from neptune_exporter_pluto.verify import console, forks, listed_files, names, points, section
 from neptune_exporter_pluto.verify.context import Check
 
 MISMATCH = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
-_MOST_GENERATIONS = 100
 
 
 def compare(
@@ -96,10 +95,9 @@ def _asked_for(
 
 def _found_elsewhere(work: OpenRun) -> int | None:
     """The run that another machine has loaded."""
-    api, key = work.session.api, work.run.key
-    loads = api.find_runs(work.target.project, f"{SECTION}.{IDENTITY}", external_id(key, 1))
-    for generation in range(1, _MOST_GENERATIONS):
-        details = loads.get(external_id(key, generation))
+    loads = work.loads()
+    for generation in range(1, MOST_GENERATIONS):
+        details = loads.get(external_id(work.run.key, generation))
         if details is not None and Found.of(details).state != SUPERSEDED:
             return int(details["id"])
     return None
