@@ -20,7 +20,7 @@ from neptune_exporter.toolkit.retrying import (
     retry_after,
 )
 from neptune_exporter.toolkit.streaks import Streaks
-from neptune_exporter.toolkit.text import clean
+from neptune_exporter.toolkit.text import clean, first_line
 from neptune_exporter.toolkit.transfer import Body, WrongSizeError, receive
 from neptune_exporter.toolkit.turn import turn
 from neptune_exporter.toolkit.waiting import longest_wait, waiting_for
@@ -39,6 +39,7 @@ __all__ = [
     "check_proxies",
     "clean",
     "failpoint",
+    "first_line",
     "longest_wait",
     "look_ahead",
     "one_line",

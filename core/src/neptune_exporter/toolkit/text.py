@@ -1,15 +1,25 @@
-"""Text that a dataset and a terminal can hold.
-
-Paths of Linux need not be UTF-8; Python keeps such bytes as halves of surrogate pairs.
-"""
+"""Text that a dataset, a terminal and one line of a message can hold."""
 
 from __future__ import annotations
 
 
 def clean(text: str) -> str:
-    """The text with U+FFFD in place of each half of a surrogate pair, which UTF-8 cannot hold."""
+    """The text with U+FFFD in place of each half of a surrogate pair, which UTF-8 cannot hold.
+
+    Paths of Linux need not be UTF-8; Python keeps such bytes as halves of surrogate pairs.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; of one that says nothing, what it is.
+
+    Examples:
+        >>> first_line(ValueError("not a number\\nat row 3")), first_line(MemoryError())
+        ('not a number', 'MemoryError')
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

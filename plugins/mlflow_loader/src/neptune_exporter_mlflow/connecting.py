@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from neptune_exporter.contract import AuthenticationError, NeptuneExporterError, Secret, SinkError, UsageError
-from neptune_exporter.toolkit import check_certificates, check_proxies
+from neptune_exporter.toolkit import check_certificates, check_proxies, first_line
 from neptune_exporter.toolkit.connections import paced_pools
 from neptune_exporter.toolkit.http_errors import connection_error
 from neptune_exporter_mlflow.settings import MlflowSettings
@@ -179,11 +179,6 @@ def translated(what: str) -> Iterator[None]:
         raise _unreachable(what, error) from error
     except (SQLAlchemyError, OSError) as error:
         raise SinkError(f"{what}: {first_line(error)}") from error
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says; of one that says nothing, what it is."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _unreachable(what: str, error: requests.RequestException) -> SinkError:

@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from neptune_exporter.contract import SinkError, UsageError
 from neptune_exporter.sinks.points import Points
-from neptune_exporter_mlflow.connecting import ask_database, first_line, shown, translated
+from neptune_exporter.toolkit import first_line
+from neptune_exporter_mlflow.connecting import ask_database, shown, translated
 from neptune_exporter_mlflow.postgresql_rows import copied_rows
 
 SCHEMAS = {

@@ -22,6 +22,7 @@ from neptune_exporter.dataset.format import lock
 from neptune_exporter.dataset.format.layout import LOCK
 from neptune_exporter.dataset.format.storage import Entry, HeldLock, Output, Storage
 from neptune_exporter.location import Location
+from neptune_exporter.toolkit import first_line
 from neptune_exporter.toolkit.measuring import measured
 
 _SETTLED_NS = 2 * 10**9
@@ -199,7 +200,7 @@ class LocalStorage(Storage):
             yield
         except OSError as error:
             # Arrow's own text has several sentences, and repeats the number.
-            reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
+            reason = os.strerror(error.errno) if error.errno else first_line(error)
             raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from neptune_exporter.contract import DatasetError
+from neptune_exporter.toolkit import first_line
 
 
 class Named(Protocol):
@@ -33,4 +34,4 @@ class DamageAsErrors:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, (pa.ArrowException, OSError, UnicodeDecodeError, IndexError)):
-            raise DatasetError(f"{self._file.where} is damaged: {str(error).splitlines()[0]}") from error
+            raise DatasetError(f"{self._file.where} is damaged: {first_line(error)}") from error

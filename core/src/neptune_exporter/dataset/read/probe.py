@@ -25,7 +25,7 @@ from neptune_exporter.dataset.read.facts import STEPS, Reading, columns_of_facts
 from neptune_exporter.dataset.read.part_in_memory import PartInMemory
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.location import Location, options_of
-from neptune_exporter.toolkit import failpoint
+from neptune_exporter.toolkit import failpoint, first_line
 
 _DAMAGE = (DatasetError, pa.ArrowException, ArithmeticError, LookupError, MemoryError, OSError, ValueError)
 """What pyarrow and Python raise for bytes that are not a part."""
@@ -120,7 +120,7 @@ _INTO_MEMORY: tuple[Callable[[_Reading], None], ...] = (
 
 
 def _trouble(storage: Storage, part: Part, error: Exception) -> dict[str, Any]:
-    text = (str(error) or type(error).__name__).splitlines()[0]
+    text = first_line(error)
     if not isinstance(error, _DAMAGE):
         message = f"{part.where} was not read: the program failed on it ({type(error).__name__}: {text})"
         return {"error": message, "passing": True}

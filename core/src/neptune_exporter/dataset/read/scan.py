@@ -18,6 +18,7 @@ from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
 from neptune_exporter.model import FILE_TYPES, AttributeType
+from neptune_exporter.toolkit import first_line
 
 _ROWS = 1 << 18
 _CODE = pa.int32()
@@ -169,7 +170,7 @@ def validate(part: Part, batch: pa.RecordBatch) -> None:
         if not part.ours:
             batch.validate(full=True)
     except pa.ArrowException as error:
-        raise DatasetError(f"{part.where} is damaged: {str(error).splitlines()[0]}") from error
+        raise DatasetError(f"{part.where} is damaged: {first_line(error)}") from error
 
 
 def _read(
