@@ -85,6 +85,9 @@ _CLASS_OF = {
 
 PARAMETER_TYPES = AttributeClass.PARAMETERS.types
 FILE_TYPES = AttributeClass.FILES.types
+FILE_TYPE_NAMES = frozenset(kind.value for kind in FILE_TYPES)
+"""As the column `attribute_type` has them, which may also hold types that this version does not know."""
+TYPE_NAMES = frozenset(kind.value for kind in AttributeType)
 SERIES_TYPES = frozenset(
     {
         AttributeType.FLOAT_SERIES,

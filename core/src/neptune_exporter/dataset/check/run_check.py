@@ -21,9 +21,8 @@ from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.scan import NULL_ROWS
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.read.wanted import Wanted
-from neptune_exporter.model import FILE_TYPES, RunKey
+from neptune_exporter.model import FILE_TYPE_NAMES, RunKey
 
-_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _ROWS = 65_536
 
 
@@ -152,7 +151,7 @@ class _RunCheck:
         if self._run.receipt is not None:
             return self._run.receipt.files > 0
         known = self._known(path)
-        return known is None or not _FILE_TYPES.isdisjoint(known.tally.attributes)
+        return known is None or not FILE_TYPE_NAMES.isdisjoint(known.tally.attributes)
 
     def _known(self, path: str) -> PartFacts | None:
         """The result of its probe, if that decoded every row."""
@@ -269,7 +268,7 @@ class _RunCheck:
 
     def _files(self, part: Part) -> Iterator[Finding]:
         columns = ("attribute_path", "file_value", "file_size", "file_sha256")
-        for batch in part.batches(Wanted(columns, _FILE_TYPES), _ROWS):
+        for batch in part.batches(Wanted(columns, FILE_TYPE_NAMES), _ROWS):
             cells = (column.to_pylist() for column in batch.columns)
             for attribute, value, size, digest in zip(*cells, strict=True):
                 yield from self._file(attribute, value["path"], size, digest)

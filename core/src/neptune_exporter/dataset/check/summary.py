@@ -17,9 +17,8 @@ from neptune_exporter.dataset.read.scan import NULL_ROWS
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.write.cleanup import named_files
-from neptune_exporter.model import FILE_TYPES
+from neptune_exporter.model import FILE_TYPE_NAMES
 
-_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _NAMED = 3
 """At most this many missing files are named."""
 
@@ -104,7 +103,7 @@ def _of_rows(run: StoredRun) -> _Held:
     except DatasetError as error:
         held.problems += [] if str(error) in held.problems else [str(error)]
     held.problems += run.what_is_cut_short()
-    if held.counted is not None and not _FILE_TYPES.isdisjoint(tally.attributes):
+    if held.counted is not None and not FILE_TYPE_NAMES.isdisjoint(tally.attributes):
         held.files, held.file_bytes, unreadable = _files_on_disk(run)
         held.problems += unreadable
     return held

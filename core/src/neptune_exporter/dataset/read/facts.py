@@ -15,14 +15,13 @@ from neptune_exporter.dataset.read import scan
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted
-from neptune_exporter.model import AttributeType, RunKey, SysAttribute
+from neptune_exporter.model import TYPE_NAMES, RunKey, SysAttribute
 from neptune_exporter.schema import FULL_SCHEMA
 
 _ROWS = 65_536
 _NAME_AND_TAGS = {SysAttribute.NAME: "string_value", SysAttribute.TAGS: "string_set_value"}
 """The column that holds each."""
 _WANTED = Wanted(attributes=frozenset(_NAME_AND_TAGS))
-_KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 
 
 @dataclass
@@ -216,7 +215,7 @@ def decode_rows(part: Part) -> RowFacts:
             )
             for name, values in ids.items():
                 values.update(_distinct(batch.column(name)))
-            unknown.update(v for v in _distinct(batch.column("attribute_type")) if v not in _KNOWN_TYPES)
+            unknown.update(v for v in _distinct(batch.column("attribute_type")) if v not in TYPE_NAMES)
     found.ids = {name: sorted(values, key=str) for name, values in ids.items()}
     found.unknown_types = sorted(unknown, key=str)
     return found

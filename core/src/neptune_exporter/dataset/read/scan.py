@@ -17,7 +17,7 @@ from neptune_exporter.dataset.read.leaves import columns_to_decide
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
-from neptune_exporter.model import FILE_TYPES, AttributeType
+from neptune_exporter.model import FILE_TYPE_NAMES, TYPE_NAMES
 from neptune_exporter.toolkit import first_line
 
 _ROWS = 1 << 18
@@ -26,8 +26,6 @@ _FEW_PAIRS = 1 << 16
 """Up to this many pairs of path and type are counted by NumPy, in an array with a place for each: a call of
 pyarrow takes as long as hundreds of rows."""
 NULL_ROWS = "rows with a step or time and no value that are left out"
-_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
-_KNOWN_TYPES = frozenset(t.value for t in AttributeType)
 _SIZES = frozenset({"file_size"})
 _NAMES_AND_SIZES = _SIZES | {"file_value"}
 
@@ -105,12 +103,12 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
     columns = [] if single else ["attribute_path", "attribute_type"]
     columns += _uncounted_steps(result, part, group, doubtful)
     columns += _uncounted_times(result, part, group, doubtful)
-    if single is None or single[1] in _FILE_TYPES:
+    if single is None or single[1] in FILE_TYPE_NAMES:
         columns += sorted(_of_files(part))
     if single:
         rows = part.group(group).rows
         result.add_rows(*single, rows)
-        if not columns and single[1] in _FILE_TYPES:
+        if not columns and single[1] in FILE_TYPE_NAMES:
             result.add_files(rows, None)
     if columns:
         for batch in _read(part, group, columns, doubtful, result):
@@ -143,7 +141,7 @@ def _of_files(part: Part) -> frozenset[str]:
 def _is_plain(part: Part, group: int) -> bool:
     """Whether statistics prove that all rows are of one known type, and that their times are Python's."""
     times = ("timestamp", "datetime_value")
-    return part.is_all_of(group, _KNOWN_TYPES) and all(_has_python_times(part, group, c) for c in times)
+    return part.is_all_of(group, TYPE_NAMES) and all(_has_python_times(part, group, c) for c in times)
 
 
 def _has_python_times(part: Part, group: int, column: str) -> bool:
@@ -196,12 +194,12 @@ def _null_numbers(batch: pa.RecordBatch) -> int:
 
 
 def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind: str | None) -> None:
-    files = len(batch) if kind in _FILE_TYPES else 0
+    files = len(batch) if kind in FILE_TYPE_NAMES else 0
     if kind is None:
         for attribute_type, rows in _attributes(batch).items():
             if rows:
                 result.add_attributes(attribute_type, rows)
-            files += sum(rows.values()) if attribute_type in _FILE_TYPES else 0
+            files += sum(rows.values()) if attribute_type in FILE_TYPE_NAMES else 0
     result.add_steps({n: batch.column(n) for n in ("step", "step_float64") if n in columns})
     if "timestamp" in columns:
         result.add_times(batch.column("timestamp"))

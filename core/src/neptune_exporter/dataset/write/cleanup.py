@@ -13,15 +13,13 @@ from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.wanted import Wanted
-from neptune_exporter.model import FILE_TYPES
-
-_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
+from neptune_exporter.model import FILE_TYPE_NAMES
 
 
 def named_files(parts: Iterable[Part]) -> Iterator[str]:
     """The value of `file_value.path` in each row that names a file."""
     for part in parts:
-        for batch in part.batches(Wanted(("file_value",), _FILE_TYPES), 65_536):
+        for batch in part.batches(Wanted(("file_value",), FILE_TYPE_NAMES), 65_536):
             yield from pc.struct_field(batch.column(0), "path").drop_null().to_pylist()
 
 

@@ -38,13 +38,12 @@ from neptune_exporter.dataset.write.merging import (
     reads_all_again,
 )
 from neptune_exporter.dataset.write.new_parts import NewParts
-from neptune_exporter.model import FILE_TYPES, RunKey
+from neptune_exporter.model import FILE_TYPE_NAMES, RunKey
 from neptune_exporter.toolkit import failpoint, turn
 
 _OLDER_BYTES = 16 << 20
 _STREAM_BYTES = 8 << 20
 """Rows that arrive in order are written in pieces of this size while the next ones arrive."""
-_FILE_TYPES = frozenset(t.value for t in FILE_TYPES)
 _ALL = AttributeRequest()
 
 
@@ -309,7 +308,7 @@ class RunWriter:
     def _count(self, rows: SortedRows) -> None:
         for ((path, kind), start, end), steps in zip(rows.series(), rows.steps_of_series(), strict=True):
             self._tally.add_rows(path, kind, end - start, steps)
-            if kind in _FILE_TYPES:
+            if kind in FILE_TYPE_NAMES:
                 columns = rows.part(start, end - start)
                 self._tally.add_files(end - start, columns.get("file_size"), columns.get("file_value"))
             if path in RECEIPT_PATHS:
