@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import socket
+from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -22,7 +23,7 @@ from neptune_exporter_explorer.answers import Json
 from neptune_exporter_explorer.guard import Guard
 from neptune_exporter_explorer.listing import Listing
 from neptune_exporter_explorer.runs import OpenRuns, run_key
-from neptune_exporter_explorer.series import Series, View, pack
+from neptune_exporter_explorer.series import Line, Series, View, pack
 from neptune_exporter_explorer.table import RunsTable
 
 _log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class Api:
         self._runs = runs
         self._table = table
         self._series = Series(runs)
-        self.listing = Listing(table)
+        self.listing = Listing(runs, table)
 
     def dataset(self, request: Request) -> Response:
         """What the pages show, and how much of it has been read."""
@@ -123,34 +124,39 @@ class Api:
     def _run(self, request: Request) -> Any:
         return self._runs[run_key(request.query_params.get("run", ""))]
 
+    def _each_run(self, request: Request, read: Callable[[str], object]) -> list[dict[str, str]]:
+        """Read every run of the address; returns which cannot be read, and why."""
+        errors = []
+        for name in request.query_params.getlist("run"):
+            try:
+                read(name)
+            except (NeptuneExporterError, OSError) as error:
+                errors.append({"run": name, "message": str(error)})
+        return errors
+
     def run(self, request: Request) -> Response:
         return Json(details.details(self._run(request), self._runs, self._table))
 
     def attributes(self, request: Request) -> Response:
         """The attributes of several runs, how many of the runs have each, and which runs cannot be read."""
-        counts: dict[tuple[str, str], int] = {}
-        errors = []
-        for name in request.query_params.getlist("run"):
-            try:
-                for each in self._runs[run_key(name)].attributes():
-                    counts[each.path, each.type.value] = counts.get((each.path, each.type.value), 0) + 1
-            except (NeptuneExporterError, OSError) as error:
-                errors.append({"run": name, "message": str(error)})
+        counts: Counter[tuple[str, str]] = Counter()
+
+        def count(name: str) -> None:
+            counts.update((a.path, a.type.value) for a in self._runs[run_key(name)].attributes())
+
+        errors = self._each_run(request, count)
         found = [{"path": path, "type": kind, "runs": n} for (path, kind), n in sorted(counts.items())]
         return Json({"attributes": found, "errors": errors})
 
     def parameters(self, request: Request) -> Response:
         """The parameters of several runs, to compare them."""
-        result, errors = {}, []
-        for name in request.query_params.getlist("run"):
-            try:
-                found = self._runs.parameters(self._runs[run_key(name)])
-                result[name] = {
-                    path: v.value if isinstance(v.value, (str, int, float, list)) else v.value.isoformat()
-                    for path, v in found.items()
-                }
-            except (NeptuneExporterError, OSError) as error:
-                errors.append({"run": name, "message": str(error)})
+        result = {}
+
+        def add(name: str) -> None:
+            found = self._runs.parameters(self._runs[run_key(name)])
+            result[name] = {path: details.shown(parameter) for path, parameter in found.items()}
+
+        errors = self._each_run(request, add)
         return Json({"runs": result, "errors": errors})
 
     def points(self, request: Request) -> Response:
@@ -163,12 +169,12 @@ class Api:
             int(min(max(number(request, "buckets") or 400, 16), 10_000)),
             asked.get("inherited") == "1",
         )
-        lines, errors = [], []
-        for name in asked.getlist("run"):
-            try:
-                lines += self._series.lines(run_key(name), asked.get("attribute", ""), view)
-            except (NeptuneExporterError, OSError) as error:
-                errors.append({"run": name, "message": str(error)})
+        lines: list[Line] = []
+
+        def add(name: str) -> None:
+            lines.extend(self._series.lines(run_key(name), asked.get("attribute", ""), view))
+
+        errors = self._each_run(request, add)
         return Response(pack(lines, errors), media_type="application/octet-stream")
 
     def texts(self, request: Request) -> Response:

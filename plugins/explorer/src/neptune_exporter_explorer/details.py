@@ -33,7 +33,11 @@ def details(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:
 
     errors += read(run.why_incomplete, ())
     parameters: list[dict[str, Any]] = read(
-        lambda: [_parameter(each) for each in runs.parameters(run).values()], []
+        lambda: [
+            {"path": path, "type": parameter.type.value, "value": shown(parameter)}
+            for path, parameter in runs.parameters(run).items()
+        ],
+        [],
     )
     attributes: list[dict[str, Any]] = read(
         lambda: [{"path": a.path, "type": a.type.value, "rows": a.rows} for a in run.attributes()], []
@@ -55,10 +59,9 @@ def details(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:
     }
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
-    value = parameter.value
-    shown = value.isoformat() if isinstance(value, datetime) else value
-    return {"path": parameter.path, "type": parameter.type.value, "value": shown}
+def shown(parameter: Parameter) -> Any:
+    """The value as the pages have it."""
+    return parameter.value.isoformat() if isinstance(parameter.value, datetime) else parameter.value
 
 
 def _lineage(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from neptune_exporter.contract import NeptuneExporterError
 from neptune_exporter.model import AttributeType
 from neptune_exporter_explorer.answers import Json
 from neptune_exporter_explorer.query import Query, Runner
+from neptune_exporter_explorer.runs import OpenRuns
 from neptune_exporter_explorer.statistics import metric_of
 from neptune_exporter_explorer.table import FACTS, RunRow, RunsTable
 
@@ -27,7 +28,8 @@ _FIRST = 30
 class Listing:
     """Answers requests of the page of runs."""
 
-    def __init__(self, table: RunsTable) -> None:
+    def __init__(self, runs: OpenRuns, table: RunsTable) -> None:
+        self._runs = runs
         self._table = table
         self._runner = Runner(table)
         self._reading: set[str] = set()
@@ -90,7 +92,7 @@ class Listing:
 
     def _metrics_of(self, row: RunRow) -> frozenset[str]:
         try:
-            attributes = self._table.open(row.key).attributes()
+            attributes = self._runs[row.key].attributes()
         except (NeptuneExporterError, OSError):  # the page of the run says why
             return frozenset()
         return frozenset(a.path for a in attributes if a.type is AttributeType.FLOAT_SERIES)

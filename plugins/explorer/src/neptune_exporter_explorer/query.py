@@ -48,8 +48,6 @@ class Answer:
     total: int = 0
     rows: list[int] = field(default_factory=list)
     groups: list[tuple[Any, int]] = field(default_factory=list)
-    pending: int = 0
-    """Values of metrics that a sort or a filter needs and that are still to be read."""
 
 
 class Runner:
@@ -66,14 +64,14 @@ class Runner:
             for place in range(total)
             if not table.rows[place].gone and query.project in (None, table.rows[place].key.project_id)
         ]
-        for test in self._tests(query.text):
+        for test in map(self._test, _terms(query.text)):
             places = [place for place in places if test(place)]
         places = self._sorted(places, query.sort, query.descending)
         groups: list[tuple[Any, int]] = []
         if query.group:
             places = self._sorted(places, query.group, False)
-            values = (_shown(self.value(place, query.group)) for place in places)
-            groups = list(Counter(values).items())
+            values = (self.value(place, query.group) for place in places)
+            groups = list(Counter(_text(v) if isinstance(v, list) else v for v in values).items())
         page = places[query.offset : query.offset + query.limit]
         return Answer(len(places), page, groups)
 
@@ -98,9 +96,6 @@ class Runner:
         there = [each for each in keyed if each[0] is not None]
         there.sort(key=operator.itemgetter(0), reverse=descending)
         return [place for _, place in there] + [place for order, place in keyed if order is None]
-
-    def _tests(self, text: str) -> list[_Test]:
-        return [self._test(term) for term in _terms(text)]
 
     def _test(self, term: str) -> _Test:
         match = _COMPARISON.match(term)
@@ -161,10 +156,6 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-
-
-def _shown(value: Any) -> Any:
-    return _text(value) if isinstance(value, list) else value
 
 
 def _order(value: Any) -> Any:

@@ -33,18 +33,18 @@ class OpenRuns:
 
     def __init__(self, dataset: DatasetView) -> None:
         self.dataset = dataset
-        self._known: dict[RunKey, RunView] = {}
+        self.known: dict[RunKey, RunView] = {}
 
     def __getitem__(self, key: RunKey) -> RunView:
         """Raises DatasetError if there is no such run."""
-        run = self._known.get(key) or self.dataset.run(key)
+        run = self.get(key)
         if run is None:
             raise DatasetError(f"the dataset has no run {key}")
         return run
 
     def get(self, key: RunKey) -> RunView | None:
         """One run, None if it is not there."""
-        return self._known.get(key) or self.dataset.run(key)
+        return self.known.get(key) or self.dataset.run(key)
 
     def parameters(self, run: RunView) -> Mapping[str, Parameter]:
         """The parameters of a run, without keeping them in it. Raises DatasetError if they cannot be read."""
@@ -52,11 +52,3 @@ class OpenRuns:
         if isinstance(found, DatasetError):
             raise found
         return found
-
-    def keep(self, run: RunView) -> None:
-        """Remember a run as it is now."""
-        self._known[run.key] = run
-
-    def forget(self, key: RunKey) -> None:
-        """Forget a run that is no longer there."""
-        self._known.pop(key, None)

@@ -130,7 +130,7 @@ def _chunks(
     )
     for batch in pieces:
         x = _steps(batch) if by_step else _seconds(batch) - start
-        yield in_order(x, _values(batch))
+        yield in_order(x, floats(batch.column("float_value")))
 
 
 class _OutOfOrderError(Exception):
@@ -152,10 +152,6 @@ def _steps(batch: pa.RecordBatch) -> Floats:
     if steps.null_count or batch.column("step_float64").null_count < len(batch):
         return floats(step_as_float(batch))
     return np.asarray(step_millionths(steps) / 1e6, np.float64)
-
-
-def _values(batch: pa.RecordBatch) -> Floats:
-    return floats(batch.column("float_value"))
 
 
 def _seconds(batch: pa.RecordBatch) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,6 @@ class Statistics:
     def __init__(self, runs: OpenRuns) -> None:
         self._runs = runs
         self._known: dict[tuple[RunKey, str, str], dict[str, float | None]] = {}
-        self._guard = threading.Lock()
 
     def known(self, key: RunKey, stamp: str, path: str) -> dict[str, float | None] | None:
         """What was read already."""
@@ -42,8 +40,7 @@ class Statistics:
                 found = self._read(key, path)
             except (NeptuneExporterError, OSError):  # the page of the run says why
                 found = dict.fromkeys(KINDS)
-            with self._guard:
-                self._known[key, stamp, path] = found
+            self._known[key, stamp, path] = found
         return found
 
     def _read(self, key: RunKey, path: str) -> dict[str, float | None]:

@@ -92,10 +92,6 @@ class RunsTable:
         while not self.complete:
             time.sleep(0.01)
 
-    def open(self, key: RunKey) -> RunView:
-        """One run; raises DatasetError if it is not there."""
-        return self._runs[key]
-
     def value(self, row: int, column: str) -> Any:
         """The value of a column, None if the run has none."""
         if column.startswith(":"):
@@ -125,7 +121,7 @@ class RunsTable:
         for row in self.rows:
             if row.key not in seen and not row.gone:
                 row.gone = True
-                self._runs.forget(row.key)
+                self._runs.known.pop(row.key, None)
                 self.version += 1
         self.problem = None
         self.listed = True
@@ -168,7 +164,7 @@ class RunsTable:
                     return
                 self.unread -= known.unread is not None
                 self.rows[place] = row
-            self._runs.keep(run)
+            self._runs.known[run.key] = run
             self.unread += 1
             self.version += 1
 

@@ -24,15 +24,6 @@ _UNFINISHED, _WHOLE = "unfinished-", "offline-run-"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-@contextlib.contextmanager
-def file_errors_named(path: Path) -> Iterator[None]:
-    """Errors of the file system as a `SinkError` that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise SinkError(f"{error.filename or path}: {error.strerror or error}") from error
-
-
 class RunFolders:
     """All runs below one folder `wandb`.
 
@@ -45,9 +36,7 @@ class RunFolders:
     def find(self, mark: str) -> list[Found]:
         """All runs with a mark, in the order in which they were begun."""
         found = []
-        with file_errors_named(self.path):
-            names = [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
-        for name in names:
+        for name in [p.name for p in self.path.iterdir()] if self.path.is_dir() else []:
             if mark not in name:
                 continue
             if name.startswith(_UNFINISHED):
@@ -70,9 +59,8 @@ class RunFolders:
     def begin(self, run_id: str) -> str:
         target_id = f"{run_id}.{time.time_ns():016x}{os.urandom(3).hex()}"
         folder = self._unfinished(target_id)
-        with file_errors_named(folder):
-            folder.mkdir(parents=True)
-            self._write_mark(folder, target_id, "")
+        folder.mkdir(parents=True)
+        self._write_mark(folder, target_id, "")
         return target_id
 
     def finish(self, target_id: str, created: int | None, record: str, rows: int) -> None:
@@ -85,30 +73,26 @@ class RunFolders:
             SinkError: another load has removed the run, or finished it first.
         """
         folder, whole = self._unfinished(target_id), self._whole_path(target_id, created)
-        with file_errors_named(folder):
-            self._write_mark(folder, target_id, record, rows)
-            for other in self._whole(whole):
-                if json.loads(other.record) == json.loads(record):
-                    shutil.rmtree(folder)
-                    raise SinkError(f"{whole}: another load has finished this run at the same time")
-                self.discard(other.target_id)
-            folder.rename(whole)
-            _sync(self.path)
+        self._write_mark(folder, target_id, record, rows)
+        for other in self._whole(whole):
+            if json.loads(other.record) == json.loads(record):
+                shutil.rmtree(folder)
+                raise SinkError(f"{whole}: another load has finished this run at the same time")
+            self.discard(other.target_id)
+        folder.rename(whole)
+        _sync(self.path)
 
     def discard(self, target_id: str) -> None:
         folder = self._unfinished(target_id)
-        with file_errors_named(folder):
-            for whole in self.path.glob(f"{_WHOLE}*-{run_id_in(target_id)}"):
-                if any(found.target_id == target_id for found in self._whole(whole)):
-                    whole.rename(folder)
-            with contextlib.suppress(FileNotFoundError):  # not there, or another load removes it, too
-                shutil.rmtree(folder)
+        for whole in self._named_as_whole(target_id):
+            whole.rename(folder)
+        with contextlib.suppress(FileNotFoundError):  # not there, or another load removes it, too
+            shutil.rmtree(folder)
 
     def folder(self, target_id: str) -> Path:
         """Where a run is. Raises SinkError if it is not there."""
-        for whole in self.path.glob(f"{_WHOLE}*-{run_id_in(target_id)}"):
-            if any(found.target_id == target_id for found in self._whole(whole)):
-                return whole
+        for whole in self._named_as_whole(target_id):
+            return whole
         folder = self._unfinished(target_id)
         if not folder.is_dir():
             raise SinkError(f"{folder}: the folder of the run is gone")
@@ -116,9 +100,13 @@ class RunFolders:
 
     def rows(self, target_id: str) -> int:
         """How many rows the history of a whole run has."""
-        path = self.folder(target_id) / _MARK
-        with file_errors_named(path):
-            return int(json.loads(path.read_bytes())["rows"])
+        return int(json.loads((self.folder(target_id) / _MARK).read_bytes())["rows"])
+
+    def _named_as_whole(self, target_id: str) -> Iterator[Path]:
+        """The folder of a complete run."""
+        for folder in self.path.glob(f"{_WHOLE}*-{run_id_in(target_id)}"):
+            if any(found.target_id == target_id for found in self._whole(folder)):
+                yield folder
 
     def _unfinished(self, target_id: str) -> Path:
         return self.path / f"{_UNFINISHED}{target_id}"

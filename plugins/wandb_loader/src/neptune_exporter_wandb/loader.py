@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter.sinks.templates import filled
 from neptune_exporter_wandb.capabilities import CAPABILITIES
-from neptune_exporter_wandb.folders import RunFolders, file_errors_named, run_id_in
+from neptune_exporter_wandb.folders import RunFolders, run_id_in
 from neptune_exporter_wandb.inspecting import compare_inspected
 from neptune_exporter_wandb.losses import MESSAGES
 from neptune_exporter_wandb.naming import ATTRIBUTES, FILES, project_of, run_id_of
@@ -84,7 +83,11 @@ class WandbLoader(Loader):
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         self._fingerprints[run.key] = run.fingerprint
-        loaded = super().load(run, parent)
+        try:
+            loaded = super().load(run, parent)
+        except OSError as error:
+            error.filename = error.filename or str(self._folders.path)  # a full disk does not say where it is
+            raise
         return loaded if self._server is None else self._send(run, loaded, self._server)
 
     def _send(self, run: ExportedRun, loaded: LoadedRun, server: Server) -> LoadedRun:
@@ -125,48 +128,35 @@ class WandbLoader(Loader):
         run_id = self._run_id(run, self._fingerprints[run.key])
         group = filled(self._settings.group, run)
         target_id = self._folders.begin(run_id)
-        folder = self._folders.folder(target_id)
-        with file_errors_named(folder):
-            start = RunStart(run, run_id, project, entity, group, self._multipliers[run.key])
-            self._writers[target_id] = self.open_writer(folder, start)
+        start = RunStart(run, run_id, project, entity, group, self._multipliers[run.key])
+        self._writers[target_id] = self.open_writer(self._folders.folder(target_id), start)
         return target_id
-
-    @contextmanager
-    def _writer(self, target_id: str) -> Iterator[RunWriter]:
-        with file_errors_named(self._folders.path):
-            yield self._writers[target_id]
 
     # --- what a run has
 
     def parameters(self, target_id: str, values: Mapping[str, ParameterValue]) -> None:
-        with self._writer(target_id) as writer:
-            writer.parameters(values)
+        self._writers[target_id].parameters(values)
 
     def points(self, target_id: str, names: Sequence[str], points: Points) -> None:
-        with self._writer(target_id) as writer:
-            writer.points(names, points)
+        self._writers[target_id].points(names, points)
 
     def texts(self, target_id: str, entries: Entries[str]) -> None:
-        with self._writer(target_id) as writer:
-            writer.texts(entries)
+        self._writers[target_id].texts(entries)
 
     def histograms(self, target_id: str, entries: Entries[HistogramValue]) -> None:
-        with self._writer(target_id) as writer:
-            writer.histograms(entries)
+        self._writers[target_id].histograms(entries)
 
     def file(self, target_id: str, file: FileToSend) -> None:
-        with self._writer(target_id) as writer:
-            writer.file(file)
+        self._writers[target_id].file(file)
 
     def own_losses(self, target_id: str) -> Mapping[str, int]:
         return self._writers[target_id].losses
 
     def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
-        with self._writer(target_id) as writer:
-            writer.finish()
-            rows = writer.rows
+        writer = self._writers[target_id]
+        writer.finish()
         self._close(target_id)
-        self._folders.finish(target_id, run.created, record, rows)
+        self._folders.finish(target_id, run.created, record, writer.rows)
 
     def _close(self, target_id: str) -> None:
         writer = self._writers.pop(target_id, None)

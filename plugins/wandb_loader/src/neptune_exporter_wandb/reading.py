@@ -20,7 +20,6 @@ from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter.sinks.received import FileToSend, HistogramValue
 from neptune_exporter.sinks.steps import Multiplier
-from neptune_exporter_wandb.folders import file_errors_named
 from neptune_exporter_wandb.framing import FramingError
 from neptune_exporter_wandb.records import Config, Record, Row, RunName, SentFiles
 from neptune_exporter_wandb.rows import STEP
@@ -157,7 +156,7 @@ class RunReader:
         lines: dict[str, list[int]] = {}
         path = self._files / HISTOGRAMS
         if path.is_file():
-            with file_errors_named(path), path.open("rb") as file:
+            with path.open("rb") as file:
                 start = 0
                 for line in file:
                     lines.setdefault(json.loads(line)["name"], []).append(start)
@@ -166,17 +165,14 @@ class RunReader:
 
     def texts(self, name: str) -> Iterator[tuple[int, int, str]]:
         for table in self.tables.get(name, ()):
-            path = self._files / table
-            with file_errors_named(path):
-                for step, time, text in read_table(path):
-                    yield whole_step(step, self.multiplier), time, text
+            for step, time, text in read_table(self._files / table):
+                yield whole_step(step, self.multiplier), time, text
 
     def histograms(self, name: str) -> Iterator[tuple[int, int, HistogramValue]]:
-        path = self._files / HISTOGRAMS
         starts = self._histograms.get(name, ())
         if not starts:
             return
-        with file_errors_named(path), path.open("rb") as file:
+        with (self._files / HISTOGRAMS).open("rb") as file:
             for start in starts:
                 file.seek(start)
                 line = json.loads(file.readline())
