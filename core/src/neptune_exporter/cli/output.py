@@ -161,7 +161,7 @@ def offer_checksums(runs: int) -> None:
     if runs:
         has = "has" if runs == 1 else "have"
         click.echo(
-            f"{counted(runs, 'run')} of another tool's export {has} no checksums, so damage may go unseen: "
-            "`neptune-exporter verify --record` writes them beside the data",
+            f"{counted(runs, 'run')} {has} data of another tool's export without checksums, so damage may go "
+            "unseen: `neptune-exporter verify --record` writes them beside the data",
             err=True,
         )

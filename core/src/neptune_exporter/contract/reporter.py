@@ -101,7 +101,8 @@ class DatasetSummary:
     not_read: int = 0
     """Parquet files among the parts that are none: `problems` names them."""
     without_checksums: int = 0
-    """Number of runs that another tool exported without checksums, so that no one sees changed bytes."""
+    """Number of runs that have parts or files of another tool without checksums, so that changed bytes go
+    unnoticed."""
     show_all: bool = False
     """List every problem, instead of one line for all problems of a kind."""
     format_version: int = field(default=1)

@@ -43,8 +43,8 @@ class VerifyResult:
     runs_checked: int = 0
     bytes_checked: int = 0
     without_checksums: int = 0
-    """Runs in which changed bytes may go unnoticed: another tool exported them, and no checksums were
-    recorded."""
+    """Runs in which changed bytes may go unnoticed: another tool exported them or some of their files, and
+    no checksums were recorded."""
     accepted: list[Finding] = field(default_factory=list)
     """Known damage that a person has accepted: it does not count."""
     outdated: int = 0

@@ -1,8 +1,9 @@
-"""Records checksums of runs that another tool exported, so that later damage is found."""
+"""Records checksums of what another tool exported, so that later damage is found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -11,10 +12,10 @@ from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format import checksums
 from neptune_exporter.dataset.format.checksums import Checksum, RunChecksums
-from neptune_exporter.dataset.format.paths import is_safe
+from neptune_exporter.dataset.format.paths import is_safe, sum_of_names
+from neptune_exporter.dataset.read.named_files import named_files
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.stored_run import StoredRun
-from neptune_exporter.dataset.write.cleanup import named_files
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit.measuring import measured
 
@@ -24,7 +25,7 @@ _SAVE_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class RunRecorded:
-    """The checksums of a run were taken."""
+    """Checksums of a run were taken now."""
 
     run: RunKey
     parts: int
@@ -34,20 +35,38 @@ class RunRecorded:
 
 
 def has_no_checksums(dataset: Dataset, run: StoredRun) -> bool:
-    """Whether damage of the run may go unnoticed: another tool exported it, and no checksums were
-    recorded."""
-    if run.receipt is not None or run.has_unreadable_receipt or not run.listed.part_names:
+    """Whether damage of the run may go unnoticed: another tool exported it or some of its files, and no
+    checksums of them were recorded."""
+    receipt = run.receipt
+    if run.has_unreadable_receipt or not (receipt or run.listed.part_names):
+        return False
+    if receipt is not None and receipt.files_without_checksum == "0":
         return False
     if any(path == run.place.receipt for path, _ in run.cut_short):
         return False  # ours without its receipt: what is left of it is no state to hold on to
     try:
-        return run.place.stem not in checksums.read(dataset.data, run.place.folder)
+        recorded = checksums.read(dataset.data, run.place.folder).get(run.place.stem)
     except DatasetError:
         return False  # verify names the file that is damaged
+    return recorded is None or _is_more(run, recorded)
+
+
+def _is_more(run: StoredRun, recorded: RunChecksums) -> bool:
+    """Whether the run has parts or files that came after its checksums were recorded."""
+    names: Iterable[str] = recorded.missing
+    if run.receipt is None:
+        if not recorded.parts.keys() >= set(run.listed.part_names):
+            return True
+    elif run.receipt.files_without_checksum != f"{sum_of_names([*recorded.files, *recorded.missing]):x}":
+        if _is_damaged(run):
+            return True
+        names = _names(run) - recorded.files.keys()
+    return any(_file_size(run, name) is not None for name in names)
 
 
 def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True) -> Iterator[RunRecorded]:
-    """Record the checksums of all wanted runs that have none. Those that have some keep them.
+    """Record the checksums of all parts and files of wanted runs that have none. Those that have some keep
+    them.
 
     Writes only the file of checksums. Damage that exists already is recorded as it is; `verify` reports it
     each time, as far as it can be seen.
@@ -59,30 +78,47 @@ def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
     for run in dataset.runs():
         if not wanted(run.key) or not has_no_checksums(dataset, run):
             continue
+        if run.receipt is not None and _is_damaged(run):
+            continue  # the names of its files cannot be trusted; `verify` reports the damage
         if unsaved and (run.place.folder != folder or unsaved >= _SAVE_BYTES):
             checksums.write(dataset.data, folder, known)
             unsaved = 0
         if run.place.folder != folder:
             folder = run.place.folder
             known = checksums.read(dataset.data, folder).copy()
-        taken = _checksums(dataset, run)
-        known.add(run.place.stem, taken)
-        size = sum(each.bytes for each in (*taken.parts.values(), *taken.files.values()))
-        unsaved += size
-        yield RunRecorded(run.key, len(taken.parts), len(taken.files), size)
+        earlier = known.get(run.place.stem)
+        new = _checksums(dataset, run, earlier)
+        if earlier is not None and not new.parts and not new.files:
+            continue  # what came later cannot be read
+        known.add(run.place.stem, earlier.with_more(new) if earlier else new)
+        size = sum(each.bytes for each in (*new.parts.values(), *new.files.values()))
+        unsaved += max(size, 1)
+        yield RunRecorded(run.key, len(new.parts), len(new.files), size)
     if unsaved:
         checksums.write(dataset.data, folder, known)
 
 
-def _checksums(dataset: Dataset, run: StoredRun) -> RunChecksums:
+def _checksums(dataset: Dataset, run: StoredRun, earlier: RunChecksums | None) -> RunChecksums:
+    """The checksums of what has none in the receipt, in rows or in an earlier recording."""
     parts = {}
-    for name in run.listed.part_names:
-        path = run.place.path(name)
-        size, changed_ns = dataset.data.stamp(path) or (0, 0)
-        parts[name] = Checksum(size, dataset.data.sha256(path), changed_ns, _facts(dataset, path))
-    return RunChecksums(
-        run.key.project_id, run.key.run_id, datetime.now(timezone.utc), parts, dict(_files(run))
-    )
+    for name in () if run.receipt else run.listed.part_names:
+        if earlier is None or name not in earlier.parts:
+            path = run.place.path(name)
+            size, changed_ns = dataset.data.stamp(path) or (0, 0)
+            parts[name] = Checksum(size, dataset.data.sha256(path), changed_ns, _facts(dataset, path))
+    names = _names(run) - (earlier.files.keys() if earlier else set())
+    files = dict(_files(run, names))
+    missing = tuple(sorted(names - files.keys()))
+    now = datetime.now(timezone.utc)
+    return RunChecksums(run.key.project_id, run.key.run_id, now, parts, files, missing)
+
+
+def _is_damaged(run: StoredRun) -> bool:
+    """Whether parts are not as the receipt says, so that reading them is not safe."""
+    try:
+        return bool(run.missing_parts() or run.changed_parts())
+    except DatasetError:
+        return True
 
 
 def _facts(dataset: Dataset, path: str) -> dict[str, Any] | None:
@@ -94,21 +130,27 @@ def _facts(dataset: Dataset, path: str) -> dict[str, Any] | None:
     return None if facts is None else facts.to_json()
 
 
-def _files(run: StoredRun) -> Iterator[tuple[str, Checksum]]:
-    """The checksums of the existing files. `verify` reports those that cannot be read."""
+def _names(run: StoredRun) -> set[str]:
+    """The files that rows without a checksum name, as far as the parts can be read."""
     names: set[str] = set()
     for part in run.parts_once():
-        try:
-            names.update(name for name in named_files([part]) if is_safe(name))
-        except DatasetError:
-            continue
+        with contextlib.suppress(DatasetError):
+            names.update(filter(is_safe, named_files([part], without="file_sha256")))
+    return names
+
+
+def _files(run: StoredRun, names: Iterable[str]) -> Iterator[tuple[str, Checksum]]:
+    """The checksums of the existing files. `verify` reports those that cannot be read."""
     for name in sorted(names):
-        try:
-            size = run.file_size(name)
-            if size is not None:
+        with contextlib.suppress(DatasetError):
+            if (size := run.file_size(name)) is not None:
                 yield name, Checksum(size, digest_of(run, name))
-        except DatasetError:
-            continue
+
+
+def _file_size(run: StoredRun, name: str) -> int | None:
+    with contextlib.suppress(DatasetError):
+        return run.file_size(name)
+    return None
 
 
 def digest_of(run: StoredRun, file: str) -> str:

@@ -9,14 +9,14 @@ from neptune_exporter.contract import DatasetError, DatasetSummary, ProjectSumma
 from neptune_exporter.dataset.check.recording import has_no_checksums
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format.file_names import is_ours
-from neptune_exporter.dataset.format.paths import folded, is_safe, sum_of_names
+from neptune_exporter.dataset.format.paths import is_safe, sum_of_names
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.read.facts import name_and_tags
 from neptune_exporter.dataset.read.listing import NOT_READ
+from neptune_exporter.dataset.read.named_files import named_files
 from neptune_exporter.dataset.read.scan import NULL_ROWS
 from neptune_exporter.dataset.read.stored_run import StoredRun
 from neptune_exporter.dataset.read.tally import Tally
-from neptune_exporter.dataset.write.cleanup import named_files
 from neptune_exporter.model import FILE_TYPE_NAMES
 
 _NAMED = 3
@@ -116,26 +116,19 @@ def _files_of_receipt(run: StoredRun, receipt: Receipt) -> tuple[int, int, list[
     after a check of their checksums, because damage could end the process.
     """
     recorded = receipt.files, receipt.file_bytes
-    if not receipt.files or receipt.foreign:
+    if not receipt.files:
         return *recorded, []
-    there = run.files_there()
     own = f"{run.place.files_folder.removeprefix(run.place.project_folder + '/')}/"
-    ours = [path for path in there if is_ours(path.removeprefix(own))]
-    if receipt.file_names == f"{sum_of_names(ours):x}":
+    there = (path for path in run.files_there() if receipt.foreign or is_ours(path.removeprefix(own)))
+    if receipt.file_names == f"{sum_of_names(there):x}":
         return *recorded, []
     try:
         if changed := run.changed_parts():
             return *recorded, changed
-        named = {folded(name): name for name in named_files(run.parts)}
     except DatasetError as error:
         return *recorded, [str(error)]
-    sizes = {folded(path): size for path, size in there.items()}
-    gone = sorted(name for meant, name in named.items() if meant not in sizes)
-    if not gone:
-        return *recorded, []
-    left = receipt.files - len(gone)
-    size = sum(size for meant, size in sizes.items() if meant in named)
-    return left, size, [_missing(gone, receipt.files)]
+    files, size, problems = _files_on_disk(run)
+    return (files, size, problems) if problems else (*recorded, [])
 
 
 def _missing(gone: Sequence[str], of: int) -> str:

@@ -1,4 +1,4 @@
-"""Checksums of runs that another tool exported, written beside their parts by `verify --record`.
+"""Checksums of what another tool exported, written beside its parts by `verify --record`.
 
 Exports of the public neptune-exporter have no checksums (18 of 18 flipped bytes in files, and most in pages,
 went unnoticed). Each folder of runs gets one file: a digest of the rest, then a line of JSON for each run.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -36,20 +36,28 @@ class Checksum:
 
 @dataclass(frozen=True)
 class RunChecksums:
-    """The checksums of one run, at the time of recording."""
+    """The checksums of one run: those that its receipt and its rows do not have."""
 
     project_id: str
     run_id: str
     recorded_at: datetime
+    """When the first of them were recorded."""
     parts: Mapping[str, Checksum]
     """The parts by name, in the folder of the run."""
     files: Mapping[str, Checksum]
-    """The files by the path that rows give. Missing files have no entry."""
+    """The files by the path that rows give."""
+    missing: tuple[str, ...] = ()
+    """Files that rows name and that were not there, or could not be read."""
 
     @property
     def day(self) -> str:
         """The time of recording, for people."""
         return f"{self.recorded_at:%Y-%m-%d}"
+
+    def with_more(self, later: RunChecksums) -> RunChecksums:
+        """With those of a later recording, which took only what has none here."""
+        parts, files = {**self.parts, **later.parts}, {**self.files, **later.files}
+        return replace(self, parts=parts, files=files, missing=later.missing)
 
 
 class Recorded(Mapping[str, RunChecksums]):
@@ -130,6 +138,7 @@ def _to_json(stem: str, run: RunChecksums) -> bytes:
         "recorded_at": run.recorded_at.isoformat(),
         "parts": _plain(run.parts.items()),
         "files": _plain(run.files.items()),
+        "missing": run.missing,
     }
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -146,5 +155,6 @@ def _from_json(line: bytes) -> tuple[str, RunChecksums]:
         recorded_at=datetime.fromisoformat(value["recorded_at"]),
         parts={name: Checksum(*each) for name, each in value["parts"].items()},
         files={name: Checksum(*each) for name, each in value["files"].items()},
+        missing=tuple(value["missing"]),
     )
     return value["stem"], run

@@ -74,6 +74,8 @@ class Receipt:
     file_bytes: int
     file_names: str
     """`paths.sum_of_names` of the files that rows name, in hex."""
+    files_without_checksum: str
+    """The same of those whose row has no SHA-256: "0" if all rows have one."""
     failures: tuple[AttributeFailure, ...] = ()
     fork: Fork | None = None
     tags: tuple[str, ...] = ()
@@ -176,7 +178,12 @@ class Receipt:
             "first_time": _time_to_json(self.first_time),
             "last_time": _time_to_json(self.last_time),
             "parts": [vars(part) for part in self.parts],
-            "files": {"count": self.files, "bytes": self.file_bytes, "names": self.file_names},
+            "files": {
+                "count": self.files,
+                "bytes": self.file_bytes,
+                "names": self.file_names,
+                "without_checksum": self.files_without_checksum,
+            },
             "failures": [_failure_to_json(f) for f in self.failures],
             "tags": list(self.tags),
             "fork": self.fork and {"parent": self.fork.parent, "step": _step_to_json(self.fork.step)},
@@ -246,6 +253,7 @@ def _from_json(value: Mapping[str, Any]) -> Receipt:
         files=value["files"]["count"],
         file_bytes=value["files"]["bytes"],
         file_names=value["files"]["names"],
+        files_without_checksum=value["files"]["without_checksum"],
         failures=tuple(_failure_from_json(key, f) for f in value["failures"]),
         tags=tuple(value["tags"]),
         fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),

@@ -15,7 +15,7 @@ from neptune_exporter.dataset.format.columns import has_value
 from neptune_exporter.dataset.format.times import is_python, moment
 from neptune_exporter.dataset.read.leaves import columns_to_decide
 from neptune_exporter.dataset.read.parts import Part
-from neptune_exporter.dataset.read.tally import Tally
+from neptune_exporter.dataset.read.tally import FILE_COLUMNS, Tally
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
 from neptune_exporter.model import FILE_TYPE_NAMES, TYPE_NAMES
 from neptune_exporter.toolkit import first_line
@@ -26,8 +26,6 @@ _FEW_PAIRS = 1 << 16
 """Up to this many pairs of path and type are counted by NumPy, in an array with a place for each: a call of
 pyarrow takes as long as hundreds of rows."""
 NULL_ROWS = "rows with a step or time and no value that are left out"
-_SIZES = frozenset({"file_size"})
-_NAMES_AND_SIZES = _SIZES | {"file_value"}
 
 
 def tally(parts: Iterable[Part]) -> Tally:
@@ -104,12 +102,12 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
     columns += _uncounted_steps(result, part, group, doubtful)
     columns += _uncounted_times(result, part, group, doubtful)
     if single is None or single[1] in FILE_TYPE_NAMES:
-        columns += sorted(_of_files(part))
+        columns += _of_files(part)
     if single:
         rows = part.group(group).rows
         result.add_rows(*single, rows)
         if not columns and single[1] in FILE_TYPE_NAMES:
-            result.add_files(rows, None)
+            result.add_files(rows, {})
     if columns:
         for batch in _read(part, group, columns, doubtful, result):
             _tally_batch(result, batch, columns, None if single is None else single[1])
@@ -130,12 +128,9 @@ def _uncounted_times(result: Tally, part: Part, group: int, doubtful: Sequence[s
     return columns
 
 
-def _of_files(part: Part) -> frozenset[str]:
-    """The columns from which the files of a part are counted.
-
-    A receipt stores names only if all rows are ours.
-    """
-    return part.columns & (_NAMES_AND_SIZES if part.ours else _SIZES)
+def _of_files(part: Part) -> list[str]:
+    """The columns from which the files of a part are counted, without the names in another tool's part."""
+    return [name for name in FILE_COLUMNS if name in part.columns and (part.ours or name != "file_value")]
 
 
 def _is_plain(part: Part, group: int) -> bool:
@@ -206,8 +201,7 @@ def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind:
     if "datetime_value" in columns:
         result.check_times(batch.column("datetime_value"))
     if files:
-        sizes, named = (batch.column(n) if n in columns else None for n in ("file_size", "file_value"))
-        result.add_files(files, sizes, named)
+        result.add_files(files, {n: batch.column(n) for n in FILE_COLUMNS if n in columns})
 
 
 def _attributes(batch: pa.RecordBatch) -> dict[str, dict[str, int]]:

@@ -16,7 +16,9 @@ from neptune_exporter.dataset.format.times import extent, is_python, moment, pyt
 from neptune_exporter.model import SERIES_TYPES, AttributeType
 from neptune_exporter.schema import STEP_TYPE, step_as_float, step_millionths
 
-_COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes", "file_names")
+_COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes", "file_names", "without_checksum")
+FILE_COLUMNS = ("file_size", "file_value", "file_sha256")
+"""What is counted of files."""
 _SERIES = frozenset(kind.value for kind in SERIES_TYPES)
 _KINDS = [(kind.value, kind) for kind in AttributeType]
 
@@ -42,6 +44,8 @@ class Tally:
         self.file_bytes = 0
         self.file_names = 0
         """`sum_of_names` of the paths that were given to `add_files`."""
+        self.without_checksum = 0
+        """Of the files: those whose row has no SHA-256, as in all rows of other tools."""
 
     def add_rows(self, path: str, attribute_type: str, rows: int, steps: int | None = None) -> None:
         """Add rows of one attribute, and how many steps they have (as many as rows if not given)."""
@@ -112,9 +116,11 @@ class Tally:
         self.first_time = min((t for t in (self.first_time, first) if t is not None), default=None)
         self.last_time = max((t for t in (self.last_time, last) if t is not None), default=None)
 
-    def add_files(self, count: int, sizes: pa.Array | None, named: pa.Array | None = None) -> None:
-        """Add rows that name a file, with `file_size` and `file_value` if those are known."""
+    def add_files(self, count: int, columns: Mapping[str, pa.Array]) -> None:
+        """Add rows that name a file, with those of their columns that are known."""
+        sizes, named, digests = (columns.get(name) for name in FILE_COLUMNS)
         self.files += count
+        self.without_checksum += count - (len(digests) - digests.null_count if digests is not None else 0)
         if named is not None:
             paths = pc.struct_field(named, "path").drop_null().to_pylist()
             self.file_names = added_names(self.file_names, sum_of_names(paths))
@@ -171,6 +177,7 @@ class Tally:
         self.files += other.files
         self.file_bytes += other.file_bytes
         self.file_names = added_names(self.file_names, other.file_names)
+        self.without_checksum += other.without_checksum
 
     @property
     def attributes(self) -> Mapping[str, Collection[str]]:

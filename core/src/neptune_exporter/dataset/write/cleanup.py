@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-
-import pyarrow.compute as pc
+from collections.abc import Callable
 
 from neptune_exporter.dataset.format.file_names import is_ours
 from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.paths import folded
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.storage import Entry, Storage
+from neptune_exporter.dataset.read.named_files import named_files
 from neptune_exporter.dataset.read.parts import Part
-from neptune_exporter.dataset.read.wanted import Wanted
-from neptune_exporter.model import FILE_TYPE_NAMES
-
-
-def named_files(parts: Iterable[Part]) -> Iterator[str]:
-    """The value of `file_value.path` in each row that names a file."""
-    for part in parts:
-        for batch in part.batches(Wanted(("file_value",), FILE_TYPE_NAMES), 65_536):
-            yield from pc.struct_field(batch.column(0), "path").drop_null().to_pylist()
 
 
 def sync_files(files: Storage, place: Place) -> list[Entry]:

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from neptune_exporter.dataset.format.sorting import Batch, SortedRows
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.forking import RECEIPT_PATHS, Forking
 from neptune_exporter.dataset.read.listing import RunFolders
+from neptune_exporter.dataset.read.named_files import FileTotals
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.write import cleanup
@@ -310,7 +312,7 @@ class RunWriter:
             self._tally.add_rows(path, kind, end - start, steps)
             if kind in FILE_TYPE_NAMES:
                 columns = rows.part(start, end - start)
-                self._tally.add_files(end - start, columns.get("file_size"), columns.get("file_value"))
+                self._tally.add_files(end - start, columns)
             if path in RECEIPT_PATHS:
                 self._forking.meet(rows, path, kind, start)
         if (extent := rows.step_range()) is not None:
@@ -354,6 +356,7 @@ class RunWriter:
         parts: list[PartRecord],
     ) -> Receipt:
         tally = older.tally
+        held = (Part(self._data, self._place.path(part.name)) for part in older.parts)
         return Receipt(
             key=self.key,
             source=source,
@@ -368,8 +371,7 @@ class RunWriter:
             last_time=tally.last_time,
             parts=tuple(sorted(parts, key=lambda part: publication.number_of(part.name))),
             files=tally.files,
-            file_bytes=tally.file_bytes,
-            file_names=f"{tally.file_names:x}",
+            **vars(FileTotals.of(tally, chain(held, self._parts.closed), self._files, self._place, self.key)),
             failures=older.noted((*self.update.still_failed, *self._failures)),
             fork=self._forking.fork,
             tags=self._forking.tags or (),
