@@ -28,19 +28,13 @@ class Leaves(NamedTuple):
     """The value columns, each with its leaf as of `_LEAF`."""
 
 
-def leaves_of(metadata: pq.FileMetaData) -> tuple[Leaves, GroupStatistics | None]:
-    """The columns of a file, and what it says about those of its first row group, if it has one.
+def leaves_of(file: pq.ParquetReader) -> Leaves:
+    """The columns of a file.
 
-    Taken from that row group: `FileMetaData.schema` and the metadata refer to each other, so that after its
-    use a footer is freed only when Python looks for cycles (pyarrow 26).
+    Not from `FileMetaData.schema`, which refers to the metadata and they to it: after its use a footer is
+    freed only when Python looks for cycles (pyarrow 26).
     """
-    if metadata.num_row_groups:
-        meta = metadata.row_group(0)
-        columns = {i: meta.column(i) for i in range(meta.num_columns)}
-        leaves = _leaves_of(tuple([column.path_in_schema for column in columns.values()]))
-        return leaves, GroupStatistics(meta, 0, leaves.number, columns)
-    schema = metadata.schema
-    return _leaves_of(tuple(schema.column(i).path for i in range(len(schema)))), None
+    return _leaves_of(tuple([".".join(path) for path in file.column_paths]))
 
 
 @lru_cache(maxsize=4)
@@ -62,27 +56,20 @@ def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
 class GroupStatistics:
     """Of the columns of one row group: each is looked up when it is asked for, as most never are."""
 
-    def __init__(
-        self,
-        meta: pq.RowGroupMetaData,
-        group: int,
-        number: Mapping[str, int],
-        columns: dict[int, pq.ColumnChunkMetaData] | None = None,
-    ) -> None:
-        """`number` is that of `Leaves`; `columns` are those that were looked up already."""
+    def __init__(self, meta: pq.RowGroupMetaData, group: int, number: Mapping[str, int]) -> None:
+        """`number` is that of `Leaves`."""
         self.group = group
         self.meta = meta
         self.rows = int(meta.num_rows)
         self._number = number
-        self._columns = {} if columns is None else columns
+        self._columns: dict[str, pq.ColumnChunkMetaData] = {}
         self._of: dict[str, pq.Statistics | None] = {}
 
     def column(self, leaf: str) -> pq.ColumnChunkMetaData:
         """What the file says about the pages of a column that it has."""
-        i = self._number[leaf]
-        if i not in self._columns:
-            self._columns[i] = self.meta.column(i)
-        return self._columns[i]
+        if leaf not in self._columns:
+            self._columns[leaf] = self.meta.column(self._number[leaf])
+        return self._columns[leaf]
 
     def of(self, leaf: str) -> pq.Statistics | None:
         """None if the file has no statistics of the column, or no such column."""

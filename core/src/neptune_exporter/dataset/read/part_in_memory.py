@@ -64,13 +64,15 @@ class PartInMemory(Part):
         Raises:
             DatasetError: the part is missing or damaged.
         """
-        leaves = [leaf for name in columns for leaf in self._footer[1].of.get(name, ())]
+        names = [name for name in columns if name in self.columns]
+        leaves = [leaf for name in names for leaf in self._footer[1].of[name]]
         if self._size > _FILE_BYTES or not self._are_small(leaves):
             return
-        self._kept_names = names = [name for name in columns if name in self.columns]
+        self._kept_names = names
+        numbers = [self._leaves[leaf] for leaf in leaves]
         for group in range(self.metadata.num_row_groups):
             with self._errors():
-                table = self._file.read_row_group(group, columns=names, use_threads=False)
+                table = self._file.read_row_group(group, numbers, use_threads=False)
             self._check_rows(len(table), self.group(group).rows)
             self._kept.append(_as_batch(table))
 
@@ -85,7 +87,7 @@ class PartInMemory(Part):
         yield from slices(kept if names == self._kept_names else kept.select(names), batch_rows)
 
     @contextlib.contextmanager
-    def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:
+    def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetReader]:
         if self._size > _FILE_BYTES:
             with super()._opened(dictionary) as file:
                 yield file
@@ -98,7 +100,7 @@ class PartInMemory(Part):
         return pa.py_buffer(self._storage.read(self.path))
 
     @cached_property
-    def _file(self) -> pq.ParquetFile:
+    def _file(self) -> pq.ParquetReader:
         content = self._content
         with self._errors():
             try:
@@ -107,12 +109,12 @@ class PartInMemory(Part):
                 return _open(content, [])
 
 
-def _open(content: pa.Buffer, dictionary: list[str]) -> pq.ParquetFile:
+def _open(content: pa.Buffer, dictionary: list[str]) -> pq.ParquetReader:
     source = pa.BufferReader(content)
+    file = pq.ParquetReader()
     # Without `pre_buffer`, by which threads would copy what is in memory already.
-    return pq.ParquetFile(
-        source, read_dictionary=dictionary, page_checksum_verification=True, pre_buffer=False
-    )
+    file.open(source, read_dictionary=dictionary, page_checksum_verification=True, pre_buffer=False)
+    return file
 
 
 def _as_batch(table: pa.Table) -> pa.RecordBatch:

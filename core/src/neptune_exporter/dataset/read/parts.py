@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -70,7 +70,7 @@ class Part:
     def _footer(self) -> tuple[pq.FileMetaData, Leaves]:
         with self._opened([]) as file, self._errors():
             metadata = file.metadata
-            leaves, self._last_group = leaves_of(metadata)
+            leaves = leaves_of(file)
         missing = _NEEDED - leaves.columns
         if missing:
             raise DatasetError(f"{self.where} is no part of a run: it lacks {', '.join(sorted(missing))}")
@@ -284,14 +284,14 @@ class Part:
     def _decoded(self, group: int, there: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """Columns of one row group, read from the file."""
         meta = self.metadata.row_group(group)
-        leaves = [i for leaf, i in self._leaves.items() if leaf in there or leaf.partition(".")[0] in there]
+        leaves = self._leaves_in(there)
         size = sum(meta.column(i).total_uncompressed_size for i in leaves)
         batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
         # A short page can stand for very long texts, many times over.
         texts = "string_value" in there and self._is_coded(group, "string_value")
         with self._opened(ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
             # Without threads: several threads read already, and more would only hinder each other.
-            batches = file.iter_batches(batch_rows, row_groups=[group], columns=there, use_threads=False)
+            batches = file.iter_batches(batch_rows, [group], leaves, use_threads=False)
             rows = 0
             while True:
                 with self._errors():
@@ -301,6 +301,10 @@ class Part:
                 rows += len(batch)
                 yield batch
         self._check_rows(rows, meta.num_rows)
+
+    def _leaves_in(self, columns: Collection[str]) -> list[int]:
+        """The indices of the leaves of some columns, or of some leaves."""
+        return [i for leaf, i in self._leaves.items() if leaf in columns or leaf.partition(".")[0] in columns]
 
     def _check_rows(self, found: int, expected: int) -> None:
         """pyarrow does not report pages whose numbers of values differ from the footer."""
@@ -333,10 +337,10 @@ class Part:
     def _groups(self) -> list[list[pa.RecordBatch]]:
         """All rows, by row group, in the `_kept_columns`."""
         with self._opened(ALL_AS_DICTIONARY) as file, self._errors():
-            kinds = file.read([_KEYS[1]], use_threads=False)[0]
+            kinds = file.read_all(self._leaves_in([_KEYS[1]]), use_threads=False)[0]
             self._kept_columns = self.columns - (empty_columns(kinds) if self.ours else frozenset())
             # In one call: each call takes as long as thousands of rows.
-            table = file.read(sorted(self._kept_columns), use_threads=False)
+            table = file.read_all(self._leaves_in(self._kept_columns), use_threads=False)
         meta = self.metadata
         self._check_rows(len(table), int(meta.num_rows))
         lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
@@ -377,12 +381,13 @@ class Part:
         return last
 
     @contextlib.contextmanager
-    def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetFile]:
+    def _opened(self, dictionary: list[str]) -> Iterator[pq.ParquetReader]:
         refused.check(self._storage, self.path)
         with self._storage.open_input(self.path) as source:
             with self._errors():
                 known = self.__dict__.get("_footer")
-                file = pq.ParquetFile(
+                file = pq.ParquetReader()
+                file.open(
                     source,
                     metadata=known and known[0],
                     read_dictionary=dictionary,
