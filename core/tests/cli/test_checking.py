@@ -72,6 +72,9 @@ def test_what_could_not_be_exported_is_a_gap_until_it_is_there(
     assert run("export", "--exporter", "tracker").exit_code == 3
     found = run("verify", "--write-accepted", "known.json")
     assert found.exit_code == 3
+    shown = run("summary", "-o", "s.txt")
+    assert shown.exit_code == run("summary").exit_code == run("summary", "--json").exit_code == 3
+    assert "not complete: acme/vision:RUN-1; s.txt says more" in shown.stderr
     (gap,) = [line for line in found.stdout.splitlines() if line.startswith("gap: ")]
     assert "acme/vision:RUN-1: lr could not be exported: " in gap
     assert found.stdout.splitlines()[-1].startswith("no damage, but 1 item could not be exported")

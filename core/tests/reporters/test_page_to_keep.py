@@ -125,5 +125,5 @@ def test_what_was_not_exported_is_named_first(tmp_path: Path) -> None:
     source.fail_attribute(run.key, "loss")
     options = ExportOptions(["acme/vision"], tmp_path / "data", tmp_path / "files")
     export_runs(memory_source_spec(source), None, options, progress=NoProgress())
-    first = page(tmp_path).partition("<details")[0]
+    first = page(tmp_path, code=3).partition("<details")[0]
     assert "<h2>Not exported</h2>" in first and "acme/vision:run-1 loss: loss: HTTP 500" in first

@@ -59,12 +59,12 @@ def summary(ctx: click.Context, given: SummaryArguments) -> int:
     found = replace(found, show_all=state.show_all)
     with _opened(given.output) as stream:
         spec.factory(settings).write(found, open_run, stream)
-    damaged = [str(run.key) for run in found.runs if run.problems]
-    if damaged and given.output is not None:
-        message = f"damaged or not complete: {some(damaged)}; {given.output} says more"
+    not_whole = [str(run.key) for run in found.runs if run.state != "complete"]
+    if not_whole and given.output is not None:
+        message = f"not complete: {some(not_whole)}; {given.output} says more"
         click.echo(printable(message), err=True)
     offer_checksums(found.without_checksums)
-    return ExitCode.PARTIAL if found.not_read or damaged else ExitCode.COMPLETE
+    return ExitCode.PARTIAL if found.not_read or not_whole else ExitCode.COMPLETE
 
 
 @contextlib.contextmanager
