@@ -24,7 +24,8 @@ from neptune_exporter.reporters.table import counted, size
 
 if TYPE_CHECKING:
     from neptune_exporter.jobs.estimating import Estimate
-    from neptune_exporter.jobs.export import ExportOptions, ExportResult
+    from neptune_exporter.jobs.export import ExportOptions
+    from neptune_exporter.jobs.export_result import ExportResult
 
 
 def report_export(

@@ -8,33 +8,14 @@ from dataclasses import dataclass, field
 
 from neptune_exporter.contract import AuthenticationError, Comparison, Verdict
 from neptune_exporter.dataset import StoredRun
-from neptune_exporter.jobs.load_run import CompareUnit, compare_run
+from neptune_exporter.jobs.failing import why_failed
+from neptune_exporter.jobs.load_run import CompareUnit, compare_run, let_go
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.spreading import Spread
-from neptune_exporter.model import AttributeClass
+from neptune_exporter.model import AttributeClass, RunKey
 from neptune_exporter.toolkit import look_ahead
 
-
-def compare_runs(
-    where: Spread, runs: Sequence[StoredRun], classes: frozenset[AttributeClass], *, full: bool = False
-) -> Iterator[tuple[StoredRun, Sequence[Comparison] | Exception]]:
-    """Yield the comparison of each run, or why it could not be compared, in the order of the runs.
-
-    Args:
-        classes: Only these classes of attributes.
-        full: Compare every value, not only counts.
-
-    Raises:
-        AuthenticationError: the credentials were refused.
-    """
-    units = (CompareUnit(where.opening, run, classes, full) for run in runs)
-    results = look_ahead(where.executor, units, compare_run, where.executor.at_once)
-    for run, (_, result) in zip(runs, results, strict=True):
-        try:
-            yield run, result()
-        except AuthenticationError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one run must not cost the others
-            yield run, error
+_MISMATCHES = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
 
 
 @dataclass
@@ -65,3 +46,46 @@ class Comparisons:
     def __bool__(self) -> bool:
         """Whether anything was compared."""
         return bool(self.counts)
+
+    @property
+    def mismatches(self) -> list[Comparison]:
+        """The items that the target does not hold as the dataset does."""
+        return [each for each in self._kept if each.verdict in _MISMATCHES]
+
+
+def compare_runs(
+    where: Spread,
+    runs: Sequence[StoredRun],
+    classes: frozenset[AttributeClass],
+    found: Comparisons,
+    progress: Progress,
+    *,
+    full: bool = False,
+) -> list[tuple[RunKey, str]]:
+    """Compare runs, in their order. Returns those that could not be compared, and why.
+
+    Args:
+        classes: Only these classes of attributes.
+        found: Gets the items.
+        progress: In a stage that has begun; this ends it.
+        full: Compare every value, not only counts.
+
+    Raises:
+        AuthenticationError: the credentials were refused.
+    """
+    failed: list[tuple[RunKey, str]] = []
+    units = (CompareUnit(where.opening, run, classes, full) for run in runs)
+    results = look_ahead(where.executor, units, compare_run, where.executor.at_once)
+    try:
+        for run, (_, result) in zip(runs, results, strict=True):
+            try:
+                found.extend(result())
+            except AuthenticationError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one run must not cost the others
+                failed.append((run.key, why_failed(run.key, error)))
+            let_go(run)
+            progress.advance(runs=1)
+    finally:
+        progress.finish()
+    return failed

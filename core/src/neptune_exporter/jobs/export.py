@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from neptune_exporter.contract import (
     AttributeFailure,
     AttributeSelection,
-    NeptuneExporterError,
     RunSelection,
     Source,
     SourceRun,
@@ -25,7 +24,7 @@ from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, run_unit
 from neptune_exporter.jobs.export_result import ExportResult, ProjectResult
 from neptune_exporter.jobs.not_found import SeenPaths, unknown_project, unmatched_runs
 from neptune_exporter.jobs.opening import OpenSource, shared
-from neptune_exporter.jobs.planning import Action, PlannedRun, RunPlan, plan_run
+from neptune_exporter.jobs.planning import Action, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.same_logs import exported_as_others
 from neptune_exporter.location import Location
@@ -364,15 +363,3 @@ def list_projects(spec: SourceSpec, settings: object, options: ExportOptions) ->
         return find_projects(source, spec, options)
     finally:
         source.close()
-
-
-__all__ = [
-    "ExportOptions",
-    "ExportResult",
-    "NeptuneExporterError",
-    "PlannedRun",
-    "ProjectResult",
-    "export_runs",
-    "find_projects",
-    "list_projects",
-]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
+from graphlib import TopologicalSorter
 
 from neptune_exporter.contract import (
     AuthenticationError,
@@ -18,7 +19,6 @@ from neptune_exporter.contract import (
     Loss,
     RunSelection,
     SinkSpec,
-    Verdict,
 )
 from neptune_exporter.dataset import NOT_READ, Dataset, StoredRun, advice_on_failure, has_no_checksums
 from neptune_exporter.jobs.comparing import Comparisons, compare_runs
@@ -44,9 +44,6 @@ from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, RunK
 from neptune_exporter.toolkit.look_ahead import first_done
 
 _log = logging.getLogger(__name__)
-
-MISMATCHES = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
-"""Verdicts for items that the target does not hold as the dataset does."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ class LoadResult:
 
     @property
     def mismatches(self) -> list[Comparison]:
-        return [c for c in self.comparisons if c.verdict in MISMATCHES]
+        return self.comparisons.mismatches
 
     @property
     def complete(self) -> bool:
@@ -149,7 +146,11 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             job = _Load(spec, where, options, progress, result, reports)
             job.load(project_id, project_runs, others.get(project_id, []))
         if options.verify and spec.capabilities.verifies:
-            _verify_loaded(where, runs, options.classes, result, progress)
+            keys = {key for key, _ in result.loaded}
+            arrived = [run for run in runs if run.key in keys]
+            progress.start("check what arrived", len(arrived))
+            unread = compare_runs(where, arrived, options.classes, result.comparisons, progress)
+            result.failed += [(key, f"loaded, but could not be checked: {why}") for key, why in unread]
         result.closing_report = where.sink.closing_report()
         for report in reports.values():
             result.closing_report = joined(result.closing_report, report.lines)
@@ -233,10 +234,6 @@ class _Load:
         """The latest report of each process that has a sink of its own."""
         self._found: Mapping[RunKey, object] = {}
         self._outcome: dict[RunKey, LoadedRun | None] = {}
-        self._ready: deque[tuple[StoredRun, LoadedRun | None]] = deque()
-        """The runs with their parents, if those are loaded too."""
-        self._blocked: dict[RunKey, list[StoredRun]] = {}
-        """The runs that wait, by the parent that must be loaded first."""
 
     def load(self, project_id: str, runs: list[StoredRun], left_out: list[StoredRun]) -> None:
         self._progress.start(f"load {project_id}", len(runs))
@@ -284,55 +281,44 @@ class _Load:
         return True
 
     def _load_all(self, runs: list[StoredRun]) -> None:
-        self._queue(runs)
-        running: dict[Future[Loaded], StoredRun] = {}
-        while self._ready or running or self._blocked:
-            if not self._ready and not running:
-                self._break_circle()
-            while self._ready and len(running) < self._executor.at_once:
-                run, parent_run = self._ready.popleft()
-                unit = LoadUnit(self._opening, run, self._classes, parent_run, self._found.get(run.key))
-                running[self._executor.submit(load_run, unit)] = run
-            self._collect(running)
-
-    def _queue(self, runs: list[StoredRun]) -> None:
-        """Divide the runs into those that can be loaded now and those that wait for their parent."""
-        selected = {run.key for run in runs} | self._outcome.keys()
+        """Load runs, of which each comes after its parent. Only the first of a circle of parents does not: it
+        is loaded without its parent."""
+        by_key, parents, before = {run.key: run for run in runs}, dict[RunKey, RunKey](), set(self._outcome)
+        order: TopologicalSorter[RunKey] = TopologicalSorter()
         for run in runs:
-            parent = run.parent()
-            if parent is None or parent not in selected or parent == run.key:
-                self._ready.append((run, None))
-            else:
-                self._blocked.setdefault(parent, []).append(run)
-        for key in list(self._outcome):
-            self._release(key)
-
-    def _break_circle(self) -> None:
-        """Start one run of a circle of parents: otherwise none of them would ever start."""
-        parent = next(iter(self._blocked))
-        children = self._blocked[parent]
-        self._ready.append((children.pop(0), None))
-        if not children:
-            del self._blocked[parent]
-
-    def _release(self, key: RunKey) -> None:
-        """Decide about the children of a run that was loaded or has failed."""
-        ended = [key]
-        while ended:
-            parent = ended.pop()
-            loaded = self._outcome[parent]
-            for run in self._blocked.pop(parent, []):
-                if loaded is not None:
-                    self._ready.append((run, loaded))
+            if (parent := run.parent()) is not None and parent in before:
+                parents[run.key] = parent
+            order.add(run.key, *filter(None, [parents.get(run.key)]))
+            before.add(run.key)
+        order.prepare()
+        ready: deque[RunKey] = deque()
+        running: dict[Future[Loaded], StoredRun] = {}
+        while order.is_active():
+            ready.extend(order.get_ready())
+            while ready and len(running) < self._executor.at_once:
+                key = ready.popleft()
+                if key in self._outcome or self._lacks_parent(key, parents.get(key)):
+                    order.done(key)
                     continue
-                self._outcome[run.key] = None
-                self._result.failed.append((run.key, f"its parent {parent.run_id} was not loaded"))
-                ended.append(run.key)
+                parent_run = self._outcome[parents[key]] if key in parents else None
+                unit = LoadUnit(self._opening, by_key[key], self._classes, parent_run, self._found.get(key))
+                running[self._executor.submit(load_run, unit)] = by_key[key]
+            if running:
+                order.done(*self._collect(running))
 
-    def _collect(self, running: dict[Future[Loaded], StoredRun]) -> None:
+    def _lacks_parent(self, key: RunKey, parent: RunKey | None) -> bool:
+        """Note a run as failed whose parent could not be loaded."""
+        if parent is None or self._outcome[parent] is not None:
+            return False
+        self._outcome[key] = None
+        self._result.failed.append((key, f"its parent {parent.run_id} was not loaded"))
+        return True
+
+    def _collect(self, running: dict[Future[Loaded], StoredRun]) -> list[RunKey]:
+        """Wait until some runs are loaded or have failed. Notes and returns them."""
         done = first_done(running)
-        for future in [each for each in running if each in done]:
-            run = running.pop(future)
+        ended = {future: running.pop(future) for future in list(running) if future in done}
+        for future, run in ended.items():
             self._outcome[run.key] = None
             try:
                 done_there = future.result()
@@ -353,7 +339,7 @@ class _Load:
                 self._result.losses.extend(loaded.losses)
                 self._progress.advance(runs=1, rows=0 if loaded.already_loaded else done_there.rows)
             let_go(run)
-            self._release(run.key)
+        return [run.key for run in ended.values()]
 
     def _note(self, report: Report | None) -> None:
         if report is None:
@@ -366,24 +352,3 @@ class _Load:
 def _forget(runs: Iterable[StoredRun]) -> None:
     for run in runs:
         run.forget()
-
-
-def _verify_loaded(
-    where: Spread,
-    runs: list[StoredRun],
-    classes: frozenset[AttributeClass],
-    result: LoadResult,
-    progress: Progress,
-) -> None:
-    keys = {key for key, _ in result.loaded}
-    arrived = [run for run in runs if run.key in keys]
-    progress.start("check what arrived", len(arrived))
-    for run, found in compare_runs(where, arrived, classes):
-        if isinstance(found, Exception):
-            message = why_failed(run.key, found)
-            result.failed.append((run.key, f"loaded, but could not be checked: {message}"))
-        else:
-            result.comparisons.extend(found)
-        let_go(run)
-        progress.advance(runs=1)
-    progress.finish()

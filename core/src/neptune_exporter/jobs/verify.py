@@ -22,7 +22,7 @@ from neptune_exporter.jobs.check_runs import check_runs
 from neptune_exporter.jobs.comparing import Comparisons, compare_runs
 from neptune_exporter.jobs.executors import Choice, opened
 from neptune_exporter.jobs.failing import why_failed
-from neptune_exporter.jobs.load import MISMATCHES, LoadJobOptions
+from neptune_exporter.jobs.load import LoadJobOptions
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import check_projects, lacks_files, names_files, select_runs
 from neptune_exporter.jobs.spreading import THREADS, spread
@@ -54,7 +54,7 @@ class VerifyResult:
 
     @property
     def mismatches(self) -> list[Comparison]:
-        return [c for c in self.comparisons if c.verdict in MISMATCHES]
+        return self.comparisons.mismatches
 
     @property
     def problems(self) -> int:
@@ -184,14 +184,6 @@ def verify_sink(
     runs = select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
     with spread(spec, settings, options, progress, runs=len(runs)) as where:
         progress.start("compare with the target", len(runs))
-        try:
-            for run, found in compare_runs(where, runs, options.classes, full=full):
-                if isinstance(found, Exception):
-                    result.failed.append((run.key, why_failed(run.key, found)))
-                else:
-                    result.comparisons.extend(found)
-                result.runs_checked += 1
-                progress.advance(runs=1)
-        finally:
-            progress.finish()
+        result.failed = compare_runs(where, runs, options.classes, result.comparisons, progress, full=full)
+    result.runs_checked = len(runs)
     return result
