@@ -6,6 +6,7 @@ import pytest
 
 from neptune_exporter.cli import selection
 from neptune_exporter.contract import AttributeRequest, AttributeSelection, SourceCapabilities
+from neptune_exporter.dataset.format import receipts
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType
 
 NO_FILES = ALL_CLASSES - {AttributeClass.FILES}
@@ -33,7 +34,7 @@ def test_what_is_of_no_class_is_asked_for_unless_classes_are_named(
         given, classes, exclude, metric_previews=False, capabilities=SourceCapabilities()
     )
     assert wanted.includes("git", None) is told
-    assert AttributeSelection.from_json(wanted.to_json()) == wanted
+    assert receipts._selection(wanted.to_json()) == wanted
 
 
 def test_what_is_of_no_class_is_covered_by_what_told_of_it() -> None:

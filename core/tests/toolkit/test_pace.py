@@ -12,10 +12,11 @@ def came(monkeypatch: pytest.MonkeyPatch, sizes: list[int], every: float) -> Non
     now = [0.0]
     monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
     answer = pace.Pace(60)
-    for size in sizes:
-        now[0] += every
-        assert answer.left > -every
+    assert answer.left() is None  # until an answer begins, the timeout of the client counts
+    for size in [0, *sizes]:
         answer.add(size)
+        assert (answer.left() or 0) > 0
+        now[0] += every
 
 
 def test_a_drip_ends_after_the_first_span(monkeypatch: pytest.MonkeyPatch) -> None:

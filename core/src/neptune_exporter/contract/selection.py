@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -122,12 +121,6 @@ class AttributeSelection:
             "metric_previews": self.metric_previews,
             "others": self.others,
         }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> AttributeSelection:
-        classes = frozenset(AttributeClass(c) for c in value["classes"])
-        names, previews = tuple(value["names"]), bool(value["metric_previews"])
-        return cls(value["pattern"], names, classes, previews, bool(value["others"]))
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from neptune_exporter.contract import LoadOptions, Sink, SinkSpec, UsageError
+from neptune_exporter.contract import Sink, SinkSpec, UsageError
 from neptune_exporter.dataset.format.layout import OWN_FOLDER
 from neptune_exporter.jobs.executors import Choice, JobExecutor, opened
 from neptune_exporter.jobs.executors.choice import cores
@@ -16,21 +16,13 @@ from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location
 
+if TYPE_CHECKING:
+    from neptune_exporter.jobs.load import LoadJobOptions
+
 THREADS = 2
 """Runs that are loaded or checked at once, if the user does not say."""
 _RUNS_WORTH_A_PROCESS = 100
 """A process is worth its start from this many runs on: it takes a second and some 150 MB."""
-
-
-class _Options(Protocol):
-    @property
-    def data_path(self) -> Location: ...
-    @property
-    def load(self) -> LoadOptions: ...
-    @property
-    def executor(self) -> str | None: ...
-    @property
-    def workers(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class Spread:
 
 @contextlib.contextmanager
 def spread(
-    spec: SinkSpec, settings: object, options: _Options, progress: Progress, *, runs: int
+    spec: SinkSpec, settings: object, options: LoadJobOptions, progress: Progress, *, runs: int
 ) -> Iterator[Spread]:
     """Open the requested or chosen executor, and then the sink, so that a refusal leaves nothing behind.
 

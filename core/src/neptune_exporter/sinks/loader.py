@@ -47,9 +47,9 @@ from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule
 from neptune_exporter.sinks.points import Order, Points, SeriesOrder
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue, Receiver
-from neptune_exporter.sinks.steps import Multiplier
+from neptune_exporter.sinks.steps import Multiplier, StepRange
 from neptune_exporter.sinks.survey import joined, look_at_steps, multipliers
-from neptune_exporter.sinks.walk import Limits, Walk
+from neptune_exporter.sinks.walk import Walk
 from neptune_exporter.toolkit.filekinds import FileKind
 
 _log = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class Loader(Sink):
             chosen = {run.key: asked for run in runs}
             self._multipliers |= chosen
             return chosen
-        within, surveys = self._limits().steps, {}
+        within, surveys = self.steps, {}
         for run in runs:
             try:
                 surveys[run.key] = look_at_steps(run, within)
@@ -200,15 +200,21 @@ class Loader(Sink):
 
     def _multiplier(self, run: ExportedRun) -> Multiplier:
         if run.key not in self._multipliers:
-            look_at_steps(run, self._limits().steps)  # raises what is wrong with a damaged run
+            look_at_steps(run, self.steps)  # raises what is wrong with a damaged run
             self.prepare(run.key.project_id, [run])
         return self._multipliers[run.key]
 
-    def _limits(self) -> Limits:
+    @property
+    def steps(self) -> StepRange:
+        """The steps that the target takes."""
+        lowest, highest = self.capabilities.lowest_step, self.capabilities.highest_step
+        return StepRange(-(2**63) if lowest is None else lowest, 2**63 - 1 if highest is None else highest)
+
+    @property
+    def made(self) -> frozenset[str]:
+        """`texts` and `histograms`: those that go into files, as the target has no place for them."""
         mine, own = type(self), ("texts", "histograms")
-        made = [what for what in own if getattr(mine, what) is getattr(Loader, what)]
-        limits = Limits(self.capabilities, self.names, self.file_names, frozenset(made), self.infinity)
-        return replace(limits, tables=self.tables, shown_name=self.shown_name)
+        return frozenset(what for what in own if getattr(mine, what) is getattr(Loader, what))
 
     # --- loading
 
@@ -268,7 +274,7 @@ class Loader(Sink):
     ) -> Walk:
         created, earliest = metadata.created or 0, self.capabilities.earliest_time
         no_time = created if earliest is None else max(created, earliest)
-        return Walk(run, self._limits(), multiplier, no_time, order, folder, losses, self._check_interrupted)
+        return Walk(run, self, multiplier, no_time, order, folder, losses)
 
     def _finished_by_other(self, metadata: RunMetadata, target_id: str, run: ExportedRun) -> Found | None:
         """If a run is loaded several times at once, only one load may finish: the first that `find` lists.
@@ -334,7 +340,8 @@ class Loader(Sink):
     def interrupt(self) -> None:
         self._interrupted.set()
 
-    def _check_interrupted(self) -> None:
+    def check_interrupted(self) -> None:
+        """Raise SinkError if the job ends."""
         if self._interrupted.is_set():
             raise SinkError("the load was interrupted; the next one begins this run again")
 

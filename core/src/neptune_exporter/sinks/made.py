@@ -6,8 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 from neptune_exporter.sinks.received import FileToSend
 from neptune_exporter.toolkit.filekinds import FileKind
@@ -18,32 +17,27 @@ MADE = ("neptune/texts.jsonl", "neptune/histograms.jsonl", MANIFEST)
 
 
 class MadeFile:
-    """All entries of one kind, in a temporary file.
+    """All entries of one kind, in a file of a temporary folder.
 
     A line is `{"path": …, "step": "0.25", "time": …, "value": …}`: step as text (empty where there is
     none), time in ms since 1970 or null, NaN and infinities as Python's json writes them.
     """
 
     def __init__(self, folder: Path, what: str) -> None:
-        self._what = what
-        self.size = 0
-        self._folder = folder
+        self._name = f"neptune/{what}"
         self._path = folder / f"{what}.jsonl"
-        self._file: BinaryIO | None = None
         self._counts: Counter[str] = Counter()
 
     def write(
         self, paths: Sequence[str], steps: Sequence[str], times: Sequence[int | None], values: Sequence[Any]
     ) -> None:
-        if self._file is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("wb")
-        for path, step, time, value in zip(paths, steps, times, values, strict=True):
-            if isinstance(value, tuple):
-                value = value._asdict()  # type: ignore[attr-defined]
-            entry = {"path": path, "step": step, "time": time, "value": value}
-            self._counts[path] += 1
-            self.size += self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        with self._path.open("ab") as file:
+            for path, step, time, value in zip(paths, steps, times, values, strict=True):
+                if isinstance(value, tuple):
+                    value = value._asdict()  # type: ignore[attr-defined]
+                entry = {"path": path, "step": step, "time": time, "value": value}
+                self._counts[path] += 1
+                file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
     def files(self, name_of: Callable[[str, str], str]) -> Iterator[FileToSend]:
         """The file to send when everything is written, if there is any entry.
@@ -51,19 +45,9 @@ class MadeFile:
         Args:
             name_of: Gives the name in the target for a name without its extension, and the extension.
         """
-        if self._file is not None:
-            self._file.flush()
-            name, kind = name_of(f"neptune/{self._what}", "jsonl"), FileKind("text", "jsonl")
+        if self._counts:
+            name, size = name_of(self._name, "jsonl"), self._path.stat().st_size
+            kind, stored = FileKind("text", "jsonl"), self._path
             yield FileToSend(
-                name, name, None, None, self.size, kind, lambda: self._path.open("rb"), True, self._counts
+                name, name, None, None, size, kind, lambda: stored.open("rb"), True, self._counts
             )
-
-    def __enter__(self) -> MadeFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._path.unlink(missing_ok=True)

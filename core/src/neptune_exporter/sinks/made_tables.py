@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from neptune_exporter.sinks.received import FileToSend
@@ -71,16 +70,6 @@ class MadeTables:
 
     def _path(self, number: int, extension: str) -> Path:
         return self._folder / f"{number}.{extension}"
-
-    def __enter__(self) -> MadeTables:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number in self._numbers.values():
-            for extension in ("csv", "log"):
-                self._path(number, extension).unlink(missing_ok=True)
 
 
 def _opener(path: Path) -> Callable[[], io.BufferedReader]:

@@ -12,25 +12,28 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from neptune_exporter.contract import ExportedRun, ParameterValue, SinkCapabilities
+from neptune_exporter.contract import ExportedRun, ParameterValue
 from neptune_exporter.model import FILE_TYPES, AttributeType
 from neptune_exporter.sinks.equal_points import without_equal
 from neptune_exporter.sinks.files import check_file, named_and_kind
 from neptune_exporter.sinks.losses import CommonLoss, LossBook
 from neptune_exporter.sinks.made import MADE, MadeFile
 from neptune_exporter.sinks.made_tables import MadeTables
-from neptune_exporter.sinks.names import NameBook, NameRule
+from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.points import Order, Points, PointSorter
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue, Receiver
 from neptune_exporter.sinks.series import Bools, SeriesNumbers, SeriesRows, series_rows
-from neptune_exporter.sinks.steps import Multiplier, StepRange
+from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter.sinks.texts import as_text, step_texts
 from neptune_exporter.toolkit.filekinds import FileKind
+
+if TYPE_CHECKING:
+    from neptune_exporter.sinks.loader import Loader
 
 _BATCH_ROWS = 65_536
 _WINDOW_POINTS = 1 << 17
@@ -39,45 +42,22 @@ _FILE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
 
 
 @dataclass
-class Limits:
-    """What a target takes."""
-
-    capabilities: SinkCapabilities
-    names: NameRule
-    file_names: NameRule
-    made: frozenset[str]
-    """`texts` and `histograms`: those that go into a file, as the target has no place for them."""
-    infinity: float | None = None
-    """The number that the target stores for infinity."""
-    tables: bool = False
-    """Texts that go into files become a table a series."""
-    shown_name: Callable[[str, int, int, FileKind], str | None] = lambda *_: None
-    """See `Loader.shown_name`."""
-
-    @property
-    def steps(self) -> StepRange:
-        lowest, highest = self.capabilities.lowest_step, self.capabilities.highest_step
-        return StepRange(-(2**63) if lowest is None else lowest, 2**63 - 1 if highest is None else highest)
-
-
-@dataclass
 class Walk:
     """One way through a run.
 
     Args:
+        loader: Says what the target takes.
         no_time: The time of series rows that have none, in ms since 1970.
-        folder: For what does not fit into memory; made when needed.
-        check: Called from time to time; ends the walk by raising an error.
+        folder: A temporary one, for what does not fit into memory.
     """
 
     run: ExportedRun
-    limits: Limits
+    loader: Loader
     multiplier: Multiplier
     no_time: int
     order: Order
     folder: Path
     losses: LossBook
-    check: Callable[[], None] = lambda: None
     counts: Counter[str] = field(default_factory=Counter)
     """How many parameters, points, texts, histograms and files were handed over."""
     types: dict[str, str] = field(default_factory=dict)
@@ -92,8 +72,8 @@ class Walk:
     """Attribute path of each table of a string series, by its unique name."""
 
     def __post_init__(self) -> None:
-        self.names = NameBook(self.limits.names)
-        self.file_names = NameBook(self.limits.file_names)
+        self.names = NameBook(self.loader.names)
+        self.file_names = NameBook(self.loader.file_names)
         for made in MADE:  # before files of the run, so that made files get these names
             self.file_names.name(made, "made", used=False)
 
@@ -114,7 +94,7 @@ class Walk:
         for path, parameter in self.run.parameters().items():
             name = self.names.name(path, "parameters")
             value = parameter.value
-            if isinstance(value, int) and abs(value) > self.limits.capabilities.largest_integer:
+            if isinstance(value, int) and abs(value) > self.loader.capabilities.largest_integer:
                 value = str(value)
             values[name] = value
             if parameter.type is not AttributeType.STRING:
@@ -124,11 +104,11 @@ class Walk:
             receiver.parameters(values)
 
     def _rows(self, types: frozenset[AttributeType], *columns: str) -> Iterator[SeriesRows]:
-        earliest = self.limits.capabilities.earliest_time
+        earliest = self.loader.capabilities.earliest_time
         for rows in series_rows(
-            self.run, types, columns, self.multiplier, self.limits.steps, _BATCH_ROWS, self.no_time, earliest
+            self.run, types, columns, self.multiplier, self.loader.steps, _BATCH_ROWS, self.no_time, earliest
         ):
-            self.check()
+            self.loader.check_interrupted()
             yield rows
 
     def _points(self, receiver: Receiver) -> None:
@@ -143,10 +123,10 @@ class Walk:
             names = [self.names.name(path, "points") for path in series.paths]
             for window in sorter.windows(_WINDOW_POINTS):
                 window = self._as_stored(names, window)
-                points, dropped = without_equal(window, self.limits.capabilities.equal_points)
+                points, dropped = without_equal(window, self.loader.capabilities.equal_points)
                 for number, count in zip(*np.unique(dropped.series, return_counts=True), strict=True):
                     self.losses.add(CommonLoss.DUPLICATE_STEP, int(count), series.paths[number])
-                self.check()
+                self.loader.check_interrupted()
                 self.counts["points"] += len(points)
                 receiver.points(names, points)
         finally:
@@ -154,9 +134,9 @@ class Walk:
 
     def _as_stored(self, names: Sequence[str], points: Points) -> Points:
         """The points as the target stores them: equal values to it have equal bits."""
-        values, infinity = points.value, self.limits.infinity
+        values, infinity = points.value, self.loader.infinity
         values = np.where(np.isnan(values), np.nan, values)
-        if not self.limits.capabilities.signed_zeros:
+        if not self.loader.capabilities.signed_zeros:
             values = values + 0.0
         if infinity is not None:
             for i in np.flatnonzero(np.abs(values) == infinity).tolist():
@@ -171,7 +151,7 @@ class Walk:
         return rows.steps.usable
 
     def _count_early(self, rows: SeriesRows) -> None:
-        earliest = self.limits.capabilities.earliest_time
+        earliest = self.loader.capabilities.earliest_time
         if earliest is None:
             return
         times = rows.batch.column("timestamp").cast(pa.int64()).fill_null(earliest)
@@ -179,7 +159,7 @@ class Walk:
         rows.count(early & rows.steps.usable, CommonLoss.EARLY_TIME, self.losses)
 
     def _finite_enough(self, rows: SeriesRows, values: Any) -> Bools:
-        capabilities = self.limits.capabilities
+        capabilities = self.loader.capabilities
         if capabilities.nan and capabilities.infinities:
             return np.ones(len(values), np.bool_)
         wrong = np.zeros(len(values), np.bool_)
@@ -198,7 +178,7 @@ class Walk:
         self, receiver: Receiver, what: str, kind: AttributeType, values_of: Callable[[SeriesRows], list[Any]]
     ) -> None:
         column = "string_value" if what == "texts" else "histogram_value"
-        if what in self.limits.made:
+        if what in self.loader.made:
             self._made(receiver, what, kind, column, values_of)
             return
         series = SeriesNumbers()
@@ -222,16 +202,16 @@ class Walk:
         column: str,
         values_of: Callable[[SeriesRows], list[Any]],
     ) -> None:
-        is_table = what == "texts" and self.limits.tables
-        with (MadeTables if is_table else MadeFile)(self.folder, what) as made:
-            for rows in self._rows(frozenset({kind}), column):
-                times = rows.batch.column("timestamp").cast(pa.int64()).to_pylist()
-                paths = [rows.paths[number] for number in rows.series.tolist()]
-                made.write(paths, step_texts(rows.batch).to_pylist(), times, values_of(rows))
-                self.counts[what] += len(paths)
-            for file in made.files(self._table_name if is_table else self._made_name):
-                self.check()
-                receiver.file(file)
+        is_table = what == "texts" and self.loader.tables
+        made = (MadeTables if is_table else MadeFile)(self.folder, what)
+        for rows in self._rows(frozenset({kind}), column):
+            times = rows.batch.column("timestamp").cast(pa.int64()).to_pylist()
+            paths = [rows.paths[number] for number in rows.series.tolist()]
+            made.write(paths, step_texts(rows.batch).to_pylist(), times, values_of(rows))
+            self.counts[what] += len(paths)
+        for file in made.files(self._table_name if is_table else self._made_name):
+            self.loader.check_interrupted()
+            receiver.file(file)
 
     def _made_name(self, path: str, extension: str) -> str:
         return self.file_names.name(f"{path}.{extension}", "made")
@@ -261,7 +241,7 @@ class Walk:
         sha256: str | None,
         step: str | None,
     ) -> None:
-        self.check()
+        self.loader.check_interrupted()
         path = rows.paths[rows.series[row]]
         checked = check_file(self.run, stored, sha256)
         if isinstance(checked, CommonLoss):
@@ -277,7 +257,7 @@ class Walk:
         wanted = f"{folder}/{own}" if folder else own
         time = int(rows.times[row])
         number = int(rows.steps.steps[row]) if usable else None
-        shown = None if number is None else self.limits.shown_name(path, number, time, kind)
+        shown = None if number is None else self.loader.shown_name(path, number, time, kind)
         unique = self.file_names.name(shown or wanted, f"file {self.counts['files']}")
         self.counts["files"] += 1
         self.files[unique] = (path, step or "", time)

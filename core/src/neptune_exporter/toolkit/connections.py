@@ -17,13 +17,10 @@ from __future__ import annotations
 
 import http.client
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from neptune_exporter.toolkit.pace import Pace, SlowError
-
-Late = Callable[[SlowError], Exception]
-"""Makes the error to raise of one that says how slow the answer was."""
+from neptune_exporter.toolkit.pace import Late, Pace
 
 
 def demand_least_rate(client: Any, seconds: float, late: Late = lambda error: error) -> None:
@@ -78,42 +75,12 @@ def _paced_pool(pool: Any, seconds: float, late: Late) -> Any:
     return type(f"Paced{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
-class _Answer:
-    """The bytes of one answer as they come, from the first on."""
-
-    def __init__(self, seconds: float, late: Late) -> None:
-        self._seconds = seconds
-        self._late = late
-        self._pace: Pace | None = None
-        """None while the first byte is waited for."""
-
-    def left(self) -> float | None:
-        """Seconds in which the next byte must come; None if the timeout of the client counts.
-
-        Raises:
-            SlowError, or what is raised in its place: none are left.
-        """
-        if self._pace is None:
-            return None
-        if (left := self._pace.left) <= 0:
-            raise self._late(self._pace.too_slow()) from None
-        return left
-
-    def came(self, size: int) -> None:
-        """Raises SlowError, or what is raised in its place."""
-        self._pace = self._pace or Pace(self._seconds)
-        try:
-            self._pace.add(size)
-        except SlowError as error:
-            raise self._late(error) from None
-
-
 class _Reader(io.RawIOBase):
     """What `http.client` reads an answer from. Each wait for a byte ends with the timeout of the socket."""
 
     def __init__(self, raw: io.RawIOBase, seconds: float, late: Late) -> None:
         self._raw = raw
-        self._answer = _Answer(seconds, late)
+        self._answer = Pace(seconds, late)
 
     def readable(self) -> bool:
         return True
@@ -124,7 +91,7 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int | None:
         self._answer.left()
         size = self._raw.readinto(buffer)
-        self._answer.came(size or 0)
+        self._answer.add(size or 0)
         return size
 
     def close(self) -> None:
@@ -139,7 +106,7 @@ class _Stream:
         self._stream = stream
         self._seconds = seconds
         self._late = late
-        self._answer = _Answer(seconds, late)
+        self._answer = Pace(seconds, late)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = self._answer.left()
@@ -149,11 +116,11 @@ class _Stream:
         except Exception:
             self._answer.left()  # a wait that ended because of it
             raise
-        self._answer.came(len(content))
+        self._answer.add(len(content))
         return content
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._answer = _Answer(self._seconds, self._late)
+        self._answer = Pace(self._seconds, self._late)
         self._stream.write(buffer, timeout)
 
     def close(self) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import threading
+import itertools
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
-from queue import Empty, Queue
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from neptune_exporter.interruption import LISTENING
 
 Item = TypeVar("Item")
 T = TypeVar("T")
+_END = object()
+"""After the last item."""
 
 
 class _Executor(Protocol):
@@ -74,41 +75,15 @@ def read_ahead(items: Iterator[T], depth: int) -> Iterator[T]:
         page 1
         page 2
     """
-    ready: Queue[Callable[[], T] | None] = Queue(depth)
-    is_over = threading.Event()
-
-    def make() -> None:
-        try:
-            for item in items:
-                ready.put(partial(_given, item))
-                if is_over.is_set():
-                    return
-        except BaseException as error:  # noqa: BLE001 - raised to the reader, who is in another thread
-            ready.put(partial(_raised, error))
-        else:
-            ready.put(None)
-
-    thread = threading.Thread(target=make, name="read-ahead", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            yield item()
-    finally:
-        is_over.set()
-        while thread.is_alive():  # it may wait to hand over what no reader will take
-            try:
-                ready.get(timeout=0.02)
-            except Empty:
-                continue
-        thread.join()
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+        for _, following in look_ahead(thread, itertools.repeat(items), _next_of, depth):
+            if (item := following()) is _END:
+                return
+            yield item
 
 
-def _given(item: T) -> T:
-    return item
-
-
-def _raised(error: BaseException) -> NoReturn:
-    raise error
+def _next_of(items: Iterator[T]) -> T:
+    return next(items, cast(T, _END))
 
 
 def first_done(running: Collection[Future[T]]) -> set[Future[T]]:

@@ -8,6 +8,8 @@ status line on, the answer comes at the least rate, or it is given up. Independe
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TypeAlias
 
 from neptune_exporter.toolkit.retrying import TransientError
 
@@ -25,6 +27,10 @@ class SlowError(TransientError):
     """
 
 
+Late: TypeAlias = "Callable[[SlowError], Exception]"
+"""Makes the error to raise of one that says how slow the answer was."""
+
+
 class Pace:
     """Measures the rate of one answer, span by span: a fast beginning does not make up for a slow rest.
 
@@ -32,36 +38,46 @@ class Pace:
         >>> pace = Pace(60.0)
         >>> for chunk in (b"first", b"second"):  # as they arrive
         ...     pace.add(len(chunk))
-        >>> 0 < pace.left <= 60
+        >>> 0 < pace.left() <= 60
         True
     """
 
-    def __init__(self, seconds: float) -> None:
-        """Begin the first span, which like all others lasts `seconds`."""
+    def __init__(self, seconds: float, late: Late = lambda error: error) -> None:
+        """Each span lasts `seconds`. The first one begins with the first bytes."""
         self._seconds = seconds
-        self._begin = time.monotonic()
+        self._late = late
+        self._begin: float | None = None
         self._size = 0
 
-    @property
-    def left(self) -> float:
-        """Seconds until the answer is too slow if no byte comes; 0 or less once it is."""
-        return self._begin + max(self._seconds, self._size / LEAST_RATE) - time.monotonic()
+    def left(self) -> float | None:
+        """Seconds in which the next byte must come; None while the first one is waited for.
+
+        Raises:
+            SlowError, or what `late` makes of it: none are left.
+        """
+        if self._begin is None:
+            return None
+        left = self._begin + max(self._seconds, self._size / LEAST_RATE) - time.monotonic()
+        if left <= 0:
+            raise self._too_slow(self._begin) from None
+        return left
 
     def add(self, size: int) -> None:
         """Count bytes that came.
 
         Raises:
-            SlowError: the span is over, and fewer came in it than the least rate asks for.
+            SlowError, or what `late` makes of it: the span is over, and fewer came in it than the least rate
+                asks for.
         """
+        now = time.monotonic()
+        begin = self._begin = now if self._begin is None else self._begin
         self._size += size
-        took = time.monotonic() - self._begin
-        if took < self._seconds:
+        if now - begin < self._seconds:
             return
-        if self._size < LEAST_RATE * took:
-            raise self.too_slow()
-        self._begin, self._size = time.monotonic(), 0
+        if self._size < LEAST_RATE * (now - begin):
+            raise self._too_slow(begin)
+        self._begin, self._size = now, 0
 
-    def too_slow(self) -> SlowError:
-        """The error that says how slow this span was."""
-        took = time.monotonic() - self._begin
-        return SlowError(f"the server sent only {self._size:,} bytes in {took:.0f} s")
+    def _too_slow(self, begin: float) -> Exception:
+        took = time.monotonic() - begin
+        return self._late(SlowError(f"the server sent only {self._size:,} bytes in {took:.0f} s"))
