@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.grouping import echo_grouped, lines_of
 from neptune_exporter.cli.output import (
+    echo_grouped,
     echo_line,
     echo_table,
+    lines_of,
     plain,
     print_json,
     report_name,

@@ -14,18 +14,20 @@ import click
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
 from neptune_exporter.cli.output import (
     counted_of,
+    echo_grouped,
     echo_line,
     echo_list,
     echo_table,
+    lines_of,
     offer_checksums,
     on_one_line,
     plain,
     prepare_report,
     print_json,
     report_name,
+    shows_all,
     write_report,
 )
 from neptune_exporter.cli.selection import project_ids, run_selection, selected_classes

@@ -17,11 +17,13 @@ from typing import Any
 
 import click
 
+from neptune_exporter.cli.state import state_of
 from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import escaped, one_line, printable, redact
+from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.table import Cell, counted, room_of, table
 
-SHOWN = 20
+_SHOWN = 20
 """How many lines of a list of problems are shown; the report has all."""
 
 _NAMED = 5
@@ -131,15 +133,34 @@ def on_one_line(what: object, message: str) -> str:
     return f"{what}: {one_line(message)}"
 
 
-def echo_list(title: str, lines: Sequence[str]) -> None:
+def echo_list(title: str, lines: Sequence[str], most: int = _SHOWN) -> None:
     """Print a list with a title; a long list is cut."""
     if not lines:
         return
     click.echo(f"\n{title}:")
-    for line in lines[:SHOWN]:
+    for line in lines[:most]:
         echo_line(f"  {line}")
-    if len(lines) > SHOWN:
-        click.echo(f"  … and {len(lines) - SHOWN:,} more")
+    if left := len(lines[most:]):
+        click.echo(f"  … and {left:,} more")
+
+
+def lines_of(pairs: Iterable[tuple[Any, str]]) -> list[Line]:
+    """Runs (or other subjects), each with a message."""
+    return [Line(str(subject), message) for subject, message in pairs]
+
+
+def shows_all() -> bool:
+    """Whether the person asked for `--all`."""
+    return state_of(click.get_current_context()).show_all
+
+
+def echo_grouped(title: str, lines: Sequence[Line], *, noun: str = "run") -> None:
+    """A titled list. Without `--all`: grouped, and cut short where it is long."""
+    show_all = shows_all()
+    texts = grouped(lines, show_all=show_all, noun=noun)
+    echo_list(title, texts, len(texts) if show_all else _SHOWN)
+    if not show_all and min(len(texts), _SHOWN) < len(lines):
+        click.echo("  (--all shows each line)")
 
 
 def some(names: Iterable[str]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import click
 
 from neptune_exporter.cli import options as opt
@@ -14,30 +12,25 @@ from neptune_exporter.cli.state import state_of
 from neptune_exporter.location import Location
 
 
-@dataclass(frozen=True)
-class ProjectsArguments:
-    """The options, as they were typed."""
-
-    exporter: str | None
-    workspace: str | None
-    project_pattern: str | None
-    project_exclude_pattern: str | None
-    as_json: bool
-
-
 @click.command("projects", cls=Command, kind="exporter")
 @opt.plugin("--exporter", "exporter", help="What to read from.  [required]")
 @opt.option("--workspace", help="Only projects of this workspace.")
 @opt.project_patterns
 @opt.as_json
 @click.pass_context
-@opt.collected(ProjectsArguments)
-def projects(ctx: click.Context, given: ProjectsArguments) -> int:
+def projects(
+    ctx: click.Context,
+    exporter: str | None,
+    workspace: str | None,
+    project_pattern: str | None,
+    project_exclude_pattern: str | None,
+    as_json: bool,
+) -> int:
     """List the projects that an exporter can discover: what `export` with the same options would read."""
     state = state_of(ctx)
-    spec = state.plugins.source(given.exporter)
-    check_project_patterns(given.project_pattern, given.project_exclude_pattern)
-    check_not_empty(given.workspace, "--workspace")
+    spec = state.plugins.source(exporter)
+    check_project_patterns(project_pattern, project_exclude_pattern)
+    check_not_empty(workspace, "--workspace")
     settings = plugin_settings(state, "exporter", spec)
 
     from neptune_exporter.jobs.export import ExportOptions, list_projects
@@ -46,12 +39,12 @@ def projects(ctx: click.Context, given: ProjectsArguments) -> int:
         project_ids=(),
         data_path=Location.of("."),
         files_path=Location.of("."),
-        workspace=given.workspace,
-        project_pattern=given.project_pattern,
-        project_exclude_pattern=given.project_exclude_pattern,
+        workspace=workspace,
+        project_pattern=project_pattern,
+        project_exclude_pattern=project_exclude_pattern,
     )
     found = list_projects(spec, settings, job)
-    if given.as_json:
+    if as_json:
         print_json({"command": "projects", "exporter": spec.name, "projects": found})
     else:
         for project_id in found:

@@ -12,14 +12,16 @@ import click
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.grouping import echo_grouped, lines_of, shows_all
 from neptune_exporter.cli.output import (
+    echo_grouped,
     echo_line,
     json_text,
+    lines_of,
     offer_checksums,
     plain,
     prepare_report,
     print_json,
+    shows_all,
 )
 from neptune_exporter.cli.selection import project_ids, run_selection, selected_classes
 from neptune_exporter.cli.state import state_of

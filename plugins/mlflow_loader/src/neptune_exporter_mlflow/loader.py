@@ -146,7 +146,7 @@ class MlflowLoader(Loader):
             columns = (batch.series, batch.value, batch.time, batch.step)
             rows = zip(*(column.tolist() for column in columns), strict=True)
             self._log(target_id, [Metric(names[series], *rest) for series, *rest in rows])
-            self._check_interrupted()
+            self.check_interrupted()
 
     def _log(self, target_id: str, metrics: Sequence[Metric] = (), params: Sequence[Param] = ()) -> None:
         with self.mlflow() as client:

@@ -96,7 +96,7 @@ class WandbLoader(Loader):
         project = project_of(self._settings, RunMetadata.of(run))
         if server.is_whole(self._entity, project, run_id, self._folders.rows(loaded.target_id)):
             return replace(loaded, already_loaded=True)
-        link = send(folder, run_id, self._check_interrupted, server.entity)
+        link = send(folder, run_id, self.check_interrupted, server.entity)
         if link is not None:
             self._links[loaded.target_id] = link
         return replace(loaded, url=link, already_loaded=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -253,15 +253,6 @@ class ObjectStorage(Storage):
         with self.open_bytes(path) as stream:
             return measured(stream, piece=_SMALL)[1]
 
-    def sync(self, paths: Iterable[str]) -> None:
-        """Does nothing: what a store has accepted is durable."""
-
-    def sync_folders(self, folders: Iterable[str]) -> None:
-        """There are none."""
-
-    def check_no_links(self, path: str) -> None:
-        """There are none."""
-
     def clear_uploads(self) -> None:
         with self.errors("", "cleaned"):
             self._store.clear_uploads()
@@ -289,27 +280,26 @@ class ObjectStorage(Storage):
     def try_lock(self, path: str) -> HeldLock | None:
         if path in self._locks:
             return None
-        lock = ObjectLock(self._store, path, within=self._token)
-        with self.errors(path, "locked"):
+        return self._hold(ObjectLock(self._store, path, within=self._token))
+
+    def _hold(self, lock: ObjectLock) -> HeldLock | None:
+        with self.errors(lock.path, "locked"):
             if not lock.take():
                 return None
         self._heartbeat.add(lock)
-        held = self._locks[path] = _Held(self, lock)
+        held = self._locks[lock.path] = _Held(self, lock)
         return held
 
     def note(self, path: str, note: dict[str, Any]) -> HeldLock | None:
         """Store a note with a lock: one that is held, or a new one, which is returned."""
-        held = self._locks.get(path)
-        with self.errors(path, "written"):
-            if held is not None:
+        if (held := self._locks.get(path)) is not None:
+            with self.errors(path, "written"):
                 held.lock.write_note(note)
-                return None
-            lock = ObjectLock(self._store, path, note, self._token)
-            if not lock.take():
-                raise BusyRunError(f"another process is writing it: export again ({self.describe(path)})")
-        self._heartbeat.add(lock)
-        held = self._locks[path] = _Held(self, lock)
-        return held
+            return None
+        taken = self._hold(ObjectLock(self._store, path, note, self._token))
+        if taken is None:
+            raise BusyRunError(f"another process is writing it: export again ({self.describe(path)})")
+        return taken
 
     @property
     def _token(self) -> str:

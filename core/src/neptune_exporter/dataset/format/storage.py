@@ -144,16 +144,13 @@ class Storage(ABC):
     def sha256(self, path: str) -> str:
         """The SHA-256 of a file in hex; the file is streamed."""
 
-    @abstractmethod
-    def sync(self, paths: Iterable[str]) -> None:
+    def sync(self, paths: Iterable[str]) -> None:  # noqa: B027 - what an object store has accepted is durable
         """Wait until the bytes of the files are on the disk."""
 
-    @abstractmethod
-    def sync_folders(self, folders: Iterable[str]) -> None:
+    def sync_folders(self, folders: Iterable[str]) -> None:  # noqa: B027
         """Wait until the names in the folders are on the disk, if the system supports that."""
 
-    @abstractmethod
-    def check_no_links(self, path: str) -> None:
+    def check_no_links(self, path: str) -> None:  # noqa: B027 - an object store has none
         """Raise UnsafePathError if any component of the path below the root is a symbolic link."""
 
     @abstractmethod
@@ -171,22 +168,13 @@ class Storage(ABC):
         """Turn errors of the storage into a DatasetError: the path cannot be `what`, and why."""
 
 
-class Stream(Protocol):
-    """The stream that an `Output` writes to."""
-
-    @property
-    def closed(self) -> bool: ...
-    def write(self, data: bytes, /) -> object: ...
-    def close(self) -> object: ...
-
-
 class Output:
     """A file that is being written; counts and digests its bytes.
 
     It has the methods that `pyarrow.parquet.ParquetWriter` needs.
     """
 
-    def __init__(self, storage: Storage, path: str, stream: Stream) -> None:
+    def __init__(self, storage: Storage, path: str, stream: pa.NativeFile) -> None:
         self.path = path
         self.size = 0
         self._storage = storage
