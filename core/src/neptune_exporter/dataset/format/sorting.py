@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import bisect
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,6 @@ from neptune_exporter.schema import FULL_SCHEMA, step_as_float, step_millionths
 Numbers = npt.NDArray[np.integer[Any]]
 _NO_STEP = np.iinfo(np.int64).max
 _STEPS = ("step", "step_float64")
-_FEW_ROWS = 16
-"""Series with fewer rows in a batch are gathered row by row, longer ones as slices."""
 
 
 @dataclass
@@ -33,6 +31,11 @@ class Batch:
     """The row after the last of each attribute."""
     columns: dict[str, pa.Array]
     """The columns, without those that are all null."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """How many rows each attribute has."""
+        return list(map(operator.sub, self.ends, [0, *self.ends]))
 
     @property
     def nbytes(self) -> int:
@@ -116,15 +119,6 @@ class SortedRows:
         return float("inf") if value is None else float(value)
 
 
-class _Piece(NamedTuple):
-    """Consecutive rows of one series in a batch."""
-
-    rank: int
-    batch: int
-    start: int
-    end: int
-
-
 def grouped(numbers: Numbers, code_of: Callable[[int], int], columns: dict[str, pa.Array]) -> Batch:
     """Group the rows by attribute; the rows of one attribute keep their order.
 
@@ -155,133 +149,50 @@ def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
         batches: Results of `grouped`.
         key_of: Attribute path and type for each code.
     """
-    ranks = _ranks(batches, key_of)
-    pieces = list(_pieces(batches, ranks))
-    if len(batches) > 1 and len(pieces) * _FEW_ROWS > sum(b.ends[-1] for b in batches):
-        batches[:] = [_ordered(batches, ranks)]
-        pieces = list(_pieces(batches, ranks))
-    pieces.sort(key=lambda piece: piece.rank)
-    keys, ends = _series(pieces, {rank: key_of[code] for code, rank in ranks.items()})
-    stretches = list(_stretches(pieces))
-    names = {name: None for batch in batches for name in batch.columns}
-    columns = {}
-    for name in [*(n for n in _STEPS if n in names), *(n for n in names if n not in _STEPS)]:
-        columns[name] = pa.concat_arrays([_cells(batches[s.batch], name, s.start, s.end) for s in stretches])
-        for batch in batches:
-            batch.columns.pop(name, None)
-    batches.clear()
-    return _by_step(SortedRows(keys, ends, columns))
-
-
-def _cells(batch: Batch, name: str, start: int, end: int) -> pa.Array:
-    """Some rows of a column; nulls if the batch does not have it."""
-    column = batch.columns.get(name)
-    if column is None:
-        return pa.nulls(end - start, FULL_SCHEMA.field(name).type)
-    return column.slice(start, end - start)
-
-
-def _ranks(batches: list[Batch], key_of: list[tuple[str, str]]) -> dict[int, int]:
-    """The rank of the key of each code."""
-    used = {code for batch in batches for code in batch.codes}
-    return {code: rank for rank, code in enumerate(sorted(used, key=key_of.__getitem__))}
-
-
-def _pieces(batches: list[Batch], ranks: dict[int, int]) -> Iterator[_Piece]:
-    for number, batch in enumerate(batches):
-        start = 0
-        for code, end in zip(batch.codes, batch.ends, strict=True):
-            yield _Piece(ranks[code], number, start, end)
-            start = end
-
-
-def _series(
-    pieces: list[_Piece], key_of: dict[int, tuple[str, str]]
-) -> tuple[list[tuple[str, str]], list[int]]:
-    keys, ends, end = [], [], 0
-    for index, piece in enumerate(pieces):
-        end += piece.end - piece.start
-        if index + 1 == len(pieces) or pieces[index + 1].rank != piece.rank:
-            keys.append(key_of[piece.rank])
-            ends.append(end)
-    return keys, ends
-
-
-def _stretches(pieces: list[_Piece]) -> Iterator[_Piece]:
-    """Join pieces that follow each other."""
-    current: _Piece | None = None
-    for piece in pieces:
-        if current is not None and (current.batch, current.end) == (piece.batch, piece.start):
-            current = _Piece(current.rank, current.batch, current.start, piece.end)
-            continue
-        if current is not None:
-            yield current
-        current = piece
-    if current is not None:
-        yield current
-
-
-def _ordered(batches: list[Batch], ranks: dict[int, int]) -> Batch:
-    """All batches as one, ordered by rank."""
-    rank_of = pa.concat_arrays(
-        [
-            pc.run_end_decode(
-                pa.RunEndEncodedArray.from_arrays(
-                    pa.array(b.ends, pa.int32()), pa.array([ranks[code] for code in b.codes], pa.int32())
-                )
-            )
-            for b in batches
-        ]
+    codes = sorted({code for batch in batches for code in batch.codes}, key=key_of.__getitem__)
+    rank_of = {code: rank for rank, code in enumerate(codes)}
+    kind = np.int16 if len(codes) < 1 << 15 else np.int32  # numpy sorts 16 bits in linear time
+    ranks = np.repeat(
+        np.array([rank_of[code] for batch in batches for code in batch.codes], kind),
+        [length for batch in batches for length in batch.lengths],
     )
+    columns = _joined(batches)
+    order = _order(ranks, columns)
+    if order is not None:
+        taken = pa.array(order)
+        for name in list(columns):
+            columns[name] = columns.pop(name).take(taken)
+    ends = np.cumsum(np.bincount(ranks))
+    return SortedRows([key_of[code] for code in codes], ends.tolist(), columns)
+
+
+def _joined(batches: list[Batch]) -> dict[str, pa.Array]:
+    """The columns of all batches, which lose them; null for the rows of a batch that does not have one."""
+    lengths = [batch.ends[-1] for batch in batches]
     columns = {}
     for name in {name: None for batch in batches for name in batch.columns}:
-        columns[name] = pa.concat_arrays([_cells(batch, name, 0, batch.ends[-1]) for batch in batches])
-        for batch in batches:
-            batch.columns.pop(name, None)
-    order = pc.array_sort_indices(rank_of)
-    for name in list(columns):
-        columns[name] = columns.pop(name).take(order)
-    runs = pc.run_end_encode(rank_of.take(order))
-    code_of = {rank: code for code, rank in ranks.items()}
-    return Batch([code_of[r] for r in runs.values.to_pylist()], runs.run_ends.to_pylist(), columns)
+        cells = [batch.columns.pop(name, None) for batch in batches]
+        kind = FULL_SCHEMA.field(name).type
+        columns[name] = pa.concat_arrays(
+            [pa.nulls(n, kind) if each is None else each for each, n in zip(cells, lengths, strict=True)]
+        )
+    batches.clear()
+    return columns
 
 
-def _by_step(rows: SortedRows) -> SortedRows:
-    """Sort each series by step. Rows without a step come last; rows of one step keep their order."""
-    whole = rows._millionths
-    if whole is not None and not _falls_within(whole, rows.ends):
-        return rows
-    steps = _steps(rows.columns)
-    if steps is None or len(rows) < 2:
-        return rows
-    earlier, later = steps.slice(0, len(rows) - 1), steps.slice(1)
-    falls = pc.or_kleene(pc.less(later, earlier), pc.and_(pc.is_null(earlier), pc.is_valid(later)))
-    boundaries = set(rows.ends)
-    wrong = [row + 1 for row in pc.indices_nonzero(falls).to_pylist() if row + 1 not in boundaries]
-    if not wrong:
-        return rows
-    parts: list[pa.Array] = []
-    for _, start, end in rows.series():
-        count = end - start
-        order = pc.array_sort_indices(steps.slice(start, count)) if _any_in(wrong, start, end) else None
-        identity = pa.array(range(start, end), pa.uint64())
-        parts.append(identity if order is None else identity.take(order))
-    order = pa.concat_arrays(parts)
-    return SortedRows(
-        rows.keys, rows.ends, {name: column.take(order) for name, column in rows.columns.items()}
-    )
-
-
-def _falls_within(steps: Numbers, ends: list[int]) -> bool:
-    """Whether a step of a series is lower than the one before it."""
-    falls = steps[1:] < steps[:-1]
-    falls[[end - 1 for end in ends[:-1]]] = False  # from the last of a series to the first of the next
-    return bool(falls.any())
-
-
-def _any_in(ordered: list[int], start: int, end: int) -> bool:
-    index = bisect.bisect_left(ordered, start)
-    return index < len(ordered) and ordered[index] < end
+def _order(ranks: Numbers, columns: dict[str, pa.Array]) -> npt.NDArray[np.intp] | None:
+    """Where each row of a part is; None if the rows are in order. Rows without a step come last in their
+    series, and rows of one step keep their order."""
+    order = np.argsort(ranks, kind="stable") if (ranks[1:] < ranks[:-1]).any() else None
+    steps = _millionths_of(columns)
+    if steps is None:
+        floats = _steps(columns)
+        if floats is None:
+            return order
+        return np.lexsort((floats.is_null(), floats.to_numpy(zero_copy_only=False), ranks))
+    by_rank, of_series = (steps, ranks) if order is None else (steps[order], ranks[order])
+    falls = (by_rank[1:] < by_rank[:-1]) & (of_series[1:] == of_series[:-1])
+    return np.lexsort((steps, ranks)) if falls.any() else order
 
 
 def _millionths_of(columns: dict[str, pa.Array]) -> Numbers | None:
