@@ -94,6 +94,16 @@ class DatasetError(NeptuneExporterError):
     """
 
 
+class NewerVersionError(NeptuneExporterError):
+    """A newer neptune-exporter wrote a run of the dataset: it is not damaged, and stays as it is.
+
+    Examples:
+        >>> raise NewerVersionError("acme/vision:RUN-1: of a newer version: upgrade")
+        Traceback (most recent call last):
+        neptune_exporter.errors.NewerVersionError: acme/vision:RUN-1: of a newer version: upgrade
+    """
+
+
 class BusyRunError(DatasetError):
     """Another process is writing the run. Only this run fails; the job goes on with the others.
 

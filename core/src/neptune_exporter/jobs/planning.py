@@ -73,8 +73,14 @@ def plan_run(
     """
     case = Case(dataset, run, wanted, source, force)
     plan = next(plan(case) for is_in_state, plan in _TABLE if is_in_state(case))
-    memory = "" if plan.stays is Stays.NOTHING else case.memory
+    memory = "" if plan.refusal or plan.stays is Stays.NOTHING else case.memory
     return replace(plan, request=replace(plan.request, memory=memory, replaces=force))
+
+
+def _refuse_newer(case: Case) -> RunPlan:
+    return _refused(
+        case, "a newer neptune-exporter wrote what the dataset has of it", "upgrade neptune-exporter"
+    )
 
 
 def _refuse_elsewhere(case: Case) -> RunPlan:
@@ -134,6 +140,7 @@ def _add(case: Case) -> RunPlan:
 
 
 _TABLE: tuple[tuple[Callable[[Case], bool], Callable[[Case], RunPlan]], ...] = (
+    (lambda case: case.is_of_newer_version, _refuse_newer),
     (lambda case: case.is_elsewhere, _refuse_elsewhere),
     (lambda case: case.is_absent, _read_new),
     (lambda case: case.has_obstacle and not case.force, _refuse_obstacle),

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, SourceRun
+from neptune_exporter.contract import (
+    AttributeFailure,
+    AttributeRequest,
+    AttributeSelection,
+    NewerVersionError,
+    SourceRun,
+)
 from neptune_exporter.dataset import Dataset, Receipt, RunFolder, RunState
 from neptune_exporter.model import AttributeType
 
@@ -42,6 +48,15 @@ class Case:
         """What the source wanted back. Of another source it may mean anything."""
         receipt = self.receipt
         return receipt.memory if receipt is not None and _name(receipt.source) == _name(self.source) else ""
+
+    @property
+    def is_of_newer_version(self) -> bool:
+        """A newer neptune-exporter wrote what is there."""
+        try:
+            _ = self.receipt
+        except NewerVersionError:
+            return True
+        return False
 
     @property
     def is_absent(self) -> bool:

@@ -80,6 +80,9 @@ def finish(storage: Storage, place: Place, there: Sequence[str]) -> Receipt | No
     Returns:
         The receipt. None if some of its parts are missing: then the pending receipt is deleted and the run
         stays what it was before.
+
+    Raises:
+        NewerVersionError: a newer version wrote the pending receipt, which stays.
     """
     try:
         new = Receipt.from_bytes(storage.read(place.pending), storage.describe(place.pending))

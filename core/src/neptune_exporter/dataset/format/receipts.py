@@ -16,6 +16,7 @@ from neptune_exporter.contract import (
     AttributeFailure,
     AttributeSelection,
     DatasetError,
+    NewerVersionError,
     SourceRun,
     Step,
     StepStatistics,
@@ -131,8 +132,8 @@ class Receipt:
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Receipt:
-        """Parse a receipt; messages name `where`. Raises DatasetError if the receipt is damaged, or of a
-        later version."""
+        """Parse a receipt; messages name `where`. Raises DatasetError if the receipt is damaged, and
+        NewerVersionError if it is of a later version."""
         try:
             content = rowless.unsealed(data)
         except ValueError as error:
@@ -147,8 +148,9 @@ class Receipt:
             if value["format"] != FORMAT:
                 raise ValueError("not a receipt")
             if value["version"] > VERSION:
-                raise DatasetError(
-                    f"{where} was written by a later version of neptune-exporter: update to read it"
+                run = f"{value.get('project_id')}:{value.get('run_id')}"
+                raise NewerVersionError(
+                    f"{run}: a newer neptune-exporter wrote this run ({where}): upgrade neptune-exporter"
                 )
             return _from_json(value)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

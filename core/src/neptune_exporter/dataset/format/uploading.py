@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from neptune_exporter.contract import DatasetError
+from neptune_exporter.contract import DatasetError, NewerVersionError
 from neptune_exporter.dataset.format.layout import Place, parse_part, set_aside, temporary
 from neptune_exporter.dataset.format.receipts import Receipt
 from neptune_exporter.dataset.format.run_locks import lock_path
@@ -136,7 +136,7 @@ def roll_back(storage: Storage, note: dict[str, Any]) -> tuple[RunKey | None, li
         content = storage.read(place.receipt)
         try:
             receipt = Receipt.from_bytes(content, storage.describe(place.receipt))
-        except DatasetError:  # damaged, or of a later version: it may name any part
+        except (DatasetError, NewerVersionError):  # it may name any part
             return None, []
     named = {part.name for part in receipt.parts} if receipt else set[str]()
     if receipt is not None and _mark(receipt) != note.get("before"):

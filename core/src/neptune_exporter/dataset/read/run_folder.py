@@ -63,7 +63,8 @@ class ListedRun:
 class RunFolder:
     """What the dataset holds of one run, by this package or another tool; possibly nothing.
 
-    It answers from the listing, and opens the receipt or a part at the first question that needs it.
+    It answers from the listing, and opens the receipt or a part at the first question that needs it. If a
+    newer version wrote the receipt, the answer is a NewerVersionError.
     """
 
     data: Storage
