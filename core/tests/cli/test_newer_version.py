@@ -54,9 +54,9 @@ def test_an_export_leaves_it_and_takes_the_others(
     result = run(*EXPORT, *force, "-r", "RUN-1.?")
     assert result.exit_code == 3, result.output
     (line,) = [line for line in result.output.splitlines() if "newer" in line]
-    assert line.strip() == (
-        f"{KEY}: not exported: a newer neptune-exporter wrote what the dataset has of it; upgrade neptune-exporter"
-    )
+    reason = "not exported: a newer neptune-exporter wrote what the dataset has of it"
+    assert line.strip() == f"{KEY}: {reason}; upgrade neptune-exporter"
+    assert "Run the same command again" not in result.output
     after = contents()
     assert {path for path in before if "RUN-1-" in str(path) and after.get(path) != before[path]} == set()
     assert any("RUN-11-" in path.name for path in after)
