@@ -58,8 +58,16 @@ def paced_pools(pools: Mapping[str, Any], seconds: float, late: Late = lambda er
     return {scheme: _paced_pool(pool, seconds, late) for scheme, pool in pools.items()}
 
 
-def _paced_response(seconds: float, late: Late) -> type[http.client.HTTPResponse]:
-    """The `response_class` for connections of `http.client` that end answers that drip."""
+def paced_response(seconds: float, late: Late = lambda error: error) -> type[http.client.HTTPResponse]:
+    """The `response_class` for connections of `http.client` that end answers that drip.
+
+    Args, as of `demand_least_rate`.
+
+    Examples:
+        >>> from http.client import HTTPConnection
+        >>> connection = HTTPConnection("127.0.0.1")
+        >>> connection.response_class = paced_response(60.0)
+    """
 
     class PacedResponse(http.client.HTTPResponse):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -70,7 +78,7 @@ def _paced_response(seconds: float, late: Late) -> type[http.client.HTTPResponse
 
 
 def _paced_pool(pool: Any, seconds: float, late: Late) -> Any:
-    response = {"response_class": _paced_response(seconds, late)}
+    response = {"response_class": paced_response(seconds, late)}
     connection = type("PacedConnection", (pool.ConnectionCls,), response)
     return type(f"Paced{pool.__name__}", (pool,), {"ConnectionCls": connection})
 

@@ -92,7 +92,7 @@ class Transport:
         )
         span = min(timeout, _LONGEST_SPAN)
         demand_least_rate(self._client, span, lambda error: httpcore.ReadTimeout(str(error)))
-        self._small = SmallRequests(self._client, context, span, connections)
+        self._small = SmallRequests(self._client, context, span)
         # It tells every address at INFO, and a presigned one is as good as a key for an hour.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self.requests = 0
@@ -193,20 +193,22 @@ class Transport:
         try:
             with self._turns, waiting_for(f"{server}: {what}"):
                 self._count()
-                response = self._small.send(method, url, headers, **request)
+                content = self._small.send(method, url, headers, **request)
+        except httpx.HTTPStatusError as error:
+            response = error.response
         except httpx.TransportError as error:
             message = f"{what}: {_named(error)}"
             outcome = outcome_of_error(error)
             if outcome is Outcome.REFUSED:
                 raise SinkError(message) from None
             raise self._again(outcome, repeatable, message, None) from None
-        outcome = outcome_of(response)
-        if outcome is Outcome.DONE:
+        else:
             try:
-                return accept(response.content)
+                return accept(content)
             except NotAcknowledgedError as error:
-                message = f"{what}: {server} answered {response.status_code}, but not as Pluto does: {error}"
+                message = f"{what}: {server} answered with success, but not as Pluto does: {error}"
             raise self._again(Outcome.UNCERTAIN, repeatable, message, None)
+        outcome = outcome_of(response)
         message = f"{what}: Pluto answered {response.status_code}: {excerpt(response)}"
         if outcome is Outcome.UNAUTHORIZED:
             raise AuthenticationError(
