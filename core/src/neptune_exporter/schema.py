@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter.model import AttributeType
+from neptune_exporter.model import FILE_TYPES, AttributeType
 
 STEP_TYPE = pa.decimal128(18, 6)
 TIME_TYPE = pa.timestamp("ms", tz="UTC")
@@ -55,19 +55,8 @@ FULL_SCHEMA = pa.schema([*SCHEMA, *EXTRA_COLUMNS])
 """What readers hand out: the 14 columns, then the extra ones (null where the part has none)."""
 
 VALUE_COLUMN: Mapping[AttributeType, str] = {
-    AttributeType.FLOAT: "float_value",
-    AttributeType.INT: "int_value",
-    AttributeType.STRING: "string_value",
-    AttributeType.BOOL: "bool_value",
-    AttributeType.DATETIME: "datetime_value",
-    AttributeType.STRING_SET: "string_set_value",
-    AttributeType.FLOAT_SERIES: "float_value",
-    AttributeType.STRING_SERIES: "string_value",
-    AttributeType.HISTOGRAM_SERIES: "histogram_value",
-    AttributeType.FILE: "file_value",
-    AttributeType.FILE_SERIES: "file_value",
-    AttributeType.FILE_SET: "file_value",
-    AttributeType.ARTIFACT: "file_value",
+    kind: "file_value" if kind in FILE_TYPES else f"{kind.value.removesuffix('_series')}_value"
+    for kind in AttributeType
 }
 """The column that holds the value of an attribute of each type."""
 

@@ -29,11 +29,9 @@ from neptune_exporter.jobs.executors import Choice
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
 from neptune_exporter.jobs.progress import NoProgress
-from neptune_exporter.jobs.selecting import parents_first
 from neptune_exporter.jobs.verify import verify_sink
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.corpus import sample_runs
-from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.facts import difference, facts_of_run
 from neptune_exporter.testing.memory_sink import MemorySink, MemoryTarget
 from neptune_exporter.testing.memory_source import MemorySource
@@ -121,11 +119,6 @@ def test_a_circle_of_parents_is_loaded_all_the_same(tmp_path: Path) -> None:
     sink = Recording()
     assert load(sink, tmp_path).complete
     assert {name for name, _ in sink.order} == {"a", "b", "self"}
-
-
-def test_parents_first_keeps_the_given_order_otherwise() -> None:
-    runs = [MemoryRun(run_of(*pair)) for pair in [("z",), ("a", "m"), ("m",), ("b",)]]
-    assert [r.key.run_id for r in parents_first(runs)] == ["z", "m", "a", "b"]
 
 
 def test_a_child_waits_for_a_later_load_when_its_parent_fails(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from neptune_exporter.cli.output import (
     echo_line,
     echo_table,
     lines_of,
-    plain,
     print_json,
     report_name,
     some,
     write_report,
 )
 from neptune_exporter.reporters.grouping import Line
+from neptune_exporter.reporters.json import plain
 from neptune_exporter.reporters.table import counted, size
 
 if TYPE_CHECKING:

@@ -23,7 +23,6 @@ from neptune_exporter.cli.output import (
     lines_of,
     offer_checksums,
     on_one_line,
-    plain,
     prepare_report,
     print_json,
     report_name,
@@ -35,6 +34,7 @@ from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdicts
 from neptune_exporter.redaction import one_line
+from neptune_exporter.reporters.json import plain
 from neptune_exporter.reporters.table import Cell, counted, size
 
 if TYPE_CHECKING:

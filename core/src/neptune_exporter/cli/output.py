@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from decimal import Decimal
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ from neptune_exporter.cli.state import state_of
 from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import escaped, one_line, printable, redact
 from neptune_exporter.reporters.grouping import Line, grouped
+from neptune_exporter.reporters.json import plain
 from neptune_exporter.reporters.table import Cell, counted, room_of, table
 
 _SHOWN = 20
@@ -30,36 +27,6 @@ _NAMED = 5
 """So many are named in one line."""
 
 _log = logging.getLogger(__name__)
-
-_MESSAGES = frozenset({"message", "error"})
-"""Fields whose text comes from other programs and may have several lines. Others hold data, unchanged."""
-
-
-def plain(value: Any, name: str = "") -> Any:
-    """A record in the types that JSON has: fields by name, times in ISO 8601, decimals as text."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name), f.name) for f in dataclasses.fields(value)}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return _plain_collection(value)
-    if isinstance(value, str) and name in _MESSAGES:
-        return one_line(value)
-    return _plain_single(value)
-
-
-def _plain_collection(value: Iterable[Any]) -> Any:
-    if isinstance(value, Mapping):
-        return {str(plain(k)): plain(v, str(k)) for k, v in value.items()}
-    items = [plain(item) for item in value]
-    return sorted(items) if isinstance(value, (frozenset, set)) else items
-
-
-def _plain_single(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).isoformat()
-    is_text = isinstance(value, (Decimal, Path)) or (isinstance(value, float) and not math.isfinite(value))
-    return str(value) if is_text else value
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -18,7 +18,6 @@ from neptune_exporter.cli.output import (
     json_text,
     lines_of,
     offer_checksums,
-    plain,
     prepare_report,
     print_json,
     shows_all,
@@ -28,6 +27,7 @@ from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.errors import UsageError
 from neptune_exporter.reporters.grouping import Line, grouped
+from neptune_exporter.reporters.json import plain
 from neptune_exporter.reporters.table import counted, size
 
 if TYPE_CHECKING:

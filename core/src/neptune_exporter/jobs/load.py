@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 
 from neptune_exporter.contract import (
     AuthenticationError,
@@ -37,7 +37,7 @@ from neptune_exporter.jobs.load_run import (
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selected_run import left_out as parts_left_out
 from neptune_exporter.jobs.selected_run import selected
-from neptune_exporter.jobs.selecting import check_files_folder, divide_runs, parents_first
+from neptune_exporter.jobs.selecting import check_files_folder, divide_runs
 from neptune_exporter.jobs.spreading import Spread, spread
 from neptune_exporter.location import Location
 from neptune_exporter.model import ALL_CLASSES, FILE_TYPES, AttributeClass, RunKey, RunKind
@@ -238,7 +238,7 @@ class _Load:
     def load(self, project_id: str, runs: list[StoredRun], left_out: list[StoredRun]) -> None:
         self._progress.start(f"load {project_id}", len(runs))
         try:
-            ready = parents_first([run for run in runs if self._is_loadable(run)])
+            ready = [run for run in runs if self._is_loadable(run)]
             good = {run.key for run in ready}
             # Otherwise their forks would be loaded without a parent, permanently.
             self._outcome = {key: None for key, _ in self._result.failed if key not in good}
@@ -281,16 +281,11 @@ class _Load:
         return True
 
     def _load_all(self, runs: list[StoredRun]) -> None:
-        """Load runs, of which each comes after its parent. Only the first of a circle of parents does not: it
-        is loaded without its parent."""
-        by_key, parents, before = {run.key: run for run in runs}, dict[RunKey, RunKey](), set(self._outcome)
-        order: TopologicalSorter[RunKey] = TopologicalSorter()
-        for run in runs:
-            if (parent := run.parent()) is not None and parent in before:
-                parents[run.key] = parent
-            order.add(run.key, *filter(None, [parents.get(run.key)]))
-            before.add(run.key)
-        order.prepare()
+        """Load runs, each after its parent if that is loaded too."""
+        by_key = {run.key: run for run in runs}
+        known = by_key.keys() | self._outcome.keys()
+        parents = {run.key: parent for run in runs if (parent := run.parent()) in known}
+        order = _opened(by_key, parents)
         ready: deque[RunKey] = deque()
         running: dict[Future[Loaded], StoredRun] = {}
         while order.is_active():
@@ -347,6 +342,18 @@ class _Load:
         before = self._reports.get(report.process)
         if before is None or before.number < report.number:
             self._reports[report.process] = report
+
+
+def _opened(keys: Iterable[RunKey], parents: dict[RunKey, RunKey]) -> TopologicalSorter[RunKey]:
+    """The order in which runs can be loaded. Of a circle of parents one run loses its parent: Neptune cannot
+    make a circle, but a file can hold one."""
+    while True:
+        order = TopologicalSorter({key: [parents[key]] if key in parents else [] for key in keys})
+        try:
+            order.prepare()
+            return order
+        except CycleError as error:
+            del parents[error.args[1][0]]
 
 
 def _forget(runs: Iterable[StoredRun]) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
-from neptune_exporter.contract import ExportedRun, RunSelection, UsageError
+from neptune_exporter.contract import RunSelection, UsageError
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.dataset.format import files_owner
-from neptune_exporter.model import FILE_TYPES, RunKey
+from neptune_exporter.model import FILE_TYPES
 from neptune_exporter.suggestions import did_you_mean
 from neptune_exporter.toolkit.free_memory import few_collections
-
-_Run = TypeVar("_Run", bound=ExportedRun)
 
 
 def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection) -> list[StoredRun]:
@@ -50,26 +47,6 @@ def check_projects(asked: Sequence[str], present: Sequence[str]) -> None:
     if unknown := [project for project in asked if project not in present]:
         near = did_you_mean(unknown[0], present) or f"; it has {', '.join(present) or 'none'}"
         raise UsageError(f"the dataset has no project {', '.join(unknown)}{near}")
-
-
-def parents_first(runs: Sequence[_Run]) -> list[_Run]:
-    """The runs in an order in which a fork comes after its parent, otherwise as given.
-
-    A circle of parents is broken at its first run. Neptune cannot make one, but a file can hold one.
-    """
-    by_key = {run.key: run for run in runs}
-    ordered: list[_Run] = []
-    seen: set[RunKey] = set()
-    for run in runs:
-        line: list[_Run] = []
-        ancestor: _Run | None = run
-        while ancestor is not None and ancestor.key not in seen:
-            seen.add(ancestor.key)
-            line.append(ancestor)
-            parent = ancestor.parent()
-            ancestor = by_key.get(parent) if parent is not None else None
-        ordered.extend(reversed(line))
-    return ordered
 
 
 def check_files_folder(dataset: Dataset, runs: Iterable[StoredRun]) -> None:

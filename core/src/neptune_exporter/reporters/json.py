@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
 from typing import Any, TextIO
 
-from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter, RunSummary
+from neptune_exporter.contract import DatasetSummary, ExportedRun, Reporter, RunSummary
 from neptune_exporter.model import RunKey
-from neptune_exporter.redaction import escaped
+from neptune_exporter.redaction import escaped, one_line
+
+_MESSAGES = frozenset({"message", "error"})
+"""Fields whose text comes from other programs and may have several lines. Others hold data, unchanged."""
 
 
 class JsonReporter(Reporter):
@@ -37,52 +44,46 @@ def summary_document(summary: DatasetSummary) -> dict[str, Any]:
             "data_bytes": sum(run.data_bytes for run in runs),
             "file_bytes": sum(run.file_bytes for run in runs),
         },
-        "projects": [_project(project) for project in summary.projects],
+        "projects": [{"project_id": p.project_id, "runs": list(map(_run, p.runs))} for p in summary.projects],
         "problems": list(summary.problems),
     }
 
 
-def _project(project: ProjectSummary) -> dict[str, Any]:
-    return {"project_id": project.project_id, "runs": [_run(run) for run in project.runs]}
-
-
 def _run(run: RunSummary) -> dict[str, Any]:
-    return {
-        "run_id": run.key.run_id,
-        "kind": run.key.kind.value,
-        "name": run.name,
-        "tags": list(run.tags),
-        "state": run.state,
-        "source": run.source,
-        "exported_at": _time(run.exported_at),
-        "types": {
-            attribute_type.value: {"attributes": count.attributes, "rows": count.rows}
-            for attribute_type, count in sorted(run.types.items())
-        },
-        "steps": {
-            "minimum": _number(run.steps.minimum),
-            "maximum": _number(run.steps.maximum),
-            "count": run.steps.count,
-        },
-        "first_time": _time(run.first_time),
-        "last_time": _time(run.last_time),
-        "data_bytes": run.data_bytes,
-        "files": run.files,
-        "file_bytes": run.file_bytes,
-        "failures": run.failures,
-        "problems": list(run.problems),
-        "notes": list(run.notes),
-    }
+    values, steps = plain(run), run.steps
+    del values["key"]
+    least, greatest = _number(steps.minimum), _number(steps.maximum)
+    values["steps"] = {"minimum": least, "maximum": greatest, "count": steps.count}
+    return {"run_id": run.key.run_id, "kind": run.key.kind.value, **values}
 
 
-def _time(value: datetime | None) -> str | None:
-    return value.astimezone(timezone.utc).isoformat() if value is not None else None
+def _number(value: float | None) -> Any:
+    """Whole steps stay whole."""
+    return int(value) if value is not None and value.is_integer() else plain(value)
 
 
-def _number(value: float | None) -> float | int | str | None:
-    """JSON has no NaN and no infinity: they become text. Whole steps stay whole."""
-    if value is None:
-        return None
-    if not math.isfinite(value):
-        return str(value)
-    return int(value) if value == int(value) else value
+def plain(value: Any, name: str = "") -> Any:
+    """A record in the types that JSON has: fields by name, times in ISO 8601, decimals as text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name), f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return _plain_collection(value)
+    if isinstance(value, str) and name in _MESSAGES:
+        return one_line(value)
+    return _plain_single(value)
+
+
+def _plain_collection(value: Iterable[Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {str(plain(k)): plain(v, str(k)) for k, v in value.items()}
+    items = [plain(item) for item in value]
+    return sorted(items) if isinstance(value, (frozenset, set)) else items
+
+
+def _plain_single(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).isoformat()
+    is_text = isinstance(value, (Decimal, Path)) or (isinstance(value, float) and not math.isfinite(value))
+    return str(value) if is_text else value

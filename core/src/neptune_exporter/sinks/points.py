@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from neptune_exporter.contract import EqualPoints
 
 MEMORY_POINTS, MEMORY_POINTS_ALONE = 1 << 20, 1 << 21
 """How many points are sorted in memory, if a process loads several runs at once or one alone. More points go
@@ -73,6 +75,40 @@ class Points:
         if len(parts) == 1:
             return parts[0]
         return Points(*map(np.concatenate, zip(*(part.columns for part in parts), strict=True)))
+
+
+def without_equal(points: Points, kept: EqualPoints) -> tuple[Points, Points]:
+    """Divide points into those that the target keeps and those that it does not.
+
+    Args:
+        points: Whole steps: all points of a series and step are among them.
+
+    Examples:
+        >>> points = Points.of_rows([(3, 1714557600000, 0.9), (3, 1714557601000, 0.5)])
+        >>> kept, rest = without_equal(points, EqualPoints.NEWEST)
+        >>> kept.value.tolist(), rest.value.tolist()
+        ([0.5], [0.9])
+    """
+    if kept is EqualPoints.KEPT or len(points) < 2:
+        return points, points[:0]
+    series, step = points.series, points.step
+    rising = (series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (step[1:] > step[:-1]))
+    if rising.all():  # as most windows of sorted points are: nothing to sort
+        return points, points[:0]
+    keys = [points.time, points.step, points.series]
+    if kept is EqualPoints.MERGED:
+        keys.insert(0, points.value.view(np.int64))
+    order = np.lexsort(keys)
+    ordered = points[order]
+    again = (ordered.series[1:] == ordered.series[:-1]) & (ordered.step[1:] == ordered.step[:-1])
+    if kept is EqualPoints.MERGED:
+        bits = ordered.value.view(np.int64)
+        again &= (ordered.time[1:] == ordered.time[:-1]) & (bits[1:] == bits[:-1])
+    if not again.any():
+        return points, points[:0]
+    keep = np.ones(len(points), np.bool_)
+    keep[order[:-1][again]] = False
+    return points[keep], points[~keep]
 
 
 class Order:
@@ -222,7 +258,6 @@ class _Piece:
             for column in columns:
                 self._types.append(column.dtype)
                 file.write(column.data)  # not `tofile`, which does not say why it cannot write
-        self._file: BinaryIO | None = None
         self.held = Points.joined([])
 
     @property
@@ -235,13 +270,11 @@ class _Piece:
         wanted = min(rows - len(self.held), self._rows - self._read)
         if wanted <= 0:
             return
-        if self._file is None:
-            self._file = self._path.open("rb")
         columns: list[Any] = []
         start = 0
         for dtype in self._types:
-            self._file.seek(start + self._read * dtype.itemsize)
-            columns.append(np.fromfile(self._file, dtype, wanted))
+            place = start + self._read * dtype.itemsize
+            columns.append(np.fromfile(self._path, dtype, wanted, offset=place))
             start += self._rows * dtype.itemsize
         self._read += wanted
         self.held = Points.joined([self.held, Points(*columns)])
@@ -252,6 +285,4 @@ class _Piece:
         return taken
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
         self._path.unlink(missing_ok=True)

@@ -19,13 +19,12 @@ import pyarrow as pa
 
 from neptune_exporter.contract import ExportedRun, ParameterValue
 from neptune_exporter.model import FILE_TYPES, AttributeType
-from neptune_exporter.sinks.equal_points import without_equal
 from neptune_exporter.sinks.files import check_file, named_and_kind
 from neptune_exporter.sinks.losses import CommonLoss, LossBook
 from neptune_exporter.sinks.made import MADE, MadeFile
 from neptune_exporter.sinks.made_tables import MadeTables
 from neptune_exporter.sinks.names import NameBook
-from neptune_exporter.sinks.points import Order, Points, PointSorter
+from neptune_exporter.sinks.points import Order, Points, PointSorter, without_equal
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue, Receiver
 from neptune_exporter.sinks.series import Bools, SeriesNumbers, SeriesRows, series_rows
 from neptune_exporter.sinks.steps import Multiplier

@@ -11,8 +11,7 @@ import numpy as np
 
 from neptune_exporter.contract import Comparison, EqualPoints, SinkError, Verdict
 from neptune_exporter.model import AttributeType
-from neptune_exporter.sinks.equal_points import without_equal
-from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
+from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder, without_equal
 from neptune_exporter.toolkit import look_ahead
 from neptune_exporter_pluto import metrics
 from neptune_exporter_pluto.form.values import steps_of, times_of
