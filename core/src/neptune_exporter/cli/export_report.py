@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,31 +56,21 @@ def _exit_code(result: ExportResult) -> ExitCode:
 
 
 def _error_records(result: ExportResult) -> Iterator[dict[str, Any]]:
-    for failure in result.failures:
-        yield {
-            "time": failure.time,
-            "project": failure.run.project_id,
-            "run": failure.run.run_id,
-            "kind": failure.run.kind,
-            "attribute": failure.attribute_path or None,
-            "type": failure.attribute_type,
-            "message": failure.message,
-            "attempts": failure.attempts,
-            "permanent": failure.permanent,
-        }
+    for f in result.failures:
+        attribute = {"attribute": f.attribute_path or None, "type": f.attribute_type}
+        tries = {"attempts": f.attempts, "permanent": f.permanent}
+        run = {"run": f.run.run_id, "kind": f.run.kind}
+        yield {**_error_record(f.run.project_id, f.message, f.time), **run, **attribute, **tries}
     for project in result.projects:
         if project.error is not None:
-            yield {
-                "time": project.failed_at,
-                "project": project.project_id,
-                "run": None,
-                "kind": None,
-                "attribute": None,
-                "type": None,
-                "message": project.error,
-                "attempts": 1,
-                "permanent": False,
-            }
+            yield _error_record(project.project_id, project.error, project.failed_at)
+
+
+def _error_record(project_id: str, message: str, time: datetime | None) -> dict[str, Any]:
+    """The record of a project that failed as a whole."""
+    of_run = dict.fromkeys(("run", "kind", "attribute", "type"))
+    tries = {"attempts": 1, "permanent": False}
+    return {"time": time, "project": project_id, **of_run, "message": message, **tries}
 
 
 def _document(result: ExportResult, job: ExportOptions) -> dict[str, Any]:

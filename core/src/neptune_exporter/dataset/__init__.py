@@ -18,37 +18,3 @@ from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.buffer import RowsError
 from neptune_exporter.dataset.write.merging import Stays
 from neptune_exporter.dataset.write.writer import ReadyRun, RunWriter
-
-__all__ = [
-    "FAILPOINTS",
-    "NOT_READ",
-    "CheckRuns",
-    "Dataset",
-    "Finding",
-    "Fork",
-    "ListedRun",
-    "NotChecked",
-    "PartRecord",
-    "ReadyRun",
-    "Receipt",
-    "Recovery",
-    "RowsError",
-    "RunChecked",
-    "RunChecker",
-    "RunFolder",
-    "RunRecorded",
-    "RunState",
-    "RunWriter",
-    "Severity",
-    "Stays",
-    "StoredRun",
-    "WriteBudget",
-    "advice",
-    "advice_on_failure",
-    "has_no_checksums",
-    "is_there",
-    "parameters_of",
-    "record",
-    "summarise",
-    "verify",
-]

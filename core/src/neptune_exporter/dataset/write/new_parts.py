@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from neptune_exporter.dataset.format import uploading
 from neptune_exporter.dataset.format.encoding import OpenPart, row_groups
@@ -15,18 +15,6 @@ from neptune_exporter.dataset.format.uploading import Upload
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit import failpoint
-
-
-@dataclass(frozen=True)
-class _Written:
-    """A finished part that still has a temporary name."""
-
-    name: str
-    temporary: str
-    """Its present path."""
-    rows: int
-    bytes: int
-    sha256: str
 
 
 class NewParts:
@@ -46,7 +34,8 @@ class NewParts:
         self._numbers = uploading.numbers(data, there)
         self._upload = upload
         self._part: OpenPart | None = None
-        self._written: list[_Written] = []
+        self._written: list[tuple[PartRecord, str]] = []
+        """The finished parts, each with its present path."""
         self.in_order = True
         """Whether all rows so far arrived in the order of a part."""
 
@@ -68,13 +57,12 @@ class NewParts:
         if part is not None:
             part.close()
             self._part = None
-            output = part.output
-            written = _Written(self._name, output.path, part.rows, output.size, output.sha256)
+            output, path = part.output, part.output.path
             # so that a large run takes little space on this machine
             if self._upload is not None and part.full:
-                self._upload.part(output.path, self._name)
-                written = replace(written, temporary=self._place.path(self._name))
-            self._written.append(written)
+                self._upload.part(path, self._name)
+                path = self._place.path(self._name)
+            self._written.append((PartRecord(self._name, part.rows, output.size, output.sha256), path))
             failpoint("dataset.part-written")
 
     def add_empty(self) -> None:
@@ -87,37 +75,34 @@ class NewParts:
         if self._part is not None:
             self._part.discard()
             self._part = None
-        for part in self._written:
-            if part.temporary != self._place.path(part.name):
-                self._data.delete(part.temporary)
+        for part, path in self._written:
+            if path != self._place.path(part.name):
+                self._data.delete(path)
         if self._upload is not None:
             self._upload.discard()
         self._written = []
 
     def placed(self, taken: Collection[int]) -> list[PartRecord]:
         """The parts with their final names: the lowest free ones if the storage can rename."""
-        if self._upload is not None:
-            return [PartRecord(part.name, part.rows, part.bytes, part.sha256) for part in self._written]
-        numbers = iter(n for n in range(len(taken) + len(self._written)) if n not in taken)
-        records = []
-        for index, (part, number) in enumerate(zip(self._written, numbers, strict=False)):
-            name = self._place.part_name(number)
-            beside = temporary(self._place.path(name))
-            if beside != part.temporary:
-                self._data.move(part.temporary, beside)
-                self._written[index] = replace(part, temporary=beside)
-            records.append(PartRecord(name, part.rows, part.bytes, part.sha256))
-        return records
+        if self._upload is None:
+            numbers = (n for n in range(len(taken) + len(self._written)) if n not in taken)
+            for index, ((part, path), number) in enumerate(zip(self._written, numbers, strict=False)):
+                name = self._place.part_name(number)
+                beside = temporary(self._place.path(name))
+                if beside != path:
+                    self._data.move(path, beside)
+                self._written[index] = replace(part, name=name), beside
+        return [part for part, _ in self._written]
 
     @property
     def rows(self) -> int:
         """How many rows the finished parts have."""
-        return sum(part.rows for part in self._written)
+        return sum(part.rows for part, _ in self._written)
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths of the finished parts."""
-        return tuple(part.temporary for part in self._written)
+        return tuple(path for _, path in self._written)
 
     @property
     def closed(self) -> list[Part]:

@@ -3,14 +3,3 @@
 from neptune_exporter.jobs.executors.base import JobExecutor, joined
 from neptune_exporter.jobs.executors.choice import Choice, opened
 from neptune_exporter.jobs.executors.worker import LostWorkerError, Opening, StoppedError, Worker
-
-__all__ = [
-    "Choice",
-    "JobExecutor",
-    "LostWorkerError",
-    "Opening",
-    "StoppedError",
-    "Worker",
-    "joined",
-    "opened",
-]
