@@ -123,7 +123,7 @@ DAMAGE: list[tuple[str, Callable[[Dataset], object], str, str]] = [
         "deleted file",
         lambda d: a_file(d, "file_1-*").unlink(),
         "/file_1-",
-        "is missing: export the run again with --force",
+        "is missing; export the run again with --force",
     ),
     ("flipped byte of file", lambda d: flip(a_file(d, "file_1-*"), 0.5), "/file_1-", "changed"),
     ("longer file", lambda d: a_file(d, "file_1-*").open("ab").write(b"x"), "/file_1-", "bytes instead of"),

@@ -10,6 +10,7 @@ import pytest
 
 from neptune_exporter.contract import UsageError
 from neptune_exporter.dataset import Dataset, Finding, verify
+from neptune_exporter.dataset.check import run_check
 from neptune_exporter.jobs.accepting import accepted_document, divide, read_accepted
 
 EXISTING = Path(__file__).parents[3] / "tests" / "data" / "existing-export"
@@ -43,6 +44,18 @@ def test_what_is_accepted_is_known_and_the_rest_is_new(existing: Dataset, tmp_pa
 
     part.write_bytes(content)
     assert divide(existing, damage(existing), accepted)[0] == []
+
+
+def test_reworded_advice_is_nothing_new(
+    existing: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = damage(existing)
+    path = tmp_path / "accepted.json"
+    path.write_text(json.dumps(accepted_document(existing, found)))
+    monkeypatch.setattr(run_check, "advice", lambda run, force=False: "do something else")
+    again = damage(existing)
+    assert again != found and "do something else" in again[0].message
+    assert divide(existing, again, read_accepted(path)) == ([], again, 0)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "other"}', '{"format": 1, "accepted": 2}'])

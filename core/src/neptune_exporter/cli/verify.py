@@ -26,6 +26,7 @@ from neptune_exporter.cli.selection import project_ids, run_selection, selected_
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.errors import UsageError
+from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.json import plain
 from neptune_exporter.reporters.table import counted, size
@@ -215,15 +216,19 @@ def _document(result: VerifyResult) -> dict[str, Any]:
         "not_read": result.not_read,
         "runs_checked": result.runs_checked,
         "bytes_checked": result.bytes_checked,
-        "findings": [{**plain(f), "is_damage": f.is_damage} for f in result.findings],
+        "findings": [_plain(finding) for finding in result.findings],
         "verdicts": verdicts(result.comparisons),
         "comparisons": list(result.comparisons),
         "failed": [{"run": key, "message": message} for key, message in result.failed],
         "without_checksums": result.without_checksums,
         "recorded": result.recorded,
-        "accepted": result.accepted,
+        "accepted": [_plain(finding) for finding in result.accepted],
         "outdated": result.outdated,
     }
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    return {**plain(finding), "message": one_line(finding.message), "is_damage": finding.is_damage}
 
 
 def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:

@@ -1,8 +1,9 @@
 """Known gaps that a person accepts, so that `verify` reports only what is new.
 
 The file is JSON for people to read and edit: a list `accepted` of what was found, each with its project, run,
-item, message, and the SHA-256 of the item as it was then (null if it is missing). An optional `note` is for
-whoever reads it. An entry accepts exactly that: another message, or other bytes, are new damage.
+item, reason, and the SHA-256 of the item as it was then (null if it is missing). An optional `note` is for
+whoever reads it. An entry accepts exactly that: another reason, or other bytes, are new damage. The advice of
+a finding is left out, because other wording does not make it new.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Accepted:
     run: str | None
     kind: str | None
     item: str
-    message: str
+    reason: str
     sha256: str | None
 
     @classmethod
@@ -39,7 +40,7 @@ class Accepted:
             run=key.run_id if key else None,
             kind=key.kind.value if key else None,
             item=finding.item,
-            message=finding.message,
+            reason=finding.reason,
             sha256=_digest(dataset, finding),
         )
 

@@ -16,7 +16,7 @@ from neptune_exporter.contract import DatasetSummary, ExportedRun, Reporter, Run
 from neptune_exporter.model import RunKey
 from neptune_exporter.redaction import escaped, one_line
 
-_MESSAGES = frozenset({"message", "error"})
+_MESSAGES = frozenset({"message", "error", "reason"})
 """Fields whose text comes from other programs and may have several lines. Others hold data, unchanged."""
 
 

@@ -11,7 +11,7 @@ _HOSTED = ("neptune.ai",)
 """Hosted Neptune closed in March 2026 and all that it held was deleted: nothing can be exported from it."""
 _OFFLINE = "neptune-exporter-offline"
 """The source that reads `.neptune` folders, as receipts name it."""
-_COPY = "restore it from a copy"
+COPY = "restore it from a copy"
 
 
 def advice(run: StoredRun, *, force: bool = False) -> str:
@@ -24,12 +24,12 @@ def advice(run: StoredRun, *, force: bool = False) -> str:
     again = "export the run again" + (" with --force" if force else "")
     if _is_offline(run):  # by force, points that only the dataset has would go
         condition = ", while the folder is still whole," if force else ""
-        return f"{_COPY}, or{condition} {again} from its .neptune folder"
+        return f"{COPY}, or{condition} {again} from its .neptune folder"
     if run.receipt is None:
-        return f"{_COPY}, or {again} if its Neptune server still runs (hosted Neptune is closed)"
+        return f"{COPY}, or {again} if its Neptune server still runs (hosted Neptune is closed)"
     if host := _hosted_by(run):
-        return f"{_COPY}: it came from hosted Neptune ({host}), which is closed"
-    return f"{again} if its server still runs, or {_COPY}"
+        return f"{COPY}: it came from hosted Neptune ({host}), which is closed"
+    return f"{again} if its server still runs, or {COPY}"
 
 
 def advice_on_failure(run: StoredRun, failure: AttributeFailure) -> str:

@@ -33,10 +33,17 @@ class Finding:
     """None if it belongs to no run."""
     item: str
     """The part, receipt, file or attribute that it is about; empty if it is about the whole run."""
-    message: str
-    """What is wrong and what to do, without the name of the item."""
+    reason: str
+    """What is wrong, without the name of the item."""
+    advice: str = ""
+    """What to do."""
     attribute: str = ""
     """Of a file: the attribute whose row names it."""
+
+    @property
+    def message(self) -> str:
+        """The reason and the advice."""
+        return f"{self.reason}; {self.advice}" if self.advice else self.reason
 
     @property
     def is_damage(self) -> bool:
@@ -52,11 +59,11 @@ class Finding:
         return self.severity is not Severity.WARNING
 
 
-def damage(run: StoredRun, item: str, message: str, attribute: str = "") -> Finding:
+def damage(run: StoredRun, item: str, reason: str, advice: str = "", attribute: str = "") -> Finding:
     """Damage of an item of a run."""
-    return Finding(Severity.DAMAGE, run.key, item, message, attribute)
+    return Finding(Severity.DAMAGE, run.key, item, reason, advice, attribute)
 
 
-def warning(run: StoredRun, item: str, message: str) -> Finding:
+def warning(run: StoredRun, item: str, reason: str) -> Finding:
     """A warning about an item of a run."""
-    return Finding(Severity.WARNING, run.key, item, message)
+    return Finding(Severity.WARNING, run.key, item, reason)

@@ -73,7 +73,7 @@ class RunChecker:
 def named_twice(run: RunKey, attribute: str, file: str) -> Finding:
     """The row is not the first that names the file."""
     message = "is named by another row too: one overwrote the other"
-    return Finding(Severity.WARNING, run, file, message, attribute)
+    return Finding(Severity.WARNING, run, file, message, attribute=attribute)
 
 
 class _RunCheck:
@@ -99,11 +99,11 @@ class _RunCheck:
         except DatasetError:
             pass  # reported once for its folder
         if run.listed.is_pending:
-            message = "its publication was interrupted: the next export or `verify --record` finishes it"
-            yield damage(run, run.place.pending, message)
+            finishes = "the next export or `verify --record` finishes it"
+            yield damage(run, run.place.pending, "its publication was interrupted", finishes)
         for failure in run.failures:
-            message = f"could not be exported: {failure.message}; {advice_on_failure(run, failure)}"
-            yield Finding(Severity.GAP, run.key, failure.attribute_path, message)
+            reason, hint = f"could not be exported: {failure.message}", advice_on_failure(run, failure)
+            yield Finding(Severity.GAP, run.key, failure.attribute_path, reason, hint)
         for problem in run.problems:
             yield self._damage(self._item_of(problem), problem)
         if run.receipt is not None:
@@ -169,7 +169,7 @@ class _RunCheck:
             size = self._dataset.data.size(path)
             if size is None:
                 self._changed.add(path)
-                yield damage(run, path, f"is missing: {advice(run)}")
+                yield damage(run, path, "is missing", advice(run))
                 continue
             digest = self._dataset.data.sha256(path)
             self.bytes += size
@@ -179,11 +179,11 @@ class _RunCheck:
             if other := self._known_part(digest):
                 yield damage(run, path, f"has the content of {other}: swapped or overwritten")
             elif size != part.bytes:
-                message = f"has {size} bytes, its receipt says {part.bytes}: {advice(run)}"
-                yield damage(run, path, message)
+                reason = f"has {size} bytes, its receipt says {part.bytes}"
+                yield damage(run, path, reason, advice(run))
             else:
-                message = "its content changed since it was written (SHA-256 differs)"
-                yield damage(run, path, f"{message}: {advice(run, force=True)}")
+                reason = "its content changed since it was written (SHA-256 differs)"
+                yield damage(run, path, reason, advice(run, force=True))
         expected = {part.name for part in receipt.parts}
         for name in run.listed.part_names:
             if name not in expected:
@@ -224,7 +224,7 @@ class _RunCheck:
             else:
                 continue
             self._changed.add(path)
-            yield damage(run, path, f"{message}: {advice(run)}")
+            yield damage(run, path, message, advice(run))
         for name in run.listed.part_names:
             if name not in recorded.parts:
                 message = f"came after the checksums of its run were recorded on {recorded.day}"
@@ -298,4 +298,4 @@ class _RunCheck:
             if digest_of(run, file) != digest:
                 message = f"changed since {since} (SHA-256 differs)"
         if message is not None:
-            yield damage(run, file, f"{message}: {advice(run, force=True)}", attribute)
+            yield damage(run, file, message, advice(run, force=True), attribute)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.check.advice import COPY
 from neptune_exporter.dataset.check.findings import Finding, Severity
 from neptune_exporter.dataset.check.run_check import RunChecked, RunChecker, named_twice
 from neptune_exporter.dataset.dataset import Dataset
@@ -110,8 +111,8 @@ def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool] |
             place = Place(folder, stem)
             key = RunKey(run.project_id, run.run_id, place.kind)
             if place not in seen and (wanted is None or wanted(key)):
-                message = f"is gone: its checksums were recorded on {run.day}; restore it from a copy"
-                yield Finding(Severity.DAMAGE, key, place.files_folder, message)
+                reason = f"is gone: its checksums were recorded on {run.day}"
+                yield Finding(Severity.DAMAGE, key, place.files_folder, reason, COPY)
 
 
 def _leftovers(dataset: Dataset) -> Iterator[Finding]:
