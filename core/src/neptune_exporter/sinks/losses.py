@@ -95,9 +95,10 @@ class LossBook:
                 total[code] += count
             return dict(sorted(total.items()))
 
-    def count(self, code: str, path: str | None = None) -> int:
+    def count(self, codes: Collection[str], path: str | None = None) -> int:
+        """How much an attribute, or the run as a whole, has lost by some reasons."""
         with self._lock:
-            return self._counts[code, path]
+            return sum(self._counts[code, path] for code in codes) if self._counts else 0
 
     def losses(self) -> tuple[Loss, ...]:
         """All losses, by reason and then attribute."""

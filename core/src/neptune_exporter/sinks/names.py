@@ -48,6 +48,8 @@ def printable(text: str) -> str:
         >>> printable("train" + chr(0) + "/loss")
         'train_/loss'
     """
+    if text.isprintable():
+        return text
     return "".join(c if c == " " or c.isprintable() else "_" for c in text)
 
 

@@ -166,8 +166,8 @@ class PointSorter:
         self._pieces: list[_Piece] = []
 
     def add(self, points: Points) -> None:
-        if not self._columns:
-            self._columns = [np.empty(self._memory_points, column.dtype) for column in points.columns]
+        if not self._columns or self._held + len(points) > len(self._columns[0]) < self._memory_points:
+            self._widen(points)
         while len(points):
             if self._held == self._memory_points:
                 self._spill()
@@ -176,6 +176,14 @@ class PointSorter:
                 held[self._held : self._held + len(column)] = column
             self._held += len(fitting)
             points = points[len(fitting) :]
+
+    def _widen(self, points: Points) -> None:
+        """Make room for these points if they are the first, else for all that are held in memory: many runs
+        are read at once, and the system clears every large array."""
+        room = self._memory_points if self._held else min(len(points), self._memory_points)
+        before, self._columns = self._columns, [np.empty(room, column.dtype) for column in points.columns]
+        for column, held in zip(self._columns, before, strict=False):
+            column[: self._held] = held[: self._held]
 
     def windows(self, window_points: int) -> Iterator[Points]:
         """All points, once, in windows of about this size, however many points were in memory."""

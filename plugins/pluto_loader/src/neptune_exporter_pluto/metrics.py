@@ -74,6 +74,8 @@ class Metrics:
         self._largest = np.empty(0, np.uint64)
         """The largest step of each series."""
         self._seen = np.empty(0, np.int64)
+        self.taken = 0
+        """How many points were taken."""
         self.points = 0
         """How many points were given."""
         self.last_step: int | None = None
@@ -91,6 +93,7 @@ class Metrics:
         self._largest = np.append(self._largest, np.zeros(new, np.uint64))
         np.maximum.at(self._largest, points.series, points.step)
         self.last_step = int(self._largest.max()) if len(self._largest) else None
+        self.taken += len(points)
         self._sorter.add(points)
 
     def windows(self, window_points: int = metric_lines.WINDOW_POINTS) -> Iterator[Points]:

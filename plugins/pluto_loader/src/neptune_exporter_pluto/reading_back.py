@@ -86,4 +86,4 @@ def _has_files_again(work: OpenRun, now: Progress) -> bool:
     batch_rows = work.session.settings.batch_rows
     content = Content(work.run, Multiplier(1, 1), 0, batch_rows, options, found, work.journal.work_folder)
     deque(file_tasks(content, only=only), maxlen=0)
-    return any(found.count(LossCode(reason), path) < count for (reason, path), count in recorded.items())
+    return any(found.count([LossCode(reason)], path) < count for (reason, path), count in recorded.items())

@@ -29,6 +29,9 @@ from neptune_exporter_pluto.ordered_ingest import send_entries
 from neptune_exporter_pluto.service.pipeline import Pipeline
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 
+_FEW_POINTS = 100_000
+"""A thread costs more time than it saves a run with fewer."""
+
 
 def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> dict[str, Any]:
     """Send everything into the run that the journal names, then read its status back.
@@ -86,7 +89,8 @@ def _side_by_side(
 def _send_metrics_and_files(
     work: OpenRun, content: Content, points: metrics.Metrics, entries: Entries, time_of_texts: int
 ) -> dict[str, int]:
-    """Metrics mostly wait for the processor, uploads for the network: they go side by side.
+    """Metrics mostly wait for the processor, uploads for the network: they go side by side, unless there are
+    few metrics.
 
     All metrics have their names already, so that the names of files depend on no race.
 
@@ -94,6 +98,9 @@ def _send_metrics_and_files(
         The counts of files.
     """
     stopped = threading.Event()
+    if points.taken <= _FEW_POINTS:
+        metrics.send(points, work)
+        return upload.send_files(work, content, entries.texts, time_of_texts, stopped)
     with ThreadPoolExecutor(1, "pluto-files") as side:
         files = side.submit(upload.send_files, work, content, entries.texts, time_of_texts, stopped)
         try:

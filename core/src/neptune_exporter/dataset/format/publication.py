@@ -160,17 +160,18 @@ def receipt_again(storage: Storage, path: str, fingerprint: str) -> Receipt:
     raise _changed(storage, path)
 
 
-def check_receipt(storage: Storage, path: str, fingerprint: str) -> None:
-    """Raise a DatasetError if the receipt is not that of a run that was found before.
+def check_receipt(storage: Storage, path: str, fingerprint: str) -> Receipt | None:
+    """The receipt of a run that was found before. Raises a DatasetError if there is another now.
 
     Args:
         fingerprint: Of the receipt that the run had then; empty if it had none.
     """
     storage.ask_again(path)
     if fingerprint:
-        receipt_again(storage, path, fingerprint)
-    elif storage.size(path) is not None:
+        return receipt_again(storage, path, fingerprint)
+    if storage.size(path) is not None:
         raise _changed(storage, path)
+    return None
 
 
 def _changed(storage: Storage, path: str) -> DatasetError:

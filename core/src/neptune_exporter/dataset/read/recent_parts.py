@@ -34,9 +34,11 @@ class RecentParts:
         """
         key = storage, path, storage.stamp(path), run
         with self._lock:
-            part = self._parts.pop(key, None) or _to_keep(storage, path, run)
-            self._parts[key] = part
-            self._forget()
+            part = self._parts.pop(key, None)
+            is_new = part is None
+            self._parts[key] = part = part or _to_keep(storage, path, run)
+            if is_new:
+                self._forget()
             return part
 
     def _forget(self) -> None:

@@ -13,6 +13,7 @@ from neptune_exporter.schema import VALUE_COLUMN
 
 PARAMETER_COLUMNS = ("attribute_path", "attribute_type", *{VALUE_COLUMN[kind] for kind in PARAMETER_TYPES})
 """All that rows of parameters need."""
+_KNOWN = {kind.value: kind for kind in AttributeType}
 
 
 def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
@@ -20,12 +21,11 @@ def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
 
     Batches of parameters alone need only `PARAMETER_COLUMNS`.
     """
-    known = {t.value: t for t in AttributeType}
     for batch in batches:
         columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
         for index, kind in enumerate(columns["attribute_type"]):
-            if kind in known:
-                yield _row(columns, index, known[kind])
+            if kind in _KNOWN:
+                yield _row(columns, index, _KNOWN[kind])
 
 
 def _row(columns: dict[str, list[Any]], index: int, kind: AttributeType) -> Row:

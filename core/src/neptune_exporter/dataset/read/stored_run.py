@@ -191,7 +191,7 @@ class StoredRun(RunFiles):
             raise DatasetError(self.problems[0])
         if fingerprint is None:
             fingerprint = self.fingerprint if self.has_receipt else ""
-        check_receipt(self._data, self.place.receipt, fingerprint)
+        self._receipt = check_receipt(self._data, self.place.receipt, fingerprint)
 
     def missing_parts(self) -> list[str]:
         """A line for every part of the receipt that is missing or has another size."""

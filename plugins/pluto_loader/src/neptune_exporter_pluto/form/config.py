@@ -70,6 +70,8 @@ def escaped(text: str) -> str:
 
 def readable(value: object) -> tuple[Any, str | None]:
     """A value as JSON that Pluto can store, and how it was converted, if it was."""
+    if isinstance(value, str):
+        return _readable_text(value)
     if isinstance(value, bool):
         return value, None
     if isinstance(value, int):
@@ -100,6 +102,8 @@ def _readable_list(values: Sequence[Any]) -> tuple[Any, str | None]:
 
 
 def _readable_text(text: str) -> tuple[str, str | None]:
+    if text.isprintable():  # holds no lone surrogate either
+        return text, None
     clean = text.encode("utf-8", "replace").decode()
     if "\0" in clean:
         return escaped(clean), "text with JSON escapes"

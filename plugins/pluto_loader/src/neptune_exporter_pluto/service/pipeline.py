@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from neptune_exporter.toolkit import pause
@@ -19,23 +20,28 @@ _SETTLED_AFTER = 15.0
 class Pipeline:
     """Runs calls on an executor, a bounded number of them ahead, and tells the first failure.
 
-    One thread submits and waits. At the end of a `with`, all calls have ended, and the first failure is
-    raised.
+    One thread submits and waits, and makes the last call itself: many runs need only one. At the end of a
+    `with`, all calls have ended, and the first failure is raised.
     """
 
     def __init__(self, executor: ThreadPoolExecutor, ahead: int) -> None:
         self._executor = executor
         self._ahead = ahead
         self._under_way: deque[Future[Any]] = deque()
+        self._last: Callable[[], Any] | None = None
+        """What was submitted last."""
         self._failure: BaseException | None = None
 
     def submit(self, call: Callable[..., Any], *args: Any) -> None:
-        """Wait for a place, then run it in the background. Raises what an earlier call raised."""
+        """Wait for a place, then run the call before this one in the background. Raises what an earlier one
+        raised."""
         while len(self._under_way) >= self._ahead or (self._under_way and self._under_way[0].done()):
             self._take_oldest()
         if self._failure is not None:
             raise self._failure
-        self._under_way.append(self._executor.submit(call, *args))
+        if self._last is not None:
+            self._under_way.append(self._executor.submit(self._last))
+        self._last = partial(call, *args)
 
     def _take_oldest(self) -> None:
         # Not `concurrent.futures.wait`: it does not see a future that a shutdown has cancelled.
@@ -50,6 +56,12 @@ class Pipeline:
             raise self._failure
 
     def _settle(self) -> None:
+        last, self._last = self._last, None
+        try:
+            if last is not None and self._failure is None:
+                last()
+        except BaseException as error:  # noqa: BLE001 - raised when the others have ended
+            self._failure = error
         while self._under_way:
             self._take_oldest()
 
@@ -57,6 +69,8 @@ class Pipeline:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            self._last = None
         self._settle()
         if error is None:
             self.drain()

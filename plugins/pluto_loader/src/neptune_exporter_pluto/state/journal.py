@@ -27,6 +27,9 @@ from neptune_exporter_pluto.state.disk_errors import remedy
 from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.state.target import Target, readable_name
 
+_BLOCK = 4096
+"""Bytes of a disk block, of which a shorter file takes as many."""
+
 
 class Journal:
     """The file of one run. Several threads may write events, which survive the end of the process.
@@ -138,9 +141,9 @@ class Journal:
             raise SinkError(f"{self._path} cannot be written: {full.strerror}{remedy(full)}")
 
     def compact(self) -> None:
-        """Drop the details of a finished load: addresses and positions are not needed any more."""
+        """Drop the details of a finished load, addresses and positions, if they take room."""
         now = self.current
-        if now is None or now.loaded is None:
+        if now is None or now.loaded is None or self._file is None or self._file.tell() <= _BLOCK:
             return
         records = [self._identity, *progress.of_finished(now)]
         fresh = self._path.with_suffix(".new")

@@ -43,10 +43,10 @@ class Check:
 
     def lost(self, path: str, codes: Collection[LossCode]) -> int:
         """Losses of an attribute: those that the load recorded, or that reading its rows again shows."""
-        reasons = {code.value for code in codes}
+        reasons = {code.value for code in codes} if self.declared else ()
         mine = (loss for loss in self.declared if loss["attribute_path"] == path)
         recorded = sum(int(loss["count"]) for loss in mine if loss["reason"] in reasons)
-        return max(recorded, sum(self.content.losses.count(code, path) for code in codes))
+        return max(recorded, self.content.losses.count(codes, path))
 
     def recorded(self, code: LossCode, path: str) -> int:
         """How many losses of one kind the load recorded."""

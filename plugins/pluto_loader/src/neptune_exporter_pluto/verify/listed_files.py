@@ -52,7 +52,7 @@ def _sent(check: Check, entries: Entries) -> dict[str, dict[str, FileTask]]:
 
 def _not_here(check: Check, path: str) -> int:
     """How many files of an attribute are missing or damaged here: another machine may have had them."""
-    return sum(check.content.losses.count(code, path) for code in RESTORABLE)
+    return check.content.losses.count(RESTORABLE, path)
 
 
 def _compare_lost(check: Check, listed: Collection[str]) -> Iterator[Comparison]:

@@ -83,6 +83,12 @@ def _equal_at_once(check: Check, names: Sequence[str], whole: Mapping[int, _Piec
     """The series of a run with few points that Pluto shows as they are, read with one request."""
     wanted = {number: _newest(piece.points) for number, piece in whole.items()}
 
+    def is_shown(points: Points, rows: list[dict[str, Any]]) -> bool:
+        if not check.full:
+            return len(points) == len({row["step"] for row in rows})
+        found = _newest(_points(rows))
+        return len(points) == len(found) and not _differences(points, found)
+
     def equal() -> dict[int, _Tally]:
         shown: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in check.api.shown_points(check.project, check.run_id):
@@ -90,8 +96,7 @@ def _equal_at_once(check: Check, names: Sequence[str], whole: Mapping[int, _Piec
         return {
             number: _Tally(len(points), len(points))
             for number, points in wanted.items()
-            if len(points) == len(found := _newest(_points(shown[names[number]])))
-            and not (check.full and _differences(points, found))
+            if is_shown(points, shown[names[number]])
         }
 
     return check.patiently(equal, lambda found: len(found) == len(wanted)) if wanted else {}
