@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -114,7 +114,9 @@ class Receipt:
 
     def to_json(self) -> bytes:
         """The receipt as one line, for `from_json`."""
-        return json.dumps(self._to_json(), allow_nan=False).encode()
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        head = {"format": FORMAT, "version": VERSION, **vars(own.pop("key")), "fingerprint": self.fingerprint}
+        return json.dumps({**head, **own}, default=_encoded, allow_nan=False).encode()
 
     def is_of_state(self, run: SourceRun) -> bool:
         """Whether the run is unchanged since. Partial runs are also compared by their place, because two
@@ -157,49 +159,6 @@ class Receipt:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise DatasetError(f"{where} is damaged: {reason}") from error
 
-    def _to_json(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "project_id": self.key.project_id,
-            "run_id": self.key.run_id,
-            "kind": self.key.kind.value,
-            "name": self.name,
-            "source": self.source,
-            "modified_at": _time_to_json(self.modified_at),
-            "exported_at": _time_to_json(self.exported_at),
-            "selections": [s.to_json() for s in self.selections],
-            "notes": list(self.notes),
-            "types": {t.value: {"attributes": c.attributes, "rows": c.rows} for t, c in self.types.items()},
-            "steps": {
-                "minimum": self.steps.minimum,
-                "maximum": self.steps.maximum,
-                "count": self.steps.count,
-                "whole": self.steps.whole,
-            },
-            "first_time": _time_to_json(self.first_time),
-            "last_time": _time_to_json(self.last_time),
-            "parts": [vars(part) for part in self.parts],
-            "files": {
-                "count": self.files,
-                "bytes": self.file_bytes,
-                "names": self.file_names,
-                "without_checksum": self.files_without_checksum,
-            },
-            "failures": [_failure_to_json(f) for f in self.failures],
-            "tags": list(self.tags),
-            "fork": self.fork and {"parent": self.fork.parent, "step": _step_to_json(self.fork.step)},
-            "set_aside": list(self.set_aside),
-            "identity": self.identity,
-            "partial": self.partial,
-            "foreign": self.foreign,
-            "handle": self.handle,
-            "url": self.url,
-            "logs": [list(log) for log in self.logs],
-            "memory": self.memory,
-            "fingerprint": self.fingerprint,
-        }
-
 
 def handle_of(run: SourceRun) -> str:
     """A digest of a run's handle, because the handle may name a path of this machine."""
@@ -211,14 +170,21 @@ def fingerprint(part_digests: list[str]) -> str:
     return hashlib.sha256("\n".join(part_digests).encode()).hexdigest()[:32]
 
 
+def _encoded(value: Any) -> object:
+    """What JSON has no form of its own for. Decimals keep their digits; a float step is marked by an `f`."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, AttributeSelection):
+        return value.to_json()
+    if isinstance(value, Fork) and value.step is not None:
+        is_exact = isinstance(value.step, Decimal)
+        return {"parent": value.parent, "step": str(value.step) if is_exact else f"f{value.step!r}"}
+    return {name: each for name, each in vars(value).items() if not isinstance(each, RunKey)}
+
+
 def _selection(value: Mapping[str, Any]) -> AttributeSelection:
-    return _known_selection(
-        value["pattern"],
-        tuple(value["names"]),
-        tuple(value["classes"]),
-        value["metric_previews"],
-        value["others"],
-    )
+    names, classes = tuple(value["names"]), tuple(value["classes"])
+    return _known_selection(value["pattern"], names, classes, value["metric_previews"], value["others"])
 
 
 @lru_cache(maxsize=64)
@@ -236,84 +202,48 @@ def _known_types(counts: tuple[tuple[str, int, int], ...]) -> Mapping[AttributeT
     return {AttributeType(kind): TypeCount(attributes, rows) for kind, attributes, rows in counts}
 
 
-def _from_json(value: Mapping[str, Any]) -> Receipt:
-    key = RunKey(value["project_id"], value["run_id"], RunKind(value["kind"]))
-    fork = value["fork"]
-    return Receipt(
-        key=key,
-        source=value["source"],
-        modified_at=_time_from_json(value["modified_at"]),
-        name=value["name"],
-        exported_at=datetime.fromisoformat(value["exported_at"]),
-        selections=tuple(map(_selection, value["selections"])),
-        notes=tuple(value["notes"]),
-        types=_known_types(tuple((t, c["attributes"], c["rows"]) for t, c in value["types"].items())),
-        steps=StepStatistics(**value["steps"]),
-        first_time=_time_from_json(value["first_time"]),
-        last_time=_time_from_json(value["last_time"]),
-        parts=tuple(PartRecord(**part) for part in value["parts"]),
-        files=value["files"]["count"],
-        file_bytes=value["files"]["bytes"],
-        file_names=value["files"]["names"],
-        files_without_checksum=value["files"]["without_checksum"],
-        failures=tuple(_failure_from_json(key, f) for f in value["failures"]),
-        tags=tuple(value["tags"]),
-        fork=fork and Fork(fork["parent"], _step_from_json(fork["step"])),
-        set_aside=tuple(value["set_aside"]),
-        identity=value["identity"],
-        partial=value["partial"],
-        foreign=value["foreign"],
-        handle=value["handle"],
-        url=value["url"],
-        logs=tuple(Extent(*log) for log in value["logs"]),
-        memory=str(value.get("memory", "")),
-    )
+def _types(value: Mapping[str, Any]) -> Mapping[AttributeType, TypeCount]:
+    return _known_types(tuple((kind, c["attributes"], c["rows"]) for kind, c in value.items()))
 
 
-def _time_to_json(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat()
+def _time(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
 
 
-def _time_from_json(time: str | None) -> datetime | None:
-    return None if time is None else datetime.fromisoformat(time)
+def _fork(value: Mapping[str, Any] | None) -> Fork | None:
+    return None if value is None else Fork(value["parent"], _step(value["step"]))
 
 
-def _step_to_json(step: Step | None) -> str | None:
-    """Decimals keep their digits; a float is marked by a leading `f`."""
-    if step is None:
+def _step(value: str | None) -> Step | None:
+    if value is None:
         return None
-    return str(step) if isinstance(step, Decimal) else f"f{step!r}"
+    return float(value[1:]) if value.startswith("f") else Decimal(value)
 
 
-def _step_from_json(step: str | None) -> Step | None:
-    if step is None:
-        return None
-    return float(step[1:]) if step.startswith("f") else Decimal(step)
-
-
-def _failure_to_json(failure: AttributeFailure) -> dict[str, Any]:
-    return {
-        "attribute_path": failure.attribute_path,
-        "attribute_type": failure.attribute_type and failure.attribute_type.value,
-        "message": failure.message,
-        "attempts": failure.attempts,
-        "permanent": failure.permanent,
-        "time": _time_to_json(failure.time),
-        **({"lost": True} if failure.lost else {}),
-        **({"kept": True} if failure.kept else {}),
-    }
-
-
-def _failure_from_json(run: RunKey, value: Mapping[str, Any]) -> AttributeFailure:
+def _failure(value: Mapping[str, Any], run: RunKey) -> AttributeFailure:
     kind = value["attribute_type"]
-    return AttributeFailure(
-        run,
-        value["attribute_path"],
-        AttributeType(kind) if kind else None,
-        value["message"],
-        value["attempts"],
-        value["permanent"],
-        _time_from_json(value["time"]),
-        value.get("lost", False),
-        value.get("kept", False),
-    )
+    typed = {"attribute_type": kind and AttributeType(kind), "time": _time(value["time"])}
+    return AttributeFailure(run, **{**value, **typed})
+
+
+_DECODED: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("modified_at", "exported_at", "first_time", "last_time"), _time),
+    **dict.fromkeys(("notes", "tags", "set_aside"), tuple),
+    "selections": lambda value: tuple(map(_selection, value)),
+    "types": _types,
+    "steps": lambda value: StepStatistics(**value),
+    "parts": lambda value: tuple(PartRecord(**part) for part in value),
+    "fork": _fork,
+    "logs": lambda value: tuple(Extent(*log) for log in value),
+}
+"""How the fields of a receipt are read that have no form of their own in JSON."""
+
+
+def _from_json(value: dict[str, Any]) -> Receipt:
+    for name in ("format", "version", "fingerprint"):
+        del value[name]
+    key = RunKey(value.pop("project_id"), value.pop("run_id"), RunKind(value.pop("kind")))
+    value["failures"] = tuple(_failure(each, key) for each in value["failures"])
+    for name, decoded in _DECODED.items():
+        value[name] = decoded(value[name])
+    return Receipt(key, **value)
