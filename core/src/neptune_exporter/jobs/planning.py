@@ -94,10 +94,6 @@ def _refuse_obstacle(case: Case) -> RunPlan:
     return _refused(case, case.obstacle, f"{_OWN_FOLDERS}, or replace what is there by --force")
 
 
-def _read_new(case: Case) -> RunPlan:
-    return _read(case, Action.NEW, case.folder.state.value)
-
-
 def _replace(case: Case) -> RunPlan:
     plan = _read(case, Action.CHANGED, "takes the place of what is there, by force")
     return replace(plan, retried=frozenset(), stays=Stays.NOTHING)
@@ -108,21 +104,12 @@ def _read_by_force(case: Case) -> RunPlan:
     return replace(_read(case, Action.CHANGED, "asked for by --force"), missing=case.lost)
 
 
-def _read_without_receipt(case: Case) -> RunPlan:
-    return _beside_what_is_there(case, _read(case, Action.CHANGED, case.folder.state.value))
-
-
 def _read_whole(case: Case) -> RunPlan:
-    case = _of_all_that_was_selected(case)
-    return _beside_what_is_there(case, _read(case, Action.CHANGED, RunState.DAMAGED.value))
-
-
-def _read_changed(case: Case) -> RunPlan:
-    return _beside_what_is_there(case, _read(case, Action.CHANGED, case.change))
+    return _read_beside(_of_all_that_was_selected(case), RunState.DAMAGED.value)
 
 
 def _read_failed(case: Case) -> RunPlan:
-    return _beside_what_is_there(case, _read(case, Action.RETRY, "it failed as a whole"))
+    return _read_beside(case, "it failed as a whole", Action.RETRY)
 
 
 def _leave(case: Case) -> RunPlan:
@@ -142,17 +129,17 @@ def _add(case: Case) -> RunPlan:
 _TABLE: tuple[tuple[Callable[[Case], bool], Callable[[Case], RunPlan]], ...] = (
     (lambda case: case.is_of_newer_version, _refuse_newer),
     (lambda case: case.is_elsewhere, _refuse_elsewhere),
-    (lambda case: case.is_absent, _read_new),
-    (lambda case: case.has_obstacle and not case.force, _refuse_obstacle),
-    (lambda case: case.has_obstacle, _replace),
+    (lambda case: case.is_absent, lambda case: _read(case, Action.NEW, case.folder.state.value)),
+    (lambda case: bool(case.obstacle) and not case.force, _refuse_obstacle),
+    (lambda case: bool(case.obstacle), _replace),
     (lambda case: case.force, _read_by_force),
-    (lambda case: case.has_no_usable_receipt, _read_without_receipt),
+    (lambda case: case.has_no_usable_receipt, lambda case: _read_beside(case, case.folder.state.value)),
     (lambda case: case.lacks_parts, _read_whole),
-    (lambda case: case.has_changed, _read_changed),
+    (lambda case: case.has_changed, lambda case: _read_beside(case, case.change)),
     (lambda case: case.failed_as_a_whole, _read_failed),
     (lambda case: case.has_all_that_is_wanted, _leave),
     (lambda case: case.is_damaged, _read_whole),
-    (lambda case: case.has_failures_to_retry, _retry),
+    (lambda case: bool(case.retry), _retry),
     (lambda case: True, _add),
 )
 """The states, and what is done in each. The first match counts, so each row may assume that no row before it
@@ -175,6 +162,10 @@ def _read(case: Case, action: Action, reason: str) -> RunPlan:
     planned = PlannedRun(case.run.key, action, reason)
     request = RunRequest(case.run, AttributeRequest(case.wanted))
     return RunPlan(planned, request, (case.wanted,), case.ended, case.can_end)
+
+
+def _read_beside(case: Case, reason: str, action: Action = Action.CHANGED) -> RunPlan:
+    return _beside_what_is_there(case, _read(case, action, reason))
 
 
 def _read_rest(case: Case, action: Action, reason: str) -> RunPlan:

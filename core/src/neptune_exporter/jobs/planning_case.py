@@ -67,22 +67,19 @@ class Case:
         """The dataset holds it under a name to which an export cannot add."""
         return self.is_absent and self.dataset.elsewhere(self.run.key) is not None
 
-    @property
-    def has_obstacle(self) -> bool:
-        """What is there must not be mixed with the run, and only --force may replace it."""
-        return bool(self.obstacle)
-
     @cached_property
     def obstacle(self) -> str:
+        """Why what is there must not be mixed with the run, and only --force may replace it; empty if it may
+        be mixed."""
         if other := self.folder.other_run(self.run):
             return f"the dataset holds another run with this id, {other}: not {self.run.identity}"
-        if self.is_part_of_another_source:
+        if self._is_part_of_another_source:
             by = self.folder.exporter
             return f"the dataset holds what {by} exported of it, and one of both may be a part only"
         return ""
 
     @property
-    def is_part_of_another_source(self) -> bool:
+    def _is_part_of_another_source(self) -> bool:
         """Different sources have the run, and one of them may have only a part of it."""
         if self.receipt is None:
             return self.run.partial
@@ -155,10 +152,6 @@ class Case:
     def request(self) -> AttributeRequest:
         """What remains to be read."""
         return AttributeRequest(self.wanted, self._receipt.selections, self.retry)
-
-    @property
-    def has_failures_to_retry(self) -> bool:
-        return bool(self.retry)
 
     @property
     def has_all_that_is_wanted(self) -> bool:

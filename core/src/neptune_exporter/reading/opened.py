@@ -310,9 +310,9 @@ class ExportedDataset:
         return long_table(lines, query, with_origin=with_origin and to_the_root)
 
     def _chosen(self, project: str | None, runs: Names) -> list[StoredRun]:
-        wanted = has_run(project, runs)
+        wanted = chooser(runs, "runs")
         self._dataset.forget()
-        found = [run for run in self._dataset.runs(project, indexed=True) if wanted(run)]
+        found = [run for run in self._dataset.runs(project, indexed=True) if wanted(run.key.run_id)]
         if runs is not None and not isinstance(runs, str):
             there = {run.key.run_id for run in found}
             if missing := [name for name in dict.fromkeys(runs) if name not in there]:
@@ -337,9 +337,3 @@ def chooser(names: Names, what: str) -> Callable[[str], bool]:
         return lambda name: pattern.search(name) is not None
     exact = frozenset(names)
     return exact.__contains__
-
-
-def has_run(project: str | None, runs: Names) -> Callable[[RunView], bool]:
-    """Whether a run is meant."""
-    chosen = chooser(runs, "runs")
-    return lambda run: project in (None, run.key.project_id) and chosen(run.key.run_id)

@@ -21,8 +21,7 @@ from neptune_exporter.reporters.text import (
     RUN_HEADER,
     TYPE_HEADER,
     kinds,
-    note_lines,
-    problem_lines,
+    lines_of_runs,
     run_rows,
     type_rows,
 )
@@ -74,15 +73,14 @@ def _page(summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun]) ->
     yield "<h1>Neptune export</h1>"
     projects = counted(len(summary.projects), "project")
     yield f"<p>{projects}, {kinds(runs)}; data {size(data)}, files {size(files)}</p>"
-    show_all = summary.show_all
     yield '<section class="problems">'
-    yield from _list("Problems", [*grouped(problem_lines(summary), show_all=show_all), *summary.problems])
-    yield from _list("Not exported", grouped(_failures(runs, open_run), show_all=show_all))
+    yield from _list("Problems", [*lines_of_runs(summary, "problems"), *summary.problems])
+    yield from _list("Not exported", grouped(_failures(runs, open_run), show_all=summary.show_all))
     yield "</section>"
     budget = PageBudget.for_series(sum(_series(run) for run in runs))
     for number, project in enumerate(summary.projects):
         yield from _project(project, open_run, budget, is_open=number == 0)
-    yield from _list("Notes", grouped(note_lines(summary), show_all=show_all))
+    yield from _list("Notes", lines_of_runs(summary, "notes"))
     yield "</html>"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
-from typing import TextIO
+from typing import Literal, TextIO
 
 from neptune_exporter.contract import DatasetSummary, ExportedRun, ProjectSummary, Reporter, RunSummary
 from neptune_exporter.model import AttributeType, RunKey, RunKind
@@ -39,21 +39,14 @@ def _lines(summary: DatasetSummary, room: int | None) -> Iterator[str]:
     for project in summary.projects:
         yield ""
         yield from _project(project, None if room is None else room - len(_INDENT))
-    show_all = summary.show_all
-    yield from _section("Problems", [*grouped(problem_lines(summary), show_all=show_all), *summary.problems])
-    yield from _section("Notes", grouped(note_lines(summary), show_all=show_all))
+    yield from _section("Problems", [*lines_of_runs(summary, "problems"), *summary.problems])
+    yield from _section("Notes", lines_of_runs(summary, "notes"))
 
 
-def problem_lines(summary: DatasetSummary) -> list[Line]:
-    """What is wrong with runs."""
-    runs = summary.runs
-    return [Line(str(run.key), text) for run in runs for text in run.problems]
-
-
-def note_lines(summary: DatasetSummary) -> list[Line]:
-    """What else is to be said of runs."""
-    runs = summary.runs
-    return [Line(str(run.key), text) for run in runs for text in run.notes]
+def lines_of_runs(summary: DatasetSummary, what: Literal["problems", "notes"]) -> list[str]:
+    """What is wrong with runs, or what else is to be said of them."""
+    lines = [Line(str(run.key), text) for run in summary.runs for text in getattr(run, what)]
+    return grouped(lines, show_all=summary.show_all)
 
 
 def _section(title: str, lines: list[str]) -> Iterator[str]:

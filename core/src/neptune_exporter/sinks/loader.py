@@ -42,7 +42,6 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Comparer, Held
 from neptune_exporter.sinks.files import RESTORABLE, lost_files
 from neptune_exporter.sinks.losses import COMMON_MESSAGES, CommonLoss, LossBook
-from neptune_exporter.sinks.manifest import manifest
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule
 from neptune_exporter.sinks.points import Order, Points, SeriesOrder
@@ -249,7 +248,7 @@ class Loader(Sink):
             walk = self._walk(run, metadata, multiplier, order, Path(folder), losses)
             walk.hand_to(self._receiver(target_id))
         losses.add_all(self.own_losses(target_id))
-        self.file(target_id, manifest(run, metadata, walk))
+        self.file(target_id, walk.manifest(metadata))
         record = self._record(run, metadata, multiplier, losses)
         other = self._finished_by_other(metadata, target_id, run)
         if other is not None:
@@ -393,7 +392,7 @@ class Loader(Sink):
             walk = self._walk(run, metadata, multiplier, SeriesOrder(), Path(folder), losses)
             comparer.metadata(metadata)
             walk.hand_to(comparer)
-        comparer.file(manifest(run, metadata, walk))
+        comparer.file(walk.manifest(metadata))
         comparer.close()
         paths = dict(walk.names.changed()) | {name: path for name, (path, _, _) in walk.files.items()}
         yield from comparer.comparisons(paths, losses.losses())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from neptune_exporter.contract import ExportedRun, ParameterValue
+from neptune_exporter.contract import ExportedRun, Loss, ParameterValue
 from neptune_exporter.model import FILE_TYPES, AttributeType
 from neptune_exporter.sinks.files import check_file, named_and_kind
 from neptune_exporter.sinks.losses import CommonLoss, LossBook
-from neptune_exporter.sinks.made import MADE, MadeFile
+from neptune_exporter.sinks.made import MADE, MANIFEST, MadeFile
 from neptune_exporter.sinks.made_tables import MadeTables
+from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.points import Order, Points, PointSorter, without_equal
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue, Receiver
@@ -87,6 +89,28 @@ class Walk:
         self._entries(receiver, "texts", AttributeType.STRING_SERIES, self._text_values)
         self._entries(receiver, "histograms", AttributeType.HISTOGRAM_SERIES, _histogram_values)
         self._files(receiver)
+
+    def manifest(self, metadata: RunMetadata) -> FileToSend:
+        """The last file of a loaded run, as JSON: all that is needed to see the run as it was in Neptune."""
+        key, parent = self.run.key, metadata.fork_parent
+        document = {
+            "project": key.project_id,
+            "run_id": key.run_id,
+            "kind": key.kind.value,
+            "url": metadata.url,
+            "fork": parent and {"parent": parent.run_id, "step": str(metadata.fork_step)},
+            "step_multiplier": str(self.multiplier),
+            "names": dict(self.names.changed()),
+            "types": self.types,
+            "files": self.files,
+            "finite": self.finite,
+            "tables": self.tables,
+            "losses": list(map(_recorded, self.losses.losses())),
+        }
+        content, kind = json.dumps(document, indent=1).encode(), FileKind("text", "json")
+        return FileToSend(
+            MANIFEST, MANIFEST, None, None, len(content), kind, lambda: io.BytesIO(content), True
+        )
 
     def _parameters(self, receiver: Receiver) -> None:
         values: dict[str, ParameterValue] = {}
@@ -271,7 +295,5 @@ def _histogram_values(rows: SeriesRows) -> list[HistogramValue]:
     return [HistogramValue(kind or "", e or [], v or []) for kind, e, v in zip(*parts, strict=True)]
 
 
-def made_text(name: str, content: bytes) -> FileToSend:
-    """A small file that the loader made."""
-    kind = FileKind("text", "json")
-    return FileToSend(name, name, None, None, len(content), kind, lambda: io.BytesIO(content), True)
+def _recorded(loss: Loss) -> dict[str, object]:
+    return {"reason": loss.reason, "message": loss.message, "count": loss.count, "path": loss.attribute_path}

@@ -105,29 +105,26 @@ class Patience:
         backoff = tenacity.wait_exponential(self.first_wait, self.longest_wait)
         jitter = tenacity.wait_random(0, self.first_wait)  # those that failed together do not return together
 
-        def error_of(state: tenacity.RetryCallState) -> TransientError | None:
-            error = state.outcome.exception() if state.outcome else None
-            return error if isinstance(error, TransientError) else None
-
-        def again(state: tenacity.RetryCallState) -> bool:
-            error = error_of(state)
-            return error is not None and (error.wait is None or error.wait <= self.seconds)
+        def asked(state: tenacity.RetryCallState) -> float | None:
+            """The wait that the server asked for."""
+            return getattr(state.outcome and state.outcome.exception(), "wait", None)
 
         def wait(state: tenacity.RetryCallState) -> float:
-            error = error_of(state)
-            return backoff(state) + jitter(state) if error is None or error.wait is None else error.wait
+            seconds = asked(state)
+            return backoff(state) + jitter(state) if seconds is None else seconds
 
         def log(state: tenacity.RetryCallState) -> None:
-            error = error_of(state)
-            asked = error.wait if error is not None else None
-            is_worth_a_line = state.attempt_number == _LOGGED_AT or (asked or 0.0) >= _LONG_WAIT
+            is_worth_a_line = state.attempt_number == _LOGGED_AT or (asked(state) or 0.0) >= _LONG_WAIT
             _log.log(
                 logging.WARNING if is_worth_a_line else logging.DEBUG,
                 "%s; it is tried again for up to %.0f s",
-                error,
+                state.outcome and state.outcome.exception(),
                 self.seconds,
             )
 
+        again = tenacity.retry_if_exception(
+            lambda error: isinstance(error, TransientError) and (error.wait or 0.0) <= self.seconds
+        )
         stop = tenacity.stop_after_delay(self.seconds)
         for context in tenacity.Retrying(
             sleep=pause, retry=again, wait=wait, stop=stop, before_sleep=log, reraise=True
