@@ -107,10 +107,7 @@ class Walk:
             "tables": self.tables,
             "losses": list(map(_recorded, self.losses.losses())),
         }
-        content, kind = json.dumps(document, indent=1).encode(), FileKind("text", "json")
-        return FileToSend(
-            MANIFEST, MANIFEST, None, None, len(content), kind, lambda: io.BytesIO(content), True
-        )
+        return made_text(MANIFEST, json.dumps(document, indent=1).encode())
 
     def _parameters(self, receiver: Receiver) -> None:
         values: dict[str, ParameterValue] = {}
@@ -297,3 +294,9 @@ def _histogram_values(rows: SeriesRows) -> list[HistogramValue]:
 
 def _recorded(loss: Loss) -> dict[str, object]:
     return {"reason": loss.reason, "message": loss.message, "count": loss.count, "path": loss.attribute_path}
+
+
+def made_text(name: str, content: bytes) -> FileToSend:
+    """A small file that the loader made."""
+    kind = FileKind("text", "json")
+    return FileToSend(name, name, None, None, len(content), kind, lambda: io.BytesIO(content), True)
