@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -126,11 +126,11 @@ class OpenPart:
 
     def _table(self, rows: SortedRows, start: int, count: int, keys: list[tuple[str, str, int]]) -> pa.Table:
         columns = rows.part(start, count)
-        columns["project_id"] = _repeated([self._run.project_id], [count])
-        columns["run_id"] = _repeated([self._run.run_id], [count])
-        lengths = [n for _, _, n in keys]
-        columns["attribute_path"] = _repeated([path for path, _, _ in keys], lengths)
-        columns["attribute_type"] = _repeated([kind for _, kind, _ in keys], lengths)
+        paths, kinds, lengths = zip(*keys, strict=True)
+        columns["project_id"] = _repeated((self._run.project_id,), (count,))
+        columns["run_id"] = _repeated((self._run.run_id,), (count,))
+        columns["attribute_path"] = _repeated(paths, lengths)
+        columns["attribute_type"] = _repeated(kinds, lengths)
         arrays = [
             columns[field.name] if field.name in columns else _nulls(field.type, count)
             for field in self._schema
@@ -236,8 +236,13 @@ def _all_zero() -> pa.Array:
     return pa.repeat(pa.scalar(0, pa.int32()), MAX_ROWS)
 
 
-def _repeated(values: Sequence[str], counts: Sequence[int]) -> pa.Array:
+def _repeated(values: tuple[str, ...], counts: tuple[int, ...]) -> pa.Array:
     """Each string, repeated as often as its number says."""
+    few = sum(counts) < OWN_ROWS and len(values) < OWN_ROWS // 8
+    return _known_repeated(values, counts) if few else _made_repeated(values, counts)
+
+
+def _made_repeated(values: tuple[str, ...], counts: tuple[int, ...]) -> pa.Array:
     # The codes are made here, so they need no check against the dictionary: "safe" would read them all again.
     code_of = {value: code for code, value in enumerate(dict.fromkeys(values))}
     strings = pa.array(list(code_of), pa.string())
@@ -245,3 +250,7 @@ def _repeated(values: Sequence[str], counts: Sequence[int]) -> pa.Array:
         return pa.DictionaryArray.from_arrays(_zeros(sum(counts)), strings, safe=False)
     codes = np.repeat(np.array([code_of[value] for value in values], np.int32), counts)
     return pa.DictionaryArray.from_arrays(pa.array(codes), strings, safe=False)
+
+
+_known_repeated = lru_cache(maxsize=16)(_made_repeated)
+"""Of small runs, many have the same attributes with as many points."""

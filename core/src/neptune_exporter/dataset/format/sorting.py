@@ -114,7 +114,7 @@ class SortedRows:
 
     def step_at(self, row: int) -> float:
         """The steps; infinite for rows without one, so that these come last."""
-        steps = _steps({name: column.slice(row, 1) for name, column in self.columns.items()})
+        steps = _steps({name: self.columns[name].slice(row, 1) for name in _STEPS if name in self.columns})
         value = steps[0].as_py() if steps is not None else None
         return float("inf") if value is None else float(value)
 

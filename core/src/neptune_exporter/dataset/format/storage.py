@@ -6,6 +6,7 @@ two it is.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -225,7 +226,8 @@ class Output:
     def discard(self) -> None:
         """Close and delete."""
         self._is_discarded = True
-        self._stream.close()
+        with contextlib.suppress(OSError):  # bytes that a full disk did not take
+            self._stream.close()
         self._storage.delete(self.path)
 
     def __enter__(self) -> Output:
