@@ -127,7 +127,7 @@ def test_what_is_lost_for_good_is_told_by_every_export(run: Run, tracker: Module
     tracker.source.fail_attribute(key, "model", permanent=True)
     one = (*EXPORT, "-r", "RUN-1")
     first = run(*one)
-    why = "model: HTTP 500 (permanent: read again only if the run changes, or with --force)"
+    why = "model: HTTP 500 (not tried again until the run changes, or with --force)"
     assert (first.exit_code, why in first.stdout) == (3, True)
     again = run(*one)
     assert again.exit_code == 3

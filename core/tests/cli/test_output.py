@@ -56,7 +56,7 @@ def test_names_cannot_steer_the_terminal(run: Run, tracker: ModuleType, odd: Run
     export, load = ("export", "--exporter", "tracker"), ("load", "--loader", "tracker")
     tracker.source.fail_attribute(odd, "lr", permanent=True)
     shown = shown_lines(run(*export, "-v"))
-    permanent = "(permanent: read again only if the run changes, or with --force)"
+    permanent = "(not tried again until the run changes, or with --force)"
     assert f"  {SHOWN}:{SHOWN} lr: lr: HTTP 500 {permanent}" in shown
     shown = shown_lines(run(*export))
     assert f"  {SHOWN}:{SHOWN} lr: lr: HTTP 500" in shown

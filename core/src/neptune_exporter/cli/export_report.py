@@ -148,14 +148,15 @@ def _print_missing(result: ExportResult) -> None:
     )
     echo_grouped("Still missing (an earlier export could not read it)", elsewhere)
     if elsewhere:
-        click.echo("They are not in what was read now: export again from where that export read.")
+        where = "again from where that export read, and " if result.partial else ""
+        click.echo(f"To read it, export {where}all that was asked for then (-c, --exclude, -a).")
     echo_grouped("Permanently unavailable (reported by an earlier export)", for_good)
     if for_good:
         click.echo(f"They are read again only if their runs change{_by_force(result)}.")
 
 
 def _print_failures(result: ExportResult) -> None:
-    for_good = f" (permanent: read again only if the run changes{_by_force(result)})"
+    for_good = f" (not tried again until the run changes{_by_force(result)})"
     lines = [
         Line(
             str(f.run), f.message + (for_good if f.permanent and not f.lost else ""), f.attribute_path, False
