@@ -164,7 +164,9 @@ def test_a_table_that_is_no_part_says_so(dataset: Dataset) -> None:
     folder.mkdir(parents=True)
     pq.write_table(pa.table({"a": [1]}), folder / "x_part_0.parquet")
     (run,) = dataset.runs()
-    assert "lacks attribute_path" in run.problems[0]
+    assert run.problems[0].endswith(
+        "not a part of a run: it has no column project_id, run_id, attribute_path, …"
+    )
 
 
 def test_other_things_in_the_folders_do_not_matter(dataset: Dataset) -> None:

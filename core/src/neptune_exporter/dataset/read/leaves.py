@@ -3,13 +3,15 @@ reading."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS
+from neptune_exporter.schema import SCHEMA
 
 # A leaf whose nulls are those of the whole column. (The elements of a list do not show whether it is null.)
 _LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
@@ -26,6 +28,8 @@ class Leaves(NamedTuple):
     """The names of the top-level columns."""
     valued: Mapping[str, str | None]
     """The value columns, each with its leaf as of `_LEAF`."""
+    lacking: Sequence[str]
+    """What every part has and these do not: columns, and fields such as `file_value.path`."""
 
 
 def leaves_of(file: pq.ParquetReader) -> Leaves:
@@ -33,8 +37,14 @@ def leaves_of(file: pq.ParquetReader) -> Leaves:
 
     Not from `FileMetaData.schema`, which refers to the metadata and they to it: after its use a footer is
     freed only when Python looks for cycles (pyarrow 26).
+
+    Raises:
+        pa.ArrowInvalid: a name is damaged.
     """
-    return _leaves_of(tuple([".".join(path) for path in file.column_paths]))
+    try:
+        return _leaves_of(tuple([".".join(path) for path in file.column_paths]))
+    except UnicodeDecodeError as error:
+        raise pa.ArrowInvalid("the name of a column is not valid text") from error
 
 
 @lru_cache(maxsize=4)
@@ -44,7 +54,19 @@ def _leaves_of(paths: tuple[str, ...]) -> Leaves:
     for path in paths:
         of.setdefault(path.partition(".")[0], []).append(path)
     valued = {name: _LEAF.get(name, name) for name in VALUE_COLUMNS if name in of}
-    return Leaves(number, of, frozenset(of), valued)
+    lacking = [name for field in SCHEMA for name in _lacking(field, of.get(field.name, ()))]
+    return Leaves(number, of, frozenset(of), valued, lacking)
+
+
+def _lacking(field: pa.Field, leaves: Sequence[str]) -> Iterator[str]:
+    """The column if it is missing, or its missing fields. (Without any value it may have been stored
+    without fields.)"""
+    if not leaves:
+        yield field.name
+    elif pa.types.is_struct(field.type) and leaves != [field.name]:
+        for name in (f"{field.name}.{each.name}" for each in field.type):
+            if not any(leaf == name or leaf.startswith(f"{name}.") for leaf in leaves):
+                yield name
 
 
 def columns_to_decide(doubtful: Sequence[str]) -> list[str]:

@@ -30,7 +30,7 @@ from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.run_folder import ListedRun, RunFolder
 from neptune_exporter.model import RunKey
 
-NOT_READ = "is not read: it is a Parquet file, but not a part by its name and place"
+NOT_READ = "is not read: its name and place are not those of a part, or another part has its number"
 _PARQUET = ".parquet"
 
 
@@ -63,13 +63,14 @@ def _by_number(names: Mapping[int, str]) -> tuple[str, ...]:
 
 
 def _names_of(entries: list[Entry]) -> dict[str, _Names]:
-    """The parts in a listing, by the name of their run."""
+    """The parts in a listing, by the name of their run. If several have one number, such as `_part_0` and
+    `_part_00`, the shortest name counts."""
     names: dict[str, _Names] = defaultdict(_Names)
-    for entry in entries:
+    for entry in sorted(entries, key=lambda entry: len(entry.name)):
         part = parse_part(entry.name)
         if part and entry.is_file:
             run = names[part.stem]
-            (run.unfinished if part.unfinished else run.parts)[part.number] = entry.name
+            (run.unfinished if part.unfinished else run.parts).setdefault(part.number, entry.name)
             run.sizes[entry.name] = entry.size
     return names
 
@@ -80,14 +81,17 @@ def listed_folders(data: Storage, *, not_read: list[str] | None = None) -> Itera
     `not_read` gets the Parquet files in these folders, and above them, that are skipped because they are not
     parts.
     """
-    stray = [] if not_read is None else not_read
     root = data.list()
-    stray += [entry.path for entry in root if _is_parquet(entry)]
+    if not_read is not None:
+        not_read += [entry.path for entry in root if _is_parquet(entry)]
     for project in root:
         if project.is_file or is_passed_over(project.name):
             continue
         for folder in _folders_of(data, project.path):
-            stray += [each.path for each in folder.entries if _is_parquet(each) and not parse_part(each.name)]
+            if not_read is not None:
+                of_runs = _names_of(folder.entries).values()
+                parts = {name for of_run in of_runs for name in of_run.parts.values()}
+                not_read += [e.path for e in folder.entries if _is_parquet(e) and e.name not in parts]
             yield folder
 
 

@@ -23,13 +23,14 @@ from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.damage import DamageAsErrors
 from neptune_exporter.dataset.read.leaves import GroupStatistics, Leaves, columns_to_decide, leaves_of
 from neptune_exporter.dataset.read.wanted import Wanted, Within, empty_columns
-from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA, SCHEMA
+from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA
 
 _BATCH_BYTES = 16 << 20
 _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20
 """Parts up to this many rows and uncompressed bytes are decoded once and cached."""
 EXPANDED_BYTES = 64 << 20
-_NEEDED, _EXTRAS = frozenset(SCHEMA.names), frozenset(EXTRA_COLUMNS.names)
+_NAMED = 3
+_EXTRAS = frozenset(EXTRA_COLUMNS.names)
 _TYPES = {field.name: field.type for field in FULL_SCHEMA}
 _KEYS = ("attribute_path", "attribute_type")
 _AS_DICTIONARY = ["project_id", "run_id", *_KEYS]
@@ -71,9 +72,9 @@ class Part:
         with self._opened([]) as file, self._errors():
             metadata = file.metadata
             leaves = leaves_of(file)
-        missing = _NEEDED - leaves.columns
-        if missing:
-            raise DatasetError(f"{self.where} is no part of a run: it lacks {', '.join(sorted(missing))}")
+        if leaves.lacking:
+            names = ", ".join(leaves.lacking[:_NAMED]) + ", …" * (len(leaves.lacking) > _NAMED)
+            raise DatasetError(f"{self.where} is damaged, or not a part of a run: it has no column {names}")
         self.footer_bytes = int(metadata.serialized_size)
         return metadata, leaves
 

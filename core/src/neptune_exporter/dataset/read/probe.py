@@ -60,7 +60,7 @@ def _leave_no_core() -> None:
 
 
 def answers(storage: Storage, paths: Sequence[str], *, decode: bool) -> list[dict[str, Any]]:
-    """What each of these parts holds, or why it cannot be read.
+    """What each of these parts holds, or why it cannot be read, without its path.
 
     Each step is done for all parts before the next step. That takes at least a quarter less time, because the
     code of a short step stays in the processor's cache.
@@ -120,13 +120,13 @@ _INTO_MEMORY: tuple[Callable[[_Reading], None], ...] = (
 
 
 def _trouble(storage: Storage, part: Part, error: Exception) -> dict[str, Any]:
-    text = first_line(error)
+    text = first_line(error).removeprefix(part.where).lstrip(": ")
     if not isinstance(error, _DAMAGE):
-        message = f"{part.where} was not read: the program failed on it ({type(error).__name__}: {text})"
+        message = f"was not read: the program failed on it ({type(error).__name__}: {text})"
         return {"error": message, "passing": True}
     if _may_pass(error) or _may_pass(error.__cause__):
-        return {"error": f"{part.where} cannot be read now: {text}", "passing": True}
-    message = text if isinstance(error, DatasetError) else f"{part.where} is damaged: {text}"
+        return {"error": f"cannot be read now: {text}", "passing": True}
+    message = text if isinstance(error, DatasetError) else f"is damaged: {text}"
     return {"error": message, "identity": _identity(storage, part.path)}
 
 

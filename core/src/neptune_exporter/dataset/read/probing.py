@@ -174,7 +174,8 @@ class Probed:
             found = answer.get("identity")
             identity = None if found is None else (str(found[0]), str(found[1]))
             passing = "passing" in answer
-            refused.refuse(storage, path, stamp, answer["error"], passing=passing, identity=identity)
+            message = f"{storage.describe(path)} {answer['error']}"  # the child knows only absolute paths
+            refused.refuse(storage, path, stamp, message, passing=passing, identity=identity)
         else:
             self.learn(path, stamp, PartFacts.from_json(answer["facts"]))
 
