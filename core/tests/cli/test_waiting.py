@@ -32,10 +32,9 @@ def test_a_line_of_the_log_names_the_wait(caplog: pytest.LogCaptureFixture) -> N
 
 def test_the_bar_names_the_wait() -> None:
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
-    bar = progress_module._bar(console, narrow=False)
-    progress = BarProgress(bar)
+    progress = BarProgress(console)
     progress.start("export team/cats", 3)
     with waiting_for("the object store: team/cats:R-1 model"):
-        console.print(bar.get_renderable())
+        console.print(progress.line())
     assert isinstance(console.file, io.StringIO)
     assert "export team/cats: waiting for the object store: team/cats:R-1 model" in console.file.getvalue()

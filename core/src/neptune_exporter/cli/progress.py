@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -20,13 +20,12 @@ from neptune_exporter.reporters.table import size
 from neptune_exporter.toolkit import longest_wait
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
+    from rich.console import Console, RenderableType
 
     from neptune_exporter.jobs.progress import Progress
 
 _log = logging.getLogger(__name__)
+_Shown = TypeVar("_Shown", bound="LoggedProgress")
 
 EVERY = 30.0
 """Seconds between two lines of progress in a log."""
@@ -122,47 +121,50 @@ def _short(count: int) -> str:
 
 
 class BarProgress(LoggedProgress):
-    """A line with a bar for the stage under way."""
+    """A line with a bar for the stage under way.
 
-    def __init__(self, bar: Bar, *, narrow: bool = False) -> None:
+    Args:
+        console: The terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live
+        from rich.spinner import Spinner
+
         super().__init__(logging.INFO)
-        self._bar = bar
-        self._narrow = narrow
-        self._task: TaskID | None = None
+        self._narrow = console.width < _ROOM_FOR_ALL_FIGURES
+        console.width -= len("^C")  # a terminal prints it after the bar, and must not wrap the line
+        self._spinner = Spinner("dots")
+        self.live = Live(console=console, get_renderable=self.line, transient=True)
+        """Draws the line four times a second."""
 
-    def start(self, stage: str, total: int | None = None) -> None:
-        super().start(stage, total)
-        self._end()
-        self._task = self._bar.add_task(self._stage, total=total, progress=self)
+    def line(self) -> RenderableType:
+        """The line as it is now; empty between two stages."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Column, Table
+        from rich.text import Text
 
-    def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None:
-        super().advance(runs, rows, bytes)
-        if self._task is not None:
-            self._bar.update(self._task, completed=self.runs)
-
-    def finish(self) -> None:
-        super().finish()
-        if not is_ending():  # otherwise the line says "stopping…" until what is under way has ended
-            self._end()
+        if not self._stage:
+            return Text()
+        text = ": ".join(filter(None, (self._stage, _waits())))
+        whole = [Column(no_wrap=True) for _ in range(4)]  # only the text is cut short if the line is too long
+        grid = Table.grid(whole[0], Column(), *whole[1:], padding=(0, 1))
+        grid.add_row(
+            self._spinner,
+            Text("stopping…" if is_ending() else text, no_wrap=True, overflow="ellipsis"),
+            ProgressBar(self._total, self.runs, width=10 if self._narrow else 20),
+            Text(self.shown_figures()),
+            Text("" if is_ending() else self._left()),
+        )
+        return grid
 
     def shown_figures(self) -> str:
         """The figures that the line has room for."""
-        with self._lock:
-            if not self._narrow:
-                return self._figures(_short)
-            if self.bytes:
-                return f"{self._runs()}, {size(self._rate(self.bytes))}/s"
-            return f"{self._runs()}, {_short(self._rate(self.rows))} points/s" if self.rows else self._runs()
-
-    def shown_left(self) -> str:
-        """The time left."""
-        with self._lock:
-            return "" if is_ending() else self._left()
-
-    def _end(self) -> None:
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
+        if not self._narrow:
+            return self._figures(_short)
+        if self.bytes:
+            return f"{self._runs()}, {size(self._rate(self.bytes))}/s"
+        return f"{self._runs()}, {_short(self._rate(self.rows))} points/s" if self.rows else self._runs()
 
 
 @contextmanager
@@ -177,16 +179,12 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
         return
     from rich.console import Console
 
-    console = Console(stderr=True)
-    narrow = console.width < _ROOM_FOR_ALL_FIGURES
-    console.width -= len("^C")  # a terminal prints it after the bar, and must not wrap the line
-    bar = _bar(console, narrow=narrow)
-    with _watched(BarProgress(bar, narrow=narrow)) as progress, bar:
+    with _watched(BarProgress(Console(stderr=True))) as progress, progress.live:
         yield progress
 
 
 @contextmanager
-def _watched(progress: LoggedProgress) -> Iterator[LoggedProgress]:
+def _watched(progress: _Shown) -> Iterator[_Shown]:
     """Log a line every 30 seconds. If the job is interrupted, print how far it came."""
     over = threading.Event()
 
@@ -205,46 +203,3 @@ def _watched(progress: LoggedProgress) -> Iterator[LoggedProgress]:
     finally:
         over.set()
         thread.join()
-
-
-def _bar(console: Console, *, narrow: bool) -> Bar:
-    from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task
-    from rich.progress import Progress as Bar
-    from rich.table import Column
-    from rich.text import Text
-
-    class Description(ProgressColumn):
-        """The only column that is cut short if the line is too long."""
-
-        max_refresh = None
-
-        def render(self, task: Task) -> Text:
-            waits = _waits()
-            text = f"{task.description}: {waits}" if waits else task.description
-            if is_ending():
-                text = "stopping…"
-            return Text(text, no_wrap=True, overflow="ellipsis")
-
-    class Figures(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(task.fields["progress"].shown_figures())
-
-    class Left(ProgressColumn):
-        max_refresh = 1.0
-
-        def render(self, task: Task) -> Text:
-            return Text(task.fields["progress"].shown_left())
-
-    def whole() -> Column:
-        return Column(no_wrap=True)
-
-    return Bar(
-        SpinnerColumn(table_column=whole()),
-        Description(),
-        BarColumn(10 if narrow else 20, table_column=whole()),
-        Figures(whole()),
-        Left(whole()),
-        console=console,
-        transient=True,
-        refresh_per_second=4,
-    )
