@@ -120,10 +120,12 @@ class ConfigurationFile:
 def read_configuration(explicit: Path | None, folder: Path) -> tuple[ConfigurationFile, ...]:
     """The files that apply, the most specific first: the project's (or the given one), the user's. Raises
     UsageError if a file is missing though it was named, unreadable, or not such a TOML file."""
+    import platformdirs
+
     if explicit is not None and not _is_file(explicit):
         raise UsageError(f"there is no configuration file {explicit}")
     files = [path for path in (explicit or folder / FILE_NAME,) if _is_file(path)]
-    own = user_configuration()
+    own = Path(platformdirs.user_config_dir("neptune-exporter", appauthor=False)) / FILE_NAME
     try:
         if own not in files and _is_file(own):
             files.append(own)
@@ -142,13 +144,6 @@ def _is_file(path: Path) -> bool:
         raise UsageError(
             f"the configuration file {str(path)[:200]} cannot be read: {error.strerror}"
         ) from error
-
-
-def user_configuration() -> Path:
-    """Where the user's own file is looked for."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("neptune-exporter", appauthor=False)) / FILE_NAME
 
 
 def _read_file(path: Path) -> ConfigurationFile:

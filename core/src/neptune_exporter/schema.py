@@ -134,17 +134,17 @@ def step_columns(steps: pa.Array) -> dict[str, pa.Array]:
         ([Decimal('0.500000'), Decimal('0.000000')], [None, 1e-09])
     """
     steps = steps.cast(pa.float64())
+    per_step = pa.scalar(_PER_STEP, pa.int64())
     whole = _whole(steps)
     if whole is not None:
-        return {"step": _decimal_from_millionths(pc.multiply(whole, pa.scalar(_PER_STEP, pa.int64())))}
+        return {"step": _decimal_from_millionths(pc.multiply(whole, per_step))}
     fits = pc.fill_null(pc.less(pc.abs(steps), 1e12), False)
     integral = pc.and_(fits, pc.equal(pc.floor(steps), steps))
     # A product below 2**53 is rounded correctly, and so is the division that checks it. Above, only
     # whole steps are taken for exact: a rare fraction more in the extra column loses nothing.
     scaled = pc.round(pc.multiply(pc.if_else(fits, steps, None), float(_PER_STEP)))
-    millionths = pc.if_else(
-        integral, _whole_millionths(pc.if_else(integral, steps, 0.0)), scaled.cast(pa.int64(), safe=False)
-    )
+    whole = pc.multiply(pc.if_else(integral, steps, 0.0).cast(pa.int64()), per_step)
+    millionths = pc.if_else(integral, whole, scaled.cast(pa.int64(), safe=False))
     checked = pc.and_(
         pc.less(pc.abs(scaled), _EXACT_FLOAT), pc.equal(pc.divide(scaled, float(_PER_STEP)), steps)
     )
@@ -180,10 +180,6 @@ def _whole(steps: pa.Array) -> pa.Array | None:
     extent = pc.min_max(whole)
     low, high = extent["min"].as_py(), extent["max"].as_py()
     return whole if low is None or -(10**12) < low <= high < 10**12 else None
-
-
-def _whole_millionths(steps: pa.Array) -> pa.Array:
-    return pc.multiply(steps.cast(pa.int64()), pa.scalar(_PER_STEP, pa.int64()))
 
 
 def _decimal_from_millionths(millionths: pa.Array) -> pa.Array:

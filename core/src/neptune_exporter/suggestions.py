@@ -10,21 +10,16 @@ _CUTOFF = 0.6
 """`difflib`'s own: two thirds of the letters or so."""
 
 
-def near(name: str, known: Iterable[str]) -> list[str]:
-    """The known names that are most like this one, the nearest first; at most three."""
-    import difflib  # only for a wrong name: every start pays for what is imported above
-
-    by_lower: dict[str, str] = {}
-    for each in known:
-        by_lower.setdefault(each.lower(), each)
-    return [by_lower[m] for m in difflib.get_close_matches(name.lower(), by_lower, _MOST, _CUTOFF)]
-
-
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: `; did you mean train/loss?`, or nothing.
 
     >>> did_you_mean("train/lozz", ["train/loss", "lr"])
     '; did you mean train/loss?'
     """
-    found = near(name, known)
+    import difflib  # only for a wrong name: every start pays for what is imported above
+
+    by_lower: dict[str, str] = {}
+    for each in known:
+        by_lower.setdefault(each.lower(), each)
+    found = [by_lower[m] for m in difflib.get_close_matches(name.lower(), by_lower, _MOST, _CUTOFF)]
     return f"; did you mean {' or '.join(found)}?" if found else ""

@@ -238,7 +238,7 @@ dry_run: Decorator[Any] = option(
 
 
 def report_file(*declarations: str, help: str) -> Decorator[Any]:
-    """An option that names a file to write."""
+    """An option that names a file to write or read."""
     return option(*declarations, type=_FILE, help=help)
 
 

@@ -18,7 +18,7 @@ def prepare_streams() -> None:
     """
     codecs.register_error(_ESCAPED, _escaped)
     _fill_closed()
-    for name, kind in (("stdout", _Results), ("stderr", _Messages)):
+    for name, kind in (("stdout", _Results), ("stderr", _Stream)):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and not isinstance(stream.buffer, _Stream):
             setattr(sys, name, _rebuilt(stream, kind))
@@ -57,7 +57,8 @@ def _rebuilt(stream: io.TextIOWrapper, kind: type[_Stream]) -> io.TextIOWrapper:
 
 
 class _Stream(io.BufferedWriter):
-    """A stream that leads nowhere after an error, so that the end of the process does not try again."""
+    """A stream for messages: an error in writing them must not end the job. After one it leads nowhere, so
+    that the end of the process does not try again."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -76,10 +77,6 @@ class _Stream(io.BufferedWriter):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)
-
-
-class _Messages(_Stream):
-    """For messages during the job: an error in writing them must not end it."""
 
 
 class _Results(_Stream):

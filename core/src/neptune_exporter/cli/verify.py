@@ -67,16 +67,11 @@ class VerifyArguments(opt.RunArguments):
     is_flag=True,
     help="Write checksums beside runs that have none (exports of other tools), to find later damage.",
 )
-@opt.option(
+@opt.report_file(
     "--accept",
-    type=click.Path(path_type=Path, dir_okay=False),
     help="JSON file of damage that is known and accepted: exit code 0 then means that nothing is new.",
 )
-@opt.option(
-    "--write-accepted",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write all damage found now to this file, for --accept.",
-)
+@opt.report_file("--write-accepted", help="Write all damage found now to this file, for --accept.")
 @opt.workers(2, "runs are checked or compared")
 @opt.show_all
 @opt.as_json

@@ -18,12 +18,12 @@ from neptune_exporter.contract import (
     UsageError,
 )
 from neptune_exporter.dataset import Dataset, Recovery
-from neptune_exporter.jobs.estimating import Estimator
+from neptune_exporter.jobs.estimating import estimated
 from neptune_exporter.jobs.executors import Choice, JobExecutor, LostWorkerError, opened
 from neptune_exporter.jobs.export_group import ExportUnit, GroupResult, run_unit
 from neptune_exporter.jobs.export_result import ExportResult, ProjectResult
 from neptune_exporter.jobs.not_found import SeenPaths, unknown_project, unmatched_runs
-from neptune_exporter.jobs.opening import OpenSource, shared
+from neptune_exporter.jobs.opening import OpenSource, shared, with_whole_paths
 from neptune_exporter.jobs.planning import Action, RunPlan, plan_run
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.same_logs import exported_as_others
@@ -75,13 +75,13 @@ def export_runs(
     """
     source = spec.factory(settings)
     try:
-        projects = find_projects(source, spec, options)
+        projects = find_projects(source, options)
         dataset = Dataset(options.data_path, options.files_path)
         result = ExportResult()
         if options.dry_run:
             _plan(source, dataset, projects, options, result)
             return result
-        opening = OpenSource.of(spec.name, settings)
+        opening = OpenSource(spec.name, with_whole_paths(settings))
         choice = Choice(options.executor, options.workers)
         if options.executor is None:
             choice = replace(choice, why="an export mostly waits for its source")
@@ -136,11 +136,11 @@ def _plan(
 ) -> None:
     """Plan the export without carrying it out."""
     dataset.check_files_folder()
-    estimator = Estimator(dataset, source)
+    read: list[SourceRun] = []
     with dataset.listed_once():
         for project_id in projects:
-            _plan_project(source, dataset, project_id, options, estimator, result)
-    result.estimate = estimator.result()
+            _plan_project(source, dataset, project_id, options, read, result)
+    result.estimate = estimated(dataset, source, read)
     result.note_unknown(options.runs, {planned.key.run_id for planned in result.planned})
     _note_not_found(source, options, result)
 
@@ -172,15 +172,11 @@ def _note_attributes(seen: SeenPaths, result: ExportResult) -> None:
     result.not_found += lines
 
 
-def find_projects(source: Source, spec: SourceSpec, options: ExportOptions) -> list[str]:
+def find_projects(source: Source, options: ExportOptions) -> list[str]:
     """The projects to export: the named ones, or the discovered ones that the patterns match. Raises
     UsageError if no project is left."""
     if options.names_projects:
         return list(dict.fromkeys(options.project_ids))
-    if spec.capabilities.needs_project and not spec.capabilities.discovers_projects:
-        raise UsageError(
-            f"the exporter {spec.name} needs a project: give it with -p workspace/project or NEPTUNE_PROJECT"
-        )
     found = source.projects()
     taken = [p for p in found if _takes_project(p, options)]
     if not taken:
@@ -205,7 +201,7 @@ def _plan_project(
     dataset: Dataset,
     project_id: str,
     options: ExportOptions,
-    estimator: Estimator,
+    read: list[SourceRun],
     result: ExportResult,
 ) -> None:
     project = ProjectResult(project_id)
@@ -216,7 +212,8 @@ def _plan_project(
             project.listed += 1
             project.up_to_date += plan.planned.action is Action.UP_TO_DATE
             result.planned.append(plan.planned)
-            estimator.add(run, plan.planned)
+            if plan.planned.action not in (Action.UP_TO_DATE, Action.REFUSE):
+                read.append(run)
             if plan.refusal is not None:
                 result.refuse(project, plan.refusal)
     except Exception as error:  # noqa: BLE001 - judged there
@@ -360,6 +357,6 @@ def list_projects(spec: SourceSpec, settings: object, options: ExportOptions) ->
         raise UsageError(f"the exporter {spec.name} cannot discover projects")
     source = spec.factory(settings)
     try:
-        return find_projects(source, spec, options)
+        return find_projects(source, options)
     finally:
         source.close()

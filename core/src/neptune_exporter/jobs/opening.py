@@ -25,11 +25,6 @@ class OpenSource:
     plugin: str
     settings: object = field(repr=False)
 
-    @classmethod
-    def of(cls, plugin: str, settings: object) -> OpenSource:
-        """With paths that mean the same in every working folder."""
-        return cls(plugin, _with_whole_paths(settings))
-
     def open(self) -> Source:
         from neptune_exporter.plugins import PluginRegistry
 
@@ -43,11 +38,6 @@ class OpenSink:
     plugin: str
     settings: object = field(repr=False)
     options: LoadOptions
-
-    @classmethod
-    def of(cls, plugin: str, settings: object, options: LoadOptions) -> OpenSink:
-        """With paths that mean the same in every working folder."""
-        return cls(plugin, _with_whole_paths(settings), options)
 
     def open(self) -> Sink:
         from neptune_exporter.plugins import PluginRegistry
@@ -66,7 +56,8 @@ class OpenChecker:
         return RunChecker(dataset_of(self.data_path, self.files_path))
 
 
-def _with_whole_paths(settings: Any) -> Any:
+def with_whole_paths(settings: Any) -> Any:
+    """Settings whose paths mean the same in every working folder."""
     if not is_dataclass(settings) or isinstance(settings, type):
         return settings
     paths = {each.name: getattr(settings, each.name) for each in fields(settings)}

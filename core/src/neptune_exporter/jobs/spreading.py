@@ -12,7 +12,7 @@ from neptune_exporter.contract import Sink, SinkSpec, UsageError
 from neptune_exporter.dataset.format.layout import OWN_FOLDER
 from neptune_exporter.jobs.executors import Choice, JobExecutor, opened
 from neptune_exporter.jobs.executors.choice import cores
-from neptune_exporter.jobs.opening import OpenSink
+from neptune_exporter.jobs.opening import OpenSink, with_whole_paths
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location
 
@@ -62,7 +62,7 @@ def spread(
         load = replace(options.load, state_folder=_state_folder(options.data_path, executor))
         sink = stack.enter_context(contextlib.closing(spec.factory(settings, load)))
         unused.pop_all()
-        opening = OpenSink.of(spec.name, theirs, load)
+        opening = OpenSink(spec.name, with_whole_paths(theirs), load)
         executor.keep(opening, sink)
         if runs:
             executor.announce()

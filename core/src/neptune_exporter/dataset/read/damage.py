@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.toolkit import first_line
 
-
-class Named(Protocol):
-    """Something with a name for people."""
-
-    @property
-    def where(self) -> str: ...
+if TYPE_CHECKING:
+    from neptune_exporter.dataset.read.parts import Part
 
 
 class DamageAsErrors:
@@ -24,7 +20,7 @@ class DamageAsErrors:
     Not a `contextlib.contextmanager`, which takes four times as long: small parts are read in many pieces.
     """
 
-    def __init__(self, file: Named) -> None:
+    def __init__(self, file: Part) -> None:
         self._file = file
 
     def __enter__(self) -> None:

@@ -172,7 +172,6 @@ class RunFolders:
         self._guard = threading.Lock()
         self._is_kept = False
         self._folders: dict[str, dict[str, _Names]] = {}
-        self._set_aside: dict[str, set[str]] = {}
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -183,7 +182,6 @@ class RunFolders:
         finally:
             self._is_kept = False
             self._folders = {}
-            self._set_aside = {}
 
     def look(self, place: Place) -> None:
         """List a run in advance, for all later questions."""
@@ -215,12 +213,9 @@ class RunFolders:
 
     def has_set_aside(self, place: Place) -> bool:
         """Whether damaged parts of the run have been set aside."""
-        with self._guard:
-            if not self._is_kept:
-                return place.stem in self._list_set_aside(place.folder, place.stem)
-            if place.folder not in self._set_aside:
-                self._set_aside[place.folder] = self._list_set_aside(place.folder)
-            return place.stem in self._set_aside[place.folder]
+        listed = self._data.list(f"{place.folder}/{DAMAGED}", prefix=place.stem)
+        names = (parse_part(entry.name.removesuffix(SET_ASIDE)) for entry in listed)
+        return any(part.stem == place.stem for part in names if part)
 
     def _has(self, path: str) -> bool:
         return self._data.size(path) is not None
@@ -239,8 +234,3 @@ class RunFolders:
             else:
                 listed = self._folders[place.folder] = _names_of(self._data.list(place.folder))
             return listed.get(place.stem, _Names())
-
-    def _list_set_aside(self, folder: str, stem: str = "") -> set[str]:
-        listed = self._data.list(f"{folder}/{DAMAGED}", prefix=stem)
-        names = (parse_part(entry.name.removesuffix(SET_ASIDE)) for entry in listed)
-        return {part.stem for part in names if part}

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from neptune_exporter.dataset.write.writer import RunWriter
 
 DEFAULT_BYTES = 40 << 20
 """With this a process stays well below 300 MB: sorting briefly holds the rows twice."""
-
-
-class Buffering(Protocol):
-    """A writer that keeps rows in memory."""
-
-    def flush(self) -> None:
-        """Write what is kept in memory. The next use of the writer raises errors."""
 
 
 class WriteBudget:
@@ -22,10 +18,10 @@ class WriteBudget:
 
     def __init__(self, limit: int = DEFAULT_BYTES) -> None:
         self._limit = limit
-        self._held: dict[Buffering, int] = {}
+        self._held: dict[RunWriter, int] = {}
         self._lock = threading.Lock()
 
-    def holds(self, writer: Buffering, nbytes: int) -> None:
+    def holds(self, writer: RunWriter, nbytes: int) -> None:
         """Set how much a writer keeps in memory now."""
         with self._lock:
             if nbytes:
