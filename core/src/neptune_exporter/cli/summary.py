@@ -100,7 +100,7 @@ def nothing_taken(
 
     asked = [] if runs is None else [*runs.patterns, *sorted(runs.ids)]
     if project_ids or asked:
-        there = (run.key for run in Dataset(data_path, files_path).runs(indexed=True))
+        there = Dataset(data_path, files_path).likely_keys()
         ids = [key.run_id for key in there if not project_ids or key.project_id in project_ids]
         more = _near(asked, ids) or "; see `summary` without -r"
         return UsageError(f"no run of the dataset at {data_path} matches these options{more}")

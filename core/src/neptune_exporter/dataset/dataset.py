@@ -284,6 +284,13 @@ class Dataset:
         """Project ids, sorted."""
         return sorted({run.key.project_id for run in self.runs()})
 
+    def likely_keys(self) -> Iterator[RunKey]:
+        """The keys of the runs as far as receipts and the names on disk tell: for suggestions. Of another
+        tool's runs nothing is opened."""
+        for folder in listed_folders(self.data):
+            for found in found_runs(self.data, folder, indexed=True):
+                yield found.key if found.listed.has_receipt else found.named_key
+
     def runs(
         self,
         project_id: str | None = None,

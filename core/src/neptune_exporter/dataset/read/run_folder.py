@@ -200,8 +200,13 @@ class RunFolder:
                 identity = refused.identity(self.data, path)
             if identity is not None:
                 return RunKey(*identity, self.place.kind), ""
+        return self.named_key, problem
+
+    @property
+    def named_key(self) -> RunKey:
+        """From the names on disk alone, which may have other characters than the ids."""
         place = self.place
-        return RunKey(proven_id(place.project_folder), proven_id(place.stem), place.kind), problem
+        return RunKey(proven_id(place.project_folder), proven_id(place.stem), place.kind)
 
 
 def missing_lines(data: Storage, place: Place, receipt: Receipt, sizes: Mapping[str, int]) -> list[str]:
