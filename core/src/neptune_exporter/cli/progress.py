@@ -121,11 +121,7 @@ def _short(count: int) -> str:
 
 
 class BarProgress(LoggedProgress):
-    """A line with a bar for the stage under way.
-
-    Args:
-        console: The terminal.
-    """
+    """A line with a bar in a terminal, for the stage under way."""
 
     def __init__(self, console: Console) -> None:
         from rich.live import Live

@@ -90,12 +90,8 @@ def nothing_taken(
     project_ids: Sequence[str] = (),
     runs: RunSelection | None = None,
 ) -> UsageError:
-    """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof.
-
-    Args:
-        project_ids: The projects that were asked for; empty: all.
-        runs: The runs that were asked for; None: all.
-    """
+    """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof. Without
+    projects and runs, all were asked for."""
     from neptune_exporter.dataset import Dataset, is_there
 
     asked = [] if runs is None else [*runs.patterns, *sorted(runs.ids)]

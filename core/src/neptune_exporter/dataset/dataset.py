@@ -181,15 +181,8 @@ class Dataset:
 
     @contextlib.contextmanager
     def writing(self, keys: Iterable[RunKey], seconds: float) -> Iterator[set[RunKey]]:
-        """Be the only writer of these runs, among all processes on all machines.
-
-        Args:
-            keys: The runs.
-            seconds: How long to wait for other processes that are writing some of them.
-
-        Yields:
-            The runs that others are still writing.
-        """
+        """Be the only writer of these runs, among all processes on all machines. Yields the runs that others
+        are still writing after so many seconds."""
         places = {self._place(key): key for key in keys}
         with self._run_locks.held(places, seconds) as busy:
             self.forget()  # others may have written them before they were locked
@@ -232,14 +225,9 @@ class Dataset:
             raise
 
     def publish(self, prepare: Callable[[], ReadyRun]) -> Future[None]:
-        """Write and publish a run in the background, together with others that are ready at the same time.
-
-        Args:
-            prepare: Calls `RunWriter.prepare` with its arguments.
-
-        Returns:
-            A future, done once the run is visible. It raises DatasetError if the disk is full or fails.
-        """
+        """Write a run (`prepare` calls `RunWriter.prepare`) and publish it in the background, together with
+        others that are ready at the same time. The future is done once the run is visible; it raises
+        DatasetError if the disk is full or fails."""
         return self._publisher.publish(prepare)
 
     def index_receipts(self) -> None:

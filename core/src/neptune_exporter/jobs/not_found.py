@@ -88,11 +88,8 @@ class WatchedRequest(AttributeRequest):
 
 
 def unknown_project(source: Source, project_id: str, why: str | None) -> str | None:
-    """The line about a project that the source does not list. None: it is listed, or no project can be.
-
-    Args:
-        why: What the source says of it, which is shown where no project has a similar name.
-    """
+    """The line about a project that the source does not list. None: it is listed, or no project can be. `why`
+    is what the source says of it, which is shown where no project has a similar name."""
     try:
         projects = source.projects()
     except NeptuneExporterError:

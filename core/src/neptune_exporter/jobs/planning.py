@@ -66,11 +66,8 @@ class RunPlan:
 def plan_run(
     dataset: Dataset, run: SourceRun, wanted: AttributeSelection, source: str, *, force: bool
 ) -> RunPlan:
-    """Decide what to read of a run: the first row of the table that matches its state decides.
-
-    Args:
-        source: Name and version of what does the reading.
-    """
+    """Decide what to read of a run: the first row of the table that matches its state decides. `source`: name
+    and version of what does the reading."""
     case = Case(dataset, run, wanted, source, force)
     plan = next(plan(case) for is_in_state, plan in _TABLE if is_in_state(case))
     memory = "" if plan.refusal or plan.stays is Stays.NOTHING else case.memory

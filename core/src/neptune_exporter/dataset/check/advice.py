@@ -15,12 +15,8 @@ COPY = "restore it from a copy"
 
 
 def advice(run: StoredRun, *, force: bool = False) -> str:
-    """How to get back what a run lost on disk: the end of a message.
-
-    Args:
-        run: The run that lost something.
-        force: An export without --force would not notice the loss.
-    """
+    """How to get back what a run lost on disk: the end of a message. `force`: an export without --force would
+    not notice the loss."""
     again = "export the run again" + (" with --force" if force else "")
     if _is_offline(run):  # by force, points that only the dataset has would go
         condition = ", while the folder is still whole," if force else ""

@@ -41,7 +41,6 @@ def verify(
     """Check everything that can be checked without the source. Read-only; files and parts are streamed.
 
     Args:
-        dataset: What to check.
         wanted: Which runs; all if not given. Leftovers that belong to no run are always reported.
         check_runs: Checks several runs at once, with a `RunChecker`. Without it they are checked here, one
             after the other.

@@ -108,14 +108,8 @@ class OpenPart:
         return (*rows.keys[0], rows.step_at(0)) >= self._last
 
     def write(self, rows: SortedRows, start: int, stop: int, keys: list[tuple[str, str, int]]) -> None:
-        """Append one row group.
-
-        Args:
-            rows: The rows that are being written.
-            start: Its first row.
-            stop: The row after its last.
-            keys: Attribute path, type and number of rows of each series in it.
-        """
+        """Append the rows from `start` to `stop` as one row group. `keys`: attribute path, type and number of
+        rows of each series in it."""
         count = stop - start
         with turn(count):
             table = self._table(rows, start, count, keys)

@@ -24,11 +24,8 @@ def of_logs(logs: Logs) -> tuple[Extent, ...]:
 
 
 def joined(earlier: Iterable[Extent], logs: Logs, *, same_selections: bool) -> tuple[Extent, ...]:
-    """Add what was read now to what was read before.
-
-    Args:
-        same_selections: Whether all that is requested now was requested before.
-    """
+    """Add what was read now to what was read before. `same_selections`: all that is requested now was
+    requested before."""
     found = {e.name: e._replace(selected=e.selected and same_selections) for e in earlier}
     for name, extent in logs:
         before = found.get(name)

@@ -1,9 +1,8 @@
 """Which dataset a files folder belongs to.
 
-An export deletes files that no row of its dataset names any more. If two datasets shared a folder, it would
-delete files of the other one. So a files folder stores two things: the id of the data folder, because either
-folder may be moved or mounted elsewhere, and the relative path to the data folder, because a copy of the data
-folder has the same id.
+An export deletes files that no row of its dataset names any more: in a shared folder, also those of another
+dataset. So a files folder stores the id of its data folder, because either may be moved or mounted elsewhere,
+and the relative path to it, because a copy of the data folder has the same id.
 """
 
 from __future__ import annotations

@@ -19,11 +19,7 @@ class RangedReader(io.RawIOBase):
     """An object as a file: reads whole blocks, and keeps the last ones. Not thread-safe."""
 
     def __init__(self, get: Callable[[int, int], bytes], size: int) -> None:
-        """
-        Args:
-            get: Returns the bytes from a start to an end.
-            size: The size of the object in bytes.
-        """
+        """`get` returns the bytes from a start to an end, up to `size`."""
         self._get = get
         self._size = size
         self._place = 0

@@ -93,17 +93,8 @@ class ObjectStore:
         return bytes(self._fs.cat_file(self._at(path), start=start, end=end))
 
     def put(self, path: str, data: bytes, *, create: bool = False, etag: str = "") -> None:
-        """Write an object with one request.
-
-        Args:
-            path: The path of the object.
-            data: Its content.
-            create: Only if it does not exist.
-            etag: Only if the object still has this ETag, if the store can check that.
-
-        Raises:
-            ConflictError: the object exists, or it has changed.
-        """
+        """Write an object with one request: with `create` only if it does not exist, with `etag` only if it
+        still has this ETag (if the store can check that). Raises ConflictError if that is not so."""
         name = self._at(path)
         try:
             if create:

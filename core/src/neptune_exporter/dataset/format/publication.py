@@ -1,10 +1,7 @@
 """Publishes each run completely or not at all, and finishes interrupted publications.
 
-The parts lie under temporary names and are synced. Then the new receipt is written as *pending*: from here on
-the publication can only be completed. The parts get their names, the highest number first and part 0 last.
-Parts that the receipt does not name are deleted; those that it calls damaged are renamed. Then the pending
-receipt becomes the receipt. Recovery repeats these steps if it finds a pending receipt, and deletes our
-temporary files if it finds none.
+`docs/architecture.md` has the steps ("The receipt is the commit"). Parts that the new receipt does not name
+are deleted; those that it calls damaged are renamed.
 """
 
 from __future__ import annotations

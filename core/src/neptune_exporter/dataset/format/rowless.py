@@ -1,9 +1,8 @@
 """Our own files in the data folder: each is a Parquet file without rows.
 
-Other tools read a dataset with one line, and not all of them skip names that begin with a dot: polars 2.1.0
-reads every file below a folder and refuses any that is not Parquet. So each of our files beside the parts
-(receipts, the id of the dataset, the lock) has the columns of a part, no rows, and its content between the
-first magic bytes and the footer, where Parquet leaves room.
+polars 2.1.0 reads every file below a folder and refuses any that is not Parquet. So each of our files beside
+the parts (receipts, the id of the dataset, the lock) has the columns of a part, no rows, and its content
+between the first magic bytes and the footer, where Parquet leaves room.
 """
 
 from __future__ import annotations

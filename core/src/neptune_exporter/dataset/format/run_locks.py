@@ -29,15 +29,8 @@ class RunLocks:
 
     @contextlib.contextmanager
     def held(self, places: Iterable[Place], seconds: float) -> Iterator[list[Place]]:
-        """Hold the locks of these runs.
-
-        Args:
-            places: Where the runs lie.
-            seconds: How long to wait for those that others hold, in all.
-
-        Yields:
-            The places whose locks others still hold.
-        """
+        """Hold the locks of these runs. Yields the places whose locks others still hold after so many seconds
+        in all."""
         until = time.monotonic() + seconds
         busy: list[Place] = []
         with contextlib.ExitStack() as locks:
@@ -58,14 +51,8 @@ class RunLocks:
             pause(_TRIES_EVERY)
 
     def clear(self, left: Callable[[dict[str, Any]], object]) -> set[str]:
-        """Delete the files of free locks. Call it as the only writer of the dataset.
-
-        Args:
-            left: Gets the note of each lock that its owner did not release.
-
-        Returns:
-            The names of the locks that are held.
-        """
+        """Delete the files of free locks, and return the names of those that are held. Call it as the only
+        writer of the dataset. `left` gets the note of each lock that its owner did not release."""
         busy = set()
         for entry in self._data.list(_FOLDER):
             lock = self._data.try_lock(entry.path)

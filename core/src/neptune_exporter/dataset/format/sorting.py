@@ -120,13 +120,8 @@ class SortedRows:
 
 
 def grouped(numbers: Numbers, code_of: Callable[[int], int], columns: dict[str, pa.Array]) -> Batch:
-    """Group the rows by attribute; the rows of one attribute keep their order.
-
-    Args:
-        numbers: The attribute of each row, as any integers.
-        code_of: The code that `sort` uses for such a number.
-        columns: The columns, of the same length.
-    """
+    """Group the rows by attribute; the rows of one attribute keep their order. `numbers`: the attribute of
+    each row, as any integers. `code_of`: the code that `sort` uses for such a number."""
     found, ends = _stretches_of(numbers)
     if len(set(found)) < len(found):
         order = np.argsort(numbers, kind="stable")
@@ -143,12 +138,8 @@ def _stretches_of(numbers: Numbers) -> tuple[list[int], list[int]]:
 
 
 def sort(batches: list[Batch], key_of: list[tuple[str, str]]) -> SortedRows:
-    """Join batches in order. Empties the list on the way, so that the memory is not needed twice.
-
-    Args:
-        batches: Results of `grouped`.
-        key_of: Attribute path and type for each code.
-    """
+    """Join what `grouped` gave, in order. Empties the list on the way, so that no memory is needed twice.
+    `key_of`: attribute path and type for each code."""
     codes = sorted({code for batch in batches for code in batch.codes}, key=key_of.__getitem__)
     rank_of = {code: rank for rank, code in enumerate(codes)}
     kind = np.int16 if len(codes) < 1 << 15 else np.int32  # numpy sorts 16 bits in linear time

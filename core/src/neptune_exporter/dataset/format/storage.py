@@ -71,12 +71,8 @@ class Storage(ABC):
 
     @abstractmethod
     def size(self, path: str, *, certain: bool = False) -> int | None:
-        """The bytes of a file; None if there is no such file.
-
-        Args:
-            path: The path of the file.
-            certain: Do not trust an earlier listing; for a file that seems to be missing.
-        """
+        """The bytes of a file; None if there is no such file. `certain`: do not trust an earlier listing, as
+        the file seems to be missing."""
 
     @abstractmethod
     def stamp(self, path: str) -> tuple[int, int] | None:
@@ -87,13 +83,8 @@ class Storage(ABC):
     def list(self, folder: str = "", *, recursive: bool = False, prefix: str = "") -> list[Entry]:
         """The content of a folder, sorted by path; empty if there is no such folder.
 
-        With `recursive`, symbolic links and what lies behind them are left out, as they may leave the
-        dataset.
-
-        Args:
-            folder: The folder to list.
-            recursive: Also list the folders below it.
-            prefix: List only names that begin with this.
+        With `recursive`, also what lies in the folders below it, but neither symbolic links nor what lies
+        behind them, as they may leave the dataset. With `prefix`, only names that begin with it.
         """
 
     def look(self, folder: str, *, prefix: str = "", recursive: bool = False) -> None:  # noqa: B027

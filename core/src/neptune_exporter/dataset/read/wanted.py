@@ -98,12 +98,8 @@ class Wanted:
         )
 
     def among(self, batch: pa.RecordBatch, doubtful: Sequence[str]) -> pa.RecordBatch:
-        """The wanted rows of a batch.
-
-        Args:
-            batch: A batch with the columns that are needed.
-            doubtful: If not empty, rows without a value in any of these columns do not count.
-        """
+        """The wanted rows of a batch with the columns that are needed. Rows without a value in any of the
+        `doubtful` columns, if there are some, do not count."""
         mask = has_value(batch, doubtful) if doubtful else None
         for name, values in (("attribute_path", self.attributes), ("attribute_type", self.types)):
             if values is not None:

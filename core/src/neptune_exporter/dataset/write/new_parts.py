@@ -23,11 +23,7 @@ class NewParts:
     def __init__(
         self, key: RunKey, data: Storage, place: Place, there: Sequence[str], upload: Upload | None
     ) -> None:
-        """
-        Args:
-            there: The names of the existing parts.
-            upload: Uploads the parts if the storage cannot rename them.
-        """
+        """`there`: the names of the existing parts. `upload`: for a storage that cannot rename parts."""
         self._key = key
         self._data = data
         self._place = place
