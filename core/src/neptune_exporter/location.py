@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from neptune_exporter.contract.settings import Secret
-from neptune_exporter.errors import DatasetError, UsageError
+from neptune_exporter.errors import UsageError
 
 Options = tuple[tuple[str, "str | Secret"], ...]
 
@@ -57,12 +57,6 @@ class Location:
     def path(self) -> Path | None:
         """On this machine; None if it is in an object store."""
         return None if "://" in self.address else Path(self.address)
-
-    def folder(self) -> Path:
-        """On this machine. Raises DatasetError if it is in an object store."""
-        if self.path is None:
-            raise DatasetError(f"{self} is no folder of this machine")
-        return self.path
 
     @property
     def scheme(self) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from neptune_exporter.cli.option import CommandOption
+from neptune_exporter.cli.option import CommandOption, check_text
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
@@ -60,10 +60,7 @@ class Folder(click.Path):
         super().__init__(path_type=Path, file_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            str(value).encode()
-        except UnicodeEncodeError:  # Arrow takes no other path
-            self.fail(f"{value} is not written in UTF-8")
+        check_text(str(value))  # Arrow takes no other path
         if not str(value).strip():
             self.fail("the name of the folder is empty", param, ctx)
         try:

@@ -82,14 +82,13 @@ class Dataset:
 
     @property
     def data_path(self) -> Path:
-        """The folder of parts and receipts, if it is on this machine. Raises DatasetError if it is in an
-        object store."""
-        return self.data.location.folder()
+        """The folder of parts and receipts, if it is on this machine."""
+        return Path(self.data.location.address)
 
     @property
     def files_path(self) -> Path:
-        """The folder of files. Raises like `data_path`."""
-        return self.file_storage.location.folder()
+        """The folder of files, if it is on this machine."""
+        return Path(self.file_storage.location.address)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

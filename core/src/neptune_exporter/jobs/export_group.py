@@ -159,7 +159,7 @@ class _Group:
             return plan
         if self.result.seen is None:
             self.result.seen = SeenPaths(wanted)
-        watched = WatchedRequest.watching(request.attributes, self.result.seen)
+        watched = WatchedRequest(**vars(request.attributes), seen=self.result.seen)
         return replace(plan, request=replace(request, attributes=watched))
 
     @property

@@ -67,9 +67,8 @@ class SeenPaths:
 
     def messages(self) -> list[str]:
         """One line for each requested attribute that no run has."""
-        if self.wanted.names:
-            return [f"-a: no run has the attribute {n}{did_you_mean(n, self.others)}" for n in self.missing]
-        return [f"-a: no attribute matches {p}{did_you_mean(p, self.others)}" for p in self.missing]
+        what = "no run has the attribute" if self.wanted.names else "no attribute matches"
+        return [f"-a: {what} {name}{did_you_mean(name, self.others)}" for name in self.missing]
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,6 @@ class WatchedRequest(AttributeRequest):
     def includes(self, path: str, attribute_type: AttributeType | None) -> bool:
         self.seen.see(path)
         return super().includes(path, attribute_type)
-
-    @classmethod
-    def watching(cls, request: AttributeRequest, seen: SeenPaths) -> WatchedRequest:
-        return cls(request.wanted, request.covered, request.retry, seen)
 
 
 def unknown_project(source: Source, project_id: str, why: str | None) -> str | None:

@@ -12,12 +12,6 @@ from neptune_exporter.suggestions import did_you_mean
 from neptune_exporter.toolkit.free_memory import few_collections
 
 
-def select_runs(dataset: Dataset, project_ids: Sequence[str], runs: RunSelection) -> list[StoredRun]:
-    """The selected runs of the dataset, project by project. Looks at each run once. Raises UsageError if a
-    project that was named is not in the dataset."""
-    return divide_runs(dataset, project_ids, runs)[0]
-
-
 @few_collections()
 def divide_runs(
     dataset: Dataset,
@@ -27,8 +21,8 @@ def divide_runs(
     indexed: bool = False,
     not_read: list[str] | None = None,
 ) -> tuple[list[StoredRun], list[StoredRun]]:
-    """The runs of `select_runs`, and the other runs of the same projects. Raises UsageError if a project that
-    was named is not in the dataset."""
+    """The selected runs of the dataset, project by project, and the other runs of the same projects. Looks at
+    each run once. Raises UsageError if a project that was named is not in the dataset."""
     of_project: dict[str, list[StoredRun]] = {}
     for run in dataset.runs(indexed=indexed, not_read=not_read):
         of_project.setdefault(run.key.project_id, []).append(run)

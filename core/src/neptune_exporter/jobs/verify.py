@@ -24,7 +24,7 @@ from neptune_exporter.jobs.executors import Choice, opened
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import LoadJobOptions
 from neptune_exporter.jobs.progress import Progress
-from neptune_exporter.jobs.selecting import check_projects, lacks_files, names_files, select_runs
+from neptune_exporter.jobs.selecting import check_projects, divide_runs, lacks_files, names_files
 from neptune_exporter.jobs.spreading import THREADS, spread
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit.free_memory import few_collections
@@ -181,7 +181,8 @@ def verify_sink(
     if not spec.capabilities.verifies:
         raise UsageError(f"the loader {spec.name} cannot read back what it loaded")
     result = VerifyResult(comparisons=Comparisons(with_equal))
-    runs = select_runs(Dataset(options.data_path, options.files_path), options.project_ids, options.runs)
+    dataset = Dataset(options.data_path, options.files_path)
+    runs, _ = divide_runs(dataset, options.project_ids, options.runs)
     with spread(spec, settings, options, progress, runs=len(runs)) as where:
         progress.start("compare with the target", len(runs))
         result.failed = compare_runs(where, runs, options.classes, result.comparisons, progress, full=full)

@@ -245,10 +245,10 @@ class Loader(Sink):
             losses.add(CommonLoss.FORK_NOT_NATIVE)
         with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as folder:
             order = Order() if self.by_step else SeriesOrder()
-            walk = self._walk(run, metadata, multiplier, order, Path(folder), losses)
+            walk = Walk(run, metadata, self, multiplier, order, Path(folder), losses)
             walk.hand_to(self._receiver(target_id))
         losses.add_all(self.own_losses(target_id))
-        self.file(target_id, walk.manifest(metadata))
+        self.file(target_id, walk.manifest())
         record = self._record(run, metadata, multiplier, losses)
         other = self._finished_by_other(metadata, target_id, run)
         if other is not None:
@@ -261,19 +261,6 @@ class Loader(Sink):
         """The hooks, for one run of the target."""
         hooks = ("parameters", "points", "texts", "histograms", "file")
         return cast(Receiver, SimpleNamespace(**{h: partial(getattr(self, h), target_id) for h in hooks}))
-
-    def _walk(
-        self,
-        run: ExportedRun,
-        metadata: RunMetadata,
-        multiplier: Multiplier,
-        order: Order,
-        folder: Path,
-        losses: LossBook,
-    ) -> Walk:
-        created, earliest = metadata.created or 0, self.capabilities.earliest_time
-        no_time = created if earliest is None else max(created, earliest)
-        return Walk(run, self, multiplier, no_time, order, folder, losses)
 
     def _finished_by_other(self, metadata: RunMetadata, target_id: str, run: ExportedRun) -> Found | None:
         """If a run is loaded several times at once, only one load may finish: the first that `find` lists.
@@ -389,10 +376,10 @@ class Loader(Sink):
         comparer = Comparer(run.key, self.read_back(target_id), self.capabilities, full=full)
         with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as folder:
             multiplier = Multiplier.of(Decimal(record["multiplier"]))
-            walk = self._walk(run, metadata, multiplier, SeriesOrder(), Path(folder), losses)
+            walk = Walk(run, metadata, self, multiplier, SeriesOrder(), Path(folder), losses)
             comparer.metadata(metadata)
             walk.hand_to(comparer)
-        comparer.file(walk.manifest(metadata))
+        comparer.file(walk.manifest())
         comparer.close()
         paths = dict(walk.names.changed()) | {name: path for name, (path, _, _) in walk.files.items()}
         yield from comparer.comparisons(paths, losses.losses())

@@ -48,14 +48,13 @@ class Walk:
 
     Args:
         loader: Says what the target takes.
-        no_time: The time of series rows that have none, in ms since 1970.
         folder: A temporary one, for what does not fit into memory.
     """
 
     run: ExportedRun
+    metadata: RunMetadata
     loader: Loader
     multiplier: Multiplier
-    no_time: int
     order: Order
     folder: Path
     losses: LossBook
@@ -90,15 +89,15 @@ class Walk:
         self._entries(receiver, "histograms", AttributeType.HISTOGRAM_SERIES, _histogram_values)
         self._files(receiver)
 
-    def manifest(self, metadata: RunMetadata) -> FileToSend:
+    def manifest(self) -> FileToSend:
         """The last file of a loaded run, as JSON: all that is needed to see the run as it was in Neptune."""
-        key, parent = self.run.key, metadata.fork_parent
+        key, parent = self.run.key, self.metadata.fork_parent
         document = {
             "project": key.project_id,
             "run_id": key.run_id,
             "kind": key.kind.value,
-            "url": metadata.url,
-            "fork": parent and {"parent": parent.run_id, "step": str(metadata.fork_step)},
+            "url": self.metadata.url,
+            "fork": parent and {"parent": parent.run_id, "step": str(self.metadata.fork_step)},
             "step_multiplier": str(self.multiplier),
             "names": dict(self.names.changed()),
             "types": self.types,
@@ -124,9 +123,11 @@ class Walk:
             receiver.parameters(values)
 
     def _rows(self, types: frozenset[AttributeType], *columns: str) -> Iterator[SeriesRows]:
-        earliest = self.loader.capabilities.earliest_time
+        earliest, within = self.loader.capabilities.earliest_time, self.loader.steps
+        created = self.metadata.created or 0
+        no_time = created if earliest is None else max(created, earliest)
         for rows in series_rows(
-            self.run, types, columns, self.multiplier, self.loader.steps, _BATCH_ROWS, self.no_time, earliest
+            self.run, types, columns, self.multiplier, within, _BATCH_ROWS, no_time, earliest
         ):
             self.loader.check_interrupted()
             yield rows

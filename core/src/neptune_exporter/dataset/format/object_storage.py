@@ -10,6 +10,9 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -31,11 +34,11 @@ from neptune_exporter.dataset.format.object_store import (
     object_store,
     reason_of,
 )
-from neptune_exporter.dataset.format.staging import Staging
 from neptune_exporter.dataset.format.storage import CHUNK, Entry, HeldLock, Output, Storage
 from neptune_exporter.errors import BusyRunError
 from neptune_exporter.interruption import pause
 from neptune_exporter.location import Location
+from neptune_exporter.toolkit.file_lock import lock_file, unlock_file
 from neptune_exporter.toolkit.measuring import measured
 
 _T = TypeVar("_T")
@@ -45,6 +48,8 @@ _APPEARS_WITHIN = (0.2, 0.5, 1.0, 2.0)
 """Seconds to wait for an object that was written and cannot be read yet: some stores are eventually
 consistent."""
 _written = itertools.count(1 << 60)
+_PREFIX, _LOCK = "neptune-exporter-staging-", "in-use"
+"""How the names of staging folders begin, and the file that the process holds in each."""
 
 
 class ObjectStorage(Storage):
@@ -319,6 +324,31 @@ class ObjectStorage(Storage):
             code = code_of(error)
             reason = reason_of(error) + (f" ({code})" if code and code not in str(error) else "")
             raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
+
+
+class Staging:
+    """A folder of this machine for unfinished objects, before they are uploaded. It is deleted when its
+    process ends. The folders of killed processes are deleted when the next one is made."""
+
+    def __init__(self) -> None:
+        _sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = (self.folder / _LOCK).open("w+b")
+        lock_file(self._lock)
+        self._end = weakref.finalize(self, shutil.rmtree, self.folder, True)
+
+    def close(self) -> None:
+        """Delete it."""
+        self._lock.close()
+        self._end()
+
+
+def _sweep() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), (folder / _LOCK).open("r+b") as file:
+            if lock_file(file):  # else its process still runs
+                unlock_file(file)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Held:
