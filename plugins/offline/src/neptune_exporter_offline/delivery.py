@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import pyarrow as pa
@@ -64,7 +63,7 @@ class Delivery:
     def _parameters(self, values: list[tuple[str, AttributeType, object]]) -> Iterator[RunRows]:
         """Rows of these values. If no batch can hold one of them, halving finds it, and only it fails."""
         try:
-            rows = self._rows(parameter_batch(values))
+            rows = RunRows(self._key, parameter_batch(values))
         except _MORE_THAN_ONE:
             raise
         except Exception as error:  # noqa: BLE001
@@ -78,40 +77,40 @@ class Delivery:
         else:
             yield rows
 
-    def points(self) -> Iterator[RunRows | AttributeFailure]:
-        yield from self._each(_POINT_TYPES, self._points)
-
-    def files(self) -> Iterator[RunRows | AttributeFailure]:
-        yield from self._each(FILE_TYPES, self._files)
-
-    def _each(
-        self, types: Iterable[AttributeType], read: Callable[[str, Attribute], Iterator[RunRows]]
-    ) -> Iterator[RunRows | AttributeFailure]:
-        """The rows of all attributes of these types. If one fails, the others are still delivered."""
-        for path, attribute in self._state.ordered(types):
-            try:
-                yield from read(path, attribute)
-            except _MORE_THAN_ONE:
-                raise
-            except Exception as error:  # noqa: BLE001
-                self._fail(path, attribute.type, error)
-            yield from self._problems.take_failures(self._key)
+    def series_and_files(self) -> Iterator[RunRows | AttributeFailure]:
+        """The rows of all series, then of all files. If one fails, the others are still delivered."""
+        for types, read in ((_POINT_TYPES, self._points), (FILE_TYPES, self._files)):
+            for path, attribute in self._state.ordered(types):
+                try:
+                    yield from read(path, attribute)
+                except _MORE_THAN_ONE:
+                    raise
+                except Exception as error:  # noqa: BLE001
+                    self._fail(path, attribute.type, error)
+                yield from self._problems.take_failures(self._key)
 
     def _fail(self, path: str, attribute_type: AttributeType, error: Exception) -> None:
         message = f"it cannot be read: {error!r:.200}"
         self._problems.add(path, attribute_type, message, permanent=False)
 
     def _points(self, path: str, attribute: Attribute) -> Iterator[RunRows]:
-        for batch in _points_of(attribute):
-            yield self._point_rows(path, attribute.type, batch)
+        """The points of a series, with the previews that still count."""
+        series, previews = attribute.value, attribute.previews
+        batches = series.batches() if previews is None else _with_previews(series, previews)
+        yield from self._point_rows(path, attribute.type, batches)
 
-    def _point_rows(self, path: str, attribute_type: AttributeType, batch: pa.RecordBatch) -> RunRows:
-        columns = {
-            **step_columns(batch.column("step")),
-            "timestamp": batch.column("time").cast(TIME_TYPE),
-            VALUE_COLUMN[attribute_type]: batch.column("value"),
-        }
-        return self._rows(attribute_batch(path, attribute_type, columns))
+    def _point_rows(
+        self, path: str, attribute_type: AttributeType, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[RunRows]:
+        for batch in batches:
+            for start in range(0, batch.num_rows, _BATCH_ROWS):
+                piece = batch.slice(start, _BATCH_ROWS)
+                columns = {
+                    **step_columns(piece.column("step")),
+                    "timestamp": piece.column("time").cast(TIME_TYPE),
+                    VALUE_COLUMN[attribute_type]: piece.column("value"),
+                }
+                yield RunRows(self._key, attribute_batch(path, attribute_type, columns))
 
     def _files(self, path: str, attribute: Attribute) -> Iterator[RunRows]:
         if attribute.type is AttributeType.FILE_SERIES:
@@ -120,19 +119,18 @@ class Delivery:
             return
         stored = self._single_file(path, attribute)
         if stored is not None:
-            yield self._rows(attribute_batch(path, attribute.type, StoredFile.columns([stored])))
+            yield RunRows(self._key, attribute_batch(path, attribute.type, StoredFile.columns([stored])))
 
     def _captions(self, path: str, attribute: Attribute) -> Iterator[RunRows]:
         """Names and descriptions of images, under the paths that an export from a server gives them."""
         for name, series in attribute.captions.items():
             below = f"{path}/{name}"
-            if below in self._state.attributes:  # no 2.x client logs an attribute below another
+            if below not in self._state.attributes:
+                yield from self._point_rows(below, AttributeType.STRING_SERIES, series.batches())
+            else:  # no 2.x client logs an attribute below another
                 self._problems.note(
                     f"{below} is an attribute of its own: the {name}s of images were left out"
                 )
-                continue
-            for batch in _in_pieces(series.batches()):
-                yield self._point_rows(below, AttributeType.STRING_SERIES, batch)
 
     def _single_file(self, path: str, attribute: Attribute) -> StoredFile | None:
         report = partial(self._problems.add_unreadable, path, attribute.type)
@@ -148,48 +146,31 @@ class Delivery:
 
     def _file_series(self, path: str, series: Series) -> Iterator[RunRows]:
         report = partial(self._problems.add_unreadable, path, series.type)
-        seen: Counter[Decimal | float] = Counter()
+        seen: Counter[float] = Counter()
         for batch in series.batches():
             for start in range(0, batch.num_rows, _FILES_PER_BATCH):
                 piece = batch.slice(start, _FILES_PER_BATCH)
-                columns = step_columns(piece.column("step"))
-                steps = _steps(columns)
                 stored: list[StoredFile] = []
                 kept: list[int] = []
-                for row, reference in enumerate(piece.column("value").to_pylist()):
-                    step = steps[row]
+                references = zip(*(piece.column(name).to_pylist() for name in ("step", "value")), strict=True)
+                for row, (step, reference) in enumerate(references):
                     try:
                         found = FileReference.decode(reference)
-                        file = self._store.store(path, found, report, step, seen[step])
+                        stored.append(self._store.store(path, found, report, step, seen[step]))
                     except Unreadable as problem:
                         message = f"step {step:f}".rstrip("0").rstrip(".") + f": {problem}"
                         self._problems.add(path, series.type, message, permanent=problem.permanent)
                         continue
                     seen[step] += 1
-                    stored.append(file)
                     kept.append(row)
-                if not stored:
-                    continue
-                columns["timestamp"] = piece.column("time").cast(TIME_TYPE)
-                indices = pa.array(kept, pa.int64())
-                taken = {name: column.take(indices) for name, column in columns.items()}
-                yield self._rows(attribute_batch(path, series.type, {**taken, **StoredFile.columns(stored)}))
-
-    def _rows(self, batch: pa.RecordBatch) -> RunRows:
-        return RunRows(self._key, batch)
-
-
-def _points_of(attribute: Attribute) -> Iterator[pa.RecordBatch]:
-    """The points of a series in batches of a bounded number of rows, with the previews that still count."""
-    series: Series = attribute.value
-    batches = series.batches() if attribute.previews is None else _with_previews(series, attribute.previews)
-    yield from _in_pieces(batches)
-
-
-def _in_pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        for start in range(0, batch.num_rows, _BATCH_ROWS):
-            yield batch.slice(start, _BATCH_ROWS)
+                if stored:
+                    piece = piece.take(pa.array(kept, pa.int64()))
+                    columns = {
+                        **step_columns(piece.column("step")),
+                        "timestamp": piece.column("time").cast(TIME_TYPE),
+                        **StoredFile.columns(stored),
+                    }
+                    yield RunRows(self._key, attribute_batch(path, series.type, columns))
 
 
 def _with_previews(series: Series, previews: Series) -> Iterator[pa.RecordBatch]:
@@ -211,12 +192,3 @@ def _with_previews(series: Series, previews: Series) -> Iterator[pa.RecordBatch]
             pa.array([last[s][1] for s in steps], pa.float64()),
         ]
         yield pa.RecordBatch.from_arrays(columns, names=["step", "time", "value"])
-
-
-def _steps(columns: dict[str, pa.Array]) -> list[Decimal | float]:
-    """The step as it appears in a file name."""
-    steps: list[Decimal | float] = columns["step"].to_pylist()
-    for row, finer in enumerate(columns["step_float64"].to_pylist() if "step_float64" in columns else ()):
-        if finer is not None:
-            steps[row] = finer
-    return steps

@@ -16,7 +16,6 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO
 
@@ -96,7 +95,7 @@ class FileStore:
         path: str,
         reference: FileReference,
         report: Report,
-        step: Decimal | float | None = None,
+        step: float | None = None,
         ordinal: int = 0,
     ) -> StoredFile:
         """Stream one file into the dataset. A file that changed since it was logged is kept, and reported.

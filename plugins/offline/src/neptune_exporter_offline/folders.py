@@ -137,11 +137,11 @@ def describe_log(path: Path, *, is_data: bool) -> Folder | None:
         return None
     by_name = {"containerType": named.kind, "containerId": named.id, "mode": named.folder.parent.name}
     known = by_name | metadata
-    start = _start_of(first)
+    start = start_of(first[0]) if first else None
     firsts, logs = zip(*oplog.log_files(path), strict=True)
     stats = _stats([*logs, *map(path.joinpath, _BESIDE_LOGS)]) or _stats([path])
     is_offline = known["mode"] == "offline"
-    peeked = sum(record.length for _, record in first)
+    peeked = sum(record.length for record in first)
     return Folder(
         path,
         client=2,
@@ -204,10 +204,6 @@ def _is_between(path: Path, folder: Path) -> bool:
 def _anonymous(path: Path, start: Start | None) -> str:
     """An id for a log that does not name its run: the same for copies of the log, another for other logs."""
     return path.name if start is None else f"{path.name}-{start.digest[:8]}"
-
-
-def _start_of(first: list[tuple[int, oplog.Record]]) -> Start | None:
-    return start_of(first[0][1]) if first else None
 
 
 def start_of(record: oplog.Record) -> Start:
@@ -315,10 +311,9 @@ def _metadata(path: Path, container: Path) -> dict[str, Any]:
     return {}
 
 
-def _name_in(first: list[tuple[int, oplog.Record]]) -> str | None:
+def _name_in(first: list[oplog.Record]) -> str | None:
     """`sys/name`, which the client logs first."""
-    for _, record in first:
-        operation = record.operation
+    for operation in (record.operation for record in first):
         if operation.get("type") == "AssignString" and operation.get("path") == SysAttribute.NAME.split("/"):
             return clean(str(operation.get("value")))
     return None
@@ -355,14 +350,11 @@ def _peek_run(database: sqlite3.Connection) -> tuple[str | None, Start | None, i
     start = None if first is None else row_at(database, first)
     if start is None:
         return None, None, 0
-    query = "SELECT operation_type, operation FROM run_operations WHERE sequence_id = ?"
-    operation_type, blob = database.execute(query, (first,)).fetchone()
+    query = "SELECT operation FROM run_operations WHERE sequence_id = ? AND operation_type = 1"
     name = None
-    if operation_type == 1:
-        try:
+    for (blob,) in database.execute(query, (first,)):
+        with suppress(wire.DecodeError):
             name = wire.Run.FromString(blob).experiment_id or None
-        except wire.DecodeError:
-            name = None
     return name, start, last
 
 

@@ -288,7 +288,7 @@ class Neptune3Replay:
             values, kind = array("d", histogram.densities.values), "DENSITY"
         else:
             values, kind = array("d", map(float, histogram.counts.values)), "COUNTING"
-        return (kind, edges, values), 8 * (len(edges) + len(values))
+        return (kind, edges, values), 240 + 8 * (len(edges) + len(values))
 
     def _file(self, logged: Any) -> FileReference:
         at, size = self._at, logged.size_bytes

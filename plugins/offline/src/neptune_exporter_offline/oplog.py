@@ -61,9 +61,9 @@ def read_version(folder: Path, name: str) -> int:
         return 0
 
 
-def peek(folder: Path, count: int) -> list[tuple[int, Record]]:
-    """The first readable operations with their versions; fewer, or none, where the log cannot be read."""
-    found: list[tuple[int, Record]] = []
+def peek(folder: Path, count: int) -> list[Record]:
+    """The first readable operations; fewer, or none, where the log cannot be read."""
+    found: list[Record] = []
     with suppress(OSError):
         for _, path in log_files(folder):
             with path.open("rb") as file:
@@ -71,7 +71,7 @@ def peek(folder: Path, count: int) -> list[tuple[int, Record]]:
                     parsed = _parse(line)
                     if parsed is not None:
                         operation, version, at = parsed
-                        found.append((version, Record(at, operation, path.name, 0, len(line), version)))
+                        found.append(Record(at, operation, path.name, 0, len(line), version))
                         if len(found) == count:
                             return found
     return found

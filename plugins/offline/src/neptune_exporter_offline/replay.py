@@ -5,12 +5,12 @@ from __future__ import annotations
 import heapq
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit import clean
@@ -27,18 +27,7 @@ from neptune_exporter_offline.sqlite import open_database
 from neptune_exporter_offline.state import State
 from neptune_exporter_offline.union import Ranges, Scan, Stretch, covered, missing, unite
 
-
-class Log(Protocol):
-    """A log of either client."""
-
-    @property
-    def put(self) -> int:
-        """How many records its process counted; 0 where that is not known."""
-
-    def scan(self) -> Scan: ...
-    def read(self, stretch: Stretch) -> Iterator[Any]: ...
-    def compared(self, stretch: Stretch) -> Iterator[Any]: ...
-    def same(self, record: Any, other: Any) -> bool: ...
+Log: TypeAlias = OperationLog | DatabaseLog
 
 
 @dataclass
@@ -71,7 +60,7 @@ def replay(key: RunKey, folders: Sequence[Folder], state: State, steps: StepCoun
 def _replay2(
     key: RunKey, folders: Sequence[Folder], state: State, steps: StepCounter, gaps: Gaps
 ) -> Replayed:
-    logs: dict[int, Log] = {i: OperationLog(folder.path, i) for i, folder in enumerate(folders)}
+    logs = {i: OperationLog(folder.path, i) for i, folder in enumerate(folders)}
     scans = {index: log.scan() for index, log in logs.items()}
 
     def find(index: int, number: int) -> Start | None:
@@ -118,7 +107,7 @@ def _replay3(key: RunKey, folders: Sequence[Folder], state: State, gaps: Gaps, s
     scans = {index: log.scan() for index, log in logs.items()}
     processes = group(folders, lambda index, number: logs[index].find(number) if index in logs else None)
     applied = neptune3.Neptune3Replay(state)
-    for _, index, row in _records(folders, dict(logs), scans, processes, state.problems, gaps):
+    for _, index, row in _records(folders, logs, scans, processes, state.problems, gaps):
         applied.apply(index, row)
     applied.finish(key.project_id, key.run_id)
     return Replayed(processes, requests)
@@ -130,7 +119,7 @@ _Entry = tuple[float, int, Any]
 
 def _records(
     folders: Sequence[Folder],
-    logs: dict[int, Log],
+    logs: Mapping[int, Log],
     scans: dict[int, Scan],
     processes: Sequence[Sequence[int]],
     problems: Problems,
@@ -146,7 +135,11 @@ def _records(
 
 
 def _streams(
-    folders: dict[int, Folder], logs: dict[int, Log], scans: dict[int, Scan], problems: Problems, gaps: Gaps
+    folders: dict[int, Folder],
+    logs: Mapping[int, Log],
+    scans: dict[int, Scan],
+    problems: Problems,
+    gaps: Gaps,
 ) -> list[Iterator[_Entry]]:
     """The records of one process from all its logs, in as few streams as possible; reports gaps."""
     own_scans = [scans[index] for index in folders]
@@ -185,7 +178,7 @@ def _report(
 
 
 def _in_order(
-    stretches: Sequence[Stretch], logs: dict[int, Log], report: Callable[..., None]
+    stretches: Sequence[Stretch], logs: Mapping[int, Log], report: Callable[..., None]
 ) -> Iterator[_Entry]:
     """The records of stretches one after the other, with times that never fall."""
     at = 0.0

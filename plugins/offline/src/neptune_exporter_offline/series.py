@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +59,15 @@ class Series:
     def _reset_buffers(self) -> None:
         self.steps = array("d")
         self.times = array("q")
-        self.values: array[float] | list[str] | HistogramBuffer
-        if self.type is AttributeType.FLOAT_SERIES:
-            self.values = array("d")
-        elif self.type is AttributeType.HISTOGRAM_SERIES:
-            self.values = HistogramBuffer()
-        else:
-            self.values = []
+        self.values: array[float] | list[Any] = array("d") if self.type is AttributeType.FLOAT_SERIES else []
         self._add_step: Callable[[Any], None] = self.steps.append
         self._add_time = self.times.append
         self._add_value: Callable[[Any], None] = self.values.append
 
     def add(self, step: float, time: int | None, value: object, size: int = 0) -> None:
-        """Append a point. The value must already be of the right type: float, str or `HistogramValue`. Raises
-        TypeError, ValueError or OverflowError if the step or time cannot be kept; nothing was appended."""
+        """Append a point. The value must already be of the right type: float, str, or type, edges and values
+        of a histogram; `size` is what it takes in bytes. Raises TypeError, ValueError or OverflowError if the
+        step or time cannot be kept; nothing was appended."""
         step = float(step)  # before anything is appended: the columns must stay of one length
         self._add_time(_NO_TIME if time is None else time)
         self._add_step(step)
@@ -97,10 +93,10 @@ class Series:
             return None
         times = _from_array(self.times, pa.int64())
         columns = [_from_array(self.steps, pa.float64()), pc.if_else(pc.equal(times, _NO_TIME), None, times)]
-        if isinstance(self.values, HistogramBuffer):
-            columns.append(self.values.finish())
-        elif isinstance(self.values, array):
+        if isinstance(self.values, array):
             columns.append(_from_array(self.values, pa.float64()))
+        elif self.type is AttributeType.HISTOGRAM_SERIES:
+            columns.append(_histograms(self.values))
         else:
             columns.append(pa.array(self.values, pa.string()))
         self._reset_buffers()
@@ -117,38 +113,6 @@ class Series:
             order = pc.sort_indices(table["step"])  # stable: points of one step stay as logged
             batches = iter(table.take(order).combine_chunks().to_batches())
         yield from batches
-
-
-class HistogramBuffer:
-    """Histograms as flat columns."""
-
-    __slots__ = ("edge_ends", "edges", "types", "value_ends", "values")
-
-    def __init__(self) -> None:
-        self.types: list[str] = []
-        self.edges, self.values = array("d"), array("d")
-        self.edge_ends, self.value_ends = array("i", [0]), array("i", [0])
-
-    def append(self, histogram: tuple[str, array[float], array[float]]) -> None:
-        kind, edges, values = histogram
-        self.types.append(kind)
-        self.edges.extend(edges)
-        self.values.extend(values)
-        self.edge_ends.append(len(self.edges))
-        self.value_ends.append(len(self.values))
-
-    def finish(self) -> pa.Array:
-        def lists(ends: array[int], items: array[float]) -> pa.Array:
-            return pa.ListArray.from_arrays(_from_array(ends, pa.int32()), _from_array(items, pa.float64()))
-
-        return pa.StructArray.from_arrays(
-            [
-                pa.array(self.types, pa.string()),
-                lists(self.edge_ends, self.edges),
-                lists(self.value_ends, self.values),
-            ],
-            fields=list(HISTOGRAM_TYPE),
-        )
 
 
 class Spill:
@@ -233,3 +197,15 @@ class Spill:
 
 def _from_array(values: array[int] | array[float], arrow_type: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(arrow_type, len(values), [None, pa.py_buffer(values)])
+
+
+def _histograms(values: Sequence[tuple[str, array[float], array[float]]]) -> pa.Array:
+    types, edges, counts = zip(*values, strict=True)
+    columns = [pa.array(types, pa.string()), _lists(edges), _lists(counts)]
+    return pa.StructArray.from_arrays(columns, fields=list(HISTOGRAM_TYPE))
+
+
+def _lists(arrays: Sequence[array[float]]) -> pa.Array:
+    ends = array("i", accumulate(map(len, arrays), initial=0))
+    items = pa.Array.from_buffers(pa.float64(), ends[-1], [None, pa.py_buffer(b"".join(arrays))])
+    return pa.ListArray.from_arrays(_from_array(ends, pa.int32()), items)

@@ -164,7 +164,6 @@ def read_run(
         delivery = Delivery(key, state, store, problems)
         yield from problems.take_failures(key)
         yield from delivery.parameters()
-        yield from delivery.points()
-        yield from delivery.files()
+        yield from delivery.series_and_files()
         yield from problems.take_failures(key)
     yield RunDone(key, problems.notes(), replayed.memory, replayed.ended)
