@@ -98,6 +98,32 @@ def attribute_batch(
     return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
 
 
+def series_batch(
+    rows: Sequence[tuple[str, int]], attribute_type: AttributeType, columns: Mapping[str, pa.Array]
+) -> pa.RecordBatch:
+    """A batch of several attributes of one type, whose rows follow one another.
+
+    Args:
+        rows: Path and number of rows; a path may come again.
+        columns: As of `attribute_batch`.
+
+    Examples:
+        >>> columns = {**step_columns(pa.array([0.0, 1.0, 0.0])), "float_value": pa.array([0.9, 0.5, 0.7])}
+        >>> batch = series_batch([("train/loss", 2), ("val/loss", 1)], AttributeType.FLOAT_SERIES, columns)
+        >>> batch["attribute_path"].to_pylist()
+        ['train/loss', 'train/loss', 'val/loss']
+    """
+    numbers = {path: number for number, path in enumerate(dict.fromkeys(path for path, _ in rows))}
+    codes = np.repeat(np.array([numbers[path] for path, _ in rows], np.int32), [count for _, count in rows])
+    paths = pa.array(list(numbers), pa.string())
+    arrays = {
+        "attribute_path": pa.DictionaryArray.from_arrays(pa.array(codes), paths, safe=False),
+        "attribute_type": _repeated(attribute_type.value, len(codes)),
+        **columns,
+    }
+    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+
+
 def parameter_batch(values: Sequence[tuple[str, AttributeType, object]]) -> pa.RecordBatch:
     """A batch of single values: `(attribute_path, attribute_type, value)` triples.
 

@@ -16,15 +16,15 @@ from neptune_exporter.contract import AttributeFailure, SourceError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import TIME_TYPE, attribute_batch, step_columns
 from neptune_exporter.toolkit import look_ahead
+from neptune_exporter.toolkit.http_errors import StoppedError
 from neptune_exporter_neptune2 import artifacts, images
 from neptune_exporter_neptune2.downloads import LISTING, Downloads
 from neptune_exporter_neptune2.file_rows import FileRow, PartError, failure_of, file_batch
 from neptune_exporter_neptune2.images import Image
-from neptune_exporter_neptune2.outcomes import Outcome, attempt
 from neptune_exporter_neptune2.values import Attribute
 
 Rows: TypeAlias = "list[FileRow]"
-Work: TypeAlias = Callable[[], Outcome[Rows]]
+Work: TypeAlias = "tuple[Attribute, Callable[[], Rows]]"
 FileEvent: TypeAlias = "pa.RecordBatch | AttributeFailure"
 _BATCH = 500
 """Rows of files in a batch, at most."""
@@ -54,13 +54,14 @@ class FileReader:
         rows: Rows = []
         failed: dict[str, tuple[Attribute, SourceError, int]] = {}
         work = chain.from_iterable(map(self._work, attributes))
-        for _, result in look_ahead(executor, work, _do, 2 * connections):
-            outcome = result()
-            attribute, error = outcome.attribute, outcome.error
-            if error is not None:
+        for (attribute, _), result in look_ahead(executor, work, _do, 2 * connections):
+            try:
+                rows += result()
+            except StoppedError:
+                raise
+            except SourceError as error:
                 _, first, count = failed.get(attribute.path, (attribute, error, 0))
                 failed[attribute.path] = (attribute, first, count + 1)
-            rows += outcome.value or []
             if len(rows) >= _BATCH:
                 yield file_batch(rows)
                 rows = []
@@ -81,15 +82,14 @@ class FileReader:
         try:
             yield from self._steps(attribute)
         except SourceError as error:
-            failure: Outcome[Rows] = Outcome(attribute, None, error)
-            yield lambda: failure
+            yield attribute, partial(_fail, error)
 
     def _steps(self, attribute: Attribute) -> Iterator[Work]:
         downloads = self.downloads
         if attribute.type is AttributeType.FILE:
-            yield partial(attempt, attribute, partial(downloads.file, attribute))
+            yield attribute, partial(downloads.file, attribute)
         elif attribute.type is AttributeType.FILE_SET:
-            yield partial(attempt, attribute, partial(self._file_set, attribute))
+            yield attribute, partial(self._file_set, attribute)
         elif attribute.type is AttributeType.ARTIFACT:
             yield from self._artifact(attribute)
         else:
@@ -106,10 +106,9 @@ class FileReader:
         downloads = self.downloads
         files = artifacts.listing(downloads, self.project_uuid(), attribute)
         row = artifacts.store_listing(downloads, attribute, files)
-        stored = Outcome(attribute, [row])
-        yield lambda: stored
+        yield attribute, lambda: [row]
         for listed in files if self.artifact_files else ():
-            yield partial(attempt, attribute, partial(self._artifact_file, attribute, listed))
+            yield attribute, partial(self._artifact_file, attribute, listed)
 
     def _artifact_file(self, attribute: Attribute, listed: artifacts.Listed) -> Rows:
         if f"{attribute.path}/{listed.get('filePath')}" in self.taken:
@@ -128,7 +127,7 @@ class FileReader:
         for image in self._listed_images(attribute):
             if batch := captions.add(image):
                 self._captions += batch
-            yield partial(attempt, attribute, partial(self._image, attribute, image))
+            yield attribute, partial(self._image, attribute, image)
         self._captions += captions.flush()
 
     def _listed_images(self, attribute: Attribute) -> Iterator[Image]:
@@ -154,8 +153,12 @@ class FileReader:
             raise PartError(error, f"image {image.index}: {error}") from None
 
 
-def _do(work: Work) -> Outcome[Rows]:
-    return work()
+def _do(work: Work) -> Rows:
+    return work[1]()
+
+
+def _fail(error: SourceError) -> Rows:
+    raise error
 
 
 class _Captions:

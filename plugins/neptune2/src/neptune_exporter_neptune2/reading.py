@@ -27,7 +27,6 @@ from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.downloads import Downloads
 from neptune_exporter_neptune2.file_rows import PartError, failure_of
 from neptune_exporter_neptune2.filereading import FileReader
-from neptune_exporter_neptune2.outcomes import Outcome, attempt
 from neptune_exporter_neptune2.values import Attribute, attributes_of
 
 _PARAMETERS = 2000
@@ -106,31 +105,28 @@ class RunReader:
     def _series(self, kind: AttributeType, attributes: Sequence[Attribute]) -> Iterator[ReadEvent]:
         api, handle, width = self.means.api, self.request.run.handle, 2 * self.means.connections
         batcher = series.Batcher(kind)
-
-        def first_page(attribute: Attribute) -> Outcome[series.Points]:
-            return attempt(attribute, lambda: series.fetch(api, handle, attribute, 0))
-
-        for _, result in look_ahead(self.means.executor, attributes, first_page, width):
-            first = result()
+        first_page = partial(series.fetch, api, handle, offset=0)
+        for attribute, first in look_ahead(self.means.executor, attributes, first_page, width):
             try:
-                for batch in self._batches(first, batcher, width):
+                for batch in self._batches(attribute, first, batcher, width):
                     yield RunRows(self._key, batch)
+            except StoppedError:
+                raise
             except SourceError as error:
                 is_without = isinstance(error, RequestRefusedError) and error.status == 404
-                if first.attribute.has_value or not is_without:
-                    yield failure_of(self._key, first.attribute, error)
+                if attribute.has_value or not is_without:
+                    yield failure_of(self._key, attribute, error)
         batch = batcher.flush()
         if batch is not None:
             yield RunRows(self._key, batch)
 
     def _batches(
-        self, first: Outcome[series.Points], batcher: series.Batcher, width: int
+        self, attribute: Attribute, first: Callable[[], series.Points], batcher: series.Batcher, width: int
     ) -> Iterator[pa.RecordBatch]:
         """Batches that are full once the points of one series are added; nulls in it are noted."""
-        means, attribute = self.means, first.attribute
-        handle, without_value = self.request.run.handle, 0
+        means, handle, without_value = self.means, self.request.run.handle, 0
         try:
-            for page in series.pages(means.api, means.executor, width, handle, attribute, first.result()):
+            for page in series.pages(means.api, means.executor, width, handle, attribute, first()):
                 without_value += page.without_value
                 batch = batcher.add(attribute.path, page)
                 if batch is not None:

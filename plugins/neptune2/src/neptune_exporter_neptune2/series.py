@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from neptune_exporter.contract import SourceError
 from neptune_exporter.model import AttributeType
-from neptune_exporter.schema import TIME_TYPE, VALUE_COLUMN, step_columns
+from neptune_exporter.schema import TIME_TYPE, VALUE_COLUMN, series_batch, step_columns
 from neptune_exporter.toolkit import clean, look_ahead
 from neptune_exporter_neptune2.api import LEADERBOARD, Api
 from neptune_exporter_neptune2.values import Attribute, number
@@ -141,20 +141,12 @@ class Batcher:
         self._clear()
         if not pages:
             return None
-        paths = list(dict.fromkeys(path for path, _ in runs))
-        code_of = {path: code for code, path in enumerate(paths)}
-        codes = pa.concat_arrays([pa.repeat(pa.scalar(code_of[path], pa.int32()), n) for path, n in runs])
-        rows = len(codes)
         columns = {
-            "attribute_path": pa.DictionaryArray.from_arrays(codes, pa.array(paths, pa.string())),
-            "attribute_type": pa.DictionaryArray.from_arrays(
-                pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array([self._kind.value], pa.string())
-            ),
             **step_columns(pa.concat_arrays([page.steps for page in pages])),
             "timestamp": pa.concat_arrays([page.times for page in pages]).cast(TIME_TYPE),
             VALUE_COLUMN[self._kind]: pa.concat_arrays([page.values for page in pages]),
         }
-        return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+        return series_batch(runs, self._kind, columns)
 
     def _clear(self) -> None:
         self._pages: list[Points] = []

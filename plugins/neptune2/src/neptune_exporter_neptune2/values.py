@@ -117,9 +117,11 @@ def milliseconds(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is no ISO 8601 time")
     day, clock, fraction, zone = match.groups()
-    time = datetime.fromisoformat(f"{day}T{clock}+00:00")
-    whole = (time - _EPOCH) // timedelta(seconds=1)
-    return (whole - _zone_seconds(zone)) * 1000 + int(f"{fraction or ''}000"[:3])
+    # Python 3.10 takes fractions of a second and zones in this form only.
+    zone = "+00:00" if zone is None or zone in "zZ" else f"{zone[:3]}:{zone[3:].lstrip(':') or '00'}"
+    fraction = f"{fraction or ''}000"[:3]
+    time = datetime.fromisoformat(f"{day}T{clock}.{fraction}{zone}")
+    return (time - _EPOCH) // timedelta(milliseconds=1)
 
 
 def instant(milliseconds: int) -> datetime:
@@ -132,14 +134,6 @@ def time_of(text: object) -> datetime:
     if not isinstance(text, str):
         raise TypeError(f"{text!r} is no time")
     return instant(milliseconds(text))
-
-
-def _zone_seconds(zone: str | None) -> int:
-    if zone is None or zone in "zZ":
-        return 0
-    digits = f"{zone[1:].replace(':', '')}00"
-    seconds = int(digits[:2]) * 3600 + int(digits[2:4]) * 60
-    return -seconds if zone[0] == "-" else seconds
 
 
 def _whole(value: object) -> int:

@@ -47,10 +47,6 @@ class TailedFile(OpenFile):
         self.tail.clear()
 
 
-class _TooLongError(Exception):
-    """The directory begins before what was kept."""
-
-
 def members(file: TailedFile) -> list[dict[str, Any]] | None:
     """The files in a zip: path, bytes, CRC-32 (hex), and the time of change as the zip has it (no zone).
 
@@ -59,8 +55,9 @@ def members(file: TailedFile) -> list[dict[str, Any]] | None:
     Raises:
         SourceError: it is no zip, or not whole.
     """
+    end = io.BytesIO(file.tail)  # zipfile takes places in it for those of the whole file
     try:
-        with zipfile.ZipFile(_End(file)) as archive:
+        with zipfile.ZipFile(end) as archive:
             return [
                 {
                     "filePath": info.filename,
@@ -71,41 +68,7 @@ def members(file: TailedFile) -> list[dict[str, Any]] | None:
                 for info in archive.infolist()
                 if not info.is_dir()
             ]
-    except _TooLongError:
-        return None
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        if file.size > len(file.tail) and zipfile.is_zipfile(end):
+            return None
         raise SourceError(f"what the server sent is no whole zip: {error}") from None
-
-
-class _End(io.RawIOBase):
-    """A file of which only the end can be read: all that a zip's directory needs."""
-
-    def __init__(self, file: TailedFile) -> None:
-        self._size = file.size
-        self._tail = bytes(file.tail)
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError("before the beginning")
-        self._at = base + offset
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        start = self._at - (self._size - len(self._tail))
-        if start < 0:
-            raise _TooLongError
-        end = len(self._tail) if size is None or size < 0 else start + size
-        data = self._tail[start:end]
-        self._at += len(data)
-        return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -37,18 +38,10 @@ TYPES = {
 """Types by their names on the wire (`attribute_types` in the client)."""
 _WIRE_NAMES = {kind: name for name, kind in TYPES.items()}
 _PROPERTIES = {
-    AttributeType.FLOAT: "float_properties",
-    AttributeType.INT: "int_properties",
-    AttributeType.STRING: "string_properties",
-    AttributeType.BOOL: "bool_properties",
-    AttributeType.DATETIME: "datetime_properties",
-    AttributeType.STRING_SET: "string_set_properties",
-    AttributeType.FLOAT_SERIES: "float_series_properties",
-    AttributeType.STRING_SERIES: "string_series_properties",
-    AttributeType.HISTOGRAM_SERIES: "histogram_series_properties",
-    AttributeType.FILE: "file_ref_properties",
-    AttributeType.FILE_SERIES: "file_ref_series_properties",
+    kind: re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", f"{name}_properties")
+    for name, kind in TYPES.items()
 }
+"""The field of `ProtoAttributeDTO` for each type, such as `string_set_properties`."""
 _WITHOUT_VALUE = "experimentState"
 """A type of which the protocol has the name only (`extract_value` in the client)."""
 

@@ -67,12 +67,6 @@ class FileToFetch:
         return name + (mimetypes.guess_extension(self.ref.mime_type) or "")
 
 
-@dataclass(frozen=True)
-class _Fetched:
-    stored: StoredFile | None
-    failure: AttributeFailure | None = None
-
-
 class Downloads:
     """Brings files from the server's object store into the dataset."""
 
@@ -119,10 +113,10 @@ class Downloads:
             if done and (done[0][0].run != file.run or len(done) >= _BATCH):
                 yield _rows(done)
                 done = []
-            if fetched.failure is not None:
-                yield fetched.failure
-            if fetched.stored is not None:
-                done.append((file, fetched.stored))
+            if isinstance(fetched, StoredFile):
+                done.append((file, fetched))
+            else:
+                yield fetched
         if done:
             yield _rows(done)
 
@@ -144,14 +138,16 @@ class Downloads:
             middle = len(files) // 2
             return [*self._sign(files[:middle]), *self._sign(files[middle:])]
 
-    def _fetch(self, writer: FileWriter, signed: tuple[FileToFetch, _Url | SourceError]) -> _Fetched:
+    def _fetch(
+        self, writer: FileWriter, signed: tuple[FileToFetch, _Url | SourceError]
+    ) -> StoredFile | AttributeFailure:
         """Raises AuthenticationError, StoppedError, and AwayError if the server cannot be reached to sign."""
         file, url = signed
         if isinstance(url, SourceError):
             return _failed(file, url)
         download = _Download(self._api, self._http, file, url)
         try:
-            return _Fetched(self._store(download, writer))
+            return self._store(download, writer)
         except StoppedError:
             raise
         except SourceError as error:
@@ -254,10 +250,10 @@ def _at(file: FileToFetch) -> str:
     return "" if file.step is None else f" (step {file.step:g})"
 
 
-def _failed(file: FileToFetch, error: SourceError) -> _Fetched:
+def _failed(file: FileToFetch, error: SourceError) -> AttributeFailure:
     text = str(error)
     message = text if _at(file) in text else text + _at(file)
-    return _Fetched(None, AttributeFailure.of(file.run, file.path, file.type, error, message))
+    return AttributeFailure.of(file.run, file.path, file.type, error, message)
 
 
 def _rows(done: Sequence[tuple[FileToFetch, StoredFile]]) -> RunRows:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from neptune_exporter.contract import RunRows, SourceError
 from neptune_exporter.model import AttributeType
-from neptune_exporter.schema import TIME_TYPE, step_columns
+from neptune_exporter.schema import TIME_TYPE, series_batch, step_columns
 from neptune_exporter.toolkit import turn
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import NAME_BYTES, Series
@@ -200,30 +200,7 @@ def _rows(taken: Sequence[tuple[Series, Points]]) -> Iterator[RunRows]:
         if number + 1 == len(taken) or taken[number + 1][0].run != series.run:
             part = taken[first : number + 1]
             length = sum(len(points) for _, points in part)
-            yield RunRows(series.run, _batch(part, {n: c.slice(start, length) for n, c in columns.items()}))
+            rows = [(series.path, len(points)) for series, points in part]
+            of_run = {name: column.slice(start, length) for name, column in columns.items()}
+            yield RunRows(series.run, series_batch(rows, AttributeType.FLOAT_SERIES, of_run))
             start, first = start + length, number + 1
-
-
-def _batch(part: Sequence[tuple[Series, Points]], columns: dict[str, pa.Array]) -> pa.RecordBatch:
-    counts = [len(points) for _, points in part]
-    codes = np.repeat(np.arange(len(part), dtype=np.int32), counts)
-    paths = pa.array([series.path for series, _ in part], pa.string())
-    return with_attributes(codes, paths, AttributeType.FLOAT_SERIES, columns)
-
-
-def with_attributes(
-    codes: np.ndarray[Any, np.dtype[np.int32]],
-    paths: pa.Array,
-    kind: AttributeType,
-    columns: dict[str, pa.Array],
-) -> pa.RecordBatch:
-    """A batch of several attributes of one type; `codes` says which of `paths` each row is of, unchecked."""
-    types = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(len(codes), np.int32)), pa.array([kind.value], pa.string()), safe=False
-    )
-    all_columns = {
-        "attribute_path": pa.DictionaryArray.from_arrays(pa.array(codes), paths, safe=False),
-        "attribute_type": types,
-        **columns,
-    }
-    return pa.RecordBatch.from_arrays(list(all_columns.values()), names=list(all_columns))

@@ -9,15 +9,13 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from neptune_exporter.contract import RunRows, SourceError
 from neptune_exporter.model import AttributeType
-from neptune_exporter.schema import HISTOGRAM_TYPE, TIME_TYPE, VALUE_COLUMN, step_columns
+from neptune_exporter.schema import HISTOGRAM_TYPE, TIME_TYPE, VALUE_COLUMN, series_batch, step_columns
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import NAME_BYTES, FileRef, Series
-from neptune_exporter_neptune3.metrics import with_attributes
 from neptune_exporter_neptune3.paging import FileEntry, Page, failure_of
 
 _POINTS = 10_000
@@ -229,7 +227,6 @@ def _batch(part: Sequence[_Points]) -> Iterator[RunRows]:
         return
     kind = part[0].series.type
     value_type = HISTOGRAM_TYPE if kind is AttributeType.HISTOGRAM_SERIES else pa.string()
-    codes = np.repeat(np.arange(len(part), dtype=np.int32), [len(p.values) for p in part])
     steps, times, values = (
         list(chain.from_iterable(map(attrgetter(name), part))) for name in ("steps", "times", "values")
     )
@@ -238,5 +235,5 @@ def _batch(part: Sequence[_Points]) -> Iterator[RunRows]:
         "timestamp": pa.array(times, pa.int64()).view(TIME_TYPE),
         VALUE_COLUMN[kind]: pa.array(values, value_type),
     }
-    paths = pa.array([p.series.path for p in part], pa.string())
-    yield RunRows(part[0].series.run, with_attributes(codes, paths, kind, columns))
+    rows = [(points.series.path, len(points.values)) for points in part]
+    yield RunRows(part[0].series.run, series_batch(rows, kind, columns))
