@@ -53,13 +53,6 @@ class Tracked:
     at: float
 
 
-@dataclass(frozen=True)
-class AssignedHash:
-    """An artifact that was assigned by the hash of another one."""
-
-    hash: str
-
-
 def store_file_set(
     path: str, changes: Sequence[Upload | Removal], store: FileStore, report: Report
 ) -> StoredFile | None:
@@ -98,14 +91,17 @@ def _entries(
 
 
 def store_artifact(
-    path: str, changes: Sequence[Tracked | AssignedHash], store: FileStore, report: Report
+    path: str, changes: Sequence[Tracked | str], store: FileStore, report: Report
 ) -> StoredFile | None:
-    """The list of an artifact's files as JSON, as Neptune lists them; None if there are none."""
+    """The list of an artifact's files as JSON, as Neptune lists them; None if there are none.
+
+    A change that is a text is the hash of another artifact, by which this one was assigned.
+    """
     listed: dict[str, dict[str, Any]] = {}
     for change in changes:
         try:
-            if isinstance(change, AssignedHash):
-                reason = f"only the server knew the files of the artifact with the hash {change.hash}"
+            if isinstance(change, str):
+                reason = f"only the server knew the files of the artifact with the hash {change}"
                 raise Unreadable(reason, permanent=True)
             for entry in _tracked_files(path, change, store, report):
                 listed[entry["filePath"]] = entry
@@ -133,7 +129,7 @@ def _find(upload: Upload, store: FileStore, report: Report) -> Iterator[tuple[st
     root = _root(matches, upload.working_directories)
     for match in sorted(matches):
         for file in _files_below(match, report) if _is_folder(match) else [match]:
-            yield _name(file, root), file
+            yield (file if root is None else file.relative_to(root)).as_posix(), file
 
 
 def _matches(pattern: str, store: FileStore, report: Report) -> set[Path]:
@@ -187,10 +183,6 @@ def _root(matches: set[Path], working_directories: Sequence[Path]) -> Path | Non
     if not _is_folder(root):
         root = root.parent
     return next((where for where in working_directories if where in root.parents), root)
-
-
-def _name(file: Path, root: Path | None) -> str:
-    return (file if root is None else file.relative_to(root)).as_posix()
 
 
 def _add(archive: zipfile.ZipFile, name: str, source: Path, file: BinaryIO) -> None:

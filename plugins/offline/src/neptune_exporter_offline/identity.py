@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -58,12 +58,13 @@ def identify(folders: Sequence[Folder], settings: OfflineSettings) -> dict[RunKe
     """The runs that the folders belong to. Raises UsageError if --offline-run-id names a folder that was not
     found, or gives one id to several runs."""
     folders = _named_by_copies(folders)
-    ids = _RunIds(folders, settings)
+    ids = _checked_ids(folders, settings)
     projects = _default_projects(folders)
     runs: dict[RunKey, list[Folder]] = {}
     for folder in folders:
         project_id = folder.project_id or settings.project or projects[folder.container]
-        runs.setdefault(RunKey(project_id, ids.of(folder), folder.kind), []).append(folder)
+        key = RunKey(project_id, _run_id(folder, ids, settings.run_id_pattern), folder.kind)
+        runs.setdefault(key, []).append(folder)
     for key, members in runs.items():
         containers = {f.container for f in members}
         if len(containers) > 1:
@@ -75,26 +76,24 @@ def identify(folders: Sequence[Folder], settings: OfflineSettings) -> dict[RunKe
     return {key: FoundRun(key, tuple(members)) for key, members in sorted(runs.items())}
 
 
-class _RunIds:
-    def __init__(self, folders: Sequence[Folder], settings: OfflineSettings) -> None:
-        self._pattern = settings.run_id_pattern
-        self._single = settings.run_ids
-        known = {name for f in folders if f.client == 2 for name in _names(f)}
-        unknown = sorted(set(self._single) - known)
-        if unknown:
-            raise UsageError(
-                f"--offline-run-id {unknown[0]}=…: no Neptune 2.x folder or uuid of that name was found "
-                f"in {', '.join(settings.path)}"
-            )
+def _checked_ids(folders: Sequence[Folder], settings: OfflineSettings) -> dict[str, str]:
+    """The ids that the user gives to single runs."""
+    ids = settings.run_ids
+    unknown = sorted(ids.keys() - {name for f in folders if f.client == 2 for name in _names(f)})
+    if unknown:
+        raise UsageError(
+            f"--offline-run-id {unknown[0]}=…: no Neptune 2.x folder or uuid of that name was found "
+            f"in {', '.join(settings.path)}"
+        )
+    return ids
 
-    def of(self, folder: Folder) -> str:
-        if folder.client == 3:
-            return folder.container_id
-        for name in _names(folder):
-            if name in self._single:
-                return self._single[name]
-        default = f"project-{folder.container_id}" if folder.is_project else folder.container_id
-        return default if self._pattern is None else self._pattern.replace(UUID_FIELD, default)
+
+def _run_id(folder: Folder, ids: Mapping[str, str], pattern: str | None) -> str:
+    if folder.client == 3:
+        return folder.container_id
+    default = f"project-{folder.container_id}" if folder.is_project else folder.container_id
+    own = next((ids[name] for name in _names(folder) if name in ids), None)
+    return own or (pattern or UUID_FIELD).replace(UUID_FIELD, default)
 
 
 def _names(folder: Folder) -> tuple[str, ...]:

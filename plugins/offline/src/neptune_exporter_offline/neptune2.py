@@ -10,7 +10,7 @@ from neptune_exporter.model import AttributeType, SysAttribute
 from neptune_exporter.toolkit import clean
 from neptune_exporter_offline.counting import StepCounter, number_of, sign
 from neptune_exporter_offline.files import BY_PATH, COPY, INLINE, FileReference, base_name
-from neptune_exporter_offline.filesets import AssignedHash, Removal, Tracked, Upload
+from neptune_exporter_offline.filesets import Removal, Tracked, Upload
 from neptune_exporter_offline.folders import Folder, start_of
 from neptune_exporter_offline.oplog import Record
 from neptune_exporter_offline.state import State
@@ -254,7 +254,7 @@ class Neptune2Replay:
         self._state.changes(path, AttributeType.FILE_SET).append(Removal(frozenset(operation["file_paths"])))
 
     def _assign_artifact(self, path: str, operation: Operation) -> None:
-        self._state.changes(path, AttributeType.ARTIFACT)[:] = [AssignedHash(self._text(operation["hash"]))]
+        self._state.changes(path, AttributeType.ARTIFACT)[:] = [self._text(operation["hash"])]
 
     def _track_files(self, path: str, operation: Operation) -> None:
         where, at = self._working_directories, self._record.at

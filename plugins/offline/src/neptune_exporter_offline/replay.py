@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -25,7 +24,7 @@ from neptune_exporter_offline.problems import Problems
 from neptune_exporter_offline.processes import group
 from neptune_exporter_offline.sqlite import open_database
 from neptune_exporter_offline.state import State
-from neptune_exporter_offline.union import Ranges, Scan, Stretch, covered, missing, unite
+from neptune_exporter_offline.union import Ranges, Scan, Stretch, branches, covered, missing, unite
 
 Log: TypeAlias = OperationLog | DatabaseLog
 
@@ -145,36 +144,25 @@ def _streams(
     own_scans = [scans[index] for index in folders]
     first, *_ = folders
     stretches = list(chain.from_iterable(scan.stretches for scan in own_scans))
-    union = unite(stretches, lambda s: logs[s.log].compared(s), logs[first].same)
+    united, differing = unite(stretches, lambda s: logs[s.log].compared(s), logs[first].same)
     names = names_of(folders.values())
-    report = partial(_report, problems, gaps, names, folders[first].label)
+
+    def report(message: str, begin: int = 0, end: int = 0, *, permanent: bool = True) -> None:
+        """Report a failure of a log, and remember which operations it is about, where that is known."""
+        message = clean(f"{folders[first].label}: {message}")
+        problems.add_once(message, permanent=permanent)
+        if 0 < begin <= end:
+            gaps.add(Gap(names, begin, end, message, permanent))
+
     begin = min(folder.first_operation for folder in folders.values())
     gaps.read(names, covered(stretches), begin)
     _report_holes(own_scans, begin, max(logs[index].put for index in folders), report)
-    if union.differing:
+    if differing:
         report(
-            f"several operations that differ have the same number ({_shown(union.differing)}); "
+            f"several operations that differ have the same number ({_shown(differing)}); "
             "all were read, and points may be there twice"
         )
-    return [_in_order(branch, logs, report) for branch in union.branches()]
-
-
-def _report(
-    problems: Problems,
-    gaps: Gaps,
-    names: frozenset[str],
-    label: str,
-    message: str,
-    first: int = 0,
-    last: int = 0,
-    *,
-    permanent: bool = True,
-) -> None:
-    """Report a failure of a log, and remember which operations it is about, where that is known."""
-    message = clean(f"{label}: {message}")
-    problems.add_once(message, permanent=permanent)
-    if 0 < first <= last:
-        gaps.add(Gap(names, first, last, message, permanent))
+    return [_in_order(branch, logs, report) for branch in branches(united)]
 
 
 def _in_order(

@@ -2,18 +2,18 @@
 
 A log interleaves all series of a run, and a dataset wants one series after the other.
 So points are collected for each series. When all of them together exceed the budget, the
-points of each series are appended to an Arrow file as a record batch. A series is read back
+points of each series are appended to a file as a record batch. A series is read back
 batch by batch: in the order of the log, and in bounded memory.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,7 +53,8 @@ class Series:
         self.last_step = _BEFORE_ALL
         self.in_order = True
         self.bytes = 0
-        self.segments: list[int] = []
+        self.segments: list[tuple[int, int, pa.Schema]] = []
+        """Where spilled points begin in the file, how many bytes they take there, and their schema."""
         self._reset_buffers()
 
     def _reset_buffers(self) -> None:
@@ -116,16 +117,13 @@ class Series:
 
 
 class Spill:
-    """Holds the points of all series of one run. Use as a context manager: it removes its files."""
+    """Holds the points of all series of one run. Use as a context manager: it removes its file."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self.used = 0
         self.budget = budget
         self._series: dict[Series, None] = {}  # in order of appearance
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._writers: dict[AttributeType, tuple[pa.OSFile, pa.RecordBatchFileWriter]] = {}
-        self._readers: dict[AttributeType, tuple[pa.OSFile, pa.RecordBatchFileReader]] = {}
-        self._counts: dict[AttributeType, int] = {}
+        self._file: IO[bytes] | None = None
 
     def new_series(self, attribute_type: AttributeType) -> Series:
         series = Series(attribute_type, self)
@@ -139,60 +137,32 @@ class Spill:
 
     def flush(self) -> None:
         """Move all points in memory to disk."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="neptune-exporter-")  # noqa: SIM115 - closed at the end
         for series in self._series:
             batch = series.take_buffered()
             if batch is not None:
-                count = self._counts.get(series.type, 0)
-                self._writer(series.type, batch.schema).write_batch(batch)
-                self._counts[series.type] = count + 1
-                series.segments.append(count)
+                content = batch.serialize()
+                series.segments.append((self._file.seek(0, os.SEEK_END), content.size, batch.schema))
+                self._file.write(content)
         self.used = 0
 
     def read(self, series: Series, last: pa.RecordBatch | None) -> Iterator[pa.RecordBatch]:
         """What was spilled of a series, then its last batch."""
-        if series.segments:
-            reader = self._reader(series.type)
-            for index in series.segments:
-                yield reader.get_batch(index)
+        for place, size, schema in series.segments:
+            assert self._file is not None  # `flush` made it
+            self._file.seek(place)
+            yield pa.ipc.read_record_batch(pa.py_buffer(self._file.read(size)), schema)
         if last is not None:
             yield last
-
-    def _path(self, attribute_type: AttributeType) -> str:
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="neptune-exporter-")
-        return str(Path(self._folder.name) / f"{attribute_type}.arrow")
-
-    def _writer(self, attribute_type: AttributeType, schema: pa.Schema) -> pa.RecordBatchFileWriter:
-        if attribute_type not in self._writers:
-            sink = pa.OSFile(self._path(attribute_type), "wb")
-            self._writers[attribute_type] = sink, pa.ipc.new_file(sink, schema)
-        return self._writers[attribute_type][1]
-
-    def _reader(self, attribute_type: AttributeType) -> pa.RecordBatchFileReader:
-        """Ends all writing of this type."""
-        if attribute_type not in self._readers:
-            sink, writer = self._writers.pop(attribute_type)
-            writer.close()
-            sink.close()
-            source = pa.OSFile(self._path(attribute_type), "rb")
-            self._readers[attribute_type] = source, pa.ipc.open_file(source)
-        return self._readers[attribute_type][1]
 
     def __enter__(self) -> Spill:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for sink, writer in self._writers.values():
-            writer.close()
-            sink.close()
-        for source, _ in self._readers.values():
-            source.close()
-        self._writers.clear()
-        self._readers.clear()
         self._series.clear()
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._file is not None:
+            self._file.close()
 
 
 def _from_array(values: array[int] | array[float], arrow_type: pa.DataType) -> pa.Array:

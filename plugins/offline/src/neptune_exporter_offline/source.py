@@ -76,13 +76,29 @@ class OfflineSource(Source):
 
     def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
         for request in group:
-            yield from self._read(request, files)
+            for event in self._events(request, files):
+                if not isinstance(event, AttributeFailure) or _concerns(event, request):
+                    yield event
 
-    def _read(self, request: RunRequest, files: FileWriter) -> Iterator[ReadEvent]:
-        folders = self._folders(request.run)
-        for event in read_run(request, folders, files, read_paths=self._settings.read_files):
-            if not isinstance(event, AttributeFailure) or _concerns(event, request):
-                yield event
+    def _events(self, request: RunRequest, files: FileWriter) -> Iterator[ReadEvent]:
+        """Rows and failures of one run, then its end: parameters, series, files, each by attribute path."""
+        key, attributes, folders = request.run.key, request.attributes, self._folders(request.run)
+        is_everything = attributes.wanted.is_everything
+        # Only if everything is replaced: attributes that are not asked for keep their steps in the dataset.
+        steps = StepCounter(request.memory, renumbers=request.replaces and is_everything)
+        gaps = Gaps(request.memory, reads_all=is_everything)
+        problems = Problems()
+        with Spill() as spill:
+            state = State(attributes, spill, problems)
+            found = replay(key, folders, state, steps, gaps)
+            read_paths = self._settings.read_files
+            store = FileStore(key, files, folders, found.requests, found.processes, problems, read_paths)
+            delivery = Delivery(key, state, store, problems)
+            yield from problems.take_failures(key)
+            yield from delivery.parameters()
+            yield from delivery.series_and_files()
+            yield from problems.take_failures(key)
+        yield RunDone(key, problems.notes(), found.memory, found.ended)
 
     def _folders(self, run: SourceRun) -> Sequence[Folder]:
         paths = set(paths_of(run.handle))
@@ -140,30 +156,3 @@ def _concerns(failure: AttributeFailure, request: RunRequest) -> bool:
     if attribute_type is None:
         return request.attributes.wanted.includes_path(path)
     return request.attributes.includes(path, attribute_type)
-
-
-def read_run(
-    request: RunRequest, folders: Sequence[Folder], files: FileWriter, *, read_paths: bool
-) -> Iterator[ReadEvent]:
-    """Rows and failures of one run, then its end.
-
-    Rows come parameters first, then series, then files, each by attribute path.
-    """
-    key, attributes = request.run.key, request.attributes
-    # Only if everything is replaced: attributes that are not asked for keep their steps in the dataset.
-    renumbers = request.replaces and attributes.wanted.is_everything
-    problems = Problems()
-    with Spill() as spill:
-        state = State(attributes, spill, problems)
-        steps = StepCounter(request.memory, renumbers=renumbers)
-        gaps = Gaps(request.memory, reads_all=attributes.wanted.is_everything)
-        replayed = replay(key, folders, state, steps, gaps)
-        store = FileStore(
-            key, files, folders, replayed.requests, replayed.processes, problems, read_paths=read_paths
-        )
-        delivery = Delivery(key, state, store, problems)
-        yield from problems.take_failures(key)
-        yield from delivery.parameters()
-        yield from delivery.series_and_files()
-        yield from problems.take_failures(key)
-    yield RunDone(key, problems.notes(), replayed.memory, replayed.ended)

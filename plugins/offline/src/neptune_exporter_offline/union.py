@@ -64,43 +64,38 @@ class Scan:
     """The number of a last record that is cut off."""
 
 
-@dataclass
-class Union:
-    """What several logs of one process hold together."""
+def branches(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
+    """What `unite` kept, in as few lists of ascending numbers as there are.
 
-    stretches: list[Stretch]
-    """Parts of the stretches, so that each record is there once; ordered by their first numbers."""
-    differing: Ranges
-    """Numbers that stand for several records, all of which are kept."""
-
-    def branches(self) -> list[list[Stretch]]:
-        """The stretches in as few lists of ascending numbers as there are.
-
-        One list is enough unless records differ. Then two processes went on counting from one number, and
-        each list is continued by a stretch that was logged after it.
-        """
-        branches: list[list[Stretch]] = []
-        for stretch in self.stretches:
-            open_ = [b for b in branches if b[-1].last < stretch.first]
-            after = [b for b in open_ if b[-1].ended <= stretch.begun]
-            if open_:
-                (after or open_)[0].append(stretch)
-            else:
-                branches.append([stretch])
-        return branches
+    One list is enough unless records differ. Then two processes went on counting from one number, and
+    each list is continued by a stretch that was logged after it.
+    """
+    found: list[list[Stretch]] = []
+    for stretch in stretches:
+        open_ = [b for b in found if b[-1].last < stretch.first]
+        after = [b for b in open_ if b[-1].ended <= stretch.begun]
+        if open_:
+            (after or open_)[0].append(stretch)
+        else:
+            found.append([stretch])
+    return found
 
 
 def unite(
     stretches: Iterable[Stretch],
     read: Callable[[Stretch], Iterator[Any]],
     same: Callable[[Any, Any], bool],
-) -> Union:
+) -> tuple[list[Stretch], Ranges]:
     """Keep each record of one process once.
 
     Args:
         stretches: Of all its logs. Of equal records the one in the earliest stretch is kept.
         read: Gives the records of a stretch, in order.
         same: Whether two records of one number are the same.
+
+    Returns:
+        Parts of the stretches, ordered by their first numbers; and the numbers that stand for several
+        records, all of which are kept.
     """
     readers = [_Reader(position, stretch, read) for position, stretch in enumerate(stretches)]
     pending = deque(sorted(readers, key=lambda reader: reader.stretch.first))
@@ -120,7 +115,7 @@ def unite(
             add(differing, number, number)
         number = end + 1
         kept += _end(active, number)
-    return Union(sorted(kept, key=lambda stretch: stretch.first), differing)
+    return sorted(kept, key=lambda stretch: stretch.first), differing
 
 
 def _begin(pending: deque[_Reader], active: list[_Reader], number: int) -> None:
