@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from neptune_exporter.contract.failures import AttributeFailure
 from neptune_exporter.contract.files import FileWriter
@@ -16,6 +16,8 @@ from neptune_exporter.model import RunKey
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -216,15 +218,13 @@ class Source(ABC):
         """Release connections and temporary files."""
 
 
-def chunked(requests: Iterable[RunRequest], size: int) -> Iterator[Sequence[RunRequest]]:
-    """Consecutive groups of at most `size` requests.
+def chunked(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
+    """Consecutive groups of at most `size` items: requests, as for `Source.groups`, or anything else.
 
     Examples:
-        >>> runs = [SourceRun(RunKey("acme/vision", run_id)) for run_id in ("RUN-1", "RUN-2", "RUN-3")]
-        >>> requests = [RunRequest(run, AttributeRequest()) for run in runs]
-        >>> [len(group) for group in chunked(requests, 2)]
-        [2, 1]
+        >>> list(chunked(["RUN-1", "RUN-2", "RUN-3"], 2))
+        [['RUN-1', 'RUN-2'], ['RUN-3']]
     """
-    remaining = iter(requests)
+    remaining = iter(items)
     while group := list(islice(remaining, size)):
         yield group

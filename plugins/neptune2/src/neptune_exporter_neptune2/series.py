@@ -29,10 +29,6 @@ _POINTS = {
 }
 
 
-class IncompleteError(SourceError):
-    """A page holds fewer points than the server announced."""
-
-
 @dataclass(frozen=True)
 class Points:
     """A page: columns of one length. Steps are float64, times int64 milliseconds."""
@@ -64,12 +60,8 @@ def fetch(api: Api, run_handle: str, attribute: Attribute, offset: int, *, limit
 def pages(
     api: Api, executor: Executor, width: int, run_handle: str, attribute: Attribute, first: Points
 ) -> Iterator[Points]:
-    """All pages in order, the first of which is there already.
-
-    Raises:
-        AuthenticationError, SourceError
-        IncompleteError: a page lacks points; what came before is good.
-    """
+    """All pages in order, the first of which is there already. Raises AuthenticationError, and SourceError
+    also if a page has fewer points than the server announced: what came before is good."""
     offsets = range(PAGE, first.total, PAGE)
     rest = look_ahead(executor, offsets, partial(fetch, api, run_handle, attribute), width)
     _check(first, 0, first.total)
@@ -83,7 +75,7 @@ def pages(
 def _check(page: Points, offset: int, total: int) -> None:
     expected = min(PAGE, total - offset)
     if len(page) < expected:
-        raise IncompleteError(
+        raise SourceError(
             f"the server announced {total} points, but from number {offset} on gave {len(page)}, "
             f"not {expected}"
         )

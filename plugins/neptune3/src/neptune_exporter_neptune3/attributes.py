@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import PurePosixPath
 from typing import Any
 
 from neptune_exporter.contract import AttributeFailure, RunRequest, RunRows
@@ -60,6 +62,27 @@ class FileRef:
 
 
 @dataclass(frozen=True)
+class FileToFetch:
+    """A file and the row that will name it. timestamp: milliseconds since the epoch."""
+
+    run: RunKey
+    path: str
+    type: AttributeType
+    ref: FileRef
+    step: float | None = None
+    timestamp: int | None = None
+    ordinal: int = 0
+
+    @property
+    def name(self) -> str:
+        """The original name or close to it: the last part of its path in the store."""
+        name = PurePosixPath(self.ref.path).name
+        if PurePosixPath(name).suffix:
+            return name
+        return name + (mimetypes.guess_extension(self.ref.mime_type) or "")
+
+
+@dataclass(frozen=True)
 class Series:
     """A series that is to be read."""
 
@@ -103,7 +126,7 @@ class Contents:
     floats: list[Series] = field(default_factory=list)
     objects: list[Series] = field(default_factory=list)
     """String, histogram and file series."""
-    files: list[tuple[str, FileRef]] = field(default_factory=list)
+    files: list[FileToFetch] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     attributes: int = 0
     found: bool = False
@@ -221,7 +244,7 @@ def _single_value(
     properties = getattr(attribute, _PROPERTIES[kind])
     if kind is AttributeType.FILE:
         if properties.path:
-            held.files.append((attribute.name, FileRef.of(properties)))
+            held.files.append(FileToFetch(held.run, attribute.name, kind, FileRef.of(properties)))
         return []
     if kind is not AttributeType.DATETIME:
         return [(attribute.name, kind, properties.value)]

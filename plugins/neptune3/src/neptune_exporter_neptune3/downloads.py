@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import mimetypes
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from pathlib import PurePosixPath
 from typing import Any
 
 import httpx
 import pyarrow as pa
 
-from neptune_exporter.contract import AttributeFailure, FileWriter, RunRows, SourceError, StoredFile
-from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.contract import AttributeFailure, FileWriter, RunRows, SourceError, StoredFile, chunked
 from neptune_exporter.schema import TIME_TYPE, step_columns
 from neptune_exporter.toolkit import (
     TRANSIENT_STATUSES,
@@ -33,7 +29,7 @@ from neptune_exporter.toolkit import (
 from neptune_exporter.toolkit.connections import demand_least_rate
 from neptune_exporter.toolkit.http_errors import StoppedError
 from neptune_exporter_neptune3.api import Api
-from neptune_exporter_neptune3.attributes import FileRef
+from neptune_exporter_neptune3.attributes import FileToFetch
 from neptune_exporter_neptune3.client import transport_error
 
 SIGNED_AT_ONCE = 200
@@ -44,27 +40,6 @@ _EXPIRED = frozenset({400, 401, 403})
 """How object stores answer an expired URL (`download_file` in the client): gcp 400, aws and azure 403."""
 _BATCH = 500
 """Rows of files in a batch, at most."""
-
-
-@dataclass(frozen=True)
-class FileToFetch:
-    """A file and the row that will name it. timestamp: milliseconds since the epoch."""
-
-    run: RunKey
-    path: str
-    type: AttributeType
-    ref: FileRef
-    step: float | None = None
-    timestamp: int | None = None
-    ordinal: int = 0
-
-    @property
-    def name(self) -> str:
-        """The original name or close to it: the last part of its path in the store."""
-        name = PurePosixPath(self.ref.path).name
-        if PurePosixPath(name).suffix:
-            return name
-        return name + (mimetypes.guess_extension(self.ref.mime_type) or "")
 
 
 class Downloads:
@@ -108,7 +83,7 @@ class Downloads:
         """
         done: list[tuple[FileToFetch, StoredFile]] = []
         fetch = partial(self._fetch, writer)
-        for (file, _), result in look_ahead(self._executor, self._signed(iter(wanted)), fetch, self._width):
+        for (file, _), result in look_ahead(self._executor, self._signed(wanted), fetch, self._width):
             fetched = result()
             if done and (done[0][0].run != file.run or len(done) >= _BATCH):
                 yield _rows(done)
@@ -120,8 +95,8 @@ class Downloads:
         if done:
             yield _rows(done)
 
-    def _signed(self, wanted: Iterator[FileToFetch]) -> Iterator[tuple[FileToFetch, _Url | SourceError]]:
-        while chunk := list(islice(wanted, SIGNED_AT_ONCE)):
+    def _signed(self, wanted: Iterable[FileToFetch]) -> Iterator[tuple[FileToFetch, _Url | SourceError]]:
+        for chunk in chunked(wanted, SIGNED_AT_ONCE):
             yield from zip(chunk, self._sign(chunk), strict=True)
 
     def _sign(self, files: Sequence[FileToFetch]) -> Sequence[_Url | SourceError]:

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from neptune_exporter.contract import AttributeFailure, RunRows, SourceError
 from neptune_exporter.toolkit import AwayError
 from neptune_exporter.toolkit.http_errors import StoppedError
-from neptune_exporter_neptune3.attributes import FileRef, Series
+from neptune_exporter_neptune3.attributes import FileToFetch, Series
 
 _R = TypeVar("_R", bound="SeriesRequest")
 
@@ -26,28 +26,17 @@ class SeriesRequest(Protocol):
         """The same as two requests, which are retried for a shorter time."""
 
 
-@dataclass(frozen=True)
-class FileEntry:
-    """A point of a file series. timestamp: milliseconds since the epoch."""
-
-    series: Series
-    step: float
-    timestamp: int
-    ordinal: int
-    ref: FileRef
-
-
 @dataclass
 class Page(Generic[_R]):
     """What one request gave."""
 
     rows: list[RunRows] = field(default_factory=list)
     failures: list[AttributeFailure] = field(default_factory=list)
-    files: list[FileEntry] = field(default_factory=list)
+    files: list[FileToFetch] = field(default_factory=list)
     following: list[_R] = field(default_factory=list)
     """Requests for the rest of the same series."""
 
-    def events(self) -> Iterator[RunRows | AttributeFailure | FileEntry]:
+    def events(self) -> Iterator[RunRows | AttributeFailure | FileToFetch]:
         yield from self.rows
         yield from self.failures
         yield from self.files
@@ -60,7 +49,7 @@ _HELD = 4
 
 def read_pages(
     executor: Executor, width: int, requests: Iterable[_R], fetch: Callable[[_R], Page[_R]]
-) -> Iterator[RunRows | AttributeFailure | FileEntry]:
+) -> Iterator[RunRows | AttributeFailure | FileToFetch]:
     """Carry out requests and all that follow from them.
 
     A request that the server refuses is repeated in halves, down to the attribute that

@@ -15,8 +15,8 @@ from neptune_exporter.contract import RunRows, SourceError
 from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import HISTOGRAM_TYPE, TIME_TYPE, VALUE_COLUMN, series_batch, step_columns
 from neptune_exporter_neptune3.api import Api
-from neptune_exporter_neptune3.attributes import NAME_BYTES, FileRef, Series
-from neptune_exporter_neptune3.paging import FileEntry, Page, failure_of
+from neptune_exporter_neptune3.attributes import NAME_BYTES, FileRef, FileToFetch, Series
+from neptune_exporter_neptune3.paging import Page, failure_of
 
 _POINTS = 10_000
 """Points in an answer, over all its series: the most that the server returns."""
@@ -186,7 +186,8 @@ def _take(values: Sequence[Any], unread: Unread, points: _Points, page: Page[Obj
             continue
         value = getattr(point.object, name)
         if series.type is AttributeType.FILE_SERIES:
-            page.files.append(FileEntry(series, step, point.timestamp_millis, same, FileRef.of(value)))
+            file = FileRef.of(value), step, point.timestamp_millis, same
+            page.files.append(FileToFetch(series.run, series.path, series.type, *file))
             continue
         points.steps.append(step)
         points.times.append(point.timestamp_millis)

@@ -21,14 +21,13 @@ from neptune_exporter.contract import (
     SourceError,
     SourceRun,
 )
-from neptune_exporter.model import AttributeType
 from neptune_exporter.toolkit import Patience
 from neptune_exporter_neptune3 import listing, metrics, series
 from neptune_exporter_neptune3.api import Api
-from neptune_exporter_neptune3.attributes import Contents, read_attributes
+from neptune_exporter_neptune3.attributes import Contents, FileToFetch, read_attributes
 from neptune_exporter_neptune3.client import Client
-from neptune_exporter_neptune3.downloads import Downloads, FileToFetch
-from neptune_exporter_neptune3.paging import FileEntry, read_pages
+from neptune_exporter_neptune3.downloads import Downloads
+from neptune_exporter_neptune3.paging import read_pages
 from neptune_exporter_neptune3.settings import Neptune3Settings
 from neptune_exporter_neptune3.sizes import points, sizes
 
@@ -125,13 +124,13 @@ class Neptune3Source(Source):
         floats = map(metrics.Unread.begin, chain.from_iterable(held.floats for held in contents))
         fetch = partial(metrics.fetch, self._api, previews=previews)
         for event in read_pages(self._executor, _WIDTH, metrics.requests_for(list(floats)), fetch):
-            if not isinstance(event, FileEntry):
+            if not isinstance(event, FileToFetch):
                 yield event
-        files_of = {held.run: list(_files_of(held)) for held in contents}
+        files_of = {held.run: list(held.files) for held in contents}
         objects = series.requests_for([each for held in contents for each in held.objects])
         for event in read_pages(self._executor, _WIDTH, objects, partial(series.fetch, self._api)):
-            if isinstance(event, FileEntry):
-                files_of[event.series.run].append(_file_of(event))
+            if isinstance(event, FileToFetch):
+                files_of[event.run].append(event)
             else:
                 yield event
         yield from self._read_files(contents, chain.from_iterable(files_of.values()), files)
@@ -146,16 +145,6 @@ class Neptune3Source(Source):
                 yield _done(waiting.popleft())
             yield event
         yield from map(_done, waiting)
-
-
-def _files_of(held: Contents) -> Iterator[FileToFetch]:
-    for path, ref in held.files:
-        yield FileToFetch(held.run, path, AttributeType.FILE, ref)
-
-
-def _file_of(entry: FileEntry) -> FileToFetch:
-    of = entry.series
-    return FileToFetch(of.run, of.path, of.type, entry.ref, entry.step, entry.timestamp, entry.ordinal)
 
 
 def _done(held: Contents) -> RunDone:
