@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from neptune_exporter.contract import SinkError
+from neptune_exporter.contract import SinkError, chunked
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.templates import filled
@@ -50,8 +50,7 @@ class Experiments:
         marked = f"tags.`{_TAG}` = '{_VALUE}'"
         ids = [e.experiment_id for e in _all(partial(self._client.search_experiments, filter_string=marked))]
         found: list[Run] = []
-        for start in range(0, len(ids), _ASKED_TOGETHER):
-            some = ids[start : start + _ASKED_TOGETHER]
+        for some in chunked(ids, _ASKED_TOGETHER):
             found += _all(partial(self._client.search_runs, some, query))
         return found
 

@@ -11,13 +11,7 @@ from neptune_exporter_mlflow.settings import MlflowSettings, divided
 
 
 def make_sink(settings: MlflowSettings, options: LoadOptions) -> Sink:
-    """The factory of the loader.
-
-    Raises:
-        UsageError: there is no tracking URI, or it names a file store.
-        AuthenticationError: MLflow refused the credentials.
-        SinkError: MLflow cannot be reached.
-    """
+    """The factory of the loader. Raises what `connected` and `DirectPoints` do."""
     from neptune_exporter_mlflow.connecting import connected
     from neptune_exporter_mlflow.direct import DirectPoints
     from neptune_exporter_mlflow.loader import MlflowLoader

@@ -16,14 +16,8 @@ from neptune_exporter_wandb.settings import WandbSettings, divided
 
 
 def make_sink(settings: WandbSettings, options: LoadOptions) -> Sink:
-    """The factory of the loader.
-
-    Raises:
-        MissingDependencyError: wandb cannot be imported.
-        UsageError: a setting is wrong, or online, and there is no key.
-        AuthenticationError: online, and W&B refused the key.
-        SinkError: online, and the server cannot be reached.
-    """
+    """The factory of the loader. Raises MissingDependencyError if wandb cannot be imported, and what
+    `connected` raises."""
     try:
         import neptune_exporter_wandb.undisturbed  # noqa: F401  # before anything else imports wandb
         from neptune_exporter_wandb.connecting import connected
