@@ -149,7 +149,7 @@ def loading(folder: Path, runs: int) -> Iterator[tuple[Job, int]]:
             number = next(_NUMBERS)
             settings = PlutoSettings(
                 api_key=Secret(ready["api_key"]),
-                **dict.fromkeys(("url_app", "url_api", "url_ingest"), ready["url_api"]),
+                **dict.fromkeys(("url_api", "url_ingest"), ready["url_api"]),
                 project_name=f"benchmark/{number}",
                 base_dir=folder / f"state-{number}",
             )

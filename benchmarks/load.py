@@ -125,7 +125,6 @@ def load(server: Server, folder: Path, processes: int | None = None) -> tuple[fl
     with tempfile.TemporaryDirectory() as state:
         settings = PlutoSettings(
             api_key=Secret(server.key),
-            url_app=server.url,
             url_api=server.url,
             url_ingest=server.url,
             project_name=f"benchmark/{next(_NUMBERS)}",

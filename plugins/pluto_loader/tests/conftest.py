@@ -32,7 +32,6 @@ def settings_for(server: RehearsalServer, **changes: object) -> PlutoSettings:
     """Settings for a load into this server: quick, and patient for a few seconds only."""
     settings = PlutoSettings(
         api_key=Secret(server.api_key or "mlps_any"),
-        url_app=server.url_app,
         url_api=server.url_api,
         url_ingest=server.url_ingest,
         file_chunk_sleep=0.0,

@@ -51,7 +51,6 @@ def everything() -> SampleRun:
 def settings(url: str, key: str, base_dir: Path) -> PlutoSettings:
     return PlutoSettings(
         api_key=Secret(key),
-        url_app=url,
         url_api=url,
         url_ingest=url,
         base_dir=base_dir,

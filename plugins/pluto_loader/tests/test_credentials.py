@@ -72,21 +72,23 @@ def test_the_key_of_pluto_login_is_found(
     [
         (
             PlutoSettings(),
-            Endpoints(
-                "https://pluto.trainy.ai", "https://pluto-api.trainy.ai", "https://pluto-ingest.trainy.ai"
-            ),
+            Endpoints("https://pluto-api.trainy.ai", "https://pluto-ingest.trainy.ai"),
         ),
         (
             PlutoSettings(host="10.0.0.1"),
-            Endpoints("http://10.0.0.1:3000", "http://10.0.0.1:3001", "http://10.0.0.1:3003"),
+            Endpoints("http://10.0.0.1:3001", "http://10.0.0.1:3003"),
         ),
         (
             PlutoSettings(host="https://pluto.example.org/"),
-            Endpoints(*["https://pluto.example.org"] * 3),
+            Endpoints(*["https://pluto.example.org"] * 2),
+        ),
+        (
+            PlutoSettings(host="https://pluto.trainy.ai"),
+            Endpoints("https://pluto-api.trainy.ai", "https://pluto-ingest.trainy.ai"),
         ),
         (
             PlutoSettings(host="h", url_api="https://api.x", url_ingest="https://in.x/"),
-            Endpoints("https://api.x", "https://api.x", "https://in.x"),
+            Endpoints("https://api.x", "https://in.x"),
         ),
     ],
 )

@@ -26,19 +26,13 @@ class PlutoSettings:
     )
     host: str | None = setting(
         default=None,
-        help="Host of a Pluto of your own; its services are expected on the ports 3000, 3001 and 3003.",
-    )
-    url_app: str | None = setting(
-        default=None, env=("PLUTO_URL_APP", "MLOP_URL_APP"), help="Address of the web application."
+        help="Host of a Pluto of your own; its services are expected on the ports 3001 and 3003.",
     )
     url_api: str | None = setting(
         default=None, env=("PLUTO_URL_API", "MLOP_URL_API"), help="Address of the API service."
     )
     url_ingest: str | None = setting(
         default=None, env=("PLUTO_URL_INGEST", "MLOP_URL_INGEST"), help="Address of the ingest service."
-    )
-    url_py: str | None = setting(
-        default=None, env=("PLUTO_URL_PY", "MLOP_URL_PY"), help="Address of the Python service."
     )
     project_name: str | None = setting(
         default=None, help="Project in Pluto that all runs go to; default: Neptune's project id."

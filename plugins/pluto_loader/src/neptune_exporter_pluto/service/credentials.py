@@ -20,7 +20,6 @@ _KEYRING_NAME = "pluto"
 class Endpoints:
     """Base addresses of the services, without a slash at the end."""
 
-    app: str
     api: str
     ingest: str
     option: str = field(default="", compare=False)
@@ -32,9 +31,8 @@ class Endpoints:
         return urlsplit(self.api).netloc
 
 
-_HOSTED = Endpoints(
-    "https://pluto.trainy.ai", "https://pluto-api.trainy.ai", "https://pluto-ingest.trainy.ai"
-)
+_WEB_PAGE = "pluto.trainy.ai"
+_HOSTED = Endpoints("https://pluto-api.trainy.ai", "https://pluto-ingest.trainy.ai")
 
 
 def find_endpoints(settings: PlutoSettings) -> Endpoints:
@@ -42,11 +40,8 @@ def find_endpoints(settings: PlutoSettings) -> Endpoints:
     not valid."""
     base = _HOSTED if settings.host is None else _of_host(settings.host)
     api, ingest = settings.url_api or base.api, settings.url_ingest or base.ingest
-    app = settings.url_app or (base.app if settings.url_api is None else api)
     option = "PLUTO_URL_API" if settings.url_api else "--pluto-host" if settings.host else ""
-    urls = (("PLUTO_URL_APP", app), ("PLUTO_URL_API", api), ("PLUTO_URL_INGEST", ingest))
-    app, api, ingest = (_checked(variable, url) for variable, url in urls)
-    return Endpoints(app, api, ingest, option)
+    return Endpoints(_checked("PLUTO_URL_API", api), _checked("PLUTO_URL_INGEST", ingest), option)
 
 
 def _of_host(host: str) -> Endpoints:
@@ -55,13 +50,11 @@ def _of_host(host: str) -> Endpoints:
             raise UsageError(f"--pluto-host takes a host name such as pluto.example.org, not {host!r}")
         if ":" in host.removesuffix("]") and not host.startswith("["):
             raise UsageError(
-                f"--pluto-host takes a host name without a port, not {host!r}: where the ports are not 3000, "
-                "3001 and 3003, set PLUTO_URL_APP, PLUTO_URL_API and PLUTO_URL_INGEST"
+                f"--pluto-host takes a host name without a port, not {host!r}: where the ports are not 3001 "
+                "and 3003, set PLUTO_URL_API and PLUTO_URL_INGEST"
             )
-        return Endpoints(f"http://{host}:3000", f"http://{host}:3001", f"http://{host}:3003")
-    if urlsplit(host).netloc == urlsplit(_HOSTED.app).netloc:
-        return _HOSTED
-    return Endpoints(host, host, host)
+        return Endpoints(f"http://{host}:3001", f"http://{host}:3003")
+    return _HOSTED if urlsplit(host).netloc == _WEB_PAGE else Endpoints(host, host)
 
 
 def _checked(variable: str, url: str) -> str:
