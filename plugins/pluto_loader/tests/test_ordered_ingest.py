@@ -345,7 +345,7 @@ def test_that_a_position_was_found_is_known_to_the_next_load(tmp_path: Path) -> 
     target = Target("account", "host", "project")
     journal = Journal.of(tmp_path, target, KEY).open()
     begun = {"external_id": "x", "fingerprint": "f", "content": "c", "chunking": "k", "mark": "m"}
-    journal.note("begin", generation=1, **begun)
+    journal.note("begin", number=1, **begun)
     stream = ordered_ingest.OrderedIngest("logs", journal, send, lambda: 2, 0)
     assert not stream.resolved
     stream.add(pa.array([b"first\n", b"second\n"]))

@@ -45,7 +45,9 @@ def live(server: RehearsalServer) -> list[str]:
     """The runs that are whole and that nobody gave up."""
     for run in server.runs.by_id.values():
         is_given_up = SUPERSEDED_TAG in run.tags
-        assert Found.of({"config": run.config}).state == (SUPERSEDED if is_given_up else COMPLETE)
+        assert Found.of({"id": run.id, "config": run.config}).state == (
+            SUPERSEDED if is_given_up else COMPLETE
+        )
     return [str(run.id) for run in loaded(server)]
 
 

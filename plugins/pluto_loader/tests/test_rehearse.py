@@ -88,7 +88,7 @@ def test_the_server_ends_with_the_process(tmp_path: Path) -> None:
         "import json, os, sys\n"
         "from neptune_exporter_pluto.rehearse import LocalPluto\n"
         "server = LocalPluto.start(None)\n"
-        "print(json.dumps([server._process.pid, str(server.state_folder)]), flush=True)\n"
+        "print(json.dumps([server.process.pid, str(server.state_folder)]), flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)

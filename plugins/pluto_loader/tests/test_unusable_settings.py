@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from neptune_exporter.contract import SinkError, UsageError
+from neptune_exporter.contract import UsageError
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.exported import MemoryRun
@@ -52,7 +52,7 @@ def test_an_error_of_the_disk_is_one_of_the_run(make_sink: MakeSink) -> None:
     journal.unlink()
     journal.mkdir()
     for attempt in (lambda: sink.load(MemoryRun(run), None), lambda: list(sink.verify(MemoryRun(run)))):
-        with pytest.raises(SinkError, match=r"RUN-1-\w+\.jsonl: Is a directory"):
+        with pytest.raises(IsADirectoryError, match=r"RUN-1-\w+\.jsonl"):
             attempt()
 
 
@@ -61,8 +61,8 @@ def test_an_error_of_the_disk_is_one_of_the_run(make_sink: MakeSink) -> None:
     [
         ({"host": "localhost:3001"}, "without a port, not 'localhost:3001'"),
         ({"host": "a:b"}, "without a port, not 'a:b'"),
-        ({"host": "http://a:b"}, "PLUTO_URL_APP: this is not the address"),
-        ({"url_api": "nowhere", "url_ingest": "http://a"}, "PLUTO_URL_APP: 'nowhere' is not the address"),
+        ({"host": "http://a:b"}, "PLUTO_URL_API: this is not the address"),
+        ({"url_api": "nowhere", "url_ingest": "http://a"}, "PLUTO_URL_API: 'nowhere' is not the address"),
         ({"url_api": "http://a", "url_ingest": "http:///b"}, "PLUTO_URL_INGEST: 'http:///b' is not"),
     ],
 )

@@ -38,22 +38,13 @@ _POLL, _FORK_POLL = 0.25, 0.5
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _OfAnother:
-    """A run in Pluto with our external id and the mark of another machine."""
-
-    run_id: int
-    url: str
-    found: Found
-
-
 def begin(work: OpenRun) -> None:
     """Record the beginning of the next generation: a new run in Pluto that does not exist yet."""
     before = work.journal.current
     number = 1 if before is None else before.number + 1
     work.journal.note(
         "begin",
-        generation=number,
+        number=number,
         external_id=external_id(work.run.key, number),
         fingerprint=work.run.fingerprint,
         content=work.content_digest,
@@ -101,9 +92,10 @@ class Creation:
             other = self._of_another(others.get(self.work.now.external_id)) or self._create(fork)
             if other is None:
                 return
-            decision = decide(self._situation(other))
+            may_restart = self.work.session.settings.restart_unfinished
+            decision = decide(Situation(other=self._state_of(other), may_restart=may_restart))
             if decision.action is Action.TAKE:
-                self.work.journal.note("elsewhere", run_id=other.run_id, url=other.url)
+                self.work.journal.note("elsewhere", run_id=other.run_id, url=other.page)
                 return
             self._give_up(other, decision)
             begin(self.work)
@@ -120,16 +112,12 @@ class Creation:
             self._restore_tags(run_id)
         self._tell_fork(now.fork)
 
-    def _of_another(self, details: Mapping[str, Any] | None) -> _OfAnother | None:
+    def _of_another(self, details: Mapping[str, Any] | None) -> Found | None:
         """The run that was found, if it belongs to another machine."""
-        if details is None:
-            return None
-        found = Found.of(details)
-        if found.mark in ("", self.work.now.mark):
-            return None
-        return _OfAnother(int(details["id"]), found.page, found)
+        found = None if details is None else Found.of(details)
+        return None if found is None or found.mark in ("", self.work.now.mark) else found
 
-    def _create(self, fork: Fork | None) -> _OfAnother | None:
+    def _create(self, fork: Fork | None) -> Found | None:
         """Request the run and record it, unless it turns out to belong to another machine."""
         now = self.work.now
         asked = time.monotonic()
@@ -138,8 +126,10 @@ class Creation:
         details = self._marked(created, now, asked)
         found = Found.of(details) if created.resumed else None
         if found is not None and found.mark != now.mark:
-            self._put_back(found, created.run_id)
-            return _OfAnother(created.run_id, created.url, found)
+            # The request to create it has set its status to RUNNING.
+            status = "CANCELLED" if found.state == SUPERSEDED else found.status or "CANCELLED"
+            ending.finish(self._api, self._project, created.run_id, status, found.ended)
+            return found
         # At once, because Pluto sets every RUNNING run without a recent heartbeat to failed. It skips ended
         # runs.
         self._api.set_status(created.run_id, self.metadata.status, self.metadata.ended)
@@ -190,12 +180,6 @@ class Creation:
                     return self._api.create_run(body, what), None
             pause(min(_FORK_POLL, max(patience / 20, 0.02)))
 
-    def _situation(self, other: _OfAnother) -> Situation:
-        return Situation(
-            other=self._state_of(other.found),
-            may_restart=self.work.session.settings.restart_unfinished,
-        )
-
     def _state_of(self, found: Found) -> Other:
         if found.state == SUPERSEDED:
             return Other.GIVEN_UP
@@ -204,7 +188,7 @@ class Creation:
         same = found.fingerprint == self.work.run.fingerprint
         return Other.WHOLE if same else Other.ANOTHER_EXPORT
 
-    def _give_up(self, other: _OfAnother, decision: Decision) -> None:
+    def _give_up(self, other: Found, decision: Decision) -> None:
         """Mark another machine's run as superseded, if that was decided.
 
         Raises:
@@ -218,7 +202,7 @@ class Creation:
             )
         if decision.action is Action.SUPERSEDE:
             ending.supersede(self._api, self._project, other.run_id, decision.reason)
-        if self._state_of(other.found) is Other.ANOTHER_EXPORT:
+        if self._state_of(other) is Other.ANOTHER_EXPORT:
             _log.warning(
                 "%s: another machine has loaded another export of it, as run %s, which is given up for this",
                 key,
@@ -277,11 +261,6 @@ class Creation:
             self.losses.add(LossCode.FORK_STEP, 1, SysAttribute.FORK_STEP)
         elif sent is not None and not sent.exact:
             self.losses.add(LossCode.FRACTIONAL_STEP, 1, SysAttribute.FORK_STEP)
-
-    def _put_back(self, found: Found, run_id: int) -> None:
-        """Restore the status of a run: the request to create it has set it to RUNNING."""
-        status = "CANCELLED" if found.state == SUPERSEDED else found.status or "CANCELLED"
-        ending.finish(self._api, self._project, run_id, status, found.ended)
 
     def _describe(self, run_id: int, url: str, created: bool = False) -> None:
         """Write the loader's section of the config, the parameters and the notes. May be repeated.

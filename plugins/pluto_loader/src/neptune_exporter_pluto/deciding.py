@@ -97,7 +97,7 @@ def decide(situation: Situation) -> Decision:
     Example: `decide(Situation(load=Load.BEGUN)).action is Action.RESUME`
     """
     if situation.other is not Other.NOTHING:
-        return _OF_ANOTHER[situation.other](situation)
+        return _of_another(situation)
     return _OF_OUR_OWN[situation.load](situation)
 
 
@@ -129,7 +129,13 @@ def _of_shown(situation: Situation) -> Decision:
     return _supersede(f"Pluto does not show it as it is: {situation.wrong}")
 
 
-def _unfinished(situation: Situation) -> Decision:
+def _of_another(situation: Situation) -> Decision:
+    if situation.other is Other.WHOLE:
+        return Decision(Action.TAKE)
+    if situation.other is Other.ANOTHER_EXPORT:
+        return _supersede("another export of it is loaded")
+    if situation.other is Other.GIVEN_UP:
+        return Decision(Action.NEXT)
     if situation.may_restart:
         return _supersede("begun by another machine and never finished")
     return Decision(Action.LEAVE)
@@ -145,11 +151,4 @@ _OF_OUR_OWN: Mapping[Load, Callable[[Situation], Decision]] = {
     Load.NONE: _unknown,
     Load.BEGUN: _begun,
     Load.WHOLE: _whole,
-}
-
-_OF_ANOTHER: Mapping[Other, Callable[[Situation], Decision]] = {
-    Other.WHOLE: lambda _: Decision(Action.TAKE),
-    Other.ANOTHER_EXPORT: lambda _: _supersede("another export of it is loaded"),
-    Other.UNFINISHED: _unfinished,
-    Other.GIVEN_UP: lambda _: Decision(Action.NEXT),
 }

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import BinaryIO
 
 from neptune_exporter.contract import ExportedRun
@@ -65,7 +66,8 @@ def file_tasks(
     losses, most = content.losses, content.options.max_files_per_run
     unique = _UniqueNames(others)
     count = 0
-    for index, row in enumerate(_file_rows(content)):
+    rows = chain.from_iterable(map(_of_batch, content.rows(FILE_TYPES, _VALUE_COLUMNS)))
+    for index, row in enumerate(rows):
         if only is not None and row.path not in only:
             continue
         if most and count >= most:
@@ -76,11 +78,6 @@ def file_tasks(
             count += 1
             _count_step(row, losses)
             yield _task(index, row, file, content.names, unique)
-
-
-def _file_rows(content: Content) -> Iterator[_FileRow]:
-    for rows in content.rows(FILE_TYPES, _VALUE_COLUMNS):
-        yield from _of_batch(rows)
 
 
 def _of_batch(rows: SeriesRows) -> Iterator[_FileRow]:

@@ -22,7 +22,6 @@ from neptune_exporter_pluto.form.section import (
     recorded_losses,
     recorded_multiplier,
 )
-from neptune_exporter_pluto.option_changes import OptionChanges
 from neptune_exporter_pluto.reading_back import damage, shown
 from neptune_exporter_pluto.sending import send
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
@@ -32,21 +31,17 @@ _MOST_ATTEMPTS = 4
 _log = logging.getLogger(__name__)
 
 
-def load(work: OpenRun, changes: OptionChanges) -> LoadedRun:
-    """Load a run, unless Pluto has it.
-
-    Args:
-        changes: Counts runs that stay although they were loaded with other options.
-    """
+def load(work: OpenRun) -> LoadedRun:
+    """Load a run, unless Pluto has it."""
     decision = _decision(work)
     if decision.action is Action.LISTED:
         _log.warning("%s: taken for loaded because %s lists it", work.run.key, work.session.cache.path)
         return LoadedRun("", already_loaded=True)
     if decision.action is Action.SAME:
-        changes.look_at(_loaded(work.now))
+        work.session.look_at_options(_loaded(work.now))
         return _result(work, already_loaded=True, without=NOTHING_LACKS)
     _prepare(work, decision)
-    return _send(work, changes)
+    return _send(work)
 
 
 def _decision(work: OpenRun) -> Decision:
@@ -89,11 +84,11 @@ def _prepare(work: OpenRun, decision: Decision) -> None:
         work.journal.note("reopened")
 
 
-def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
+def _send(work: OpenRun) -> LoadedRun:
     """Create the run if necessary, send what Pluto lacks, and record that it is complete."""
     for _ in range(_MOST_ATTEMPTS):
         try:
-            record = _into_pluto(work, changes)
+            record = _into_pluto(work)
         except StartAgainError as error:
             _log.warning("%s: %s; it is loaded again into another run", work.run.key, error)
             supersede(work, str(error))
@@ -113,20 +108,20 @@ def _send(work: OpenRun, changes: OptionChanges) -> LoadedRun:
     )
 
 
-def _into_pluto(work: OpenRun, changes: OptionChanges) -> Mapping[str, Any]:
+def _into_pluto(work: OpenRun) -> Mapping[str, Any]:
     losses = LossBook(work.run.key)
     metadata = collect(work.run, work.session.options.name_prefix, losses)
     if work.target.project != work.session.wanted_project(work.run.key.project_id):
         losses.add(LossCode.PROJECT_RENAMED)
     Creation(work, metadata, losses).ensure()
     if work.now.elsewhere:
-        return _loaded_elsewhere(work, changes)
+        return _loaded_elsewhere(work)
     if work.now.chunking != work.chunking:
         work.journal.note("chunking", chunking=work.chunking)
     return send(work, metadata, losses)
 
 
-def _loaded_elsewhere(work: OpenRun, changes: OptionChanges) -> Mapping[str, Any]:
+def _loaded_elsewhere(work: OpenRun) -> Mapping[str, Any]:
     """Accept a run that another machine has loaded, if Pluto shows all of it. Raises StartAgainError if Pluto
     does not show all of it."""
     details = work.session.api.details(work.target.project, work.run_id)
@@ -147,7 +142,7 @@ def _loaded_elsewhere(work: OpenRun, changes: OptionChanges) -> Mapping[str, Any
     known = {(loss["reason"], loss["attribute_path"]) for loss in recorded}
     own = map(loss_record, found.losses())
     recorded += [loss for loss in own if (loss["reason"], loss["attribute_path"]) not in known]
-    changes.look_at(record)
+    work.session.look_at_options(record)
     return record
 
 

@@ -20,12 +20,7 @@ CAPABILITIES = SinkCapabilities(
 
 
 def make_sink(settings: PlutoSettings, options: LoadOptions) -> Sink:
-    """The factory of the loader.
-
-    Raises:
-        UsageError: there is no API key, or the addresses of a server of one's own are incomplete.
-        AuthenticationError: Pluto refused the key.
-    """
+    """The factory of the loader. Raises what `PlutoSink.connected` or `RehearsalSink.started` does."""
     if settings.rehearse:
         from neptune_exporter_pluto.rehearse import RehearsalSink
 

@@ -26,7 +26,7 @@ def shown(work: OpenRun) -> tuple[Shown, str]:
         return Shown.ALL, ""
     wrong = damage(work, now, LossBook(work.run.key))
     if not wrong:
-        work.journal.note_proven(True)
+        work.journal.note("proven", equal=True)
         return Shown.ALL, ""
     repeatable = all(map(_is_repeatable, wrong))
     return Shown.LACKS_REPEATABLE if repeatable else Shown.DAMAGED, wrong[0].item

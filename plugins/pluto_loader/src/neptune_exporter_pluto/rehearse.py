@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import json
 import os
-import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -63,11 +62,10 @@ class RehearsalSink(PlutoSink):
             raise UsageError(f"--pluto-rehearse-folder takes an empty folder: {kept} holds something")
         server = LocalPluto.start(kept)
         try:
-            local = dataclasses.replace(
+            local = replace(
                 settings,
                 api_key=server.api_key,
                 host=None,
-                url_app=server.url,
                 url_api=server.url,
                 url_ingest=server.url,
                 base_dir=server.state_folder,
@@ -92,16 +90,14 @@ class RehearsalSink(PlutoSink):
         self._server.end()
 
 
+@dataclass(frozen=True)
 class LocalPluto:
     """The process of the local Pluto. It ends when its pipe closes, so also if this process is killed."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], url: str, api_key: Secret, state_folder: Path
-    ) -> None:
-        self._process = process
-        self.url = url
-        self.api_key = api_key
-        self.state_folder = state_folder
+    process: subprocess.Popen[bytes]
+    url: str
+    api_key: Secret
+    state_folder: Path
 
     @classmethod
     def start(cls, kept: Path | None) -> LocalPluto:
@@ -126,15 +122,20 @@ class LocalPluto:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        assert process.stdout is not None  # it is a pipe
+        watch = threading.Timer(_START_WITHIN, process.kill)
+        watch.start()
         try:
-            started = json.loads(_first_line(process))
-        except (ValueError, SinkError):
+            started = json.loads(process.stdout.readline())
+        except ValueError:
             _end(process)
             shutil.rmtree(state_folder, ignore_errors=True)
             raise SinkError(
                 "the local Pluto of the rehearsal did not start; "
                 f"try it by hand: {Path(sys.executable).name} -m neptune_exporter_pluto_server --port 0"
             ) from None
+        finally:
+            watch.cancel()
         return cls(process, started["url_api"], Secret(started["api_key"]), state_folder)
 
     def stats(self) -> Mapping[str, int]:
@@ -143,23 +144,8 @@ class LocalPluto:
 
     def end(self) -> None:
         """Let it keep what it should keep, and end. Harmless to repeat."""
-        _end(self._process)
+        _end(self.process)
         shutil.rmtree(self.state_folder, ignore_errors=True)
-
-
-def _first_line(process: subprocess.Popen[bytes]) -> bytes:
-    lines: queue.Queue[bytes] = queue.Queue()
-    stdout = process.stdout
-    assert stdout is not None  # it is a pipe
-
-    def read() -> None:
-        lines.put(stdout.readline())
-
-    threading.Thread(target=read, daemon=True).start()
-    try:
-        return lines.get(timeout=_START_WITHIN)
-    except queue.Empty:
-        raise SinkError("no answer") from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,6 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto import verify
 from neptune_exporter_pluto.loading import load
-from neptune_exporter_pluto.option_changes import OptionChanges
 from neptune_exporter_pluto.service.api import PlutoApi
 from neptune_exporter_pluto.service.credentials import find_api_key, find_endpoints
 from neptune_exporter_pluto.service.storage import Storage
@@ -49,8 +48,7 @@ class PlutoSink(Sink):
     """Loads runs into Pluto and compares them with it. Thread-safe."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
-        self._option_changes = OptionChanges(session.content_options, session.options.step_multiplier)
+        self.session = session
 
     @classmethod
     def connected(cls, settings: PlutoSettings, options: LoadOptions, *, local: bool = False) -> PlutoSink:
@@ -94,39 +92,42 @@ class PlutoSink(Sink):
             )
         )
 
-    @property
-    def session(self) -> Session:
-        return self._session
-
     def closing_report(self) -> Mapping[str, str | int]:
-        return self._option_changes.report(self._session.cache.path)
+        count, path = self.session.with_other_options, self.session.cache.path
+        if not count:
+            return {}
+        runs, lines = ("1 run stays", "its line") if count == 1 else (f"{count:,} runs stay", "their lines")
+        return {
+            "loaded earlier with other options": f"{runs} as loaded then; "
+            f"to load again with these options, take {lines} out of {path}"
+        }
 
     def close(self) -> None:
-        self._session.senders.shutdown(cancel_futures=True)
-        self._session.uploaders.shutdown(cancel_futures=True)
-        self._session.api.transport.close()
+        self.session.senders.shutdown(cancel_futures=True)
+        self.session.uploaders.shutdown(cancel_futures=True)
+        self.session.api.transport.close()
 
     def prepare(self, project_id: str, runs: Sequence[ExportedRun]) -> Mapping[RunKey, object]:
-        found = find_multipliers(self._session, project_id, runs)
-        self._session.multipliers |= found
+        found = find_multipliers(self.session, project_id, runs)
+        self.session.multipliers |= found
         return found
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
         if isinstance(run.found, Multiplier):  # `prepare` may have been called in another process
-            self._session.multipliers[run.key] = run.found
-        with opened(self._session, run, parent) as work, self._session.loading():
-            return load(work, self._option_changes)
+            self.session.multipliers[run.key] = run.found
+        with opened(self.session, run, parent) as work, self.session.loading():
+            return load(work)
 
     def interrupt(self) -> None:
-        self._session.api.transport.interrupt()
+        self.session.api.transport.interrupt()
 
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
-        with opened(self._session, run) as work:
+        with opened(self.session, run) as work:
             journal, equal = work.journal, True
             for comparison in verify.compare(work, journal.current, full=full):
                 equal = equal and comparison.verdict not in MISMATCH
                 yield comparison
             if journal.current is not None and journal.current.loaded is not None:
-                journal.note_proven(equal)
+                journal.note("proven", equal=equal)
                 if equal:
                     journal.compact()

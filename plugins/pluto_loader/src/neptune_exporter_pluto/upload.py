@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import partial
 
-from neptune_exporter.contract import AuthenticationError
+from neptune_exporter.contract import AuthenticationError, chunked
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter_pluto.entries import TextFile
 from neptune_exporter_pluto.file_tasks import FileTask, file_tasks, text_tasks
@@ -77,10 +77,10 @@ class _Uploader:
         settings = self._session.settings
         first = True
         with Pipeline(self._session.uploaders, 2 * settings.file_connections) as pipeline:
-            for batch in _batches(tasks, settings.file_chunk_size):
+            for batch in chunked(tasks, settings.file_chunk_size):
                 self._count(batch)
-                todo = [] if self._progress.reopened else self._not_uploaded(batch)
-                if not todo:
+                todo = [task for task in batch if task.index not in self._progress.uploaded]
+                if self._progress.reopened or not todo:
                     continue
                 if not first:
                     self._stopped.wait(settings.file_chunk_sleep)
@@ -92,10 +92,7 @@ class _Uploader:
                 pipeline.drain()
                 first = False
 
-    def _not_uploaded(self, batch: list[FileTask]) -> list[FileTask]:
-        return [task for task in batch if task.index not in self._progress.uploaded]
-
-    def _count(self, batch: list[FileTask]) -> None:
+    def _count(self, batch: Sequence[FileTask]) -> None:
         for task in batch:
             self._losses.add(LossCode.FILE_LISTED_TWICE, self._announced_again[task.index], task.path)
         self.files += len(batch)
@@ -174,12 +171,6 @@ class _Uploader:
             put(self._announce([task])[task.index])
         failpoint("pluto.file-put")
         self._journal.note("uploaded", file=task.index)
-
-
-def _batches(tasks: Iterable[FileTask], size: int) -> Iterator[list[FileTask]]:
-    iterator = iter(tasks)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
 
 
 def _groups(tasks: list[FileTask], most: int) -> Iterator[list[FileTask]]:

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from neptune_exporter.sinks.values import as_json
+
 _SAFE_INTEGER = 2.0**53
 _DRAWN_TOTAL = 10_000
 """What the counts of a redrawn density or fraction add up to, about."""
@@ -135,9 +137,4 @@ def _tables(kind: str, edges: Floats, values: Floats) -> Iterator[bytes]:
 
 
 def _cell(numbers: Floats, index: int) -> float | str | None:
-    if index >= len(numbers):
-        return None
-    number = float(numbers[index])
-    if np.isfinite(number):
-        return number
-    return "NaN" if np.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    return as_json(float(numbers[index])) if index < len(numbers) else None

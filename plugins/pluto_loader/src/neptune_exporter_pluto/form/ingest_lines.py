@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neptune_exporter_pluto.form.text import json_content, quoted, whole_numbers
+from neptune_exporter_pluto.form.text import json_content, whole_numbers
 
 Int64s = npt.NDArray[np.int64]
 
@@ -23,7 +24,7 @@ def string_rows(
     texts: pa.Array,
 ) -> pa.Array:
     """Entries of string series; `series` are indices into `names`."""
-    tails = [b',"dataType":"string-series","logName":' + quoted(name) + b',"data":"' for name in names]
+    tails = [b',"dataType":"string-series","logName":' + orjson.dumps(name) + b',"data":"' for name in names]
     return pc.binary_join_element_wise(
         '{"time":',
         whole_numbers(times),
@@ -41,9 +42,9 @@ def object_row(time: int, step: int, data_type: str, name: str, data: bytes) -> 
     return b'{"time":%d,"step":%d,"dataType":%s,"logName":%s,"data":%s}\n' % (
         time,
         step,
-        quoted(data_type),
-        quoted(name),
-        quoted(data.decode()),
+        orjson.dumps(data_type),
+        orjson.dumps(name),
+        orjson.dumps(data.decode()),
     )
 
 

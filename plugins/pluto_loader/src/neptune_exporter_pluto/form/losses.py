@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from neptune_exporter.model import RunKey
-from neptune_exporter.sinks.losses import CommonLoss
+from neptune_exporter.sinks.losses import COMMON_MESSAGES, CommonLoss
 from neptune_exporter.sinks.losses import LossBook as CountedLosses
 
 
@@ -46,25 +46,20 @@ class LossCode(str, Enum):
 
 
 _MESSAGES: Mapping[str, str] = {
+    **COMMON_MESSAGES,
     LossCode.NEGATIVE_STEP: "Pluto has no negative steps; these are only in the dataset",
     LossCode.LARGE_STEP: "the step times the multiplier is beyond 2**64 - 1; these are only in the dataset",
     LossCode.FRACTIONAL_STEP: "step × multiplier is not whole, or Pluto rounds it (above 2**53): cut",
-    LossCode.NO_STEP: "an entry without a step cannot be placed; it is only in the dataset",
-    LossCode.DUPLICATE_STEP: "charts keep one point a step, the newest; the others are only in the dataset",
     LossCode.DOWNSAMPLED: "left out because only every N-th point was requested (LOG_EVERY)",
     LossCode.HISTOGRAM_REDRAWN: "Pluto draws only even bins and whole counts; a table has the exact numbers",
     LossCode.HISTOGRAM_NOT_DRAWN: "without a finite width it cannot be drawn; a table has the exact numbers",
     LossCode.LONG_TEXT: "longer than 60,000 bytes: cut in the series, whole in logs/stdout or logs/stderr",
-    LossCode.NOT_TEXT: "has bytes that are not valid text, which were replaced by U+FFFD",
     LossCode.TAGS_BEYOND_LIMIT: "Pluto takes 50 tags, and only one `group:…`; the config has the others",
     LossCode.ROUNDED_NUMBER: "Pluto shows 16 digits of a parameter; all of them are in the config",
     LossCode.TIME_BEFORE_1970: "Pluto has no time before 1970; the time of creation is in the config",
     LossCode.LONG_DESCRIPTION: "notes hold 1,000 UTF-16 units; the whole description is in the config",
     LossCode.LONG_RUN_NAME: "names hold 255 characters; the whole name is in the config",
     LossCode.PROJECT_RENAMED: "Pluto's project names are printable ASCII; the original is in the config",
-    LossCode.FILE_MISSING: "the file is not in the files folder",
-    LossCode.FILE_DAMAGED: "the file is not the one that was exported",
-    LossCode.FILE_UNSAFE: "the row names a path outside of the files folder, or behind a link: not opened",
     LossCode.FILE_TOO_LARGE: "Pluto takes files of up to 5 GiB; this one is only in the dataset",
     LossCode.FILE_CAP: "left out because a limit was requested (MAX_FILES_PER_RUN)",
     LossCode.FILE_LISTED_TWICE: "its upload address expired and was requested again: it is listed twice",

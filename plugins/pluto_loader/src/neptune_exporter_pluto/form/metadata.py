@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,6 @@ class PlutoMetadata:
     """A run as Pluto shows it. Times in ms since 1970, never negative; None where nothing says them."""
 
     name: str
-    full_name: str
     created: int | None
     ended: int | None
     status: str
@@ -67,9 +66,7 @@ def collect(run: ExportedRun, prefix: str, losses: LossBook) -> PlutoMetadata:
         losses.add(LossCode.LONG_RUN_NAME, 1, SysAttribute.NAME if SysAttribute.NAME in parameters else None)
         name = shortened(name, MAX_NAME, digest(plain.name))
     created, ended = _since_1970(plain, losses)
-    tags = _Tags(run.key, losses)
-    tags.add(SysAttribute.TAGS, plain.tags)
-    tags.add(SysAttribute.GROUP_TAGS, plain.group_tags)
+    tags, beyond = _tags(run.key, plain, losses)
     description = str(readable(plain.description)[0])
     notes = _beginning(description, _MAX_NOTES)
     losses.add(LossCode.LONG_DESCRIPTION, int(notes != description), SysAttribute.DESCRIPTION)
@@ -79,18 +76,17 @@ def collect(run: ExportedRun, prefix: str, losses: LossBook) -> PlutoMetadata:
         "converted": config.converted,
         "renamed": config.renamed,
         "exact": config.exact,
-        "tags_beyond_limit": tags.beyond,
+        "tags_beyond_limit": beyond,
     }
     origin = _origin(run, parameters) | {key: pairs(value) for key, value in named.items() if value}
     if name != plain.name:
         origin["full_name"] = plain.name
     return PlutoMetadata(
         name,
-        plain.name,
         created,
         ended,
         _STATUS[plain.status],
-        tags.taken,
+        tags,
         notes,
         config.values,
         storable(origin),
@@ -116,27 +112,27 @@ def _count_rounded(config: ParametersConfig, losses: LossBook) -> None:
         losses.add(LossCode.ROUNDED_NUMBER, 1, key if renamed is None else orjson.loads(f'"{renamed}"'))
 
 
-class _Tags:
+def _tags(
+    run: RunKey, plain: RunMetadata, losses: LossBook
+) -> tuple[Sequence[str], Mapping[str, Sequence[str]]]:
     """Tags that Pluto takes, and by attribute the rest: it takes 50, of which one may begin with `group:`."""
-
-    def __init__(self, run: RunKey, losses: LossBook) -> None:
-        self._losses = losses
-        self.taken = [tag for tag in map(_readable_tag, _own_tags(run)) if len(tag) <= MAX_NAME]
-        self.beyond: dict[str, list[str]] = {}
-
-    def add(self, path: str, tags: Iterable[str]) -> None:
+    taken = [tag for tag in map(_readable_tag, _own_tags(run)) if len(tag) <= MAX_NAME]
+    beyond: dict[str, list[str]] = {}
+    for path, tags in ((SysAttribute.TAGS, plain.tags), (SysAttribute.GROUP_TAGS, plain.group_tags)):
         for tag in map(_readable_tag, tags):
-            if tag in self.taken:
+            if tag in taken:
                 continue
-            if self._fits(tag):
-                self.taken.append(tag)
+            if _fits(tag, taken):
+                taken.append(tag)
             else:
-                self.beyond.setdefault(path, []).append(tag)
-                self._losses.add(LossCode.TAGS_BEYOND_LIMIT, 1, path)
+                beyond.setdefault(path, []).append(tag)
+                losses.add(LossCode.TAGS_BEYOND_LIMIT, 1, path)
+    return taken, beyond
 
-    def _fits(self, tag: str) -> bool:
-        usable = tag.strip() and len(tag) <= MAX_NAME and len(self.taken) < MAX_TAGS
-        return bool(usable) and not (_is_group(tag) and any(map(_is_group, self.taken)))
+
+def _fits(tag: str, taken: Sequence[str]) -> bool:
+    usable = tag.strip() and len(tag) <= MAX_NAME and len(taken) < MAX_TAGS
+    return bool(usable) and not (_is_group(tag) and any(map(_is_group, taken)))
 
 
 def _own_tags(run: RunKey) -> Iterator[str]:

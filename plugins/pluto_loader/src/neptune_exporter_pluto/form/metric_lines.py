@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.sinks.points import Points
-from neptune_exporter_pluto.form.text import colon_numbers, lines_of, quoted, whole_numbers
+from neptune_exporter_pluto.form.text import colon_numbers, lines_of, whole_numbers
 
 LINE_BYTES = 60_000
 """Pluto parses very long lines in quadratic time; lines stay below 64 KiB."""
@@ -44,7 +45,7 @@ class MetricEncoder:
     """
 
     def __init__(self, names: Sequence[str], flush_steps: int, body_bytes: int) -> None:
-        names_json = [quoted(name) for name in names]
+        names_json = [orjson.dumps(name) for name in names]
         self._names = pa.array(names_json, pa.binary())
         self._name_bytes = np.array([len(n) for n in names_json], np.int64)
         self._flush_steps = flush_steps

@@ -50,6 +50,7 @@ class ContentOptions:
 class Found:
     """What the config of an existing run with our external id says."""
 
+    run_id: int
     mark: str
     state: str
     fingerprint: str
@@ -76,6 +77,7 @@ class Found:
         held = load.get("marks")
         marks = frozenset(map(str, held.values())) if isinstance(held, dict) else frozenset()
         return cls(
+            int(details["id"]),
             str(load.get("mark", "")),
             SUPERSEDED if SUPERSEDED in marks else str(load.get("state", "")),
             str(section.get("fingerprint", "")),

@@ -33,11 +33,6 @@ def json_content(strings: pa.Array) -> pa.Array:
     return strings
 
 
-def quoted(name: str) -> bytes:
-    """One string as JSON."""
-    return orjson.dumps(name)
-
-
 def whole_numbers(values: npt.NDArray[Any]) -> pa.Array:
     """Integers as decimal digits, a string column."""
     return pc.cast(pa.array(values), pa.string())
@@ -69,12 +64,7 @@ def colon_numbers(values: npt.NDArray[np.float64]) -> pa.Array:
 def lines_of(joined: pa.Array) -> memoryview:
     """The bytes of a binary or string column, one after the other, without copying."""
     offsets, data = joined.buffers()[1:]
-    width = np.dtype(
-        np.int64
-        if pa.types.is_large_string(joined.type) or pa.types.is_large_binary(joined.type)
-        else np.int32
-    )
-    ends = np.frombuffer(offsets, width)[joined.offset : joined.offset + len(joined) + 1]
+    ends = np.frombuffer(offsets, np.int32)[joined.offset : joined.offset + len(joined) + 1]
     return memoryview(data)[int(ends[0]) : int(ends[-1])] if data is not None else memoryview(b"")
 
 

@@ -54,10 +54,6 @@ _CONTENT_TYPES = {
 _NO_EXTENSION = "application/octet-stream"
 
 
-class AtLimitError(SinkError):
-    """The organization's quota is used up: no further run can be created."""
-
-
 @dataclass(frozen=True)
 class CreatedRun:
     """The answer of `create`."""
@@ -124,13 +120,13 @@ class PlutoApi:
         return self._api("slug", what, {}, slug)
 
     def create_run(self, body: Mapping[str, Any], what: str) -> CreatedRun:
-        """Create a run, or find the one of this external id. Safe to repeat. Raises AtLimitError if the quota
-        is used up."""
+        """Create a run, or find the one of this external id. Safe to repeat. Raises SinkError if the quota
+        of the organization is used up."""
         try:
             return self._api("runs/create", what, body, _created)
         except PlutoRefusedError as error:
             if "at limit" in error.text.lower():
-                raise AtLimitError(
+                raise SinkError(
                     f"{what}: the Pluto organization is at its limit of runs or storage; "
                     "raise the limit or remove runs, then load again: what has been loaded is not sent twice"
                 ) from None

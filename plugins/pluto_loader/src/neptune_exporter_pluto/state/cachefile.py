@@ -72,7 +72,7 @@ class _Appended:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
                 data = line.encode() + b"\n"
-                if file.tell() > 0 and not self._ends_with_newline():
+                if self._end and not self._end.endswith(b"\n"):
                     data = b"\n" + data
                 file.write(data)
                 file.flush()
@@ -126,11 +126,6 @@ class _Appended:
             return None
         return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
-    def _ends_with_newline(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) == b"\n"
-
 
 def check_list(path: Path) -> None:
     """Raise UsageError if lines cannot be added to the list of loaded runs."""
@@ -143,21 +138,17 @@ def check_list(path: Path) -> None:
         raise UsageError(f"--pluto-loaded-cache: {path} cannot be written: {error.strerror}") from None
 
 
-class LoadedCache:
+class LoadedCache(_Appended):
     """The list of the public page."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = _Appended(path)
-
     def __contains__(self, line: str) -> bool:
-        return line in self._file.lines()
+        return line in self.lines()
 
     def add(self, line: str) -> None:
         """Append a line, unless the list has it. It is on disk when this returns."""
-        with self._file.lock:
+        with self.lock:
             if line not in self:
-                self._file.append(line)
+                self.append(line)
 
 
 def cache_line(target_project: str, run_name: str) -> str:
@@ -165,7 +156,7 @@ def cache_line(target_project: str, run_name: str) -> str:
     return f"{target_project}::{' '.join(run_name.splitlines())}".strip()
 
 
-class LineOwners:
+class LineOwners(_Appended):
     """Which run each line of the list stands for: the first run that claimed it.
 
     Two runs may have one name, two projects one target, and a list knows neither hosts
@@ -173,27 +164,27 @@ class LineOwners:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = _Appended(path)
+        super().__init__(path)
         self._owners: dict[str, str] = {}
-        self._generation = self._read = 0
+        self._known_generation = self._known_lines = 0
 
     def claim(self, line: str, target: Target, run: str) -> bool:
         """Whether the line stands for this run of this target. If it stood for no run yet, it does from now
         on."""
         mine = digest(target.account, target.host, target.project, run)
-        with self._file.lock:
+        with self.lock:
             if line not in self._known():
-                self._file.append(orjson.dumps({"line": line, "run": mine}).decode())
+                self.append(orjson.dumps({"line": line, "run": mine}).decode())
             return self._known()[line] == mine
 
     def _known(self) -> dict[str, str]:
-        lines = self._file.lines()
-        if self._file.generation != self._generation:
-            self._owners, self._read, self._generation = {}, 0, self._file.generation
-        new = list(itertools.islice(reversed(lines), len(lines) - self._read))
+        lines = self.lines()
+        if self.generation != self._known_generation:
+            self._owners, self._known_lines, self._known_generation = {}, 0, self.generation
+        new = list(itertools.islice(reversed(lines), len(lines) - self._known_lines))
         for text in reversed(new):
             with suppress(ValueError, KeyError, TypeError):  # cut short by a full disk: it claims nothing
                 record = orjson.loads(text)
                 self._owners.setdefault(record["line"], record["run"])
-        self._read = len(lines)
+        self._known_lines = len(lines)
         return self._owners

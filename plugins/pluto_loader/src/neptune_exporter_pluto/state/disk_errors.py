@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 
-from neptune_exporter.contract import SinkError, UsageError
+from neptune_exporter.contract import UsageError
 from neptune_exporter.toolkit.file_lock import lock_file
 
 
@@ -35,20 +35,10 @@ def check_writable(option: str, folder: Path) -> None:
 
 
 @contextmanager
-def disk_errors(base_dir: Path) -> Iterator[None]:
-    """Report an error of the disk with the file, or the folder where the state of loads is. Raises a
-    SinkError that says what is wrong and what to do."""
+def named(base_dir: Path) -> Iterator[None]:
+    """Name the folder where the state of loads is in an OSError that names no file, as of a full disk."""
     try:
         yield
     except OSError as error:
-        where = error.filename or base_dir.absolute()
-        raise SinkError(f"{where}: {error.strerror or error}{remedy(error)}") from error
-
-
-def remedy(error: OSError) -> str:
-    """What a person can do, to stand behind the message; empty where nothing special helps."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ": free some space there, or name another folder with --pluto-base-dir"
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return ": load with fewer --workers and --pluto-file-connections, or raise the limit (ulimit -n 1024)"
-    return ""
+        error.filename = error.filename or str(base_dir.absolute())
+        raise

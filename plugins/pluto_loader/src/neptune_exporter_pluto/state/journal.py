@@ -23,7 +23,6 @@ from neptune_exporter.contract import SinkError
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit.file_lock import lock_file
 from neptune_exporter_pluto.state import progress
-from neptune_exporter_pluto.state.disk_errors import remedy
 from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.state.target import Target, readable_name
 
@@ -110,15 +109,9 @@ class Journal:
             self._file.close()
             self._file = None
 
-    def note_proven(self, equal: bool) -> None:
-        """Record whether reading back agreed."""
-        self._note(progress.proven(equal))
-
     def note(self, event: str, durable: bool = False, **values: Any) -> None:
         """Record an event and apply it. `durable` events also survive a loss of power."""
-        self._note({"e": event, **values}, durable)
-
-    def _note(self, record: Mapping[str, Any], durable: bool = False) -> None:
+        record = {"e": event, **values}
         with self._lock:
             self._write(record)
             if durable and self._file is not None:
@@ -133,12 +126,12 @@ class Journal:
         try:
             written = self._file.write(line)
         except OSError as error:
-            raise SinkError(f"{self._path} cannot be written: {error.strerror}{remedy(error)}") from None
+            error.filename = str(self._path)
+            raise
         if written != len(line):  # a truncated line would damage the next one
             self._file.truncate(end)
             self._file.seek(end)
-            full = OSError(errno.ENOSPC, "the disk is full")
-            raise SinkError(f"{self._path} cannot be written: {full.strerror}{remedy(full)}")
+            raise OSError(errno.ENOSPC, "the disk is full", str(self._path))
 
     def compact(self) -> None:
         """Drop the details of a finished load, addresses and positions, if they take room."""

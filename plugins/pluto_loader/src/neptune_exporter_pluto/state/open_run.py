@@ -16,7 +16,7 @@ from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.form.metadata import IDENTITY, external_id
 from neptune_exporter_pluto.form.metric_lines import cutting
 from neptune_exporter_pluto.state.cachefile import cache_line
-from neptune_exporter_pluto.state.disk_errors import disk_errors
+from neptune_exporter_pluto.state.disk_errors import named
 from neptune_exporter_pluto.state.journal import Journal
 from neptune_exporter_pluto.state.multipliers import multiplier_of
 from neptune_exporter_pluto.state.progress import Progress
@@ -87,5 +87,5 @@ def opened(session: Session, run: ExportedRun, parent: LoadedRun | None = None) 
     read or written."""
     target = session.target(run.key.project_id)
     journal = Journal.of(session.base_dir, target, run.key)
-    with disk_errors(session.base_dir), closing(journal.open()):
+    with named(session.base_dir), closing(journal.open()):
         yield OpenRun(session, run, parent, target, journal)

@@ -77,22 +77,7 @@ class Progress:
     """Whether reading back agreed; None if the run was not read back."""
 
 
-def begin(progress: Progress) -> Event:
-    """A generation begins: nothing is known of it yet but this."""
-    return {
-        "e": "begin",
-        "generation": progress.number,
-        "external_id": progress.external_id,
-        "fingerprint": progress.fingerprint,
-        "content": progress.content,
-        "chunking": progress.chunking,
-        "mark": progress.mark,
-    }
-
-
-def proven(equal: bool) -> Event:
-    """The load was read back."""
-    return {"e": "proven", "equal": equal}
+_OF_BEGIN = ("number", "external_id", "fingerprint", "content", "chunking", "mark")
 
 
 def fork_record(fork: Fork | None) -> dict[str, Any]:
@@ -103,7 +88,7 @@ def fork_record(fork: Fork | None) -> dict[str, Any]:
 def of_finished(progress: Progress) -> list[Event]:
     """The fewest events that say of a finished load what later commands need."""
     events: list[Event] = [
-        begin(progress),
+        {"e": "begin", **{name: getattr(progress, name) for name in _OF_BEGIN}},
         {"e": "elsewhere" if progress.elsewhere else "run", "run_id": progress.run_id, "url": progress.url}
         | fork_record(progress.fork),
         {"e": "loaded", "result": progress.loaded},
@@ -112,7 +97,7 @@ def of_finished(progress: Progress) -> list[Event]:
         again = {str(file): count for file, count in progress.announced_again.items()}
         events.append({"e": "announced-again", "files": again})
     if progress.proven is not None:
-        events.append(proven(progress.proven))
+        events.append({"e": "proven", "equal": progress.proven})
     return events
 
 
@@ -127,14 +112,7 @@ def after(progress: Progress | None, event: Event) -> Progress:
     """
     name = event["e"]
     if name == "begin":
-        return Progress(
-            event["generation"],
-            event["external_id"],
-            event["fingerprint"],
-            event["content"],
-            event["chunking"],
-            event["mark"],
-        )
+        return Progress(*(event[name] for name in _OF_BEGIN))
     if progress is None:
         raise ValueError(f"a journal does not begin with {name!r}")
     if name in _CHANGES:

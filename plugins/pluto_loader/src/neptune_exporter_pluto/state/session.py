@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from neptune_exporter.contract import LoadOptions
 from neptune_exporter.model import RunKey, workspace_and_project
@@ -38,6 +39,8 @@ class Session:
 
     def __post_init__(self) -> None:
         self._loads = 0
+        self.with_other_options = 0
+        """How many runs stay as an earlier load left them, although this load has other options."""
         self._counting = threading.Lock()
         self.cache = LoadedCache(self.settings.loaded_cache or self.base_dir / DEFAULT_NAME)
         self.owners = LineOwners(self.base_dir / FOLDER / OWNERS_NAME)
@@ -57,6 +60,14 @@ class Session:
         finally:
             with self._counting:
                 self._loads -= 1
+
+    def look_at_options(self, loaded: Mapping[str, Any]) -> None:
+        """Count a run that stays, by its record in the journal, if it was loaded with other options."""
+        asked = self.options.step_multiplier
+        same_steps = asked is None or str(Multiplier.of(asked)) == loaded["multiplier"]
+        if not same_steps or loaded["options"] != self.content_options.recorded():
+            with self._counting:
+                self.with_other_options += 1
 
     @property
     def has_one_load(self) -> bool:
