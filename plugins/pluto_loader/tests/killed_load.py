@@ -24,6 +24,25 @@ from neptune_exporter_pluto.settings import PlutoSettings
 
 KEY = RunKey("acme/vision", "RUN-1")
 STEPS = range(300)
+FAILPOINTS = (
+    "pluto.run-created",
+    "pluto.run-noted",
+    "pluto.data-announced",
+    "pluto.data-sent",
+    "pluto.logs-announced",
+    "pluto.logs-sent",
+    "pluto.files-announced",
+    "pluto.files-signed",
+    "pluto.file-put",
+    "pluto.metrics-announced",
+    "pluto.metrics-sent",
+    "pluto.data-complete",
+    "pluto.run-finished",
+    "pluto.run-shown",
+    "pluto.run-listed",
+    "pluto.run-loaded",
+)
+"""Where a test can kill a load; a rerun after any of them gives what an uninterrupted load gives."""
 
 
 def everything() -> SampleRun:

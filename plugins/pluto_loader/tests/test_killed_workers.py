@@ -22,10 +22,10 @@ from neptune_exporter.jobs.verify import verify_sink
 from neptune_exporter.testing import units
 from neptune_exporter.toolkit.failpoints import VARIABLE
 from neptune_exporter_pluto.plugin import neptune_exporter_sinks
-from neptune_exporter_pluto.sink import FAILPOINTS
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import settings_for
+from .killed_load import FAILPOINTS
 from .test_commands import loaded, standard
 
 (SPEC,) = neptune_exporter_sinks()

@@ -29,13 +29,13 @@ from neptune_exporter_pluto.form import metric_lines
 from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.service.transport import UncertainError
 from neptune_exporter_pluto.settings import PlutoSettings
-from neptune_exporter_pluto.sink import FAILPOINTS, PlutoSink
+from neptune_exporter_pluto.sink import PlutoSink
 from neptune_exporter_pluto.state.journal import Journal
 from neptune_exporter_pluto.state.target import Target
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink
-from .killed_load import KEY, everything, settings
+from .killed_load import FAILPOINTS, KEY, everything, settings
 from .reading import read_run
 
 SCRIPT = Path(__file__).with_name("killed_load.py")

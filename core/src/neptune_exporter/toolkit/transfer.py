@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
-from neptune_exporter.contract.files import OpenFile
 from neptune_exporter.errors import SourceError
 from neptune_exporter.interruption import pause
 from neptune_exporter.toolkit.pace import SlowError
@@ -89,9 +89,18 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(length) if length.isdigit() else None
 
 
+class _Target(Protocol):
+    """What `receive` writes to: an `OpenFile`, or what passes everything on to one."""
+
+    @property
+    def size(self) -> int: ...
+    def write(self, data: bytes) -> None: ...
+    def restart(self) -> None: ...
+
+
 def receive(
     open_at: Callable[[int], AbstractContextManager[Body]],
-    into: OpenFile,
+    into: _Target,
     size: int | None = None,
     patience: Patience | None = None,
     *,
@@ -136,7 +145,7 @@ class _Transfer:
     def __init__(
         self,
         open_at: Callable[[int], AbstractContextManager[Body]],
-        into: OpenFile,
+        into: _Target,
         size: int | None,
         least: int,
     ) -> None:

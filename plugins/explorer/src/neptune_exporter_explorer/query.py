@@ -70,8 +70,8 @@ class Runner:
         groups: list[tuple[Any, int]] = []
         if query.group:
             places = self._sorted(places, query.group, False)
-            values = (self.value(place, query.group) for place in places)
-            groups = list(Counter(_text(v) if isinstance(v, list) else v for v in values).items())
+            values = (_shown(self.value(place, query.group)) for place in places)
+            groups = list(Counter(values).items())
         page = places[query.offset : query.offset + query.limit]
         return Answer(len(places), page, groups)
 
@@ -99,16 +99,15 @@ class Runner:
 
     def _test(self, term: str) -> _Test:
         match = _COMPARISON.match(term)
-        if match is not None and (self._is_column(match["column"])):
-            return self._comparison(match["column"], match["sign"], match["value"])
+        if match is not None:
+            column = match["column"]
+            if column.startswith(":") or column in self._table.columns or metric_of(column) is not None:
+                return self._comparison(column, match["sign"], match["value"])
         if len(term) > 2 and term[0] == term[-1] == "/":
             search = _pattern(term[1:-1]).search
             return lambda place: any(search(text) for text in self._texts(place))
         wanted = term.casefold()
         return lambda place: any(wanted in text.casefold() for text in self._texts(place))
-
-    def _is_column(self, column: str) -> bool:
-        return column.startswith(":") or column in self._table.columns or metric_of(column) is not None
 
     def _comparison(self, column: str, sign: str, value: str) -> _Test:
         if sign in ("~", "!~"):
@@ -156,6 +155,10 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def _shown(value: Any) -> Any:
+    return _text(value) if isinstance(value, list) else value
 
 
 def _order(value: Any) -> Any:

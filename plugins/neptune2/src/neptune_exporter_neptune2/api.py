@@ -188,7 +188,8 @@ class Api:
                     f"that does not help, give a new API token with {TOKEN_OPTION}"
                 )
             if not (response.ok or (partial and response.status_code == 416)):
-                raise _error_of(response, self.server)
+                content = _content(response)
+                raise error_of_status(response.status_code, response.headers, content, self.server)
             yield response
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
@@ -272,10 +273,6 @@ def _cut_short(error: Exception, server: str) -> TransientError:
     if isinstance(error, (requests.exceptions.ContentDecodingError, DecodeError)):
         return TransientError(f"the answer of {server} cannot be decompressed")
     return TransientError(f"the connection to {server} broke in the middle of the answer")
-
-
-def _error_of(response: requests.Response, server: str) -> Exception:
-    return error_of_status(response.status_code, response.headers, _content(response), server)
 
 
 def _says_expired(response: requests.Response) -> bool:

@@ -119,7 +119,7 @@ class Downloads:
         self,
         attribute: Attribute,
         open_at: Callable[[int], AbstractContextManager[Body]],
-        into: OpenFile,
+        into: OpenFile | TailedFile,
         size: int | None = None,
         *,
         least: int = 0,

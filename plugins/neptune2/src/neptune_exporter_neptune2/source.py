@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
 from neptune_exporter.contract import (
     AttributeFailure,
@@ -41,10 +41,9 @@ class Neptune2Source(Source):
         self._connection = Connection(settings.api_token, settings.connections, settings.timeout)
         self._api = Api(self._connection, Patience(float(settings.retry_seconds)))
         self._executor = ThreadPoolExecutor(settings.connections, thread_name_prefix="neptune2")
-        self._uuids: dict[str, str] = {}
-        self._lock = threading.Lock()
+        project_uuid = cache(partial(listing.project_uuid, self._api))
         self._means = Means(
-            self._api, self._executor, settings.connections, self._project_uuid, settings.artifact_files
+            self._api, self._executor, settings.connections, project_uuid, settings.artifact_files
         )
 
     @property
@@ -85,12 +84,3 @@ class Neptune2Source(Source):
         self._api.stop()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._connection.close()
-
-    def _project_uuid(self, project_id: str) -> str:
-        with self._lock:
-            known = self._uuids.get(project_id)
-        if known is None:
-            known = listing.project_uuid(self._api, project_id)
-            with self._lock:
-                self._uuids[project_id] = known
-        return known

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
-from types import TracebackType
 from typing import Any
 
-from neptune_exporter.contract import OpenFile, SourceError, StoredFile
+from neptune_exporter.contract import OpenFile, SourceError
 
 _KEPT = 8 << 20
 """How many bytes of the end are kept: enough for the directory of some 80,000 files."""
 
 
-class TailedFile(OpenFile):
+class TailedFile:
     """Writes all to another file and remembers the end. Use it inside the `with` block of the other file."""
 
     def __init__(self, target: OpenFile) -> None:
@@ -32,18 +31,6 @@ class TailedFile(OpenFile):
 
     def restart(self) -> None:
         self._target.restart()
-        self.tail.clear()
-
-    @property
-    def stored(self) -> StoredFile:
-        return self._target.stored
-
-    def __enter__(self) -> OpenFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
         self.tail.clear()
 
 

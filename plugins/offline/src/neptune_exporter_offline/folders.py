@@ -137,7 +137,7 @@ def describe_log(path: Path, *, is_data: bool) -> Folder | None:
         return None
     by_name = {"containerType": named.kind, "containerId": named.id, "mode": named.folder.parent.name}
     known = by_name | metadata
-    start = start_of(first[0]) if first else None
+    start = next(map(start_of, first), None)
     firsts, logs = zip(*oplog.log_files(path), strict=True)
     stats = _stats([*logs, *map(path.joinpath, _BESIDE_LOGS)]) or _stats([path])
     is_offline = known["mode"] == "offline"

@@ -209,8 +209,7 @@ class Neptune3Replay:
         time = self._time(update.timestamp, len(points))
         step = _step_of(update)
         if step is not None and step >= _STEP_LIMIT:
-            for path in points:
-                state.problems.add(path, None, "points at steps of 1e12 and more were left out")
+            self._refuse(points)
             return
         preview = update.preview.is_preview
         for path in points:
@@ -235,6 +234,11 @@ class Neptune3Replay:
         if series is not None:
             point, size = self._point(kind, value)
             series.add(_next_step(series) if step is None else step, time, point, size)
+
+    def _refuse(self, points: Any) -> None:
+        """Report points whose step is too large."""
+        for path in points:
+            self._state.problems.add(path, None, "points at steps of 1e12 and more were left out")
 
     def _time(self, stamp: Any, points: int) -> int | None:
         time = from_nanos(stamp.seconds, stamp.nanos)

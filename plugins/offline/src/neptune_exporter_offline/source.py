@@ -44,7 +44,6 @@ class OfflineSource(Source):
 
     def __init__(self, settings: OfflineSettings) -> None:
         self._settings = settings
-        self._found: dict[RunKey, FoundRun] | None = None
         self._closed: tuple[str, ...] = ()
 
     @property
@@ -70,7 +69,7 @@ class OfflineSource(Source):
     def _unknown_project(self, project_id: str) -> UnknownProjectError:
         others = ", ".join(self.projects()[:10])
         hint = ""
-        if any(f.client == 2 for run in self._search().values() for f in run.folders):
+        if any(f.client == 2 for run in self._found.values() for f in run.folders):
             hint = "; folders of Neptune 2.x do not name their project: give it as --offline-project"
         return UnknownProjectError(f"no folder of project {project_id} was found, only of {others}{hint}")
 
@@ -102,7 +101,7 @@ class OfflineSource(Source):
 
     def _folders(self, run: SourceRun) -> Sequence[Folder]:
         paths = set(paths_of(run.handle))
-        found = self._search().get(run.key)
+        found = self._found.get(run.key)
         folders = [] if found is None else [f for f in found.folders if f.path in paths]
         if len(folders) != len(paths):
             gone = ", ".join(sorted(str(p) for p in paths - {f.path for f in folders}))
@@ -112,23 +111,22 @@ class OfflineSource(Source):
     @cached_property
     def _by_project(self) -> dict[str, list[FoundRun]]:
         projects = defaultdict(list)
-        for key, run in self._search().items():
+        for key, run in self._found.items():
             projects[key.project_id].append(run)
         return projects
 
-    def _search(self) -> dict[RunKey, FoundRun]:
-        if self._found is None:
-            search = Search(self._settings.path)
-            self._closed = tuple(search.closed)
-            self._warn_of_others(search)
-            if not search.folders:
-                where = ", ".join(self._settings.path)
-                raise SourceError(
-                    f"no Neptune run was found in {where}: neither a log (data-*.log) nor a database "
-                    "(run_operations.sqlite3)" + (f"; {self._not_searched()}" if self._closed else "")
-                )
-            self._found = identify(search.folders, self._settings)
-        return self._found
+    @cached_property
+    def _found(self) -> dict[RunKey, FoundRun]:
+        search = Search(self._settings.path)
+        self._closed = tuple(search.closed)
+        self._warn_of_others(search)
+        if not search.folders:
+            where = ", ".join(self._settings.path)
+            raise SourceError(
+                f"no Neptune run was found in {where}: neither a log (data-*.log) nor a database "
+                "(run_operations.sqlite3)" + (f"; {self._not_searched()}" if self._closed else "")
+            )
+        return identify(search.folders, self._settings)
 
     def _warn_of_others(self, search: Search) -> None:
         data = [Path(path).resolve() for path in self._settings.path if Path(path).name == DATA]

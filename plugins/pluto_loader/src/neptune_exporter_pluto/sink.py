@@ -23,26 +23,6 @@ from neptune_exporter_pluto.state.session import Session
 from neptune_exporter_pluto.state.target import FOLDER
 from neptune_exporter_pluto.verify import MISMATCH
 
-FAILPOINTS = (
-    "pluto.run-created",
-    "pluto.run-noted",
-    "pluto.data-announced",
-    "pluto.data-sent",
-    "pluto.logs-announced",
-    "pluto.logs-sent",
-    "pluto.files-announced",
-    "pluto.files-signed",
-    "pluto.file-put",
-    "pluto.metrics-announced",
-    "pluto.metrics-sent",
-    "pluto.data-complete",
-    "pluto.run-finished",
-    "pluto.run-shown",
-    "pluto.run-listed",
-    "pluto.run-loaded",
-)
-"""Where a test can kill a load; a rerun after any of them gives what an uninterrupted load gives."""
-
 
 class PlutoSink(Sink):
     """Loads runs into Pluto and compares them with it. Thread-safe."""

@@ -79,8 +79,8 @@ class _Uploader:
         with Pipeline(self._session.uploaders, 2 * settings.file_connections) as pipeline:
             for batch in chunked(tasks, settings.file_chunk_size):
                 self._count(batch)
-                todo = [task for task in batch if task.index not in self._progress.uploaded]
-                if self._progress.reopened or not todo:
+                todo = [] if self._progress.reopened else self._not_uploaded(batch)
+                if not todo:
                     continue
                 if not first:
                     self._stopped.wait(settings.file_chunk_sleep)
@@ -91,6 +91,9 @@ class _Uploader:
                         pipeline.submit(self._put, task, url)
                 pipeline.drain()
                 first = False
+
+    def _not_uploaded(self, batch: Sequence[FileTask]) -> list[FileTask]:
+        return [task for task in batch if task.index not in self._progress.uploaded]
 
     def _count(self, batch: Sequence[FileTask]) -> None:
         for task in batch:

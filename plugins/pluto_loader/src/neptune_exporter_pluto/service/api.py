@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
 
-from neptune_exporter.contract import SinkError, UsageError
+from neptune_exporter.contract import SinkError, UsageError, chunked
 from neptune_exporter_pluto.service import answers
 from neptune_exporter_pluto.service.answers import NotAcknowledgedError
 from neptune_exporter_pluto.service.credentials import Endpoints
@@ -133,13 +134,8 @@ class PlutoApi:
             raise
 
     def resume_run(self, run_id: int) -> None:
-        what = f"resuming run {run_id}"
-        self._api(
-            "runs/resume",
-            what,
-            {"runId": run_id},
-            lambda content: answers.about_run(content, run_id, "runId"),
-        )
+        accept = partial(answers.about_run, run_id=run_id, member="runId")
+        self._api("runs/resume", f"resuming run {run_id}", {"runId": run_id}, accept)
 
     def set_status(self, run_id: int, status: str, at_ms: int | None) -> None:
         """Set the status, with its time. None: unknown, and Pluto uses the present time, as for the
@@ -162,12 +158,8 @@ class PlutoApi:
 
     def register_names(self, run_id: int, log_type: str, names: Sequence[str]) -> None:
         """Register names in the run's details; the first type of a name wins."""
-        for start in range(0, len(names), NAMES_A_CALL):
-            body = {
-                "runId": run_id,
-                "logType": log_type,
-                "logName": list(names[start : start + NAMES_A_CALL]),
-            }
+        for some in chunked(names, NAMES_A_CALL):
+            body = {"runId": run_id, "logType": log_type, "logName": list(some)}
             self._update("runs/logName/add", f"the names of run {run_id}", body)
 
     # --- ingest
@@ -236,12 +228,9 @@ class PlutoApi:
     def details(self, project: str, run_id: int) -> dict[str, Any]:
         """Config, tags, status, times and log names of a run. Raises PlutoRefusedError with status 404 if
         there is no such run."""
-        return self._read(
-            f"details/{run_id}",
-            f"details of run {run_id}",
-            {"projectName": project},
-            lambda content: answers.about_run(content, run_id, "id", status=str),
-        )
+        accept = partial(answers.about_run, run_id=run_id, member="id", status=str)
+        params = {"projectName": project}
+        return self._read(f"details/{run_id}", f"details of run {run_id}", params, accept)
 
     def details_if_there(self, project: str, run_id: int) -> dict[str, Any] | None:
         """As `details`; None if somebody has removed the run."""
@@ -258,16 +247,10 @@ class PlutoApi:
         Leaves no trace: asking for an external id would make its run RUNNING and write that into its history
         (recorded from the real API). A config that was just written may not be found yet.
         """
-        answer = self._read(
-            "list",
-            f"runs of project {project!r}",
-            {
-                "projectName": project,
-                "filter": orjson.dumps({f"config.{config_key}": value}).decode(),
-                "limit": MAX_RUNS_LISTED,
-            },
-            lambda content: answers.json_object(content, runs=list),
-        )
+        wanted = orjson.dumps({f"config.{config_key}": value}).decode()
+        params: dict[str, str | int] = {"projectName": project, "filter": wanted, "limit": MAX_RUNS_LISTED}
+        accept = partial(answers.json_object, runs=list)
+        answer = self._read("list", f"runs of project {project!r}", params, accept)
         found = (self.details_if_there(project, int(run["id"])) for run in answer["runs"])
         return {str(details["externalId"]): details for details in found if details is not None}
 
@@ -276,24 +259,13 @@ class PlutoApi:
         return int(self.log_page(project, run_id, 0, limit=1)["total"])
 
     def log_page(self, project: str, run_id: int, offset: int, limit: int = MAX_LOG_LINES) -> dict[str, Any]:
-        params: dict[str, str | int] = {"runId": run_id, "projectName": project}
-        params |= {"limit": limit, "offset": offset}
-        return self._read(
-            "logs", f"logs of run {run_id}", params, lambda c: answers.json_object(c, total=int, logs=list)
-        )
+        params = {"limit": limit, "offset": offset}
+        return self._of_run("logs", "logs", project, run_id, params, total=int, logs=list)
 
     def files(self, project: str, run_id: int, log_name: str | None) -> list[dict[str, Any]]:
         """Rows of the files under one name or all names, with duplicates; at most `MAX_FILES_LISTED`."""
-        params: dict[str, str | int] = {"runId": run_id, "projectName": project}
-        if log_name is not None:
-            params["logName"] = log_name
-        answer = self._read(
-            "files",
-            f"files of run {run_id}",
-            params,
-            lambda content: answers.json_object(content, files=list),
-        )
-        return list(answer["files"])
+        params = {"logName": log_name}
+        return list(self._of_run("files", "files", project, run_id, params, files=list)["files"])
 
     def shown_points(self, project: str, run_id: int) -> list[dict[str, Any]]:
         """The points of all metrics of a run as the charts show them: of those of one step the newest.
@@ -301,13 +273,8 @@ class PlutoApi:
         Of a metric with more than `MAX_SHOWN_POINTS`, Pluto sends every second, third or so on: never fewer
         than half of that many (pluto-server 3e89082, `web/server/lib/queries/run-metrics.ts`).
         """
-        answer = self._read(
-            "metrics",
-            f"points of run {run_id}",
-            {"runId": run_id, "projectName": project, "limit": MAX_SHOWN_POINTS},
-            lambda content: answers.json_object(content, metrics=list),
-        )
-        return list(answer["metrics"])
+        params = {"limit": MAX_SHOWN_POINTS}
+        return list(self._of_run("metrics", "points", project, run_id, params, metrics=list)["metrics"])
 
     def raw_points(
         self, project: str, run_id: int, log_name: str, step_min: int, step_max: int | None, limit: int
@@ -320,21 +287,10 @@ class PlutoApi:
         Args:
             limit: The highest number of rows, at most `MAX_RAW_POINTS`.
         """
-        params: dict[str, str | int] = {
-            "runId": run_id,
-            "projectName": project,
-            "logName": log_name,
-            "limit": limit,
-            "stepMin": step_min,
-        }
-        if step_max is not None:
-            params["stepMax"] = step_max
-        answer = self._read(
-            "metrics/raw",
-            f"points of {log_name!r} of run {run_id}",
-            params,
-            lambda content: answers.json_object(content, rows=list, truncated=bool),
-        )
+        params: dict[str, str | int | None] = {"logName": log_name, "limit": limit}
+        params |= {"stepMin": step_min, "stepMax": step_max}
+        what = f"points of {log_name!r}"
+        answer = self._of_run("metrics/raw", what, project, run_id, params, rows=list, truncated=bool)
         return list(answer["rows"]), bool(answer["truncated"])
 
     def _api(self, route: str, what: str, body: Mapping[str, Any], accept: Callable[[bytes], _T]) -> _T:
@@ -343,6 +299,23 @@ class PlutoApi:
 
     def _update(self, route: str, what: str, body: Mapping[str, Any]) -> None:
         self._api(route, what, body, answers.updated)
+
+    def _of_run(
+        self,
+        route: str,
+        what: str,
+        project: str,
+        run_id: int,
+        params: Mapping[str, str | int | None],
+        **members: type,
+    ) -> dict[str, Any]:
+        """A JSON object with these members that tells something of a run. A parameter that is None is left
+        out."""
+        given = {name: value for name, value in params.items() if value is not None}
+        of_run = {"runId": run_id, "projectName": project, **given}
+        return self._read(
+            route, f"{what} of run {run_id}", of_run, lambda content: answers.json_object(content, **members)
+        )
 
     def _read(
         self,

@@ -95,9 +95,6 @@ class Transport:
         self._small = SmallRequests(self._client, context, span)
         # It tells every address at INFO, and a presigned one is as good as a key for an hour.
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        self.requests = 0
-        """How many were made, those that failed included."""
-        self._counting = threading.Lock()
         self._interrupted = threading.Event()
 
     def interrupt(self) -> None:
@@ -163,20 +160,18 @@ class Transport:
 
     def put(self, url: str, what: str, content: Any, headers: Mapping[str, str]) -> httpx.Response:
         """Send bytes to a presigned address, once; the caller judges. The key is not sent."""
-        self._count()
+        self._check_running()
         with waiting_for(f"{httpx.URL(url).host}: {what}"):
             return self._client.put(url, content=content, headers=dict(headers))
 
     def stream(self, url: str) -> AbstractContextManager[httpx.Response]:
         """Download from a presigned address. The key is not sent."""
-        self._count()
+        self._check_running()
         return self._client.stream("GET", url)
 
-    def _count(self) -> None:
+    def _check_running(self) -> None:
         if self._interrupted.is_set():
             raise OutOfPatienceError("not sent: the load was interrupted")
-        with self._counting:
-            self.requests += 1
 
     def _once(
         self,
@@ -192,7 +187,7 @@ class Transport:
         server = server_of(url)
         try:
             with self._turns, waiting_for(f"{server}: {what}"):
-                self._count()
+                self._check_running()
                 content = self._small.send(method, url, headers, **request)
         except httpx.HTTPStatusError as error:
             response = error.response
