@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from typing import Any
 
 from neptune_exporter.errors import MissingDependencyError, UsageError
 from neptune_exporter.jobs.executors import worker as worker_side
@@ -29,18 +29,22 @@ from neptune_exporter.jobs.executors.worker import (
 )
 from neptune_exporter.jobs.progress import Progress
 
-T = TypeVar("T")
-U = TypeVar("U")
-
 _log = logging.getLogger(__name__)
 _CONNECT_WITHIN = 10
 """Seconds in which a scheduler must answer."""
 _WORKERS_WITHIN = 300
 """Seconds. A batch system may start the scheduler, the workers and the command at one time."""
-_RESTARTED_WITHIN = "365 days"
-"""For how long a local cluster waits for a worker that has died. Dask's 15 s are too short for a busy
-machine: it gives the worker up for good, and a job that has lost all of them waits for ever (seen with
-distributed 2026.8)."""
+_LOCAL = {
+    # Dask's 15 s are too short for a busy machine: it gives a worker that has died up for good, and a job
+    # that has lost all of them waits for ever (seen with distributed 2026.8).
+    "distributed.deploy.lost-worker-timeout": "365 days",
+    # What Dask measures for a dashboard took a quarter of the processor time of a load of small runs.
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "2s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+}
+"""Settings of a cluster on this machine, which has no dashboard."""
 
 
 class Dask(RemoteExecutor[None]):
@@ -88,8 +92,8 @@ class Dask(RemoteExecutor[None]):
         self._client.subscribe_topic(self.job.name, self._hear)
         self._executor = self._client.get_executor(pure=False)
 
-    def _send(self, task: Task[U, T]) -> tuple[None, Future[Outcome[T]]]:
-        return None, self._executor.submit(_carry_out, task)
+    def _send(self, tasks: Sequence[Task[Any, Any]]) -> tuple[None, Future[Sequence[Outcome[Any]]]]:
+        return None, self._executor.submit(_carry_out, tasks)
 
     def _error_of(self, error: BaseException) -> BaseException:
         from distributed.scheduler import KilledWorker
@@ -101,7 +105,7 @@ class Dask(RemoteExecutor[None]):
     def _hear(self, event: tuple[float, Any]) -> None:
         deliver(map(message_of, event[1]["messages"]), self._progress)
 
-    def stop(self) -> None:
+    def _interrupt(self) -> None:
         """Does not cancel tasks: Dask forgets what it cancels, while the thread that works on it goes on."""
         with contextlib.suppress(Exception):  # a worker that does not answer cannot be stopped
             self._client.run(worker_side.stop_job, self.job.name, on_error="ignore")
@@ -109,6 +113,7 @@ class Dask(RemoteExecutor[None]):
             _log.warning("units that do not end are left to their workers; what they publish is whole")
 
     def close(self) -> None:
+        super().close()
         if self._cluster is None:
             with contextlib.suppress(OSError, TimeoutError):
                 self._client.run(worker_side.end_job, self.job.name, on_error="ignore")
@@ -125,7 +130,7 @@ def local_cluster(workers: int) -> Any:
     import dask
     from distributed import LocalCluster
 
-    dask.config.set({"distributed.deploy.lost-worker-timeout": _RESTARTED_WITHIN})
+    dask.config.set(_LOCAL)
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
@@ -137,13 +142,13 @@ def local_cluster(workers: int) -> Any:
     )
 
 
-def _carry_out(task: Task[U, T]) -> Outcome[T]:
+def _carry_out(tasks: Sequence[Task[Any, Any]]) -> list[Outcome[Any]]:
     """Runs in a worker, in one of Dask's several threads there."""
     from distributed import get_worker
 
     worker = get_worker()
 
     def send(messages: Sequence[Message]) -> None:
-        worker.log_event(task.job.name, {"messages": [plain(message) for message in messages]})
+        worker.log_event(tasks[0].job.name, {"messages": [plain(message) for message in messages]})
 
-    return worker_side.carry_out(task, send)
+    return worker_side.carry_out_all(tasks, send)

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
 from neptune_exporter.errors import MissingDependencyError, UsageError
 from neptune_exporter.jobs.executors import worker as worker_side
@@ -28,12 +28,12 @@ from neptune_exporter.jobs.executors.worker import (
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.redaction import redact
 
-T = TypeVar("T")
-U = TypeVar("U")
-
 _ADDRESS = "RAY_ADDRESS"
 _TRIED_AGAIN = 3
-"""How often Ray repeats a unit whose worker has ended."""
+"""How often Ray repeats a task whose worker has ended."""
+_STARTS = 3
+"""How often a cluster is started. Ray waits 30 s for one, which a busy machine may need longer for (seen with
+Ray 2.60, where nothing sets that time)."""
 
 
 class Ray(RemoteExecutor[Any]):
@@ -60,25 +60,15 @@ class Ray(RemoteExecutor[Any]):
         # Ray 2.60 prints that it has made a token for the cluster.
         logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
         own = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-        try:
-            ray.init(
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=False,
-                **({} if self.is_elsewhere else own),
-            )
-        except Exception as error:  # Ray's own errors have no common base class
-            ray.shutdown()
-            text = " ".join(str(error).split())
-            raise UsageError(f"--executor ray: the cluster cannot be had: {redact(text)}") from error
-        self._queue = Queue(actor_options={"num_cpus": 0})
+        _start(ray, {} if self.is_elsewhere else own)
+        self._messages = Queue(actor_options={"num_cpus": 0})
         self._task = ray.remote(max_retries=_TRIED_AGAIN)(_carry_out)
         self._closed = threading.Event()
         self._hearing = threading.Thread(target=self._hear, name="hear", daemon=True)
         self._hearing.start()
 
-    def _send(self, task: Task[U, T]) -> tuple[Any, Future[Outcome[T]]]:
-        reference = self._task.options(name="neptune-exporter").remote(task, self._queue)
+    def _send(self, tasks: Sequence[Task[Any, Any]]) -> tuple[Any, Future[Sequence[Outcome[Any]]]]:
+        reference = self._task.options(name="neptune-exporter").remote(tasks, self._messages)
         return reference, reference.future()
 
     def _error_of(self, error: BaseException) -> BaseException:
@@ -95,30 +85,44 @@ class Ray(RemoteExecutor[Any]):
 
         while not self._closed.is_set():
             try:
-                deliver(self._queue.get(timeout=0.5), self._progress)
+                deliver(self._messages.get(timeout=0.5), self._progress)
             except Empty:
                 continue
             except Exception:  # noqa: BLE001 - the cluster has ended, and the units report that
                 return
 
-    def stop(self) -> None:
-        for reference in self._under_way().values():
+    def _interrupt(self) -> None:
+        for reference in set(self._under_way().values()):
             self._ray.cancel(reference)
-        for reference in self._left_over().values():
+        for reference in set(self._left_over().values()):
             self._ray.cancel(reference, force=True)
 
     def close(self) -> None:
+        super().close()
         self._closed.set()
         self._hearing.join()
         with contextlib.suppress(Exception):  # the cluster's end would end it too
-            self._queue.shutdown()
+            self._messages.shutdown()
         self._ray.shutdown()
 
 
-def _carry_out(task: Task[U, T], queue: Any) -> Outcome[T]:
+def _start(ray: Any, options: dict[str, Any]) -> None:
+    for again in reversed(range(_STARTS)):
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **options)
+        except Exception as error:  # Ray's own errors have no common base class
+            ray.shutdown()
+            text = " ".join(str(error).split())
+            if not again or "timed out during startup" not in text:
+                raise UsageError(f"--executor ray: the cluster cannot be had: {redact(text)}") from error
+        else:
+            return
+
+
+def _carry_out(tasks: Sequence[Task[Any, Any]], queue: Any) -> list[Outcome[Any]]:
     """Runs in a worker, which is a process for one task at a time."""
 
     def send(messages: Sequence[Message]) -> None:
         queue.actor.put_nowait.remote(list(messages))
 
-    return worker_side.carry_out(task, send)
+    return worker_side.carry_out_all(tasks, send)

@@ -54,11 +54,6 @@ class Processes(JobExecutor):
         self._all: list[_Process] = []
         self._lock = threading.Lock()
 
-    @property
-    def waiting(self) -> int:
-        # a unit that waited in the pool would be lost if the one before it killed the process
-        return self.workers
-
     def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
         result: Future[T] = Future()
         task = Task(self.job, function, unit)

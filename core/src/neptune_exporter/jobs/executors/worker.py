@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -124,6 +125,8 @@ class Outcome(Generic[T]):
     error: BaseException | None
     messages: Sequence[Message] = ()
     """Messages that were not sent before."""
+    seconds: float = 0.0
+    """How long the unit took."""
 
     def result(self) -> T:
         """The value. Raises the error if there is one."""
@@ -189,6 +192,7 @@ class RemoteWorker(Worker):
 
     def carry_out(self, task: Task[U, T]) -> Outcome[T]:
         """Carry out the unit. Never raises."""
+        began = time.monotonic()
         try:
             if self.stop.is_set():
                 raise StoppedError("the job was interrupted")
@@ -197,7 +201,7 @@ class RemoteWorker(Worker):
             return Outcome(None, StoppedError("the job was interrupted"), self._counting.taken())
         except BaseException as error:  # noqa: BLE001 - raised again in the process of the job
             return Outcome(None, _portable(error), self._counting.taken())
-        return Outcome(value, None, self._counting.taken())
+        return Outcome(value, None, self._counting.taken(), time.monotonic() - began)
 
     def close(self) -> None:
         """Close what was opened. May be repeated."""
@@ -247,6 +251,16 @@ def carry_out(task: Task[U, T], send: Send) -> Outcome[T]:
     finally:
         with _jobs_lock:
             worker.under_way -= 1
+
+
+def carry_out_all(tasks: Sequence[Task[Any, Any]], send: Send) -> list[Outcome[Any]]:
+    """Carry out units of one job, one after the other. Once one was interrupted, no more are begun."""
+    outcomes: list[Outcome[Any]] = []
+    for task in tasks:
+        latest = outcomes[-1].error if outcomes else None
+        is_stopped = isinstance(latest, StoppedError)
+        outcomes.append(Outcome(None, latest) if is_stopped else carry_out(task, send))
+    return outcomes
 
 
 def _begin(job: JobId, send: Send) -> RemoteWorker:
