@@ -6,7 +6,7 @@ import gc
 import weakref
 
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.dataset.read.facts import columns_of_facts, facts_of
+from neptune_exporter.dataset.read.facts import facts_of
 from neptune_exporter.dataset.read.part_in_memory import PartInMemory
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.model import RunKey
@@ -28,9 +28,8 @@ def test_a_footer_is_freed_with_its_part(dataset: Dataset) -> None:
     try:
         for kind in (Part, PartInMemory):
             part = kind(dataset.data, place)
-            if isinstance(part, PartInMemory):
-                part.keep(columns_of_facts(part, decode=True))
-            assert facts_of(part, decode=True).rows == part.rows
+            (facts,) = facts_of([part], decode=True)
+            assert facts.rows == part.rows
             footer = weakref.ref(part.metadata)
             del part
             assert footer() is None

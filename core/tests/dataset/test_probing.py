@@ -12,7 +12,6 @@ import pytest
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset, Finding, StoredRun, record, summarise, verify
 from neptune_exporter.dataset.read import parts, probe, probing
-from neptune_exporter.dataset.read.part_in_memory import PartInMemory
 from neptune_exporter.dataset.read.probing import Probed, _Ended, probed
 from neptune_exporter.jobs.load_run import check_parts
 from neptune_exporter.toolkit.failpoints import SIGNAL_VARIABLE, VARIABLE
@@ -168,10 +167,10 @@ def test_a_reader_that_hangs_is_bounded_and_named(
 def test_lack_of_memory_in_the_reader_is_not_damage(
     existing: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def count(reading: object) -> None:
+    def facts_of(parts: object, *, decode: bool) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(probe, "STEPS", [count])
+    monkeypatch.setattr(probe, "facts_of", facts_of)
     path = next(existing.runs()).part_paths[0]
     told = probe.answers(existing.data, [path], decode=False)
     assert told == [{"error": "cannot be read now: MemoryError", "passing": True}]
@@ -187,8 +186,7 @@ def test_parts_are_read_together_only_as_far_as_they_are_small() -> None:
 
 def test_a_reader_that_fails_says_nothing_of_the_part(existing: Dataset, deadly: str) -> None:
     """An error of Python, in the reading of one part and where it ends the process."""
-    part = PartInMemory(existing.data, deadly)
-    answer = probe._trouble(existing.data, part, TypeError("an integer is required"))
+    answer = probe._trouble(existing.data, deadly, TypeError("an integer is required"))
     assert answer == {
         "error": "was not read: the program failed on it (TypeError: an integer is required)",
         "passing": True,

@@ -15,8 +15,8 @@ import pytest
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.dataset.format.local_storage import LocalStorage
-from neptune_exporter.dataset.read import scan
-from neptune_exporter.dataset.read.facts import PartFacts, columns_of_facts, facts_of
+from neptune_exporter.dataset.read import counting, scan
+from neptune_exporter.dataset.read.facts import PartFacts, facts_of
 from neptune_exporter.dataset.read.part_in_memory import PartInMemory
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.wanted import Wanted
@@ -146,11 +146,11 @@ def test_a_part_that_changed_is_read_anew(dataset: Dataset) -> None:
     assert (before, sum(map(len, run.batches([AttributeType.FLOAT_SERIES])))) == (2_400, 1_800)
 
 
-@pytest.mark.parametrize("few", [0, scan._FEW_PAIRS])
+@pytest.mark.parametrize("few", [0, counting._FEW])
 def test_few_and_many_attributes_are_counted_alike(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(scan, "_FEW_PAIRS", few)
+    monkeypatch.setattr(counting, "_FEW", few)
     (path,) = old_layout.write_run(dataset.data_path, KEY, old_layout.run_batches(KEY, 0, SMALL))
     rows = pq.read_table(path, columns=["attribute_path", "attribute_type"]).to_pylist()
     expected = Counter((row["attribute_path"], row["attribute_type"]) for row in rows)
@@ -170,7 +170,7 @@ def test_facts_are_the_same_after_they_were_sent(dataset: Dataset, steps: tuple[
         for path, values in series.items()
     ]
     (path,) = old_layout.write_run(dataset.data_path, KEY, batches)
-    facts = facts_of(Part(dataset.data, path.relative_to(dataset.data_path).as_posix()), decode=True)
+    (facts,) = facts_of([Part(dataset.data, path.relative_to(dataset.data_path).as_posix())], decode=True)
     sent = PartFacts.from_json(json.loads(json.dumps(facts.to_json())))
     assert sent.tally.attributes == {"float_series": {path: len(each) for path, each in series.items()}}
     assert sent.to_json() == facts.to_json()
@@ -191,10 +191,8 @@ def test_what_the_footer_calls_empty_is_not_read_for_the_name(tmp_path: Path) ->
         path = tmp_path / f"{number}.parquet"
         pq.write_table(old_layout.complete(KEY, each), path)
         part = PartInMemory(LocalStorage(tmp_path), path.name)
-        columns_read = columns_of_facts(part, decode=False)
-        assert columns_read == ["attribute_path", "attribute_type", *read]
-        part.keep(columns_read)
-        facts = facts_of(part, decode=False)
+        (facts,) = facts_of([part], decode=False)
+        assert part._kept_names == ["attribute_path", "attribute_type", *read]
         assert (facts.name, facts.tags) == found
 
 

@@ -93,10 +93,33 @@ class GroupStatistics:
             self._columns[leaf] = self.meta.column(self._number[leaf])
         return self._columns[leaf]
 
+    def unscaled(self, leaf: str, unit: str) -> tuple[int, int] | None:
+        """Least and greatest value of a column that is stored as whole numbers of a unit.
+
+        Not from `Statistics.min`, which some versions of pyarrow lack for decimals and
+        which for times has others import pandas.
+        """
+        statistics = self.of(leaf)
+        if statistics is None or not statistics.has_min_max or unit not in str(statistics.logical_type):
+            return None
+        raw = statistics.min_raw, statistics.max_raw
+        low, high = (int.from_bytes(v, "big", signed=True) if isinstance(v, bytes) else int(v) for v in raw)
+        return low, high
+
+    def is_empty(self, leaf: str) -> bool:
+        """Whether the file says that a column has no value, not even in a list."""
+        statistics = self.of(leaf)
+        return statistics is not None and statistics.has_null_count and not statistics.num_values
+
+    def valid_counts(self, leaves: Mapping[str, str | None]) -> dict[str, int | None]:
+        """`valid_count` of columns by name, which have these leaves; None for a column without."""
+        return {name: None if leaf is None else self.valid_count(leaf) for name, leaf in leaves.items()}
+
     def of(self, leaf: str) -> pq.Statistics | None:
         """None if the file has no statistics of the column, or no such column."""
         if leaf not in self._of:
-            self._of[leaf] = self.column(leaf).statistics if leaf in self._number else None
+            number = self._number.get(leaf)
+            self._of[leaf] = None if number is None else self.meta.column(number).statistics
         return self._of[leaf]
 
     def valid_count(self, leaf: str) -> int | None:
@@ -105,8 +128,3 @@ class GroupStatistics:
         if statistics is None or not statistics.has_null_count:
             return None
         return self.rows - int(statistics.null_count)
-
-    def is_empty(self, leaf: str) -> bool:
-        """Whether the file says that a column has no value, not even in a list."""
-        statistics = self.of(leaf)
-        return statistics is not None and statistics.has_null_count and not statistics.num_values

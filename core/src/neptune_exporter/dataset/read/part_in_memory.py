@@ -59,22 +59,17 @@ class PartInMemory(Part):
             self._file  # noqa: B018 - it is kept
 
     def keep(self, columns: Sequence[str]) -> None:
-        """Decode these columns, as far as the part has them, if it is small.
-
-        Raises:
-            DatasetError: the part is missing or damaged.
-        """
         names = [name for name in columns if name in self.columns]
         leaves = [leaf for name in names for leaf in self._footer[1].of[name]]
         if self._size > _FILE_BYTES or not self._are_small(leaves):
             return
-        self._kept_names = names
-        numbers = [self._leaves[leaf] for leaf in leaves]
+        numbers = [self._footer[1].number[leaf] for leaf in leaves]
         for group in range(self.metadata.num_row_groups):
             with self._errors():
                 table = self._file.read_row_group(group, numbers, use_threads=False)
             self._check_rows(len(table), self.group(group).rows)
             self._kept.append(_as_batch(table))
+        self._kept_names = names
 
     def read_group(
         self, group: int, columns: Sequence[str], batch_rows: int, *, keep_rows: bool = False

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -63,10 +63,6 @@ class Part:
         """
         return self._footer[0]
 
-    @property
-    def _leaves(self) -> Mapping[str, int]:
-        return self._footer[1].number
-
     @cached_property
     def _footer(self) -> tuple[pq.FileMetaData, Leaves]:
         with self._opened([]) as file, self._errors():
@@ -92,14 +88,17 @@ class Part:
         """Whether its rows are in memory."""
         return "_groups" in self.__dict__
 
+    def keep(self, columns: Sequence[str]) -> None:
+        """Decode these columns now if the rows stay in memory. Raises DatasetError if the part is damaged."""
+
     def forget_rows(self) -> None:
         """Free the rows; they are read again when they are requested."""
         self.__dict__.pop("_groups", None)
 
-    @cached_property
+    @property
     def ours(self) -> bool:
         """Written by this package: sorted, and no row without a value."""
-        return METADATA_KEY in (self.metadata.metadata or {})
+        return self._noted[0]
 
     @property
     def known_ours(self) -> bool | None:
@@ -109,12 +108,19 @@ class Part:
         except DatasetError:
             return None
 
-    @cached_property
+    @property
     def columns(self) -> frozenset[str]:
         """The names of the top-level columns, without those that the part declares empty."""
-        columns = self._footer[1].columns
-        declared = (self.metadata.metadata or {}).get(EXTRAS_KEY)
-        return columns if declared is None else columns - _EXTRAS.difference(json.loads(declared))
+        return self._noted[1]
+
+    @cached_property
+    def _noted(self) -> tuple[bool, frozenset[str]]:
+        """`ours` and `columns`, from the notes in the footer."""
+        metadata, leaves = self._footer
+        notes = metadata.metadata or {}
+        declared = notes.get(EXTRAS_KEY)
+        empty = frozenset() if declared is None else _EXTRAS.difference(json.loads(declared))
+        return METADATA_KEY in notes, leaves.columns - empty
 
     def identity(self) -> tuple[str, str] | None:
         """Project id and run id from the rows; None without rows."""
@@ -165,9 +171,10 @@ class Part:
 
     def identified(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch. Raises DatasetError if a row does not name its attribute, as far as that was read."""
-        names = batch.schema.names
+        schema = batch.schema
         for name in _KEYS:
-            if name in names and batch.column(name).null_count:
+            index = schema.get_field_index(name)
+            if index >= 0 and batch.column(index).null_count:
                 raise DatasetError(f"{self.where} is damaged: it has a row without {name}")
         return batch
 
@@ -176,13 +183,12 @@ class Part:
 
         Raises DatasetError if a value is of no such type.
         """
-        for index, field in enumerate(batch.schema):
-            kind = _TYPES.get(field.name)
-            if kind is None or field.name not in columns:
-                continue
-            if field.type != kind and not pa.types.is_dictionary(field.type):
+        for name in columns:
+            index, kind = batch.schema.get_field_index(name), _TYPES.get(name)
+            given = None if index < 0 or kind is None else batch.column(index)
+            if given is not None and given.type != kind and not pa.types.is_dictionary(given.type):
                 with self._errors():
-                    batch = batch.set_column(index, field.name, batch.column(index).cast(kind))
+                    batch = batch.set_column(index, name, given.cast(kind))
         return batch
 
     def may_hold(self, group: int, wanted: Wanted) -> bool:
@@ -226,34 +232,25 @@ class Part:
             return statistics.min, statistics.max
 
     def unscaled(self, group: int, leaf: str, unit: str) -> tuple[int, int] | None:
-        """Least and greatest value of a column that is stored as whole numbers of a unit.
-
-        Not from `Statistics.min`, which some versions of pyarrow lack for decimals and
-        which for times has others import pandas.
-        """
-        statistics = self.group(group).of(leaf)
-        if statistics is None or not statistics.has_min_max or unit not in str(statistics.logical_type):
-            return None
-        raw = statistics.min_raw, statistics.max_raw
-        low, high = (int.from_bytes(v, "big", signed=True) if isinstance(v, bytes) else int(v) for v in raw)
-        return low, high
+        """Least and greatest value of a column that is stored as whole numbers of a unit."""
+        return self.group(group).unscaled(leaf, unit)
 
     def valid_count(self, group: int, leaf: str) -> int | None:
         """How many values of a column are not null; None if the file does not say."""
         count = self.group(group).valid_count(leaf)
         return 0 if count is None and leaf.partition(".")[0] not in self.columns else count
 
-    def may_have(self, group: int, column: str) -> bool:
-        """Whether statistics allow that a column has a value in a row group."""
-        return not all(map(self.group(group).is_empty, self._footer[1].of.get(column, ())))
+    def may_have(self, column: str) -> bool:
+        """Whether statistics allow that a column has a value."""
+        leaves, groups = self._footer[1].of.get(column, ()), range(self.metadata.num_row_groups)
+        return not all(self.group(group).is_empty(leaf) for group in groups for leaf in leaves)
 
     def columns_with_doubt(self, group: int, value_columns: Sequence[str]) -> list[str]:
         """The value columns that must be read to know which rows have a value; empty if all rows have one."""
         if self.ours:
             return []
         of = self.group(group)
-        valued = self._footer[1].valued
-        valid = {name: None if leaf is None else of.valid_count(leaf) for name, leaf in valued.items()}
+        valid = of.valid_counts(self._footer[1].valued)
         if sum(filter(None, valid.values())) == of.rows:
             return []
         # If every number is null, some of the rows may stand for NaN.
@@ -289,7 +286,7 @@ class Part:
         size = sum(meta.column(i).total_uncompressed_size for i in leaves)
         batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
         # A short page can stand for very long texts, many times over.
-        texts = "string_value" in there and self._is_coded(group, "string_value")
+        texts = "string_value" in there and self.group(group).column("string_value").has_dictionary_page
         with self._opened(ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
             # Without threads: several threads read already, and more would only hinder each other.
             batches = file.iter_batches(batch_rows, [group], leaves, use_threads=False)
@@ -305,7 +302,11 @@ class Part:
 
     def _leaves_in(self, columns: Collection[str]) -> list[int]:
         """The indices of the leaves of some columns, or of some leaves."""
-        return [i for leaf, i in self._leaves.items() if leaf in columns or leaf.partition(".")[0] in columns]
+        return [
+            i
+            for leaf, i in self._footer[1].number.items()
+            if leaf in columns or leaf.partition(".")[0] in columns
+        ]
 
     def _check_rows(self, found: int, expected: int) -> None:
         """pyarrow does not report pages whose numbers of values differ from the footer."""
@@ -320,7 +321,7 @@ class Part:
 
     @cached_property
     def is_small(self) -> bool:
-        return self._are_small(self._leaves)
+        return self._are_small(self._footer[1].number)
 
     def _are_small(self, leaves: Iterable[str]) -> bool:
         if self.rows > _SMALL_ROWS:
@@ -347,9 +348,6 @@ class Part:
         lengths = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
         starts = itertools.accumulate(lengths, initial=0)
         return [table.slice(start, n).to_batches() for start, n in zip(starts, lengths, strict=False)]
-
-    def _is_coded(self, group: int, leaf: str) -> bool:
-        return bool(self.group(group).column(leaf).has_dictionary_page)
 
     def _columns_to_read(self, wanted: Wanted, doubtful: Sequence[str]) -> list[str]:
         columns = dict.fromkeys(wanted.columns)
@@ -378,7 +376,9 @@ class Part:
         """The metadata of a row group. Only the last one is cached: all take as much memory as the footer."""
         last = self._last_group
         if last is None or last.group != number:
-            last = self._last_group = GroupStatistics(self.metadata.row_group(number), number, self._leaves)
+            last = self._last_group = GroupStatistics(
+                self.metadata.row_group(number), number, self._footer[1].number
+            )
         return last
 
     @contextlib.contextmanager

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.columns import has_value
 from neptune_exporter.dataset.format.times import is_python, moment
+from neptune_exporter.dataset.read import counting
+from neptune_exporter.dataset.read.counting import KEYS, Counting
 from neptune_exporter.dataset.read.leaves import columns_to_decide
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import FILE_COLUMNS, Tally
@@ -21,9 +21,6 @@ from neptune_exporter.model import FILE_TYPE_NAMES, TYPE_NAMES
 from neptune_exporter.toolkit import first_line
 
 _ROWS = 1 << 18
-_CODE = pa.int32()
-_FEW_PAIRS = 1 << 16
-"""Up to this many pairs of path and type are counted in an array with a place for each, more by sorting."""
 NULL_ROWS = "rows with a step or time and no value that are left out"
 
 
@@ -34,10 +31,15 @@ def tally(parts: Iterable[Part]) -> Tally:
         DatasetError: a part is missing or damaged.
     """
     result = Tally()
-    for part in parts:
-        for group in range(part.metadata.num_row_groups):
-            _tally_group(result, part, group)
+    _count((part, result) for part in parts)
     return result
+
+
+def tallies(parts: Sequence[Part]) -> list[Tally]:
+    """Count the rows of each of these parts. Raises DatasetError if one is missing or damaged."""
+    results = [Tally() for _ in parts]
+    _count(zip(parts, results, strict=True))
+    return results
 
 
 def left_out(parts: Iterable[Part]) -> Tally:
@@ -49,11 +51,18 @@ def left_out(parts: Iterable[Part]) -> Tally:
         DatasetError: a part is missing or damaged.
     """
     result = Tally()
-    for part in parts:
-        for group in range(part.metadata.num_row_groups):
-            if not _is_plain(part, group):
-                _tally_group(result, part, group)
+    _count(((part, result) for part in parts), plain=False)
     return result
+
+
+def _count(parts: Iterable[tuple[Part, Tally]], *, plain: bool = True) -> None:
+    """Add parts to tallies, or only their row groups that are not plain."""
+    counts = Counting()
+    for part, result in parts:
+        for group in range(part.metadata.num_row_groups):
+            if plain or not _is_plain(part, group):
+                _tally_group(counts, result, part, group)
+    counts.finish()
 
 
 def attributes(parts: Iterable[Part]) -> dict[tuple[str, str], int]:
@@ -70,8 +79,8 @@ def attributes(parts: Iterable[Part]) -> dict[tuple[str, str], int]:
                 counted[single] = counted.get(single, 0) + rows
                 continue
             doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
-            for batch in _read(part, group, ["attribute_path", "attribute_type"], doubtful):
-                for kind, of_kind in _attributes(batch).items():
+            for batch in _read(part, group, [*KEYS], doubtful):
+                for kind, of_kind in counting.attributes(batch):
                     for path, rows in of_kind.items():
                         counted[path, kind] = counted.get((path, kind), 0) + rows
     return counted
@@ -93,15 +102,15 @@ def time_span(parts: Iterable[Part]) -> tuple[datetime | None, datetime | None]:
     return result.first_time, result.last_time
 
 
-def _tally_group(result: Tally, part: Part, group: int) -> None:
+def _tally_group(counts: Counting, result: Tally, part: Part, group: int) -> None:
     """Count what statistics tell, then the rest from the columns that it takes."""
     doubtful = part.columns_with_doubt(group, VALUE_COLUMNS)
     single = part.single(group)
-    columns = [] if single else ["attribute_path", "attribute_type"]
+    columns = [] if single else [*KEYS]
     columns += _uncounted_steps(result, part, group, doubtful)
     columns += _uncounted_times(result, part, group, doubtful)
-    if single is None or single[1] in FILE_TYPE_NAMES:
-        columns += _of_files(part)
+    of_files = _of_files(part) if single is None or single[1] in FILE_TYPE_NAMES else []
+    columns += of_files
     if single:
         rows = part.group(group).rows
         result.add_rows(*single, rows)
@@ -109,7 +118,12 @@ def _tally_group(result: Tally, part: Part, group: int) -> None:
             result.add_files(rows, {})
     if columns:
         for batch in _read(part, group, columns, doubtful, result):
-            _tally_batch(result, batch, columns, None if single is None else single[1])
+            files = {name: batch.column(name) for name in of_files}
+            if single is None:
+                counts.add(result, batch, files)
+            elif single[1] in FILE_TYPE_NAMES:
+                result.add_files(len(batch), files)
+            _add_extents(result, batch, columns)
 
 
 def _uncounted_steps(result: Tally, part: Part, group: int, doubtful: Sequence[str]) -> list[str]:
@@ -180,62 +194,19 @@ def _read(
                 counting.nulls += null_points(batch, valid)
                 counting.null_nans += _null_numbers(stored) - _null_numbers(batch)
             batch = batch.filter(valid)
-        yield part.converted(part.identified(batch), columns)
+        yield part.converted(part.identified(batch), [name for name in columns if name not in KEYS])
 
 
 def _null_numbers(batch: pa.RecordBatch) -> int:
     return int(batch.column("float_value").null_count) if "float_value" in batch.schema.names else 0
 
 
-def _tally_batch(result: Tally, batch: pa.RecordBatch, columns: list[str], kind: str | None) -> None:
-    files = len(batch) if kind in FILE_TYPE_NAMES else 0
-    if kind is None:
-        for attribute_type, rows in _attributes(batch).items():
-            if rows:
-                result.add_attributes(attribute_type, rows)
-            files += sum(rows.values()) if attribute_type in FILE_TYPE_NAMES else 0
+def _add_extents(result: Tally, batch: pa.RecordBatch, columns: Sequence[str]) -> None:
     result.add_steps({n: batch.column(n) for n in ("step", "step_float64") if n in columns})
     if "timestamp" in columns:
         result.add_times(batch.column("timestamp"))
     if "datetime_value" in columns:
         result.check_times(batch.column("datetime_value"))
-    if files:
-        result.add_files(files, {n: batch.column(n) for n in FILE_COLUMNS if n in columns})
-
-
-def _attributes(batch: pa.RecordBatch) -> dict[str, dict[str, int]]:
-    """How many rows each attribute has in a batch, by type and path."""
-    paths, kinds = (encoded(batch.column(name)) for name in ("attribute_path", "attribute_type"))
-    names, types = paths.dictionary.to_pylist(), kinds.dictionary.to_pylist()
-    codes = codes_of(paths) * np.int64(len(types)) + codes_of(kinds)
-    if len(names) * len(types) <= _FEW_PAIRS:
-        counts = np.bincount(codes)
-        (pairs,) = counts.nonzero()  # half the time of `flatnonzero`
-        counts = counts[pairs]
-    else:
-        pairs, counts = np.unique(codes, return_counts=True)
-    counted: dict[str, dict[str, int]] = {}
-    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-        of_kind, name = counted.setdefault(types[pair % len(types)], {}), names[pair // len(types)]
-        of_kind[name] = of_kind.get(name, 0) + count
-    return counted
-
-
-def codes_of(column: pa.DictionaryArray) -> npt.NDArray[np.int32]:
-    """The index in the dictionary for each row, not copied; -1 for null."""
-    indices = column.indices
-    if indices.type != _CODE:
-        indices = indices.cast(_CODE)
-    if indices.null_count:
-        return np.array([-1 if code is None else code for code in indices.to_pylist()], np.int32)
-    if not len(indices):
-        return np.zeros(0, np.int32)
-    return np.frombuffer(indices.buffers()[1], np.int32, len(indices), 4 * indices.offset)
-
-
-def encoded(column: pa.Array) -> pa.DictionaryArray:
-    """A column of texts as a dictionary array."""
-    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
 
 
 def _step_range(result: Tally, part: Part, group: int) -> bool:

@@ -160,7 +160,7 @@ class StoredRun(RunFiles):
 
     @cached_property
     def _facts_among_many(self) -> list[PartFacts]:
-        return [facts_of(part, decode=False) for part in self.parts]
+        return facts_of(self.parts, decode=False)
 
     def probe(self, *, decode: bool = False) -> None:
         """Let a child process read another tool's parts first: damage can end the process that reads."""

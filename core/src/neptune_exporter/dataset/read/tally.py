@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from neptune_exporter.dataset.format.times import extent, is_python, moment, pyt
 from neptune_exporter.model import SERIES_TYPES, AttributeType
 from neptune_exporter.schema import STEP_TYPE, step_as_float, step_millionths
 
+_Number: TypeAlias = "float | Decimal"
 _COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes", "file_names", "without_checksum")
 FILE_COLUMNS = ("file_size", "file_value", "file_sha256")
 """What is counted of files."""
@@ -85,16 +87,16 @@ class Tally:
         found = pc.min_max(steps)
         self.add_step_range(found["min"].as_py(), found["max"].as_py(), count, whole)
 
-    def add_step_range(self, minimum: object, maximum: object, count: int, whole: bool = False) -> None:
+    def add_step_range(
+        self, minimum: _Number | None, maximum: _Number | None, count: int, whole: bool = False
+    ) -> None:
         """Add steps by their range; `whole` as in `StepStatistics`."""
         if not count:
             return
         old = self._steps
-        low = [float(v) for v in (old.minimum, minimum) if v is not None]  # type: ignore[arg-type]
-        high = [float(v) for v in (old.maximum, maximum) if v is not None]  # type: ignore[arg-type]
         self._steps = StepStatistics(
-            min(low) if low else None,
-            max(high) if high else None,
+            _extreme(min, old.minimum, minimum),
+            _extreme(max, old.maximum, maximum),
             old.count + count,
             whole and (old.whole or not old.count),
         )
@@ -208,6 +210,12 @@ class Tally:
             for name, kind in _KINDS
             if self._rows.get(name)
         }
+
+
+def _extreme(choose: Callable[..., _Number], one: float | None, other: _Number | None) -> float | None:
+    if other is None:
+        return one
+    return float(other if one is None else choose(one, other))
 
 
 def _packed(steps: dict[str, int]) -> dict[str, int] | list[int | str]:
