@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from neptune_exporter.cli import selection
@@ -34,7 +36,7 @@ def test_what_is_of_no_class_is_asked_for_unless_classes_are_named(
         given, classes, exclude, metric_previews=False, capabilities=SourceCapabilities()
     )
     assert wanted.includes("git", None) is told
-    assert receipts._selection(wanted.to_json()) == wanted
+    assert receipts._selection(json.loads(json.dumps(vars(wanted), default=receipts._encoded))) == wanted
 
 
 def test_what_is_of_no_class_is_covered_by_what_told_of_it() -> None:

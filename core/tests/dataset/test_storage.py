@@ -58,7 +58,8 @@ def test_bytes_are_what_they_are_whatever_the_name_says(tmp_path: Path, name: st
     """pyarrow unpacks and packs streams by the ending of their names, unless it is told not to."""
     storage = LocalStorage(tmp_path)
     path = f"in/{name}"
-    with storage.create(path) as output:
-        output.write(b"not packed")
+    output = storage.create(path)
+    output.write(b"not packed")
+    output.close()
     assert (tmp_path / "in" / name).read_bytes() == storage.read(path) == b"not packed"
     assert storage.sha256(path) == output.sha256 == hashlib.sha256(b"not packed").hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,6 +111,7 @@ def _give_storage_options(ctx: click.Context) -> None:
     """Give the storage options to the locations of the dataset. Raises UsageError if one is not KEY=VALUE."""
     from dataclasses import replace
 
+    from neptune_exporter.cli.process import Typed, hide_arguments
     from neptune_exporter.location import Location, options_of
 
     state = state_of(ctx)
@@ -120,7 +121,8 @@ def _give_storage_options(ctx: click.Context) -> None:
     options = options_of(f"{name}{sign}{_from_file(name, value)}" for name, sign, value in pairs)
     if state.owns_process and ctx.get_parameter_source("storage_options") is ParameterSource.COMMANDLINE:
         secret = {name for name, value in options if not isinstance(value, str)}
-        _hide((name, value) for name, _, value in pairs if name in secret and value[:1] != "@")
+        typed = [(name, value) for name, _, value in pairs if name in secret and value[:1] != "@"]
+        hide_arguments(Typed("--storage-option", value, f"{name}=") for name, value in typed)
     for name, value in ctx.params.items():
         if isinstance(value, Location):
             ctx.params[name] = replace(value, options=options)
@@ -131,13 +133,6 @@ def _from_file(name: str, value: str) -> object:
     from neptune_exporter.configuration import from_elsewhere
 
     return from_elsewhere(f"--storage-option {name}", value) if value[:1] == "@" else value
-
-
-def _hide(options: Iterable[tuple[str, str]]) -> None:
-    """Take storage options that are secrets out of the process list."""
-    from neptune_exporter.cli.process import Typed, hide_arguments
-
-    hide_arguments(Typed("--storage-option", value, f"{name}=") for name, value in options)
 
 
 def _value_of(option: str, args: list[str]) -> str | None:

@@ -87,7 +87,11 @@ def _converted(option: CommandOption, value: object, place: str, file: Configura
         return _typed(value, int, "a whole number", place)
     if option.multiple:
         return _texts(value, place)
-    return _text(option, value, place, file.path.parent)
+    number = type(value) in (int, float)  # --step-multiplier
+    text: str = _typed(str(value) if number else value, str, "a text", place)
+    if isinstance(option.type, click.Path) and "://" not in text:
+        return str(file.path.parent / Path(text).expanduser())  # an absolute path stays as it is
+    return text
 
 
 def _texts(value: object, place: str) -> tuple[str, ...]:
@@ -95,15 +99,6 @@ def _texts(value: object, place: str) -> tuple[str, ...]:
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise UsageError(f"{place}: must be a text or a list of texts, not {value!r}")
     return tuple(items)
-
-
-def _text(option: CommandOption, value: object, place: str, folder: Path) -> str:
-    if type(value) in (int, float):
-        value = str(value)  # --step-multiplier
-    text: str = _typed(value, str, "a text", place)
-    if isinstance(option.type, click.Path) and "://" not in text:
-        return str(folder / Path(text).expanduser())  # an absolute path stays as it is
-    return text
 
 
 def _typed(value: object, expected: type, name: str, place: str) -> Any:

@@ -80,10 +80,6 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         raise UsageError(f"--output: {output} cannot be written: {error.strerror}") from error
 
 
-def _near(asked: Sequence[str], ids: Sequence[str]) -> str:
-    return did_you_mean(asked[0], ids) if asked else ""
-
-
 def nothing_taken(
     data_path: Location,
     files_path: Location,
@@ -98,7 +94,7 @@ def nothing_taken(
     if project_ids or asked:
         there = Dataset(data_path, files_path).likely_keys()
         ids = [key.run_id for key in there if not project_ids or key.project_id in project_ids]
-        more = _near(asked, ids) or "; see `summary` without -r"
+        more = (did_you_mean(asked[0], ids) if asked else "") or "; see `summary` without -r"
         return UsageError(f"no run of the dataset at {data_path} matches these options{more}")
     if is_there(inner := data_path.child("data")):
         return UsageError(f"the dataset at {data_path} holds no run: is it --data-path {inner}?")

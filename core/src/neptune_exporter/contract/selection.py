@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 
@@ -112,15 +111,6 @@ class AttributeSelection:
     @property
     def is_of_all_paths(self) -> bool:
         return self.pattern is None and not self.names
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "pattern": self.pattern,
-            "names": list(self.names),
-            "classes": sorted(c.value for c in self.classes),
-            "metric_previews": self.metric_previews,
-            "others": self.others,
-        }
 
 
 @dataclass(frozen=True)

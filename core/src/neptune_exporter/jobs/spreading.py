@@ -52,7 +52,8 @@ def spread(
     if options.executor is not None and options.executor != "threads":
         _divided(spec, settings, options.executor, 1)
     choice = suitable(spec, settings, Choice(options.executor, options.workers), runs)
-    executor = opened(choice, progress, threads=THREADS, most=_most(spec, runs))
+    most = min(filter(None, (spec.capabilities.max_workers, max(1, runs))))
+    executor = opened(choice, progress, threads=THREADS, most=most)
     with contextlib.ExitStack() as stack:
         unused = stack.enter_context(contextlib.ExitStack())
         unused.callback(executor.close)
@@ -84,11 +85,6 @@ def _divided(spec: SinkSpec, settings: Any, executor: str, workers: int) -> Any:
     if spec.divided is None:
         raise UsageError(f"--executor {executor}: the loader {spec.name} loads in threads only")
     return spec.divided(settings, workers)
-
-
-def _most(spec: SinkSpec, runs: int) -> int:
-    most = spec.capabilities.max_workers
-    return max(1, runs if most is None else min(most, runs))
 
 
 def suitable(spec: SinkSpec, settings: object, asked: Choice, runs: int) -> Choice:

@@ -204,8 +204,7 @@ class ExportedDataset:
         """
         if form not in ("long", "wide"):
             raise UsageError(f"form is 'long' or 'wide', not {form!r}")
-        wanted = chooser(attributes, "attributes")
-        query = Query(AttributeType.FLOAT_SERIES, wanted, step_range, tail_limit)
+        query = Query(AttributeType.FLOAT_SERIES, chooser(attributes, "attributes"), step_range, tail_limit)
         is_long = form == "long"
         table = self._points(query, self._chosen(project, runs), lineage_to_the_root, with_origin=is_long)
         return table if is_long else wide_table(table, with_time=include_time == "absolute")
@@ -226,8 +225,7 @@ class ExportedDataset:
             >>> dataset.fetch_series(attributes=["logs/stdout"], tail_limit=1)["value"].to_pylist()
             ['epoch 1']
         """
-        wanted = chooser(attributes, "attributes")
-        query = Query(AttributeType.STRING_SERIES, wanted, step_range, tail_limit)
+        query = Query(AttributeType.STRING_SERIES, chooser(attributes, "attributes"), step_range, tail_limit)
         return self._points(query, self._chosen(project, runs), lineage_to_the_root)
 
     def fetch_histograms(
@@ -246,8 +244,9 @@ class ExportedDataset:
             >>> dataset.fetch_histograms(attributes=["gradients"])["value"].to_pylist()
             [{'type': 'COUNTING', 'edges': [0.0, 1.0, 2.0], 'values': [3.0, 4.0]}]
         """
-        wanted = chooser(attributes, "attributes")
-        query = Query(AttributeType.HISTOGRAM_SERIES, wanted, step_range, tail_limit)
+        query = Query(
+            AttributeType.HISTOGRAM_SERIES, chooser(attributes, "attributes"), step_range, tail_limit
+        )
         return self._points(query, self._chosen(project, runs), lineage_to_the_root)
 
     def list_files(

@@ -18,11 +18,6 @@ class Extent(NamedTuple):
     """Whether all selections of the receipt were read from all of the log."""
 
 
-def of_logs(logs: Logs) -> tuple[Extent, ...]:
-    """The extents of a run that was read as a whole."""
-    return tuple(Extent(name, extent) for name, extent in logs)
-
-
 def joined(earlier: Iterable[Extent], logs: Logs, *, same_selections: bool) -> tuple[Extent, ...]:
     """Add what was read now to what was read before. `same_selections`: all that is requested now was
     requested before."""

@@ -59,13 +59,9 @@ def publish(storage: Storage, several: Sequence[Publication]) -> None:
     for new in several:
         storage.move(temporary(new.place.pending), new.place.pending)
         failpoint("dataset.pending-written")
-    storage.sync_folders(folder for new in several for folder in _folders_of(new))
+    renamed = (path for new in several for path in (*new.unsynced, new.place.pending))
+    storage.sync_folders(path.rpartition("/")[0] for path in renamed)
     _finish(storage, several)
-
-
-def _folders_of(new: Publication) -> set[str]:
-    """The folders of the files that will be renamed."""
-    return {path.rpartition("/")[0] for path in (*new.unsynced, new.place.pending)}
 
 
 def finish(storage: Storage, place: Place, there: Sequence[str]) -> Receipt | None:

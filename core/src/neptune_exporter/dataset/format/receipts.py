@@ -174,8 +174,8 @@ def _encoded(value: Any) -> object:
     """What JSON has no form of its own for. Decimals keep their digits; a float step is marked by an `f`."""
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, AttributeSelection):
-        return value.to_json()
+    if isinstance(value, frozenset):
+        return sorted(value)
     if isinstance(value, Fork) and value.step is not None:
         is_exact = isinstance(value.step, Decimal)
         return {"parent": value.parent, "step": str(value.step) if is_exact else f"f{value.step!r}"}

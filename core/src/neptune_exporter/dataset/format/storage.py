@@ -11,7 +11,6 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -117,8 +116,13 @@ class Storage(ABC):
 
     def create_whole(self, path: str, data: bytes) -> None:
         """Write a small file with one call, without waiting for the disk."""
-        with self.create(path) as output:
+        output = self.create(path)
+        try:
             output.write(data)
+            output.close()
+        except BaseException:
+            output.discard()
+            raise
 
     @abstractmethod
     def move(self, source: str, target: str) -> None:
@@ -220,14 +224,3 @@ class Output:
         with contextlib.suppress(OSError):  # bytes that a full disk did not take
             self._stream.close()
         self._storage.delete(self.path)
-
-    def __enter__(self) -> Output:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.discard()

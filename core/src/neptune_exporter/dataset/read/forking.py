@@ -77,10 +77,3 @@ class Forking:
 
 def _tags(values: Iterable[str | None] | None) -> tuple[str, ...]:
     return tuple(sorted(tag for tag in values or () if tag is not None))
-
-
-def fork(parts: Iterable[Part]) -> Fork | None:
-    """The fork of the run in these parts."""
-    found = Forking()
-    found.read(parts)
-    return found.fork

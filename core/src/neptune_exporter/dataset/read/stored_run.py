@@ -316,7 +316,9 @@ class StoredRun(RunFiles):
 
     @cached_property
     def _fork_of_rows(self) -> Fork | None:
-        return forking.fork(self.parts)
+        found = forking.Forking()
+        found.read(self.parts)
+        return found.fork
 
     def batches(
         self,

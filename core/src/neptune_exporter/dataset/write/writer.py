@@ -387,7 +387,7 @@ class RunWriter:
     def _logs(self, run: SourceRun, selections: Sequence[AttributeSelection]) -> tuple[extents.Extent, ...]:
         old = self._earlier.receipt
         if old is None or not self.update.joins:
-            return extents.of_logs(run.logs)
+            return tuple(extents.Extent(*log) for log in run.logs)
         same = all(selection in old.selections for selection in selections)
         return extents.joined(old.logs, run.logs, same_selections=same)
 
