@@ -12,8 +12,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from neptune_exporter.contract import DatasetError, Secret, SourceRun, UsageError
-from neptune_exporter.dataset import Dataset
+from neptune_exporter.contract import (
+    AttributeRequest,
+    AttributeSelection,
+    DatasetError,
+    Secret,
+    SourceRun,
+    UsageError,
+)
+from neptune_exporter.dataset import Dataset, Finding, record, verify
 from neptune_exporter.dataset.format import encoding, object_lock, object_store, rowless, uploading
 from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED, Place
 from neptune_exporter.dataset.format.object_storage import ObjectStorage
@@ -22,6 +29,7 @@ from neptune_exporter.location import Location, options_of
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.redaction import redact
 from neptune_exporter.schema import SCHEMA, parameter_batch
+from neptune_exporter.testing import old_layout
 
 from . import store_server
 from .store_server import StoreServer
@@ -348,3 +356,31 @@ def points(path: str) -> pa.RecordBatch:
     }
     schema = pa.schema([SCHEMA.field(name) for name in columns])
     return pa.RecordBatch.from_pydict(columns, schema=schema)
+
+
+def test_files_of_another_tool_stay_proven_after_an_export_into_a_bucket(
+    store: StoreServer, address: str, tmp_path: Path
+) -> None:
+    """Their rows have neither a size nor a checksum."""
+    key = RunKey("acme/vision", "RUN-1")
+    shape = old_layout.Shape(metrics=1, steps=3, parameters=6, lines=1, histograms=0, files=2, file_bytes=64)
+    old_layout.standard(tmp_path / "data", tmp_path / "files", runs=1, project_id="acme/vision", shape=shape)
+    bucket, folder = store_server.client(store), address.removeprefix("s3://bucket/").removesuffix("/data")
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        name = f"{folder}/{path.relative_to(tmp_path).as_posix()}"
+        bucket.put_object(Bucket="bucket", Key=name, Body=path.read_bytes())
+    data, files = Location.of(address), Location.of(address.replace("/data", "/files"))
+    writer = Dataset(data, files).writer(key)
+    writer.write(points("loss"))
+    asked = AttributeRequest(AttributeSelection(names=("loss",)))
+    receipt = writer.publish(SourceRun(key), "test 1", (), asked=asked)
+    assert (receipt.files, receipt.file_bytes) == (2, 128)
+    (taken,) = record(Dataset(data, files))
+    assert (taken.parts, taken.files) == (0, 2)
+    summary = summarise_dataset(data, files)[0]
+    assert (summary.runs[0].file_bytes, summary.without_checksums) == (128, 0)
+    file = old_layout.file_path(key, 0)
+    name = f"{folder}/files/{old_layout.san('acme/vision')}/{file}"
+    bucket.put_object(Bucket="bucket", Key=name, Body=b"x" * 64)
+    found = [item for item in verify(Dataset(data, files)) if isinstance(item, Finding)]
+    assert [(item.item, item.is_damage) for item in found] == [(file, True)]

@@ -92,8 +92,8 @@ class LoadResult:
     """Attributes that the export could not read, counted by what the dataset has of them and what can be
     done."""
     without_checksums: int = 0
-    """Runs in which changed bytes may go unnoticed: another tool exported them, and no checksums were
-    recorded."""
+    """Runs in which changed bytes may go unnoticed: another tool exported them or some of their files, and
+    no checksums were recorded."""
     not_read: list[str] = field(default_factory=list)
     """Files of the dataset that may hold rows and are not read, and why. Only filled if all runs were
     selected."""
