@@ -46,6 +46,17 @@ def test_advice_fits_the_source(dataset: Dataset, source: str, url: str, expecte
     assert advice(run) == expected
 
 
+def test_force_is_not_advised_where_it_may_lose_rows_of_another_tool(dataset: Dataset) -> None:
+    write(dataset, series("loss", [1.0]), run=SourceRun(KEY))
+    run = dataset.run(KEY)
+    assert run is not None and run.receipt is not None
+    again = "export the run again with --force"
+    assert advice(run, force=True) == f"{again} if its server still runs, or restore it from a copy"
+    run._receipt = replace(run.receipt, foreign=True)
+    whole = "if its server still has all of the run"
+    assert advice(run, force=True) == f"restore it from a copy, or, {whole}, {again}"
+
+
 @pytest.mark.parametrize(
     ("source", "url", "failure", "expected"),
     [

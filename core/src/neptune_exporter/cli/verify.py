@@ -263,7 +263,7 @@ def _print_findings(result: VerifyResult) -> None:
         click.echo(f"no longer found, of what the --accept file lists: {result.outdated:,}")
     if result.recorded:
         parts, files = sum(r.parts for r in result.recorded), sum(r.files for r in result.recorded)
-        what = f"{counted(parts, 'part')} and {counted(files, 'file')}"
+        what = f"{counted(parts, 'part')} and {counted(files, 'file')}" if parts else counted(files, "file")
         click.echo(f"checksums of {what} of {counted(len(result.recorded), 'run')} recorded")
 
 

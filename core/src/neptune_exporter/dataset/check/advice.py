@@ -25,6 +25,8 @@ def advice(run: StoredRun, *, force: bool = False) -> str:
         return f"{COPY}, or {again} if its Neptune server still runs (hosted Neptune is closed)"
     if host := _hosted_by(run):
         return f"{COPY}: it came from hosted Neptune ({host}), which is closed"
+    if run.receipt.foreign and force:  # what only the other tool's export has would go
+        return f"{COPY}, or, if its server still has all of the run, {again}"
     return f"{again} if its server still runs, or {COPY}"
 
 
