@@ -89,8 +89,8 @@ def compare(what: str, executor: str, job: Job, server: int, rounds: int) -> Non
     all_of_ours, of_command, serving = map(statistics.median, zip(*used, strict=True))
     print(
         f"{what}, {executor}: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast "
-        f"(goal {GOAL}, bound {one / (all_of_ours + serving) * 2:.2f}); processor {all_of_ours:.1f} s, of it the "
-        f"command {of_command:.1f} s, and the server {serving:.1f} s; load average {os.getloadavg()[0]:.1f}",
+        f"(goal {GOAL}, bound {one / (all_of_ours + serving) * 2:.2f}); processor {all_of_ours:.1f} s, of it "
+        f"the command {of_command:.1f} s, server {serving:.1f} s; load average {os.getloadavg()[0]:.1f}",
         flush=True,
     )
 
