@@ -33,7 +33,7 @@ from neptune_exporter.reporters.table import counted, size
 
 if TYPE_CHECKING:
     from neptune_exporter.contract.sink import Comparison
-    from neptune_exporter.dataset import Dataset, Finding
+    from neptune_exporter.dataset import Dataset, Finding, RunRecorded
     from neptune_exporter.jobs.accepting import Accepted
     from neptune_exporter.jobs.comparing import Comparisons
     from neptune_exporter.jobs.verify import VerifyResult
@@ -262,9 +262,13 @@ def _print_findings(result: VerifyResult) -> None:
     if result.outdated:
         click.echo(f"no longer found, of what the --accept file lists: {result.outdated:,}")
     if result.recorded:
-        parts, files = sum(r.parts for r in result.recorded), sum(r.files for r in result.recorded)
-        what = f"{counted(parts, 'part')} and {counted(files, 'file')}" if parts else counted(files, "file")
-        click.echo(f"checksums of {what} of {counted(len(result.recorded), 'run')} recorded")
+        click.echo(_recorded(result.recorded))
+
+
+def _recorded(runs: Sequence[RunRecorded]) -> str:
+    parts, files = sum(run.parts for run in runs), sum(run.files for run in runs)
+    what = f"{counted(parts, 'part')} and {counted(files, 'file')}" if parts else counted(files, "file")
+    return f"checksums of {what} of {counted(len(runs), 'run')} recorded"
 
 
 def _conclusion(result: VerifyResult) -> str:

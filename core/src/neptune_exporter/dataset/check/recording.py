@@ -12,7 +12,9 @@ from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format import checksums
 from neptune_exporter.dataset.format.checksums import Checksum, RunChecksums
+from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.paths import is_safe, sum_of_names
+from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read.named_files import named_files
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.stored_run import StoredRun
@@ -37,18 +39,22 @@ class RunRecorded:
 def has_no_checksums(dataset: Dataset, run: StoredRun) -> bool:
     """Whether damage of the run may go unnoticed: another tool exported it or some of its files, and no
     checksums of them were recorded."""
-    receipt = run.receipt
-    if run.has_unreadable_receipt or not (receipt or run.listed.part_names):
+    if not _may_lack(run):
         return False
-    if receipt is not None and receipt.files_without_checksum == "0":
-        return False
-    if any(path == run.place.receipt for path, _ in run.cut_short):
-        return False  # ours without its receipt: what is left of it is no state to hold on to
     try:
         recorded = checksums.read(dataset.data, run.place.folder).get(run.place.stem)
     except DatasetError:
         return False  # verify names the file that is damaged
     return recorded is None or _is_more(run, recorded)
+
+
+def _may_lack(run: StoredRun) -> bool:
+    """Whether parts or rows of the run have no checksums. Those of another tool have none."""
+    if run.receipt is not None:
+        return run.receipt.files_without_checksum != "0"
+    if any(path == run.place.receipt for path, _ in run.cut_short):
+        return False  # ours without its receipt: what is left of it is no state to hold on to
+    return bool(run.listed.part_names) and not run.has_unreadable_receipt
 
 
 def _is_more(run: StoredRun, recorded: RunChecksums) -> bool:
@@ -74,28 +80,49 @@ def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
     Raises:
         DatasetError: the folder cannot be written, or the recorded checksums are damaged.
     """
-    folder, known, unsaved = "", checksums.Recorded(), 0
+    records = _Records(dataset.data)
     for run in dataset.runs():
-        if not wanted(run.key) or not has_no_checksums(dataset, run):
+        # the names in damaged parts cannot be trusted; `verify` reports the damage
+        if not wanted(run.key) or not has_no_checksums(dataset, run) or _is_damaged(run):
             continue
-        if run.receipt is not None and _is_damaged(run):
-            continue  # the names of its files cannot be trusted; `verify` reports the damage
-        if unsaved and (run.place.folder != folder or unsaved >= _SAVE_BYTES):
-            checksums.write(dataset.data, folder, known)
-            unsaved = 0
-        if run.place.folder != folder:
-            folder = run.place.folder
-            known = checksums.read(dataset.data, folder).copy()
-        earlier = known.get(run.place.stem)
+        earlier = records.of(run.place)
         new = _checksums(dataset, run, earlier)
-        if earlier is not None and not new.parts and not new.files:
-            continue  # what came later cannot be read
-        known.add(run.place.stem, earlier.with_more(new) if earlier else new)
+        if earlier is None or new.parts or new.files:  # else what came later cannot be read
+            yield records.add(run, earlier, new)
+    records.save()
+
+
+class _Records:
+    """The recorded checksums of one folder after the other."""
+
+    def __init__(self, data: Storage) -> None:
+        self._data = data
+        self._folder = ""
+        self._known = checksums.Recorded()
+        self._unsaved = 0
+
+    def of(self, place: Place) -> RunChecksums | None:
+        """What was recorded of a run."""
+        if place.folder != self._folder:
+            self.save()
+            self._folder = place.folder
+            self._known = checksums.read(self._data, place.folder).copy()
+        return self._known.get(place.stem)
+
+    def add(self, run: StoredRun, earlier: RunChecksums | None, new: RunChecksums) -> RunRecorded:
+        """Add checksums of a run of the folder that was asked for last."""
+        self._known.add(run.place.stem, earlier.with_more(new) if earlier else new)
         size = sum(each.bytes for each in (*new.parts.values(), *new.files.values()))
-        unsaved += max(size, 1)
-        yield RunRecorded(run.key, len(new.parts), len(new.files), size)
-    if unsaved:
-        checksums.write(dataset.data, folder, known)
+        self._unsaved += max(size, 1)
+        if self._unsaved >= _SAVE_BYTES:
+            self.save()
+        return RunRecorded(run.key, len(new.parts), len(new.files), size)
+
+    def save(self) -> None:
+        """Write what was added."""
+        if self._unsaved:
+            checksums.write(self._data, self._folder, self._known)
+            self._unsaved = 0
 
 
 def _checksums(dataset: Dataset, run: StoredRun, earlier: RunChecksums | None) -> RunChecksums:
@@ -116,7 +143,7 @@ def _checksums(dataset: Dataset, run: StoredRun, earlier: RunChecksums | None) -
 def _is_damaged(run: StoredRun) -> bool:
     """Whether parts are not as the receipt says, so that reading them is not safe."""
     try:
-        return bool(run.missing_parts() or run.changed_parts())
+        return run.receipt is not None and bool(run.missing_parts() or run.changed_parts())
     except DatasetError:
         return True
 

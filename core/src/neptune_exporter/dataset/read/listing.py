@@ -89,10 +89,13 @@ def listed_folders(data: Storage, *, not_read: list[str] | None = None) -> Itera
             continue
         for folder in _folders_of(data, project.path):
             if not_read is not None:
-                of_runs = _names_of(folder.entries).values()
-                parts = {name for of_run in of_runs for name in of_run.parts.values()}
-                not_read += [e.path for e in folder.entries if _is_parquet(e) and e.name not in parts]
+                not_read += _not_parts(folder.entries)
             yield folder
+
+
+def _not_parts(entries: list[Entry]) -> list[str]:
+    parts = {name for of_run in _names_of(entries).values() for name in of_run.parts.values()}
+    return [each.path for each in entries if _is_parquet(each) and each.name not in parts]
 
 
 def _folders_of(data: Storage, project: str) -> Iterator[Folder]:
