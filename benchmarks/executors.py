@@ -1,7 +1,8 @@
 """Two worker processes against one, for export and for load: processes of this machine, and Dask.
 
-    python benchmarks/executors.py [--runs 1000] [--rounds 2] [--only export|load] [--executors ...]
+    python benchmarks/executors.py [--runs 1000] [--rounds 2] [--only export|load|write] [--executors ...]
 
+`load` loads into a local Pluto. `write` loads into folders of W&B: no server takes part of the two cores.
 One and two workers take turns. Printed are the median times, with the start of the workers, and the processor
 time that everything took with two workers: the workers and the command together, the command alone, and the
 server, which has a process of its own on the same cores. On two cores that time allows no more than the
@@ -25,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neptune_exporter.contract import AttributeSelection, Secret, SourceRun
+from neptune_exporter.contract import AttributeSelection, Secret, SinkSpec, SourceRun
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, load_runs
@@ -35,8 +36,10 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.testing import old_layout
 from neptune_exporter_neptune3.plugin import neptune_exporter_sources
 from neptune_exporter_neptune3.settings import Neptune3Settings
-from neptune_exporter_pluto.plugin import neptune_exporter_sinks
+from neptune_exporter_pluto import plugin as pluto
 from neptune_exporter_pluto.settings import PlutoSettings
+from neptune_exporter_wandb import plugin as wandb
+from neptune_exporter_wandb.settings import WandbSettings
 
 GOAL = 1.7
 _METRICS, _POINTS = 10, 1_000
@@ -48,10 +51,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--only", choices=["export", "load"])
+    parser.add_argument("--only", choices=["export", "load", "write"])
     parser.add_argument("--executors", nargs="+", default=["processes", "dask"])
     arguments = parser.parse_args()
-    for what, prepared in (("export", exporting), ("load", loading)):
+    for what, prepared in (("export", exporting), ("load", loading), ("write", writing)):
         if arguments.only in (None, what):
             with (
                 tempfile.TemporaryDirectory() as folder,
@@ -74,7 +77,7 @@ def write_runs(dataset: Dataset, runs: int) -> None:
 Job = Callable[[str, int], None]
 
 
-def compare(what: str, executor: str, job: Job, server: int, rounds: int) -> None:
+def compare(what: str, executor: str, job: Job, server: int | None, rounds: int) -> None:
     elapsed: dict[int, list[float]] = {1: [], 2: []}
     used: list[tuple[float, float, float]] = []
     for _, workers in itertools.product(range(rounds), elapsed):
@@ -101,7 +104,10 @@ def processor_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in both)
 
 
-def seconds_of(process: int) -> float:
+def seconds_of(process: int | None) -> float:
+    """Of a server, if there is one."""
+    if process is None:
+        return 0.0
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -137,9 +143,7 @@ def exporting(folder: Path, runs: int) -> Iterator[tuple[Job, int]]:
 
 @contextmanager
 def loading(folder: Path, runs: int) -> Iterator[tuple[Job, int]]:
-    data, files = folder / "data", folder / "files"
-    write_runs(Dataset(data, files), runs)
-    (spec,) = neptune_exporter_sinks()
+    (spec,) = pluto.neptune_exporter_sinks()
     server = ("neptune_exporter_pluto_server", "--count-only", "--until-stdin-closes")
     with serving(*server) as (ready, process):
 
@@ -151,12 +155,35 @@ def loading(folder: Path, runs: int) -> Iterator[tuple[Job, int]]:
                 project_name=f"benchmark/{number}",
                 base_dir=folder / f"state-{number}",
             )
-            where = Location.of(data), Location.of(files)
-            options = LoadJobOptions(*where, executor=executor, workers=workers, verify=False)
-            result = load_runs(spec, settings, options, NoProgress())
-            assert len(result.loaded) == runs, result.failed[:1]
+            load(spec, settings, executor, workers)
 
+        load = loader(folder, runs)
         yield job, process
+
+
+@contextmanager
+def writing(folder: Path, runs: int) -> Iterator[tuple[Job, None]]:
+    (spec,) = wandb.neptune_exporter_sinks()
+    load = loader(folder, runs)
+
+    def job(executor: str, workers: int) -> None:
+        settings = WandbSettings(mode="offline", path=folder / f"wandb-{next(_NUMBERS)}")
+        load(spec, settings, executor, workers)
+
+    yield job, None
+
+
+def loader(folder: Path, runs: int) -> Callable[[SinkSpec, object, str, int], None]:
+    """Writes a dataset. Returns what loads it."""
+    places = Location.of(folder / "data"), Location.of(folder / "files")
+    write_runs(Dataset(*places), runs)
+
+    def load(spec: SinkSpec, settings: object, executor: str, workers: int) -> None:
+        options = LoadJobOptions(*places, executor=executor, workers=workers, verify=False)
+        result = load_runs(spec, settings, options, NoProgress())
+        assert len(result.loaded) == runs, result.failed[:1]
+
+    return load
 
 
 if __name__ == "__main__":
