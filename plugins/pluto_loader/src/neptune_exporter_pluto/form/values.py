@@ -15,6 +15,8 @@ def is_same(wanted: Any, found: Any) -> bool:
     There 1.0 becomes 1, and an integer beyond 2**53 gets the shortest digits that name its double, which
     are not its own: numbers are compared as doubles.
     """
+    if type(wanted) is type(found) is str:
+        return bool(wanted == found)
     return bool(_plain(wanted) == _plain(found))
 
 

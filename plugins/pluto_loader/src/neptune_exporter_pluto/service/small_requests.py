@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import selectors
+import itertools
+import select
 import socket
 import ssl
 import time
@@ -75,7 +76,7 @@ class SmallRequests:
             body = io.BytesIO(content)  # sent in blocks
         connection = self._usable(idle) or self._connected(origin)
         try:
-            target = f"{path}?{urlencode(params)}" if params else path
+            target = f"{path}?{'&'.join(itertools.starmap(_query, params.items()))}" if params else path
             answer, found = _exchange(connection, method, target, body, headers)
         except BaseException:
             connection.close()
@@ -157,9 +158,11 @@ def _exchange(
 
 def _is_readable(idle: socket.socket) -> bool:
     """Whether something has come on a connection on which nothing is expected: its end."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(idle, selectors.EVENT_READ)
-        return bool(selector.select(0))
+    if not hasattr(select, "poll"):  # Windows, where `select` has no limit
+        return bool(select.select([idle], [], [], 0)[0])
+    waiting = select.poll()
+    waiting.register(idle, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def server_of(url: str) -> str:
@@ -172,6 +175,12 @@ def _divided(url: str) -> tuple[str, str]:
     """Scheme, host and port of an address, and its path. A load asks at some ten addresses."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}", quote(parts.path or "/", _SAFE)
+
+
+@lru_cache(maxsize=64)
+def _query(name: str, value: str | int) -> str:
+    """A parameter of a request. Those of one run are nearly the same in all of its requests."""
+    return urlencode({name: value})
 
 
 @lru_cache(maxsize=16)
