@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,10 +42,17 @@ def leaves_of(file: pq.ParquetReader) -> Leaves:
     Raises:
         pa.ArrowInvalid: a name is damaged.
     """
-    try:
-        return _leaves_of(tuple([".".join(path) for path in file.column_paths]))
-    except UnicodeDecodeError as error:
-        raise pa.ArrowInvalid("the name of a column is not valid text") from error
+    leaves = _of_file.get(file)
+    if leaves is None:
+        try:
+            paths = tuple([".".join(path) for path in file.column_paths])
+        except UnicodeDecodeError as error:
+            raise pa.ArrowInvalid("the name of a column is not valid text") from error
+        leaves = _of_file[file] = _leaves_of(paths)
+    return leaves
+
+
+_of_file: WeakKeyDictionary[pq.ParquetReader, Leaves] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=4)
