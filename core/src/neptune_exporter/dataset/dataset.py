@@ -301,7 +301,7 @@ class Dataset:
         folders = RunFolders(self.data)
         with folders.kept():
             for folder in listed_folders(self.data, not_read=not_read):
-                there = found_runs(self.data, folder, indexed=indexed, foreign=foreign)
+                there = found_runs(self.data, folder, indexed=indexed, foreign=foreign, not_read=not_read)
                 for found in self._probed(there, decode=decode):
                     run = StoredRun(found, self.file_storage)
                     if not run.problems and run.place != Place.of(run.key):

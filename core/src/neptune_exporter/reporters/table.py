@@ -33,15 +33,16 @@ def table_lines(
     header: Sequence[str], rows: Iterable[Sequence[Cell]], room: int | None = None
 ) -> Iterator[str]:
     """The lines of `table`, which together take much memory if there are thousands."""
-    widths = [len(title) for title in header]
-    texts: set[int] = set()  # the columns that do not hold only numbers
-    cells: list[tuple[str, ...]] = []
+    widths = list(map(len, header))
+    kinds: set[tuple[type, ...]] = set()
+    cells = [tuple(header)]
     for row in rows:
-        texts.update(number for number, value in enumerate(row) if isinstance(value, str))
+        kinds.add(tuple(map(type, row)))
         line = tuple(map(_cell, row))
         widths = list(map(max, widths, map(len, line)))
         cells.append(line)
-    cells.insert(0, tuple(header))
+    # the columns that do not hold only numbers
+    texts = {number for of_row in kinds for number, kind in enumerate(of_row) if issubclass(kind, str)}
     for number, columns in enumerate(_divided(widths, room)):
         if number:
             yield ""
@@ -53,7 +54,7 @@ def _block(cells: Sequence[Sequence[str]], columns: dict[int, int], texts: set[i
     widths = list(columns.values())
     form = _GAP.join(f"{{:{'<' if n in texts else '>'}{width}}}" for n, width in columns.items())
     for line in cells:
-        chosen = tuple(line[n] for n in columns)
+        chosen = tuple(map(line.__getitem__, columns))
         fits = all(map(int.__le__, map(len, chosen), widths))
         for piece in (chosen,) if fits else _folded(chosen, widths):
             yield form.format(*piece).rstrip()
@@ -100,6 +101,6 @@ def counted(count: int, what: str) -> str:
 
 
 def _cell(value: Cell) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else printable(value)
+    if isinstance(value, str):
+        return printable(value)
+    return "-" if value is None else f"{value:,}"

@@ -66,36 +66,24 @@ def _names_of(entries: list[Entry]) -> dict[str, _Names]:
     """The parts in a listing, by the name of their run. If several have one number, such as `_part_0` and
     `_part_00`, the shortest name counts."""
     names: dict[str, _Names] = defaultdict(_Names)
-    for entry in sorted(entries, key=lambda entry: len(entry.name)):
-        part = parse_part(entry.name)
-        if part and entry.is_file:
+    named = [(entry.name, entry) for entry in entries if entry.is_file]
+    for name, entry in sorted(named, key=lambda each: len(each[0])):
+        if part := parse_part(name):
             run = names[part.stem]
-            (run.unfinished if part.unfinished else run.parts).setdefault(part.number, entry.name)
-            run.sizes[entry.name] = entry.size
+            (run.unfinished if part.unfinished else run.parts).setdefault(part.number, name)
+            run.sizes[name] = entry.size
     return names
 
 
 def listed_folders(data: Storage, *, not_read: list[str] | None = None) -> Iterator[Folder]:
-    """All folders that may hold runs, sorted, each listed once.
-
-    `not_read` gets the Parquet files in these folders, and above them, that are skipped because they are not
-    parts.
-    """
+    """All folders that may hold runs, sorted, each listed once. `not_read` gets Parquet files above them."""
     root = data.list()
     if not_read is not None:
         not_read += [entry.path for entry in root if _is_parquet(entry)]
     for project in root:
         if project.is_file or is_passed_over(project.name):
             continue
-        for folder in _folders_of(data, project.path):
-            if not_read is not None:
-                not_read += _not_parts(folder.entries)
-            yield folder
-
-
-def _not_parts(entries: list[Entry]) -> list[str]:
-    parts = {name for of_run in _names_of(entries).values() for name in of_run.parts.values()}
-    return [each.path for each in entries if _is_parquet(each) and each.name not in parts]
+        yield from _folders_of(data, project.path)
 
 
 def _folders_of(data: Storage, project: str) -> Iterator[Folder]:
@@ -116,11 +104,19 @@ def project_folders(data: Storage) -> list[str]:
 
 
 def found_runs(
-    data: Storage, folder: Folder, *, indexed: bool = False, foreign: bool = True
+    data: Storage,
+    folder: Folder,
+    *,
+    indexed: bool = False,
+    foreign: bool = True,
+    not_read: list[str] | None = None,
 ) -> Iterator[RunFolder]:
     """What one folder holds, sorted by name; if requested, with receipts from the index, or without what has
-    no receipt."""
+    no receipt. `not_read` gets the Parquet files that are skipped because they are not parts."""
     names = _names_of(folder.entries)
+    if not_read is not None:
+        parts = {name for of_run in names.values() for name in of_run.parts.values()}
+        not_read += [e.path for e in folder.entries if _is_parquet(e) and e.name not in parts]
     _add_receipts(names, data, folder.path, indexed=indexed)
     for stem in sorted(names):
         found = names.pop(stem)  # drops what the index said about it
