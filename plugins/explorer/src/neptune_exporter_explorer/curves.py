@@ -122,16 +122,9 @@ def _holes(x: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _joined(parts: list[Curve]) -> Curve:
-    if len(parts) == 1:
-        return parts[0]
-    return Curve(
-        np.concatenate([part.x for part in parts]),
-        np.concatenate([part.y for part in parts]),
-        np.concatenate([part.segment for part in parts]),
-        np.concatenate([part.odd_x for part in parts]),
-        np.concatenate([part.odd_y for part in parts]),
-        sum(part.points for part in parts),
-    )
+    columns = zip(*((part.x, part.y, part.segment, part.odd_x, part.odd_y) for part in parts), strict=True)
+    x, y, segment, odd_x, odd_y = map(np.concatenate, columns)
+    return Curve(x, y, segment, odd_x, odd_y, sum(part.points for part in parts))
 
 
 def _reduced(part: Curve, buckets: int) -> Curve:

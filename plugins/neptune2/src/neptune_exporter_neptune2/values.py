@@ -6,13 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from neptune_exporter.model import AttributeType
 from neptune_exporter.toolkit import clean
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _TYPES: Mapping[str, AttributeType] = {
     "float": AttributeType.FLOAT,
@@ -110,9 +108,11 @@ def number(value: object) -> float:
     return float(value)
 
 
-def milliseconds(text: str) -> int:
-    """Milliseconds since 1970 of an ISO 8601 time; UTC if it names no zone. Finer digits are cut. Raises
-    ValueError if the text is not such a time."""
+def time_of(text: object) -> datetime:
+    """An ISO 8601 time in UTC, also if it names no zone; digits finer than milliseconds are cut. Raises
+    ValueError or TypeError if it is no such text, OverflowError beyond the years 1 to 9999."""
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is no time")
     match = _ISO.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no ISO 8601 time")
@@ -120,20 +120,7 @@ def milliseconds(text: str) -> int:
     # Python 3.10 takes fractions of a second and zones in this form only.
     zone = "+00:00" if zone is None or zone in "zZ" else f"{zone[:3]}:{zone[3:].lstrip(':') or '00'}"
     fraction = f"{fraction or ''}000"[:3]
-    time = datetime.fromisoformat(f"{day}T{clock}.{fraction}{zone}")
-    return (time - _EPOCH) // timedelta(milliseconds=1)
-
-
-def instant(milliseconds: int) -> datetime:
-    """Aware. Raises OverflowError beyond the years 1 to 9999."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def time_of(text: object) -> datetime:
-    """An aware datetime, whole milliseconds. Raises ValueError, TypeError, OverflowError."""
-    if not isinstance(text, str):
-        raise TypeError(f"{text!r} is no time")
-    return instant(milliseconds(text))
+    return datetime.fromisoformat(f"{day}T{clock}.{fraction}{zone}").astimezone(timezone.utc)
 
 
 def _whole(value: object) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -179,13 +179,14 @@ def test_halves_of_surrogate_pairs_cost_only_themselves(
     ],
 )
 def test_times_of_the_wire(text: str, milliseconds: int) -> None:
-    assert values.milliseconds(text) == milliseconds
+    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    assert values.time_of(text) == epoch + timedelta(milliseconds=milliseconds)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2024-13-01T00:00:00Z", "2024-01-01"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError):
-        values.milliseconds(text)
+        values.time_of(text)
 
 
 @pytest.mark.parametrize(

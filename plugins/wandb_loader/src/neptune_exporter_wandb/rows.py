@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.steps import Multiplier
-from neptune_exporter_wandb.steps import json_texts, seconds, step_texts
+from neptune_exporter_wandb.steps import json_texts, step_texts
 from neptune_exporter_wandb.wire import ItemHeads, row_record
 
 STEP = "neptune_step"
@@ -45,7 +45,8 @@ class Tails:
             first: The number of the first row.
         """
         step_of, time_of, runtime_of, row_of = self._step, self._time, self._runtime, self._row
-        times, runtimes = json_texts(seconds(time)), json_texts(seconds(time - self._started))
+        # W&B counts seconds. As doubles, milliseconds of all years to 9999 come back exactly.
+        times, runtimes = json_texts(time / 1000.0), json_texts((time - self._started) / 1000.0)
         numbers = range(first, first + len(time))
         steps = [None] * len(time) if step is None else step_texts(step, self._multiplier)
         for s, t, r, n in zip(steps, times, runtimes, map(b"%d".__mod__, numbers), strict=True):

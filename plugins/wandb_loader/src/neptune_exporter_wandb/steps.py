@@ -57,8 +57,3 @@ def _exact_text(step: int, multiplier: Multiplier) -> bytes:
 def whole_step(text: str, multiplier: Multiplier) -> int:
     """The multiplied step of a text that `step_texts` made."""
     return round(Fraction(text) * multiplier.numerator / multiplier.denominator)
-
-
-def seconds(milliseconds: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Times as W&B has them. Milliseconds of all years to 9999 come back exactly."""
-    return milliseconds / 1000.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from importlib import metadata
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 import httpx
@@ -92,11 +92,7 @@ def find_api_key(settings: PlutoSettings) -> Secret:
 
 def _has_login() -> bool:
     """Whether the command `pluto login` is installed: it is in the SDK, which this loader does not need."""
-    try:
-        metadata.version("pluto-ml")
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    return find_spec("pluto") is not None
 
 
 def _stored_key() -> Secret | None:
