@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from neptune_exporter.contract import SourceRun, UsageError
@@ -27,7 +26,7 @@ class FoundRun:
         notes = dict.fromkeys(note for folder in self.folders for note in self._notes(folder))
         return SourceRun(
             self.key,
-            modified_at=self.modified_at,
+            modified_at=from_mtime(max(f.modified_ns for f in self.folders)),
             name=next((f.name for f in reversed(self.folders) if f.name), None),
             handle=json.dumps([str(f.path) for f in self.folders]),
             size_hint=sum(f.size_hint for f in self.folders),
@@ -43,10 +42,6 @@ class FoundRun:
         for folder in self.folders:
             logs[folder.log_name] = max(folder.extent, logs.get(folder.log_name, 0))
         return tuple(sorted(logs.items()))
-
-    @property
-    def modified_at(self) -> datetime:
-        return from_mtime(max(f.modified_ns for f in self.folders))
 
     def _notes(self, folder: Folder) -> Iterable[str]:
         yield from folder.notes
