@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Literal
+from typing import Literal, TypeVar
 
 from neptune_exporter.contract import ExportedRun, Parameter, Step
 from neptune_exporter.model import RunKey, SysAttribute
@@ -18,6 +18,7 @@ _LONGEST_RUNNING_TIME = 1e10
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 Status = Literal["finished", "failed", "active"]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,14 @@ class RunMetadata:
             created,
             ended,
             status_of(run),
-            _texts(parameters.get(SysAttribute.TAGS)),
-            _texts(parameters.get(SysAttribute.GROUP_TAGS)),
-            text_of(parameters.get(SysAttribute.DESCRIPTION)) or "",
+            tuple(value_of(parameters.get(SysAttribute.TAGS), list) or ()),
+            tuple(value_of(parameters.get(SysAttribute.GROUP_TAGS), list) or ()),
+            value_of(parameters.get(SysAttribute.DESCRIPTION), str) or "",
             run.url,
             run.parent(),
             run.fork_step(),
-            text_of(parameters.get(_EXPERIMENT)) or "",
-            text_of(parameters.get(_OWNER)) or "",
+            value_of(parameters.get(_EXPERIMENT), str) or "",
+            value_of(parameters.get(_OWNER), str) or "",
             parent_id,
         )
 
@@ -87,7 +88,7 @@ class RunMetadata:
 
 def run_name(run: ExportedRun) -> str:
     """`sys/name`, or the run id if that is empty."""
-    name = text_of(run.parameters().get(SysAttribute.NAME))
+    name = value_of(run.parameters().get(SysAttribute.NAME), str)
     return name if name and name.strip() else run.key.run_id
 
 
@@ -100,8 +101,8 @@ def created_and_ended(run: ExportedRun) -> tuple[int | None, int | None]:
     """
     parameters = run.parameters()
     first, last = run.time_span()
-    modified = _moment(parameters.get(SysAttribute.MODIFICATION_TIME))
-    created = _moment(parameters.get(SysAttribute.CREATION_TIME)) or first or modified
+    modified = value_of(parameters.get(SysAttribute.MODIFICATION_TIME), datetime)
+    created = value_of(parameters.get(SysAttribute.CREATION_TIME), datetime) or first or modified
     if created is None:
         return None, None
     start = milliseconds(created)
@@ -119,7 +120,7 @@ def status_of(run: ExportedRun) -> Status:
     """How the run ended; `active` if it had not ended when it was exported."""
     parameters = run.parameters()
     failed = parameters.get(SysAttribute.FAILED)
-    state = (text_of(parameters.get(SysAttribute.STATE)) or "").lower()
+    state = (value_of(parameters.get(SysAttribute.STATE), str) or "").lower()
     if (failed is not None and failed.value is True) or state == "failed":
         return "failed"
     return "active" if state in ("active", "running") else "finished"
@@ -131,13 +132,6 @@ def milliseconds(moment: datetime) -> int:
     return (aware - _EPOCH) // timedelta(milliseconds=1)
 
 
-def text_of(parameter: Parameter | None) -> str | None:
-    return parameter.value if parameter is not None and isinstance(parameter.value, str) else None
-
-
-def _texts(parameter: Parameter | None) -> tuple[str, ...]:
-    return tuple(parameter.value) if parameter is not None and isinstance(parameter.value, list) else ()
-
-
-def _moment(parameter: Parameter | None) -> datetime | None:
-    return parameter.value if parameter is not None and isinstance(parameter.value, datetime) else None
+def value_of(parameter: Parameter | None, kind: type[_T]) -> _T | None:
+    """The value of a parameter of this type; None if there is none."""
+    return parameter.value if parameter is not None and isinstance(parameter.value, kind) else None

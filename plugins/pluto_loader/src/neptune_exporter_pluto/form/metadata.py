@@ -10,7 +10,7 @@ import orjson
 
 from neptune_exporter.contract import ExportedRun, Parameter
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
-from neptune_exporter.sinks.metadata import RunMetadata, Status, text_of
+from neptune_exporter.sinks.metadata import RunMetadata, Status, value_of
 from neptune_exporter.sinks.names import digest, printable, shortened
 from neptune_exporter_pluto.form.config import ParametersConfig, pairs, parameters_config, readable, storable
 from neptune_exporter_pluto.form.losses import LossBook, LossCode
@@ -160,7 +160,7 @@ def _origin(run: ExportedRun, parameters: Mapping[str, Parameter]) -> dict[str, 
         IDENTITY: external_id(key, 1),
         "fingerprint": run.fingerprint,
     }
-    sys_id = text_of(parameters.get(SysAttribute.ID))
+    sys_id = value_of(parameters.get(SysAttribute.ID), str)
     if sys_id:
         origin["sys_id"] = sys_id
     if run.url:
