@@ -73,14 +73,13 @@ def _print_settings(settings: dict[str, list[SettingField]]) -> None:
             continue
         prefix = fields[0].variables[0].removesuffix(fields[0].name.upper())
         click.echo(f"[{name}], as variables {prefix}*")
-        rows = [(f.flag, f.name, _shown_default(f), ", ".join(f.info.env) or None) for f in fields]
+        rows = []
+        for f in fields:
+            default = "required" if f.required else default_text(f) or None
+            rows.append((f.flag, f.name, default, ", ".join(f.info.env) or None))
         echo_table(("flag", "key", "default", "also the variables"), rows)
         click.echo()
     click.echo("Meanings: --help of the command, or `plugins settings --markdown`.")
-
-
-def _shown_default(field: SettingField) -> str | None:
-    return "required" if field.required else default_text(field) or None
 
 
 def _settings(registry: PluginRegistry) -> dict[str, list[SettingField]]:

@@ -108,7 +108,9 @@ def export_runs(
         result.note_unknown(options.runs, listed)
         _note_not_found(source, options, result)
         if seen is not None and not result.failed and any(p.listed for p in result.projects):
-            _note_attributes(seen, result)
+            unmatched = seen.messages()
+            result.nothing_found = bool(unmatched) and not seen.matched
+            result.not_found += unmatched
         return result
     finally:
         source.close()
@@ -163,13 +165,6 @@ def _note_if_unknown(source: Source, project: ProjectResult, result: ExportResul
         project.unknown = True
         project.error = project.failed_at = None
         result.not_found.append(line)
-
-
-def _note_attributes(seen: SeenPaths, result: ExportResult) -> None:
-    """Note attributes that were named and that no run has."""
-    lines = seen.messages()
-    result.nothing_found = bool(lines) and not seen.matched
-    result.not_found += lines
 
 
 def find_projects(source: Source, options: ExportOptions) -> list[str]:
