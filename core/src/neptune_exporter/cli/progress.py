@@ -36,11 +36,8 @@ _ROOM_FOR_ALL_FIGURES = 120
 
 
 class LoggedProgress:
-    """No bar: messages, finished stages and a line every 30 seconds go to the log.
-
-    Args:
-        level: The level of these lines: a notice if there is no bar, INFO beside one.
-    """
+    """No bar: messages, finished stages and a line every 30 seconds go to the log, as notices if there is no
+    bar, as INFO beside one."""
 
     def __init__(self, level: int = NOTICE) -> None:
         self._lock = threading.Lock()

@@ -23,11 +23,8 @@ _Ints = npt.NDArray[np.int64]
 def wide_table(points: pa.Table, *, with_time: bool) -> pa.Table:
     """A row per run and step, and a column per attribute (null where it has no point there).
 
-    Where a series has several points at one step, the step has as many rows: none is dropped.
-
-    Args:
-        points: As of `long_table`: ordered by run, attribute and step.
-        with_time: With a column `<attribute>:timestamp` beside each attribute.
+    Where a series has several points at one step, the step has as many rows: none is dropped. The points are
+    those of `long_table`, ordered by run, attribute and step; `with_time` adds `<attribute>:timestamp`.
     """
     names = pc.unique(points.column("attribute")).cast(pa.string()).sort().to_pylist()
     if not len(points):

@@ -129,11 +129,8 @@ def _shown(value: ParameterValue | None) -> str:
 
 
 def pictures(run: ExportedRun, room: int) -> Iterator[tuple[str, str, int]]:
-    """The last small picture of each attribute: its path, its `data:` address, and its bytes in the page.
-
-    Args:
-        room: Bytes that all of them may take together.
-    """
+    """The last small picture of each attribute: its path, its `data:` address, and its bytes in the page. All
+    of them together take at most `room` bytes."""
     last: dict[str, str] = {}
     for batch in run.batches(FILE_TYPES, columns=["attribute_path", "file_value"]):
         for row in batch.to_pylist():

@@ -55,11 +55,8 @@ class MadeTables:
                 )
 
     def files(self, name_of: Callable[[str, str], str]) -> Iterator[FileToSend]:
-        """The files to send when everything is written.
-
-        Args:
-            name_of: Gives the name in the target for an attribute path and an extension.
-        """
+        """The files to send when everything is written. `name_of` gives the name in the target for an
+        attribute path and an extension."""
         for path, number in self._numbers.items():
             for extension in ("csv", "log") if console_stream(path) else ("csv",):
                 stored = self._path(number, extension)

@@ -39,10 +39,7 @@ def claim(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> None
 
 
 def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mark:
-    """Check whether the files can belong to this data folder. Writes nothing.
-
-    Args:
-        holds_runs: Whether the data folder has any run, from whatever tool.
+    """Check whether the files can belong to this data folder, which may hold any tool's runs. Writes nothing.
 
     Returns:
         The mark that the data folder has, or should get.

@@ -154,11 +154,8 @@ def receipt_again(storage: Storage, path: str, fingerprint: str) -> Receipt:
 
 
 def check_receipt(storage: Storage, path: str, fingerprint: str) -> Receipt | None:
-    """The receipt of a run that was found before. Raises a DatasetError if there is another now.
-
-    Args:
-        fingerprint: Of the receipt that the run had then; empty if it had none.
-    """
+    """The receipt of a run that was found before, with the fingerprint of the receipt that it had then (or
+    empty). Raises a DatasetError if there is another now."""
     storage.ask_again(path)
     if fingerprint:
         return receipt_again(storage, path, fingerprint)

@@ -47,8 +47,6 @@ def opened(choice: Choice, progress: Progress, *, threads: int, most: int | None
     """Open the requested executor.
 
     Args:
-        choice: Threads if it has no name.
-        progress: Gets the progress of the workers.
         threads: The number of threads if the choice has no number.
         most: How many units the plugin allows at once.
 
