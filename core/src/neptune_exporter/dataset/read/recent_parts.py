@@ -34,10 +34,10 @@ class RecentParts:
         """
         key = storage, path, storage.stamp(path), run
         with self._lock:
-            part = self._parts.pop(key, None)
-            is_new = part is None
-            self._parts[key] = part = part or _to_keep(storage, path, run)
-            if is_new:
+            is_last = key == next(reversed(self._parts), None)
+            part = self._parts.pop(key, None) or _to_keep(storage, path, run)
+            self._parts[key] = part
+            if not is_last:
                 self._forget()
             return part
 
