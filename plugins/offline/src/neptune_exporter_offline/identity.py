@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from neptune_exporter.contract import SourceRun, UsageError
 from neptune_exporter.model import RunKey
@@ -117,8 +116,3 @@ def _named_by_copies(folders: Sequence[Folder]) -> list[Folder]:
             folder = replace(folder, project_id=copy.project_id, container_id=copy.container_id)
         named.append(folder)
     return named
-
-
-def paths_of(handle: str) -> list[Path]:
-    """The folders that `FoundRun.listed` put into the handle."""
-    return [Path(path) for path in json.loads(handle)]

@@ -136,12 +136,10 @@ class Neptune2Replay:
         logged = self._places[process].get(record.number)
         signs = {sign(start._replace(at=at), name) for at in (start.at, *(logged or ()))}
         if logged or not signs.isdisjoint(self._steps.places):
-            self._steps.reach(signs, is_cut=process not in self._begun and self._was_sent_before(process))
+            # Of a process that sent its first operations to a server, they were deleted.
+            first = min(self._folders[index].first_operation for index in self._processes[process])
+            self._steps.reach(signs, is_cut=process not in self._begun and first > 1)
         self._begun.add(process)
-
-    def _was_sent_before(self, process: int) -> bool:
-        """Whether a process sent its first operations to a server and deleted them."""
-        return min(self._folders[index].first_operation for index in self._processes[process]) > 1
 
     def _report_counting(self) -> None:
         """Say how points were counted if it is not known how many came before them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ from neptune_exporter_offline.delivery import Delivery
 from neptune_exporter_offline.files import FileStore
 from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.gaps import Gaps
-from neptune_exporter_offline.identity import FoundRun, identify, paths_of
+from neptune_exporter_offline.identity import FoundRun, identify
 from neptune_exporter_offline.problems import Problems, shown
 from neptune_exporter_offline.replay import replay
 from neptune_exporter_offline.search import DATA, Search, unread_beside
@@ -100,7 +101,7 @@ class OfflineSource(Source):
         yield RunDone(key, problems.notes(), found.memory, found.ended)
 
     def _folders(self, run: SourceRun) -> Sequence[Folder]:
-        paths = set(paths_of(run.handle))
+        paths = {Path(path) for path in json.loads(run.handle)}  # of `FoundRun.listed`
         found = self._found.get(run.key)
         folders = [] if found is None else [f for f in found.folders if f.path in paths]
         if len(folders) != len(paths):
