@@ -40,11 +40,8 @@ class CommandOption(Option):
 
     A flag counts before a variable, a variable before a file (`config_tables`). The variable
     `NEPTUNE_EXPORTER_EXPORT_DATA_PATH` is for one command, `NEPTUNE_EXPORTER_DATA_PATH` for all that have the
-    option; the first one counts more.
-
-    Args:
-        separator: What separates several values in a variable. None: a line break, because values may
-            contain commas, as regular expressions do.
+    option; the first one counts more. There the separator separates several values: a line break if it is
+    None, because values may contain commas, as regular expressions do.
     """
 
     def __init__(self, *args: Any, separator: str | None = None, **kwargs: Any) -> None:

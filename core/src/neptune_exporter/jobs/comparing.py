@@ -62,16 +62,10 @@ def compare_runs(
     *,
     full: bool = False,
 ) -> list[tuple[RunKey, str]]:
-    """Compare runs, in their order. Returns those that could not be compared, and why.
+    """Compare these classes of attributes of runs, in their order; with `full` every value, not only counts.
 
-    Args:
-        classes: Only these classes of attributes.
-        found: Gets the items.
-        progress: In a stage that has begun; this ends it.
-        full: Compare every value, not only counts.
-
-    Raises:
-        AuthenticationError: the credentials were refused.
+    The items go to `found`. The progress is in a stage that has begun; this ends it. Returns the runs that
+    could not be compared, and why. Raises AuthenticationError if the credentials were refused.
     """
     failed: list[tuple[RunKey, str]] = []
     units = (CompareUnit(where.opening, run, classes, full) for run in runs)

@@ -39,11 +39,8 @@ class Spread:
 def spread(
     spec: SinkSpec, settings: object, options: LoadJobOptions, progress: Progress, *, runs: int
 ) -> Iterator[Spread]:
-    """Open the requested or chosen executor, and then the sink, so that a refusal leaves nothing behind.
-
-    Args:
-        settings: The settings of the loader, as for a single process.
-        runs: The number of runs, and so the highest number of workers.
+    """Open the requested or chosen executor, with at most a worker per run, and then the sink, so that a
+    refusal leaves nothing behind.
 
     Raises:
         UsageError: the executor is not available, or this loader or these settings do not allow it.

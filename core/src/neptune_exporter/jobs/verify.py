@@ -168,11 +168,8 @@ def verify_sink(
     progress: Progress,
     with_equal: bool = False,
 ) -> VerifyResult:
-    """Compare what a target holds with the dataset.
-
-    Args:
-        full: Compare every value, not only counts.
-        with_equal: Also keep every equal item.
+    """Compare what a target holds with the dataset; with `full` every value, not only counts. The result has
+    every difference, and `with_equal` also every equal item.
 
     Raises:
         AuthenticationError: the credentials were refused.

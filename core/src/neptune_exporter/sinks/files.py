@@ -33,15 +33,8 @@ class CheckedFile:
 
 
 def check_file(run: ExportedRun, stored: str | None, sha256: str | None) -> CheckedFile | CommonLoss:
-    """Look at a file that a row names.
-
-    Args:
-        stored: The row's `file_value.path`.
-        sha256: The row's `file_sha256`; None in exports of other tools, then only the size is read.
-
-    Returns:
-        The file, or why it cannot be read: FILE_MISSING, FILE_DAMAGED or FILE_UNSAFE.
-    """
+    """Look at a file that a row names by its `file_value.path`. Without `file_sha256`, as in exports of other
+    tools, only the size is read. Returns the file, or FILE_MISSING, FILE_DAMAGED or FILE_UNSAFE."""
     name = stored or ""
     try:
         with run.open_file(name) as file:

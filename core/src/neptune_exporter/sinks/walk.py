@@ -44,12 +44,8 @@ _FILE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
 
 @dataclass
 class Walk:
-    """One way through a run.
-
-    Args:
-        loader: Says what the target takes.
-        folder: A temporary one, for what does not fit into memory.
-    """
+    """One way through a run, for a loader that says what the target takes. What does not fit into memory is
+    in the folder, a temporary one."""
 
     run: ExportedRun
     metadata: RunMetadata
