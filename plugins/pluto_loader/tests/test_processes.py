@@ -153,10 +153,16 @@ def test_ctrl_c_does_not_wait_for_processes_that_are_starting(
 ) -> None:
     standard(command_line.folder, runs=4)
     server.fail(faults.stalled(40.0, "slug", times=2, skip=1))  # the first is of the job itself
-    started = time.monotonic()
-    done = command_line.run_until_interrupted(lambda: not server.faults, *LOAD, *TWO)
+    interrupted: list[float] = []
+
+    def both_wait() -> bool:
+        if not server.faults:
+            interrupted.append(time.monotonic())
+        return bool(interrupted)
+
+    done = command_line.run_until_interrupted(both_wait, *LOAD, *TWO)
     assert done.exit_code == 130 and "Traceback" not in done.output
-    assert time.monotonic() - started < 30, "it waited for them"
+    assert time.monotonic() - interrupted[0] < 30, "it waited for them"
 
 
 def test_a_key_that_expires_half_way_ends_the_load_with_one_line(
@@ -165,7 +171,7 @@ def test_a_key_that_expires_half_way_ends_the_load_with_one_line(
     standard(command_line.folder, runs=4)
     server.settings.key_requests = 9
     done = command_line.run(*LOAD, *TWO, expect=1)
-    said, line = done.output.splitlines()
+    said, *_, line = done.output.splitlines()  # between them progress, on a slow machine
     assert said == "executor: processes, 2 at once (as asked)"
     assert line.startswith("error: ") and "Is the API key (PLUTO_API_KEY or" in line
     server.settings.key_requests = None
@@ -179,9 +185,7 @@ def test_what_other_processes_say_is_said_once_and_here(
     standard(command_line.folder, runs=2)
     command_line.run(*LOAD)
     done = command_line.run(*LOAD, *TWO, "--name-prefix", "old ")
-    kept = re.findall(
-        r"(\d) runs? stays? as loaded then, with --name-prefix '' instead of 'old '", done.output
-    )
+    kept = re.findall(r"(\d) runs? stays? as loaded then", done.output)
     assert sum(map(int, kept)) == 2, (
         done.output
     )  # two lines, or one where one process was there before the other
