@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -179,6 +179,8 @@ def _encoded(value: Any) -> object:
     if isinstance(value, Fork) and value.step is not None:
         is_exact = isinstance(value.step, Decimal)
         return {"parent": value.parent, "step": str(value.step) if is_exact else f"f{value.step!r}"}
+    if not is_dataclass(value):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
     return {name: each for name, each in vars(value).items() if not isinstance(each, RunKey)}
 
 
