@@ -29,7 +29,7 @@ from neptune_exporter_pluto.ordered_ingest import send_entries
 from neptune_exporter_pluto.service.pipeline import Pipeline
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 
-_FEW_POINTS = 100_000
+_FEW_ROWS = 100_000
 """A thread costs more time than it saves a run with fewer."""
 
 
@@ -54,7 +54,8 @@ def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> dict[str, 
         losses,
         folder,
     )
-    alone = session.has_one_load
+    is_small = sum(count.rows for count in work.run.counts().values()) <= _FEW_ROWS
+    alone = session.has_one_load and not is_small
     sorter = PointSorter(folder, memory_points=MEMORY_POINTS_ALONE if alone else MEMORY_POINTS)
     try:
         if alone:
@@ -98,7 +99,7 @@ def _send_metrics_and_files(
         The counts of files.
     """
     stopped = threading.Event()
-    if points.taken <= _FEW_POINTS:
+    if points.taken <= _FEW_ROWS:
         metrics.send(points, work)
         return upload.send_files(work, content, entries.texts, time_of_texts, stopped)
     with ThreadPoolExecutor(1, "pluto-files") as side:
