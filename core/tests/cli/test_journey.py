@@ -100,7 +100,9 @@ def test_a_failed_attribute_is_told_reported_and_asked_for_again(run: Run, track
     tracker.source.fail_attribute(RUN_1, "lr", times=1)
     result = run(*EXPORT, "--error-report-file", "reports/errors.jsonl")
     assert result.exit_code == 3
-    assert result.stdout.endswith("Run the same command again: it asks only for what failed.\n")
+    assert result.stdout.endswith(
+        "Run the same command again once the cause is gone: it asks only for what failed.\n"
+    )
     assert "acme/vision:RUN-1 lr: lr: HTTP 500" in result.stdout
     (line,) = Path("reports/errors.jsonl").read_text().splitlines()
     record = json.loads(line)

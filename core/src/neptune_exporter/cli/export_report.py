@@ -132,7 +132,7 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
         click.echo()
         echo_line(f"error report: {written}")
     if result.mendable:
-        click.echo("Run the same command again: it asks only for what failed.")
+        click.echo("Run the same command again once the cause is gone: it asks only for what failed.")
 
 
 def _print_empty(result: ExportResult) -> None:

@@ -45,17 +45,15 @@ class OfflineSource(Source):
 
     def __init__(self, settings: OfflineSettings) -> None:
         self._settings = settings
-        self._closed: tuple[str, ...] = ()
+        self._unread: tuple[str, ...] = ()
+        """Where runs lie, or may lie, that are not read: a sentence each."""
 
     @property
     def version(self) -> str:
         return f"neptune-exporter-offline {version('neptune-exporter-offline')}"
 
     def projects(self) -> Sequence[str]:
-        projects = sorted(self._by_project)
-        if self._closed:
-            _log.warning("%s", self._not_searched())
-        return projects
+        return sorted(self._by_project)
 
     def runs(self, project_id: str, selection: RunSelection) -> Iterator[SourceRun]:
         if project_id not in self._by_project:
@@ -64,8 +62,8 @@ class OfflineSource(Source):
             listed = run.listed()
             if selection.takes(listed.key, listed.modified_at):
                 yield listed
-        if self._closed:  # only at the end, so that the runs that were found are exported
-            raise SourceError(self._not_searched())
+        if self._unread:  # only at the end, so that the runs that were found are exported
+            raise SourceError("; ".join(self._unread))
 
     def _unknown_project(self, project_id: str) -> UnknownProjectError:
         others = ", ".join(self.projects()[:10])
@@ -119,32 +117,33 @@ class OfflineSource(Source):
     @cached_property
     def _found(self) -> dict[RunKey, FoundRun]:
         search = Search(self._settings.path)
-        self._closed = tuple(search.closed)
-        self._warn_of_others(search)
+        self._unread = (*_not_searched(search.closed), *self._outside(search))
         if not search.folders:
             where = ", ".join(self._settings.path)
-            raise SourceError(
-                f"no Neptune run was found in {where}: neither a log (data-*.log) nor a database "
-                "(run_operations.sqlite3)" + (f"; {self._not_searched()}" if self._closed else "")
-            )
+            nothing = f"no Neptune run was found in {where}: neither a log (data-*.log) nor a database"
+            raise SourceError("; ".join([f"{nothing} (run_operations.sqlite3)", *self._unread]))
+        for sentence in self._unread:
+            _log.warning("%s", sentence)
         return identify(search.folders, self._settings)
 
-    def _warn_of_others(self, search: Search) -> None:
-        data = [Path(path).resolve() for path in self._settings.path if Path(path).name == DATA]
+    def _outside(self, search: Search) -> Iterator[str]:
+        given = [Path(path).expanduser().absolute() for path in self._settings.path]
+        data = [path for path in given if path.name == DATA]
         read = {folder.path for folder in search.folders}
         others = sorted({str(place) for path in data for place in unread_beside(path, read)})
         if others:
-            _log.warning(
-                "not read, because it lies outside of %s: Neptune runs in %s; give --offline-path that "
-                "folder, or the one above",
-                clean(shown(", ".join(map(str, data)))),
-                clean(shown(", ".join(others))),
+            inside, outside = (clean(shown(", ".join(map(str, paths)))) for paths in (data, others))
+            yield (
+                f"not read, because it lies outside of {inside}: Neptune runs in {outside}; "
+                "give --offline-path that folder, or the one above"
             )
 
-    def _not_searched(self) -> str:
-        others = len(self._closed) - 1
+
+def _not_searched(closed: Sequence[str]) -> Iterator[str]:
+    if closed:
+        others = len(closed) - 1
         more = f", nor can {others:,} other places" if others else ""
-        return f"{self._closed[0]}{more}; runs that lie there were not found"
+        yield f"{closed[0]}{more}; runs that lie there were not found"
 
 
 def _concerns(failure: AttributeFailure, request: RunRequest) -> bool:
