@@ -82,6 +82,21 @@ def test_every_run_is_read_with_its_rows_and_files(dataset: Dataset, layout: str
         assert dataset.run_at(run.listed).key == run.key
 
 
+def test_a_row_group_between_whose_ids_the_run_lies(dataset: Dataset) -> None:
+    write(dataset, "own")
+    tables = {path.name[:5]: pq.read_table(path) for path in dataset.data_path.rglob("run-*.parquet")}
+    folder = dataset.data_path / "acme_vision"
+    for path in folder.iterdir():
+        path.unlink()
+    with pq.ParquetWriter(folder / "part_0.parquet", SCHEMA) as writer:
+        writer.write_table(pa.concat_tables([tables["run-a"], tables["run-c"]]))
+        writer.write_table(tables["run-b"])
+    for run in dataset.runs():
+        rows = len(tables[run.key.run_id])
+        assert sum(each.rows for each in run.attributes()) == run.row_count() == rows
+        assert sum(count.rows for count in run.counts().values()) == rows
+
+
 @LAYOUTS
 def test_summary_and_verify_read_them(dataset: Dataset, layout: str) -> None:
     write(dataset, layout)

@@ -48,6 +48,7 @@ def good_tables() -> dict[str, pa.Table]:
     later = pa.array([10**15], pa.int64()).cast(TIME_TYPE)
     return {
         "empty": SCHEMA.empty_table(),
+        "no value": odd_rows(["a", "b"], ["int", "float"]),
         "large_texts": of_texts(pa.large_string(), ["b", "a"]),
         "short codes": of_texts(pa.dictionary(pa.int8(), pa.string()), [f"n{i}" for i in range(100)]),
         "more short codes": of_texts(pa.dictionary(pa.int8(), pa.string()), [f"m{i}" for i in range(100)]),

@@ -73,8 +73,8 @@ def _attributes(
     batches: Sequence[tuple[pa.DictionaryArray, pa.DictionaryArray]],
 ) -> Iterator[tuple[int, str, dict[str, int]]]:
     """The number of a batch, and as of `attributes`; from encoded paths and types, without nulls."""
-    if not batches:
-        return
+    if not any(len(paths) for paths, _ in batches):
+        return  # as of a part whose rows have no value, or none of the run that is meant
     (names, paths), (types, kinds) = (_joined(columns) for columns in zip(*batches, strict=True))
     batch = np.repeat(np.arange(len(batches)), [len(column) for column, _ in batches])
     found, counts = _counted((batch * len(types) + kinds) * len(names) + paths)
