@@ -10,6 +10,7 @@ import pytest
 
 from neptune_exporter.cli.export_report import _estimated
 from neptune_exporter.contract import RunSize, SourceError, SourceRun
+from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.estimating import Estimate
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.progress import NoProgress
@@ -99,3 +100,14 @@ def test_in_words() -> None:
     assert _estimated(Estimate(None, None, None)) == (
         start + "an unknown number of rows, an unknown size, an unknown number of requests"
     )
+
+
+def test_new_runs_are_not_looked_for_among_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[object] = []
+    of_all = Dataset.runs
+    monkeypatch.setattr(Dataset, "runs", lambda *args, **kw: looked.append(args) or of_all(*args, **kw))
+    assert export(Silent([sample(1, 10)]), tmp_path, dry_run=False).complete
+    looked.clear()
+    estimate = export(Silent([sample(n, 10) for n in range(2, 7)]), tmp_path, dry_run=True).estimate
+    assert estimate is not None and estimate.rows == 50
+    assert len(looked) == 1  # for the average

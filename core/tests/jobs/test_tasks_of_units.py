@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
 import pytest
 
 from neptune_exporter.contract import SourceError
-from neptune_exporter.jobs.executors import LostWorkerError, StoppedError, Worker
+from neptune_exporter.interruption import pause
+from neptune_exporter.jobs.executors import JobExecutor, LostWorkerError, StoppedError, Worker
+from neptune_exporter.jobs.executors.processes import Processes
 from neptune_exporter.jobs.executors.remote import LOST, RemoteExecutor
-from neptune_exporter.jobs.executors.worker import Outcome, Task
+from neptune_exporter.jobs.executors.worker import JobId, Outcome, RemoteWorker, Task
 from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.toolkit import look_ahead
 
 
 def work(unit: int, worker: Worker) -> int:
@@ -80,3 +85,40 @@ def test_what_waits_for_a_task_ends_with_the_job() -> None:
         results = [cluster.submit(work, unit) for unit in range(30)]
         raise KeyboardInterrupt
     assert {type(result.exception(0)) for result in results} == {StoppedError}
+
+
+@pytest.mark.parametrize("make", [Cluster, lambda: Processes(1, NoProgress())], ids=["cluster", "processes"])
+def test_an_interrupt_in_the_middle_of_looking_ahead_stays_one(make: Callable[[], JobExecutor]) -> None:
+    with pytest.raises(KeyboardInterrupt), make() as executor:
+        ahead = look_ahead(executor, range(30), operator.is_, 10)  # a worker can import it
+        next(ahead)
+        ahead.close()  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+
+class Ended(Cluster):
+    """Takes nothing."""
+
+    def _send(self, tasks: Sequence[Task[Any, Any]]) -> tuple[int, Future[Sequence[Outcome[Any]]]]:
+        raise ConnectionError("the cluster has ended")
+
+
+def test_every_unit_fails_if_the_cluster_has_ended() -> None:
+    all_queued = threading.Event()
+    with Ended() as cluster:
+        cluster._sender.submit(all_queued.wait, 20)
+        results = [cluster.submit(work, unit) for unit in range(1_000)]
+        all_queued.set()
+        assert {type(result.exception(20)) for result in results} == {ConnectionError}
+
+
+def wait_and_fail(unit: float, worker: Worker) -> None:
+    pause(unit)
+    raise SourceError("no such run")
+
+
+def test_a_unit_that_fails_says_how_long_it_took() -> None:
+    job = JobId("a job", 30)
+    worker = RemoteWorker(job, lambda messages: None)
+    assert worker.carry_out(Task(job, wait_and_fail, 0.05)).seconds >= 0.05
+    worker.close()

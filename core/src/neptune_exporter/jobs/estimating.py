@@ -62,8 +62,8 @@ def estimated(dataset: Dataset, source: Source, runs: Sequence[SourceRun]) -> Es
 
 def _rows_before(dataset: Dataset, key: RunKey) -> int | None:
     """How many rows of the run the dataset holds; None if it has none."""
-    stored = dataset.run(key)
-    return stored.row_count() or None if stored is not None and stored.receipt is not None else None
+    receipt = dataset.folder(key).receipt
+    return sum(counted.rows for counted in receipt.types.values()) or None if receipt is not None else None
 
 
 def _look(source: Source, unknown: Sequence[SourceRun]) -> Sequence[RunSize]:

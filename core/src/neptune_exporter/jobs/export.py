@@ -142,7 +142,7 @@ def _plan(
     with dataset.listed_once():
         for project_id in projects:
             _plan_project(source, dataset, project_id, options, read, result)
-    result.estimate = estimated(dataset, source, read)
+        result.estimate = estimated(dataset, source, read)
     result.note_unknown(options.runs, {planned.key.run_id for planned in result.planned})
     _note_not_found(source, options, result)
 

@@ -76,7 +76,7 @@ def read_ahead(items: Iterator[T], depth: int) -> Iterator[T]:
         page 2
     """
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
-        for _, following in look_ahead(thread, itertools.repeat(items), _next_of, depth):
+        for _, following in look_ahead(thread, itertools.repeat(items), _next_of, depth + 1):
             if (item := following()) is _END:
                 return
             yield item

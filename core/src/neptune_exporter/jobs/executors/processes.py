@@ -56,6 +56,7 @@ class Processes(JobExecutor):
 
     def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
         result: Future[T] = Future()
+        result.set_running_or_notify_cancel()  # a reader that goes away must not cancel what is settled here
         task = Task(self.job, function, unit)
         with self._lock:
             process = self._taken()

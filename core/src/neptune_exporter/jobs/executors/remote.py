@@ -82,6 +82,7 @@ class RemoteExecutor(JobExecutor, Generic[Handle]):
 
     def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
         result: Future[T] = Future()
+        result.set_running_or_notify_cancel()  # a reader that goes away must not cancel what is settled here
         with self._lock:
             self._queue.append((Task(self.job, function, unit), result))
         self._later(self._send_queued)
@@ -105,6 +106,7 @@ class RemoteExecutor(JobExecutor, Generic[Handle]):
         try:
             handle, done = self._send([task for task, _ in units])
         except Exception as error:  # noqa: BLE001 - the cluster has ended, and the job must not wait for it
+            self._forget(units)
             self._fail(units, error)
             return
         with self._lock:
@@ -118,25 +120,24 @@ class RemoteExecutor(JobExecutor, Generic[Handle]):
 
     def _ended(self, done: Future[Sequence[Outcome[Any]]], units: Sequence[_Waiting]) -> None:
         error = CancelledError() if done.cancelled() else done.exception()
+        self._forget(units)
         if error is not None:
             self._fail(units, self._error_of(error))
+            self._send_queued()
             return
         outcomes = done.result()
         self._seconds = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
-        self._forget(units)
         self._send_queued()
         for (_, result), outcome in zip(units, outcomes, strict=True):
             settle(result, outcome, self._progress)
 
     def _fail(self, units: Sequence[_Waiting], error: BaseException) -> None:
-        self._forget(units)
-        if isinstance(error, LostWorkerError) and len(units) > 1 and not self._is_stopped:
-            for unit in units:  # each alone, as only one of them ends workers
+        is_tried_again = isinstance(error, LostWorkerError) and len(units) > 1 and not self._is_stopped
+        for unit in units:
+            if is_tried_again:  # each alone, as only one of them ends workers
                 self._send_task([unit])
-            return
-        for _, result in units:
-            result.set_exception(error)
-        self._send_queued()
+            else:
+                unit[1].set_exception(error)
 
     def _forget(self, units: Sequence[_Waiting]) -> None:
         """The cluster no longer has this task."""

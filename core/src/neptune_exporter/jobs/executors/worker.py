@@ -192,16 +192,17 @@ class RemoteWorker(Worker):
 
     def carry_out(self, task: Task[U, T]) -> Outcome[T]:
         """Carry out the unit. Never raises."""
-        began = time.monotonic()
+        began, value = time.monotonic(), None
+        error: BaseException | None = None
         try:
             if self.stop.is_set():
                 raise StoppedError("the job was interrupted")
             value = task.function(task.unit, self)
         except KeyboardInterrupt:  # from a wait that was ended
-            return Outcome(None, StoppedError("the job was interrupted"), self._counting.taken())
-        except BaseException as error:  # noqa: BLE001 - raised again in the process of the job
-            return Outcome(None, _portable(error), self._counting.taken())
-        return Outcome(value, None, self._counting.taken(), time.monotonic() - began)
+            error = StoppedError("the job was interrupted")
+        except BaseException as failure:  # noqa: BLE001 - raised again in the process of the job
+            error = _portable(failure)
+        return Outcome(value, error, self._counting.taken(), time.monotonic() - began)
 
     def close(self) -> None:
         """Close what was opened. May be repeated."""
