@@ -29,6 +29,18 @@ def imported(path: Path) -> Iterator[str]:
             yield node.module
 
 
+def test_the_files_that_the_page_names_exist() -> None:
+    """A file that a row of the table of plugins names is one of that plugin's own."""
+    named = 0
+    for line in (ROOT / "docs/architecture.md").read_text().splitlines():
+        row = re.match(r"\| `(\w+)` \|", line)
+        rooms = [p for p in PLUGINS if row and p.parts[-3] == row[1]] or [CORE, *PLUGINS]
+        for name in re.findall(r"`([\w/]+\.py)`", line):
+            named += 1
+            assert any(any(room.rglob(name)) for room in rooms), f"{name}: {line}"
+    assert named > 100
+
+
 def test_there_is_something_to_check() -> None:
     assert len(PLUGINS) == 7 and len(SOURCES) > 100
 
