@@ -62,6 +62,13 @@ def test_an_export_leaves_it_and_takes_the_others(
     assert any("RUN-11-" in path.name for path in after)
 
 
+def test_a_plan_names_it_and_estimates_the_others(run: Run, tracker: ModuleType, newer: Path) -> None:
+    tracker.source.put(tracker.a_run("RUN-11"))
+    result = run(*EXPORT, "--dry-run", "-r", "RUN-1.?")
+    assert result.exit_code == 3, result.output
+    assert f"{KEY}: " in result.output and "upgrade neptune-exporter" in result.output
+
+
 @pytest.mark.parametrize(
     "command",
     [
