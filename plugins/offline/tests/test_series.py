@@ -104,6 +104,7 @@ def test_memory_is_bounded_and_the_file_goes_away(tmp_path: Path, monkeypatch: p
         held = sum(len(s.steps) * 24 for s in many)
         assert held <= budget + 24
         assert spill._file is not None and spill._file.seek(0, os.SEEK_END) > 3 * budget
+        assert all(type(place) is int for s in many for place in s.segments)  # a schema takes 1,000 bytes
         assert sum(batch.num_rows for s in many for batch in s.batches()) == 200_000
     assert spill._file.closed
     assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ import os
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import accumulate
 from typing import IO, Any
 
@@ -53,8 +54,8 @@ class Series:
         self.last_step = _BEFORE_ALL
         self.in_order = True
         self.bytes = 0
-        self.segments: list[tuple[int, int, pa.Schema]] = []
-        """Where spilled points begin in the file, how many bytes they take there, and their schema."""
+        self.segments: list[int] = []
+        """Where spilled points begin in the file: one number each, because there can be millions."""
         self._reset_buffers()
 
     def _reset_buffers(self) -> None:
@@ -101,7 +102,7 @@ class Series:
         else:
             columns.append(pa.array(self.values, pa.string()))
         self._reset_buffers()
-        batch = pa.RecordBatch.from_arrays(columns, names=["step", "time", "value"])
+        batch = pa.RecordBatch.from_arrays(columns, schema=_schema(self.type))
         self.bytes += batch.nbytes
         return batch
 
@@ -142,17 +143,16 @@ class Spill:
         for series in self._series:
             batch = series.take_buffered()
             if batch is not None:
-                content = batch.serialize()
-                series.segments.append((self._file.seek(0, os.SEEK_END), content.size, batch.schema))
-                self._file.write(content)
+                series.segments.append(self._file.seek(0, os.SEEK_END))
+                self._file.write(batch.serialize())
         self.used = 0
 
     def read(self, series: Series, last: pa.RecordBatch | None) -> Iterator[pa.RecordBatch]:
         """What was spilled of a series, then its last batch."""
-        for place, size, schema in series.segments:
+        for place in series.segments:
             assert self._file is not None  # `flush` made it
             self._file.seek(place)
-            yield pa.ipc.read_record_batch(pa.py_buffer(self._file.read(size)), schema)
+            yield pa.ipc.read_record_batch(pa.ipc.read_message(self._file), _schema(series.type))
         if last is not None:
             yield last
 
@@ -163,6 +163,14 @@ class Spill:
         self._series.clear()
         if self._file is not None:
             self._file.close()
+
+
+@cache
+def _schema(attribute_type: AttributeType) -> pa.Schema:
+    """Of the batches of a series."""
+    values = {AttributeType.FLOAT_SERIES: pa.float64(), AttributeType.HISTOGRAM_SERIES: HISTOGRAM_TYPE}
+    value = values.get(attribute_type, pa.string())
+    return pa.schema([("step", pa.float64()), ("time", pa.int64()), ("value", value)])
 
 
 def _from_array(values: array[int] | array[float], arrow_type: pa.DataType) -> pa.Array:
