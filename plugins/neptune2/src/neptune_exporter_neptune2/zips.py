@@ -34,6 +34,28 @@ class TailedFile:
         self.tail.clear()
 
 
+class _TooLongError(Exception):
+    """The directory begins before what was kept."""
+
+
+class _End(io.BytesIO):
+    """The end of a file, at its places in the whole file: zipfile compares those with what the zip says."""
+
+    def __init__(self, file: TailedFile) -> None:
+        super().__init__(file.tail)
+        self._before = file.size - len(file.tail)
+
+    def tell(self) -> int:
+        return self._before + super().tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if whence == io.SEEK_SET:
+            if 0 <= offset < self._before:
+                raise _TooLongError
+            offset = max(offset - self._before, -1)
+        return self._before + super().seek(offset, whence)
+
+
 def members(file: TailedFile) -> list[dict[str, Any]] | None:
     """The files in a zip: path, bytes, CRC-32 (hex), and the time of change as the zip has it (no zone).
 
@@ -42,9 +64,8 @@ def members(file: TailedFile) -> list[dict[str, Any]] | None:
     Raises:
         SourceError: it is no zip, or not whole.
     """
-    end = io.BytesIO(file.tail)  # zipfile takes places in it for those of the whole file
     try:
-        with zipfile.ZipFile(end) as archive:
+        with zipfile.ZipFile(_End(file)) as archive:
             return [
                 {
                     "filePath": info.filename,
@@ -55,7 +76,7 @@ def members(file: TailedFile) -> list[dict[str, Any]] | None:
                 for info in archive.infolist()
                 if not info.is_dir()
             ]
+    except _TooLongError:
+        return None
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        if file.size > len(file.tail) and zipfile.is_zipfile(end):
-            return None
         raise SourceError(f"what the server sent is no whole zip: {error}") from None
