@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from neptune_exporter_pluto.service.answers import Outcome, outcome_of_error
 from neptune_exporter_pluto.service.small_requests import SmallRequests
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -161,6 +162,38 @@ def test_answers_may_be_compressed(small: SmallRequests) -> None:
     assert small.send("GET", server.url, {}) == b"[1, 2]"
     server.close()
     assert b"gzip" in server.requests[0]
+
+
+def test_an_answer_that_cannot_be_decompressed_is_one_of_which_nothing_is_known(small: SmallRequests) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n"
+    server = Server(lambda self, connection: self.answer(connection, head + b"plain"))
+    with pytest.raises(httpx.RequestError) as failure:
+        small.send("POST", server.url, {}, content=b"{}")
+    assert outcome_of_error(failure.value) is Outcome.UNCERTAIN
+    server.close()
+
+
+def test_headers_may_hold_any_byte(small: SmallRequests) -> None:
+    answer = b"HTTP/1.1 503 Busy\r\nVia: \xe4\xc3\xa4\r\nContent-Length: 2\r\n\r\n{}"
+    server = Server(lambda self, connection: self.answer(connection, answer))
+    with pytest.raises(httpx.HTTPStatusError) as refused:
+        small.send("GET", server.url, {})
+    assert refused.value.response.status_code == 503
+    server.close()
+
+
+def test_an_early_answer_is_not_taken_for_the_one_to_come(small: SmallRequests) -> None:
+    """Nor does the next request get the one to come."""
+
+    def early(server: Server, connection: socket.socket) -> None:
+        server.answer(connection, b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        assert not connection.recv(1)  # closed: it is not asked again
+
+    server = Server(early, once)
+    with pytest.raises(httpx.RemoteProtocolError, match="103"):
+        small.send("GET", server.url, {})
+    assert small.send("GET", server.url, {}) == b"{}"
+    server.close()
 
 
 def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,11 +145,13 @@ def _is_own_error(response: httpx.Response) -> bool:
     return isinstance(body, dict) and isinstance(body.get("code"), str) and "message" in body
 
 
-def outcome_of_error(error: httpx.TransportError) -> Outcome:
-    """Judge a connection that failed: only one that was never made is certain to have carried nothing."""
+def outcome_of_error(error: httpx.RequestError) -> Outcome:
+    """Judge a request without a readable answer: only a connection that was never made is certain to have
+    carried nothing."""
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
         return Outcome.BUSY
-    if isinstance(error, (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)):
+    passing = httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError, httpx.DecodingError
+    if isinstance(error, passing):
         return Outcome.UNCERTAIN
     return Outcome.REFUSED
 

@@ -62,7 +62,7 @@ class SmallRequests:
 
         Raises:
             httpx.HTTPStatusError: the answer is no success.
-            httpx.TransportError: as a client would.
+            httpx.RequestError: as a client would.
         """
         origin, path = _divided(url)
         idle = self._idle[origin] if origin in self._idle else self._begin(origin)
@@ -86,7 +86,9 @@ class SmallRequests:
         if 200 <= answer.status < 300 and "Content-Encoding" not in answer.headers:
             return found
         request = httpx.Request(method, url)
-        whole = httpx.Response(answer.status, headers=answer.getheaders(), content=found, request=request)
+        # `http.client` reads headers as Latin-1, which holds any byte.
+        read = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.getheaders()]
+        whole = httpx.Response(answer.status, headers=read, content=found, request=request)
         return whole.raise_for_status().content
 
     def _begin(self, origin: str) -> deque[tuple[float, HTTPConnection]] | None:
@@ -149,6 +151,8 @@ def _exchange(
             connection.request(method, target, body, headers)
         late = httpx.ReadTimeout
         answer = connection.getresponse()
+        if answer.status < 200:  # `http.client` skips only 100; the answer is still to come
+            raise HTTPException(f"an answer of status {answer.status} is not the last one")
         return answer, answer.read()
     except TimeoutError as error:
         raise late(str(error)) from error

@@ -128,7 +128,7 @@ class Storage:
             content = b"".join(pieces) if file.size <= _PIECE else pieces
             try:
                 response = self._transport.put(url, what, content, headers)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 raise _failed(error, what) from None
             if response.is_success:
                 if problem := not_stored(response, digest.hexdigest()):
@@ -165,13 +165,13 @@ class Storage:
                     if outcome_of(response) in (Outcome.BUSY, Outcome.UNCERTAIN):
                         raise TransientError(message)
                     raise SinkError(message)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 raise _failed(error, what) from None
 
         return self._transport.patiently(attempt)
 
 
-def _failed(error: httpx.TransportError, what: str) -> Exception:
+def _failed(error: httpx.RequestError, what: str) -> Exception:
     if outcome_of_error(error) is Outcome.REFUSED:
         return SinkError(f"{what}: {type(error).__name__}")
     return TransientError(f"{what}: the connection failed ({type(error).__name__})")

@@ -191,7 +191,7 @@ class Transport:
                 content = self._small.send(method, url, headers, **request)
         except httpx.HTTPStatusError as error:
             response = error.response
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             message = f"{what}: {_named(error)}"
             outcome = outcome_of_error(error)
             if outcome is Outcome.REFUSED:
@@ -232,9 +232,9 @@ class Transport:
             raise OutOfPatienceError(f"{error} (tried {times})") from None
 
 
-def _named(error: httpx.TransportError) -> str:
+def _named(error: httpx.RequestError) -> str:
     """A connection's failure in words; the address is left out, for it may be a presigned one."""
-    names = {
+    names: Mapping[type[httpx.RequestError], str] = {
         httpx.ConnectError: "cannot be reached",
         httpx.ConnectTimeout: "cannot be reached in time",
         httpx.ReadTimeout: "no answer in time",
@@ -242,5 +242,6 @@ def _named(error: httpx.TransportError) -> str:
         httpx.RemoteProtocolError: "closed the connection without an answer",
         httpx.ReadError: "broke the connection",
         httpx.WriteError: "broke the connection",
+        httpx.DecodingError: "gave an answer that cannot be decompressed",
     }
     return "Pluto " + names.get(type(error), f"failed: {type(error).__name__}")
