@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from .folders import Logging, folder_of, work_of
+from neptune_exporter.dataset.format import rowless
+
+from .folders import Logging, container, folder_of, work_of
 from .test_command import command
 from .test_repeats import UUID, point, points, run_folder, write
 
@@ -114,3 +116,26 @@ def test_databases_of_one_run_exported_one_after_another(scale: Logging, tmp_pat
     export(work, work / ".neptune")
     assert is_up_to_date(export(work, work / "copy"))
     assert exported(work, "m") == [(float(n), float(n)) for n in range(5)]
+
+
+def test_a_run_of_a_newer_version_stays_and_the_others_are_exported(tmp_path: Path) -> None:
+    log = run_folder(tmp_path)
+    write(log, points(1, 3), put=3)
+    export(tmp_path)
+    (receipt,) = (tmp_path / "exports" / "data").rglob("*.receipt.parquet")
+    content = rowless.unsealed(receipt.read_bytes())
+    newer = content.replace(b'"version": 1', b'"version": 2, "shape": "new"')
+    assert newer != content
+    receipt.write_bytes(rowless.sealed(newer))
+    kept = {path: path.read_bytes() for path in receipt.parent.iterdir()}
+    write(log, points(1, 5), put=5)
+    other = container(tmp_path, "run", "55555555-5555-4555-8555-555555555555")
+    for force in ((), ("--force",)):
+        done = command("export", "--exporter=offline", "--offline-project=a/b", *force, cwd=tmp_path)
+        assert done.returncode == 3, done.stdout + done.stderr
+        reason = "not exported: a newer neptune-exporter wrote what the dataset has of it"
+        assert f"a/b:{UUID}: {reason}; upgrade neptune-exporter" in done.stdout + done.stderr
+        assert "damage" not in done.stdout + done.stderr
+        (other / "last_ack_version").write_text("1")
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert len(list(receipt.parent.glob("*.receipt.parquet"))) == 2

@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from neptune_exporter.contract import DatasetError, FileWriter
+from neptune_exporter.contract import DatasetError, FileWriter, NewerVersionError
 from neptune_exporter.dataset.format import checksums, publication, receipt_index, uploading
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format.layout import LOCK, OWNER, UNFINISHED, UNFINISHED_FILES, Place
@@ -285,14 +285,16 @@ class Dataset:
         decode: bool = False,
         indexed: bool = False,
         foreign: bool = True,
+        newer: bool = True,
         not_read: list[str] | None = None,
     ) -> Iterator[StoredRun]:
         """Every run, model and model version, ordered by project, kind and place.
 
         A child process reads parts of other tools first; with `decode` it reads every row of them. With
         `indexed`, which is for overviews, unchanged receipts may be taken from an index. Without `foreign`,
-        runs that have no receipt are left out, and no part is read. `not_read` gets the Parquet files that
-        lie among the parts but are not parts.
+        runs that have no receipt are left out, and no part is read. Without `newer`, what a newer version
+        wrote is left out; otherwise it raises a NewerVersionError. `not_read` gets the Parquet files that lie
+        among the parts but are not parts.
 
         If damage hides the id of a run, it is taken from the names on disk, and `problems` says so. A copy
         of a run that is there already has a line in `problems` too.
@@ -303,7 +305,12 @@ class Dataset:
             for folder in listed_folders(self.data, not_read=not_read):
                 there = found_runs(self.data, folder, indexed=indexed, foreign=foreign, not_read=not_read)
                 for found in self._probed(there, decode=decode):
-                    run = StoredRun(found, self.file_storage)
+                    try:
+                        run = StoredRun(found, self.file_storage)
+                    except NewerVersionError:
+                        if newer:
+                            raise
+                        continue
                     if not run.problems and run.place != Place.of(run.key):
                         place = self._held_at(run.key, folders) or places.setdefault(run.key, run.place)
                         if place != run.place:

@@ -29,7 +29,8 @@ def _owners(dataset: Dataset) -> tuple[set[RunKey], dict[str, set[RunKey]]]:
     """All runs of the dataset, and those that each log was exported as."""
     exported: set[RunKey] = set()
     owners: dict[str, set[RunKey]] = {}
-    for there in dataset.runs():  # once for all runs: asking for each run would list its project each time
+    # once for all runs: asking for each run would list its project each time
+    for there in dataset.runs(newer=False):
         exported.add(there.key)
         for log in there.receipt.logs if there.receipt is not None else ():
             owners.setdefault(log.name, set()).add(there.key)
