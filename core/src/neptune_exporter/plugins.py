@@ -72,7 +72,7 @@ _HOOKS: Mapping[str, tuple[Kind, type]] = {
     "neptune_exporter_reporters": ("reporter", ReporterSpec),
     "neptune_exporter_commands": ("command", CommandSpec),
 }
-_TYPES: Mapping[Kind, Any] = dict(_HOOKS.values())
+TYPES: Mapping[Kind, Any] = dict(_HOOKS.values())
 _KIND_OF: Mapping[type, Kind] = {spec_type: kind for kind, spec_type in _HOOKS.values()}
 
 
@@ -127,27 +127,18 @@ class PluginRegistry:
         plugins = _builtin() if builtin_only else [*_builtin(), *_installed()]
         return cls(tuple(plugins), builtin_only)
 
-    def source(self, name: str | None) -> SourceSpec:
-        """The exporter of this name. Raises UsageError if no name was given, it does not exist, it is broken,
-        or two plugins have it. The message says which ones exist."""
-        return self._select("exporter", name, SourceSpec)
-
-    def sink(self, name: str | None) -> SinkSpec:
-        """The loader of this name; raises as `source` does."""
-        return self._select("loader", name, SinkSpec)
-
-    def reporter(self, name: str) -> ReporterSpec:
-        """The reporter of this name; raises as `source` does."""
-        return self._select("reporter", name, ReporterSpec)
-
-    def command(self, name: str) -> CommandSpec:
-        """The command of this name; raises as `source` does."""
-        return self._select("command", name, CommandSpec)
-
-    def select(self, kind: Kind, name: str) -> Spec:
-        """What has this name; raises as `source` does."""
-        found: Spec = self._select(kind, name, _TYPES[kind])
-        return found
+    def select(self, spec_type: type[_SpecT], name: str | None) -> _SpecT:
+        """The exporter, loader, reporter or command of this name. Raises UsageError if no name was given, it
+        does not exist, it is broken, or two plugins have it. The message says which ones exist."""
+        kind = _KIND_OF[spec_type]
+        if name is None:
+            raise UsageError(f"--{kind} is missing; available: {self.available(kind)}")
+        found = self._by_name.get((kind, name), [])
+        if len(found) == 1:
+            spec = _find(found[0], (kind, name))
+            assert isinstance(spec, spec_type)
+            return spec
+        raise UsageError(self._why_not(kind, name, found))
 
     def specs(self, kind: Kind) -> list[Spec]:
         """Everything of a kind that can be selected, by name."""
@@ -166,16 +157,6 @@ class PluginRegistry:
     def conflicts(self) -> dict[tuple[Kind, str], list[Plugin]]:
         """What several plugins provide under one name, so that none of it can be selected."""
         return {key: plugins for key, plugins in self._by_name.items() if len(plugins) > 1}
-
-    def _select(self, kind: Kind, name: str | None, spec_type: type[_SpecT]) -> _SpecT:
-        if name is None:
-            raise UsageError(f"--{kind} is missing; available: {self.available(kind)}")
-        found = self._by_name.get((kind, name), [])
-        if len(found) == 1:
-            spec = _find(found[0], (kind, name))
-            assert isinstance(spec, spec_type)
-            return spec
-        raise UsageError(self._why_not(kind, name, found))
 
     def why_no_command(self, name: str) -> str | None:
         """Why the command of a plugin cannot be called; None if no plugin is known to have it."""

@@ -14,7 +14,7 @@ import pytest
 
 from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.local_storage import LocalStorage
-from neptune_exporter.dataset.format.run_locks import RunLocks, lock_name
+from neptune_exporter.dataset.format.run_locks import clear, held, lock_name
 from neptune_exporter.model import RunKey
 
 ONE, TWO = (Place.of(RunKey("acme/vision", run_id)) for run_id in ("RUN-1", "RUN-2"))
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import IO
 from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.local_storage import LocalStorage
-from neptune_exporter.dataset.format.run_locks import RunLocks, lock_name
+from neptune_exporter.dataset.format.run_locks import held
 from neptune_exporter.model import RunKey
-with RunLocks(LocalStorage(Path(sys.argv[1]))).held([Place.of(RunKey("acme/vision", "RUN-1"))], 0):
+with held(LocalStorage(Path(sys.argv[1])), [Place.of(RunKey("acme/vision", "RUN-1"))], 0):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -44,34 +44,32 @@ def another_process(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def busy(locks: RunLocks, *places: Place) -> list[Place]:
-    with locks.held(places, 0) as found:
+def busy(folder: Path, *places: Place) -> list[Place]:
+    with held(LocalStorage(folder), places, 0) as found:
         return found
 
 
 def test_another_worker_gets_only_what_is_free(tmp_path: Path) -> None:
-    locks = RunLocks(LocalStorage(tmp_path))
-    with locks.held([ONE], 0) as mine:
+    with held(LocalStorage(tmp_path), [ONE], 0) as mine:
         assert mine == []
-        assert busy(RunLocks(LocalStorage(tmp_path)), TWO, ONE) == [ONE]
-    assert busy(RunLocks(LocalStorage(tmp_path)), TWO, ONE) == []
+        assert busy(tmp_path, TWO, ONE) == [ONE]
+    assert busy(tmp_path, TWO, ONE) == []
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     with another_process(tmp_path) as process:
-        assert busy(RunLocks(LocalStorage(tmp_path)), ONE) == [ONE]
+        assert busy(tmp_path, ONE) == [ONE]
         process.kill()
         process.wait()
-        assert busy(RunLocks(LocalStorage(tmp_path)), ONE) == []
+        assert busy(tmp_path, ONE) == []
 
 
 def test_a_lock_that_is_given_back_is_waited_for(tmp_path: Path) -> None:
-    locks = RunLocks(LocalStorage(tmp_path))
     with ThreadPoolExecutor(1) as other, contextlib.ExitStack() as holding:
-        holding.enter_context(locks.held([ONE], 0))
+        holding.enter_context(held(LocalStorage(tmp_path), [ONE], 0))
 
         def wait() -> list[Place]:
-            with RunLocks(LocalStorage(tmp_path)).held([ONE], 60) as found:
+            with held(LocalStorage(tmp_path), [ONE], 60) as found:
                 return found
 
         waiting = other.submit(wait)
@@ -82,25 +80,24 @@ def test_a_lock_that_is_given_back_is_waited_for(tmp_path: Path) -> None:
 
 def test_two_that_want_the_same_runs_in_another_order_do_not_wait_for_each_other(tmp_path: Path) -> None:
     def hold(places: tuple[Place, Place]) -> int:
-        held = 0
+        free = 0
         for _ in range(50):
-            with RunLocks(LocalStorage(tmp_path)).held(places, 60) as found:
-                held += not found
-        return held
+            with held(LocalStorage(tmp_path), places, 60) as found:
+                free += not found
+        return free
 
     with ThreadPoolExecutor(2) as workers:
         assert list(workers.map(hold, [(ONE, TWO), (TWO, ONE)])) == [50, 50]
 
 
 def test_free_locks_are_cleared_away_and_held_ones_are_named(tmp_path: Path) -> None:
-    locks = RunLocks(LocalStorage(tmp_path))
-    busy(locks, ONE, TWO)
+    busy(tmp_path, ONE, TWO)
     assert not list(tmp_path.rglob("*.parquet")), "they go when they are given back"
     with another_process(tmp_path):
-        assert locks.clear(lambda note: None) == {lock_name(ONE)}
+        assert clear(LocalStorage(tmp_path), lambda note: None) == {lock_name(ONE)}
         assert [path.name for path in tmp_path.rglob("*.parquet")] == [lock_name(ONE)]
     assert [path.name for path in tmp_path.rglob("*.parquet")] == [lock_name(ONE)], "its process was killed"
-    assert locks.clear(lambda note: None) == set()
+    assert clear(LocalStorage(tmp_path), lambda note: None) == set()
     assert not list(tmp_path.rglob("*.parquet"))
 
 
@@ -122,6 +119,6 @@ def test_a_file_that_is_deleted_while_it_is_locked_locks_nothing(
         return is_ours
 
     monkeypatch.setattr(format_lock, "lock_file", lock)
-    with RunLocks(LocalStorage(tmp_path)).held([ONE], 0) as found:
+    with held(LocalStorage(tmp_path), [ONE], 0) as found:
         assert found == [] and deleted and deleted[0].exists()
-        assert busy(RunLocks(LocalStorage(tmp_path)), ONE) == [ONE]
+        assert busy(tmp_path, ONE) == [ONE]

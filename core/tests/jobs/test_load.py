@@ -85,7 +85,7 @@ def test_everything_of_the_corpus_arrives_and_is_found_equal(tmp_path: Path) -> 
     dataset(tmp_path, runs)
     target = MemoryTarget()
     result = load(MemorySink(target=target), tmp_path)
-    assert result.complete and not result.mismatches
+    assert result.complete and not result.comparisons.mismatches
     assert len(result.loaded) == len(runs)
     assert set(result.comparisons.counts) == {Verdict.EQUAL} and not [*result.comparisons]
     for run in runs:
@@ -195,7 +195,7 @@ def test_what_differs_in_the_target_is_a_mismatch(tmp_path: Path) -> None:
 
     dataset(tmp_path, [run_of("a")])
     result = load(Forgetful(target=MemoryTarget()), tmp_path)
-    assert [c.item for c in result.mismatches] == ["points of loss"]
+    assert [c.item for c in result.comparisons.mismatches] == ["points of loss"]
 
 
 def test_a_damaged_run_fails_and_others_are_loaded(tmp_path: Path) -> None:
@@ -248,7 +248,9 @@ def test_a_copy_of_a_run_is_not_loaded_a_second_time(tmp_path: Path) -> None:
     sink = Recording()
     result = load(sink, tmp_path)
     assert sink.order == [("a", False)]
-    assert [message for _, message in result.failed if "same run as" in message] and not result.mismatches
+    assert [
+        message for _, message in result.failed if "same run as" in message
+    ] and not result.comparisons.mismatches
 
 
 def test_verify_against_a_sink_that_cannot_read_back_is_a_usage_error(tmp_path: Path) -> None:

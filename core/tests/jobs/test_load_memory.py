@@ -87,7 +87,7 @@ def test_a_load_keeps_no_receipts_of_other_runs(tmp_path: Path, receipts_held: C
 
     result = load(tmp_path, Counting(target=MemoryTarget()))
 
-    assert len(result.loaded) == len(held) == RUNS and not result.mismatches
+    assert len(result.loaded) == len(held) == RUNS and not result.comparisons.mismatches
     assert max(held) == 1
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from neptune_exporter.contract import API_VERSION, NeptuneExporterError, UsageError
+from neptune_exporter.contract.specs import SinkSpec, SourceSpec
 from neptune_exporter.plugins import FOLDERS, Plugin, PluginRegistry
 
 GOOD = """
@@ -38,8 +39,8 @@ def test_a_plugin_offers_what_its_hooks_return(distributions: Any) -> None:
     registry = PluginRegistry.discover()
     plugin = plugin_of(registry, "acme-tracker")
     assert (plugin.status, plugin.version, plugin.entry_point) == ("ok", "2.3", module)
-    assert registry.source("acme").summary == "A source."
-    assert registry.sink("acme").summary == "A sink."
+    assert registry.select(SourceSpec, "acme").summary == "A source."
+    assert registry.select(SinkSpec, "acme").summary == "A sink."
 
 
 def test_the_reporters_of_core_are_there_without_any_plugin(distributions: Any) -> None:
@@ -48,7 +49,7 @@ def test_the_reporters_of_core_are_there_without_any_plugin(distributions: Any) 
     assert [p.name for p in registry.plugins] == ["builtin"]
     assert [s.name for s in registry.specs("reporter")] == ["html", "json", "text"]
     with pytest.raises(UsageError, match="there is no exporter acme; available: none"):
-        registry.source("acme")
+        registry.select(SourceSpec, "acme")
 
 
 SPEC = "from neptune_exporter.contract import SourceSpec, ReporterSpec, setting, hookimpl\n@hookimpl\n"
@@ -101,12 +102,12 @@ def test_a_broken_plugin_is_listed_and_spoils_nothing(case: str, distributions: 
     assert plugin.error is not None
     assert expected in plugin.error
     assert "\n" not in plugin.error
-    assert registry.source("good").name == "good"
+    assert registry.select(SourceSpec, "good").name == "good"
     assert "x" not in [s.name for s in registry.specs("exporter")]
     with pytest.raises(
         NeptuneExporterError, match=r"exporter x cannot be used: acme-broken 0\.9 is broken: "
     ):
-        registry.source("x")
+        registry.select(SourceSpec, "x")
 
 
 def test_settings_that_no_option_can_be_made_of_are_the_plugins_fault(distributions: Any) -> None:
@@ -135,12 +136,12 @@ def test_two_plugins_of_one_name_cannot_be_selected_and_are_both_named(
     assert ("exporter", "same") in registry.conflicts()
     assert "same" not in [s.name for s in registry.specs("exporter")]
     with pytest.raises(UsageError, match=r"acme-one 1\.1 and acme-two 2\.2 both provide the exporter same"):
-        registry.source("same")
+        registry.select(SourceSpec, "same")
 
     monkeypatch.setenv("NEPTUNE_EXPORTER_DISABLE_PLUGINS", "offline, acme_two")
     registry = PluginRegistry.discover()
     assert registry.conflicts() == {}
-    assert registry.source("same").name == "same"
+    assert registry.select(SourceSpec, "same").name == "same"
 
 
 def test_a_disabled_plugin_is_not_even_imported(distributions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +152,7 @@ def test_a_disabled_plugin_is_not_even_imported(distributions: Any, monkeypatch:
     assert (plugin.status, plugin.error) == ("disabled", None)
     assert module not in sys.modules
     with pytest.raises(UsageError, match="the exporter acme is disabled by NEPTUNE_EXPORTER_DISABLE_PLUGINS"):
-        registry.source("acme")
+        registry.select(SourceSpec, "acme")
 
 
 def test_malformed_files_of_one_distribution_spoil_only_that_one(distributions: Any) -> None:
@@ -160,8 +161,8 @@ def test_malformed_files_of_one_distribution_spoil_only_that_one(distributions: 
     distributions.add("acme-good", GOOD.format(name="good"))
     registry = PluginRegistry.discover()
     assert "entry_points.txt cannot be read" in (plugin_of(registry, "acme-bad").error or "")
-    assert registry.source("good").name == "good"
-    assert registry.source("bare").name == "bare"
+    assert registry.select(SourceSpec, "good").name == "good"
+    assert registry.select(SourceSpec, "bare").name == "bare"
     assert plugin_of(registry, "acme_bare").version == "?"
 
 
@@ -169,7 +170,7 @@ def test_an_unknown_name_says_what_there_is(distributions: Any) -> None:
     distributions.add("acme-one", GOOD.format(name="one"))
     distributions.add("acme-two", GOOD.format(name="two"))
     with pytest.raises(UsageError, match="there is no loader three; available: one, two") as caught:
-        PluginRegistry.discover().sink("three")
+        PluginRegistry.discover().select(SinkSpec, "three")
     assert caught.value.exit_code == 2
 
 
@@ -182,12 +183,12 @@ def test_a_plugin_of_ours_that_is_not_installed_says_what_installs_it(distributi
         match=r"the loader pluto is not installed; available: one; to add it, in a clone of the repository: "
         r"uv sync --inexact --extra pluto, or pip install \./plugins/pluto_loader$",
     ):
-        registry.sink("pluto")
+        registry.select(SinkSpec, "pluto")
     with pytest.raises(UsageError, match=r"available: one$"):
-        registry.sink("two")
+        registry.select(SinkSpec, "two")
     assert "uv sync --inexact --extra all" in PluginRegistry(()).available("loader")
     with pytest.raises(UsageError, match=r"available: none with --no-plugins$"):
-        PluginRegistry.discover(builtin_only=True).sink("pluto")
+        PluginRegistry.discover(builtin_only=True).select(SinkSpec, "pluto")
 
 
 def test_registering_the_plugins_of_the_workspace_imports_no_sdk(tmp_path: Path) -> None:

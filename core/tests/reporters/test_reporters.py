@@ -21,6 +21,7 @@ from neptune_exporter.contract import (
     StepStatistics,
     TypeCount,
 )
+from neptune_exporter.contract.specs import ReporterSpec
 from neptune_exporter.model import AttributeType, RunKey, RunKind
 from neptune_exporter.plugins import PluginRegistry
 from neptune_exporter.reporters.table import size, table
@@ -71,7 +72,7 @@ def gone(key: RunKey) -> ExportedRun:
 
 
 def written(name: str, of: DatasetSummary) -> str:
-    spec = PluginRegistry.discover(builtin_only=True).reporter(name)
+    spec = PluginRegistry.discover(builtin_only=True).select(ReporterSpec, name)
     reporter: Reporter = spec.factory(spec.settings())
     out = io.StringIO()
     reporter.write(of, gone if name == "html" else needless, out)
@@ -244,7 +245,7 @@ def test_tables_fit_into_a_terminal_and_show_everything(
     whole = summary()
     run = replace(whole.projects[0].runs[0], name="a baseline", tags=("moons", "two words"), state="inactive")
     whole = replace(whole, projects=[ProjectSummary("acme/vision", [run, *whole.projects[0].runs[1:]])])
-    spec = PluginRegistry.discover(builtin_only=True).reporter("text")
+    spec = PluginRegistry.discover(builtin_only=True).select(ReporterSpec, "text")
     out = Terminal()
     spec.factory(spec.settings()).write(whole, needless, out)
     tables = out.getvalue().partition("attribute type")[2].partition("Problems:")[0].splitlines()

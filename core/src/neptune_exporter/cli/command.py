@@ -52,7 +52,9 @@ class Command(click.Command):
         except click.NoSuchOption:
             # Options of a plugin that is not there are unknown: that it is missing says more.
             if self.kind is not None and (name := ctx.meta[_SELECTED]) is not None:
-                state_of(ctx).plugins.select(self.kind, name)
+                from neptune_exporter.plugins import TYPES
+
+                state_of(ctx).plugins.select(TYPES[self.kind], name)
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,11 +22,9 @@ from neptune_exporter.cli.selection import (
 )
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
+from neptune_exporter.contract.specs import SourceSpec
 from neptune_exporter.errors import UsageError
 from neptune_exporter.model import RunKind
-
-if TYPE_CHECKING:
-    from neptune_exporter.contract.specs import SourceSpec
 
 _MODELS = frozenset({RunKind.MODEL, RunKind.MODEL_VERSION})
 
@@ -115,7 +113,7 @@ def export(ctx: click.Context, given: ExportArguments) -> int:
     Run it again to continue after an interruption, to retry what failed, and to
     fetch what is new. What is up to date is not read again.
     """
-    spec = state_of(ctx).plugins.source(given.exporter)
+    spec = state_of(ctx).plugins.select(SourceSpec, given.exporter)
     _check(spec, "archived_runs", "--include-archived-runs", given.include_archived_runs)
     _check(spec, "metric_previews", "--include-metric-previews", given.include_metric_previews)
     check_not_empty(given.runs_query and given.runs_query.strip(), "-q")
@@ -140,7 +138,7 @@ def export(ctx: click.Context, given: ExportArguments) -> int:
 @opt.collected(ExportArguments)
 def export_models(ctx: click.Context, given: ExportArguments) -> int:
     """Export the model registry (Neptune 2.x) into the dataset: models and versions, beside the runs."""
-    spec = state_of(ctx).plugins.source(given.exporter)
+    spec = state_of(ctx).plugins.select(SourceSpec, given.exporter)
     _check(spec, "models", "a model registry", True)
     _check(spec, "archived_runs", "--include-archived-models", given.include_archived_models)
     check_not_empty(given.models_query and given.models_query.strip(), "--models-query")

@@ -33,6 +33,7 @@ from neptune_exporter.cli.selection import project_ids, run_selection, selected_
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
 from neptune_exporter.cli.verify import comparison_lines, verdict_counts, verdicts
+from neptune_exporter.contract.specs import SinkSpec
 from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.json import plain
 from neptune_exporter.reporters.table import Cell, counted, size
@@ -90,7 +91,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     loaded again as a whole.
     """
     state = state_of(ctx)
-    spec = state.plugins.sink(given.loader)
+    spec = state.plugins.select(SinkSpec, given.loader)
     settings = plugin_settings(state, "loader", spec)
     existing_dataset(given.data_path, given.files_path)
     prepare_report(None if given.dry_run else given.loss_report, "--loss-report")
@@ -136,7 +137,7 @@ def _report(result: LoadResult, job: LoadJobOptions, *, as_json: bool, report: P
 
 
 def _exit_code(result: LoadResult) -> ExitCode:
-    if result.mismatches:
+    if result.comparisons.mismatches:
         return ExitCode.MISMATCH
     if result.complete:
         return ExitCode.COMPLETE
@@ -225,7 +226,7 @@ def _print_result(result: LoadResult, written: Path | None) -> None:
         echo_line(f"loss report: {written}")
     if result.comparisons:
         click.echo(f"\ncompared with the target: {verdict_counts(result.comparisons)}")
-        echo_list("Differences", comparison_lines(result.mismatches, show_all=shows_all()))
+        echo_list("Differences", comparison_lines(result.comparisons.mismatches, show_all=shows_all()))
 
 
 def _print_losses(result: LoadResult) -> None:

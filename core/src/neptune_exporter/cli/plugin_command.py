@@ -11,6 +11,7 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command
 from neptune_exporter.cli.option import CommandOption
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
+from neptune_exporter.contract.specs import CommandSpec
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 from neptune_exporter.plugins import PluginRegistry
@@ -22,7 +23,7 @@ _ASKED_FOR_FILES = 100
 def plugin_command(plugins: PluginRegistry, name: str) -> Command:
     """The command of a plugin, with the options of a dataset and our general ones. Raises UsageError if there
     is no such command, or its plugin is broken."""
-    spec = plugins.command(name)
+    spec = plugins.select(CommandSpec, name)
     try:
         own = spec.factory()
     except Exception as error:  # foreign code: whatever it raises is reported in one line

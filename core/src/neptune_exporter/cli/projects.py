@@ -9,6 +9,7 @@ from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.output import echo_line, print_json
 from neptune_exporter.cli.selection import check_not_empty, check_project_patterns
 from neptune_exporter.cli.state import state_of
+from neptune_exporter.contract.specs import SourceSpec
 from neptune_exporter.location import Location
 
 
@@ -28,7 +29,7 @@ def projects(
 ) -> int:
     """List the projects that an exporter can discover: what `export` with the same options would read."""
     state = state_of(ctx)
-    spec = state.plugins.source(exporter)
+    spec = state.plugins.select(SourceSpec, exporter)
     check_project_patterns(project_pattern, project_exclude_pattern)
     check_not_empty(workspace, "--workspace")
     settings = plugin_settings(state, "exporter", spec)

@@ -19,6 +19,7 @@ from neptune_exporter.cli.output import offer_checksums, some
 from neptune_exporter.cli.selection import project_ids, run_selection
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
+from neptune_exporter.contract.specs import ReporterSpec
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 from neptune_exporter.redaction import printable
@@ -46,7 +47,7 @@ class SummaryArguments(opt.RunArguments):
 def summary(ctx: click.Context, given: SummaryArguments) -> int:
     """Tell what a dataset holds: projects, runs, attribute types, steps, times, bytes, damage."""
     state = state_of(ctx)
-    spec = state.plugins.reporter("json" if given.as_json else given.reporter)
+    spec = state.plugins.select(ReporterSpec, "json" if given.as_json else given.reporter)
     projects, runs = project_ids(given.project_ids), run_selection(given.runs)
     settings = plugin_settings(state, "reporter", spec)
     existing_dataset(given.data_path, given.files_path)

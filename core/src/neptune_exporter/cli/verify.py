@@ -25,6 +25,7 @@ from neptune_exporter.cli.output import (
 from neptune_exporter.cli.selection import project_ids, run_selection, selected_classes
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
+from neptune_exporter.contract.specs import SinkSpec
 from neptune_exporter.errors import UsageError
 from neptune_exporter.redaction import one_line
 from neptune_exporter.reporters.grouping import Line, grouped
@@ -86,7 +87,7 @@ def verify(ctx: click.Context, given: VerifyArguments) -> int:
     state = state_of(ctx)
     selection = run_selection(given.runs)
     _check_for_loader(given, state.flags)
-    spec = state.plugins.sink(given.loader) if given.loader is not None else None
+    spec = state.plugins.select(SinkSpec, given.loader) if given.loader is not None else None
     settings = plugin_settings(state, "loader", spec) if spec is not None else None
     existing_dataset(given.data_path, given.files_path)
     prepare_report(given.write_accepted, "--write-accepted")
@@ -198,7 +199,7 @@ def verdict_counts(comparisons: Comparisons) -> str:
 def _exit_code(result: VerifyResult) -> ExitCode:
     if result.whole:
         return ExitCode.PARTIAL if result.gaps or result.not_read else ExitCode.COMPLETE
-    if not result.failed or result.mismatches or any(f.is_damage for f in result.findings):
+    if not result.failed or result.comparisons.mismatches or any(f.is_damage for f in result.findings):
         return ExitCode.MISMATCH
     return ExitCode.PARTIAL if result.comparisons else ExitCode.FAILURE
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from neptune_exporter.contract import DatasetError, FileWriter, NewerVersionError
-from neptune_exporter.dataset.format import checksums, publication, receipt_index, uploading
+from neptune_exporter.dataset.format import checksums, publication, receipt_index, run_locks, uploading
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format.layout import LOCK, OWNER, UNFINISHED, UNFINISHED_FILES, Place
-from neptune_exporter.dataset.format.run_locks import RunLocks, lock_name
+from neptune_exporter.dataset.format.run_locks import lock_name
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.format.storages import storage_at
 from neptune_exporter.dataset.read.facts import PartFacts
@@ -73,7 +73,6 @@ class Dataset:
         self.data = storage_at(Location.of(data_path))
         self.file_storage = storage_at(Location.of(files_path))
         self._folders = RunFolders(self.data)
-        self._run_locks = RunLocks(self.data)
         self._budget = budget or WriteBudget()
         self._encoder = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
         self._publisher = Publisher(self._encoder)
@@ -183,7 +182,7 @@ class Dataset:
         """Be the only writer of these runs, among all processes on all machines. Yields the runs that others
         are still writing after so many seconds."""
         places = {self._place(key): key for key in keys}
-        with self._run_locks.held(places, seconds) as busy:
+        with run_locks.held(self.data, places, seconds) as busy:
             self.forget()  # others may have written them before they were locked
             yield {places[place] for place in busy}
 
@@ -199,7 +198,7 @@ class Dataset:
             finished.extend([] if key is None else [key])
             deleted.extend([] if key is not None else map(self.data.describe, parts))
 
-        return self._run_locks.clear(left)
+        return run_locks.clear(self.data, left)
 
     def writer(self, key: RunKey) -> RunWriter:
         """Begin to write a run. Until it is published, readers see what was there before. Raises DatasetError

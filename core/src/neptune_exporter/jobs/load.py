@@ -12,7 +12,6 @@ from graphlib import CycleError, TopologicalSorter
 
 from neptune_exporter.contract import (
     AuthenticationError,
-    Comparison,
     ExportedRun,
     LoadedRun,
     LoadOptions,
@@ -112,10 +111,6 @@ class LoadResult:
     def export_failures(self) -> int:
         """How many attributes the export could not read."""
         return self.unexported.total()
-
-    @property
-    def mismatches(self) -> list[Comparison]:
-        return self.comparisons.mismatches
 
     @property
     def complete(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from neptune_exporter.contract import Comparison, DatasetError, LoadedRun, Loss, SinkError
@@ -51,32 +51,39 @@ class PlacedRun:
 
 
 @dataclass(frozen=True)
-class LoadUnit:
-    """A run to load. When pickled, it holds where the run lies, not what has been read of it."""
+class _Unit:
+    """A run, and the sink of the job. When pickled, it holds where the run lies, not what was read of it."""
 
     sink: OpenSink
     run: StoredRun | PlacedRun
     classes: frozenset[AttributeClass] = ALL_CLASSES
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**vars(self), "run": PlacedRun.of(self.run) if isinstance(self.run, StoredRun) else self.run}
+
+    def stored(self) -> StoredRun:
+        """The run as the job found it. Raises DatasetError or SinkError if it changed since."""
+        if isinstance(self.run, PlacedRun):
+            return self.run.stored()
+        self.run.check_unchanged()
+        return self.run
+
+
+@dataclass(frozen=True)
+class LoadUnit(_Unit):
+    """A run to load."""
+
     parent: LoadedRun | None = None
     found: object = None
     """What the sink's `prepare` returned for the run."""
 
-    def __reduce__(self) -> tuple[Callable[..., LoadUnit], tuple[object, ...]]:
-        return LoadUnit, (self.sink, _placed(self.run), self.classes, self.parent, self.found)
-
 
 @dataclass(frozen=True)
-class CompareUnit:
+class CompareUnit(_Unit):
     """A run to compare with what the target holds of it."""
 
-    sink: OpenSink
-    run: StoredRun | PlacedRun
-    classes: frozenset[AttributeClass] = ALL_CLASSES
     full: bool = False
     """Every value, and not only counts; then the parts are read as a whole first."""
-
-    def __reduce__(self) -> tuple[Callable[..., CompareUnit], tuple[object, ...]]:
-        return CompareUnit, (self.sink, _placed(self.run), self.classes, self.full)
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
         DatasetError: a part is damaged or changed since it was written, or the run was exported again since
             the job began. What was sent may then be of two states; the next load replaces it.
     """
-    run = _stored(unit.run)
+    run = unit.stored()
     sink = worker.kept(unit.sink)
     check_parts(run)
     if run.receipt is None:
@@ -138,7 +145,7 @@ def _with_advice(run: StoredRun, loss: Loss) -> Loss:
 
 def compare_run(unit: CompareUnit, worker: Worker) -> list[Comparison]:
     """Compare a run with what the target holds of it."""
-    run = _stored(unit.run)
+    run = unit.stored()
     if unit.full:
         check_parts(run)
     found = list(worker.kept(unit.sink).verify(selected(run, unit.classes), full=unit.full))
@@ -146,18 +153,6 @@ def compare_run(unit: CompareUnit, worker: Worker) -> list[Comparison]:
     if worker.is_shared:
         let_go(run)
     return found
-
-
-def _placed(run: StoredRun | PlacedRun) -> PlacedRun:
-    return PlacedRun.of(run) if isinstance(run, StoredRun) else run
-
-
-def _stored(run: StoredRun | PlacedRun) -> StoredRun:
-    """The run as the job found it. Raises DatasetError or SinkError if it changed since."""
-    if isinstance(run, PlacedRun):
-        return run.stored()
-    run.check_unchanged()
-    return run
 
 
 def let_go(run: StoredRun) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neptune_exporter.contract import LoadOptions, Sink, Source
+from neptune_exporter.contract.specs import SinkSpec, SourceSpec
 from neptune_exporter.dataset import Dataset, RunChecker
 from neptune_exporter.location import Location
 
@@ -28,7 +29,7 @@ class OpenSource:
     def open(self) -> Source:
         from neptune_exporter.plugins import PluginRegistry
 
-        return PluginRegistry.discover().source(self.plugin).factory(self.settings)
+        return PluginRegistry.discover().select(SourceSpec, self.plugin).factory(self.settings)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class OpenSink:
     def open(self) -> Sink:
         from neptune_exporter.plugins import PluginRegistry
 
-        return PluginRegistry.discover().sink(self.plugin).factory(self.settings, self.options)
+        return PluginRegistry.discover().select(SinkSpec, self.plugin).factory(self.settings, self.options)
 
 
 @dataclass(frozen=True)

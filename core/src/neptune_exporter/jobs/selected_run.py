@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from neptune_exporter.contract import AttributeFailure, ExportedRun, Loss, Parameter, Row, Step, TypeCount
 from neptune_exporter.model import ALL_CLASSES, SERIES_TYPES, AttributeClass, AttributeType, RunKey
@@ -84,22 +84,8 @@ class SelectedRun(ExportedRun):
     def fork_step(self) -> Step | None:
         return self._run.fork_step()
 
-    def batches(
-        self,
-        types: Collection[AttributeType] | None = None,
-        *,
-        attributes: Collection[str] | None = None,
-        columns: Collection[str] | None = None,
-        batch_rows: int = 65_536,
-        encoded: bool = False,
-    ) -> Iterator[pa.RecordBatch]:
-        return self._run.batches(
-            self._wanted(types),
-            attributes=attributes,
-            columns=columns,
-            batch_rows=batch_rows,
-            encoded=encoded,
-        )
+    def batches(self, types: Collection[AttributeType] | None = None, **how: Any) -> Iterator[pa.RecordBatch]:
+        return self._run.batches(self._wanted(types), **how)
 
     def rows(self, types: Collection[AttributeType] | None = None) -> Iterator[Row]:
         return self._run.rows(self._wanted(types))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from neptune_exporter.contract import Comparison, SinkSpec, UsageError
+from neptune_exporter.contract import SinkSpec, UsageError
 from neptune_exporter.dataset import (
     CheckRuns,
     Dataset,
@@ -53,13 +53,9 @@ class VerifyResult:
     """Runs whose checksums were recorded now."""
 
     @property
-    def mismatches(self) -> list[Comparison]:
-        return self.comparisons.mismatches
-
-    @property
     def problems(self) -> int:
         """The number of problems."""
-        return sum(f.is_damage for f in self.findings) + len(self.mismatches) + len(self.failed)
+        return sum(f.is_damage for f in self.findings) + len(self.comparisons.mismatches) + len(self.failed)
 
     @property
     def gaps(self) -> int:

@@ -81,15 +81,11 @@ def _lines(group: Sequence[Line], noun: str) -> list[str]:
     if first.noun:
         is_of_one = all(line.subject == first.subject for line in group)
         where = first.item if is_of_one else f"{first.subject}: {first.item}"
-        return [f"{count} {one_line(_in_the_plural(first.text))} (for example {where})"]
+        verb, _, rest = first.text.partition(" ")
+        return [f"{count} {one_line(f'{_PLURALS.get(verb, verb)} {rest}')} (for example {where})"]
     joint = ": " if first.is_sentence else " "
     where = joint.join(filter(None, (first.subject, first.item)))
     return [f"{count}: {one_line(first.text)}" + (f" (for example {where})" if where else "")]
-
-
-def _in_the_plural(text: str) -> str:
-    verb, _, rest = text.partition(" ")
-    return f"{_PLURALS.get(verb, verb)} {rest}"
 
 
 def how_many(group: Sequence[Line], noun: str) -> str:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 from neptune_exporter.contract import FileWriter, OpenFile, StoredFile
 from neptune_exporter.model import AttributeType, RunKey
@@ -136,7 +135,8 @@ class Downloads:
             url, self.of(attribute), None, lambda answer: {"id": str(answer["id"])}
         )
         seconds, deadline = _FIRST_POLL, time.monotonic() + max(self.api.patience.seconds, 600.0)
-        while not (url := self.api.get(f"{LEADERBOARD}/download/downloadRequest", params, _download_url)):
+        is_made = f"{LEADERBOARD}/download/downloadRequest"
+        while not (url := self.api.get(is_made, params, lambda answer: str(answer.get("downloadUrl") or ""))):
             if time.monotonic() > deadline:
                 raise TransientError("the server did not make the zip of the file set in time")
             pause(seconds)
@@ -163,11 +163,6 @@ def _file_name(attribute: Attribute) -> str:
     given = attribute.properties.get("name"), attribute.properties.get("ext")
     name, ext = (text if isinstance(text, str) else "" for text in given)
     return named(name, f".{ext.lstrip('.')}" if ext else "")
-
-
-def _download_url(answer: Any) -> str:
-    """Empty while the zip is being made."""
-    return str(answer.get("downloadUrl") or "")
 
 
 def _entered(opened: Opened, stack: ExitStack) -> tuple[Opened, Body]:

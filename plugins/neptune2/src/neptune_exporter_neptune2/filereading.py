@@ -54,7 +54,7 @@ class FileReader:
         rows: Rows = []
         failed: dict[str, tuple[Attribute, SourceError, int]] = {}
         work = chain.from_iterable(map(self._work, attributes))
-        for (attribute, _), result in look_ahead(executor, work, _do, 2 * connections):
+        for (attribute, _), result in look_ahead(executor, work, lambda each: each[1](), 2 * connections):
             try:
                 rows += result()
             except StoppedError:
@@ -151,10 +151,6 @@ class FileReader:
             return [self.downloads.image(attribute, image.index, image.step, image.time, image.name)]
         except SourceError as error:
             raise PartError(error, f"image {image.index}: {error}") from None
-
-
-def _do(work: Work) -> Rows:
-    return work[1]()
 
 
 def _fail(error: SourceError) -> Rows:

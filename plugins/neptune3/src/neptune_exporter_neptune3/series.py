@@ -104,7 +104,8 @@ def fetch(api: Api, request: ObjectRequest) -> Page[ObjectRequest]:
     body = {"requests": asked, "order": "ascending", "sizeLimitBytes": _ANSWER_BYTES}
     answer = api.series(body, again=request.again)
     found = {each.requestId: each for each in answer.series}
-    progress = _goes_on(answer)
+    # Where no series got a token the server has nothing more to say (`_make_new_series_page_params`).
+    progress = any(each.HasField("searchAfter") for each in answer.series)
     page: Page[ObjectRequest] = Page()
     taken: list[_Points] = []
     unfinished: list[Unread] = []
@@ -131,11 +132,6 @@ class _State(Enum):
     GOES_ON = auto()
     BROKEN_OFF = auto()
     """Neither that it ends here nor how to ask for the rest."""
-
-
-def _goes_on(answer: Any) -> bool:
-    """Where no series got a token the server has nothing more to say (`_make_new_series_page_params`)."""
-    return any(each.HasField("searchAfter") for each in answer.series)
 
 
 def _state_of(part: Any, progress: bool) -> _State:

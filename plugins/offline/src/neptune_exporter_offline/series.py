@@ -12,6 +12,7 @@ import os
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from itertools import accumulate
 from typing import IO, Any
@@ -117,7 +118,7 @@ class Series:
         yield from batches
 
 
-class Spill:
+class Spill(AbstractContextManager["Spill"]):
     """Holds the points of all series of one run. Use as a context manager: it removes its file."""
 
     def __init__(self, budget: int = BUDGET) -> None:
@@ -155,9 +156,6 @@ class Spill:
             yield pa.ipc.read_record_batch(pa.ipc.read_message(self._file), _schema(series.type))
         if last is not None:
             yield last
-
-    def __enter__(self) -> Spill:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._series.clear()

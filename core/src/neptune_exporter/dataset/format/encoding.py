@@ -126,7 +126,7 @@ class OpenPart:
         columns["attribute_path"] = _repeated(paths, lengths)
         columns["attribute_type"] = _repeated(kinds, lengths)
         arrays = [
-            columns[field.name] if field.name in columns else _nulls(field.type, count)
+            columns[field.name] if field.name in columns else _nulls(field.type).slice(0, count)
             for field in self._schema
         ]
         return pa.Table.from_arrays(arrays, schema=self._schema)
@@ -212,21 +212,14 @@ def _schemas() -> tuple[pa.Schema, dict[str, str]]:
     return pa.schema(kinds), metadata
 
 
-def _nulls(kind: pa.DataType, count: int) -> pa.Array:
-    return _all_null(kind).slice(0, count) if count <= MAX_ROWS else pa.nulls(count, kind)
-
-
 @lru_cache(maxsize=32)
-def _all_null(kind: pa.DataType) -> pa.Array:
+def _nulls(kind: pa.DataType) -> pa.Array:
+    """As many as a row group may have rows."""
     return pa.nulls(MAX_ROWS, kind)
 
 
-def _zeros(count: int) -> pa.Array:
-    return _all_zero().slice(0, count) if count <= MAX_ROWS else pa.repeat(pa.scalar(0, pa.int32()), count)
-
-
 @lru_cache(maxsize=1)
-def _all_zero() -> pa.Array:
+def _zeros() -> pa.Array:
     return pa.repeat(pa.scalar(0, pa.int32()), MAX_ROWS)
 
 
@@ -241,7 +234,7 @@ def _made_repeated(values: tuple[str, ...], counts: tuple[int, ...]) -> pa.Array
     code_of = {value: code for code, value in enumerate(dict.fromkeys(values))}
     strings = pa.array(list(code_of), pa.string())
     if len(code_of) == 1:
-        return pa.DictionaryArray.from_arrays(_zeros(sum(counts)), strings, safe=False)
+        return pa.DictionaryArray.from_arrays(_zeros().slice(0, sum(counts)), strings, safe=False)
     codes = np.repeat(np.array([code_of[value] for value in values], np.int32), counts)
     return pa.DictionaryArray.from_arrays(pa.array(codes), strings, safe=False)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from neptune_exporter.dataset.format.layout import OWN_FOLDER, Place
-from neptune_exporter.dataset.format.storage import HeldLock, Storage
+from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.interruption import pause
 
 _FOLDER = f"{OWN_FOLDER}/writing"
@@ -21,48 +21,37 @@ _TRIES_EVERY = 0.2
 """Seconds between two attempts to get a lock that another process holds."""
 
 
-class RunLocks:
-    """The locks of the runs of a dataset."""
-
-    def __init__(self, data: Storage) -> None:
-        self._data = data
-
-    @contextlib.contextmanager
-    def held(self, places: Iterable[Place], seconds: float) -> Iterator[list[Place]]:
-        """Hold the locks of these runs. Yields the places whose locks others still hold after so many seconds
-        in all."""
-        until = time.monotonic() + seconds
-        busy: list[Place] = []
-        with contextlib.ExitStack() as locks:
-            # Always in the same order, so that no two processes wait for each other.
-            for place in sorted(places, key=lock_name):
-                lock = self._wait_for(lock_path(place), until)
-                if lock is None:
-                    busy.append(place)
-                else:
-                    locks.callback(lock.release)
-            yield busy
-
-    def _wait_for(self, path: str, until: float) -> HeldLock | None:
-        while True:
-            lock = self._data.try_lock(path)
-            if lock is not None or time.monotonic() >= until:
-                return lock
-            pause(_TRIES_EVERY)
-
-    def clear(self, left: Callable[[dict[str, Any]], object]) -> set[str]:
-        """Delete the files of free locks, and return the names of those that are held. Call it as the only
-        writer of the dataset. `left` gets the note of each lock that its owner did not release."""
-        busy = set()
-        for entry in self._data.list(_FOLDER):
-            lock = self._data.try_lock(entry.path)
+@contextlib.contextmanager
+def held(data: Storage, places: Iterable[Place], seconds: float) -> Iterator[list[Place]]:
+    """Hold the locks of these runs. Yields the places whose locks others still hold after so many seconds in
+    all."""
+    until = time.monotonic() + seconds
+    busy: list[Place] = []
+    with contextlib.ExitStack() as locks:
+        # Always in the same order, so that no two processes wait for each other.
+        for place in sorted(places, key=lock_name):
+            while (lock := data.try_lock(lock_path(place))) is None and time.monotonic() < until:
+                pause(_TRIES_EVERY)
             if lock is None:
-                busy.add(entry.name)
+                busy.append(place)
             else:
-                left(lock.note)
-                lock.release()
-        self._data.delete_empty_folders(_FOLDER)
-        return busy
+                locks.callback(lock.release)
+        yield busy
+
+
+def clear(data: Storage, left: Callable[[dict[str, Any]], object]) -> set[str]:
+    """Delete the files of free locks, and return the names of those that are held. Call it as the only writer
+    of the dataset. `left` gets the note of each lock that its owner did not release."""
+    busy = set()
+    for entry in data.list(_FOLDER):
+        lock = data.try_lock(entry.path)
+        if lock is None:
+            busy.add(entry.name)
+        else:
+            left(lock.note)
+            lock.release()
+    data.delete_empty_folders(_FOLDER)
+    return busy
 
 
 def lock_path(place: Place) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -26,8 +25,6 @@ class DamageAsErrors:
     def __enter__(self) -> None:
         """Nothing to do."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, (pa.ArrowException, OSError, UnicodeDecodeError, IndexError)):
             raise DatasetError(f"{self._file.where} is damaged: {first_line(error)}") from error

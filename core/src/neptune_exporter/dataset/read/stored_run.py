@@ -338,7 +338,8 @@ class StoredRun(RunFiles):
         return self._read(wanted, batch_rows)
 
     def _read(self, wanted: Wanted, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        self._raise_problems()
+        if self.problems:
+            raise DatasetError(f"{self._key}: {self.problems[0]}")
         if self.receipt and wanted.types and wanted.types.isdisjoint(t.value for t in self.receipt.types):
             return
         for part in self.parts:
@@ -367,7 +368,3 @@ class StoredRun(RunFiles):
             for (path, kind), rows in sorted(scan.attributes(self.parts).items())
             if kind in AttributeType._value2member_map_
         ]
-
-    def _raise_problems(self) -> None:
-        if self.problems:
-            raise DatasetError(f"{self._key}: {self.problems[0]}")

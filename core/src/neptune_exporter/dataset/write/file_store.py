@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
-from types import TracebackType
 
 from neptune_exporter.contract import FileWriter, OpenFile, StoredFile
 from neptune_exporter.dataset.format.file_names import file_name
@@ -63,9 +62,7 @@ class _Writing(OpenFile):
         self._output = self._begin()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         output = self._open
         if error is not None:
             output.discard()

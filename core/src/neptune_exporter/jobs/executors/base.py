@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import uuid
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from neptune_exporter.jobs.executors.worker import JobId, Opening, Outcome, Worker, deliver
@@ -20,7 +20,7 @@ END_WITHIN = 4.0
 """Seconds that units have to end after Ctrl-C before they are abandoned or killed."""
 
 
-class JobExecutor(ABC):
+class JobExecutor(AbstractContextManager["JobExecutor"]):
     """Carries out units of work for one job. If an error or Ctrl-C ends the `with` block, it ends units under
     way.
 
@@ -59,7 +59,7 @@ class JobExecutor(ABC):
             `stop`, and the error of the unit otherwise.
         """
 
-    def keep(self, opening: Opening[T], value: T) -> None:  # noqa: B027 - workers elsewhere open it again
+    def keep(self, opening: Opening[T], value: T) -> None:
         """Let units that run in this process use what the job has opened."""
 
     @abstractmethod
@@ -80,12 +80,7 @@ class JobExecutor(ABC):
         """How many runs to submit. In this process no more than it works on, because runs take memory."""
         return self.workers if self.is_local else self.waiting
 
-    def __enter__(self) -> JobExecutor:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if error is not None:
             self.stop()
         self.close()

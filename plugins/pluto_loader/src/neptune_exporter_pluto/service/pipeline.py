@@ -17,7 +17,7 @@ _SETTLED_AFTER = 15.0
 """Seconds without a change after which what Pluto shows is all that it has; rows show after some 6."""
 
 
-class Pipeline:
+class Pipeline(contextlib.AbstractContextManager["Pipeline"]):
     """Runs calls on an executor, a bounded number of them ahead, and tells the first failure.
 
     One thread submits and waits, and makes the last call itself: many runs need only one. At the end of a
@@ -64,9 +64,6 @@ class Pipeline:
             self._failure = error
         while self._under_way:
             self._take_oldest()
-
-    def __enter__(self) -> Pipeline:
-        return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if error is not None:

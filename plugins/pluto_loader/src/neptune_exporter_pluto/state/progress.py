@@ -126,19 +126,11 @@ def _run(now: Progress, event: Event) -> None:
     now.fork = Fork(*event["fork"]) if event.get("fork") is not None else None
 
 
-def _sending(now: Progress, event: Event) -> None:
-    now.sending[event["stream"]] = event["upto"]
-
-
 def _sent(now: Progress, event: Event) -> None:
     now.sent[event["stream"]] = event["upto"]
     now.sending.pop(event["stream"], None)
     if event.get("found"):
         now.found.add(event["stream"])
-
-
-def _unsent(now: Progress, event: Event) -> None:
-    now.sending.pop(event["stream"], None)
 
 
 def _chunking(now: Progress, event: Event) -> None:
@@ -151,21 +143,9 @@ def _forget_metrics(now: Progress) -> None:
     now.metrics_sending.clear()
 
 
-def _metrics_sending(now: Progress, event: Event) -> None:
-    now.metrics_sending[event["body"]] = event["at"]
-
-
 def _metrics(now: Progress, event: Event) -> None:
     now.metric_bodies.add(event["body"])
     now.metrics_sending.pop(event["body"], None)
-
-
-def _announcing(now: Progress, event: Event) -> None:
-    now.announcing.update(event["files"])
-
-
-def _not_announced(now: Progress, event: Event) -> None:
-    now.announcing.difference_update(event["files"])
 
 
 def _signed(now: Progress, event: Event) -> None:
@@ -174,10 +154,6 @@ def _signed(now: Progress, event: Event) -> None:
     now.announced_again.update(now.announced.intersection(signed))
     now.signed.update(signed)
     now.announced.update(signed)
-
-
-def _announced_again(now: Progress, event: Event) -> None:
-    now.announced_again.update({int(file): count for file, count in event["files"].items()})
 
 
 def _uploaded(now: Progress, event: Event) -> None:
@@ -198,19 +174,21 @@ def _proven(now: Progress, event: Event) -> None:
     now.proven = event["equal"]
 
 
-_CHANGES: Mapping[str, Callable[[Progress, Event], None]] = {
+_CHANGES: Mapping[str, Callable[[Progress, Event], object]] = {
     "run": _run,
     "elsewhere": _run,
-    "sending": _sending,
+    "sending": lambda now, event: now.sending.update({event["stream"]: event["upto"]}),
     "sent": _sent,
-    "unsent": _unsent,
+    "unsent": lambda now, event: now.sending.pop(event["stream"], None),
     "chunking": _chunking,
-    "metrics-sending": _metrics_sending,
+    "metrics-sending": lambda now, event: now.metrics_sending.update({event["body"]: event["at"]}),
     "metrics": _metrics,
-    "announcing": _announcing,
-    "not-announced": _not_announced,
+    "announcing": lambda now, event: now.announcing.update(event["files"]),
+    "not-announced": lambda now, event: now.announcing.difference_update(event["files"]),
     "signed": _signed,
-    "announced-again": _announced_again,
+    "announced-again": lambda now, event: now.announced_again.update(
+        {int(file): count for file, count in event["files"].items()}
+    ),
     "uploaded": _uploaded,
     "loaded": _loaded,
     "reopened": _reopened,
