@@ -3,13 +3,12 @@ says what a load would send."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
 
-from neptune_exporter.contract import NewerVersionError, RunSize, Source, SourceError, SourceRun
+from neptune_exporter.contract import RunSize, Source, SourceError, SourceRun
 from neptune_exporter.dataset import Dataset, StoredRun
 from neptune_exporter.model import AttributeType, RunKey
 
@@ -52,9 +51,7 @@ def estimated(dataset: Dataset, source: Source, runs: Sequence[SourceRun]) -> Es
     rows = [run.size_hint or _rows_before(dataset, run.key) for run in runs]
     requests = [run.requests_hint for run in runs]
     looked = _look(source, [run for run, *known in zip(runs, rows, requests, strict=True) if None in known])
-    there: list[StoredRun] = []
-    with contextlib.suppress(NewerVersionError):  # then those before it count
-        there.extend(run for run in islice(dataset.runs(), _MOST_RUNS) if run.receipt is not None)
+    there = [run for run in islice(dataset.runs(newer=False), _MOST_RUNS) if run.receipt is not None]
     mean_rows = _mean([each.rows for each in looked])
     if mean_rows is None:
         mean_rows = _mean([run.row_count() for run in there]) or None
