@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from neptune_exporter.cli.config_tables import GENERAL_TABLE, file_values
 from neptune_exporter.cli.logs import logging_to
 from neptune_exporter.cli.option import CommandOption, Option
-from neptune_exporter.cli.state import State, state_of
+from neptune_exporter.cli.state import State, keep, state_of
 
 if TYPE_CHECKING:
     from neptune_exporter.configuration import SettingField
@@ -147,7 +147,7 @@ def _value_of(option: str, args: list[str]) -> str | None:
 
 
 def _general_options() -> list[click.Parameter]:
-    common: dict[str, Any] = {"expose_value": False, "callback": _keep, "section": GENERAL}
+    common: dict[str, Any] = {"expose_value": False, "callback": keep, "section": GENERAL}
     return [
         CommandOption(
             ["-v", "--verbose"],
@@ -177,21 +177,9 @@ def _general_options() -> list[click.Parameter]:
     ]
 
 
-def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """What the command line gives counts before what it gave to the program itself (`neptune-exporter -v
-    export`), and that before variables and files."""
-    assert param.name is not None
-    source, state = ctx.get_parameter_source(param.name), state_of(ctx)
-    if source is ParameterSource.COMMANDLINE or (
-        source in (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
-        and not getattr(state, param.name)
-    ):
-        setattr(state, param.name, value)
-
-
 def _keep_config(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Read the configuration files as soon as it is known which."""
-    _keep(ctx, param, value)
+    keep(ctx, param, value)
     if not ctx.resilient_parsing and isinstance(ctx.command, Command):
         ctx.default_map = file_values(ctx.command, ctx)
 

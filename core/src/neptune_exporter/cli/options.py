@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from neptune_exporter.cli.option import CommandOption, check_text
-from neptune_exporter.cli.state import state_of
+from neptune_exporter.cli.state import keep, state_of
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 
@@ -137,10 +137,6 @@ def together(*options: Decorator[Any]) -> Decorator[_F]:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def _keep_storage_options(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
-    state_of(ctx).storage_options = value
-
-
 dataset_options: Decorator[Any] = together(
     option(
         "-d",
@@ -164,7 +160,7 @@ dataset_options: Decorator[Any] = together(
         multiple=True,
         metavar="KEY=VALUE",
         expose_value=False,
-        callback=_keep_storage_options,
+        callback=keep,
         help="For s3://, gs:// and az://: an option of s3fs, gcsfs or adlfs (endpoint_url=URL). Credentials"
         " better come from the environment; KEY=@FILE reads a file. Repeatable.",
     ),
@@ -189,16 +185,12 @@ selected_runs: Decorator[Any] = together(
 )
 
 
-def _keep_show_all(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    state_of(ctx).show_all = value
-
-
 show_all: Decorator[Any] = option(
     "--all",
     "show_all",
     is_flag=True,
     expose_value=False,
-    callback=_keep_show_all,
+    callback=keep,
     help="Show each problem by itself. Default: one line for many runs with the same problem.",
 )
 

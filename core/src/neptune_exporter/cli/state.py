@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from neptune_exporter.configuration import ConfigurationFile
@@ -53,3 +54,15 @@ class State:
 def state_of(ctx: click.Context) -> State:
     """The state of this invocation."""
     return ctx.ensure_object(State)
+
+
+def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """The callback of options that the state holds. What the command line gives counts before what it gave to
+    the program itself (`neptune-exporter -v export`), and that before variables and files."""
+    assert param.name is not None
+    source, state = ctx.get_parameter_source(param.name), state_of(ctx)
+    if source is ParameterSource.COMMANDLINE or (
+        source in (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+        and not getattr(state, param.name)
+    ):
+        setattr(state, param.name, value)
