@@ -6,6 +6,9 @@ import csv
 import io
 from pathlib import Path
 
+import pytest
+
+from neptune_exporter.sinks.made import MadeFile
 from neptune_exporter.sinks.made_tables import MadeTables
 
 TEXTS = ["plain", 'quo"te', "two\nlines\r\n", "a,b", "", " ", "\u2028", "\r", "日本"]
@@ -36,3 +39,11 @@ def test_what_a_process_printed_is_plain_text_too(tmp_path: Path) -> None:
     files = {f.unique_name: f.open().read() for f in tables.files(lambda *name: ".".join(name))}
     assert files["runtime/stdout.log"] == b"one\ntwo\n"
     assert files["runtime/stdout.csv"].splitlines()[1:] == [b'0,,"one', b'"', b"1,,two"]
+
+
+@pytest.mark.parametrize("kind", [MadeFile, MadeTables])
+def test_a_file_is_deleted_once_it_is_sent(tmp_path: Path, kind: type[MadeFile] | type[MadeTables]) -> None:
+    made = kind(tmp_path, "texts")
+    made.write(["a", "runtime/stdout"], ["0", "0"], [None, None], ["one", "two"])
+    sent = [file.open().read() for file in made.files(lambda *name: ".".join(name))]
+    assert all(sent) and not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -132,7 +132,8 @@ class BarProgress(LoggedProgress):
         """Draws the line four times a second."""
 
     def line(self) -> RenderableType:
-        """The line as it is now; empty between two stages."""
+        """The line as it is now; empty between two stages. It takes no lock: `finish` logs while it holds
+        that, and a log line waits until this one is drawn."""
         from rich.progress_bar import ProgressBar
         from rich.table import Column, Table
         from rich.text import Text

@@ -40,11 +40,12 @@ class MadeFile:
                 file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
     def files(self, name_of: Callable[[str, str], str]) -> Iterator[FileToSend]:
-        """The file to send when everything is written, if there is any entry. `name_of` gives the name in the
-        target for a name without its extension, and the extension."""
+        """The file to send when everything is written, if there is any entry; it is deleted once it is sent.
+        `name_of` gives the name in the target for a name without its extension, and the extension."""
         if self._counts:
             name, size = name_of(self._name, "jsonl"), self._path.stat().st_size
             kind, stored = FileKind("text", "jsonl"), self._path
             yield FileToSend(
                 name, name, None, None, size, kind, lambda: stored.open("rb"), True, self._counts
             )
+            stored.unlink()

@@ -55,8 +55,8 @@ class MadeTables:
                 )
 
     def files(self, name_of: Callable[[str, str], str]) -> Iterator[FileToSend]:
-        """The files to send when everything is written. `name_of` gives the name in the target for an
-        attribute path and an extension."""
+        """The files to send when everything is written; each is deleted once it is sent. `name_of` gives the
+        name in the target for an attribute path and an extension."""
         for path, number in self._numbers.items():
             for extension in ("csv", "log") if console_stream(path) else ("csv",):
                 stored = self._path(number, extension)
@@ -64,6 +64,7 @@ class MadeTables:
                 holds = {path: self._counts[path]} if extension == "csv" else {}
                 size = stored.stat().st_size
                 yield FileToSend(name, name, None, None, size, kind, _opener(stored), True, holds)
+                stored.unlink()
 
     def _path(self, number: int, extension: str) -> Path:
         return self._folder / f"{number}.{extension}"
