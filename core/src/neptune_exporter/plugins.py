@@ -224,17 +224,10 @@ def _find(plugin: Plugin, key: tuple[Kind, str]) -> Spec:
 
 
 def _builtin() -> list[Plugin]:
-    from importlib_metadata import EntryPoint
+    from importlib_metadata import EntryPoint, version
 
     point = EntryPoint("builtin", "neptune_exporter.reporters", hookspecs.PROJECT)
-    return [_load(point, "neptune-exporter-core", core_version())]
-
-
-def core_version() -> str:
-    """The version of this installation."""
-    from importlib_metadata import version
-
-    return version("neptune-exporter-core")
+    return [_load(point, "neptune-exporter-core", version("neptune-exporter-core"))]
 
 
 def _installed() -> list[Plugin]:

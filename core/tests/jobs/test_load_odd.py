@@ -164,4 +164,4 @@ def test_what_could_not_be_exported_makes_a_load_partial(tmp_path: Path) -> None
     writer.fail(AttributeFailure(GOOD, "b", None, "HTTP 500"))
     writer.publish(SourceRun(GOOD), "test 1", [AttributeSelection()])
     result = load(Recording(), tmp_path)
-    assert loaded(result) == ["GOOD"] and result.export_failures == 1 and not result.complete
+    assert loaded(result) == ["GOOD"] and result.unexported.total() == 1 and not result.complete

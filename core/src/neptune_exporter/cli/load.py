@@ -160,7 +160,7 @@ def _document(result: LoadResult, job: LoadJobOptions) -> dict[str, Any]:
         "losses": result.losses,
         "verdicts": verdicts(result.comparisons),
         "comparisons": list(result.comparisons),
-        "export_failures": result.export_failures,
+        "export_failures": result.unexported.total(),
         "unmatched": result.unmatched,
         "not_read": result.not_read,
         "closing_report": result.closing_report,

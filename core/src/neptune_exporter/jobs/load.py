@@ -108,14 +108,9 @@ class LoadResult:
         return dict(total)
 
     @property
-    def export_failures(self) -> int:
-        """How many attributes the export could not read."""
-        return self.unexported.total()
-
-    @property
     def complete(self) -> bool:
         """Whether nothing is missing that the user did not ask to drop."""
-        missing = self.failed or self.unmatched or self.not_read or self.export_failures
+        missing = self.failed or self.unmatched or self.not_read or self.unexported.total()
         return not missing and all(loss.requested for loss in self.losses)
 
 

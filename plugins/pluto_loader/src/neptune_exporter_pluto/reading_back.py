@@ -42,7 +42,8 @@ def damage(work: OpenRun, now: Progress, losses: LossBook) -> list[Comparison]:
     """
     compared = verify.compare(work, now, full=False, losses=losses)
     wrong = (c for c in compared if c.verdict in MISMATCH)
-    return [c for c in wrong if not _is_edit(c) and not (now.elsewhere and _is_said_of_load(c))]
+    # The section is what a load wrote of itself, here another machine's.
+    return [c for c in wrong if not _is_edit(c) and not (now.elsewhere and c.item.startswith(SECTION))]
 
 
 def _is_repeatable(comparison: Comparison) -> bool:
@@ -63,11 +64,6 @@ def _is_edit(comparison: Comparison) -> bool:
     if comparison.verdict is Verdict.EXTRA:
         return comparison.item == "tags" or comparison.item.startswith(("parameter", names.ITEM, SECTION))
     return comparison.item == "name"
-
-
-def _is_said_of_load(comparison: Comparison) -> bool:
-    """Whether it is what the load wrote of itself, in the loader's own section of the config."""
-    return comparison.item.startswith(SECTION)
 
 
 def _has_files_again(work: OpenRun, now: Progress) -> bool:
