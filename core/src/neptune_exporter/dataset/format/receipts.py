@@ -155,7 +155,7 @@ class Receipt:
                     f"{run}: a newer neptune-exporter wrote this run ({where}): upgrade neptune-exporter"
                 )
             return _from_json(value)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise DatasetError(f"{where} is damaged: {reason}") from error
 
