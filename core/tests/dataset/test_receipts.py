@@ -65,7 +65,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
         changed(lambda value: value.pop("parts")),
         changed(lambda value: value.update(more=1)),
         changed(lambda value: value.update(first_time="yesterday")),
-        changed(lambda value: value.update(fork={"parent": "RUN-0", "step": "first"})),
+        changed(lambda value: value.update(fork={"parent": "RUN-0", "step": "one"})),
         changed(lambda value: value["failures"][0].update(run="another")),
     ],
 )
