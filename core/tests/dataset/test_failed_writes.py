@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import random
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from neptune_exporter.contract import DatasetError, SourceRun
 from neptune_exporter.dataset import Dataset, RunWriter, WriteBudget
+from neptune_exporter.dataset.format import local_storage
 from neptune_exporter.dataset.format.layout import Place, temporary
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.model import RunKey
@@ -73,9 +75,12 @@ def test_parts_that_hold_fewer_rows_than_came_are_not_published(dataset: Dataset
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
-def test_a_file_that_lacks_bytes_cannot_be_closed_well(tmp_path: Path) -> None:
+def test_a_file_that_lacks_bytes_cannot_be_closed_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "file").symlink_to("/dev/full")
+    (tmp_path / "folder" / "file").touch()
+    monkeypatch.setattr(local_storage, "_through_no_link", lambda _, flags: os.open("/dev/full", flags))
     output = LocalStorage(tmp_path).create("folder/file")
     with contextlib.suppress(DatasetError):
         output.write(b"lost")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
 
+from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 
 
@@ -63,3 +65,14 @@ def test_bytes_are_what_they_are_whatever_the_name_says(tmp_path: Path, name: st
     output.close()
     assert (tmp_path / "in" / name).read_bytes() == storage.read(path) == b"not packed"
     assert storage.sha256(path) == output.sha256 == hashlib.sha256(b"not packed").hexdigest()
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="the system follows every link")
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    outside = tmp_path / "photo"
+    outside.write_text("mine")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "part").symlink_to(outside)
+    with pytest.raises(DatasetError, match="part"):
+        LocalStorage(tmp_path / "data").create("part")
+    assert outside.read_text() == "mine"

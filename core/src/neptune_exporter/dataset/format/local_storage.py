@@ -125,11 +125,14 @@ class LocalStorage(Storage):
         # Does not use pyarrow, which takes several times as long: this is done for each run.
         with self.errors(path, "written"):
             try:
-                stream = open(self._at(path), "wb")  # noqa: SIM115, PTH123 - `Output` closes it
+                stream = self._created(path)
             except FileNotFoundError:
                 self._fs.create_dir(path.rpartition("/")[0], recursive=True)
-                stream = open(self._at(path), "wb")  # noqa: SIM115, PTH123
+                stream = self._created(path)
             return Output(self, path, stream)
+
+    def _created(self, path: str) -> BinaryIO:
+        return open(self._at(path), "wb", opener=_through_no_link)
 
     def move(self, source: str, target: str) -> None:
         with self.errors(source, "renamed"):
@@ -236,6 +239,11 @@ def _syncing() -> ThreadPoolExecutor:
 if hasattr(os, "register_at_fork"):
     # A forked process inherits the pool without its threads, and would wait for them without end.
     os.register_at_fork(after_in_child=_syncing.cache_clear)
+
+
+def _through_no_link(path: str, flags: int) -> int:
+    # A link at this name would lead out of the folder.
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _sync(path: str, flags: int) -> None:
