@@ -15,6 +15,7 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, string_series
+from neptune_exporter_pluto import sending
 from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto_server import RehearsalServer
 
@@ -23,6 +24,11 @@ from .reading import read_run
 from .samples import KEY, losses_of, sample
 
 POINTS = 100
+
+
+@pytest.fixture(autouse=True)
+def every_run_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_FEW_ROWS", 0)
 
 
 class WatchedRun(MemoryRun):
