@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from neptune_exporter.contract import DatasetError, FileWriter, NewerVersionError
+from neptune_exporter.contract import DatasetError, FileWriter, NewerVersionError, chunked
 from neptune_exporter.dataset.format import checksums, publication, receipt_index, run_locks, uploading
 from neptune_exporter.dataset.format import files_owner as owner
 from neptune_exporter.dataset.format.layout import LOCK, OWNER, UNFINISHED, UNFINISHED_FILES, Place
@@ -319,7 +318,7 @@ class Dataset:
 
     def _probed(self, several: Iterator[RunFolder], *, decode: bool = False) -> Iterator[RunFolder]:
         """The same runs. A child process has read those without a receipt, a few at a time."""
-        while chunk := list(itertools.islice(several, _PROBED)):
+        for chunk in chunked(several, _PROBED):
             self._probe(chunk, decode=decode)
             yield from chunk
 
