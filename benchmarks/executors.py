@@ -30,7 +30,7 @@ from neptune_exporter.contract import AttributeSelection, Secret, SinkSpec, Sour
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, load_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import old_layout
@@ -135,7 +135,7 @@ def exporting(folder: Path, runs: int) -> Iterator[tuple[Job, int]]:
         def job(executor: str, workers: int) -> None:
             data, files = (Location.of(folder / f"{next(_NUMBERS)}-{name}") for name in ("data", "files"))
             options = ExportOptions((ready["project"],), data, files, executor=executor, workers=workers)
-            result = export_runs(spec, settings, options, NoProgress())
+            result = export_runs(spec, settings, options, Progress())
             assert result.complete and result.rows >= ready["float_points"]
 
         yield job, process
@@ -180,7 +180,7 @@ def loader(folder: Path, runs: int) -> Callable[[SinkSpec, object, str, int], No
 
     def load(spec: SinkSpec, settings: object, executor: str, workers: int) -> None:
         options = LoadJobOptions(*places, executor=executor, workers=workers, verify=False)
-        result = load_runs(spec, settings, options, NoProgress())
+        result = load_runs(spec, settings, options, Progress())
         assert len(result.loaded) == runs, result.failed[:1]
 
     return load

@@ -38,7 +38,7 @@ from _memory import peak_megabytes
 
 from neptune_exporter.contract import LoadOptions, Secret
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import FILE_TYPE, TIME_TYPE, step_columns
 from neptune_exporter.testing import old_layout
@@ -141,7 +141,7 @@ def load(server: Server, folder: Path, processes: int | None = None) -> tuple[fl
             verify=False,
         )
         started = time.perf_counter()
-        result = load_runs(SPEC, settings, options, NoProgress())
+        result = load_runs(SPEC, settings, options, Progress())
         took = time.perf_counter() - started
     if result.failed:
         raise SystemExit(f"not loaded: {result.failed[0]}")

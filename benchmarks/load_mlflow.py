@@ -36,7 +36,7 @@ from sqlalchemy import create_engine, text
 
 from neptune_exporter.contract import LoadOptions, Secret
 from neptune_exporter.jobs.load import LoadJobOptions, load_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.testing import old_layout
@@ -114,7 +114,7 @@ def ours(folder: Path, direct: bool, uri: str) -> int:
         options = LoadJobOptions(
             Location.of(folder / "data"), Location.of(folder / "files"), load=LoadOptions(), verify=False
         )
-        result = load_runs(SPEC, settings, options, NoProgress())
+        result = load_runs(SPEC, settings, options, Progress())
     if result.failed:
         raise SystemExit(f"not loaded: {result.failed[0]}")
     return result.counts["points"]

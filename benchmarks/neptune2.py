@@ -111,14 +111,14 @@ def compare(label: str, token: str, shape: tuple[int, int, int], rounds: int, wo
 def export(token: str, folder: Path, workers: int) -> None:
     from neptune_exporter.contract import Secret
     from neptune_exporter.jobs.export import ExportOptions, export_runs
-    from neptune_exporter.jobs.progress import NoProgress
+    from neptune_exporter.jobs.progress import Progress
     from neptune_exporter_neptune2.plugin import neptune_exporter_sources
     from neptune_exporter_neptune2.settings import Neptune2Settings
 
     (spec,) = neptune_exporter_sources()
     options = ExportOptions((PROJECT,), folder / "data", folder / "files", workers=workers)
     settings = Neptune2Settings(Secret(token), connections=workers)
-    result = export_runs(spec, settings, options, NoProgress())
+    result = export_runs(spec, settings, options, Progress())
     assert result.complete, result
 
 

@@ -122,13 +122,13 @@ def compare(
 def export(token: str, folder: Path, workers: int) -> None:
     from neptune_exporter.contract import Secret
     from neptune_exporter.jobs.export import ExportOptions, export_runs
-    from neptune_exporter.jobs.progress import NoProgress
+    from neptune_exporter.jobs.progress import Progress
     from neptune_exporter_neptune3.plugin import neptune_exporter_sources
     from neptune_exporter_neptune3.settings import Neptune3Settings
 
     (spec,) = neptune_exporter_sources()
     options = ExportOptions((PROJECT,), folder / "data", folder / "files", workers=workers)
-    result = export_runs(spec, Neptune3Settings(Secret(token)), options, NoProgress())
+    result = export_runs(spec, Neptune3Settings(Secret(token)), options, Progress())
     assert result.complete, result
 
 

@@ -32,7 +32,7 @@ from _memory import peak_megabytes
 
 from neptune_exporter.contract import LoadOptions
 from neptune_exporter.jobs.load import LoadJobOptions, load_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import attribute_batch, step_columns
@@ -79,7 +79,7 @@ def load(folder: Path, out: Path) -> int:
         workers=1,
         verify=False,
     )
-    result = load_runs(SPEC, WandbSettings("offline", out), options, NoProgress())
+    result = load_runs(SPEC, WandbSettings("offline", out), options, Progress())
     if result.failed or result.already_loaded:
         raise SystemExit(f"not loaded: {result.failed} {result.already_loaded}")
     return result.counts["points"]

@@ -9,6 +9,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from neptune_exporter import contract, model, schema, toolkit
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.dataset.check.summary import summarise
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.reading.opened import ExportedDataset
@@ -106,7 +107,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `exports` holds the sample runs."""
     folder = tmp_path_factory.mktemp("examples")
     options = ExportOptions((), folder / "exports/data", folder / "exports/files")
-    assert export_runs(memory_source_spec(MemorySource(RUNS)), None, options, NoProgress()).complete
+    assert export_runs(memory_source_spec(MemorySource(RUNS)), None, options, Progress()).complete
     return folder
 
 
@@ -116,9 +117,11 @@ def names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(folder)
     data, files = Location.of("exports/data"), Location.of("exports/files")
     dataset = neptune_exporter.open_dataset("exports")
-    imported = {name: getattr(package, name) for package in (contract, toolkit) for name in package.__all__}
-    imported |= {
-        name: value for each in (model, schema) for name, value in vars(each).items() if name[0] != "_"
+    imported = {
+        name: value
+        for each in (contract, toolkit, model, schema)
+        for name, value in vars(each).items()
+        if name[0] != "_" and not isinstance(value, ModuleType)
     }
     return {
         **imported,

@@ -13,7 +13,7 @@ from neptune_exporter.contract import AttributeSelection, RunSelection, SourceRu
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
 from neptune_exporter.jobs.planning import Action
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import AttributeClass, AttributeType, RunKey
 from neptune_exporter.schema import parameter_batch
 from neptune_exporter.testing import old_layout
@@ -40,7 +40,7 @@ class Identified(MemorySource):
 
 def export(source: MemorySource, folder: Path, **options: object) -> ExportResult:
     chosen = ExportOptions((), folder / "data", folder / "files", **options)  # type: ignore[arg-type]
-    return export_runs(memory_source_spec(source), None, chosen, NoProgress())
+    return export_runs(memory_source_spec(source), None, chosen, Progress())
 
 
 def paths(folder: Path) -> set[str]:

@@ -19,7 +19,7 @@ from neptune_exporter.jobs import check_runs
 from neptune_exporter.jobs.executors import LostWorkerError
 from neptune_exporter.jobs.executors.threads import Threads
 from neptune_exporter.jobs.load import LoadJobOptions
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.verify import VerifyResult, verify_dataset
 from neptune_exporter.location import Location
 from neptune_exporter.model import AttributeType, RunKey
@@ -62,7 +62,7 @@ def damaged(tmp_path: Path) -> Dataset:
 def verified(dataset: Dataset, executor: str | None, workers: int | None = None) -> VerifyResult:
     data, files = Location.of(dataset.data_path), Location.of(dataset.files_path)
     options = LoadJobOptions(data, files, executor=executor, workers=workers)
-    return verify_dataset(options, NoProgress())
+    return verify_dataset(options, Progress())
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.load import LoadJobOptions
 from neptune_exporter.jobs.load_run import CompareUnit, compare_run
 from neptune_exporter.jobs.opening import OpenSink
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.verify import VerifyResult, verify_sink
 from neptune_exporter.testing.memory_sink import MemorySink, MemoryTarget
 
@@ -60,7 +60,7 @@ def compare(
 ) -> VerifyResult:
     spec = SinkSpec("memory", "in memory", lambda settings, load: sink, NoSettings, capabilities)
     options = LoadJobOptions(folder / "data", folder / "files", workers=workers)
-    return verify_sink(spec, NoSettings(), options, full=False, progress=NoProgress())
+    return verify_sink(spec, NoSettings(), options, full=False, progress=Progress())
 
 
 def compared(comparisons: Iterable[Comparison]) -> list[str]:

@@ -13,7 +13,7 @@ from neptune_exporter.contract import RunSize, SourceError, SourceRun
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.estimating import Estimate
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import SampleRun, float_series
@@ -39,7 +39,7 @@ def sample(number: int, length: int) -> SampleRun:
 
 def export(source: MemorySource, folder: Path, *, dry_run: bool) -> ExportResult:
     options = ExportOptions(("a/b",), folder / "data", folder / "files", dry_run=dry_run)
-    return export_runs(memory_source_spec(source), None, options, NoProgress())
+    return export_runs(memory_source_spec(source), None, options, Progress())
 
 
 def test_what_listing_says_is_summed_up(tmp_path: Path) -> None:

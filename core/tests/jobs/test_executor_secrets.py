@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from neptune_exporter.jobs.executors import Choice, JobExecutor, LostWorkerError, opened
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location, options_of
 from neptune_exporter.testing import units
 
@@ -35,7 +35,7 @@ def test_process_lists_and_files_do_not_show_it_under_processes(
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     opening = units.Opening("one", tmp_path)
-    with opened(Choice("processes", 1), NoProgress(), threads=1) as executor:
+    with opened(Choice("processes", 1), Progress(), threads=1) as executor:
         assert executor.submit(units.token_of, opening).result(60) == TOKEN
         assert executor.submit(units.secret_of_store, STORE).result(60) == TOKEN
         _assert_no_error_shows_it(executor)
@@ -49,7 +49,7 @@ def test_process_lists_and_files_do_not_show_it_under_processes(
 def test_dask_shows_it_nowhere(cluster: Any, scheduler: str, tmp_path: Path) -> None:
     """Neither of a unit that was carried out, nor of one that failed, nor of one whose workers died."""
     opening = units.Opening("one", tmp_path)
-    with opened(Choice(scheduler, 2), NoProgress(), threads=1) as executor:
+    with opened(Choice(scheduler, 2), Progress(), threads=1) as executor:
         assert executor.submit(units.token_of, opening).result(60) == TOKEN
         with pytest.raises(Exception, match="of the token"):
             executor.submit(units.failing_with_token, opening).result(60)

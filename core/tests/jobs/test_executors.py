@@ -16,7 +16,7 @@ from neptune_exporter.contract import Secret, SourceError, UsageError
 from neptune_exporter.interruption import end_waits, resume_waits
 from neptune_exporter.jobs.executors import Choice, JobExecutor, LostWorkerError, StoppedError, opened
 from neptune_exporter.jobs.executors.worker import JobId, Task, carry_out, end_job
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.testing import units
 
 MakeExecutor = Callable[..., JobExecutor]
@@ -28,7 +28,7 @@ NAMES = [
 ]
 
 
-class Told(NoProgress):
+class Told(Progress):
     """Adds up what is told."""
 
     def __init__(self) -> None:
@@ -44,10 +44,10 @@ class Told(NoProgress):
 def make(request: pytest.FixtureRequest) -> MakeExecutor:
     """An executor of two workers, by its name."""
 
-    def make_one(name: str, progress: NoProgress | None = None) -> JobExecutor:
+    def make_one(name: str, progress: Progress | None = None) -> JobExecutor:
         if name == "dask":
             name = request.getfixturevalue("scheduler")
-        return opened(Choice(name, 2), progress or NoProgress(), threads=2)
+        return opened(Choice(name, 2), progress or Progress(), threads=2)
 
     return make_one
 
@@ -180,7 +180,7 @@ def test_dask_tries_a_unit_whose_worker_dies_four_times(tmp_path: Path) -> None:
     import dask
 
     impatient = dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"})
-    with impatient, opened(Choice("dask", 2), NoProgress(), threads=2) as executor:
+    with impatient, opened(Choice("dask", 2), Progress(), threads=2) as executor:
         with pytest.raises(LostWorkerError, match="each time it was tried"):
             executor.submit(units.killed, tmp_path).result(120)
         assert executor.submit(units.token_of, units.Opening("x", tmp_path)).result(60)
@@ -208,7 +208,7 @@ def test_an_address_where_no_scheduler_answers(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(on_dask, "_CONNECT_WITHIN", 0.5)
     with pytest.raises(UsageError, match="no Dask scheduler answers at"):
-        opened(Choice("dask://127.0.0.1:9", 2), NoProgress(), threads=2)
+        opened(Choice("dask://127.0.0.1:9", 2), Progress(), threads=2)
 
 
 @pytest.mark.skipif(not HAS_DASK, reason="Dask is not installed")
@@ -222,4 +222,4 @@ def test_a_scheduler_without_workers_is_a_usage_error(monkeypatch: pytest.Monkey
         LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
         pytest.raises(UsageError, match="has no workers"),
     ):
-        opened(Choice(cluster.scheduler_address.replace("tcp", "dask"), 2), NoProgress(), threads=2)
+        opened(Choice(cluster.scheduler_address.replace("tcp", "dask"), 2), Progress(), threads=2)

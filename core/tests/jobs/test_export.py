@@ -30,7 +30,7 @@ from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_run
 from neptune_exporter.jobs.export_group import ExportUnit
 from neptune_exporter.jobs.opening import OpenSource
 from neptune_exporter.jobs.planning import Action, plan_run
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import ALL_CLASSES, AttributeClass, AttributeType, RunKey, RunKind
 from neptune_exporter.testing.corpus import sample_runs, themed_runs
 from neptune_exporter.testing.facts import difference, facts_of_exported, facts_of_run
@@ -42,7 +42,7 @@ ALL_KINDS = RunSelection(include_archived=True, kinds=frozenset(RunKind))
 
 
 def export(
-    source: MemorySource, folder: Path, *, progress: NoProgress | None = None, **options: object
+    source: MemorySource, folder: Path, *, progress: Progress | None = None, **options: object
 ) -> ExportResult:
     spec = SourceSpec("memory", "in memory", lambda settings: source, NoSettings, MemorySource.CAPABILITIES)
     chosen = ExportOptions(
@@ -52,7 +52,7 @@ def export(
         workers=2,
         **options,  # type: ignore[arg-type]
     )
-    return export_runs(spec, NoSettings(), chosen, progress or NoProgress())
+    return export_runs(spec, NoSettings(), chosen, progress or Progress())
 
 
 def dataset_of(folder: Path) -> Dataset:
@@ -243,7 +243,7 @@ def test_a_failure_keeps_what_an_earlier_export_had(tmp_path: Path) -> None:
 def test_progress_knows_the_projects_and_how_many_runs_are_to_come(tmp_path: Path) -> None:
     told: list[tuple[object, ...]] = []
 
-    class Telling(NoProgress):
+    class Telling(Progress):
         def start(self, stage: str, total: int | None = None) -> None:
             told.append((stage, total))
 

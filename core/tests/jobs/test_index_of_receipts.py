@@ -8,7 +8,7 @@ from pathlib import Path
 
 from neptune_exporter.contract import NoSettings
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import SampleRun, parameter
@@ -21,7 +21,7 @@ def export(folder: Path) -> None:
     keys = [RunKey("acme/many", f"RUN-{n}") for n in range(RUNS)]
     source = MemorySource(SampleRun(key, (parameter("n", 1),), modified_at=MODIFIED) for key in keys)
     options = ExportOptions(("acme/many",), folder / "data", folder / "files", workers=2)
-    assert not export_runs(memory_source_spec(source), NoSettings(), options, NoProgress()).failed
+    assert not export_runs(memory_source_spec(source), NoSettings(), options, Progress()).failed
 
 
 def test_an_export_indexes_the_receipts_that_no_longer_change(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from neptune_exporter.jobs import spreading
 from neptune_exporter.jobs.executors import Choice
 from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.verify import verify_sink
 from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.corpus import sample_runs
@@ -45,7 +45,7 @@ def dataset(folder: Path, runs: Sequence[SampleRun]) -> None:
     spec = SourceSpec("memory", "in memory", lambda settings: source, NoSettings, MemorySource.CAPABILITIES)
     chosen = RunSelection(include_archived=True, kinds=frozenset(RunKind))
     options = ExportOptions((), folder / "data", folder / "files", runs=chosen)
-    assert export_runs(spec, NoSettings(), options, NoProgress()).complete
+    assert export_runs(spec, NoSettings(), options, Progress()).complete
 
 
 def load(
@@ -53,7 +53,7 @@ def load(
 ) -> LoadResult:
     spec = SinkSpec("memory", "in memory", lambda settings, load: sink, NoSettings, capabilities)
     chosen = LoadJobOptions(folder / "data", folder / "files", **options)  # type: ignore[arg-type]
-    return load_runs(spec, NoSettings(), chosen, NoProgress())
+    return load_runs(spec, NoSettings(), chosen, Progress())
 
 
 def run_of(run_id: str, parent: str | None = None, project: str = "acme/vision") -> SampleRun:
@@ -160,7 +160,7 @@ def test_a_dry_run_makes_no_sink(tmp_path: Path) -> None:
 
     spec = SinkSpec("memory", "in memory", factory)
     options = LoadJobOptions(tmp_path / "data", tmp_path / "files", dry_run=True)
-    result = load_runs(spec, NoSettings(), options, NoProgress())
+    result = load_runs(spec, NoSettings(), options, Progress())
     assert [(p.key.run_id, sum(p.rows.values())) for p in result.planned] == [("a", 1), ("b", 1)]
 
 
@@ -174,7 +174,7 @@ def test_an_estimate_that_fails_costs_its_run_alone(tmp_path: Path) -> None:
 
     spec = SinkSpec("memory", "in memory", lambda settings, options: MemorySink(), requests=requests)
     options = LoadJobOptions(tmp_path / "data", tmp_path / "files", dry_run=True)
-    result = load_runs(spec, NoSettings(), options, NoProgress())
+    result = load_runs(spec, NoSettings(), options, Progress())
     assert [(key.run_id, "no idea" in message) for key, message in result.failed] == [("a", True)]
     assert [(planned.key.run_id, planned.requests) for planned in result.planned] == [("b", 7)]
 
@@ -221,7 +221,7 @@ def test_a_run_whose_parts_changed_is_not_loaded(tmp_path: Path) -> None:
     assert [key.run_id for key, _ in result.failed] == ["a"] and "changed since" in result.failed[0][1]
     assert [name for name, _ in sink.order] == ["b"]
     options = LoadJobOptions(tmp_path / "data", tmp_path / "files")
-    compared = verify_sink(spec, NoSettings(), options, full=True, progress=NoProgress())
+    compared = verify_sink(spec, NoSettings(), options, full=True, progress=Progress())
     assert [key.run_id for key, _ in compared.failed] == ["a"]
 
 
@@ -257,7 +257,7 @@ def test_verify_against_a_sink_that_cannot_read_back_is_a_usage_error(tmp_path: 
     spec = SinkSpec("memory", "in memory", lambda s, o: Recording(), capabilities=SinkCapabilities())
     options = LoadJobOptions(tmp_path / "data", tmp_path / "files")
     with pytest.raises(UsageError, match="cannot read back"):
-        verify_sink(spec, NoSettings(), options, full=True, progress=NoProgress())
+        verify_sink(spec, NoSettings(), options, full=True, progress=Progress())
 
 
 def test_a_loader_that_does_not_say_how_loads_in_one_process_only(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
 from neptune_exporter.jobs.load_run import LoadUnit, load_run
 from neptune_exporter.jobs.opening import OpenSink
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.loader import Found, Loader
@@ -51,13 +51,13 @@ KEYS = [RunKey("acme/vision", f"RUN-{number}") for number in range(RUNS)]
 def export(folder: Path, value: float = 0.5, keys: Sequence[RunKey] = KEYS, *more: SampleAttribute) -> None:
     source = MemorySource([SampleRun(key, (parameter("config/lr", value), *more)) for key in keys])
     options = ExportOptions([keys[0].project_id], folder / "data", folder / "files", force=True)
-    assert export_runs(memory_source_spec(source), None, options, NoProgress()).complete
+    assert export_runs(memory_source_spec(source), None, options, Progress()).complete
 
 
 def load(folder: Path, sink: Sink, **options: Any) -> LoadResult:
     spec = SinkSpec("memory", "", lambda settings, load: sink, NoSettings, SinkCapabilities(verifies=True))
     chosen = LoadJobOptions(folder / "data", folder / "files", workers=1, **options)  # type: ignore[arg-type]
-    return load_runs(spec, NoSettings(), chosen, NoProgress())
+    return load_runs(spec, NoSettings(), chosen, Progress())
 
 
 @pytest.fixture

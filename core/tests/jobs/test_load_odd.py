@@ -19,7 +19,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.verify import verify_sink
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.redaction import remember
@@ -115,7 +115,7 @@ def test_an_error_that_nobody_expected_fails_one_run(
     spec = memory_sink_spec(MemoryTarget())
     options = LoadJobOptions(tmp_path / "data", tmp_path / "files")
     broken = type(spec)(spec.name, spec.summary, lambda s, o: Broken(), capabilities=spec.capabilities)
-    compared = verify_sink(broken, None, options, full=False, progress=NoProgress())
+    compared = verify_sink(broken, None, options, full=False, progress=Progress())
     assert [key.run_id for key, _ in compared.failed] == ["a", "b"]
     assert "internal error: KeyError" in compared.failed[0][1]
 

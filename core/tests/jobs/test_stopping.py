@@ -25,7 +25,7 @@ from neptune_exporter.jobs.executors.threads import Threads
 from neptune_exporter.jobs.export_group import ExportUnit, run_unit
 from neptune_exporter.jobs.opening import OpenSource
 from neptune_exporter.jobs.planning import plan_run
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import SampleRun, parameter
@@ -101,6 +101,6 @@ def test_ctrl_c_ends_a_group_that_is_read_run_by_run(tmp_path: Path, monkeypatch
     source = Slow(RUNS, group_size=3)  # more groups than wait at once: it comes while they are handed out
     options = export.ExportOptions((), tmp_path / "data", tmp_path / "files", workers=1)
     with pytest.raises(KeyboardInterrupt):
-        export.export_runs(memory_source_spec(source), None, options, NoProgress())
+        export.export_runs(memory_source_spec(source), None, options, Progress())
     assert source.asked == 1
     assert list(Dataset(tmp_path / "data", tmp_path / "files").runs()) == []

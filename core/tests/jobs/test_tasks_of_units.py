@@ -16,7 +16,7 @@ from neptune_exporter.jobs.executors import JobExecutor, LostWorkerError, Stoppe
 from neptune_exporter.jobs.executors.processes import Processes
 from neptune_exporter.jobs.executors.remote import LOST, RemoteExecutor
 from neptune_exporter.jobs.executors.worker import JobId, Outcome, RemoteWorker, Task
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.toolkit import look_ahead
 
 
@@ -28,7 +28,7 @@ class Cluster(RemoteExecutor[int]):
     """Holds the first tasks until it may begin. The unit 13 ends its worker, and the unit 14 fails."""
 
     def __init__(self) -> None:
-        super().__init__(1, NoProgress())
+        super().__init__(1, Progress())
         self.sent: list[list[int]] = []
         self.held: list[Future[Sequence[Outcome[Any]]]] = []
         self.may_begin = False
@@ -87,7 +87,7 @@ def test_what_waits_for_a_task_ends_with_the_job() -> None:
     assert {type(result.exception(0)) for result in results} == {StoppedError}
 
 
-@pytest.mark.parametrize("make", [Cluster, lambda: Processes(1, NoProgress())], ids=["cluster", "processes"])
+@pytest.mark.parametrize("make", [Cluster, lambda: Processes(1, Progress())], ids=["cluster", "processes"])
 def test_an_interrupt_in_the_middle_of_looking_ahead_stays_one(make: Callable[[], JobExecutor]) -> None:
     with pytest.raises(KeyboardInterrupt), make() as executor:
         ahead = look_ahead(executor, range(30), operator.is_, 10)  # a worker can import it

@@ -23,7 +23,7 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.redaction import remember
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
@@ -56,7 +56,7 @@ class Odd(MemorySource):
 
 def export(source: MemorySource, folder: Path) -> ExportResult:
     options = ExportOptions((), folder / "data", folder / "files", workers=2)
-    return export_runs(memory_source_spec(source), None, options, NoProgress())
+    return export_runs(memory_source_spec(source), None, options, Progress())
 
 
 def assert_only_bad_is_missing(source: MemorySource, folder: Path, message: str) -> None:
@@ -155,7 +155,7 @@ def test_a_project_that_cannot_be_listed_costs_that_project(tmp_path: Path, dry_
     projects = ("acme/first", "acme/odd", "acme/last")
     runs = [SampleRun(RunKey(p, f"RUN-{n}"), (parameter("lr", 0.1),)) for p in projects for n in range(2)]
     options = ExportOptions(projects, tmp_path / "data", tmp_path / "files", dry_run=dry_run)
-    result = export_runs(memory_source_spec(OddListing(runs)), None, options, NoProgress())
+    result = export_runs(memory_source_spec(OddListing(runs)), None, options, Progress())
     assert result.failed and not result.complete
     errors = {project.project_id: project.error for project in result.projects}
     told = "internal error: KeyError: 'nobody foresaw ***' (run with -v for the traceback)"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import (
@@ -68,6 +68,6 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder `exports`."""
     folder = tmp_path_factory.mktemp("reading") / "exports"
     source = memory_source_spec(MemorySource([BASE, FORK, GRANDCHILD, ORPHAN]))
-    result = export_runs(source, None, ExportOptions((), folder / "data", folder / "files"), NoProgress())
+    result = export_runs(source, None, ExportOptions((), folder / "data", folder / "files"), Progress())
     assert result.complete
     return folder

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from neptune_exporter.cli.app import app
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.reporters.curves import Thinned, thinned
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
@@ -35,7 +35,7 @@ def page(folder: Path, *runs: SampleRun, code: int = 0) -> str:
             memory_source_spec(MemorySource(list(runs))),
             None,
             ExportOptions(["acme/vision"], data, files),
-            progress=NoProgress(),
+            progress=Progress(),
         )
     out = folder / "report.html"
     arguments = ["summary", "-d", str(data), "-f", str(files), "--reporter", "html", "-o", str(out)]
@@ -124,6 +124,6 @@ def test_what_was_not_exported_is_named_first(tmp_path: Path) -> None:
     source = MemorySource([run])
     source.fail_attribute(run.key, "loss")
     options = ExportOptions(["acme/vision"], tmp_path / "data", tmp_path / "files")
-    export_runs(memory_source_spec(source), None, options, progress=NoProgress())
+    export_runs(memory_source_spec(source), None, options, progress=Progress())
     first = page(tmp_path, code=3).partition("<details")[0]
     assert "<h2>Not exported</h2>" in first and "acme/vision:run-1 loss: loss: HTTP 500" in first

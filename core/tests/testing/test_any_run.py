@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from neptune_exporter.contract import NoSettings, Verdict
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.testing import (
     MemoryRun,
     MemorySink,
@@ -33,7 +33,7 @@ def test_any_run_goes_all_the_way(runs: list[SampleRun], order: int) -> None:
     with TemporaryDirectory() as folder:
         data, files = Path(folder, "data"), Path(folder, "files")
         spec = memory_source_spec(MemorySource(runs, shuffle=order, batch_rows=3))
-        assert export_runs(spec, NoSettings(), ExportOptions((), data, files), NoProgress()).complete
+        assert export_runs(spec, NoSettings(), ExportOptions((), data, files), Progress()).complete
         dataset, sink = Dataset(data, files), MemorySink()
         for run in runs:
             stored = dataset.run(run.key)

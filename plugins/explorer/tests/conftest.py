@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 import neptune_exporter
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import (
@@ -89,7 +89,7 @@ def hostile_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     runs = [SampleRun(RunKey("acme/<b>hostile</b>", name), _attributes(name)) for name in NAMES]
     source = memory_source_spec(MemorySource(runs))
-    export_runs(source, None, ExportOptions((), folder / "data", folder / "files"), NoProgress())
+    export_runs(source, None, ExportOptions((), folder / "data", folder / "files"), Progress())
     return folder
 
 

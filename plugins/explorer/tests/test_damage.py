@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
@@ -33,7 +33,7 @@ def export(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         ),
     )
     source = memory_source_spec(MemorySource([run]))
-    export_runs(source, None, ExportOptions((), tmp_path / "data", tmp_path / "files"), NoProgress())
+    export_runs(source, None, ExportOptions((), tmp_path / "data", tmp_path / "files"), Progress())
     return tmp_path
 
 

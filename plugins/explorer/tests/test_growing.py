@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 import neptune_exporter
 from neptune_exporter.dataset import parameters_of
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.reading import ExportedDataset
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
@@ -31,7 +31,7 @@ def export(folder: Path, **rates: float) -> None:
         for name, rate in rates.items()
     ]
     source = memory_source_spec(MemorySource(runs))
-    export_runs(source, None, ExportOptions((), folder / "data", folder / "files"), NoProgress())
+    export_runs(source, None, ExportOptions((), folder / "data", folder / "files"), Progress())
 
 
 def shown(client: TestClient, **asked: Any) -> dict[str, list[Any]]:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey, SysAttribute
 from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import (
@@ -33,7 +33,7 @@ METRICS = [f"metric-{number}" for number in range(8)]
 
 def export(folder: Path, *runs: tuple[str, tuple[SampleAttribute, ...]]) -> Path:
     source = memory_source_spec(MemorySource([SampleRun(RunKey("acme", name), made) for name, made in runs]))
-    export_runs(source, None, ExportOptions((), folder / "data", folder / "files"), NoProgress())
+    export_runs(source, None, ExportOptions((), folder / "data", folder / "files"), Progress())
     return folder
 
 

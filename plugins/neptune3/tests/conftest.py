@@ -11,7 +11,7 @@ import pytest
 from neptune_exporter.contract import AttributeSelection, RunSelection, Secret, Source
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.testing.commands import preload
 from neptune_exporter_neptune3.plugin import make_source, neptune_exporter_sources
 from neptune_exporter_neptune3.settings import Neptune3Settings
@@ -56,7 +56,7 @@ class Exporting:
             attributes or AttributeSelection(),
             **options,
         )
-        return export_runs(SPEC, settings_for(self.server, **(settings or {})), chosen, NoProgress())
+        return export_runs(SPEC, settings_for(self.server, **(settings or {})), chosen, Progress())
 
     def rows(self, run_id: str, project_id: str = PROJECT) -> list[dict[str, Any]]:
         """Every row of an exported run, without its null columns."""

@@ -13,7 +13,7 @@ import pytest
 from neptune_exporter.contract import AttributeSelection
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import AttributeClass
 from neptune_exporter_offline.plugin import neptune_exporter_sources
 from neptune_exporter_offline.settings import OfflineSettings
@@ -31,7 +31,7 @@ def export(work: Path, *paths: Path, **options: Any) -> ExportResult:
     settings = OfflineSettings(path=tuple(map(str, paths or (work,))), project="a/b")
     where = work / "exports"
     return export_runs(
-        spec, settings, ExportOptions((), where / "data", where / "files", **options), NoProgress()
+        spec, settings, ExportOptions((), where / "data", where / "files", **options), Progress()
     )
 
 

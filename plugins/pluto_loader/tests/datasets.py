@@ -6,7 +6,7 @@ from pathlib import Path
 
 from neptune_exporter.contract import NoSettings, RunSelection, SourceSpec
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKind
 from neptune_exporter.testing.memory_source import MemorySource
 from neptune_exporter.testing.runs import SampleRun
@@ -18,4 +18,4 @@ def export(folder: Path, *runs: SampleRun) -> None:
     spec = SourceSpec("memory", "in memory", lambda settings: source, NoSettings, MemorySource.CAPABILITIES)
     chosen = RunSelection(include_archived=True, kinds=frozenset(RunKind))
     options = ExportOptions((), folder / "exports/data", folder / "exports/files", runs=chosen)
-    assert export_runs(spec, NoSettings(), options, NoProgress()).complete
+    assert export_runs(spec, NoSettings(), options, Progress()).complete

@@ -17,7 +17,7 @@ import pytest
 
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
 from neptune_exporter.jobs.load_run import FAILPOINTS as CORE_FAILPOINTS
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.verify import verify_sink
 from neptune_exporter.testing import units
 from neptune_exporter.toolkit.failpoints import VARIABLE
@@ -39,7 +39,7 @@ def load(server: RehearsalServer, folder: Path, executor: str, base: str | None 
     """Without a base folder: where the loader keeps its state by itself."""
     base_dir = None if base is None else folder / base
     settings = settings_for(server, base_dir=base_dir, visible_within=0.5)
-    return load_runs(SPEC, settings, _options(folder, executor), NoProgress())
+    return load_runs(SPEC, settings, _options(folder, executor), Progress())
 
 
 def _options(folder: Path, executor: str) -> LoadJobOptions:
@@ -56,7 +56,7 @@ def assert_whole(server: RehearsalServer, folder: Path, runs: int, base: str = "
         assert (len(server.store.histograms(key)), server.store.points.rows(key)) == (4, 600)
     settings = settings_for(server, base_dir=folder / base)
     options = _options(folder, "threads")
-    result = verify_sink(SPEC, settings, options, full=True, progress=NoProgress())
+    result = verify_sink(SPEC, settings, options, full=True, progress=Progress())
     assert result.whole, (result.mismatches, result.failed)
 
 

@@ -15,14 +15,13 @@ import click
 from neptune_exporter.cli.logs import NOTICE
 from neptune_exporter.cli.time_left import TimeLeft
 from neptune_exporter.interruption import is_ending
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.redaction import one_line, printable
 from neptune_exporter.reporters.table import size
 from neptune_exporter.toolkit import longest_wait
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-    from neptune_exporter.jobs.progress import Progress
 
 _log = logging.getLogger(__name__)
 _Shown = TypeVar("_Shown", bound="LoggedProgress")
@@ -35,7 +34,7 @@ _ROOM_FOR_ALL_FIGURES = 120
 """Columns of a terminal. In a narrower one the bar is short, and of points and bytes only a rate is shown."""
 
 
-class LoggedProgress:
+class LoggedProgress(Progress):
     """No bar: messages, finished stages and a line every 30 seconds go to the log, as notices if there is no
     bar, as INFO beside one."""
 

@@ -3,134 +3,71 @@
 Nothing here imports pyarrow or a vendor's SDK, so that registering stays fast.
 """
 
-from neptune_exporter.contract.failures import AttributeFailure, Loss, UnreadError
-from neptune_exporter.contract.files import FileWriter, OpenFile, StoredFile
-from neptune_exporter.contract.reporter import (
-    DatasetSummary,
-    ProjectSummary,
-    Reporter,
-    RunSummary,
-    StepStatistics,
-)
-from neptune_exporter.contract.rows import (
-    FileEntry,
-    Histogram,
-    Parameter,
-    ParameterValue,
-    Point,
-    Row,
-    Step,
-    TextLine,
-    parameters_by_path,
-)
-from neptune_exporter.contract.run import ExportedRun, TypeCount
-from neptune_exporter.contract.selection import AttributeRequest, AttributeSelection, RunSelection
-from neptune_exporter.contract.settings import NoSettings, Secret, SettingInfo, setting
-from neptune_exporter.contract.sink import Comparison, LoadedRun, LoadOptions, Sink, Verdict
-from neptune_exporter.contract.source import (
-    ReadEvent,
-    RunDone,
-    RunRequest,
-    RunRows,
-    RunSize,
-    Source,
-    SourceRun,
-    chunked,
-)
-from neptune_exporter.contract.specs import (
-    API_VERSION,
-    CommandSpec,
-    EqualPoints,
-    ReporterSpec,
-    SinkCapabilities,
-    SinkSpec,
-    SourceCapabilities,
-    SourceSpec,
-)
-from neptune_exporter.contract.view import AttributeInfo, DatasetView, RunView, StepRange, TimeRange
-from neptune_exporter.errors import (
-    AuthenticationError,
-    DatasetError,
-    MissingDependencyError,
-    MissingFileError,
-    NeptuneExporterError,
-    NewerVersionError,
-    QueryError,
-    SinkError,
-    SourceError,
-    UnknownProjectError,
-    UnsafePathError,
-    UsageError,
-)
-from neptune_exporter.hookspecs import hookimpl
-
-__all__ = [
-    "API_VERSION",
-    "AttributeFailure",
-    "AttributeInfo",
-    "AttributeRequest",
-    "AttributeSelection",
-    "AuthenticationError",
-    "CommandSpec",
-    "Comparison",
-    "DatasetError",
-    "DatasetSummary",
-    "DatasetView",
-    "EqualPoints",
-    "ExportedRun",
-    "FileEntry",
-    "FileWriter",
-    "Histogram",
-    "LoadOptions",
-    "LoadedRun",
-    "Loss",
-    "MissingDependencyError",
-    "MissingFileError",
-    "NeptuneExporterError",
-    "NewerVersionError",
-    "NoSettings",
-    "OpenFile",
-    "Parameter",
-    "ParameterValue",
-    "Point",
-    "ProjectSummary",
-    "QueryError",
-    "ReadEvent",
-    "Reporter",
-    "ReporterSpec",
-    "Row",
-    "RunDone",
-    "RunRequest",
-    "RunRows",
-    "RunSelection",
-    "RunSize",
-    "RunSummary",
-    "RunView",
-    "Secret",
-    "SettingInfo",
-    "Sink",
-    "SinkCapabilities",
-    "SinkError",
-    "SinkSpec",
-    "Source",
-    "SourceCapabilities",
-    "SourceError",
-    "SourceRun",
-    "SourceSpec",
-    "Step",
-    "StepRange",
-    "StepStatistics",
-    "StoredFile",
-    "TextLine",
-    "TimeRange",
-    "TypeCount",
-    "UnknownProjectError",
-    "UnreadError",
-    "UnsafePathError",
-    "UsageError",
-    "Verdict",
-    "chunked",
-    "hookimpl",
-    "parameters_by_path",
-    "setting",
-]
+from neptune_exporter.contract.failures import AttributeFailure as AttributeFailure
+from neptune_exporter.contract.failures import Loss as Loss
+from neptune_exporter.contract.failures import UnreadError as UnreadError
+from neptune_exporter.contract.files import FileWriter as FileWriter
+from neptune_exporter.contract.files import OpenFile as OpenFile
+from neptune_exporter.contract.files import StoredFile as StoredFile
+from neptune_exporter.contract.reporter import DatasetSummary as DatasetSummary
+from neptune_exporter.contract.reporter import ProjectSummary as ProjectSummary
+from neptune_exporter.contract.reporter import Reporter as Reporter
+from neptune_exporter.contract.reporter import RunSummary as RunSummary
+from neptune_exporter.contract.reporter import StepStatistics as StepStatistics
+from neptune_exporter.contract.rows import FileEntry as FileEntry
+from neptune_exporter.contract.rows import Histogram as Histogram
+from neptune_exporter.contract.rows import Parameter as Parameter
+from neptune_exporter.contract.rows import ParameterValue as ParameterValue
+from neptune_exporter.contract.rows import Point as Point
+from neptune_exporter.contract.rows import Row as Row
+from neptune_exporter.contract.rows import Step as Step
+from neptune_exporter.contract.rows import TextLine as TextLine
+from neptune_exporter.contract.rows import parameters_by_path as parameters_by_path
+from neptune_exporter.contract.run import ExportedRun as ExportedRun
+from neptune_exporter.contract.run import TypeCount as TypeCount
+from neptune_exporter.contract.selection import AttributeRequest as AttributeRequest
+from neptune_exporter.contract.selection import AttributeSelection as AttributeSelection
+from neptune_exporter.contract.selection import RunSelection as RunSelection
+from neptune_exporter.contract.settings import NoSettings as NoSettings
+from neptune_exporter.contract.settings import Secret as Secret
+from neptune_exporter.contract.settings import SettingInfo as SettingInfo
+from neptune_exporter.contract.settings import setting as setting
+from neptune_exporter.contract.sink import Comparison as Comparison
+from neptune_exporter.contract.sink import LoadedRun as LoadedRun
+from neptune_exporter.contract.sink import LoadOptions as LoadOptions
+from neptune_exporter.contract.sink import Sink as Sink
+from neptune_exporter.contract.sink import Verdict as Verdict
+from neptune_exporter.contract.source import ReadEvent as ReadEvent
+from neptune_exporter.contract.source import RunDone as RunDone
+from neptune_exporter.contract.source import RunRequest as RunRequest
+from neptune_exporter.contract.source import RunRows as RunRows
+from neptune_exporter.contract.source import RunSize as RunSize
+from neptune_exporter.contract.source import Source as Source
+from neptune_exporter.contract.source import SourceRun as SourceRun
+from neptune_exporter.contract.source import chunked as chunked
+from neptune_exporter.contract.specs import API_VERSION as API_VERSION
+from neptune_exporter.contract.specs import CommandSpec as CommandSpec
+from neptune_exporter.contract.specs import EqualPoints as EqualPoints
+from neptune_exporter.contract.specs import ReporterSpec as ReporterSpec
+from neptune_exporter.contract.specs import SinkCapabilities as SinkCapabilities
+from neptune_exporter.contract.specs import SinkSpec as SinkSpec
+from neptune_exporter.contract.specs import SourceCapabilities as SourceCapabilities
+from neptune_exporter.contract.specs import SourceSpec as SourceSpec
+from neptune_exporter.contract.view import AttributeInfo as AttributeInfo
+from neptune_exporter.contract.view import DatasetView as DatasetView
+from neptune_exporter.contract.view import RunView as RunView
+from neptune_exporter.contract.view import StepRange as StepRange
+from neptune_exporter.contract.view import TimeRange as TimeRange
+from neptune_exporter.errors import AuthenticationError as AuthenticationError
+from neptune_exporter.errors import DatasetError as DatasetError
+from neptune_exporter.errors import MissingDependencyError as MissingDependencyError
+from neptune_exporter.errors import MissingFileError as MissingFileError
+from neptune_exporter.errors import NeptuneExporterError as NeptuneExporterError
+from neptune_exporter.errors import NewerVersionError as NewerVersionError
+from neptune_exporter.errors import QueryError as QueryError
+from neptune_exporter.errors import SinkError as SinkError
+from neptune_exporter.errors import SourceError as SourceError
+from neptune_exporter.errors import UnknownProjectError as UnknownProjectError
+from neptune_exporter.errors import UnsafePathError as UnsafePathError
+from neptune_exporter.errors import UsageError as UsageError
+from neptune_exporter.hookspecs import hookimpl as hookimpl

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
 
-
-class Progress(Protocol):
-    """Gets the progress of a job. Several threads call it, so an implementation must be thread-safe."""
+class Progress:
+    """Gets the progress of a job, and ignores it: what shows it overrides these methods. Several threads call
+    them."""
 
     def start(self, stage: str, total: int | None = None) -> None:
         """Begin a stage, or begin it again; `total` is its number of runs, None if not yet known."""
@@ -19,15 +18,3 @@ class Progress(Protocol):
 
     def finish(self) -> None:
         """End the stage."""
-
-
-class NoProgress:
-    """Ignores all progress."""
-
-    def start(self, stage: str, total: int | None = None) -> None: ...
-
-    def advance(self, runs: int = 0, rows: int = 0, bytes: int = 0) -> None: ...
-
-    def message(self, text: str) -> None: ...
-
-    def finish(self) -> None: ...

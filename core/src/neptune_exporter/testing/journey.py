@@ -8,7 +8,7 @@ from pathlib import Path
 from neptune_exporter.contract import ExportedRun, LoadOptions, Sink, SinkSpec, Verdict
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.location import Location
 
 
@@ -32,7 +32,7 @@ def check_journey(
             sent a second time.
     """
     options = LoadJobOptions(Location.of(data), Location.of(files), verify=False)
-    result = load_runs(spec, settings, options, NoProgress())
+    result = load_runs(spec, settings, options, Progress())
     assert result.loaded and not result.failed, result.failed
     sink = spec.factory(settings, LoadOptions())
     try:
@@ -41,7 +41,7 @@ def check_journey(
     finally:
         sink.close()
     held = contents()
-    again = load_runs(spec, settings, options, NoProgress())
+    again = load_runs(spec, settings, options, Progress())
     assert not again.loaded and not again.failed, (again.loaded, again.failed)
     assert len(again.already_loaded) == len(result.loaded)
     assert contents() == held, "the second load changed what the target holds"

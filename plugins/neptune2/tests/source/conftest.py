@@ -11,7 +11,7 @@ import pytest
 from neptune_exporter.contract import Secret, Source
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.export import ExportOptions, ExportResult, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.commands import preload
 from neptune_exporter_neptune2.plugin import make_source, neptune_exporter_sources
@@ -105,7 +105,7 @@ class Exporter:
     ) -> ExportResult:
         chosen = {"workers": 2, **options}
         job = ExportOptions(tuple(projects), self.folder / "data", self.folder / "files", **chosen)  # type: ignore[arg-type]
-        return export_runs(SPEC, settings_for(server, **(settings or {})), job, NoProgress())
+        return export_runs(SPEC, settings_for(server, **(settings or {})), job, Progress())
 
 
 @pytest.fixture

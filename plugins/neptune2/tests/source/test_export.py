@@ -128,14 +128,14 @@ import sys, time
 from pathlib import Path
 from neptune_exporter.contract import (Secret)
 from neptune_exporter.jobs.export import ExportOptions, export_runs
-from neptune_exporter.jobs.progress import NoProgress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter_neptune2.plugin import neptune_exporter_sources
 from neptune_exporter_neptune2.settings import Neptune2Settings
 
 folder, token = Path(sys.argv[1]), Secret(sys.argv[2])
 options = ExportOptions(("team/cats",), folder / "data", folder / "files")
 (spec,) = neptune_exporter_sources()
-assert export_runs(spec, Neptune2Settings(token), options, NoProgress()).complete
+assert export_runs(spec, Neptune2Settings(token), options, Progress()).complete
 print(time.strftime("%z"))
 """
 

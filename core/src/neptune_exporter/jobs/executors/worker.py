@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from neptune_exporter.errors import NeptuneExporterError
 from neptune_exporter.interruption import end_waits, resume_waits
-from neptune_exporter.jobs.progress import NoProgress, Progress
+from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.redaction import redact
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Worker:
     """Whether other processes carry out units of the same job."""
 
     def __init__(self, progress: Progress | None = None, stop: threading.Event | None = None) -> None:
-        self.progress: Progress = progress or NoProgress()
+        self.progress: Progress = progress or Progress()
         self.stop = stop or threading.Event()
         self._kept: list[tuple[object, Any]] = []
         self._lock = threading.Lock()
@@ -136,7 +136,7 @@ class Outcome(Generic[T]):
         return value
 
 
-class _Counting(NoProgress):
+class _Counting(Progress):
     """Collects the progress and log lines of units until they are sent."""
 
     def __init__(self) -> None:
