@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset.format import local_storage
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 
 
@@ -34,6 +35,31 @@ def test_a_process_forked_from_one_that_has_synced_can_sync_too(tmp_path: Path) 
     child.join()
     assert not hangs
     assert child.exitcode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot sync a folder")
+def test_the_name_of_a_new_folder_is_synced_in_the_folder_that_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a loss of power right after the first export of a project could lose all of it."""
+    synced: list[str] = []
+    monkeypatch.setattr(
+        local_storage, "_sync", lambda path, _: synced.append(os.path.relpath(path, tmp_path))
+    )
+    storage = LocalStorage(tmp_path / "exports" / "data")
+    with storage.lock():
+        assert synced == ["exports", "."]
+    synced.clear()
+    storage.create_whole("project/models/_receipts/run", b"x")
+    storage.sync_folders(["project/models/_receipts"])
+    assert set(synced) == {
+        f"exports/data{path}" for path in ("", "/project", "/project/models", "/project/models/_receipts")
+    }
+    synced.clear()
+    storage.sync_folders(["project/models/_receipts", "project"])
+    storage.create_whole("project/_receipts/run", b"x")
+    storage.sync_folders(["project/_receipts"])
+    assert synced == [f"exports/data/project{path}" for path in ("/models/_receipts", "", "/_receipts", "")]
 
 
 def test_what_lies_behind_a_link_is_not_listed(tmp_path: Path) -> None:

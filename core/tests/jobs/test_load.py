@@ -24,6 +24,7 @@ from neptune_exporter.contract import (
     UsageError,
     Verdict,
 )
+from neptune_exporter.jobs import load as load_job
 from neptune_exporter.jobs import spreading
 from neptune_exporter.jobs.executors import Choice
 from neptune_exporter.jobs.export import ExportOptions, export_runs
@@ -119,6 +120,24 @@ def test_a_circle_of_parents_is_loaded_all_the_same(tmp_path: Path) -> None:
     sink = Recording()
     assert load(sink, tmp_path).complete
     assert {name for name, _ in sink.order} == {"a", "b", "self"}
+
+
+def test_many_circles_of_parents_are_opened_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each attempt to order the runs looks at all of them, so there is one, not one for each circle."""
+    keys = [RunKey("acme/vision", str(number)) for number in range(60)]
+    pairs = {key: keys[number ^ 1] for number, key in enumerate(keys[:40])}
+    behind = {key: keys[number - 40] for number, key in enumerate(keys[40:50], 40)}
+    parents = {**behind, **pairs, keys[50]: keys[50], keys[52]: keys[51]}
+    attempts: list[int] = []
+    prepare = load_job.TopologicalSorter.prepare
+    monkeypatch.setattr(
+        load_job.TopologicalSorter, "prepare", lambda order: (attempts.append(1), prepare(order))
+    )
+    order = load_job._opened(keys, left := dict(parents))
+    assert len(attempts) == 1
+    lost = parents.keys() - left.keys()
+    assert len(lost) == 21 and not lost & behind.keys() and keys[50] in lost and keys[52] not in lost
+    assert set(order.get_ready()) == set(keys) - left.keys()
 
 
 def test_a_child_waits_for_a_later_load_when_its_parent_fails(tmp_path: Path) -> None:

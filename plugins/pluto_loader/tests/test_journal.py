@@ -60,6 +60,17 @@ def test_a_full_disk_is_told_and_spoils_nothing(tmp_path: Path, room: int) -> No
     assert found is not None and found.sending == {"data": 7}
 
 
+def test_a_finished_load_keeps_no_upload_address_however_short_its_journal_is(tmp_path: Path) -> None:
+    journal = begun(tmp_path)
+    journal.note("signed", at=1.0, urls={"0": "https://storage.example/put?X-Amz-Signature=abc"})
+    journal.note("uploaded", file=0)
+    journal.note("loaded", result={"files": 1})
+    journal.compact()
+    assert "Signature" not in file_of(tmp_path).read_text()
+    found = Journal.of(tmp_path, TARGET, KEY).peek()
+    assert found is not None and found.loaded == {"files": 1}
+
+
 @pytest.mark.parametrize(
     "line", [b"\0" * 40, b'{"e":"sending","stream":"{"e":"sent"}', b"[1]", b'{"e":"sent"}']
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 
 from neptune_exporter.contract import (
     AuthenticationError,
@@ -337,13 +337,25 @@ class _Load:
 def _opened(keys: Iterable[RunKey], parents: dict[RunKey, RunKey]) -> TopologicalSorter[RunKey]:
     """The order in which runs can be loaded. Of a circle of parents one run loses its parent: Neptune cannot
     make a circle, but a file can hold one."""
-    while True:
-        order = TopologicalSorter({key: [parents[key]] if key in parents else [] for key in keys})
-        try:
-            order.prepare()
-            return order
-        except CycleError as error:
-            del parents[error.args[1][0]]
+    for key in _one_of_each_circle(parents):
+        del parents[key]
+    order = TopologicalSorter({key: [parents[key]] if key in parents else [] for key in keys})
+    order.prepare()
+    return order
+
+
+def _one_of_each_circle(parents: Mapping[RunKey, RunKey]) -> list[RunKey]:
+    """Follows each parent once; `graphlib` would name one circle each time it is asked."""
+    found: list[RunKey] = []
+    reached_from: dict[RunKey, RunKey] = {}
+    for start in parents:
+        key = start
+        while key in parents and key not in reached_from:
+            reached_from[key] = start
+            key = parents[key]
+        if reached_from.get(key) == start:
+            found.append(key)
+    return found
 
 
 def _forget(runs: Iterable[StoredRun]) -> None:

@@ -9,7 +9,6 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +38,8 @@ class LocalStorage(Storage):
         self.root = Path(self.location.address)
         self._root = str(self.root)
         self._fs = fs.SubTreeFileSystem(self.root.absolute().as_posix(), fs.LocalFileSystem())
+        self._synced: set[str] = set()
+        """Folders whose own names are on the disk."""
 
     def describe(self, path: str) -> str:
         return os.path.join(self._root, path.replace("/", os.sep)) if path else self._root  # noqa: PTH118
@@ -172,11 +173,14 @@ class LocalStorage(Storage):
         list(others)
 
     def sync_folders(self, folders: Iterable[str]) -> None:
-        if os.name == "nt":
-            return
-        for folder in dict.fromkeys(folders):
-            with contextlib.suppress(OSError):  # some network file systems refuse to sync a folder
-                _sync(self._at(folder), os.O_RDONLY)
+        wanted = dict.fromkeys(folders)
+        # Each folder may be new, and its name is in the folder that holds it.
+        named = [name for folder in wanted for name in (folder, *_holders(folder))]
+        unnamed = [
+            name for name in named if name and _holder(name) not in wanted and name not in self._synced
+        ]
+        _sync_folders(map(self._at, (*wanted, *dict.fromkeys(map(_holder, unnamed)))))
+        self._synced.update(unnamed)
 
     def _sync(self, paths: Iterable[str]) -> None:
         for path in paths:
@@ -197,8 +201,12 @@ class LocalStorage(Storage):
             if stat.S_ISLNK(mode):
                 raise UnsafePathError(f"{place} is a symbolic link; it is not followed")
 
-    def lock(self) -> AbstractContextManager[None]:
-        return lock.held(self.root / LOCK, str(self.location))
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        new = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
+        with lock.held(self.root / LOCK, str(self.location)):
+            _sync_folders(str(folder.parent) for folder in new)
+            yield
 
     def try_lock(self, path: str) -> HeldLock | None:
         with self.errors(path, "locked"):
@@ -212,6 +220,16 @@ class LocalStorage(Storage):
             # Arrow's own text has several sentences, and repeats the number.
             reason = os.strerror(error.errno) if error.errno else first_line(error)
             raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
+
+
+def _holder(path: str) -> str:
+    """The folder in which the name of a file or folder is; empty for the root."""
+    return path.rpartition("/")[0]
+
+
+def _holders(path: str) -> Iterator[str]:
+    while path := _holder(path):
+        yield path
 
 
 def _entry(item: os.DirEntry[str], folder: str, settled: int) -> Entry:
@@ -244,6 +262,14 @@ if hasattr(os, "register_at_fork"):
 def _through_no_link(path: str, flags: int) -> int:
     # A link at this name would lead out of the folder.
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _sync_folders(paths: Iterable[str]) -> None:
+    if os.name == "nt":
+        return
+    for path in paths:
+        with contextlib.suppress(OSError):  # some network file systems refuse to sync a folder
+            _sync(path, os.O_RDONLY)
 
 
 def _sync(path: str, flags: int) -> None:

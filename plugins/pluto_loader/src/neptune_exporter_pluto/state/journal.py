@@ -134,9 +134,12 @@ class Journal:
             raise OSError(errno.ENOSPC, "the disk is full", str(self._path))
 
     def compact(self) -> None:
-        """Drop the details of a finished load, addresses and positions, if they take room."""
+        """Drop the details of a finished load: positions if they take room, and upload addresses always,
+        because whoever has one can replace the file until it expires."""
         now = self.current
-        if now is None or now.loaded is None or self._file is None or self._file.tell() <= _BLOCK:
+        if now is None or now.loaded is None or self._file is None:
+            return
+        if not now.announced and self._file.tell() <= _BLOCK:
             return
         records = [self._identity, *progress.of_finished(now)]
         fresh = self._path.with_suffix(".new")
