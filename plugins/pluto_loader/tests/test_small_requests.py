@@ -85,6 +85,35 @@ def test_a_connection_serves_many_requests(small: SmallRequests) -> None:
         assert header.lower() in request.lower()
 
 
+@pytest.mark.parametrize(
+    ("fields", "body", "is_kept"),
+    [
+        (b"Connection: keep-alive\r\nContent-Length: 2", b"{}", True),
+        (b"content-length:2 ", b"{}", True),
+        (b"Connection: close\r\nContent-Length: 2", b"{}", False),
+        (b"Transfer-Encoding: chunked", b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", True),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 9", b"2\r\n{}\r\n0\r\n\r\n", True),
+        (b"Content-Length: 2\r\nContent-Length: 9", b"{}", True),  # the first one, as `http.client` does
+        (b"X-Long: " + b"x" * 9_000 + b"\r\nContent-Length: 2", b"{}", True),
+        (b"Server: odd", b"{}", False),
+    ],
+)
+def test_answers_of_every_framing(small: SmallRequests, fields: bytes, body: bytes, is_kept: bool) -> None:
+    def answer(server: Server, connection: socket.socket) -> None:
+        server.answer(connection, b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\n" + body)
+
+    server = Server(answer)
+    assert small.send("GET", server.url, {}) == b"{}"
+    server.close()
+    assert bool(small._idle[server.url]) is is_kept
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb"])
+def test_a_header_cannot_hold_another(small: SmallRequests, value: str) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        small.send("GET", "http://127.0.0.1:1", {"X-Project-Name": value})
+
+
 def test_a_connection_that_the_server_has_closed_is_not_used(small: SmallRequests) -> None:
     """A request that is sent into it would be one of which nobody knows whether it was taken."""
     server = Server(once, once)
