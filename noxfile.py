@@ -136,10 +136,14 @@ def _wheels(package: str, extra: str = "") -> list[str]:
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Kill a load 200 times at random moments, and count what is stored. `-- NUMBER` for another number."""
+    """Kill workers of an export on Dask at every failpoint, and a load 200 times at random moments.
+
+    `-- NUMBER` for another number.
+    """
     _install_workspace(session)
     number = session.posargs[0] if session.posargs else "200"
-    session.run("pytest", "-s", "plugins/pluto_loader/tests/kills.py", env={"NEPTUNE_EXPORTER_KILLS": number})
+    tests = ["tests/test_killed_on_dask.py", "plugins/pluto_loader/tests/kills.py"]
+    session.run("pytest", "-s", *tests, env={"NEPTUNE_EXPORTER_KILLS": number, "PYTHONHASHSEED": "0"})
 
 
 def _copy_example(name: str, folder: Path) -> None:
