@@ -51,6 +51,7 @@ class Body:
     """Bytes of the whole content as this answer states; None if it does not."""
     version: str | None = None
     """A value that changes with the content (a strong ETag), None if unknown."""
+    content_type: str = ""
 
     @classmethod
     def of_http(cls, status: int, headers: Mapping[str, str], chunks: Iterable[bytes]) -> Body:
@@ -62,14 +63,15 @@ class Body:
         lowered = {name.lower(): value for name, value in headers.items()}
         tag = lowered.get("etag", "")
         version = tag if tag and not tag.startswith("W/") else None
+        kind = lowered.get("content-type", "")
         if status in (206, 416):
             start, total = _range(lowered)
             if status == 206 and start is not None:
-                return cls(chunks, start, total, version)
+                return cls(chunks, start, total, version, kind)
             if status == 416 and total is not None:
-                return cls((), total, total, version)
+                return cls((), total, total, version, kind)
             raise TransientError("the server sent a part of the file without saying which")
-        return cls(chunks, 0, _length(lowered), version)
+        return cls(chunks, 0, _length(lowered), version, kind)
 
 
 def _range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:

@@ -149,15 +149,23 @@ class Api:
             asked = path.removeprefix("/api/")
             raise not_the_protocol(self.server, asked, response.headers, content) from None
 
+    @contextmanager
     def open(
         self, url: str, params: Params | None = None, *, offset: int = 0, may_be_page: bool = True
-    ) -> Opened:
+    ) -> Iterator[Body]:
         """A content to download from a byte on, once: `receive` tries again.
 
         Args:
             may_be_page: It can be a web page. If not, one is taken for that of a proxy.
         """
-        return Opened(self, url, params, offset, may_be_page)
+        # Compressed on the way, a content has another length, and no byte in it can be asked for.
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+        with self.answer("GET", url, params, headers=headers, partial=True) as response:
+            if not may_be_page and is_web_page(response.headers, b""):
+                raise WebPageError(web_page_message(self.server, b""))
+            yield Body.of_http(response.status_code, response.headers, self.chunks(response))
 
     @contextmanager
     def answer(
@@ -233,31 +241,6 @@ class Api:
         if isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)):
             return connection_error(error, url, TRUST, TOKEN_OPTION)
         return SourceError(f"the request cannot be made: {type(error).__name__}")
-
-
-class Opened:
-    """A download: a context manager of its Body. `headers` are those of the answer once it is entered."""
-
-    def __init__(self, api: Api, url: str, params: Params | None, offset: int, may_be_page: bool) -> None:
-        # Compressed on the way, a content has another length, and no byte in it can be asked for.
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
-        self._api = api
-        self._may_be_page = may_be_page
-        self._answer = api.answer("GET", url, params, headers=headers, partial=True)
-        self.headers: Mapping[str, str] = {}
-
-    def __enter__(self) -> Body:
-        response = self._answer.__enter__()
-        self.headers = response.headers
-        if not self._may_be_page and is_web_page(response.headers, b""):
-            self._answer.__exit__(None, None, None)
-            raise WebPageError(web_page_message(self._api.server, b""))
-        return Body.of_http(response.status_code, response.headers, self._api.chunks(response))
-
-    def __exit__(self, *exception: Any) -> None:
-        self._answer.__exit__(*exception)
 
 
 def parsed(content: bytes) -> Any:

@@ -31,6 +31,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -101,7 +102,7 @@ class Connection:
         self._renewing = threading.Lock()
         self._first: requests.PreparedRequest | None = None
         """What a plain GET is copied from."""
-        self._environments: dict[str, dict[str, Any]] = {}
+        self._environment = cache(self._environment_of)
         mount(self._session, self._adapter)  # which the client shares between backends of one token
         self._pace_renewals()
 
@@ -190,22 +191,16 @@ class Connection:
         for name in ("access_token", "refresh_token"):
             Secret(str((self._auth.session.token or {}).get(name) or ""))
 
-    def _environment(self, server: str) -> dict[str, Any]:
+    def _environment_of(self, server: str) -> dict[str, Any]:
         """Proxies and CAs of the environment for a server, which `Session.send` ignores.
 
         bravado's RequestsFutureAdapter reads them for each request, which takes as long as all other
         preparation; here they are read once for each server.
         """
-        known = self._environments.get(server)
-        if known is None:
-            known = dict(
-                self._session.merge_environment_settings(
-                    server, {}, None, self._http.ssl_verify, self._http.ssl_cert
-                )
-            )
-            del known["stream"]
-            self._environments[server] = known
-        return known
+        found = self._session.merge_environment_settings(
+            server, {}, None, self._http.ssl_verify, self._http.ssl_cert
+        )
+        return {name: value for name, value in found.items() if name != "stream"}
 
     def renew_token(self, refused: requests.Response) -> None:
         """Make the next request renew the access token, unless that was done since this one was refused."""

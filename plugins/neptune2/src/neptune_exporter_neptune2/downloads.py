@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import mimetypes
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
 from neptune_exporter.contract import FileWriter, OpenFile, StoredFile
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.toolkit import Body, TransientError, pause, receive, waiting_for
-from neptune_exporter_neptune2.api import LEADERBOARD, Api, Opened, Params
+from neptune_exporter_neptune2.api import LEADERBOARD, Api, Params
 from neptune_exporter_neptune2.file_rows import FileRow
 from neptune_exporter_neptune2.values import Attribute
 from neptune_exporter_neptune2.zips import TailedFile, members
@@ -84,13 +84,11 @@ class Downloads:
         url, params = f"{LEADERBOARD}/attributes/series/image/single", {**self.of(attribute), "index": index}
         with ExitStack() as stack:
             # Only the answer says the type, and the file is created under the extension of that type.
-            opened, body = self.api.patiently(
-                "image",
-                lambda patience: patience.call(
-                    lambda: _entered(self.api.open(url, params, may_be_page=False), stack)
-                ),
-            )
-            full_name = named(name, extension(opened.headers))
+            def opened() -> Body:
+                return stack.enter_context(self.api.open(url, params, may_be_page=False))
+
+            body = self.api.patiently("image", lambda patience: patience.call(opened))
+            full_name = named(name, extension(body.content_type))
             bodies = iter([nullcontext(body)])
             target = self.writer.create(self.run, attribute.path, name=full_name, step=step, ordinal=index)
             with target:
@@ -150,9 +148,9 @@ def named(name: str, extension: str) -> str:
     return name if has_it else f"{name}{extension}"
 
 
-def extension(headers: Mapping[str, str]) -> str:
-    """What a downloaded image's extension must be, by its Content-Type; empty if that says nothing."""
-    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+def extension(content_type: str) -> str:
+    """What a downloaded image's extension must be; empty if the type says nothing."""
+    kind = content_type.partition(";")[0].strip().lower()
     if not kind or kind == "application/octet-stream":
         return ""
     return mimetypes.guess_extension(kind, strict=False) or ""
@@ -163,7 +161,3 @@ def _file_name(attribute: Attribute) -> str:
     given = attribute.properties.get("name"), attribute.properties.get("ext")
     name, ext = (text if isinstance(text, str) else "" for text in given)
     return named(name, f".{ext.lstrip('.')}" if ext else "")
-
-
-def _entered(opened: Opened, stack: ExitStack) -> tuple[Opened, Body]:
-    return opened, stack.enter_context(opened)
