@@ -153,9 +153,9 @@ def test_requests_are_made_once_whatever_the_answer(server: Neptune3Server) -> N
     client = Client(Secret(server.api_token), 5)
     for status in (400, 408, 429, 500, 503):
         server.fail(Fault(path=SEARCH_PATH, status=status, headers={"Retry-After": "7"}))
-        answer = client.search(PROJECT, LISTING)
+        answer = client.send("search", LISTING, project_identifier=PROJECT)
         assert (answer.status, answer.headers["retry-after"]) == (status, "7")
-    assert client.search(PROJECT, LISTING).status == 200
+    assert client.send("search", LISTING, project_identifier=PROJECT).status == 200
     assert sum(each.path == SEARCH_PATH for each in server.requests) == 6
     client.close()
 
@@ -163,14 +163,14 @@ def test_requests_are_made_once_whatever_the_answer(server: Neptune3Server) -> N
 def test_a_forgotten_token_is_exchanged_anew(server: Neptune3Server) -> None:
     client = Client(Secret(server.api_token), 5)
     assert client.token is None
-    client.search(PROJECT, LISTING)
+    client.send("search", LISTING, project_identifier=PROJECT)
     first = client.token
     server.tokens.expire()
-    assert client.search(PROJECT, LISTING).status == 401
+    assert client.send("search", LISTING, project_identifier=PROJECT).status == 401
     client.forget_token(None)  # another one than is in use: somebody else was faster
     assert client.token is first
     client.forget_token(first)
-    assert client.search(PROJECT, LISTING).status == 200
+    assert client.send("search", LISTING, project_identifier=PROJECT).status == 200
     assert sum(each.path == EXCHANGE_PATH for each in server.requests) == 2
     client.close()
 
@@ -180,5 +180,5 @@ def test_a_status_without_a_name(server: Neptune3Server) -> None:
     client = Client(Secret(server.api_token), 5)
     server.fail(Fault(path=SEARCH_PATH, status=520))
     with pytest.raises(AwayError):
-        client.search(PROJECT, LISTING)
+        client.send("search", LISTING, project_identifier=PROJECT)
     client.close()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from neptune_exporter.contract import NeptuneExporterError
@@ -28,6 +29,7 @@ from neptune_exporter_neptune3.client import (
 )
 
 _T = TypeVar("_T")
+_RUNS = ProtoLeaderboardEntriesSearchResultDTO.FromString
 _ON_PARTS = 5.0
 """Seconds for which a request is retried if it is a part of one that failed, or its kind has just failed."""
 _TEXT = ("text/", "application/json", "application/xml")
@@ -43,6 +45,7 @@ class Api:
 
     def __init__(self, client: Client, patience: Patience) -> None:
         self._client = client
+        self.address, self.verifies_certificates = client.address, client.verifies_certificates
         self._patience = patience
         self.streaks = Streaks(patience)
         self._on_parts = Patience(
@@ -55,10 +58,6 @@ class Api:
         """Any project that was asked for. A request for it shows whether the server answers at all."""
         self._stopped = threading.Event()
 
-    @property
-    def verifies_certificates(self) -> bool:
-        return self._client.verifies_certificates
-
     def search(self, project_id: str, body: Mapping[str, Any]) -> Any:
         """A page of runs of a project.
 
@@ -68,38 +67,25 @@ class Api:
             TransientError: patience is at its end; an AwayError if the server answers nothing else either.
         """
         self._project_id = project_id
-        return self._call(
-            "search",
-            lambda: self._client.search(project_id, body),
-            ProtoLeaderboardEntriesSearchResultDTO.FromString,
-        )
+        return self._call("search", body, _RUNS, project_identifier=project_id)
 
     def search_everywhere(self, body: Mapping[str, Any]) -> Any:
         """A page of runs of all projects."""
-        return self._call(
-            "search everywhere",
-            lambda: self._client.search_everywhere(body),
-            ProtoLeaderboardEntriesSearchResultDTO.FromString,
-        )
+        return self._call("search everywhere", body, _RUNS)
 
     def attributes(self, project_id: str, body: Mapping[str, Any]) -> Any:
         """A page of attributes of runs with their values."""
         self._project_id = project_id
-        return self._call(
-            "attributes",
-            lambda: self._client.attributes(project_id, body),
-            ProtoQueryAttributesResultDTO.FromString,
-        )
+        parse = ProtoQueryAttributesResultDTO.FromString
+        return self._call("attributes", body, parse, project_identifier=project_id)
 
     def floats(self, body: Mapping[str, Any], decode: Callable[[bytes], _T], *, again: bool) -> _T:
         """Points of float series. `again`: part of a request that failed as a whole."""
-        return self._call("floats", lambda: self._client.floats(body), decode, again=again)
+        return self._call("floats", body, decode, again=again)
 
     def series(self, body: Mapping[str, Any], *, again: bool) -> Any:
         """Points of string, histogram and file series."""
-        return self._call(
-            "series", lambda: self._client.series(body), ProtoSeriesValuesResponseDTO.FromString, again=again
-        )
+        return self._call("series", body, ProtoSeriesValuesResponseDTO.FromString, again=again)
 
     def sign(self, project_id: str, paths: list[str]) -> dict[str, tuple[str, str]]:
         """The provider and URL of each file, by its path, of which the server may leave some out."""
@@ -109,12 +95,7 @@ class Api:
             signed = json.loads(content)["files"]
             return {each["path"]: (str(each["provider"]), str(each["url"])) for each in signed}
 
-        return self._call("sign", lambda: self._client.sign({"files": files}), parse, is_json=True)
-
-    @property
-    def address(self) -> str:
-        """The address of the web application."""
-        return self._client.address
+        return self._call("sign", {"files": files}, parse)
 
     def stop(self) -> None:
         """Make all requests under way end with an error at their next attempt."""
@@ -132,11 +113,11 @@ class Api:
     def _call(
         self,
         kind: str,
-        send: Callable[[], Answer],
+        body: Mapping[str, Any],
         parse: Callable[[bytes], _T],
         *,
         again: bool = False,
-        is_json: bool = False,
+        **arguments: str,
     ) -> _T:
         """Send a request, with less patience if others have failed, so that thousands of requests do not each
         wait in vain: once only while the server answers nothing; for a short time, and then once only, while
@@ -146,9 +127,8 @@ class Api:
             patience = Patience(0)
         try:
             with waiting_for(f"{self.address}: {kind}"):
-                return self.streaks.call(
-                    kind, lambda p: p.call(lambda: self._attempt(kind, send, parse, is_json)), patience
-                )
+                attempt = partial(self._attempt, kind, body, parse, **arguments)
+                return self.streaks.call(kind, lambda patience: patience.call(attempt), patience)
         except AwayError as error:
             if not self._answers():
                 self._is_away.set()
@@ -163,11 +143,7 @@ class Api:
             return False
         body = {"experimentLeader": False, "pagination": {"limit": 1, "offset": 0}}
         try:
-            self._attempt(
-                "search",
-                lambda: self._client.search(project_id, body),
-                ProtoLeaderboardEntriesSearchResultDTO.FromString,
-            )
+            self._attempt("search", body, _RUNS, project_identifier=project_id)
         except RequestRefusedError:
             return True
         except (StoppedError, TransientError):
@@ -175,17 +151,17 @@ class Api:
         return True
 
     def _attempt(
-        self, kind: str, send: Callable[[], Answer], parse: Callable[[bytes], _T], is_json: bool = False
+        self, kind: str, body: Mapping[str, Any], parse: Callable[[bytes], _T], **arguments: str
     ) -> _T:
         try:
-            return self._once(kind, send, parse, is_json)
+            return self._once(kind, parse, partial(self._client.send, kind, body, **arguments))
         except WebPageError as error:
             self._web_pages += 1
             if self._web_pages < _WEB_PAGES or self._has_answered.is_set():
                 raise
             raise NeptuneExporterError(str(error)) from None
 
-    def _once(self, kind: str, send: Callable[[], Answer], parse: Callable[[bytes], _T], is_json: bool) -> _T:
+    def _once(self, kind: str, parse: Callable[[bytes], _T], send: Callable[[], Answer]) -> _T:
         self.check_running()
         token = self._client.token
         answer = send()
@@ -195,7 +171,7 @@ class Api:
         if not 200 <= answer.status < 300:
             raise error_of_status(answer.status, answer.headers, answer.content, self.address)
         try:
-            if is_web_page(answer.headers, answer.content) or (not is_json and _is_foreign(answer)):
+            if is_web_page(answer.headers, answer.content) or (kind != "sign" and _is_foreign(answer)):
                 raise ValueError
             result = parse(answer.content)
         except (DecodeError, ValueError, KeyError, TypeError, AttributeError):

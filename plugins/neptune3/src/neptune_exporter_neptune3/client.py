@@ -10,7 +10,7 @@ these internals of neptune-query 1.14 (tests/test_client.py checks each):
   `.get_httpx_client()`, whose `.auth._token` (with `.access_token` and `.refresh_token`) set to
   None makes it exchange the API token again; `.get_token_refreshing_client().get_httpx_client()`,
   which does that
-- `sync_detailed(client=, body=, …)` of the operations in `_Operations`: one request, never
+- `sync_detailed(client=, body=, …)` of the operations in `OPERATIONS`: one request, never
   repeated at any status
 - that those operations call nothing of their bodies but `to_dict()`
 - the messages of `leaderboard_entries_pb2`, `attributes_pb2`, `series_values_pb2`
@@ -24,6 +24,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any
@@ -105,6 +106,15 @@ __all__ = [
 
 LOWEST, BELOW = (1, 14), (2, 0)
 """The versions of the client that this module was written for."""
+OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    "search": partial(search_leaderboard_entries_proto.sync_detailed, type=["run"]),
+    "search everywhere": search_global_leaderboard_entries_proto.sync_detailed,
+    "attributes": query_attributes_within_project_proto.sync_detailed,
+    "floats": get_multiple_float_series_values_proto.sync_detailed,
+    "series": partial(get_series_values_proto.sync_detailed, use_deprecated_string_fields=False),
+    "sign": signed_url_generic.sync_detailed,
+}
+"""Requests by the names that messages give them. All are answered with protobuf, except `sign`."""
 _EXCHANGE = "/authorization/oauth-token"
 """The end of the path at which the client exchanges the API token for an access token."""
 _TRUST = (
@@ -169,34 +179,6 @@ class Client:
         self._hidden: object = None
         """The last access token that was made a `Secret`."""
 
-    def search(self, project_id: str, body: Mapping[str, Any]) -> Answer:
-        """Runs of a project: a `ProtoLeaderboardEntriesSearchResultDTO`."""
-        return self._send(
-            search_leaderboard_entries_proto.sync_detailed, body, project_identifier=project_id, type=["run"]
-        )
-
-    def search_everywhere(self, body: Mapping[str, Any]) -> Answer:
-        """Runs of all projects: a `ProtoLeaderboardEntriesSearchResultDTO`."""
-        return self._send(search_global_leaderboard_entries_proto.sync_detailed, body)
-
-    def attributes(self, project_id: str, body: Mapping[str, Any]) -> Answer:
-        """Attributes of runs with their values: a `ProtoQueryAttributesResultDTO`."""
-        return self._send(
-            query_attributes_within_project_proto.sync_detailed, body, project_identifier=project_id
-        )
-
-    def floats(self, body: Mapping[str, Any]) -> Answer:
-        """Points of float series: a `ProtoFloatSeriesValuesResponseDTO`."""
-        return self._send(get_multiple_float_series_values_proto.sync_detailed, body)
-
-    def series(self, body: Mapping[str, Any]) -> Answer:
-        """Points of string, histogram and file series: a `ProtoSeriesValuesResponseDTO`."""
-        return self._send(get_series_values_proto.sync_detailed, body, use_deprecated_string_fields=False)
-
-    def sign(self, body: Mapping[str, Any]) -> Answer:
-        """URLs to download files from: JSON `{files: [{path, provider, url, …}]}`."""
-        return self._send(signed_url_generic.sync_detailed, body)
-
     @property
     def token(self) -> object:
         """The access token in use; None before the first request."""
@@ -214,8 +196,8 @@ class Client:
         self._http.close()
         self._refreshing.close()
 
-    def _send(self, operation: Callable[..., Any], body: Mapping[str, Any], **arguments: Any) -> Answer:
-        """One request, once.
+    def send(self, kind: str, body: Mapping[str, Any], **arguments: str) -> Answer:
+        """One request of a kind in `OPERATIONS`, once. Those of one project take `project_identifier`.
 
         Raises:
             TransientError: no whole answer came.
@@ -224,7 +206,7 @@ class Client:
         """
         try:
             try:
-                answer = operation(client=self._client, body=_Body(body), **arguments)
+                answer = OPERATIONS[kind](client=self._client, body=_Body(body), **arguments)
             finally:
                 self._hide_token()
         except errors.ApiKeyRejectedError:

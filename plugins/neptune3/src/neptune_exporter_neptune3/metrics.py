@@ -15,7 +15,7 @@ from neptune_exporter.schema import TIME_TYPE, series_batch, step_columns
 from neptune_exporter.toolkit import turn
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import NAME_BYTES, Series
-from neptune_exporter_neptune3.paging import Page, failure_of
+from neptune_exporter_neptune3.paging import Page, Request, failure_of
 from neptune_exporter_neptune3.points import Float64s, Points, SeriesPoints, decode
 
 POINTS = 100_000
@@ -53,26 +53,7 @@ class Unread:
         return cls(series, expected)
 
 
-@dataclass(frozen=True)
-class FloatRequest:
-    """Series that are asked for together."""
-
-    unread: list[Unread]
-    limit: int
-    """Points of each."""
-    again: bool = False
-    """Part of a request that failed as a whole."""
-
-    @property
-    def series(self) -> Sequence[Series]:
-        return [each.series for each in self.unread]
-
-    def halves(self) -> Sequence[FloatRequest]:
-        middle = len(self.unread) // 2
-        return [FloatRequest(part, self.limit, True) for part in (self.unread[:middle], self.unread[middle:])]
-
-
-def requests_for(unread: Sequence[Unread], again: bool = False) -> Iterator[FloatRequest]:
+def requests_for(unread: Sequence[Unread], again: bool = False) -> Iterator[Request[Unread]]:
     """Bundle series, in their order, as many as an answer and a request can hold."""
     bundle: list[Unread] = []
     names = limit = 0
@@ -82,15 +63,15 @@ def requests_for(unread: Sequence[Unread], again: bool = False) -> Iterator[Floa
         if bundle and (
             wanted * (len(bundle) + 1) > POINTS or names + size > NAME_BYTES or len(bundle) >= _MOST_SERIES
         ):
-            yield FloatRequest(bundle, limit, again)
+            yield Request(bundle, limit, again)
             bundle, names, wanted = [], 0, each.expected
         bundle.append(each)
         names, limit = names + size, max(min(wanted, POINTS), each.skip + _SPARE)
     if bundle:
-        yield FloatRequest(bundle, limit, again)
+        yield Request(bundle, limit, again)
 
 
-def fetch(api: Api, request: FloatRequest, previews: bool) -> Page[FloatRequest]:
+def fetch(api: Api, request: Request[Unread], previews: bool) -> Page[Unread]:
     """Carry out a request. Raises AuthenticationError or SourceError."""
     body: dict[str, Any] = {
         "perSeriesPointsLimit": request.limit,
@@ -107,8 +88,8 @@ def fetch(api: Api, request: FloatRequest, previews: bool) -> Page[FloatRequest]
         return _page(request, found, previews)
 
 
-def _page(request: FloatRequest, found: Mapping[str, SeriesPoints], previews: bool) -> Page[FloatRequest]:
-    page: Page[FloatRequest] = Page()
+def _page(request: Request[Unread], found: Mapping[str, SeriesPoints], previews: bool) -> Page[Unread]:
+    page: Page[Unread] = Page()
     unfinished: list[Unread] = []
     taken: list[tuple[Series, Points]] = []
     for number, unread in enumerate(request.unread):

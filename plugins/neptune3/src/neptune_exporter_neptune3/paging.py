@@ -13,27 +13,39 @@ from neptune_exporter.toolkit import AwayError
 from neptune_exporter.toolkit.http_errors import StoppedError
 from neptune_exporter_neptune3.attributes import FileToFetch, Series
 
-_R = TypeVar("_R", bound="SeriesRequest")
+_U = TypeVar("_U", bound="_OfSeries", covariant=True)
 
 
-class SeriesRequest(Protocol):
-    """One request for one or more series."""
+class _OfSeries(Protocol):
+    """How far a series was read: a class of its own for each kind of request."""
 
     @property
-    def series(self) -> Sequence[Series]: ...
+    def series(self) -> Series: ...
 
-    def halves(self: _R) -> Sequence[_R]:
-        """The same as two requests, which are retried for a shorter time."""
+
+@dataclass(frozen=True)
+class Request(Generic[_U]):
+    """Series that are asked for together."""
+
+    unread: Sequence[_U]
+    limit: int = 0
+    """Points of each series, in a request for floats."""
+    again: bool = False
+    """Part of a request that failed as a whole, which is retried for a shorter time."""
+
+    def halves(self) -> list[Request[_U]]:
+        middle = len(self.unread) // 2
+        return [Request(part, self.limit, True) for part in (self.unread[:middle], self.unread[middle:])]
 
 
 @dataclass
-class Page(Generic[_R]):
+class Page(Generic[_U]):
     """What one request gave."""
 
     rows: list[RunRows] = field(default_factory=list)
     failures: list[AttributeFailure] = field(default_factory=list)
     files: list[FileToFetch] = field(default_factory=list)
-    following: list[_R] = field(default_factory=list)
+    following: list[Request[_U]] = field(default_factory=list)
     """Requests for the rest of the same series."""
 
     def events(self) -> Iterator[RunRows | AttributeFailure | FileToFetch]:
@@ -48,7 +60,7 @@ _HELD = 4
 
 
 def read_pages(
-    executor: Executor, width: int, requests: Iterable[_R], fetch: Callable[[_R], Page[_R]]
+    executor: Executor, width: int, requests: Iterable[Request[_U]], fetch: Callable[[Request[_U]], Page[_U]]
 ) -> Iterator[RunRows | AttributeFailure | FileToFetch]:
     """Carry out requests and all that follow from them.
 
@@ -64,9 +76,9 @@ def read_pages(
         SourceError: the server cannot be reached.
     """
     first = (((n,), request) for n, request in enumerate(requests))
-    waiting: deque[tuple[_Key, _R]] = deque()
-    flying: deque[tuple[_Key, _R, Future[Page[_R]]]] = deque()
-    order = _Order[_R]()
+    waiting: deque[tuple[_Key, Request[_U]]] = deque()
+    flying: deque[tuple[_Key, Request[_U], Future[Page[_U]]]] = deque()
+    order = _Order[_U]()
 
     def fly() -> None:
         """Send requests, those that follow from others first."""
@@ -93,37 +105,37 @@ def read_pages(
             future.cancel()
 
 
-def _page_of(request: _R, future: Future[Page[_R]]) -> Page[_R]:
+def _page_of(request: Request[_U], future: Future[Page[_U]]) -> Page[_U]:
     """The page of a request. If it failed: its halves to try next, or the failure of its only attribute."""
     try:
         return future.result()
     except (AwayError, StoppedError):
         raise
     except SourceError as error:
-        if len(request.series) > 1:
-            return Page(following=list(request.halves()))
-        return Page(failures=[failure_of(request.series[0], error)])
+        if len(request.unread) > 1:
+            return Page(following=request.halves())
+        return Page(failures=[failure_of(request.unread[0].series, error)])
 
 
-def _numbered(key: _Key, following: Sequence[_R]) -> list[tuple[_Key, _R]]:
+def _numbered(key: _Key, following: Sequence[Request[_U]]) -> list[tuple[_Key, Request[_U]]]:
     """Requests with their keys. A single one gets the key of the request that it follows from."""
     if len(following) == 1:
         return [(key, following[0])]
     return [((*key, n), each) for n, each in enumerate(following)]
 
 
-class _Order(Generic[_R]):
+class _Order(Generic[_U]):
     """Puts pages in the order of their keys: all that follows from one page comes before the next page."""
 
     def __init__(self) -> None:
         self._expected: set[_Key] = set()
-        self._held: list[tuple[_Key, Page[_R]]] = []
+        self._held: list[tuple[_Key, Page[_U]]] = []
 
     def expect(self, key: _Key) -> None:
         """Announce a page with this key."""
         self._expected.add(key)
 
-    def take(self, key: _Key, page: Page[_R], following: Iterable[_Key]) -> Iterator[Page[_R]]:
+    def take(self, key: _Key, page: Page[_U], following: Iterable[_Key]) -> Iterator[Page[_U]]:
         """Take a page, and give the pages that can be delivered now."""
         self._expected.discard(key)
         self._expected.update(following)

@@ -16,7 +16,7 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter.schema import HISTOGRAM_TYPE, TIME_TYPE, VALUE_COLUMN, series_batch, step_columns
 from neptune_exporter_neptune3.api import Api
 from neptune_exporter_neptune3.attributes import NAME_BYTES, FileRef, FileToFetch, Series
-from neptune_exporter_neptune3.paging import Page, failure_of
+from neptune_exporter_neptune3.paging import Page, Request, failure_of
 
 _POINTS = 10_000
 """Points in an answer, over all its series: the most that the server returns."""
@@ -45,41 +45,25 @@ class Unread:
     """How many points had that step: distinguishes files of one step."""
 
 
-@dataclass(frozen=True)
-class ObjectRequest:
-    """Series of one type that are asked for together."""
-
-    unread: list[Unread]
-    again: bool = False
-
-    @property
-    def series(self) -> Sequence[Series]:
-        return [each.series for each in self.unread]
-
-    def halves(self) -> Sequence[ObjectRequest]:
-        middle = len(self.unread) // 2
-        return [ObjectRequest(self.unread[:middle], True), ObjectRequest(self.unread[middle:], True)]
-
-
-def requests_for(series: Sequence[Series]) -> Iterator[ObjectRequest]:
+def requests_for(series: Sequence[Series]) -> Iterator[Request[Unread]]:
     """Bundle series of one type, in their order, until an answer or a request is full."""
     for kind in _FIELDS:
         yield from _bundles([each for each in series if each.type is kind])
 
 
-def _bundles(series: Sequence[Series]) -> Iterator[ObjectRequest]:
+def _bundles(series: Sequence[Series]) -> Iterator[Request[Unread]]:
     bundle: list[Unread] = []
     names = expected = 0
     for each in series:
         size, guess = len(each.path.encode()), _expected(each)
         is_full = names + size > NAME_BYTES or len(bundle) >= _MOST_SERIES
         if bundle and (is_full or expected + guess > _POINTS):
-            yield ObjectRequest(bundle)
+            yield Request(bundle)
             bundle, names, expected = [], 0, 0
         bundle.append(Unread(each))
         names, expected = names + size, expected + guess
     if bundle:
-        yield ObjectRequest(bundle)
+        yield Request(bundle)
 
 
 def _expected(series: Series) -> int:
@@ -98,7 +82,7 @@ class _Points:
     values: list[Any] = field(default_factory=list)
 
 
-def fetch(api: Api, request: ObjectRequest) -> Page[ObjectRequest]:
+def fetch(api: Api, request: Request[Unread]) -> Page[Unread]:
     """Carry out a request. Raises AuthenticationError or SourceError."""
     asked = [_series_request(number, unread) for number, unread in enumerate(request.unread)]
     body = {"requests": asked, "order": "ascending", "sizeLimitBytes": _ANSWER_BYTES}
@@ -106,7 +90,7 @@ def fetch(api: Api, request: ObjectRequest) -> Page[ObjectRequest]:
     found = {each.requestId: each for each in answer.series}
     # Where no series got a token the server has nothing more to say (`_make_new_series_page_params`).
     progress = any(each.HasField("searchAfter") for each in answer.series)
-    page: Page[ObjectRequest] = Page()
+    page: Page[Unread] = Page()
     taken: list[_Points] = []
     unfinished: list[Unread] = []
     for number, unread in enumerate(request.unread):
@@ -121,7 +105,7 @@ def fetch(api: Api, request: ObjectRequest) -> Page[ObjectRequest]:
         elif missing := _missing(unread, state):
             _fail(page, unread, missing)
     page.rows = list(_rows(taken))
-    page.following = [ObjectRequest(unfinished, request.again)] if unfinished else []
+    page.following = [Request(unfinished, again=request.again)] if unfinished else []
     return page
 
 
@@ -168,7 +152,7 @@ def _series_request(number: int, unread: Unread) -> dict[str, Any]:
     return request
 
 
-def _take(values: Sequence[Any], unread: Unread, points: _Points, page: Page[ObjectRequest]) -> Unread:
+def _take(values: Sequence[Any], unread: Unread, points: _Points, page: Page[Unread]) -> Unread:
     """Read an answer's points of one series."""
     series, name = unread.series, _FIELDS[unread.series.type]
     last, same = unread.last_step, unread.at_last_step
@@ -195,7 +179,7 @@ def _take(values: Sequence[Any], unread: Unread, points: _Points, page: Page[Obj
     return replace(unread, points=unread.points + len(values), last_step=last, at_last_step=same)
 
 
-def _fail(page: Page[ObjectRequest], unread: Unread, message: str) -> None:
+def _fail(page: Page[Unread], unread: Unread, message: str) -> None:
     page.failures.append(failure_of(unread.series, SourceError(message)))
 
 
