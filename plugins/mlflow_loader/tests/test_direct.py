@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from neptune_exporter_mlflow.capabilities import CAPABILITIES
 
 from neptune_exporter.contract import LoadOptions, Secret, SinkError, UsageError, Verdict
 from neptune_exporter.model import RunKey
@@ -16,7 +17,6 @@ from neptune_exporter.testing.corpus import themed_runs
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, float_series
 from neptune_exporter.testing.sinks import ReadBack, SinkFactory
-from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.connecting import connected
 from neptune_exporter_mlflow.plugin import make_sink
 from neptune_exporter_mlflow.settings import MlflowSettings

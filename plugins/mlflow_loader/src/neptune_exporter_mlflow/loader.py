@@ -37,7 +37,6 @@ from neptune_exporter.sinks.values import as_text
 from neptune_exporter.sinks.walk import made_text
 from neptune_exporter.toolkit.filekinds import FileKind
 from neptune_exporter_mlflow import registry
-from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
 from neptune_exporter_mlflow.direct import DirectPoints
 from neptune_exporter_mlflow.estimate import BATCH_PARAMETERS, BATCH_POINTS
@@ -54,7 +53,7 @@ from neptune_exporter_mlflow.names import (
     thumbnail,
 )
 from neptune_exporter_mlflow.reading import LONG_VALUES, RunReader, moment, shown_value
-from neptune_exporter_mlflow.settings import MlflowSettings
+from neptune_exporter_mlflow.settings import CAPABILITIES, MlflowSettings
 
 _BATCH_CHARACTERS = 200_000
 """The characters of parameters in one request, which may have a megabyte."""
@@ -222,23 +221,28 @@ class MlflowLoader(Loader):
 
 def _tags(run: RunMetadata) -> dict[str, str]:
     """Tags that MLflow shows, and by which it finds the run. The parameters have in full what is cut here."""
-    tags = {
+    tags: dict[str, object] = {
         "neptune.mark": run.mark,
         "neptune.begun": f"{time.time_ns():020}",
         "neptune.project": run.key.project_id,
         "neptune.run_id": run.key.run_id,
-        "neptune.kind": "" if run.key.kind is RunKind.RUN else run.key.kind.value,
+        "neptune.kind": None if run.key.kind is RunKind.RUN else run.key.kind.value,
         "neptune.url": run.url,
-        "neptune.name": run.name if fitting(run.name) != run.name else "",
-        "neptune.tags": json.dumps(run.tags, ensure_ascii=False) if run.tags else "",
-        "neptune.group_tags": json.dumps(run.group_tags, ensure_ascii=False) if run.group_tags else "",
-        "neptune.created": "" if run.created is None else str(run.created),
-        "neptune.ended": "" if run.ended is None or run.status == "active" else str(run.ended),
-        "neptune.fork.parent": "" if run.fork_parent is None else run.fork_parent.run_id,
-        "neptune.fork.step": "" if run.fork_step is None else str(run.fork_step),
-        "mlflow.parentRunId": run.parent_id or "",
+        "neptune.name": None if fitting(run.name) == run.name else run.name,
+        "neptune.tags": _listed(run.tags),
+        "neptune.group_tags": _listed(run.group_tags),
+        "neptune.created": run.created,
+        "neptune.ended": None if run.status == "active" else run.ended,
+        "neptune.fork.parent": run.fork_parent and run.fork_parent.run_id,
+        "neptune.fork.step": run.fork_step,
+        "mlflow.parentRunId": run.parent_id,
         "mlflow.note.content": run.description,
         "mlflow.user": run.owner,
     }
     where = "(cut here: the parameters have all of it)"
-    return {key: beginning(text, LONGEST_TAG, where) for key, text in tags.items() if text}
+    there = {key: str(value) for key, value in tags.items() if value not in (None, "")}
+    return {key: beginning(text, LONGEST_TAG, where) for key, text in there.items()}
+
+
+def _listed(tags: Sequence[str]) -> str:
+    return json.dumps(tags, ensure_ascii=False) if tags else ""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from neptune_exporter.contract import LoadOptions, Sink, SinkSpec, hookimpl
-from neptune_exporter_mlflow.capabilities import CAPABILITIES
 from neptune_exporter_mlflow.estimate import requests
-from neptune_exporter_mlflow.settings import MlflowSettings, divided
+from neptune_exporter_mlflow.settings import CAPABILITIES, MlflowSettings, divided
 
 
 def make_sink(settings: MlflowSettings, options: LoadOptions) -> Sink:

@@ -12,7 +12,7 @@ from typing import Any
 
 from neptune_exporter.contract import Comparison, SinkError, Verdict
 from neptune_exporter.model import RunKey
-from neptune_exporter_wandb.records import Config, End, Record, Row, RunName, SentFiles
+from neptune_exporter_wandb.records import About, Record, Row
 
 _ITEM = "run as wandb's own reader sees it"
 _TIMEOUT = 600
@@ -74,14 +74,13 @@ def of_line(texts: Mapping[str, Any], line: bytes) -> Iterator[Record]:
         yield _row(texts["history"], json.loads(line)["history"]["item"])
     elif kind == "run":
         run = json.loads(line)["run"]
-        yield RunName(run.get("display_name", ""))
-        yield Config(run.get("config", {}).get("update", {}))
+        yield About(run.get("display_name", ""), run.get("config", {}).get("update", {}))
     elif kind == "config":
-        yield Config(json.loads(line)["config"].get("update", {}))
+        yield About(config=json.loads(line)["config"].get("update", {}))
     elif kind == "files":
-        yield SentFiles([item["path"] for item in texts["files"].get("files", ())])
+        yield About(paths=[item["path"] for item in texts["files"].get("files", ())])
     elif kind == "exit":
-        yield End()
+        yield About(ended=True)
 
 
 def _row(texts: Mapping[str, Any], values: Mapping[str, Any]) -> Row:

@@ -23,7 +23,6 @@ from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter.sinks.templates import filled
-from neptune_exporter_wandb.capabilities import CAPABILITIES
 from neptune_exporter_wandb.folders import RunFolders, run_id_in
 from neptune_exporter_wandb.inspecting import compare_inspected
 from neptune_exporter_wandb.losses import MESSAGES
@@ -32,7 +31,7 @@ from neptune_exporter_wandb.reading import DamagedRunError, RunReader
 from neptune_exporter_wandb.records import Record, read
 from neptune_exporter_wandb.sending import send
 from neptune_exporter_wandb.server import Server
-from neptune_exporter_wandb.settings import WandbSettings
+from neptune_exporter_wandb.settings import CAPABILITIES, WandbSettings
 from neptune_exporter_wandb.writing import RunStart, RunWriter
 
 

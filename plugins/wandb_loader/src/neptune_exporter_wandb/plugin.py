@@ -11,8 +11,7 @@ from neptune_exporter.contract import (
     SinkSpec,
     hookimpl,
 )
-from neptune_exporter_wandb.capabilities import CAPABILITIES
-from neptune_exporter_wandb.settings import WandbSettings, divided
+from neptune_exporter_wandb.settings import CAPABILITIES, WandbSettings, divided
 
 
 def make_sink(settings: WandbSettings, options: LoadOptions) -> Sink:

@@ -21,7 +21,7 @@ from neptune_exporter.sinks.points import Points, PointSorter, SeriesOrder
 from neptune_exporter.sinks.received import FileToSend, HistogramValue
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_wandb.framing import FramingError
-from neptune_exporter_wandb.records import Config, Record, Row, RunName, SentFiles
+from neptune_exporter_wandb.records import Record, Row
 from neptune_exporter_wandb.rows import STEP
 from neptune_exporter_wandb.steps import whole_step
 from neptune_exporter_wandb.tables import read_table
@@ -129,14 +129,11 @@ class RunReader:
     def _take(self, record: Record) -> None:
         if isinstance(record, Row):
             self._row(record)
-        elif isinstance(record, Config):
-            self.config |= record.values
-        elif isinstance(record, RunName):
-            self.name = record.name
-        elif isinstance(record, SentFiles):
-            self.listed.update(record.paths)
-        else:
-            self.ended = True
+            return
+        self.name = self.name if record.name is None else record.name
+        self.config |= record.config
+        self.listed.update(record.paths)
+        self.ended |= record.ended
 
     def _row(self, row: Row) -> None:
         if row.number != self.rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -20,29 +20,19 @@ class Row(NamedTuple):
     """The parts of values that are no numbers, by name of the value and name of the part."""
 
 
-class Config(NamedTuple):
+class About(NamedTuple):
+    """What a record says that is no row; of everything else nothing."""
+
+    name: str | None = None
+    config: Mapping[str, Any] = {}
     """Entries of the config."""
-
-    values: dict[str, Any]
-
-
-class RunName(NamedTuple):
-    """The name of the run."""
-
-    name: str
-
-
-class SentFiles(NamedTuple):
-    """Files of the run that W&B sends."""
-
-    paths: list[str]
-
-
-class End(NamedTuple):
+    paths: Sequence[str] = ()
+    """Files that W&B sends."""
+    ended: bool = False
     """The run came to its end."""
 
 
-Record: TypeAlias = Row | Config | RunName | SentFiles | End
+Record: TypeAlias = Row | About
 
 
 def read(folder: Path, run_id: str) -> Iterator[Record]:
@@ -65,20 +55,17 @@ def _of(record: Any) -> Iterator[Record]:
     if kind == "history":
         yield _row(record.history)
     elif kind == "run":
-        yield RunName(record.run.display_name)
-        yield _config(record.run.config)
+        yield About(record.run.display_name, _config(record.run.config))
     elif kind == "config":
-        yield _config(record.config)
+        yield About(config=_config(record.config))
     elif kind == "files":
-        yield SentFiles([item.path for item in record.files.files])
+        yield About(paths=[item.path for item in record.files.files])
     elif kind == "exit":
-        yield End()
+        yield About(ended=True)
 
 
-def _config(config: Any) -> Config:
-    return Config(
-        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in config.update}
-    )
+def _config(config: Any) -> dict[str, Any]:
+    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in config.update}
 
 
 def _row(history: Any) -> Row:

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 from neptune_exporter.contract import ExportedRun, LoadedRun
 from neptune_exporter_wandb import inspecting
-from neptune_exporter_wandb.capabilities import CAPABILITIES
 from neptune_exporter_wandb.loader import WandbLoader
 from neptune_exporter_wandb.records import Record
 from neptune_exporter_wandb.sdk_output import SdkOutput, sdk_session
+from neptune_exporter_wandb.settings import CAPABILITIES
 from neptune_exporter_wandb.writing import RunStart, RunWriter
 
 _log = logging.getLogger(__name__)

@@ -8,7 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from neptune_exporter.contract import setting
+from neptune_exporter.contract import SinkCapabilities, setting
+
+CAPABILITIES = SinkCapabilities(
+    lowest_step=-(2**63), highest_step=2**63 - 1, largest_integer=2**53, verifies=True
+)
+"""Points, texts and histograms arrive exactly. Larger integers come as text: what reads JSON rounds them."""
 
 
 @dataclass(frozen=True)
