@@ -11,6 +11,7 @@ from typing import Any
 
 from neptune_exporter.contract import SinkError
 from neptune_exporter.model import SysAttribute
+from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.toolkit import failpoint, pause
 from neptune_exporter_pluto import ending
 from neptune_exporter_pluto.deciding import Action, Decision, Other, Situation, decide
@@ -256,11 +257,11 @@ class Creation:
 
     def _tell_fork(self, sent: Fork | None) -> None:
         if sent is None and self.work.run.parent() is not None:
-            self.losses.add(LossCode.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
+            self.losses.add(CommonLoss.FORK_NOT_NATIVE, 1, SysAttribute.FORK_PARENT)
         elif sent is not None and sent.is_last:
             self.losses.add(LossCode.FORK_STEP, 1, SysAttribute.FORK_STEP)
         elif sent is not None and not sent.exact:
-            self.losses.add(LossCode.FRACTIONAL_STEP, 1, SysAttribute.FORK_STEP)
+            self.losses.add(CommonLoss.FRACTIONAL_STEP, 1, SysAttribute.FORK_STEP)
 
     def _describe(self, run_id: int, url: str, created: bool = False) -> None:
         """Write the loader's section of the config, the parameters and the notes. May be repeated.

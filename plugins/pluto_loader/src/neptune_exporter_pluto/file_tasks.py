@@ -76,7 +76,9 @@ def file_tasks(
         file = _checked(content.run, row, losses)
         if file is not None:
             count += 1
-            _count_step(row, losses)
+            if row.step_text is not None:
+                losses.add(LossCode.FILE_STEP, int(row.step is None), row.path)
+                losses.add(CommonLoss.FRACTIONAL_STEP, int(row.rounded), row.path)
             yield _task(index, row, file, content.names, unique)
 
 
@@ -109,12 +111,6 @@ def _checked(run: ExportedRun, row: _FileRow, losses: LossBook) -> CheckedFile |
         losses.add(LossCode.FILE_TOO_LARGE, 1, row.path)
         return None
     return found
-
-
-def _count_step(row: _FileRow, losses: LossBook) -> None:
-    if row.step_text is not None:
-        losses.add(LossCode.FILE_STEP, int(row.step is None), row.path)
-        losses.add(LossCode.FRACTIONAL_STEP, int(row.rounded), row.path)
 
 
 def _task(index: int, row: _FileRow, file: CheckedFile, names: NameBook, unique: _UniqueNames) -> FileTask:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
-from neptune_exporter.contract import ExportedRun, LoadedRun
+from neptune_exporter.contract import LoadedRun
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.form.limits import shown_step
 from neptune_exporter_pluto.state.journal import Journal
 from neptune_exporter_pluto.state.open_run import OpenRun
 from neptune_exporter_pluto.state.progress import Fork, Progress
-from neptune_exporter_pluto.state.session import Session
-from neptune_exporter_pluto.state.target import Target
 
 
 def parent_replaced(sent: Fork | None, wanted: Fork | None) -> bool:
@@ -22,12 +19,10 @@ def parent_replaced(sent: Fork | None, wanted: Fork | None) -> bool:
 
 def wanted_fork(work: OpenRun) -> Fork | None:
     """Where to fork the run in Pluto, from what is known about its parent now."""
-    return native_fork(work.session, work.run, work.target, work.multiplier, work.parent)
+    return native_fork(work, work.multiplier, work.parent)
 
 
-def native_fork(
-    session: Session, run: ExportedRun, target: Target, multiplier: Multiplier, parent: LoadedRun | None
-) -> Fork | None:
+def native_fork(work: OpenRun, multiplier: Multiplier, parent: LoadedRun | None = None) -> Fork | None:
     """From which run of Pluto a run is forked off.
 
     None: it is no fork, its parent may not be there, or it branched off at a step that Pluto does not have
@@ -37,12 +32,12 @@ def native_fork(
         multiplier: Of the run's own steps.
         parent: What this load has made of the parent, if anything. What the journal says counts more.
     """
-    key, fork_step = run.parent(), run.fork_step()
+    key, fork_step = work.run.parent(), work.run.fork_step()
     if key is None or fork_step is None:
         return None
     known = None
-    if session.target(key.project_id) == target:
-        known = Journal.of(session.base_dir, target, key).peek()
+    if work.session.target(key.project_id) == work.target:
+        known = Journal.of(work.session.base_dir, work.target, key).peek()
     run_id = _parent_run_id(known, parent)
     loaded = (known.loaded if known is not None else None) or {}
     if "multiplier" in loaded:
@@ -57,8 +52,6 @@ def _parent_run_id(known: Progress | None, parent: LoadedRun | None) -> int | No
     return int(parent.target_id) if parent is not None and parent.target_id.isdigit() else None
 
 
-def _reached(run_id: int, step: int, exact: bool, last: Any) -> Fork:
+def _reached(run_id: int, step: int, exact: bool, last: int | None) -> Fork:
     """The fork at a step, or at the parent's last where it does not get that far: it shares all of it."""
-    if last is not None and step > int(last):
-        return Fork(run_id, int(last), is_last=True)
-    return Fork(run_id, step, exact)
+    return Fork(run_id, step, exact) if last is None or step <= last else Fork(run_id, last, is_last=True)

@@ -20,6 +20,7 @@ import numpy as np
 import orjson
 
 from neptune_exporter.model import AttributeType
+from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.sinks.points import Points, PointSorter
 from neptune_exporter.sinks.series import SeriesNumbers, SeriesRows
 from neptune_exporter.toolkit import failpoint
@@ -123,7 +124,7 @@ class Metrics:
             return points
         counts = np.bincount(series[:-1][again], minlength=len(self.paths))
         for number in np.flatnonzero(counts):
-            self._losses.add(LossCode.DUPLICATE_STEP, int(counts[number]), self.paths[number])
+            self._losses.add(CommonLoss.DUPLICATE_STEP, int(counts[number]), self.paths[number])
         dropped = again if self._every > 1 else again & (time[1:] == time[:-1])
         keep = np.ones(len(points), np.bool_)
         keep[order[:-1][dropped]] = False

@@ -12,7 +12,7 @@ from neptune_exporter_pluto.deciding import Shown
 from neptune_exporter_pluto.file_tasks import file_tasks
 from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.form.content import Content
-from neptune_exporter_pluto.form.losses import LossBook, LossCode
+from neptune_exporter_pluto.form.losses import LossBook
 from neptune_exporter_pluto.form.section import ContentOptions
 from neptune_exporter_pluto.state.open_run import OpenRun
 from neptune_exporter_pluto.state.progress import Progress
@@ -82,4 +82,4 @@ def _has_files_again(work: OpenRun, now: Progress) -> bool:
     batch_rows = work.session.settings.batch_rows
     content = Content(work.run, Multiplier(1, 1), 0, batch_rows, options, found, work.journal.work_folder)
     deque(file_tasks(content, only=only), maxlen=0)
-    return any(found.count([LossCode(reason)], path) < count for (reason, path), count in recorded.items())
+    return any(found.count([reason], path) < count for (reason, path), count in recorded.items())

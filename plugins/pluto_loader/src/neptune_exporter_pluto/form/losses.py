@@ -11,32 +11,22 @@ from neptune_exporter.sinks.losses import LossBook as CountedLosses
 
 
 class LossCode(str, Enum):
-    """Why something is not in Pluto as it was in Neptune. The values are stable, for machines."""
+    """Losses that only Pluto has. The values are stable, for machines."""
 
-    NEGATIVE_STEP = CommonLoss.NEGATIVE_STEP.value
-    LARGE_STEP = CommonLoss.LARGE_STEP.value
-    FRACTIONAL_STEP = CommonLoss.FRACTIONAL_STEP.value
-    NO_STEP = CommonLoss.NO_STEP.value
-    DUPLICATE_STEP = CommonLoss.DUPLICATE_STEP.value
     DOWNSAMPLED = "downsampled"
     HISTOGRAM_REDRAWN = "histogram-redrawn"
     HISTOGRAM_NOT_DRAWN = "histogram-not-drawn"
     LONG_TEXT = "long-text"
-    NOT_TEXT = CommonLoss.NOT_TEXT.value
     TAGS_BEYOND_LIMIT = "tags-beyond-limit"
     ROUNDED_NUMBER = "rounded-number"
     TIME_BEFORE_1970 = "time-before-1970"
     LONG_DESCRIPTION = "long-description"
     LONG_RUN_NAME = "long-run-name"
     PROJECT_RENAMED = "project-renamed"
-    FILE_MISSING = CommonLoss.FILE_MISSING.value
-    FILE_DAMAGED = CommonLoss.FILE_DAMAGED.value
-    FILE_UNSAFE = CommonLoss.FILE_UNSAFE.value
     FILE_TOO_LARGE = "file-too-large"
     FILE_CAP = "file-cap"
     FILE_LISTED_TWICE = "file-listed-twice"
     FILE_STEP = "file-step"
-    FORK_NOT_NATIVE = CommonLoss.FORK_NOT_NATIVE.value
     FORK_STEP = "fork-step"
 
     __hash__ = str.__hash__  # a text that equals a code is found among codes, as in journals
@@ -45,11 +35,11 @@ class LossCode(str, Enum):
         return self.value
 
 
-_MESSAGES: Mapping[str, str] = {
+MESSAGES: Mapping[str, str] = {
     **COMMON_MESSAGES,
-    LossCode.NEGATIVE_STEP: "Pluto has no negative steps; these are only in the dataset",
-    LossCode.LARGE_STEP: "the step times the multiplier is beyond 2**64 - 1; these are only in the dataset",
-    LossCode.FRACTIONAL_STEP: "step × multiplier is not whole, or Pluto rounds it (above 2**53): cut",
+    CommonLoss.NEGATIVE_STEP: "Pluto has no negative steps; these are only in the dataset",
+    CommonLoss.LARGE_STEP: "the step times the multiplier is beyond 2**64 - 1; these are only in the dataset",
+    CommonLoss.FRACTIONAL_STEP: "step × multiplier is not whole, or Pluto rounds it (above 2**53): cut",
     LossCode.DOWNSAMPLED: "left out because only every N-th point was requested (LOG_EVERY)",
     LossCode.HISTOGRAM_REDRAWN: "Pluto draws only even bins and whole counts; a table has the exact numbers",
     LossCode.HISTOGRAM_NOT_DRAWN: "without a finite width it cannot be drawn; a table has the exact numbers",
@@ -64,7 +54,7 @@ _MESSAGES: Mapping[str, str] = {
     LossCode.FILE_CAP: "left out because a limit was requested (MAX_FILES_PER_RUN)",
     LossCode.FILE_LISTED_TWICE: "its upload address expired and was requested again: it is listed twice",
     LossCode.FILE_STEP: "Pluto cannot hold its step: it is listed at step 0, the step is in its name",
-    LossCode.FORK_NOT_NATIVE: "Pluto lacks its parent up to that step: only the config records the fork",
+    CommonLoss.FORK_NOT_NATIVE: "Pluto lacks its parent up to that step: only the config records the fork",
     LossCode.FORK_STEP: "the parent has no point at that step: the fork is at its last step (see config)",
 }
 
@@ -76,19 +66,19 @@ NOTHING_LACKS = frozenset({LossCode.FILE_LISTED_TWICE})
 
 FILES_NOT_SENT = frozenset(
     {
-        LossCode.FILE_MISSING,
-        LossCode.FILE_DAMAGED,
-        LossCode.FILE_UNSAFE,
+        CommonLoss.FILE_MISSING,
+        CommonLoss.FILE_DAMAGED,
+        CommonLoss.FILE_UNSAFE,
         LossCode.FILE_TOO_LARGE,
         LossCode.FILE_CAP,
     }
 )
 
 DROPPED = FILES_NOT_SENT | {
-    LossCode.NEGATIVE_STEP,
-    LossCode.LARGE_STEP,
-    LossCode.NO_STEP,
-    LossCode.DUPLICATE_STEP,
+    CommonLoss.NEGATIVE_STEP,
+    CommonLoss.LARGE_STEP,
+    CommonLoss.NO_STEP,
+    CommonLoss.DUPLICATE_STEP,
     LossCode.DOWNSAMPLED,
 }
 """Losses of points and files that are not in Pluto at all. With other losses, Pluto has them in another
@@ -99,4 +89,4 @@ class LossBook(CountedLosses):
     """Counts losses of one run by reason and series, with the messages for Pluto."""
 
     def __init__(self, run: RunKey) -> None:
-        super().__init__(run, _MESSAGES, REQUESTED)
+        super().__init__(run, MESSAGES, REQUESTED)

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from neptune_exporter.contract import Loss
+from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.sinks.names import NameBook
 from neptune_exporter.sinks.steps import Multiplier
 from neptune_exporter_pluto.form.config import escaped, pairs, section_of
@@ -17,7 +18,7 @@ from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto.form.metadata import PlutoMetadata
 
 LOADING, COMPLETE, SUPERSEDED = "loading", "complete", "superseded"
-_ONLY_A_LOAD_KNOWS = frozenset({LossCode.FILE_LISTED_TWICE, LossCode.FORK_NOT_NATIVE, LossCode.FORK_STEP})
+_ONLY_A_LOAD_KNOWS = frozenset({LossCode.FILE_LISTED_TWICE, CommonLoss.FORK_NOT_NATIVE, LossCode.FORK_STEP})
 
 
 @dataclass(frozen=True)
@@ -128,15 +129,13 @@ def closing_section(
         "names": pairs({name: escaped(path) for name, path in names.changed()}),
         "texts": pairs({name: names.name(name, "TEXT") for name in texts}),
         "console": [[escaped(path), lines] for path, lines in console_lines.items()],
-        "losses": list(_unknown_otherwise(losses)),
+        "losses": [
+            {**loss, "attribute_path": escaped(loss["attribute_path"])}
+            for loss in losses
+            if loss["reason"] in _ONLY_A_LOAD_KNOWS
+        ],
     }
     return {"load": load, **{key: value for key, value in found.items() if value}}
-
-
-def _unknown_otherwise(losses: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for loss in losses:
-        if loss["reason"] in _ONLY_A_LOAD_KNOWS:
-            yield {**loss, "attribute_path": escaped(loss["attribute_path"])}
 
 
 def last_step_of(details: Mapping[str, Any]) -> int | None:
@@ -153,13 +152,7 @@ def recorded_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def loss_record(loss: Loss) -> dict[str, Any]:
     """A loss for the journal."""
-    return {
-        "reason": loss.reason,
-        "message": loss.message,
-        "count": loss.count,
-        "attribute_path": loss.attribute_path,
-        "requested": loss.requested,
-    }
+    return {name: value for name, value in vars(loss).items() if name != "run"}
 
 
 def recorded_multiplier(details: Mapping[str, Any]) -> Multiplier:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import orjson
 
@@ -17,6 +17,7 @@ from neptune_exporter_pluto.service.transport import PlutoRefusedError, Transpor
 from neptune_exporter_pluto.settings import NAMES_A_CALL, check_project_name
 
 _T = TypeVar("_T")
+_Params: TypeAlias = "Mapping[str, str | int | None]"
 _JSON = {"Content-Type": "application/json"}
 _NDJSON = {"Content-Type": "application/x-ndjson"}
 MAX_FILES_LISTED = 1_000
@@ -248,7 +249,7 @@ class PlutoApi:
         (recorded from the real API). A config that was just written may not be found yet.
         """
         wanted = orjson.dumps({f"config.{config_key}": value}).decode()
-        params: dict[str, str | int] = {"projectName": project, "filter": wanted, "limit": MAX_RUNS_LISTED}
+        params: _Params = {"projectName": project, "filter": wanted, "limit": MAX_RUNS_LISTED}
         accept = partial(answers.json_object, runs=list)
         answer = self._read("list", f"runs of project {project!r}", params, accept)
         found = (self.details_if_there(project, int(run["id"])) for run in answer["runs"])
@@ -287,8 +288,7 @@ class PlutoApi:
         Args:
             limit: The highest number of rows, at most `MAX_RAW_POINTS`.
         """
-        params: dict[str, str | int | None] = {"logName": log_name, "limit": limit}
-        params |= {"stepMin": step_min, "stepMax": step_max}
+        params: _Params = {"logName": log_name, "limit": limit, "stepMin": step_min, "stepMax": step_max}
         what = f"points of {log_name!r}"
         answer = self._of_run("metrics/raw", what, project, run_id, params, rows=list, truncated=bool)
         return list(answer["rows"]), bool(answer["truncated"])
@@ -301,30 +301,18 @@ class PlutoApi:
         self._api(route, what, body, answers.updated)
 
     def _of_run(
-        self,
-        route: str,
-        what: str,
-        project: str,
-        run_id: int,
-        params: Mapping[str, str | int | None],
-        **members: type,
+        self, route: str, what: str, project: str, run_id: int, params: _Params, **members: type
     ) -> dict[str, Any]:
-        """A JSON object with these members that tells something of a run. A parameter that is None is left
-        out."""
-        given = {name: value for name, value in params.items() if value is not None}
-        of_run = {"runId": run_id, "projectName": project, **given}
+        """A JSON object with these members that tells something of a run."""
+        of_run = {"runId": run_id, "projectName": project, **params}
         return self._read(
             route, f"{what} of run {run_id}", of_run, lambda content: answers.json_object(content, **members)
         )
 
-    def _read(
-        self,
-        route: str,
-        what: str,
-        params: Mapping[str, str | int],
-        accept: Callable[[bytes], dict[str, Any]],
-    ) -> dict[str, Any]:
-        return self.transport.get(f"{self.endpoints.api}/api/runs/{route}", what, params, accept)
+    def _read(self, route: str, what: str, params: _Params, accept: Callable[[bytes], _T]) -> _T:
+        """A parameter that is None is left out."""
+        given = {name: value for name, value in params.items() if value is not None}
+        return self.transport.get(f"{self.endpoints.api}/api/runs/{route}", what, given, accept)
 
     @staticmethod
     def _ingest_headers(project: str, run_id: int, content_type: Mapping[str, str]) -> dict[str, str]:

@@ -46,21 +46,17 @@ class Pace:
 
     def __init__(self, maximum: int) -> None:
         self.maximum = maximum
-        self._limit = maximum
+        self.limit = maximum
         self._under_way = 0
         self._successes = 0
         self._era = 0
         self._changed = threading.Condition()
 
-    @property
-    def limit(self) -> int:
-        return self._limit
-
     @contextmanager
     def turn(self) -> Iterator[int]:
         """Wait for a place, and hold it. Yields the era, for `pushed_back`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._under_way < self._limit)
+            self._changed.wait_for(lambda: self._under_way < self.limit)
             self._under_way += 1
             era = self._era
         try:
@@ -73,8 +69,8 @@ class Pace:
     def succeeded(self) -> None:
         with self._changed:
             self._successes += 1
-            if self._successes >= _SUCCESSES_TO_GROW and self._limit < self.maximum:
-                self._limit += 1
+            if self._successes >= _SUCCESSES_TO_GROW and self.limit < self.maximum:
+                self.limit += 1
                 self._successes = 0
                 self._changed.notify_all()
 
@@ -83,7 +79,7 @@ class Pace:
         with self._changed:
             self._successes = 0
             if era == self._era:
-                self._limit = max(1, self._limit // 2)
+                self.limit = max(1, self.limit // 2)
                 self._era += 1
 
 

@@ -30,7 +30,6 @@ from neptune_exporter_pluto.form.section import (
 from neptune_exporter_pluto.form.values import is_same
 from neptune_exporter_pluto.state.open_run import MOST_GENERATIONS, OpenRun
 from neptune_exporter_pluto.state.progress import Progress
-from neptune_exporter_pluto.state.session import Session
 from neptune_exporter_pluto.verify import console, forks, listed_files, names, points, section
 from neptune_exporter_pluto.verify.context import Check
 
@@ -46,32 +45,29 @@ def compare(
         known: What this machine's journal says of it, if anything.
         losses: Is filled with what cannot be in Pluto, as going through the rows again shows.
     """
-    session, run, project, folder = work.session, work.run, work.target.project, work.journal.work_folder
-    run_id = known.run_id if known is not None else _found_elsewhere(work)
-    details = None if run_id is None else session.api.details_if_there(project, run_id)
-    if run_id is None or details is None:
-        nothing = f"nothing in Pluto's project {project!r}"
+    run, settings, folder = work.run, work.session.settings, work.journal.work_folder
+    details = _details(work, known)
+    if details is None:
+        nothing = f"nothing in Pluto's project {work.target.project!r}"
         yield Comparison(run.key, "run", Verdict.MISSING, run.key.run_id, nothing)
         return
     losses = LossBook(run.key) if losses is None else losses
     loaded = known.loaded if known is not None and known.loaded is not None else {}
-    options, multiplier = _asked_for(session, details, loaded)
-    settings, metadata = session.settings, collect(run, options.name_prefix, losses)
+    options, multiplier = _asked_for(work, details, loaded)
+    metadata = collect(run, options.name_prefix, losses)
     check = Check(
-        session,
+        work,
         Content(run, multiplier, metadata.no_time, settings.batch_rows, options, losses, folder),
-        project,
-        run_id,
         details,
         metadata,
-        float(loaded.get("at", 0.0)) + settings.visible_within,
         full,
         list(loaded["losses"] if "losses" in loaded else recorded_losses(details)),
+        float(loaded.get("at", 0.0)) + settings.visible_within,
     )
     try:
         yield from _whole(check, known)
         yield from _metadata(check)
-        yield from forks.compare_fork(check, work.target, known)
+        yield from forks.compare_fork(check, known)
         yield from _parameters(check)
         entries, lines = console.read_entries(check)
         yield from points.compare_points(check)
@@ -85,21 +81,24 @@ def compare(
 
 
 def _asked_for(
-    session: Session, details: Mapping[str, Any], loaded: Mapping[str, Any]
+    work: OpenRun, details: Mapping[str, Any], loaded: Mapping[str, Any]
 ) -> tuple[ContentOptions, Multiplier]:
     """With what the run was loaded. The journal knows what was sent; the config may have been edited."""
     if "options" in loaded:
         return ContentOptions.of_record(loaded["options"]), Multiplier.of(Decimal(loaded["multiplier"]))
-    return ContentOptions.read(details, session.content_options), recorded_multiplier(details)
+    return ContentOptions.read(details, work.session.content_options), recorded_multiplier(details)
 
 
-def _found_elsewhere(work: OpenRun) -> int | None:
-    """The run that another machine has loaded."""
+def _details(work: OpenRun, known: Progress | None) -> dict[str, Any] | None:
+    """Of the run that the journal names, else of the one that another machine has loaded."""
+    if known is not None:
+        api, project = work.session.api, work.target.project
+        return None if known.run_id is None else api.details_if_there(project, known.run_id)
     loads = work.loads()
     for generation in range(1, MOST_GENERATIONS):
         details = loads.get(external_id(work.run.key, generation))
         if details is not None and Found.of(details).state != SUPERSEDED:
-            return int(details["id"])
+            return details
     return None
 
 

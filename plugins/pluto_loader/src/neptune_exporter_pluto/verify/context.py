@@ -10,48 +10,41 @@ from typing import Any, TypeVar
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.toolkit import pause
 from neptune_exporter_pluto.form.content import Content
-from neptune_exporter_pluto.form.losses import DROPPED, LossCode
+from neptune_exporter_pluto.form.losses import DROPPED, MESSAGES
 from neptune_exporter_pluto.form.metadata import PlutoMetadata
-from neptune_exporter_pluto.service.api import PlutoApi
-from neptune_exporter_pluto.state.session import Session
+from neptune_exporter_pluto.state.open_run import OpenRun
 
 _T = TypeVar("_T")
 
 
 @dataclass
 class Check:
-    """One run of the dataset beside one run of Pluto.
+    """One run of the dataset beside one run of Pluto."""
 
-    `deadline` is the moment (of `time.time`) from which what is not visible is missing.
-    """
-
-    session: Session
+    work: OpenRun
     content: Content
     """Its losses are filled by going through the rows again."""
-    project: str
-    run_id: int
     details: dict[str, Any]
+    """Of the run in Pluto."""
     metadata: PlutoMetadata
-    deadline: float
     full: bool
     declared: list[dict[str, Any]]
     """Losses that the load recorded, on this machine or in the config."""
+    deadline: float
+    """The moment (of `time.time`) from which what is not visible is missing."""
 
-    @property
-    def api(self) -> PlutoApi:
-        return self.session.api
+    def __post_init__(self) -> None:
+        self.session, self.api = self.work.session, self.work.session.api
+        self.project, self.run_id = self.work.target.project, int(self.details["id"])
 
-    def lost(self, path: str, codes: Collection[LossCode]) -> int:
+    def lost(self, path: str, codes: Collection[str]) -> int:
         """Losses of an attribute: those that the load recorded, or that reading its rows again shows."""
-        reasons = {code.value for code in codes} if self.declared else ()
-        mine = (loss for loss in self.declared if loss["attribute_path"] == path)
-        recorded = sum(int(loss["count"]) for loss in mine if loss["reason"] in reasons)
-        return max(recorded, self.content.losses.count(codes, path))
+        return max(self.recorded(codes, path), self.content.losses.count(codes, path))
 
-    def recorded(self, code: LossCode, path: str) -> int:
-        """How many losses of one kind the load recorded."""
+    def recorded(self, codes: Collection[str], path: str) -> int:
+        """How many losses of some kinds the load recorded."""
         mine = (loss for loss in self.declared if loss["attribute_path"] == path)
-        return sum(int(loss["count"]) for loss in mine if loss["reason"] == code.value)
+        return sum(int(loss["count"]) for loss in mine if loss["reason"] in codes)
 
     def patiently(
         self, read: Callable[[], _T], is_right: Callable[[_T], bool], first: Callable[[], _T] | None = None
@@ -77,7 +70,7 @@ class Check:
             path: The attribute whose losses count; what was dropped of it is expected beside the rest.
         """
         if expected == found:
-            if path is not None and self.lost(path, tuple(LossCode)):
+            if path is not None and self.lost(path, MESSAGES):
                 return self.line(item, Verdict.LOST, expected + self.lost(path, DROPPED), found)
             return self.line(item, Verdict.EQUAL, expected, found)
         return self.line(item, Verdict.MISSING if found < expected else Verdict.EXTRA, expected, found)

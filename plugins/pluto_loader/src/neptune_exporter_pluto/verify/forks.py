@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from neptune_exporter.contract import Comparison, Verdict
 from neptune_exporter.model import SysAttribute
+from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter_pluto.forks import native_fork, parent_replaced
 from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto.state.progress import Fork, Progress
-from neptune_exporter_pluto.state.target import Target
 from neptune_exporter_pluto.verify.context import Check
 
 _MOST_ANCESTORS = 100
 
 
-def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterator[Comparison]:
+def compare_fork(check: Check, known: Progress | None) -> Iterator[Comparison]:
     """Compare the fork; yields nothing if the run is no fork on either side.
 
     Args:
@@ -23,17 +23,17 @@ def compare_fork(check: Check, target: Target, known: Progress | None) -> Iterat
     """
     found = Fork.of(check.details)
     if check.content.run.parent() is not None:
-        yield _of_fork(check, target, known, found)
+        yield _of_fork(check, known, found)
     elif found is not None:
         yield check.line("fork", Verdict.EXTRA, "", _text(found))
 
 
-def _of_fork(check: Check, target: Target, known: Progress | None, found: Fork | None) -> Comparison:
-    computed = native_fork(check.session, check.content.run, target, check.content.multiplier, None)
+def _of_fork(check: Check, known: Progress | None, found: Fork | None) -> Comparison:
+    computed = native_fork(check.work, check.content.multiplier)
     sent = known.fork if known is not None else None
     # The parent may have got further since.
     wanted = computed if sent is None or parent_replaced(sent, computed) else sent
-    if check.recorded(LossCode.FORK_NOT_NATIVE, SysAttribute.FORK_PARENT) and found is None:
+    if check.recorded([CommonLoss.FORK_NOT_NATIVE], SysAttribute.FORK_PARENT) and found is None:
         return check.line("fork", Verdict.LOST, check.content.run.parent(), "recorded only in the config")
     if wanted is None or "forkedFromRunId" not in check.details:
         return check.line("fork", Verdict.UNKNOWN, check.content.run.parent(), _text(found))
@@ -47,17 +47,14 @@ def _of_fork(check: Check, target: Target, known: Progress | None, found: Fork |
 
 def _of_other(check: Check, found: Fork, wanted: Fork) -> Verdict:
     """The verdict for a fork at another step: when it was loaded, its parent may have been shorter."""
-    is_early = check.recorded(LossCode.FORK_STEP, SysAttribute.FORK_STEP) > 0
+    is_early = check.recorded([LossCode.FORK_STEP], SysAttribute.FORK_STEP) > 0
     is_explained = is_early and not wanted.is_last and found.parent_run_id == wanted.parent_run_id
     return Verdict.LOST if is_explained and found.step < wanted.step else Verdict.DIFFERENT
 
 
 def _of_same(check: Check, found: Fork, wanted: Fork, computed: Fork | None) -> Verdict:
     """The verdict for a fork at the wanted step: `~` if that is not Neptune's step."""
-    is_recorded = any(
-        check.recorded(code, SysAttribute.FORK_STEP)
-        for code in (LossCode.FORK_STEP, LossCode.FRACTIONAL_STEP)
-    )
+    is_recorded = check.recorded([LossCode.FORK_STEP, CommonLoss.FRACTIONAL_STEP], SysAttribute.FORK_STEP)
     # Another machine does not record FRACTIONAL_STEP in the config: the fork itself shows it.
     is_other = any(f == found and (f.is_last or not f.exact) for f in (wanted, computed) if f is not None)
     return Verdict.LOST if is_recorded or is_other else Verdict.EQUAL

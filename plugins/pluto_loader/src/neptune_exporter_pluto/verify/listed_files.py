@@ -117,7 +117,7 @@ def _of_present(
         return check.line(item, Verdict.DIFFERENT, *wrong)
     twice = len(rows) - len(times)
     if twice:
-        known = check.recorded(LossCode.FILE_LISTED_TWICE, path)
+        known = check.recorded([LossCode.FILE_LISTED_TWICE], path)
         return check.line(item, Verdict.LOST if twice <= known else Verdict.EXTRA, len(wanted), len(rows))
     if lacking:
         found = f"{len(times)}; {extra[0]!r} is one that this dataset lacks"

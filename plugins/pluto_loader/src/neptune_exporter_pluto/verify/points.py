@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,12 @@ def compare_points(check: Check) -> Iterator[Comparison]:
             whole = {piece.series: piece for piece in pieces}
             tallies |= _equal_at_once(check, names, whole)
             pieces = [piece for number, piece in whole.items() if number not in tallies]
-        for piece, reading in _read_ahead(check, names, pieces):
-            _compare(check, names[piece.series], piece, reading, tallies.setdefault(piece.series, _Tally()))
+        # As many pieces are read at once as there are connections.
+        read = partial(_read, check, names)
+        width = check.session.settings.connections + 1
+        for piece, reading in look_ahead(check.session.senders, pieces, read, width):
+            again = partial(read, piece)
+            _compare(check, piece, reading, again, tallies.setdefault(piece.series, _Tally()))
         for number, path in enumerate(stream.paths):
             yield _line(check, path, tallies.get(number, _Tally()))
     finally:
@@ -102,17 +107,6 @@ def _equal_at_once(check: Check, names: Sequence[str], whole: Mapping[int, _Piec
     return check.patiently(equal, lambda found: len(found) == len(wanted)) if wanted else {}
 
 
-def _read_ahead(
-    check: Check, names: Sequence[str], pieces: Iterable[_Piece]
-) -> Iterator[tuple[_Piece, Callable[[], Points]]]:
-    """Each piece with what Pluto has of it. As many are read at once as there are connections."""
-
-    def read(piece: _Piece) -> Points:
-        return _read(check, names[piece.series], piece.low, piece.high)
-
-    return look_ahead(check.session.senders, pieces, read, check.session.settings.connections + 1)
-
-
 def _segments(windows: Iterator[Points]) -> Iterator[tuple[Points, bool]]:
     """Pieces of one series each, and whether the piece is the series' last."""
     held: Points | None = None
@@ -129,16 +123,15 @@ def _segments(windows: Iterator[Points]) -> Iterator[tuple[Points, bool]]:
         yield held, True
 
 
-def _compare(check: Check, name: str, piece: _Piece, reading: Callable[[], Points], tally: _Tally) -> None:
+def _compare(
+    check: Check, piece: _Piece, reading: Callable[[], Points], again: Callable[[], Points], tally: _Tally
+) -> None:
     wanted = _newest(piece.points)
-
-    def read_again() -> Points:
-        return _read(check, name, piece.low, piece.high)
 
     def is_right(found: Points) -> bool:
         return len(found) == len(wanted) and (not check.full or not _differences(wanted, found))
 
-    found = check.patiently(read_again, is_right, first=reading)
+    found = check.patiently(again, is_right, first=reading)
     tally.expected += len(wanted)
     tally.found += len(found)
     if check.full:
@@ -167,10 +160,10 @@ def _newest(points: Points) -> Points:
     return newest[np.argsort(newest.step, kind="stable")]
 
 
-def _read(check: Check, name: str, low: int, high: int | None) -> Points:
+def _read(check: Check, names: Sequence[str], piece: _Piece) -> Points:
     """What Pluto shows of a range of steps: of all stored rows the newest of each step."""
     pages: list[Points] = []
-    limit = _PAGE_POINTS
+    name, low, high, limit = names[piece.series], piece.low, piece.high, _PAGE_POINTS
     while True:
         asked = _wider(low, -1), None if high is None else _wider(high, 1)
         rows, more = check.api.raw_points(check.project, check.run_id, name, *asked, limit)
@@ -203,12 +196,7 @@ def _points(rows: list[dict[str, Any]]) -> Points:
     for place, row in enumerate(rows):
         if flag := int(row.get("nonFiniteFlags") or 0) or row.get("valueFlag"):
             values[place] = _FLAGS.get(flag, np.nan)
-    return Points(
-        np.zeros(len(rows), np.int32),
-        steps_of(rows),
-        times_of(rows),
-        values,
-    )
+    return Points(np.zeros(len(rows), np.int32), steps_of(rows), times_of(rows), values)
 
 
 def _line(check: Check, path: str, tally: _Tally) -> Comparison:
