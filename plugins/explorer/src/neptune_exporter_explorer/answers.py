@@ -11,6 +11,8 @@ from starlette.responses import Response
 _EXACT = 2**53
 """JavaScript holds integers up to this exactly."""
 
+_ODD = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
 
 class Json(Response):
     """JSON of anything that the pages show. A number that JSON or JavaScript lacks is `{"number": text}`."""
@@ -33,7 +35,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return {"number": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
+        return {"number": _ODD[str(float(value))]}
     if isinstance(value, int) and abs(value) > _EXACT:
         return {"number": str(value)}
     return value

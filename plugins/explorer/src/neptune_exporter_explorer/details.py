@@ -66,21 +66,10 @@ def shown(parameter: Parameter) -> Any:
 
 def _lineage(run: RunView, runs: OpenRuns, table: RunsTable) -> dict[str, Any]:
     """Parents, the first ancestor first, and children."""
-    parents: list[dict[str, Any]] = []
-    here: RunView | None = run
-    seen = {run.key}
-    while here is not None and (key := here.parent()) is not None and key not in seen:
-        step = here.fork_step()
-        seen.add(key)
-        here = runs.get(key)
-        parents.append(
-            {
-                "name": run_name(key),
-                "run": key.run_id,
-                "step": None if step is None else float(step),
-                "is_there": here is not None,
-            }
-        )
+    parents = [
+        {"name": run_name(key), "run": key.run_id, "step": step, "is_there": found is not None}
+        for key, found, step in runs.ancestors(run)
+    ]
     children = []
     for place, row in enumerate(list(table.rows)):
         if table.value(place, SysAttribute.FORK_PARENT) is None or row.gone:

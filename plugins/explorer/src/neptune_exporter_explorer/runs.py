@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from neptune_exporter.contract import DatasetError, DatasetView, Parameter, RunView, UsageError
 from neptune_exporter.model import RunKey, RunKind
@@ -45,6 +45,19 @@ class OpenRuns:
     def get(self, key: RunKey) -> RunView | None:
         """One run, None if it is not there."""
         return self.known.get(key) or self.dataset.run(key)
+
+    def ancestors(self, run: RunView) -> Iterator[tuple[RunKey, RunView | None, float | None]]:
+        """The parent, its parent and so on, up to the first that is not there (None).
+
+        Each with the step at which the run before it was forked off.
+        """
+        here: RunView | None = run
+        seen = {run.key}
+        while here is not None and (key := here.parent()) is not None and key not in seen:
+            step = here.fork_step()
+            seen.add(key)
+            here = self.get(key)
+            yield key, here, None if step is None else float(step)
 
     def parameters(self, run: RunView) -> Mapping[str, Parameter]:
         """The parameters of a run, without keeping them in it. Raises DatasetError if they cannot be read."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from neptune_exporter.contract import RunView, StepRange, TimeRange, UsageError
+from neptune_exporter.contract import RunView, UsageError
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import step_as_float, step_millionths
 from neptune_exporter_explorer.curves import Curve, Floats, curve, floats, in_order
@@ -76,14 +76,10 @@ class Series:
     def _ancestry(self, run: RunView) -> list[tuple[RunView, float]]:
         """A run and its ancestors, the first one first, each with the last step that is inherited."""
         stretches = [(run, math.inf)]
-        seen = {run.key}
-        while (parent := stretches[-1][0].parent()) is not None and parent not in seen:
-            here, last = stretches[-1]
-            seen.add(parent)
-            found, step = self._runs.get(parent), here.fork_step()
+        for _, found, step in self._runs.ancestors(run):
             if found is None or step is None:
                 break
-            stretches.append((found, min(last, float(step))))
+            stretches.append((found, min(stretches[-1][1], step)))
         return stretches[::-1]
 
     def _read(self, name: str, stamp: str, attribute: str, view: View, last_step: float) -> Curve:
@@ -105,25 +101,16 @@ def start_of(run: RunView) -> float:
 def _chunks(
     run: RunView, attribute: str, view: View, start: float, last_step: float
 ) -> Iterator[tuple[Floats, Floats]]:
-    steps: StepRange = (None, None)
-    times: TimeRange = (None, None)
     by_step = view.axis == "step"
-    if by_step:
-        high = (
-            view.high
-            if last_step == math.inf
-            else min(last_step, math.inf if view.high is None else view.high)
-        )
-        steps = view.low, high
-    else:
-        times = _moment(view.low, start), _moment(view.high, start)
-        if last_step != math.inf:
-            steps = None, last_step
+    low, high = (view.low, view.high) if by_step else (None, None)
+    if last_step != math.inf:
+        high = last_step if high is None else min(last_step, high)
+    times = (None, None) if by_step else (_moment(view.low, start), _moment(view.high, start))
     columns = ["float_value", "step", "step_float64"] if by_step else ["float_value", "timestamp"]
     pieces = run.series(
         attribute,
         AttributeType.FLOAT_SERIES,
-        step_range=steps,
+        step_range=(low, high),
         time_range=times,
         columns=columns,
         batch_rows=_BATCH,
