@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from neptune_exporter.contract import Secret, UsageError, setting
 
-_DAY = 86_400
-_MOST = 2**31 - 1
 MAX_NAME = 255
 """Characters of run names, project names and external ids; Pluto answers 500 above."""
 NAMES_A_CALL = 500
+
+
+def _whole(default: int, help: str, least: int = 1, most: int = 2**31 - 1) -> Any:
+    return setting(default=default, minimum=least, maximum=most, help=help)
+
+
+def _seconds(default: float, help: str, least: float = 0, most: float | None = 86_400) -> Any:
+    return setting(default=default, minimum=least, maximum=most, help=help)
 
 
 @dataclass(frozen=True)
@@ -50,55 +57,29 @@ class PlutoSettings:
         default=None,
         help="File that lists the loaded runs; default: .pluto_upload_cache.txt in the base folder.",
     )
-    batch_rows: int = setting(
-        default=10_000,
-        minimum=1_000,
-        maximum=_MOST,
-        help="Rows read at a time: more take more memory and are faster.",
+    batch_rows: int = _whole(
+        10_000, "Rows read at a time: more take more memory and are faster.", least=1_000
     )
-    log_every: int = setting(
-        default=1,
-        minimum=1,
-        maximum=_MOST,
-        help="Keep only every N-th point of each metric, and its first and last; 1 keeps all.",
+    log_every: int = _whole(
+        1, "Keep only every N-th point of each metric, and its first and last; 1 keeps all."
     )
-    flush_every: int = setting(
-        default=1_000,
-        minimum=100,
-        maximum=_MOST,
-        help="Metric steps that a request holds at least: more take more memory.",
+    flush_every: int = _whole(
+        1_000, "Metric steps that a request holds at least: more take more memory.", least=100
     )
-    file_chunk_size: int = setting(default=100, minimum=1, maximum=_MOST, help="Files in one upload batch.")
-    file_chunk_sleep: float = setting(
-        default=0.5, minimum=0, maximum=_DAY, help="Seconds between two upload batches of a run."
+    file_chunk_size: int = _whole(100, "Files in one upload batch.")
+    file_chunk_sleep: float = _seconds(0.5, "Seconds between two upload batches of a run.")
+    max_files_per_run: int = _whole(0, "Upload at most this many files of a run; 0: all.", least=0)
+    connections: int = _whole(
+        4, "Requests under way at once; Pluto has 5 database connections for them.", most=64
     )
-    max_files_per_run: int = setting(
-        default=0, minimum=0, maximum=_MOST, help="Upload at most this many files of a run; 0: all."
+    file_connections: int = _whole(8, "File uploads under way at once.", most=64)
+    timeout: float = _seconds(
+        300, "Seconds to wait for an answer; Pluto stalls when it is busy, so be patient.", least=1
     )
-    connections: int = setting(
-        default=4,
-        minimum=1,
-        maximum=64,
-        help="Requests under way at once; Pluto has 5 database connections for them.",
+    retry_for: float = _seconds(
+        300, "Seconds for which a request that failed for a passing reason is tried again.", most=None
     )
-    file_connections: int = setting(default=8, minimum=1, maximum=64, help="File uploads under way at once.")
-    timeout: float = setting(
-        default=300,
-        minimum=1,
-        maximum=_DAY,
-        help="Seconds to wait for an answer; Pluto stalls when it is busy, so be patient.",
-    )
-    retry_for: float = setting(
-        default=300,
-        minimum=0,
-        help="Seconds for which a request that failed for a passing reason is tried again.",
-    )
-    visible_within: float = setting(
-        default=60,
-        minimum=0,
-        maximum=_DAY,
-        help="Seconds to wait until what was sent can be read back (normally 6).",
-    )
+    visible_within: float = _seconds(60, "Seconds to wait until what was sent can be read back (normally 6).")
     restart_unfinished: bool = setting(
         default=False, help="Load again, from the beginning, runs that another machine left half loaded."
     )
