@@ -144,10 +144,8 @@ def holder_of(request: RunRequest) -> str:
 def read_attributes(api: Api, contents: Sequence[Contents]) -> Iterator[RunRows | AttributeFailure]:
     """Deliver the parameters of runs of one project, and note in `contents` what else they hold.
 
-    The server passes over runs that it does not know: those stay without `found`.
-
-    Raises:
-        AuthenticationError, SourceError
+    The server passes over runs that it does not know: those stay without `found`. Raises AuthenticationError
+    or SourceError.
     """
     project_id = contents[0].run.project_id
     by_id = {sys_id_of(each.request.run.handle): each for each in contents}

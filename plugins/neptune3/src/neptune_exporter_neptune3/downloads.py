@@ -6,9 +6,8 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import pyarrow as pa
@@ -138,16 +137,14 @@ class Downloads:
         return opened.stored
 
 
-@dataclass(frozen=True)
-class _Url:
-    provider: str
-    url: str
+_Url: TypeAlias = "tuple[str, str]"
+"""Provider and address."""
 
 
-def _url_of(file: FileToFetch, signed: Mapping[str, tuple[str, str]]) -> _Url | SourceError:
+def _url_of(file: FileToFetch, signed: Mapping[str, _Url]) -> _Url | SourceError:
     """The URL of a file. If the answer has none, asking again does not help."""
     found = signed.get(file.ref.path)
-    return SourceError("the server gives no URL of the file") if found is None else _Url(*found)
+    return found or SourceError("the server gives no URL of the file")
 
 
 class _Download:
@@ -174,10 +171,11 @@ class _Download:
     def _open(self, offset: int) -> Iterator[Body]:
         self._api.check_running()
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        provider, url = self._url
         if offset:
-            headers["x-ms-range" if self._url.provider == "azure" else "Range"] = f"bytes={offset}-"
+            headers["x-ms-range" if provider == "azure" else "Range"] = f"bytes={offset}-"
         try:
-            with self._http.stream("GET", self._url.url, headers=headers) as answer:
+            with self._http.stream("GET", url, headers=headers) as answer:
                 if answer.status_code not in (200, 206, 416):
                     self._refuse(answer)
                 self._is_fresh = False

@@ -59,11 +59,8 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
     A dataset holds one run for each id. If several runs have one id, the listing gives the same one for every
     selection: a wider selection must not replace it by another. The error at the end names the others.
 
-    The server's regular expressions match anywhere in an id and are of another dialect,
-    so ids are matched here.
-
-    Raises:
-        AuthenticationError, SourceError
+    The server's regular expressions match anywhere in an id and are of another dialect, so ids are matched
+    here. Raises AuthenticationError or SourceError.
     """
     if RunKind.RUN not in selection.kinds:
         return

@@ -123,11 +123,9 @@ def _advance(unread: Unread, found: SeriesPoints | None, limit: int) -> tuple[Po
     """The new points of an answer, and whether there may be more: as many came as were asked for, or fewer
     than the server counts, and at least one.
 
-    `afterStep` is exclusive and a page may end between points of one step. So the next
-    page begins with all points of that step, and those already there are left out.
-
-    Raises:
-        SourceError: the series is another than it was when its last page was read.
+    `afterStep` is exclusive and a page may end between points of one step. So the next page begins with all
+    points of that step, and those already there are left out. Raises SourceError if the series is another
+    than it was when its last page was read.
     """
     points = found.points if found is not None else Points.join(())
     total = found.total if found is not None else 0

@@ -83,11 +83,7 @@ class _UnusualError(Exception):
 
 
 def decode(content: bytes) -> list[SeriesPoints]:
-    """The series of an answer.
-
-    Raises:
-        google.protobuf.message.DecodeError: it is no such answer.
-    """
+    """The series of an answer. Raises google.protobuf.message.DecodeError if it is no such answer."""
     try:
         return list(_read(content))
     except (_UnusualError, IndexError):

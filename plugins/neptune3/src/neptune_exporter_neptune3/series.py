@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -89,7 +88,7 @@ def fetch(api: Api, request: Request[Unread]) -> Page[Unread]:
     answer = api.series(body, again=request.again)
     found = {each.requestId: each for each in answer.series}
     # Where no series got a token the server has nothing more to say (`_make_new_series_page_params`).
-    progress = any(each.HasField("searchAfter") for each in answer.series)
+    progress = any(_after(each) is not None for each in answer.series)
     page: Page[Unread] = Page()
     taken: list[_Points] = []
     unfinished: list[Unread] = []
@@ -99,44 +98,33 @@ def fetch(api: Api, request: Request[Unread]) -> Page[Unread]:
             points = _Points(unread.series)
             unread = _take(part.seriesValues.values, unread, points, page)
             taken.append(points)
-        state = _state_of(part, progress)
-        if state is _State.GOES_ON:
-            unfinished.append(_continued(unread, part))
-        elif missing := _missing(unread, state):
-            _fail(page, unread, missing)
+        following = _following(unread, part, progress)
+        if isinstance(following, Unread):
+            unfinished.append(following)
+        elif following:
+            _fail(page, unread, following)
     page.rows = list(_rows(taken))
     page.following = [Request(unfinished, again=request.again)] if unfinished else []
     return page
 
 
-class _State(Enum):
-    """What an answer says of a series."""
-
-    FINISHED = auto()
-    GOES_ON = auto()
-    BROKEN_OFF = auto()
-    """Neither that it ends here nor how to ask for the rest."""
+def _after(part: Any) -> Any:
+    """What an answer says of the rest of a series; None if it says nothing."""
+    return part.searchAfter if part is not None and part.HasField("searchAfter") else None
 
 
-def _state_of(part: Any, progress: bool) -> _State:
-    """
+def _following(unread: Unread, part: Any, progress: bool) -> Unread | str | None:
+    """How a series goes on; if it does not, what it lacks.
+
     Args:
         part: The answer for the series; None without one.
         progress: Another series of the answer can go on, so this one may have to wait for that.
     """
-    if part is not None and part.HasField("searchAfter") and part.searchAfter.finished:
-        return _State.FINISHED
-    return _State.GOES_ON if part is not None and progress else _State.BROKEN_OFF
-
-
-def _continued(unread: Unread, part: Any) -> Unread:
-    return replace(unread, token=part.searchAfter.token) if part.HasField("searchAfter") else unread
-
-
-def _missing(unread: Unread, state: _State) -> str | None:
-    """What a series that does not go on lacks."""
-    if state is _State.FINISHED:
+    after = _after(part)
+    if after is not None and after.finished:
         return unread.series.shortfall(unread.last_step)
+    if part is not None and progress:
+        return unread if after is None else replace(unread, token=after.token)
     if not unread.points and not unread.series.must_have_points:
         return None
     return (
