@@ -49,10 +49,8 @@ class Downloads:
     def file_set(self, attribute: Attribute, listed: bool) -> list[FileRow]:
         """The zip of a file set, and, if it is to be `listed`, the list of its files as JSON beside it.
 
-        The list is the attribute `<path>/files_list.json`; the zip is known to be whole then.
-
-        Raises:
-            AuthenticationError, SourceError
+        The list is the attribute `<path>/files_list.json`; the zip is known to be whole then. Raises
+        AuthenticationError or SourceError.
         """
         url = self._zip_url(attribute)
         with self.writer.create(self.run, attribute.path, name="files.zip") as target:
@@ -71,15 +69,12 @@ class Downloads:
         return rows
 
     def image(self, attribute: Attribute, index: int, step: float, when: int | None, name: str) -> FileRow:
-        """One element of a file series.
+        """One element of a file series. Raises AuthenticationError or SourceError.
 
         Args:
             index: Its place in the series, which also distinguishes elements of one step.
             step: Its step, `when`: its time in milliseconds since 1970.
             name: As it was logged, may be empty.
-
-        Raises:
-            AuthenticationError, SourceError
         """
         url, params = f"{LEADERBOARD}/attributes/series/image/single", {**self.of(attribute), "index": index}
         with ExitStack() as stack:

@@ -76,11 +76,8 @@ class Attribute:
     def value(self) -> object:
         """The value of an attribute with a single value, in the Python type of its attribute type.
 
-        Git information, notebook references and types that this version does not
-        know are the server's own JSON.
-
-        Raises:
-            ValueError: the server gave no value, or one of another type; the message shows it.
+        Git information, notebook references and types that this version does not know are the server's own
+        JSON. Raises ValueError if the server gave no value, or one of another type; the message shows it.
         """
         if self.wire_type not in _DECODERS:
             if self.wire_type == "experimentState" and isinstance(self.properties.get("value"), str):

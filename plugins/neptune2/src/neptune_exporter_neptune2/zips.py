@@ -59,10 +59,8 @@ class _End(io.BytesIO):
 def members(file: TailedFile) -> list[dict[str, Any]] | None:
     """The files in a zip: path, bytes, CRC-32 (hex), and the time of change as the zip has it (no zone).
 
-    None if there are too many: the zip would have to be read again.
-
-    Raises:
-        SourceError: it is no zip, or not whole.
+    None if there are too many: the zip would have to be read again. Raises SourceError if it is no zip, or
+    not whole.
     """
     try:
         with zipfile.ZipFile(_End(file)) as archive:

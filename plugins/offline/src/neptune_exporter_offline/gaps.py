@@ -68,11 +68,8 @@ class Gaps:
         self._now.append(gap)
 
     def settle(self, problems: Problems) -> tuple[str, ...]:
-        """Report again what is still missing of the gaps of earlier exports.
-
-        Returns:
-            The messages of earlier failures that have ended, or were reported again.
-        """
+        """Report again what is still missing of the gaps of earlier exports. Returns the messages of earlier
+        failures that have ended, or were reported again."""
         ended: set[str] = set()
         stay: set[str] = set()
         earlier, self._earlier = self._earlier, []

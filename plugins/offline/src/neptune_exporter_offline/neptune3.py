@@ -100,11 +100,7 @@ class DatabaseLog:
         return number + 1
 
     def read(self, stretch: Stretch) -> Iterator[Row]:
-        """The operations of a stretch.
-
-        Raises:
-            sqlite3.DatabaseError: they can no longer be read.
-        """
+        """The operations of a stretch. Raises sqlite3.DatabaseError if they can no longer be read."""
         query = (
             "SELECT timestamp, operation_type, operation FROM run_operations "
             "WHERE sequence_id BETWEEN ? AND ? ORDER BY sequence_id"

@@ -159,11 +159,8 @@ class OperationLog:
         return found.scan
 
     def read(self, stretch: Stretch) -> Iterator[Record]:
-        """The operations of a stretch, up to the first that is no longer what was scanned.
-
-        Raises:
-            OSError: they can no longer be read.
-        """
+        """The operations of a stretch, up to the first that is no longer what was scanned. Raises OSError if
+        they can no longer be read."""
         name, _ = stretch.place
         for number, (offset, line) in enumerate(self._lines(stretch), stretch.first):
             parsed = _parse(line)

@@ -145,10 +145,8 @@ class Creation:
     def _request(self, external_id: str, fork: Fork | None) -> tuple[CreatedRun, Fork | None]:
         """Create the run with its times and tags, or find the one that has the external id.
 
-        Sends no config: Pluto would merge it into that of an existing run.
-
-        Returns:
-            The run, and the fork with which it was requested: None if Pluto refused the fork.
+        Sends no config: Pluto would merge it into that of an existing run. Returns the run, and the fork with
+        which it was requested: None if Pluto refused the fork.
         """
         metadata, patience = self.metadata, self.work.session.settings.visible_within
         body: dict[str, Any] = {
@@ -190,11 +188,8 @@ class Creation:
         return Other.WHOLE if same else Other.ANOTHER_EXPORT
 
     def _give_up(self, other: Found, decision: Decision) -> None:
-        """Mark another machine's run as superseded, if that was decided.
-
-        Raises:
-            SinkError: the run is left to the other machine.
-        """
+        """Mark another machine's run as superseded, if that was decided. Raises SinkError if the run is left
+        to the other machine."""
         key = self.work.run.key
         if decision.action is Action.LEAVE:
             raise SinkError(
@@ -222,13 +217,10 @@ class Creation:
         """Describe the run, and so mark it as this journal's, unless another machine has marked it.
 
         An existing run without a mark comes from a request of ours whose answer was lost, or another machine
-        has just made it and will mark it in a moment.
+        has just made it and will mark it in a moment. Returns Pluto's details of a run that existed already.
 
         Args:
             asked: When the run was asked for, by the monotonic clock.
-
-        Returns:
-            Pluto's details of a run that existed already.
         """
         api = self._api
         patience = self.work.session.settings.visible_within

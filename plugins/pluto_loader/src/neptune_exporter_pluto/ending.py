@@ -20,13 +20,8 @@ def finish(api: PlutoApi, project: str, run_id: int, status: str, ended: int | N
     """Set the final status of the run, and check it.
 
     Pluto sets runs that look abandoned (as every historical run does) to failed, and then ignores a new
-    status. Resuming the run first makes Pluto accept it.
-
-    Returns:
-        Pluto's details of the run afterwards.
-
-    Raises:
-        SinkError: Pluto still shows another status.
+    status. Resuming the run first makes Pluto accept it. Returns Pluto's details of the run afterwards.
+    Raises SinkError if Pluto still shows another status.
     """
     details = api.details(project, run_id)
     for _ in range(_MOST_TRIES):

@@ -123,11 +123,8 @@ class OrderedIngest:
 
 
 def send_entries(work: OpenRun, content: Content) -> tuple[Entries, dict[str, int]]:
-    """Send string series, console lines and histograms; returns them, and how many there were.
-
-    Raises:
-        StartAgainError: it is unknown what Pluto has of them.
-    """
+    """Send string series, console lines and histograms; returns them, and how many there were. Raises
+    StartAgainError if it is unknown what Pluto has of them."""
     api, project, run_id = work.session.api, work.target.project, work.run_id
     patience = work.session.settings.visible_within
     total = partial(api.log_total, project, run_id)

@@ -34,10 +34,8 @@ _FEW_ROWS = 100_000
 
 
 def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> dict[str, Any]:
-    """Send everything into the run that the journal names, then read its status back.
-
-    Returns:
-        What the journal is to keep of the load.
+    """Send everything into the run that the journal names, then read its status back. Returns what the
+    journal is to keep of the load.
 
     Raises:
         StartAgainError: what the run in Pluto holds cannot be known any more.
@@ -93,10 +91,8 @@ def _send_metrics_and_files(
     """Metrics mostly wait for the processor, uploads for the network: they go side by side, unless there are
     few metrics.
 
-    All metrics have their names already, so that the names of files depend on no race.
-
-    Returns:
-        The counts of files.
+    All metrics have their names already, so that the names of files depend on no race. Returns the counts of
+    files.
     """
     stopped = threading.Event()
     if points.taken <= _FEW_ROWS:

@@ -88,13 +88,10 @@ class SeriesFile:
 
 
 class RunReader:
-    """What the folder of a run holds.
+    """What the folder of a run holds. Raises DamagedRunError if it is not as it was written.
 
     Args:
         records: What the records of the run say.
-
-    Raises:
-        DamagedRunError: it is not as it was written.
     """
 
     def __init__(self, folder: Path, records: Iterable[Record]) -> None:

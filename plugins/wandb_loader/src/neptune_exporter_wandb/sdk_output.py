@@ -31,11 +31,8 @@ from neptune_exporter_wandb.writing import ConsoleLine, RunStart, RunWriter
 
 @contextmanager
 def sdk_session() -> Iterator[None]:
-    """Writes one run within it; at its end wandb has ended every run that it began.
-
-    Raises:
-        SinkError: wandb raised one of its own errors, not all of which have a public base class.
-    """
+    """Writes one run within it; at its end wandb has ended every run that it began. Raises SinkError if wandb
+    raised one of its own errors, not all of which have a public base class."""
     try:
         yield
     except Exception as error:

@@ -26,17 +26,12 @@ _SILENT = 3
 
 
 def send(folder: Path, run_id: str, check: Callable[[], None], reach: Callable[[], object]) -> str | None:
-    """Send a run.
+    """Send a run. Returns the address of the run's page, as wandb says it. Raises SinkError, in wandb's
+    own words, if the run was not sent as a whole.
 
     Args:
         check: Ends the sending by what it raises; called several times a second.
         reach: Asks the server anything; after three errors in a row the sending ends.
-
-    Returns:
-        The address of the run's page, as wandb says it.
-
-    Raises:
-        SinkError: the run was not sent as a whole; has wandb's own words.
     """
     synced = folder / f"run-{run_id}.wandb.synced"
     synced.unlink(missing_ok=True)

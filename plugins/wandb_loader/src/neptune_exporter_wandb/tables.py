@@ -122,9 +122,7 @@ def read_table(path: Path) -> Iterator[tuple[str, int, str]]:
     """Step as the text of a number, time in ms since 1970, and text of each row.
 
     Many tables can be read side by side: each has few rows in memory and no file open between two rows.
-
-    Raises:
-        ValueError: it is not a whole table of a `TableWriter`.
+    Raises ValueError if it is not a whole table of a `TableWriter`.
     """
     last, place = b"", len(_HEAD)
     while True:

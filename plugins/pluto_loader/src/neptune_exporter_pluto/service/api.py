@@ -168,13 +168,11 @@ class PlutoApi:
     def ingest(
         self, kind: str, project: str, run_id: int, lines: bytes, records: int, *, repeatable: bool
     ) -> None:
-        """Post NDJSON to `/ingest/{metrics,data,logs}`.
+        """Post NDJSON to `/ingest/{metrics,data,logs}`. Raises UncertainError for lines that are not
+        repeatable, if it is unknown whether Pluto took them.
 
         Args:
             records: How many records Pluto must acknowledge: lines of data and logs, points of metrics.
-
-        Raises:
-            UncertainError: not repeatable, and it is unknown whether Pluto took it.
         """
         what = f"{kind} of run {run_id}"
         url = f"{self.endpoints.ingest}/ingest/{kind}"

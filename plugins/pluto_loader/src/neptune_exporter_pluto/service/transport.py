@@ -106,13 +106,11 @@ class Transport:
         self._client.close()
 
     def get(self, url: str, what: str, params: Mapping[str, str | int], accept: Callable[[bytes], _T]) -> _T:
-        """Read; tried again as often as patience allows.
+        """Read; tried again as often as patience allows. Raises AuthenticationError, PlutoRefusedError or
+        OutOfPatienceError.
 
         Args:
             accept: What the content says; raises NotAcknowledgedError if Pluto does not answer so.
-
-        Raises:
-            AuthenticationError, PlutoRefusedError, OutOfPatienceError
         """
         return self.patiently(lambda: self._once("GET", url, what, True, accept, {}, params=params))
 
@@ -220,11 +218,8 @@ class Transport:
         return TransientError(message, wait)
 
     def patiently(self, call: Callable[[], _T]) -> _T:
-        """Run something that raises TransientError until it does not.
-
-        Raises:
-            OutOfPatienceError: it did until patience was at its end.
-        """
+        """Run something that raises TransientError until it does not. Raises OutOfPatienceError if it did
+        until patience was at its end."""
         try:
             return self._patience.call(call)
         except TransientError as error:

@@ -102,13 +102,11 @@ def of_finished(progress: Progress) -> list[Event]:
 
 
 def after(progress: Progress | None, event: Event) -> Progress:
-    """What is known after an event.
+    """What is known after an event. Raises ValueError, KeyError, TypeError, AttributeError or OverflowError
+    if it is no event of a journal.
 
     Args:
         progress: What was known before it; is changed, unless a generation begins.
-
-    Raises:
-        ValueError, KeyError, TypeError, AttributeError, OverflowError: it is no event of a journal.
     """
     name = event["e"]
     if name == "begin":
