@@ -26,7 +26,7 @@ from neptune_exporter.testing.runs import (
     string_series,
 )
 from neptune_exporter.testing.sink_checks import load_runs
-from neptune_exporter_wandb.connecting import connected
+from neptune_exporter_wandb.loader import connected
 from neptune_exporter_wandb.record_output import RecordOutput
 from neptune_exporter_wandb.settings import WandbSettings
 

@@ -15,8 +15,7 @@ from neptune_exporter.contract import LoadedRun, LoadOptions, SinkError, Verdict
 from neptune_exporter.testing import MemoryRun
 from neptune_exporter.testing.sink_checks import load_runs
 from neptune_exporter_wandb import formats, inspecting, records, writing
-from neptune_exporter_wandb.connecting import connected
-from neptune_exporter_wandb.loader import WandbLoader
+from neptune_exporter_wandb.loader import WandbLoader, connected
 from neptune_exporter_wandb.sdk_loader import SdkLoader
 from neptune_exporter_wandb.settings import WandbSettings
 from neptune_exporter_wandb.undisturbed import wandb

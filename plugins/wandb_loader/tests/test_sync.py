@@ -35,8 +35,7 @@ from neptune_exporter.testing.runs import (
     string_series,
 )
 from neptune_exporter.testing.sink_checks import load_runs
-from neptune_exporter_wandb.connecting import connected
-from neptune_exporter_wandb.loader import WandbLoader
+from neptune_exporter_wandb.loader import WandbLoader, connected
 from neptune_exporter_wandb.rows import STEP
 from neptune_exporter_wandb.settings import WandbSettings
 

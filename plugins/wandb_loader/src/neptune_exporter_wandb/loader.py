@@ -24,15 +24,15 @@ from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter.sinks.templates import filled
 from neptune_exporter_wandb.folders import RunFolders, run_id_in
+from neptune_exporter_wandb.formats import unknown_format
 from neptune_exporter_wandb.inspecting import compare_inspected
-from neptune_exporter_wandb.losses import MESSAGES
 from neptune_exporter_wandb.naming import ATTRIBUTES, FILES, project_of, run_id_of
 from neptune_exporter_wandb.reading import DamagedRunError, RunReader
 from neptune_exporter_wandb.records import Record, read
 from neptune_exporter_wandb.sending import send
 from neptune_exporter_wandb.server import Server
 from neptune_exporter_wandb.settings import CAPABILITIES, WandbSettings
-from neptune_exporter_wandb.writing import RunStart, RunWriter
+from neptune_exporter_wandb.writing import MESSAGES, RunStart, RunWriter
 
 
 class WandbLoader(Loader):
@@ -191,3 +191,23 @@ class WandbLoader(Loader):
     def close(self) -> None:
         for target_id in list(self._writers):
             self._close(target_id)
+
+
+def connected(settings: WandbSettings, options: LoadOptions) -> WandbLoader:
+    """A loader, once W&B has answered if runs are sent there.
+
+    Raises:
+        UsageError: online, and there is no key; or wandb does not take its own settings.
+        AuthenticationError: the server refused the key.
+        SinkError: the server cannot be reached.
+    """
+    server = None if settings.mode == "offline" else Server.found()
+    if server is not None and settings.mode is None and server.key is None:
+        server = None
+    entity = "" if server is None else server.entity()
+    reason = unknown_format()
+    if reason is None:
+        return WandbLoader(settings, options, server, entity)
+    from neptune_exporter_wandb.sdk_loader import SdkLoader
+
+    return SdkLoader(reason, settings, options, server, entity)

@@ -19,7 +19,7 @@ def make_sink(settings: WandbSettings, options: LoadOptions) -> Sink:
     `connected` raises."""
     try:
         import neptune_exporter_wandb.undisturbed  # noqa: F401  # before anything else imports wandb
-        from neptune_exporter_wandb.connecting import connected
+        from neptune_exporter_wandb.loader import connected
     except ImportError as error:  # wandb itself, or its protobuf classes
         raise MissingDependencyError(
             f"the loader wandb needs the package wandb ({error}): pip install wandb"

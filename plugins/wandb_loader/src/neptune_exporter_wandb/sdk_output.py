@@ -21,12 +21,18 @@ from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries
 from neptune_exporter.sinks.texts import console_stream
 from neptune_exporter.sinks.values import as_json
-from neptune_exporter_wandb.losses import CONSOLE_PAGE, START_TIME, STEP_AXIS
 from neptune_exporter_wandb.naming import about, tags_of
 from neptune_exporter_wandb.rows import STEP, in_rows
 from neptune_exporter_wandb.steps import step_texts
 from neptune_exporter_wandb.undisturbed import wandb
-from neptune_exporter_wandb.writing import ConsoleLine, RunStart, RunWriter
+from neptune_exporter_wandb.writing import (
+    CONSOLE_PAGE,
+    START_TIME,
+    STEP_AXIS,
+    ConsoleLine,
+    RunStart,
+    RunWriter,
+)
 
 
 @contextmanager

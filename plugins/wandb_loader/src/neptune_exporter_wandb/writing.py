@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from neptune_exporter.contract import ParameterValue
+from neptune_exporter.sinks.losses import COMMON_MESSAGES
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
@@ -25,6 +26,17 @@ from neptune_exporter_wandb.steps import step_texts
 from neptune_exporter_wandb.tables import TableWriter, read_table
 
 HISTOGRAMS = "neptune/histograms.jsonl"
+START_TIME = "start-time"
+CONSOLE_PAGE = "console-page"
+STEP_AXIS = "step-axis"
+
+MESSAGES: Mapping[str, str] = {
+    **COMMON_MESSAGES,
+    START_TIME: "wandb's SDK stores the time of the load as start and duration; the config has Neptune's",
+    CONSOLE_PAGE: "wandb's SDK stores no line with its time: not on the page Logs, only in the run's tables",
+    STEP_AXIS: "wandb's SDK takes * in a name for a pattern: the chart's x axis is W&B's step, not Neptune's",
+}
+"""What a run loses where wandb's SDK writes it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ class RunWriter(ABC):
         self.rows = 0
         """How many rows the history has so far."""
         self.losses: Counter[str] = Counter()
-        """What has no place in W&B, by reason; see `losses.MESSAGES`."""
+        """What has no place in W&B, by reason; see `MESSAGES`."""
         self.files = self.open(folder)
         self._defined: set[str] = set()
         self._tables = TableWriter(self.files)
