@@ -9,7 +9,6 @@ from typing import Any
 from starlette.responses import Response
 
 _EXACT = 2**53
-"""JavaScript holds integers up to this exactly."""
 
 _ODD = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 

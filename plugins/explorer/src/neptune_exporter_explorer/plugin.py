@@ -17,5 +17,4 @@ def _view() -> click.Command:
 
 @hookimpl
 def neptune_exporter_commands() -> Iterable[CommandSpec]:
-    """The command `view`."""
     return [CommandSpec("view", "Look at a dataset in the browser.", _view)]

@@ -43,7 +43,6 @@ class OpenRuns:
         return run
 
     def get(self, key: RunKey) -> RunView | None:
-        """One run, None if it is not there."""
         return self.known.get(key) or self.dataset.run(key)
 
     def ancestors(self, run: RunView) -> Iterator[tuple[RunKey, RunView | None, float | None]]:

@@ -29,7 +29,6 @@ class Statistics:
         self._known: dict[tuple[RunKey, str, str], dict[str, float | None]] = {}
 
     def known(self, key: RunKey, stamp: str, path: str) -> dict[str, float | None] | None:
-        """What was read already."""
         return self._known.get((key, stamp, path))
 
     def read(self, key: RunKey, stamp: str, path: str) -> dict[str, float | None]:

@@ -234,7 +234,6 @@ class Api:
         return response
 
     def _broken(self, error: requests.RequestException) -> SourceError:
-        """What a failure without an answer means."""
         url = str((error.request and error.request.url) or self.server)
         if isinstance(error, requests.exceptions.ReadTimeout):
             return TransientError(f"{server_of(url)} did not answer in time")

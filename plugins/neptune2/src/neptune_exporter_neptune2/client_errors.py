@@ -29,7 +29,6 @@ TRUST = (
     "set REQUESTS_CA_BUNDLE to the file of its authority, or NEPTUNE_ALLOW_SELF_SIGNED_CERTIFICATE=TRUE "
     "for a server that you trust"
 )
-"""What to do about a certificate that is not trusted."""
 _REFUSED = frozenset({400, 401, 403, 422})
 """The handshake sends nothing but the token. Servers of 2.x answer one of another form with 400 ("Invalid
 value for: header X-Neptune-Api-Token")."""

@@ -98,7 +98,6 @@ class Downloads:
         return FileRow(attribute.path, AttributeType.FILE_SERIES, target.stored, step, when)
 
     def json(self, path: str, name: str, content: object) -> StoredFile:
-        """Store a JSON document as a file."""
         with self.writer.create(self.run, path, name=name) as target:
             target.write(json.dumps(content, ensure_ascii=True).encode())
         return target.stored

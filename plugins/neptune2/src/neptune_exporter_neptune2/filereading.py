@@ -29,7 +29,6 @@ FileEvent: TypeAlias = "pa.RecordBatch | AttributeFailure"
 _BATCH = 500
 """Rows of files in a batch, at most."""
 _CAPTIONS = 10_000
-"""Captions in a batch, at most."""
 
 
 @dataclass

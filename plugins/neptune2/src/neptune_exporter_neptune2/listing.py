@@ -149,7 +149,6 @@ def _conditions(kind: RunKind, query: str | None, last: str) -> str:
 
 
 def _new(listed: list[Listed], seen: set[str]) -> list[Listed]:
-    """The entries that no earlier page had."""
     new = {each.run.handle: each for each in listed if each.run.handle not in seen}
     seen.update(new)
     return list(new.values())

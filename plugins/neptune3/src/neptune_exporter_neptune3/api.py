@@ -70,7 +70,6 @@ class Api:
         return self._call("search", body, _RUNS, project_identifier=project_id)
 
     def search_everywhere(self, body: Mapping[str, Any]) -> Any:
-        """A page of runs of all projects."""
         return self._call("search everywhere", body, _RUNS)
 
     def attributes(self, project_id: str, body: Mapping[str, Any]) -> Any:

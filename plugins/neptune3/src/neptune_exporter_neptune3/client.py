@@ -120,7 +120,6 @@ _EXCHANGE = "/authorization/oauth-token"
 _TRUST = (
     "set SSL_CERT_FILE to the file of its authority, or NEPTUNE_VERIFY_SSL=false for a server that you trust"
 )
-"""What to do about a certificate that is not trusted."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,6 @@ def runs(api: Api, project_id: str, selection: RunSelection) -> Iterator[SourceR
 
 
 def _search_for(selection: RunSelection) -> dict[str, Any]:
-    """The body of a search, without the page."""
     body: dict[str, Any] = {
         "attributeFilters": [{"path": path} for path in _COLUMNS],
         "experimentLeader": False,
@@ -118,7 +117,6 @@ def _one_of_each_id(
 
 
 def _listing_error(project_id: str, selection: RunSelection, error: Exception) -> Exception:
-    """What to say when a search fails."""
     if isinstance(error, RequestRefusedError):
         kind = QueryError if error.status == 400 and selection.query else SourceError
         return kind(_why(project_id, selection, error))
@@ -269,7 +267,6 @@ def _fork_step(attribute: Any) -> float | None:
 
 
 def sys_id_of(handle: str) -> str:
-    """The `sys/id` of a listed run."""
     return handle.removesuffix(_FORK)
 
 

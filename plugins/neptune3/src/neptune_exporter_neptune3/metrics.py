@@ -23,7 +23,6 @@ POINTS = 100_000
 million."""
 _MOST_POINTS = 1_000_000
 _MOST_SERIES = 5_000
-"""Series of a request, at most."""
 FIRST_LIMIT = 1_024
 """Points of a series in its first page. That page also says how many there are."""
 _SPARE = 25

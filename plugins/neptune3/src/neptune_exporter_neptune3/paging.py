@@ -132,7 +132,6 @@ class _Order(Generic[_U]):
         self._held: list[tuple[_Key, Page[_U]]] = []
 
     def expect(self, key: _Key) -> None:
-        """Announce a page with this key."""
         self._expected.add(key)
 
     def take(self, key: _Key, page: Page[_U], following: Iterable[_Key]) -> Iterator[Page[_U]]:

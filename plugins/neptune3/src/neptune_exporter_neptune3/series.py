@@ -20,7 +20,6 @@ from neptune_exporter_neptune3.paging import Page, Request, failure_of
 _POINTS = 10_000
 """Points in an answer, over all its series: the most that the server returns."""
 _MOST_SERIES = 1_000
-"""Series of a request, at most."""
 _ANSWER_BYTES = 8 << 20
 """The `sizeLimitBytes` of a request: the server ends an answer there, and the rest is requested."""
 _BATCH_BYTES = 8 << 20
@@ -141,7 +140,6 @@ def _series_request(number: int, unread: Unread) -> dict[str, Any]:
 
 
 def _take(values: Sequence[Any], unread: Unread, points: _Points, page: Page[Unread]) -> Unread:
-    """Read an answer's points of one series."""
     series, name = unread.series, _FIELDS[unread.series.type]
     last, same = unread.last_step, unread.at_last_step
     without = 0

@@ -47,7 +47,6 @@ class GroupSize:
         self._runs = self._attributes = self._rows = 0
 
     def learn(self, runs: int, attributes: int, rows: int) -> None:
-        """Count what a group of runs held."""
         with self._lock:
             self._runs += runs
             self._attributes += attributes

@@ -220,5 +220,4 @@ def image_extension(content: bytes) -> str:
 
 
 def base_name(path: str) -> str:
-    """The last part of a path of any system."""
     return re.split(r"[/\\]", path)[-1]

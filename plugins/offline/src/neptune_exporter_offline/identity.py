@@ -71,7 +71,6 @@ def identify(folders: Sequence[Folder], settings: OfflineSettings) -> dict[RunKe
 
 
 def _checked_ids(folders: Sequence[Folder], settings: OfflineSettings) -> dict[str, str]:
-    """The ids that the user gives to single runs."""
     ids = settings.run_ids
     unknown = sorted(ids.keys() - {name for f in folders if f.client == 2 for name in _names(f)})
     if unknown:

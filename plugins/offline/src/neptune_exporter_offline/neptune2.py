@@ -260,7 +260,6 @@ class Neptune2Replay:
         self._state.changes(path, AttributeType.ARTIFACT).extend(tracked)
 
     def _path(self, parts: list[str]) -> str:
-        """The path of an attribute."""
         joined = "/".join(parts) if "" not in parts else "/".join(part for part in parts if part)
         return self._text(joined)
 

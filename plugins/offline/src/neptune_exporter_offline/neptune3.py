@@ -232,7 +232,6 @@ class Neptune3Replay:
             series.add(_next_step(series) if step is None else step, time, point, size)
 
     def _refuse(self, points: Any) -> None:
-        """Report points whose step is too large."""
         for path in points:
             self._state.problems.add(path, None, "points at steps of 1e12 and more were left out")
 

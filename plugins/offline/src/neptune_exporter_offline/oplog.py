@@ -198,7 +198,6 @@ class OperationLog:
 
 
 def read_at(folder: Path, name: str, offset: int, length: int) -> dict[str, Any]:
-    """Read one operation again."""
     try:
         with (folder / name).open("rb") as file:
             file.seek(offset)

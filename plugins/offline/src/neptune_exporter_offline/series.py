@@ -138,7 +138,6 @@ class Spill(AbstractContextManager["Spill"]):
         self._series.pop(series, None)
 
     def flush(self) -> None:
-        """Move all points in memory to disk."""
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="neptune-exporter-")  # noqa: SIM115 - closed at the end
         for series in self._series:

@@ -28,7 +28,6 @@ class Attribute:
     one."""
 
     def all_series(self) -> Iterator[Series]:
-        """All series of the attribute."""
         yield from (s for s in (self.value, self.previews, *self.captions.values()) if isinstance(s, Series))
 
 
@@ -42,7 +41,6 @@ class State:
         self._spill = spill
 
     def assign(self, path: str, attribute_type: AttributeType, value: object) -> None:
-        """Set a single value."""
         attribute = self._find(path, attribute_type)
         if attribute is None:
             self._create(path, attribute_type, value)
@@ -88,7 +86,6 @@ class State:
                 series.clear()
 
     def strings(self, path: str) -> set[str]:
-        """The string set to change."""
         values: set[str] = self._container(path, AttributeType.STRING_SET, set)
         return values
 

@@ -101,7 +101,6 @@ class RunFolders:
         return int(json.loads((self.folder(target_id) / _MARK).read_bytes())["rows"])
 
     def _named_as_whole(self, target_id: str) -> Iterator[Path]:
-        """The folder of a complete run."""
         for folder in self.path.glob(f"{_WHOLE}*-{run_id_in(target_id)}"):
             if any(found.target_id == target_id for found in self._whole(folder)):
                 yield folder
@@ -124,7 +123,6 @@ class RunFolders:
 
 
 def run_id_in(target_id: str) -> str:
-    """The id of the run in W&B."""
     return target_id.partition(".")[0]
 
 

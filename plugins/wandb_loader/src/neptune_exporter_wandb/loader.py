@@ -65,13 +65,11 @@ class WandbLoader(Loader):
     # --- the format
 
     def open_writer(self, folder: Path, start: RunStart) -> RunWriter:
-        """What writes the records of a run."""
         from neptune_exporter_wandb.record_output import RecordOutput  # only where its classes are known
 
         return RecordOutput(folder, start)
 
     def read_records(self, folder: Path, run_id: str) -> Iterator[Record]:
-        """What the records of a run say."""
         return read(folder, run_id)
 
     # --- once

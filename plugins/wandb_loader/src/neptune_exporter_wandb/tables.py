@@ -113,7 +113,6 @@ class TableWriter:
         self.whole.append(table)
 
     def close(self) -> None:
-        """End all tables."""
         for name in list(self._open):
             self._end(name)
 

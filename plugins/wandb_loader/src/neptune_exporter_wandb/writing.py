@@ -45,7 +45,6 @@ class RunStart:
 
     run: RunMetadata
     run_id: str
-    """The id of the run in W&B."""
     project: str
     """With entity and group: where the run goes in W&B."""
     entity: str
@@ -73,7 +72,6 @@ class RunWriter(ABC):
     def __init__(self, folder: Path, start: RunStart) -> None:
         self.start, self.run = start, start.run
         self.rows = 0
-        """How many rows the history has so far."""
         self.losses: Counter[str] = Counter()
         """What has no place in W&B, by reason; see `MESSAGES`."""
         self.files = self.open(folder)
