@@ -12,11 +12,11 @@ import pytest
 
 from neptune_exporter.contract import AuthenticationError, DatasetError, SinkError
 from neptune_exporter.model import AttributeType
+from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter.testing.runs import SampleRun, float_series, string_series
 from neptune_exporter_pluto import sending
-from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
@@ -86,7 +86,7 @@ def test_a_run_is_the_same_whether_others_are_loaded_or_not(
     arrived = read_run(server, KEY.project_id, int(loaded.target_id))
     assert [step for step, *_ in arrived.points["loss"]] == list(range(POINTS))
     assert len(arrived.texts["notes"]) == 10
-    negative = str(LossCode.NEGATIVE_STEP)
+    negative = str(CommonLoss.NEGATIVE_STEP)
     assert losses_of(loaded) == {(negative, "loss"): 1, (negative, "notes"): 1}
 
 

@@ -15,10 +15,10 @@ from pluto.query import Client
 
 from neptune_exporter.contract import LoadOptions
 from neptune_exporter.model import SysAttribute
+from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
 from neptune_exporter_pluto.form.config import SECTION
-from neptune_exporter_pluto.form.losses import LossCode
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink
@@ -153,10 +153,10 @@ def test_losses_are_counted_by_series(stored: Any) -> None:
         )
     )
     assert losses_of(loaded) == {
-        (LossCode.NEGATIVE_STEP.value, "negative"): 2,
-        (LossCode.NEGATIVE_STEP.value, "text"): 1,
-        (LossCode.DUPLICATE_STEP.value, "twice"): 2,
-        (LossCode.LARGE_STEP.value, "large"): 1,
+        (CommonLoss.NEGATIVE_STEP.value, "negative"): 2,
+        (CommonLoss.NEGATIVE_STEP.value, "text"): 1,
+        (CommonLoss.DUPLICATE_STEP.value, "twice"): 2,
+        (CommonLoss.LARGE_STEP.value, "large"): 1,
     }
     assert not any(loss.requested for loss in loaded.losses)
 

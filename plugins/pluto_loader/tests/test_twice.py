@@ -15,6 +15,7 @@ import pytest
 from neptune_exporter.contract import LoadedRun
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.schema import parameter_batch
+from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.testing import old_layout
 from neptune_exporter.testing.commands import CommandLine
 from neptune_exporter.testing.corpus import THEMES, themed_runs
@@ -84,7 +85,7 @@ def test_every_loss_of_such_numbers_is_named(make_sink: MakeSink) -> None:
     counts = {loss.reason: 0 for loss in loaded.losses}
     for loss in loaded.losses:
         counts[loss.reason] += loss.count
-    assert counts.keys() <= {LossCode.ROUNDED_NUMBER, LossCode.FRACTIONAL_STEP}
+    assert counts.keys() <= {LossCode.ROUNDED_NUMBER, CommonLoss.FRACTIONAL_STEP}
     rounded = [a for a in numbers()[0].attributes if a.type is AttributeType.FLOAT]
     assert counts[LossCode.ROUNDED_NUMBER] == sum(float(f"{a.value:.15e}") != a.value for a in rounded) > 50
 

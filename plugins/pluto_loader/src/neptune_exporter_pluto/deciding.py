@@ -49,7 +49,6 @@ class Action(Enum):
     READ_BACK = "read back"
     """Read back what Pluto shows of it, then decide again."""
     RESUME = "resume"
-    """Resume the load that was begun."""
     RESEND = "resend"
     """Send again what may be sent twice, into the existing run."""
     SUPERSEDE = "supersede"

@@ -71,12 +71,9 @@ class Metrics:
         self.paths = self._numbers.paths
         """The series by number."""
         self.names: Sequence[str] = ()
-        """What Pluto calls each."""
         self._largest = np.empty(0, np.uint64)
-        """The largest step of each series."""
         self._seen = np.empty(0, np.int64)
         self.taken = 0
-        """How many points were taken."""
         self.points = 0
         """How many points were given."""
         self.last_step: int | None = None

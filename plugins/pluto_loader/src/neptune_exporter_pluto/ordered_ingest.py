@@ -85,7 +85,6 @@ class OrderedIngest:
                 self.flush()
 
     def flush(self) -> None:
-        """Send the waiting lines."""
         while self._held:
             lines = pa.concat_arrays(self._held) if len(self._held) > 1 else self._held[0]
             upto = self._passed + len(lines)

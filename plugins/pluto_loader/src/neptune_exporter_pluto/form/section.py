@@ -58,7 +58,6 @@ class Found:
     status: str
     ended: int | None
     page: str
-    """The address of the run in Pluto."""
     marks: frozenset[str]
     """The marks of all journals that ever took the run or superseded it, because merging removes nothing.
 
@@ -151,7 +150,6 @@ def recorded_losses(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def loss_record(loss: Loss) -> dict[str, Any]:
-    """A loss for the journal."""
     return {name: value for name, value in vars(loss).items() if name != "run"}
 
 

@@ -29,7 +29,6 @@ class Pipeline(contextlib.AbstractContextManager["Pipeline"]):
         self._ahead = ahead
         self._under_way: deque[Future[Any]] = deque()
         self._last: Callable[[], Any] | None = None
-        """What was submitted last."""
         self._failure: BaseException | None = None
 
     def submit(self, call: Callable[..., Any], *args: Any) -> None:

@@ -75,7 +75,6 @@ class Pace:
                 self._changed.notify_all()
 
     def pushed_back(self, era: int) -> None:
-        """Lower the limit: the server pushed back."""
         with self._changed:
             self._successes = 0
             if era == self._era:

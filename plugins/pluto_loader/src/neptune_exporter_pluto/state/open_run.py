@@ -44,7 +44,6 @@ class OpenRun:
 
     @property
     def now(self) -> Progress:
-        """The state of the load that has begun."""
         return self.journal.begun
 
     @property
@@ -60,7 +59,6 @@ class OpenRun:
 
     @cached_property
     def line(self) -> str:
-        """Its line in the list of loaded runs."""
         return cache_line(self.target.project, run_name(self.run))
 
     @cached_property

@@ -24,7 +24,6 @@ Listed = dict[str, list[dict[str, Any]]]
 
 
 def compare_files(check: Check, entries: Entries) -> Iterator[Comparison]:
-    """One line for each attribute with files."""
     by_name = _sent(check, entries)
     listed = check.patiently(
         lambda: _listing(check, by_name),

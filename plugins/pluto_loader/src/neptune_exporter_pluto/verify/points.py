@@ -37,7 +37,6 @@ class _Tally:
 
 
 def compare_points(check: Check) -> Iterator[Comparison]:
-    """One line for each series."""
     sorter = PointSorter(check.content.folder, SeriesOrder())
     try:
         stream = metrics.read(check.content, sorter)
