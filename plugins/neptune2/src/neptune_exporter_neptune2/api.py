@@ -235,6 +235,8 @@ class Api:
 
     def _broken(self, error: requests.RequestException) -> SourceError:
         url = str((error.request and error.request.url) or self.server)
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+            return _cut_short(error, server_of(url))
         if isinstance(error, requests.exceptions.ReadTimeout):
             return TransientError(f"{server_of(url)} did not answer in time")
         if isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)):
