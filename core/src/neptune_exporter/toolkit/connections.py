@@ -17,10 +17,19 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from neptune_exporter.toolkit.pace import Late, Pace
+
+_ORDINARY = re.compile(rb"HTTP/1\.1 200 [^\r\n]*(?:\r\n[!-9;-~]+:[^\r\n]*)+\r\n\r\n")
+"""The head of an ordinary answer, if `_TELLING` finds nothing unusual in it."""
+_TELLING = re.compile(
+    rb"\r\n(content-(?:length|encoding|type)|transfer-encoding|connection|set-cookie):[ \t]*([^\r\n]*)",
+    re.IGNORECASE,
+)
+_NO_HEADERS = http.client.HTTPMessage()
 
 
 def demand_least_rate(client: Any, seconds: float, late: Late = lambda error: error) -> None:
@@ -75,6 +84,69 @@ def paced_response(seconds: float, late: Late = lambda error: error) -> type[htt
             self.fp: Any = io.BufferedReader(_Reader(self.fp.detach(), seconds, late))
 
     return PacedResponse
+
+
+def small_response(seconds: float, late: Late = lambda error: error) -> type[http.client.HTTPResponse]:
+    """As `paced_response`, with a short way for small answers of an API: success, of a length that is known.
+
+    `http.client` reads headers by the parser of e-mails, which takes half of the time of a small request.
+    So of an ordinary answer only what frames the content is read, and `headers` stays empty. An answer with a
+    cookie, of a web page, or compressed has all its headers.
+
+    Args, as of `demand_least_rate`.
+
+    Examples:
+        >>> import socket
+        >>> here, there = socket.socketpair()
+        >>> there.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+        >>> answer = small_response(60.0)(here)
+        >>> answer.begin()
+        >>> answer.status, answer.read()
+        (200, b'{}')
+    """
+
+    class SmallResponse(paced_response(seconds, late)):  # type: ignore[misc]
+        def begin(self) -> None:
+            match = _ORDINARY.match(self.fp.peek())
+            length = None if match is None else _plain_length(match[0])
+            if match is None or length is None:
+                super().begin()
+                return
+            self.fp.read(match.end())
+            self.status, self.version, self.headers = 200, 11, _NO_HEADERS
+            self.length, self.chunked, self.will_close = length, False, False
+
+    return SmallResponse
+
+
+def _plain_length(head: bytes) -> int | None:
+    """The length of the content; None if the head says anything that matters besides."""
+    found = _TELLING.findall(head)
+    told = {name.lower(): value.strip().lower() for name, value in found}
+    length = told.pop(b"content-length", b"")
+    is_page = told.pop(b"content-type", b"").startswith(b"text/html")
+    is_plain = len(found) == len({name.lower() for name, _ in found}) and not is_page
+    is_plain = is_plain and told in ({}, {b"connection": b"keep-alive"})
+    return int(length) if is_plain and length.isdigit() else None
+
+
+def request_head(
+    method: str, target: str, host: str, headers: Mapping[str, str], content: bytes | None = None
+) -> bytes:
+    """The head of a request, where no proxy is asked. Raises ValueError if a header cannot be sent.
+
+    Examples:
+        >>> request_head("GET", "/runs?limit=2", "acme.example.com", {"Accept": "*/*"})
+        b'GET /runs?limit=2 HTTP/1.1\\r\\nHost: acme.example.com\\r\\nAccept: */*\\r\\n\\r\\n'
+    """
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if content is not None:
+        lines.append(f"Content-Length: {len(content)}")
+    head = "\r\n".join(lines)
+    if head.count("\r") != len(lines) - 1 or head.count("\n") != len(lines) - 1:
+        raise ValueError(f"a header of {method} {target} holds a line break")
+    return f"{head}\r\n\r\n".encode("latin-1")
 
 
 def _paced_pool(pool: Any, seconds: float, late: Late) -> Any:

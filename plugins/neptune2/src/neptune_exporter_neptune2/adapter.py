@@ -13,7 +13,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from neptune_exporter.toolkit.connections import paced_pools
+from neptune_exporter.toolkit.connections import paced_pools, request_head, small_response
 
 _LONGEST_CONNECT = 30.0
 """Seconds to wait for a connection, however long the timeout for bytes is."""
@@ -31,6 +31,8 @@ class PacedAdapter(HTTPAdapter):
         """`seconds`: how long to wait for bytes of an answer, and over which span to measure its rate."""
         self._seconds = seconds
         self._last: tuple[object, Any] = None, None
+        self._small = small_response(seconds)
+        self._headers: tuple[object, dict[str, str]] = None, {}
         super().__init__(pool_connections=4, pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -95,11 +97,9 @@ class PacedAdapter(HTTPAdapter):
             return self.send(request, True, None, verify, cert, proxies)
         try:
             with _errors_of(request, requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout):
-                with contextlib.suppress(
-                    BrokenPipeError, ConnectionResetError
-                ):  # it may have answered before
-                    connection.sock.sendall(_head_of(request))
-                answer = connection.response_class(connection.sock, method="GET", url=request.url)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered
+                    connection.sock.sendall(self._head(request))
+                answer = self._small(connection.sock, method="GET", url=request.url)
                 answer.begin()
             if not _is_small(answer):
                 return self._response_of(request, answer, connection, pool)
@@ -115,8 +115,18 @@ class PacedAdapter(HTTPAdapter):
         pool._put_conn(connection)
         response = requests.Response()
         response.status_code, response.request = answer.status, request
-        response.url, response.headers, response.raw = str(request.url), answer.headers, _Content(content)
+        response.url, response.raw = str(request.url), _Content(content)
         return response
+
+    def _head(self, request: requests.PreparedRequest) -> bytes:
+        """The head of a GET. Its headers are those of the last one, unless the access token is another."""
+        headers, lines = self._headers
+        address = urlsplit(str(request.url))
+        if headers is not request.headers:
+            lines = {name: str(value) for name, value in request.headers.items()}
+            self._headers = request.headers, lines
+        target = f"{address.path}?{address.query}" if address.query else address.path
+        return request_head("GET", target or "/", address.netloc, lines)
 
     def _response_of(
         self, request: requests.PreparedRequest, answer: HTTPResponse, connection: Any, pool: Any
@@ -160,14 +170,6 @@ class _Content(io.BytesIO):
 
     def read1(self, size: int | None = -1, /, decode_content: bool = True) -> bytes:
         return super().read1(size)
-
-
-def _head_of(request: requests.PreparedRequest) -> bytes:
-    address = urlsplit(str(request.url))
-    target = f"{address.path or '/'}?{address.query}" if address.query else address.path or "/"
-    lines = [f"GET {target} HTTP/1.1", f"Host: {address.netloc}"]
-    lines += [f"{name}: {value!s}" for name, value in request.headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _is_small(answer: HTTPResponse) -> bool:

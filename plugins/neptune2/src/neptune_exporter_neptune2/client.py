@@ -32,7 +32,7 @@ import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -130,11 +130,10 @@ class Connection:
             AuthenticationError: the token cannot be renewed.
             SourceError: the server could not be reached to renew it.
         """
-        address = urljoin(self._api_url, url)
-        server = urlsplit(address)[:2]
-        is_api = server == urlsplit(self._api_url)[:2]
+        address, server = _absolute(self._api_url, url)
+        is_api = server == _absolute(self._api_url, "")[1]
         is_plain = is_api and method == "GET" and headers is None and body is None
-        settings = self._environment("{}://{}/".format(*server))
+        settings = self._environment(server)
         # `Session.send` would double the time, and only downloads need the redirections that it follows.
         if is_plain and not self._session.cookies and self._is_fresh and _PLAIN.fullmatch(address):
             prepared = self._prepared(address, params or {})
@@ -159,7 +158,7 @@ class Connection:
             request = requests.Request("GET", self._api_url, headers=_LEGACY_HEADER, auth=self._auth)
             self._first, self._used = self._session.prepare_request(request), token
         prepared = copy(self._first)
-        prepared.url = f"{address}?{urlencode(params)}" if params else address
+        prepared.url = f"{address}?{'&'.join(map(_query, params.items()))}" if params else address
         return prepared
 
     @property
@@ -217,6 +216,19 @@ class Connection:
     def close(self) -> None:
         """Let go of the connections. (The client shares its session between backends of one token.)"""
         self._session.close()
+
+
+@lru_cache(maxsize=64)
+def _absolute(api_url: str, url: str) -> tuple[str, str]:
+    """The address of a path below that of the API (or an address), and that of its server."""
+    address = urljoin(api_url, url)
+    return address, "{}://{}/".format(*urlsplit(address))
+
+
+@lru_cache(maxsize=64)
+def _query(parameter: tuple[str, str | int]) -> str:
+    """A parameter of a request. Those of one run are nearly the same in all of its requests."""
+    return urlencode([parameter])
 
 
 def _checked_version() -> str:

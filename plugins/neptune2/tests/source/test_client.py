@@ -21,6 +21,9 @@ from neptune.internal.backends.hosted_neptune_backend import HostedNeptuneBacken
 from neptune.internal.credentials import Credentials
 
 from neptune_exporter.contract import MissingDependencyError, Secret, SourceError, UsageError
+from neptune_exporter.toolkit import AwayError, Patience, TransientError
+from neptune_exporter_neptune2.adapter import _Content
+from neptune_exporter_neptune2.api import Api
 from neptune_exporter_neptune2.client import Connection
 from neptune_exporter_neptune2_server import FakeProject, Fault, Neptune2Server
 
@@ -90,6 +93,45 @@ def test_a_hang_ends_with_the_timeout(server: Neptune2Server) -> None:
     server.fail(Fault(PROJECTS, delay=3600))
     with pytest.raises(requests.exceptions.ReadTimeout):
         connection.send("GET", PROJECTS)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"cut_after": 3, "after_handling": True},
+        {"cut_after": 3, "after_handling": True, "chunked": True},
+        {"drop": True},
+    ],
+    ids=str,
+)
+def test_a_broken_answer_is_of_one_request_and_the_next_has_a_new_connection(
+    server: Neptune2Server, fault: dict[str, Any]
+) -> None:
+    connection = connection_to(server)
+    api = Api(connection, Patience(0))
+    assert api.get(PROJECTS, {}, dict)["entries"]
+    assert isinstance(connection.send("GET", PROJECTS).raw, _Content)  # the short way
+    server.fail(Fault(PROJECTS, **fault))
+    with pytest.raises(TransientError) as failure:
+        api.get(PROJECTS, {}, dict)
+    assert isinstance(failure.value, AwayError) == ("drop" in fault)
+    assert "drop" in fault or "broke in the middle of the answer" in str(failure.value)
+    assert api.get(PROJECTS, {}, dict)["entries"]
+
+
+def test_a_proxy_is_asked_for_every_request(server: Neptune2Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connection_to(server)
+    connection._environments.clear()
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("http_proxy", server.url)
+    server.requests.clear()
+    for _ in range(2):
+        answer = connection.send("GET", PROJECTS)
+        assert not isinstance(answer.raw, _Content)
+        assert answer.json()
+    assert connection._adapter._last[1].proxy.port == int(server.url.rpartition(":")[2])
+    assert len(server.requests) == 2
 
 
 def test_the_token_is_for_the_server_of_the_api_only(server: Neptune2Server, serve: Serve) -> None:

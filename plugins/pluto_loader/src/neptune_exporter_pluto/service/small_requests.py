@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 import select
 import socket
 import ssl
@@ -18,20 +17,12 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
-from http.client import (
-    HTTP_PORT,
-    HTTPS_PORT,
-    HTTPConnection,
-    HTTPException,
-    HTTPMessage,
-    HTTPResponse,
-    HTTPSConnection,
-)
+from http.client import HTTP_PORT, HTTPS_PORT, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from neptune_exporter.toolkit.connections import paced_response
+from neptune_exporter.toolkit.connections import request_head, small_response
 
 _SAFE = "!$%&'()*+,/:;=?@[]~"
 """What stays as it is in a path: it may be quoted already."""
@@ -39,12 +30,6 @@ _KEPT_FOR = 5.0
 """Seconds. Servers and proxies close what is idle for longer, some without a word."""
 _BLOCK = 65_536
 """Bytes sent at once: the timeout is for each of them."""
-_ORDINARY = re.compile(rb"HTTP/1\.1 200 [^\r\n]*(?:\r\n[!-9;-~]+:[^\r\n]*)+\r\n\r\n")
-"""The head of an ordinary answer, if `_FRAMING` finds nothing unusual in it."""
-_FRAMING = re.compile(
-    rb"\r\n(content-length|transfer-encoding|content-encoding|connection):[ \t]*([^\r\n]*)", re.IGNORECASE
-)
-_NO_HEADERS = HTTPMessage()
 
 
 class SmallRequests:
@@ -60,7 +45,7 @@ class SmallRequests:
         self._client = client
         self._headers = dict(client.headers)
         self._context = context
-        self._answers = _quick(paced_response(seconds, lambda error: TimeoutError(str(error))))
+        self._answers = small_response(seconds, lambda error: TimeoutError(str(error)))
         self._idle: dict[str, deque[tuple[float, HTTPConnection]] | None] = {}
         """Connections to a server, and since when each has been idle; None where a proxy is asked."""
 
@@ -85,7 +70,7 @@ class SmallRequests:
             asked = self._client.request(method, url, params=params, content=content, headers=dict(headers))
             return asked.raise_for_status().content
         target = f"{path}?{'&'.join(itertools.starmap(_query, params.items()))}" if params else path
-        head = _head(method, target, origin, {**self._headers, **headers}, content)
+        head = request_head(method, target, server_of(origin), {**self._headers, **headers}, content)
         connection = self._usable(idle) or self._connected(origin)
         answer = self._answers(connection.sock, method=method)
         try:
@@ -150,18 +135,6 @@ class SmallRequests:
         self._idle.clear()
 
 
-def _head(method: str, target: str, origin: str, headers: Mapping[str, str], content: bytes | None) -> bytes:
-    """The head of a request. Raises ValueError if a header cannot be sent."""
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {server_of(origin)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if content is not None:
-        lines.append(f"Content-Length: {len(content)}")
-    head = "\r\n".join(lines)
-    if head.count("\r") != len(lines) - 1 or head.count("\n") != len(lines) - 1:
-        raise ValueError(f"a header of {method} {target} holds a line break")
-    return f"{head}\r\n\r\n".encode("latin-1")
-
-
 def _exchange(connection: socket.socket, request: bytes, answer: HTTPResponse) -> bytes:
     """Send a request and read the whole answer."""
     late: type[httpx.TransportError] = httpx.WriteTimeout
@@ -179,30 +152,6 @@ def _exchange(connection: socket.socket, request: bytes, answer: HTTPResponse) -
         raise late(str(error)) from error
     except (HTTPException, OSError) as error:
         raise httpx.RemoteProtocolError(str(error)) from error
-
-
-def _quick(answers: type[HTTPResponse]) -> type[HTTPResponse]:
-    """The class of answers, with a short way for ordinary ones: success, all headers there, a length.
-
-    `http.client` reads headers by the parser of e-mails, which takes half of the time of a request.
-    """
-
-    class Answer(answers):  # type: ignore[valid-type,misc]
-        def begin(self) -> None:
-            match = _ORDINARY.match(self.fp.peek())
-            found = [] if match is None else _FRAMING.findall(match[0])
-            framing = {name.lower(): value.strip().lower() for name, value in found}
-            is_plain = len(framing) == len(found)
-            length = framing.pop(b"content-length", b"")
-            is_plain = is_plain and length.isdigit() and framing in ({}, {b"connection": b"keep-alive"})
-            if match is None or not is_plain:
-                super().begin()
-                return
-            self.fp.read(match.end())
-            self.status, self.version, self.headers = 200, 11, _NO_HEADERS
-            self.length, self.chunked, self.will_close = int(length), False, False
-
-    return Answer
 
 
 def _is_readable(idle: socket.socket) -> bool:
