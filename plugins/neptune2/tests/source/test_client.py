@@ -121,7 +121,7 @@ def test_a_broken_answer_is_of_one_request_and_the_next_has_a_new_connection(
 
 def test_a_proxy_is_asked_for_every_request(server: Neptune2Server, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = connection_to(server)
-    connection._environments.clear()
+    connection._environment.cache_clear()
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("http_proxy", server.url)
