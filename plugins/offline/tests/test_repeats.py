@@ -207,3 +207,17 @@ def test_an_unnamed_copy_of_the_client_is_of_one_run(tmp_path: Path, read_all: A
     assert job.name == backup.name
     ((project, run_id),) = read_all(tmp_path)
     assert (project, run_id) == ("offline/mnist", UUID)
+
+
+def test_a_log_that_was_copied_alone_is_of_the_run_whose_log_it_copies(tmp_path: Path, read: Any) -> None:
+    write(run_folder(tmp_path), points(1, 60), put=60)
+    write(tmp_path / ".neptune" / "backup", points(1, 30))
+    found = read(tmp_path)
+    assert found.points("loss") == numbered(60)
+    assert found.failures == []
+
+
+def test_copies_of_a_log_that_names_no_run_are_one_run(tmp_path: Path, read: Any) -> None:
+    write(tmp_path / ".neptune" / "monday", points(1, 30))
+    write(tmp_path / ".neptune" / "tuesday", points(1, 60))
+    assert read(tmp_path).points("loss") == numbered(60)

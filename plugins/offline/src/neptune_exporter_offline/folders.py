@@ -104,6 +104,11 @@ class Folder:
         return hashlib.sha256(json.dumps(sign).encode()).hexdigest()[:32]
 
     @property
+    def is_anonymous(self) -> bool:
+        """Whether a 2.x log does not say of which run it is: it was copied alone."""
+        return self.client == 2 and self.container_id == clean(_anonymous(self.path, self.start))
+
+    @property
     def directory(self) -> Path:
         return self.path if self.client == 2 else self.path.parent
 

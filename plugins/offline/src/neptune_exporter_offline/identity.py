@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from neptune_exporter.contract import SourceRun, UsageError
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit import clean
-from neptune_exporter_offline.folders import Container, Folder
+from neptune_exporter_offline.folders import Container, Folder, Start
 from neptune_exporter_offline.settings import UUID_FIELD, OfflineSettings
 from neptune_exporter_offline.times import from_mtime
 
@@ -106,12 +106,20 @@ def _default_projects(folders: Sequence[Folder]) -> dict[Container, str]:
 
 
 def _named_by_copies(folders: Sequence[Folder]) -> list[Folder]:
-    """Databases that cannot be read get their project and run id from a copy of them, if there is one."""
-    known = {f.process: f for f in folders if f.client == 3 and f.project_id}
+    """Databases that cannot be read, and logs that do not name their run, get its id from a copy of them, if
+    there is one."""
+    databases = {f.process: f for f in folders if f.client == 3 and f.project_id}
+    logs: dict[Start, Folder] = {}
+    for folder in sorted(folders, key=lambda f: f.is_anonymous):
+        if folder.client == 2 and folder.start is not None and folder.start.at:
+            logs.setdefault(folder.start, folder)
     named = []
     for folder in folders:
-        copy = known.get(folder.process) if folder.client == 3 and not folder.project_id else None
-        if copy is not None:
+        if folder.client == 3 and not folder.project_id and (copy := databases.get(folder.process)):
             folder = replace(folder, project_id=copy.project_id, container_id=copy.container_id)
+        elif folder.is_anonymous and folder.start is not None and (copy := logs.get(folder.start)):
+            folder = replace(
+                folder, container_id=copy.container_id, kind=copy.kind, is_project=copy.is_project
+            )
         named.append(folder)
     return named

@@ -34,7 +34,7 @@ def held(path: Path, dataset: str) -> Iterator[None]:
         except OSError as error:
             raise DatasetError(
                 f"{dataset} cannot be locked ({error.strerror}): its file system has no locks. "
-                "Export to a local disk and copy the result there."
+                "Give a folder on a local disk, and copy it to its place afterwards."
             ) from error
         if not is_ours:
             raise DatasetError(
