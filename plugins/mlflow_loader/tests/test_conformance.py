@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from neptune_exporter_mlflow.capabilities import CAPABILITIES
 
 from neptune_exporter.contract import LoadedRun
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import SinkConformance
 from neptune_exporter.testing.sinks import ReadBack, SinkFactory
+from neptune_exporter_mlflow.settings import CAPABILITIES
 
 from .conftest import MakeSink
 from .reading import Store, read_run

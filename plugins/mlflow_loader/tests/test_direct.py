@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
-from neptune_exporter_mlflow.capabilities import CAPABILITIES
 
 from neptune_exporter.contract import LoadOptions, Secret, SinkError, UsageError, Verdict
 from neptune_exporter.model import RunKey
@@ -19,7 +18,7 @@ from neptune_exporter.testing.runs import SampleRun, float_series
 from neptune_exporter.testing.sinks import ReadBack, SinkFactory
 from neptune_exporter_mlflow.connecting import connected
 from neptune_exporter_mlflow.plugin import make_sink
-from neptune_exporter_mlflow.settings import MlflowSettings
+from neptune_exporter_mlflow.settings import CAPABILITIES, MlflowSettings
 
 from .conftest import MakeSink
 from .reading import Store, read_run

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from neptune_exporter_wandb.capabilities import CAPABILITIES
 
 from neptune_exporter.contract import LoadedRun
 from neptune_exporter.model import RunKey
@@ -14,7 +13,7 @@ from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.testing import SinkConformance
 from neptune_exporter.testing.sinks import ReadBack, SinkFactory
 from neptune_exporter_wandb.plugin import make_sink
-from neptune_exporter_wandb.settings import WandbSettings
+from neptune_exporter_wandb.settings import CAPABILITIES, WandbSettings
 
 from .reading import change_records, folder_of, sample_of
 
