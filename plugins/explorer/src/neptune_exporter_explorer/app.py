@@ -33,10 +33,7 @@ Answer = Callable[[Request], Response]
 def make_app(dataset: DatasetView, hosts: Collection[str], any_host: bool = False) -> Starlette:
     """The application, which reads the runs in a thread of its own.
 
-    Args:
-        dataset: What is shown.
-        hosts: What the header Host may be, e.g. `127.0.0.1:8000`.
-        any_host: Whether Host may also be any address of a machine.
+    `hosts` and `any_host` are as in `Guard`.
     """
     runs = OpenRuns(dataset)
     table = RunsTable(runs)
@@ -205,12 +202,8 @@ class Api:
 
 
 class Server(uvicorn.Server):
-    """Serves an application on a socket that is bound already.
-
-    Args:
-        app: What answers.
-        started: Called as soon as requests are answered; from then on a signal ends the server in order.
-    """
+    """Serves an application on a socket that is bound already. `started` is called as soon as requests are
+    answered; from then on a signal ends the server in order."""
 
     def __init__(self, app: Starlette, started: Callable[[], object]) -> None:
         super().__init__(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))

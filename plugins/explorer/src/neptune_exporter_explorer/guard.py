@@ -34,7 +34,7 @@ class Guard:
     """Wraps the whole application.
 
     Args:
-        hosts: What the header Host may be, with the port.
+        hosts: What the header Host may be, e.g. `127.0.0.1:8000`.
         any_host: Host may also be any address or name of this machine: the server listens on all of them.
     """
 

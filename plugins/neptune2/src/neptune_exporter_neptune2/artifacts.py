@@ -29,12 +29,8 @@ class Unreachable(Exception):  # noqa: N818 - not an error: most artifacts' file
 
 
 def listing(downloads: Downloads, project_uuid: str, attribute: Attribute) -> list[Listed]:
-    """The files of an artifact as the server lists them.
-
-    Raises:
-        AuthenticationError
-        SourceError: the server does not know them (any more).
-    """
+    """The files of an artifact as the server lists them. Raises SourceError if it does not know them (any
+    more)."""
     digest = str(attribute.properties.get("hash", ""))
     params = {"projectIdentifier": project_uuid, "hash": digest}
     try:

@@ -66,7 +66,9 @@ class Connection:
             timeout: Seconds to wait for bytes of an answer.
 
         Raises:
-            MissingDependencyError, AuthenticationError, SourceError
+            MissingDependencyError: the client is missing or of a version that is not known.
+            AuthenticationError: the server refused the token.
+            SourceError: the server cannot be reached.
             UsageError: a variable for certificates or a proxy holds something else.
         """
         self.client_version = _checked_version()

@@ -38,11 +38,8 @@ class StepsUnknown(Exception):  # noqa: N818 - not an error
 def by_channel(api: Api, attribute: Attribute) -> Iterator[Image]:
     """The images of a series, in their order, by the channel that holds its points.
 
-    The client never asks for it; the operation (`getChannelValues`) is one of the server's API.
-
-    Raises:
-        StepsUnknown: before the first image: the server has no such operation or channel.
-        AuthenticationError, SourceError
+    The client never asks for it; the operation (`getChannelValues`) is one of the server's API. Raises
+    StepsUnknown, before the first image, if the server has no such operation or channel.
     """
     channel = attribute.properties.get("channelId")
     if not isinstance(channel, str) or not channel:

@@ -9,13 +9,7 @@ from neptune_exporter_neptune2.settings import Neptune2Settings
 
 
 def make_source(settings: Neptune2Settings) -> Source:
-    """The factory of the source.
-
-    Raises:
-        MissingDependencyError: the client is missing or of a version that is not known.
-        AuthenticationError: the server refused the token.
-        SourceError: the server cannot be reached.
-    """
+    """The factory of the source. Raises what `Connection` does."""
     from neptune_exporter_neptune2.source import Neptune2Source
 
     return Neptune2Source(settings)

@@ -55,12 +55,8 @@ class RunReader:
     notes: list[str] = field(default_factory=list)
 
     def read(self) -> Iterator[ReadEvent]:
-        """The run's events, RunDone the last.
-
-        Raises:
-            AuthenticationError
-            SourceError: not even its list of attributes can be read.
-        """
+        """The run's events, RunDone the last. Raises SourceError if not even its list of attributes can be
+        read."""
         attributes = self._attributes()
         wanted = [a for a in attributes if self.request.attributes.includes(a.path, a.type)]
         yield from self._parameters(_of_types(wanted, PARAMETER_TYPES))

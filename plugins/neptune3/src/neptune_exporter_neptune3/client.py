@@ -149,8 +149,8 @@ class Client:
         """Make the client. It sends no request yet.
 
         Raises:
-            MissingDependencyError: the client is of another version.
-            AuthenticationError: the token cannot be read.
+            MissingDependencyError: the client is missing or of a version that is not known.
+            AuthenticationError: the token cannot be decoded.
             UsageError: a variable for certificates or a proxy holds something else.
         """
         self.version = checked_version()

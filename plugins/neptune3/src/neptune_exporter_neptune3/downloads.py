@@ -74,12 +74,8 @@ class Downloads:
             self._opened.close()
 
     def read(self, wanted: Iterable[FileToFetch], writer: FileWriter) -> Iterator[RunRows | AttributeFailure]:
-        """Download files, and deliver the rows that name them, run after run as they are given.
-
-        Raises:
-            AuthenticationError: the token was refused.
-            SourceError: the server cannot be reached.
-        """
+        """Download files, and deliver the rows that name them, run after run as they are given. Raises
+        AuthenticationError, and SourceError if the server cannot be reached."""
         done: list[tuple[FileToFetch, StoredFile]] = []
         fetch = partial(self._fetch, writer)
         for (file, _), result in look_ahead(self._executor, self._signed(wanted), fetch, self._width):

@@ -168,11 +168,7 @@ class _Listed:
         )
 
     def as_source_run(self, key: RunKey, address: str) -> SourceRun:
-        """The run without its notes. Its URL is as neptune-scale's `Run.get_run_url` makes it.
-
-        Args:
-            address: Of the server.
-        """
+        """The run without its notes. Its URL is as neptune-scale's `Run.get_run_url` makes it."""
         page = f"{address}/{quote(key.project_id)}/-/run/?customId="
         return SourceRun(
             key,

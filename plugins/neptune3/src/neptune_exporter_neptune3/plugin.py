@@ -9,12 +9,7 @@ from neptune_exporter_neptune3.settings import Neptune3Settings
 
 
 def make_source(settings: Neptune3Settings) -> Source:
-    """The factory of the source. Asks the server nothing yet.
-
-    Raises:
-        MissingDependencyError: the client is missing or of a version that is not known.
-        AuthenticationError: the API token cannot be decoded.
-    """
+    """The factory of the source. Asks the server nothing yet. Raises what `Client` does."""
     from neptune_exporter_neptune3.source import Neptune3Source
 
     return Neptune3Source(settings)

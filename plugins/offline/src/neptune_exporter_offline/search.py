@@ -160,12 +160,8 @@ _MOST_ENTRIES = 200
 
 
 def unread_beside(data: Path, read: Collection[Path]) -> list[Path]:
-    """The folders beside `.neptune`, or the one above, in which unread databases of the client lie.
-
-    Args:
-        data: The `.neptune` folder.
-        read: The databases that were read.
-    """
+    """The folders beside `.neptune`, or the one above, in which databases lie that are not among those that
+    were read."""
 
     def is_unread(path: Path) -> bool:
         is_file = path.suffix == ".sqlite3" and os.path.isfile(path)  # noqa: PTH113 - pathlib's may raise

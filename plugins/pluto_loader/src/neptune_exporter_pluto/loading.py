@@ -152,11 +152,7 @@ def _loaded(now: Progress) -> Mapping[str, Any]:
 
 
 def _result(work: OpenRun, already_loaded: bool, without: Collection[str] = ()) -> LoadedRun:
-    """The result of a finished load, as the journal has it.
-
-    Args:
-        without: Reasons of losses to leave out.
-    """
+    """The result of a finished load, as the journal has it, without losses of some reasons."""
     now, record = work.now, _loaded(work.now)
     losses = (Loss(work.run.key, **loss) for loss in record["losses"] if loss["reason"] not in without)
     return LoadedRun(str(now.run_id), now.url or None, already_loaded, dict(record["counts"]), tuple(losses))

@@ -51,12 +51,8 @@ class RehearsalSink(PlutoSink):
 
     @classmethod
     def started(cls, settings: PlutoSettings, options: LoadOptions) -> RehearsalSink:
-        """Start the local Pluto and connect to it.
-
-        Raises:
-            UsageError: the folder to keep is not empty.
-            SinkError: the local Pluto did not start.
-        """
+        """Start the local Pluto and connect to it. Raises UsageError if the folder to keep is not empty, and
+        what `LocalPluto.start` does."""
         kept = settings.rehearse_folder
         if kept is not None and kept.exists() and any(kept.iterdir()):
             raise UsageError(f"--pluto-rehearse-folder takes an empty folder: {kept} holds something")

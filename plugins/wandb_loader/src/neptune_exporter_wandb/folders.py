@@ -65,11 +65,7 @@ class RunFolders:
 
     def finish(self, target_id: str, created: int | None, record: str, rows: int) -> None:
         """Give a run its record, and its folder the name of a complete run. Raises SinkError if another load
-        has removed the run, or finished it first.
-
-        Args:
-            rows: Of its history.
-        """
+        has removed the run, or finished it first."""
         folder, whole = self._unfinished(target_id), self._whole_path(target_id, created)
         self._write_mark(folder, target_id, record, rows)
         for other in self._whole(whole):

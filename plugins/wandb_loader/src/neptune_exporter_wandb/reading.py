@@ -88,11 +88,7 @@ class SeriesFile:
 
 
 class RunReader:
-    """What the folder of a run holds. Raises DamagedRunError if it is not as it was written.
-
-    Args:
-        records: What the records of the run say.
-    """
+    """What the folder of a run holds. Raises DamagedRunError if it is not as it was written."""
 
     def __init__(self, folder: Path, records: Iterable[Record]) -> None:
         self._folder, self._files = folder, folder / "files"

@@ -68,12 +68,7 @@ class PointHeads(dict[int, bytes]):
 
 
 def point_rows(heads: PointHeads, tails: Tails, points: Points, row: int, record: int) -> Iterator[bytes]:
-    """History records of points that are in the order of steps and times.
-
-    Args:
-        row: The number of the first row.
-        record: The number of the first record.
-    """
+    """History records of points in the order of steps and times, from these numbers of a row and a record."""
     points, starts = in_rows(points)
     texts = json_texts(points.value)
     keys = points.series * _LENGTHS + np.fromiter(map(len, texts), np.int32, len(texts))

@@ -55,11 +55,7 @@ class Table:
 
 
 class TableWriter:
-    """Writes the tables of a run; no file stays open between two calls.
-
-    Args:
-        files: The folder of the run's files.
-    """
+    """Writes the tables of a run; no file stays open between two calls."""
 
     def __init__(self, files: Path) -> None:
         self._files = files

@@ -39,13 +39,7 @@ class ItemHeads(dict[int, bytes]):
 
 
 def row_record(items: bytes, row: int, record: int) -> bytes:
-    """A history record.
-
-    Args:
-        items: The items of the row, one after the other.
-        row: Its number.
-        record: The number of the record in the file.
-    """
+    """A history record, from the items of its row, one after the other, and the numbers of both."""
     step = b"\x08" + varint(row) if row else b""
     history = items + b"\x12" + varint(len(step)) + step
     return b"\x08" + varint(record) + b"\x12" + varint(len(history)) + history

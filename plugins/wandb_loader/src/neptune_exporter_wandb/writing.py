@@ -63,11 +63,7 @@ class ConsoleLine(NamedTuple):
 
 
 class RunWriter(ABC):
-    """One run. Everything is in place after `finish`.
-
-    Args:
-        folder: Of the run; it exists and is empty.
-    """
+    """One run, in a folder that is empty. Everything is in place after `finish`."""
 
     def __init__(self, folder: Path, start: RunStart) -> None:
         self.start, self.run = start, start.run
@@ -113,11 +109,7 @@ class RunWriter(ABC):
 
     @abstractmethod
     def end(self, paths: Sequence[str]) -> None:
-        """Write what only the end knows.
-
-        Args:
-            paths: Of all files to send, within the folder `files`.
-        """
+        """Write what only the end knows, such as the paths of all files to send within the folder `files`."""
 
     # --- what the loader hands over
 

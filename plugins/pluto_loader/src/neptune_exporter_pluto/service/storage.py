@@ -83,11 +83,7 @@ class Pace:
 
 
 class Storage:
-    """Files at presigned addresses. Thread-safe.
-
-    Args:
-        connections: Uploads at once, at most.
-    """
+    """Files at presigned addresses. Thread-safe."""
 
     def __init__(self, transport: Transport, connections: int) -> None:
         self._transport = transport

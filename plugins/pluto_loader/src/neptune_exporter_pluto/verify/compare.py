@@ -158,11 +158,8 @@ def _milliseconds(text: str | None) -> int | None:
 
 
 def _not_readable(check: Check, counts: dict[str, int], entries: Entries) -> Iterator[Comparison]:
-    """Counts of what Pluto gives no way to read, and how many of them it has acknowledged.
-
-    Args:
-        counts: What the load counted; empty if another machine loaded the run.
-    """
+    """Counts of what Pluto gives no way to read, and how many of them it has acknowledged, as far as this
+    machine has loaded the run."""
     histograms = check.content.run.counts().get(AttributeType.HISTOGRAM_SERIES)
     rows = {
         "histograms": histograms.rows if histograms else 0,

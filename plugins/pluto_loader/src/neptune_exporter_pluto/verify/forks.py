@@ -16,11 +16,7 @@ _MOST_ANCESTORS = 100
 
 
 def compare_fork(check: Check, known: Progress | None) -> Iterator[Comparison]:
-    """Compare the fork; yields nothing if the run is no fork on either side.
-
-    Args:
-        known: What this machine's journal says of the run, if anything.
-    """
+    """Compare the fork; yields nothing if the run is no fork on either side."""
     found = Fork.of(check.details)
     if check.content.run.parent() is not None:
         yield _of_fork(check, known, found)

@@ -55,11 +55,7 @@ def _not_here(check: Check, path: str) -> int:
 
 
 def _compare_lost(check: Check, listed: Collection[str]) -> Iterator[Comparison]:
-    """Attributes of whose files none could be sent.
-
-    Args:
-        listed: Attributes that already have a line.
-    """
+    """Attributes of whose files none could be sent, unless they are listed."""
     lost: Counter[str] = Counter()
     for loss in check.content.losses.losses():
         if loss.reason in FILES_NOT_SENT and loss.attribute_path is not None:
