@@ -1,4 +1,4 @@
-"""What a person may have meant by a name that does not exist."""
+"""Names in messages: of many only some, and what a person may have meant by a name that does not exist."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 _MOST = 3
 """Names that a message suggests at most."""
+_NAMED = 5
+"""Names that a message lists at most."""
 _CUTOFF = 0.6
 """`difflib`'s own: two thirds of the letters or so."""
 
@@ -23,3 +25,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         by_lower.setdefault(each.lower(), each)
     found = [by_lower[m] for m in difflib.get_close_matches(name.lower(), by_lower, _MOST, _CUTOFF)]
     return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def some(names: Iterable[str]) -> str:
+    """All of them if they are few: `RUN-1, RUN-2`; else the first, and how many more."""
+    names = list(names)
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

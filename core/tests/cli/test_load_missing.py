@@ -24,9 +24,13 @@ def test_a_run_that_was_named_and_is_not_there(run: Run, tracker: ModuleType) ->
     Path("ids.txt").write_text("RUN-1\nRUN-7\n")
     result = run(*LOAD, "-r", "@ids.txt")
     assert result.exit_code == 3
-    assert "1 run loaded" in result.stdout and "Asked for, but not in the dataset:\n  RUN-7" in result.stdout
+    line = "-r: no run of the dataset matches RUN-7; did you mean RUN-1 or RUN-10?"
+    assert "1 run loaded" in result.stdout and f"\n{line}\n" in result.stdout
     told = json.loads(run(*LOAD, "-r", "@ids.txt", "--dry-run", "--json").stdout)
-    assert (told["unmatched"], told["exit_code"], told["complete"]) == (["RUN-7"], 3, False)
+    assert (told["not_found"], told["exit_code"], told["complete"]) == ([line], 3, False)
+    for command in (("summary",), ("verify",), ("verify", "--loader", "tracker")):
+        result = run(*command, "-r", "@ids.txt")
+        assert result.exit_code == 3 and f"{line}\n" in result.output
 
 
 def test_an_attribute_that_was_not_exported(run: Run, tracker: ModuleType) -> None:
@@ -61,6 +65,22 @@ def test_a_dataset_without_any_run(command: tuple[str, ...], run: Run, tracker: 
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert result.stderr.startswith(f"error: the dataset at {Path('exports/data')} holds no run: ")
     assert "matches these options; see `summary`" in run(*command, "-r", "RUN-1").stderr
+
+
+@pytest.mark.parametrize("command", [LOAD, (*LOAD, "--dry-run"), ("verify",), ("summary",)])
+def test_a_project_that_is_not_there(command: tuple[str, ...], run: Run, tracker: ModuleType) -> None:
+    run(*EXPORT)
+    assert run(*command, "-p", "acme/text,acme/vision").exit_code == 0
+    result = run(*command, "-p", "acme/text,acme/visoin")
+    assert result.exit_code == 3
+    line = "-p: the dataset has no project acme/visoin; did you mean acme/vision?\n"
+    assert line in result.output and "acme/vision:" not in result.output
+
+
+def test_a_summary_of_single_runs_shows_no_project_without_them(run: Run, tracker: ModuleType) -> None:
+    run(*EXPORT)
+    text = run("summary", "-r", "RUN-1").stdout
+    assert text.startswith("1 project, 1 run\n") and "acme/text" not in text
 
 
 @pytest.mark.parametrize("command", [LOAD, (*LOAD, "--dry-run"), ("verify",), ("summary",)])

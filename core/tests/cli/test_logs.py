@@ -21,7 +21,7 @@ from neptune_exporter.toolkit import Patience, TransientError
 
 Run = Callable[..., Result]
 
-LEVELS = ("DEBUG", "INFO", "Level 25", "WARNING")
+LEVELS = ("DEBUG", "INFO", "NOTICE", "WARNING")
 
 
 def say_everything() -> None:
@@ -33,8 +33,8 @@ def say_everything() -> None:
 @pytest.mark.parametrize(
     ("verbose", "on_stderr"),
     [
-        (0, ["neptune_exporter.part Level 25", "part WARNING", "library WARNING"]),
-        (1, ["neptune_exporter.part INFO", "part Level 25", "part WARNING", "library WARNING"]),
+        (0, ["neptune_exporter.part NOTICE", "part WARNING", "library WARNING"]),
+        (1, ["neptune_exporter.part INFO", "part NOTICE", "part WARNING", "library WARNING"]),
         (
             2,
             [f"{who} {what}" for who in ("part", "library") for what in LEVELS],

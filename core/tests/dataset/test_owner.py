@@ -171,6 +171,12 @@ def test_both_may_be_one_folder(tmp_path: Path) -> None:
     assert_whole(tmp_path, tmp_path)
 
 
+def test_the_folder_of_data_is_no_folder_of_files(existing: Dataset, tmp_path: Path) -> None:
+    assert not may_hold(existing.data, existing.data)
+    export(tmp_path, tmp_path)
+    assert may_hold(Dataset(tmp_path, tmp_path).data, Dataset(tmp_path, tmp_path).file_storage)
+
+
 def test_files_of_another_dataset_are_not_read(tmp_path: Path) -> None:
     (data, files), (other, _) = ((tmp_path / name / "data", tmp_path / name / "files") for name in "ab")
     export(data, files)

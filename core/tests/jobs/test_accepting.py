@@ -62,5 +62,6 @@ def test_reworded_advice_is_nothing_new(
 def test_a_file_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "accepted.json"
     path.write_text(text)
-    with pytest.raises(UsageError, match="--accept"):
+    with pytest.raises(UsageError, match="--accept") as error:
         read_accepted(path)
+    assert "indices" not in str(error.value)

@@ -146,7 +146,7 @@ def test_runs_that_were_named_and_are_not_there_are_told(tmp_path: Path) -> None
     chosen = RunSelection(patterns=("RUN-1", "EXP-.*"), ids=frozenset({"RUN-2", "RUN-9"}))
     result = load(Recording(), tmp_path, runs=chosen)
     assert loaded(result) == ["RUN-1", "RUN-2"]
-    assert result.unmatched == ["EXP-.*", "RUN-9"] and not result.complete
+    assert result.not_found == ["-r: no run of the dataset matches EXP-.*, RUN-9"] and not result.complete
 
 
 def test_a_run_whose_receipt_is_gone_is_not_loaded(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from neptune_exporter.cli.output import (
     lines_of,
     print_json,
     report_name,
-    some,
     write_report,
 )
 from neptune_exporter.reporters.grouping import Line
 from neptune_exporter.reporters.json import plain
 from neptune_exporter.reporters.table import counted, size
+from neptune_exporter.suggestions import some
 
 if TYPE_CHECKING:
     from neptune_exporter.jobs.estimating import Estimate
@@ -114,8 +114,9 @@ def _estimated(estimate: Estimate) -> str:
 
 
 def _print_result(result: ExportResult, written: Path | None) -> None:
+    known = [p for p in result.projects if not p.unknown]
     header = ("project", "listed", "exported", "up to date", "failed")
-    rows = [(p.project_id, p.listed, p.exported, p.up_to_date, p.failed_runs) for p in result.projects]
+    rows = [(p.project_id, p.listed, p.exported, p.up_to_date, p.failed_runs) for p in known]
     if rows:
         echo_table(header, rows)
     click.echo(
@@ -180,4 +181,4 @@ def _print_unknown_ids(result: ExportResult) -> None:
         echo_line(line)
     if result.unknown_ids:
         ids = f"{some(result.unknown_ids)}{result.near_unknown}"
-        echo_line(f"No run that matches these options has the id {ids}")
+        echo_line(f"-r: no run that matches these options has the id {ids}")

@@ -161,7 +161,7 @@ def _document(result: LoadResult, job: LoadJobOptions) -> dict[str, Any]:
         "verdicts": verdicts(result.comparisons),
         "comparisons": list(result.comparisons),
         "export_failures": result.unexported.total(),
-        "unmatched": result.unmatched,
+        "not_found": result.not_found,
         "not_read": result.not_read,
         "closing_report": result.closing_report,
         "planned": result.planned,
@@ -199,7 +199,8 @@ def _estimated(result: LoadResult, compared: bool) -> str:
 def _print_missing(result: LoadResult) -> None:
     for advice, count in result.unexported.items():
         echo_line(f"{counted(count, 'attribute')} could not be exported; {advice}")
-    echo_list("Asked for, but not in the dataset", result.unmatched)
+    for line in result.not_found:
+        echo_line(line)
     echo_list("Files in the data folder that are not loaded", result.not_read)
     echo_grouped("Failed", lines_of(result.failed))
     if result.losses:

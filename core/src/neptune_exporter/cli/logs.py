@@ -16,6 +16,7 @@ from neptune_exporter.redaction import printable, redact
 
 NOTICE = logging.INFO + 5
 """The level of lines that a person should read although nothing is wrong."""
+logging.addLevelName(NOTICE, "NOTICE")
 
 _OWN = "neptune_exporter"
 """How the names of our loggers begin. Each of their messages is one line."""

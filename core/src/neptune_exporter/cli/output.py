@@ -23,8 +23,6 @@ from neptune_exporter.reporters.table import Cell, counted, room_of, table
 _SHOWN = 20
 """How many lines of a list of problems are shown; the report has all."""
 
-_NAMED = 5
-"""So many are named in one line."""
 
 _log = logging.getLogger(__name__)
 
@@ -128,13 +126,6 @@ def echo_grouped(title: str, lines: Sequence[Line], *, noun: str = "run") -> Non
     echo_list(title, texts, len(texts) if show_all else _SHOWN)
     if not show_all and min(len(texts), _SHOWN) < len(lines):
         click.echo("  (--all shows each line)")
-
-
-def some(names: Iterable[str]) -> str:
-    """All of them if they are few."""
-    names = list(names)
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def counted_of(count: int, what: str) -> str:

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.output import offer_checksums, some
+from neptune_exporter.cli.output import offer_checksums
 from neptune_exporter.cli.selection import project_ids, run_selection
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
@@ -23,7 +23,7 @@ from neptune_exporter.contract.specs import ReporterSpec
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location
 from neptune_exporter.redaction import printable
-from neptune_exporter.suggestions import did_you_mean
+from neptune_exporter.suggestions import did_you_mean, some
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def summary(ctx: click.Context, given: SummaryArguments) -> int:
 
     from neptune_exporter.jobs.summary import summarise_dataset
 
-    found, open_run = summarise_dataset(given.data_path, given.files_path, projects, runs)
+    found, open_run, not_found = summarise_dataset(given.data_path, given.files_path, projects, runs)
     if not found.runs:
         raise nothing_taken(given.data_path, given.files_path, projects, runs)
     found = replace(found, show_all=state.show_all)
@@ -64,8 +64,10 @@ def summary(ctx: click.Context, given: SummaryArguments) -> int:
     if not_whole and given.output is not None:
         message = f"not complete: {some(not_whole)}; {given.output} says more"
         click.echo(printable(message), err=True)
+    for line in not_found:
+        click.echo(printable(line), err=True)
     offer_checksums(found.without_checksums)
-    return ExitCode.PARTIAL if found.not_read or not_whole else ExitCode.COMPLETE
+    return ExitCode.PARTIAL if found.not_read or not_whole or not_found else ExitCode.COMPLETE
 
 
 @contextlib.contextmanager

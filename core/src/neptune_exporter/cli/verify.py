@@ -198,7 +198,7 @@ def verdict_counts(comparisons: Comparisons) -> str:
 
 def _exit_code(result: VerifyResult) -> ExitCode:
     if result.whole:
-        return ExitCode.PARTIAL if result.gaps or result.not_read else ExitCode.COMPLETE
+        return ExitCode.PARTIAL if result.gaps or result.not_read or result.not_found else ExitCode.COMPLETE
     if not result.failed or result.comparisons.mismatches or any(f.is_damage for f in result.findings):
         return ExitCode.MISMATCH
     return ExitCode.PARTIAL if result.comparisons else ExitCode.FAILURE
@@ -210,6 +210,7 @@ def _document(result: VerifyResult) -> dict[str, Any]:
         "whole": result.whole,
         "gaps": result.gaps,
         "not_read": result.not_read,
+        "not_found": result.not_found,
         "runs_checked": result.runs_checked,
         "bytes_checked": result.bytes_checked,
         "findings": [_plain(finding) for finding in result.findings],
@@ -237,6 +238,8 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
         click.echo(f"{checked} checked, {size(result.bytes_checked)} read")
         _print_findings(result)
     echo_grouped(f"Could not be {'compared' if compared else 'checked'}", lines_of(result.failed))
+    for line in result.not_found:
+        echo_line(line)
     click.echo(_conclusion(result))
 
 
@@ -284,6 +287,8 @@ def _conclusion(result: VerifyResult) -> str:
     if result.not_read:
         those = "is" if result.not_read == 1 else "are"
         return f"no damage, but {counted(result.not_read, 'file')} in the data folder {those} not read"
+    if result.not_found:
+        return "what was found is as it should be; the lines above say what was not found"
     if result.accepted:
         return "nothing new: all that was found is accepted"
     if result.findings:

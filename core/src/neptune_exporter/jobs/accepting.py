@@ -49,7 +49,7 @@ def read_accepted(path: Path) -> list[Accepted]:
     """The gaps that a file lists. Raises UsageError if the file cannot be read, or has another format."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        if value["format"] != _FORMAT:
+        if not isinstance(value, dict) or value.get("format") != _FORMAT:
             raise ValueError(f"its format is not {_FORMAT}")
         names = tuple(Accepted.__dataclass_fields__)
         return [Accepted(**{name: entry[name] for name in names}) for entry in value["accepted"]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from graphlib import TopologicalSorter
 
@@ -96,8 +96,8 @@ class LoadResult:
     not_read: list[str] = field(default_factory=list)
     """Files of the dataset that may hold rows and are not read, and why. Only filled if all runs were
     selected."""
-    unmatched: list[str] = field(default_factory=list)
-    """Requested ids and patterns that match no run of the dataset."""
+    not_found: list[str] = field(default_factory=list)
+    """A line for each project, run and pattern that a person named and that the dataset does not have."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -110,7 +110,7 @@ class LoadResult:
     @property
     def complete(self) -> bool:
         """Whether nothing is missing that the user did not ask to drop."""
-        missing = self.failed or self.unmatched or self.not_read or self.unexported.total()
+        missing = self.failed or self.not_found or self.not_read or self.unexported.total()
         return not missing and all(loss.requested for loss in self.losses)
 
 
@@ -152,24 +152,20 @@ def _chosen_runs(options: LoadJobOptions, result: LoadResult) -> tuple[list[Stor
     dataset = Dataset(options.data_path, options.files_path)
     not_read: list[str] = []
     runs, left_out = divide_runs(
-        dataset, options.project_ids, options.runs, indexed=options.dry_run, not_read=not_read
+        dataset,
+        options.project_ids,
+        options.runs,
+        indexed=options.dry_run,
+        not_read=not_read,
+        not_found=result.not_found,
     )
     if options.is_of_all_runs:
         result.not_read = [f"{dataset.data.describe(path)} {NOT_READ}" for path in not_read]
     # Runs that were loaded without their files would count as loaded.
     if AttributeClass.FILES in options.classes:
         check_files_folder(dataset, runs)
-    result.unmatched.extend(_unmatched(options.runs, runs))
     result.without_checksums = sum(has_no_checksums(dataset, run) for run in runs)
     return runs, left_out
-
-
-def _unmatched(asked: RunSelection, runs: Sequence[StoredRun]) -> list[str]:
-    """The requested ids and patterns that none of these runs matches."""
-    found = {run.key.run_id for run in runs}
-    alone = [replace(asked, patterns=(pattern,), ids=frozenset()) for pattern in asked.patterns]
-    patterns = [each.patterns[0] for each in alone if not any(map(each.matches_id, found))]
-    return [*patterns, *sorted(asked.ids - found)]
 
 
 def _plan(

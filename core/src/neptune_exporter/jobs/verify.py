@@ -24,7 +24,13 @@ from neptune_exporter.jobs.executors import Choice, opened
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import LoadJobOptions
 from neptune_exporter.jobs.progress import Progress
-from neptune_exporter.jobs.selecting import check_projects, divide_runs, lacks_files, names_files
+from neptune_exporter.jobs.selecting import (
+    divide_runs,
+    lacks_files,
+    names_files,
+    unknown_projects,
+    unmatched_runs,
+)
 from neptune_exporter.jobs.spreading import THREADS, spread
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit.free_memory import few_collections
@@ -47,6 +53,8 @@ class VerifyResult:
     no checksums were recorded."""
     accepted: list[Finding] = field(default_factory=list)
     """Known damage that a person has accepted: it does not count."""
+    not_found: list[str] = field(default_factory=list)
+    """A line for each project, run and pattern that a person named and that the dataset does not have."""
     outdated: int = 0
     """Accepted entries that match no finding any more."""
     recorded: list[RunRecorded] = field(default_factory=list)
@@ -93,7 +101,7 @@ def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bo
     progress.start("verify the dataset")
     try:
         if options.project_ids:
-            check_projects(options.project_ids, dataset.projects())
+            result.not_found = unknown_projects(options.project_ids, dataset.projects())
         without_files = lacks_files(dataset)
         if without_files is not None and _names_files(dataset, options, unrecorded=recording):
             raise without_files
@@ -101,10 +109,13 @@ def verify_dataset(options: LoadJobOptions, progress: Progress, *, recording: bo
             with dataset.lock():
                 dataset.recover()
         with _checking(options, progress) as several:
+            checked: list[RunKey] = []
             for item in verify(dataset, None if options.is_of_all_runs else options.takes, several):
+                checked += [] if isinstance(item, Finding) else [item.run]
                 if without_files is not None and isinstance(item, RunChecked) and item.named:
                     raise without_files
                 _take(item, result, progress)
+        result.not_found += unmatched_runs(options.runs, checked, dataset.likely_keys())
         if recording and result.without_checksums:
             _record(dataset, options, result, progress)
     finally:
@@ -175,7 +186,7 @@ def verify_sink(
         raise UsageError(f"the loader {spec.name} cannot read back what it loaded")
     result = VerifyResult(comparisons=Comparisons(with_equal))
     dataset = Dataset(options.data_path, options.files_path)
-    runs, _ = divide_runs(dataset, options.project_ids, options.runs)
+    runs, _ = divide_runs(dataset, options.project_ids, options.runs, not_found=result.not_found)
     with spread(spec, settings, options, progress, runs=len(runs)) as where:
         progress.start("compare with the target", len(runs))
         result.failed = compare_runs(where, runs, options.classes, result.comparisons, progress, full=full)
