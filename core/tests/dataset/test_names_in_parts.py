@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from neptune_exporter.dataset import Dataset, Finding, summarise, verify
@@ -54,6 +57,27 @@ def test_a_damaged_name_of_a_column_is_one_clear_line(
         part.relative_to(dataset.data_path).as_posix(),
         message,
     )
+
+
+@pytest.mark.parametrize("name", ["file_value.path", "histogram_value.type", "string_set_value.list.element"])
+@pytest.mark.parametrize("index", [0, 14])
+def test_a_column_with_a_dot_in_its_name_is_not_the_field_of_another(
+    dataset: Dataset, part: Path, name: str, index: int
+) -> None:
+    """Its statistics and values are not those of the files, histograms or tags."""
+
+    def read() -> tuple[object, ...]:
+        fresh = Dataset(dataset.data_path, dataset.files_path)
+        (run,) = fresh.runs()
+        (summarised,) = summarise(fresh).runs
+        rows = [repr(row) for batch in run.batches() for row in batch.to_pylist()]
+        return rows, replace(summarised, data_bytes=0), [i for i in verify(fresh) if isinstance(i, Finding)]
+
+    table = pq.read_table(part)
+    pq.write_table(table, part)
+    expected = read()
+    pq.write_table(table.add_column(index, name, [pa.array(["elsewhere"] * len(table))]), part)
+    assert read() == expected
 
 
 @pytest.mark.parametrize("number", ["00", "000"])

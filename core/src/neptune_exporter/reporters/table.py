@@ -38,7 +38,7 @@ def table_lines(
     cells = [tuple(header)]
     for row in rows:
         kinds.add(tuple(map(type, row)))
-        line = tuple(map(_cell, row))
+        line = tuple([cell if isinstance(cell, str) else _number(cell) for cell in row])
         widths = list(map(max, widths, map(len, line)))
         cells.append(line)
     # the columns that do not hold only numbers
@@ -56,8 +56,8 @@ def _block(cells: Sequence[Sequence[str]], columns: dict[int, int], texts: set[i
     for line in cells:
         chosen = tuple(map(line.__getitem__, columns))
         fits = all(map(int.__le__, map(len, chosen), widths))
-        for piece in (chosen,) if fits else _folded(chosen, widths):
-            yield form.format(*piece).rstrip()
+        for piece in (chosen,) if fits else _folded(map(printable, chosen), widths):
+            yield printable(form.format(*piece)).rstrip()
 
 
 def _divided(widths: Sequence[int], room: int | None) -> list[dict[int, int]]:
@@ -77,7 +77,7 @@ def _divided(widths: Sequence[int], room: int | None) -> list[dict[int, int]]:
     return tables or [{0: max(1, room)}]
 
 
-def _folded(cells: Sequence[str], widths: Iterable[int]) -> Iterator[tuple[str, ...]]:
+def _folded(cells: Iterable[str], widths: Iterable[int]) -> Iterator[tuple[str, ...]]:
     pieces = (textwrap.wrap(cell, width) for cell, width in zip(cells, widths, strict=True))
     return zip_longest(*pieces, fillvalue="")
 
@@ -100,7 +100,5 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def _cell(value: Cell) -> str:
-    if isinstance(value, str):
-        return printable(value)
+def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"

@@ -75,7 +75,7 @@ def _attributes(
     """The number of a batch, and as of `attributes`; from encoded paths and types, without nulls."""
     if not any(len(paths) for paths, _ in batches):
         return  # as of a part whose rows have no value, or none of the run that is meant
-    (names, paths), (types, kinds) = (_joined(columns) for columns in zip(*batches, strict=True))
+    (names, paths), (types, kinds) = (joined(columns) for columns in zip(*batches, strict=True))
     batch = np.repeat(np.arange(len(batches)), [len(column) for column, _ in batches])
     found, counts = _counted((batch * len(types) + kinds) * len(names) + paths)
     path, rows = [names[code] for code in (found % len(names)).tolist()], counts.tolist()
@@ -86,14 +86,14 @@ def _attributes(
         yield number, types[kind], dict(zip(path[start:end], rows[start:end], strict=True))
 
 
-def _joined(columns: Sequence[pa.DictionaryArray]) -> tuple[list[str], npt.NDArray[np.int32]]:
+def joined(columns: Sequence[pa.DictionaryArray]) -> tuple[list[str], npt.NDArray[np.int32]]:
     """The different texts in these columns, and the index of its text for each row."""
     whole = pa.concat_arrays(columns)
     texts = whole.dictionary.to_pylist()
     if len(set(texts)) < len(texts):
         whole = whole.cast(pa.string()).dictionary_encode()
         texts = whole.dictionary.to_pylist()
-    return texts, codes_of(whole)
+    return texts, _codes_of(whole)
 
 
 def _counted(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -105,7 +105,7 @@ def _counted(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt
     return found, counts[found]
 
 
-def codes_of(column: pa.DictionaryArray) -> npt.NDArray[np.int32]:
+def _codes_of(column: pa.DictionaryArray) -> npt.NDArray[np.int32]:
     """The index in the dictionary for each row, not copied; -1 for null."""
     indices = column.indices
     if indices.null_count:

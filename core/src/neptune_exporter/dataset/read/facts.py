@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import bisect
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +14,7 @@ from neptune_exporter.dataset.format.columns import has_value
 from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.times import python_times
 from neptune_exporter.dataset.read import scan
-from neptune_exporter.dataset.read.counting import KEYS, codes_of, encoded
+from neptune_exporter.dataset.read.counting import KEYS, encoded, joined
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import VALUE_COLUMNS, Wanted
@@ -99,7 +101,7 @@ def facts_of(parts: Sequence[Part], *, decode: bool) -> list[PartFacts]:
         part.keep(sorted(part.columns) if decode else [*KEYS, *filter(part.may_have, _TEXTS)])
     decoded = [decode_rows(part) if decode else None for part in parts]
     tallies = scan.tallies(parts)
-    named = [_name_and_tags(part, tally) for part, tally in zip(parts, tallies, strict=True)]
+    named = _names_and_tags(parts, tallies)
     identities = [identity_of(part) for part in parts]
     return [
         PartFacts(part.rows, part.ours, identity, tally, name, tags, rows)
@@ -124,33 +126,58 @@ def _is_of(part: Part, place: Place) -> bool:
     return part.path.startswith(f"{place.folder}/{place.stem}_part_")
 
 
-def _name_and_tags(part: Part, tally: Tally) -> tuple[str | None, tuple[str, ...]]:
-    """`sys/name` and `sys/tags` of a part, whose rows were counted."""
-    counted = tally.attributes.values()
-    named = [name for name in _NAME_AND_TAGS if any(name in paths for paths in counted)]
-    if not named:
-        return None, ()
-    name, tags = None, set[str]()
-    columns = ["attribute_path", *map(_NAME_AND_TAGS.__getitem__, named)]
-    groups = range(part.metadata.num_row_groups)
-    for group in groups if len(groups) == 1 else [g for g in groups if part.may_hold(g, _WANTED)]:
-        for batch in part.read_group(group, columns, _ROWS):
-            paths = encoded(batch.column("attribute_path"))
-            texts = paths.dictionary.to_pylist()
-            for row in _rows_of(paths, texts, SysAttribute.NAME):
-                name = _cell(batch, "string_value", row) or name
-            for row in _rows_of(paths, texts, SysAttribute.TAGS):
-                tags.update(tag for tag in _cell(batch, "string_set_value", row) or () if tag is not None)
-    return name, tuple(sorted(tags))
+def _names_and_tags(
+    parts: Sequence[Part], tallies: Sequence[Tally]
+) -> list[tuple[str | None, tuple[str, ...]]]:
+    """`sys/name` and `sys/tags` of each part, whose rows were counted."""
+    names: list[str | None] = [None] * len(parts)
+    tags: list[set[str]] = [set() for _ in parts]
+    for several in _together(_rows_with_names(parts, tallies)):
+        for number, batch, attribute, row in _found(several):
+            if attribute == SysAttribute.NAME:
+                names[number] = _cell(batch, "string_value", row) or names[number]
+            else:
+                tags[number].update(t for t in _cell(batch, "string_set_value", row) or () if t is not None)
+    return [(name, tuple(sorted(of_part))) for name, of_part in zip(names, tags, strict=True)]
 
 
-def _rows_of(column: pa.DictionaryArray, texts: list[str], wanted: str) -> Iterator[int]:
-    """Where a column, whose dictionary holds these texts, holds one of them."""
-    if wanted not in texts:
-        return
-    codes = codes_of(column)
-    for code in [code for code, text in enumerate(texts) if text == wanted]:
-        yield from (codes == code).nonzero()[0].tolist()
+def _rows_with_names(parts: Sequence[Part], tallies: Sequence[Tally]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The number of a part, and rows among which a name or tags may be."""
+    for number, (part, tally) in enumerate(zip(parts, tallies, strict=True)):
+        named = {name for paths in tally.attributes.values() for name in _NAME_AND_TAGS if name in paths}
+        columns = ["attribute_path", *(column for name, column in _NAME_AND_TAGS.items() if name in named)]
+        groups = range(part.metadata.num_row_groups if named else 0)
+        for group in groups if len(groups) == 1 else [g for g in groups if part.may_hold(g, _WANTED)]:
+            for batch in part.read_group(group, columns, _ROWS):
+                yield number, batch
+
+
+def _together(
+    batches: Iterable[tuple[int, pa.RecordBatch]],
+) -> Iterator[list[tuple[int, pa.RecordBatch]]]:
+    """The batches, as many at a time as have `_ROWS` rows or a little more."""
+    several, rows = [], 0
+    for number, batch in batches:
+        several.append((number, batch))
+        rows += len(batch)
+        if rows >= _ROWS:
+            yield several
+            several, rows = [], 0
+    if several:
+        yield several
+
+
+def _found(
+    batches: Sequence[tuple[int, pa.RecordBatch]],
+) -> Iterator[tuple[int, pa.RecordBatch, str, int]]:
+    """The rows of a name or of tags: the number of the part, the batch, which of the two, and where."""
+    texts, codes = joined([encoded(batch.column("attribute_path")) for _, batch in batches])
+    starts = [0, *itertools.accumulate(len(batch) for _, batch in batches)]
+    for attribute in _NAME_AND_TAGS:
+        rows = (codes == texts.index(attribute)).nonzero()[0].tolist() if attribute in texts else ()
+        for row in rows:
+            at = bisect.bisect_right(starts, row) - 1
+            yield *batches[at], attribute, row - starts[at]
 
 
 def _cell(batch: pa.RecordBatch, column: str, row: int) -> Any:

@@ -22,7 +22,8 @@ class Leaves(NamedTuple):
     """The leaves of one schema. The parts of an export share a schema, so this is computed once."""
 
     number: Mapping[str, int]
-    """The index of each leaf, by its path, such as `histogram_value.edges.list.element`."""
+    """The index of each leaf, by its path, such as `histogram_value.edges.list.element`. Without those with a
+    dot in a name."""
     of: Mapping[str, Sequence[str]]
     """The paths of the leaves of each top-level column."""
     columns: frozenset[str]
@@ -45,7 +46,7 @@ def leaves_of(file: pq.ParquetReader) -> Leaves:
     leaves = _of_file.get(file)
     if leaves is None:
         try:
-            paths = tuple([".".join(path) for path in file.column_paths])
+            paths = tuple(map(tuple, file.column_paths))
         except UnicodeDecodeError as error:
             raise pa.ArrowInvalid("the name of a column is not valid text") from error
         leaves = _of_file[file] = _leaves_of(paths)
@@ -56,10 +57,11 @@ _of_file: WeakKeyDictionary[pq.ParquetReader, Leaves] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=4)
-def _leaves_of(paths: tuple[str, ...]) -> Leaves:
-    number = {path: i for i, path in enumerate(paths)}
+def _leaves_of(paths: tuple[tuple[str, ...], ...]) -> Leaves:
+    # No column of a run has a dot in its name: a column `file_value.path` is not the field of `file_value`.
+    number = {".".join(path): i for i, path in enumerate(paths) if "." not in "".join(path)}
     of: dict[str, list[str]] = {}
-    for path in paths:
+    for path in number:
         of.setdefault(path.partition(".")[0], []).append(path)
     valued = {name: _LEAF.get(name, name) for name in VALUE_COLUMNS if name in of}
     lacking = [name for field in SCHEMA for name in _lacking(field, of.get(field.name, ()))]
@@ -84,7 +86,7 @@ def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
 
 
 class GroupStatistics:
-    """Of the columns of one row group: each is looked up when it is asked for, as most never are."""
+    """Of the columns of one row group: looked up when they are asked for, as most never are."""
 
     def __init__(self, meta: pq.RowGroupMetaData, group: int, number: Mapping[str, int]) -> None:
         """`number` is that of `Leaves`."""
@@ -94,6 +96,7 @@ class GroupStatistics:
         self._number = number
         self._columns: dict[str, pq.ColumnChunkMetaData] = {}
         self._of: dict[str, pq.Statistics | None] = {}
+        self._valid: dict[str, int | None] = {}
 
     def column(self, leaf: str) -> pq.ColumnChunkMetaData:
         """What the file says about the pages of a column that it has."""
@@ -114,14 +117,13 @@ class GroupStatistics:
         low, high = (int.from_bytes(v, "big", signed=True) if isinstance(v, bytes) else int(v) for v in raw)
         return low, high
 
-    def is_empty(self, leaf: str) -> bool:
-        """Whether the file says that a column has no value, not even in a list."""
-        statistics = self.of(leaf)
-        return statistics is not None and statistics.has_null_count and not statistics.num_values
-
-    def valid_counts(self, leaves: Mapping[str, str | None]) -> dict[str, int | None]:
-        """`valid_count` of columns by name, which have these leaves; None for a column without."""
-        return {name: None if leaf is None else self.valid_count(leaf) for name, leaf in leaves.items()}
+    def valid_counts(self) -> Mapping[str, int | None]:
+        """`valid_count` of all columns, by leaf. Takes a third of the time of asking for each."""
+        if not self._valid:
+            column = self.meta.column
+            found = [(leaf, column(number).statistics) for leaf, number in self._number.items()]
+            self._valid = {leaf: _count(statistics) for leaf, statistics in found}
+        return self._valid
 
     def of(self, leaf: str) -> pq.Statistics | None:
         """None if the file has no statistics of the column, or no such column."""
@@ -131,8 +133,11 @@ class GroupStatistics:
         return self._of[leaf]
 
     def valid_count(self, leaf: str) -> int | None:
-        """How many values of a column are not null; None if the file does not say."""
-        statistics = self.of(leaf)
-        if statistics is None or not statistics.has_null_count:
-            return None
-        return self.rows - int(statistics.null_count)
+        """How many values of a column, or in its lists, are not null; None if the file does not say."""
+        return self._valid[leaf] if leaf in self._valid else _count(self.of(leaf))
+
+
+def _count(statistics: pq.Statistics | None) -> int | None:
+    if statistics is None or not statistics.has_null_count:
+        return None
+    return int(statistics.num_values)

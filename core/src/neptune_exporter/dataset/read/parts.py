@@ -243,15 +243,15 @@ class Part:
     def may_have(self, column: str) -> bool:
         """Whether statistics allow that a column has a value."""
         leaves, groups = self._footer[1].of.get(column, ()), range(self.metadata.num_row_groups)
-        return not all(self.group(group).is_empty(leaf) for group in groups for leaf in leaves)
+        return any(self.group(group).valid_counts()[leaf] != 0 for group in groups for leaf in leaves)
 
     def columns_with_doubt(self, group: int, value_columns: Sequence[str]) -> list[str]:
         """The value columns that must be read to know which rows have a value; empty if all rows have one."""
         if self.ours:
             return []
-        of = self.group(group)
-        valid = of.valid_counts(self._footer[1].valued)
-        if sum(filter(None, valid.values())) == of.rows:
+        rows, counts = self.group(group).rows, self.group(group).valid_counts()
+        valid = {name: counts.get(leaf or "") for name, leaf in self._footer[1].valued.items()}
+        if sum(filter(None, valid.values())) == rows:
             return []
         # If every number is null, some of the rows may stand for NaN.
         set_somewhere = [name for name, count in valid.items() if count != 0 or name == "float_value"]

@@ -211,19 +211,19 @@ def _add_extents(result: Tally, batch: pa.RecordBatch, columns: Sequence[str]) -
 
 def _step_range(result: Tally, part: Part, group: int) -> bool:
     """Count steps from statistics alone, if they tell."""
-    count, extent = part.valid_count(group, "step"), part.unscaled(group, "step", "scale=6")
-    if count is None or (count and extent is None):
-        return False
-    if count and extent:
-        result.add_step_range(extent[0] / 10**6, extent[1] / 10**6, count)
+    count = part.valid_count(group, "step")
+    extent = part.unscaled(group, "step", "scale=6") if count else None
+    if extent is None:
+        return count == 0
+    result.add_step_range(extent[0] / 10**6, extent[1] / 10**6, count or 0)
     return True
 
 
 def _time_range(result: Tally, part: Part, group: int) -> bool:
     """Count times from statistics alone, if they tell."""
-    count, extent = part.valid_count(group, "timestamp"), part.unscaled(group, "timestamp", "milliseconds")
-    if count is None or (count and extent is None) or not is_python(extent):
-        return False
-    if count and extent:
-        result.add_time_range(*map(moment, extent))
+    count = part.valid_count(group, "timestamp")
+    extent = part.unscaled(group, "timestamp", "milliseconds") if count else None
+    if extent is None or not is_python(extent):
+        return count == 0
+    result.add_time_range(*map(moment, extent))
     return True
