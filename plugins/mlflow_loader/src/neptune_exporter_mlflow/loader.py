@@ -19,14 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 
-from neptune_exporter.contract import (
-    Comparison,
-    ExportedRun,
-    LoadedRun,
-    LoadOptions,
-    ParameterValue,
-    Verdict,
-)
+from neptune_exporter.contract import Comparison, ExportedRun, LoadedRun, LoadOptions, ParameterValue, Verdict
 from neptune_exporter.model import RunKind
 from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.loader import Found, Loader

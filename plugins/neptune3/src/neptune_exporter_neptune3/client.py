@@ -29,12 +29,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any
 
-from neptune_exporter.contract import (
-    MissingDependencyError,
-    NeptuneExporterError,
-    Secret,
-    SourceError,
-)
+from neptune_exporter.contract import MissingDependencyError, NeptuneExporterError, Secret, SourceError
 from neptune_exporter.toolkit import (
     TRANSIENT_STATUSES,
     AwayError,

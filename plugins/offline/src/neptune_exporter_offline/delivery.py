@@ -8,20 +8,9 @@ from functools import partial
 
 import pyarrow as pa
 
-from neptune_exporter.contract import (
-    AttributeFailure,
-    NeptuneExporterError,
-    RunRows,
-    StoredFile,
-)
+from neptune_exporter.contract import AttributeFailure, NeptuneExporterError, RunRows, StoredFile
 from neptune_exporter.model import FILE_TYPES, PARAMETER_TYPES, AttributeType, RunKey
-from neptune_exporter.schema import (
-    TIME_TYPE,
-    VALUE_COLUMN,
-    attribute_batch,
-    parameter_batch,
-    step_columns,
-)
+from neptune_exporter.schema import TIME_TYPE, VALUE_COLUMN, attribute_batch, parameter_batch, step_columns
 from neptune_exporter_offline.files import FileReference, FileStore
 from neptune_exporter_offline.filesets import store_artifact, store_file_set
 from neptune_exporter_offline.problems import Problems, Unreadable

@@ -8,14 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from neptune_exporter.contract import (
-    Comparison,
-    ExportedRun,
-    LoadedRun,
-    LoadOptions,
-    ParameterValue,
-    Verdict,
-)
+from neptune_exporter.contract import Comparison, ExportedRun, LoadedRun, LoadOptions, ParameterValue, Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.loader import Found, Loader

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neptune_exporter.contract import (
-    LoadOptions,
-    MissingDependencyError,
-    Sink,
-    SinkSpec,
-    hookimpl,
-)
+from neptune_exporter.contract import LoadOptions, MissingDependencyError, Sink, SinkSpec, hookimpl
 from neptune_exporter_wandb.settings import CAPABILITIES, WandbSettings, divided
 
 
