@@ -16,7 +16,7 @@ from neptune_exporter.testing.runs import SampleRun, float_series, parameter, st
 from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.state import cachefile
 from neptune_exporter_pluto.state.cachefile import LineOwners, LoadedCache
-from neptune_exporter_pluto.state.target import Target
+from neptune_exporter_pluto.state.journal import Target
 from neptune_exporter_pluto_server import RehearsalServer
 
 from .conftest import MakeSink

@@ -18,7 +18,7 @@ from neptune_exporter.testing.runs import SampleRun, float_series, parameter, st
 from neptune_exporter_pluto.ending import SUPERSEDED_TAG
 from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.settings import PlutoSettings
-from neptune_exporter_pluto.state.target import FOLDER
+from neptune_exporter_pluto.state.journal import FOLDER
 from neptune_exporter_pluto_server import RehearsalServer, faults
 from neptune_exporter_pluto_server.runs import Run
 

@@ -12,8 +12,7 @@ import pytest
 
 from neptune_exporter.contract import SinkError
 from neptune_exporter_pluto.state.cachefile import LineOwners
-from neptune_exporter_pluto.state.journal import Journal
-from neptune_exporter_pluto.state.target import Target
+from neptune_exporter_pluto.state.journal import Journal, Target
 
 from .killed_load import KEY
 

@@ -30,8 +30,7 @@ from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto.service.transport import UncertainError
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.sink import PlutoSink
-from neptune_exporter_pluto.state.journal import Journal
-from neptune_exporter_pluto.state.target import Target
+from neptune_exporter_pluto.state.journal import Journal, Target
 from neptune_exporter_pluto_server import RehearsalServer, faults
 
 from .conftest import MakeSink

@@ -4,21 +4,62 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from neptune_exporter.contract import ExportedRun, MissingFileError, UnsafePathError
-from neptune_exporter.model import FILE_TYPES
+from neptune_exporter.model import FILE_TYPES, AttributeType
 from neptune_exporter.sinks.losses import CommonLoss
+from neptune_exporter.sinks.series import SeriesRows
+from neptune_exporter.sinks.texts import step_texts
 from neptune_exporter.toolkit.filekinds import HEAD_BYTES, FileKind, kind_of
 from neptune_exporter.toolkit.measuring import measured
 
+FILE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
+"""What `file_rows` needs beside path, step and time."""
 RESTORABLE = frozenset({CommonLoss.FILE_MISSING, CommonLoss.FILE_DAMAGED})
 """Losses of files that a person may still restore."""
 _KEPT_BYTES = 1 << 16
 """Files up to this size are read once and kept."""
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A row that names a file. `number`: its place in the batch."""
+
+    number: int
+    path: str
+    stored: str
+    sha256: str | None
+    time: int
+    """In ms since 1970."""
+    step_text: str | None
+    """Of a file series, empty for a row without a step; None for a single file."""
+    step: int | None
+    """Multiplied; None if there is none, or the target cannot hold it."""
+    rounded: bool
+
+
+def file_rows(rows: SeriesRows) -> Iterator[FileRow]:
+    """The rows of a batch that has `FILE_COLUMNS`."""
+    batch, steps = rows.batch, rows.steps
+    stored = batch.column("file_value").field("path").to_pylist()
+    types, hashes = (batch.column(name).to_pylist() for name in ("attribute_type", "file_sha256"))
+    texts = step_texts(batch).to_pylist()
+    for row, name in enumerate(stored):
+        is_series = types[row] == AttributeType.FILE_SERIES.value
+        yield FileRow(
+            row,
+            rows.paths[rows.series[row]],
+            name or "",
+            hashes[row],
+            int(rows.times[row]),
+            texts[row] if is_series else None,
+            int(steps.steps[row]) if is_series and steps.usable[row] else None,
+            bool(steps.rounded[row]),
+        )
 
 
 @dataclass(frozen=True)

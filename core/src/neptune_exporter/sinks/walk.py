@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from neptune_exporter.contract import ExportedRun, Loss, ParameterValue
 from neptune_exporter.model import FILE_TYPES, AttributeType
-from neptune_exporter.sinks.files import check_file, named_and_kind
+from neptune_exporter.sinks.files import FILE_COLUMNS, FileRow, check_file, file_rows, named_and_kind
 from neptune_exporter.sinks.losses import CommonLoss, LossBook
 from neptune_exporter.sinks.made import MADE, MANIFEST, MadeFile
 from neptune_exporter.sinks.made_tables import MadeTables
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 65_536
 _WINDOW_POINTS = 1 << 17
 """About how many points `Receiver.points` gets at once."""
-_FILE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
 
 
 @dataclass
@@ -239,48 +238,30 @@ class Walk:
         return name
 
     def _files(self, receiver: Receiver) -> None:
-        for rows in self._rows(FILE_TYPES, *_FILE_COLUMNS):
-            stored = rows.batch.column("file_value").field("path").to_pylist()
-            hashes = rows.batch.column("file_sha256").to_pylist()
-            types = rows.batch.column("attribute_type").to_pylist()
-            texts = step_texts(rows.batch).to_pylist()
-            is_series = np.array([t == AttributeType.FILE_SERIES.value for t in types], np.bool_)
-            for row, name in enumerate(stored):
-                step = texts[row] if is_series[row] else None
-                self._file(receiver, rows, row, name or "", hashes[row], step)
+        for rows in self._rows(FILE_TYPES, *FILE_COLUMNS):
+            for row in file_rows(rows):
+                self._file(receiver, rows, row)
 
-    def _file(
-        self,
-        receiver: Receiver,
-        rows: SeriesRows,
-        row: int,
-        stored: str,
-        sha256: str | None,
-        step: str | None,
-    ) -> None:
+    def _file(self, receiver: Receiver, rows: SeriesRows, row: FileRow) -> None:
         self.loader.check_interrupted()
-        path = rows.paths[rows.series[row]]
-        checked = check_file(self.run, stored, sha256)
+        path, step = row.path, row.step
+        checked = check_file(self.run, row.stored, row.sha256)
         if isinstance(checked, CommonLoss):
             self.losses.add(checked, 1, path)
             return
-        usable = step is not None and bool(rows.steps.usable[row])
-        if step is not None:
+        if row.step_text is not None:
             only = np.zeros(len(rows.series), np.bool_)
-            only[row] = True
+            only[row.number] = True
             rows.count_unusable(self.losses, only)
-        own, kind = named_and_kind(path, stored, checked.head, step or None)
+        own, kind = named_and_kind(path, row.stored, checked.head, row.step_text or None)
         folder = path.rpartition("/")[0]
         wanted = f"{folder}/{own}" if folder else own
-        time = int(rows.times[row])
-        number = int(rows.steps.steps[row]) if usable else None
-        shown = None if number is None else self.loader.shown_name(path, number, time, kind)
+        shown = None if step is None else self.loader.shown_name(path, step, row.time, kind)
         unique = self.file_names.name(shown or wanted, f"file {self.counts['files']}")
         self.counts["files"] += 1
-        self.files[unique] = (path, step or "", time)
-        receiver.file(
-            FileToSend(self.names.name(path, "files"), unique, number, time, checked.size, kind, checked.open)
-        )
+        self.files[unique] = (path, row.step_text or "", row.time)
+        name = self.names.name(path, "files")
+        receiver.file(FileToSend(name, unique, step, row.time, checked.size, kind, checked.open))
 
 
 def _histogram_values(rows: SeriesRows) -> list[HistogramValue]:

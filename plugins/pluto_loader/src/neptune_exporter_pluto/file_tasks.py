@@ -11,19 +11,22 @@ from itertools import chain
 from typing import BinaryIO
 
 from neptune_exporter.contract import ExportedRun
-from neptune_exporter.model import FILE_TYPES, AttributeType
-from neptune_exporter.sinks.files import CheckedFile, check_file, named_and_kind
+from neptune_exporter.model import FILE_TYPES
+from neptune_exporter.sinks.files import (
+    FILE_COLUMNS,
+    CheckedFile,
+    FileRow,
+    check_file,
+    file_rows,
+    named_and_kind,
+)
 from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.sinks.names import NameBook, file_name
-from neptune_exporter.sinks.series import SeriesRows
-from neptune_exporter.sinks.texts import step_texts
 from neptune_exporter_pluto.entries import TEXTS, TextFile
 from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.limits import STORAGE_NAME
 from neptune_exporter_pluto.form.losses import LossBook, LossCode
 from neptune_exporter_pluto.service.api import MAX_FILE_BYTES, FileToSign
-
-_VALUE_COLUMNS = ("attribute_type", "file_value", "file_sha256")
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,6 @@ class FileTask:
     sha256: str | None = None
 
 
-@dataclass(frozen=True)
-class _FileRow:
-    """The row of one file in the dataset."""
-
-    path: str
-    stored: str
-    sha256: str | None
-    time: int
-    step_text: str | None
-    """Of a file series; None for a single file."""
-    step: int | None
-    """None if Pluto cannot hold the step."""
-    rounded: bool
-
-
 def file_tasks(
     content: Content, others: Iterable[FileTask] = (), only: Collection[str] | None = None
 ) -> Iterator[FileTask]:
@@ -66,7 +54,7 @@ def file_tasks(
     losses, most = content.losses, content.options.max_files_per_run
     unique = _UniqueNames(others)
     count = 0
-    rows = chain.from_iterable(map(_of_batch, content.rows(FILE_TYPES, _VALUE_COLUMNS)))
+    rows = chain.from_iterable(map(file_rows, content.rows(FILE_TYPES, FILE_COLUMNS)))
     for index, row in enumerate(rows):
         if only is not None and row.path not in only:
             continue
@@ -82,26 +70,7 @@ def file_tasks(
             yield _task(index, row, file, content.names, unique)
 
 
-def _of_batch(rows: SeriesRows) -> Iterator[_FileRow]:
-    batch, steps = rows.batch, rows.steps
-    stored = batch.column("file_value").field("path").to_pylist()
-    types = batch.column("attribute_type").to_pylist()
-    hashes = batch.column("file_sha256").to_pylist()
-    texts = step_texts(batch).to_pylist()
-    for row, name in enumerate(stored):
-        is_series = types[row] == AttributeType.FILE_SERIES.value
-        yield _FileRow(
-            rows.paths[rows.series[row]],
-            name or "",
-            hashes[row],
-            int(rows.times[row]),
-            (texts[row] or "none") if is_series else None,
-            int(steps.steps[row]) if steps.usable[row] else None,
-            bool(steps.rounded[row]),
-        )
-
-
-def _checked(run: ExportedRun, row: _FileRow, losses: LossBook) -> CheckedFile | None:
+def _checked(run: ExportedRun, row: FileRow, losses: LossBook) -> CheckedFile | None:
     """The file, or None with the loss counted."""
     found = check_file(run, row.stored, row.sha256)
     if isinstance(found, CommonLoss):
@@ -113,12 +82,12 @@ def _checked(run: ExportedRun, row: _FileRow, losses: LossBook) -> CheckedFile |
     return found
 
 
-def _task(index: int, row: _FileRow, file: CheckedFile, names: NameBook, unique: _UniqueNames) -> FileTask:
-    own, kind = named_and_kind(row.path, row.stored, file.head, row.step_text)
+def _task(index: int, row: FileRow, file: CheckedFile, names: NameBook, unique: _UniqueNames) -> FileTask:
+    step_text = None if row.step_text is None else row.step_text or "none"
+    own, kind = named_and_kind(row.path, row.stored, file.head, step_text)
     log_name = names.name(row.path, kind.media.upper(), rule=STORAGE_NAME)
-    name = unique.like(log_name, file_name(own, row.path, row.step_text or ""))
-    step = row.step if row.step_text is not None else None
-    to_sign = FileToSign(log_name, name, kind.extension, file.size, step or 0, row.time)
+    name = unique.like(log_name, file_name(own, row.path, step_text or ""))
+    to_sign = FileToSign(log_name, name, kind.extension, file.size, row.step or 0, row.time)
     return FileTask(index, row.path, to_sign, file.open, row.sha256)
 
 

@@ -17,10 +17,10 @@ from neptune_exporter_pluto.service.transport import Transport
 from neptune_exporter_pluto.settings import PlutoSettings
 from neptune_exporter_pluto.state.cachefile import DEFAULT_NAME, check_list
 from neptune_exporter_pluto.state.disk_errors import check_writable
+from neptune_exporter_pluto.state.journal import FOLDER
 from neptune_exporter_pluto.state.multipliers import find_multipliers
 from neptune_exporter_pluto.state.open_run import opened
 from neptune_exporter_pluto.state.session import Session
-from neptune_exporter_pluto.state.target import FOLDER
 from neptune_exporter_pluto.verify import MISMATCH
 
 

@@ -21,7 +21,7 @@ from neptune_exporter.contract import UsageError
 from neptune_exporter.sinks.names import digest
 from neptune_exporter.toolkit import pause
 from neptune_exporter_pluto.state.disk_errors import check_writable
-from neptune_exporter_pluto.state.target import Target
+from neptune_exporter_pluto.state.journal import Target
 
 DEFAULT_NAME = ".pluto_upload_cache.txt"
 OWNERS_NAME = "cache-lines.jsonl"

@@ -14,6 +14,7 @@ import errno
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,13 +22,33 @@ import orjson
 
 from neptune_exporter.contract import SinkError
 from neptune_exporter.model import RunKey
+from neptune_exporter.sinks.names import digest, printable
 from neptune_exporter.toolkit.file_lock import lock_file
 from neptune_exporter_pluto.state import progress
 from neptune_exporter_pluto.state.progress import Progress
-from neptune_exporter_pluto.state.target import Target, readable_name
 
+FOLDER = ".neptune-exporter-pluto"
+_MOST_READABLE = 60
 _BLOCK = 4096
 """Bytes of a disk block, of which a shorter file takes as many."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where runs are loaded to: what tells one account, Pluto and project from another."""
+
+    account: str
+    host: str
+    project: str
+
+    def folder(self, base: Path) -> Path:
+        return base / FOLDER / readable_name(self.project, self.account, self.host, self.project)
+
+
+def readable_name(name: str, *identity: str) -> str:
+    """A file name that a person recognises and that no other identity has."""
+    clean = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in printable(name))
+    return f"{clean[:_MOST_READABLE]}-{digest(*identity)}"
 
 
 class Journal:

@@ -17,11 +17,10 @@ from neptune_exporter_pluto.form.metadata import IDENTITY, external_id
 from neptune_exporter_pluto.form.metric_lines import cutting
 from neptune_exporter_pluto.state.cachefile import cache_line
 from neptune_exporter_pluto.state.disk_errors import named
-from neptune_exporter_pluto.state.journal import Journal
+from neptune_exporter_pluto.state.journal import Journal, Target
 from neptune_exporter_pluto.state.multipliers import multiplier_of
 from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.state.session import Session
-from neptune_exporter_pluto.state.target import Target
 
 MOST_GENERATIONS = 100
 """A run is loaded at most this often into one project."""

@@ -19,7 +19,7 @@ from neptune_exporter_pluto.service.api import PlutoApi
 from neptune_exporter_pluto.service.storage import Storage
 from neptune_exporter_pluto.settings import MAX_NAME, PlutoSettings
 from neptune_exporter_pluto.state.cachefile import DEFAULT_NAME, OWNERS_NAME, LineOwners, LoadedCache
-from neptune_exporter_pluto.state.target import FOLDER, Target
+from neptune_exporter_pluto.state.journal import FOLDER, Target
 
 
 @dataclass
