@@ -76,17 +76,20 @@ class Gaps:
         processes = [self._with_reported(process) for process in self._processes] if earlier else []
         for gap in earlier:
             process = next((p for p in processes if not p.names.isdisjoint(gap.logs)), None)
-            is_filled = process is not None and not missing(process.there, gap.first, gap.last)
-            if not (is_filled and self._reads_all):
-                self._earlier.append(gap)
-            if process is None or not (is_filled or self._reads_all):
-                stay.add(gap.message)
-                continue
-            ended.add(gap.message)
-            if not is_filled:
-                problems.add_once(gap.message, permanent=gap.permanent or gap.last < process.first)
+            (ended if self._is_settled(gap, process, problems) else stay).add(gap.message)
         again = {gap.message for gap in self._now}  # also of gaps that were forgotten
         return tuple(sorted(ended - stay | again))
+
+    def _is_settled(self, gap: Gap, process: _Process | None, problems: Problems) -> bool:
+        """Whether its failure has ended, or is reported again. It is remembered until it is filled for all."""
+        is_filled = process is not None and not missing(process.there, gap.first, gap.last)
+        if not (is_filled and self._reads_all):
+            self._earlier.append(gap)
+        if process is None or not (is_filled or self._reads_all):
+            return False
+        if not is_filled:
+            problems.add_once(gap.message, permanent=gap.permanent or gap.last < process.first)
+        return True
 
     def remembered(self) -> list[list[object]]:
         """For the next export, in the types of JSON, as far as there is room."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from neptune_exporter.contract import SourceRun, UsageError
 from neptune_exporter.model import RunKey
 from neptune_exporter.toolkit import clean
-from neptune_exporter_offline.folders import Container, Folder, Start
+from neptune_exporter_offline.folders import Container, Folder
 from neptune_exporter_offline.settings import UUID_FIELD, OfflineSettings
 from neptune_exporter_offline.times import from_mtime
 
@@ -108,18 +108,24 @@ def _default_projects(folders: Sequence[Folder]) -> dict[Container, str]:
 def _named_by_copies(folders: Sequence[Folder]) -> list[Folder]:
     """Databases that cannot be read, and logs that do not name their run, get its id from a copy of them, if
     there is one."""
-    databases = {f.process: f for f in folders if f.client == 3 and f.project_id}
-    logs: dict[Start, Folder] = {}
-    for folder in sorted(folders, key=lambda f: f.is_anonymous):
-        if folder.client == 2 and folder.start is not None and folder.start.at:
-            logs.setdefault(folder.start, folder)
-    named = []
-    for folder in folders:
-        if folder.client == 3 and not folder.project_id and (copy := databases.get(folder.process)):
-            folder = replace(folder, project_id=copy.project_id, container_id=copy.container_id)
-        elif folder.is_anonymous and folder.start is not None and (copy := logs.get(folder.start)):
-            folder = replace(
-                folder, container_id=copy.container_id, kind=copy.kind, is_project=copy.is_project
-            )
-        named.append(folder)
-    return named
+    # Of several, the first that has a name stays, as the last one here.
+    known = {_of_all_copies(folder): folder for folder in sorted(folders, key=_is_nameless)[::-1]}
+    return [_named_like(folder, known[_of_all_copies(folder)]) for folder in folders]
+
+
+def _is_nameless(folder: Folder) -> bool:
+    return folder.is_anonymous if folder.client == 2 else not folder.project_id
+
+
+def _of_all_copies(folder: Folder) -> object:
+    """What is the same for all copies of a log or database, and differs for all others."""
+    if folder.client == 3:
+        return folder.process
+    return folder.start if folder.start is not None and folder.start.at else folder.path
+
+
+def _named_like(folder: Folder, copy: Folder) -> Folder:
+    if not _is_nameless(folder):
+        return folder
+    own = {name: getattr(copy, name) for name in ("project_id", "container_id", "kind", "is_project")}
+    return replace(folder, **own)
