@@ -81,7 +81,7 @@ class Gaps:
         return tuple(sorted(ended - stay | again))
 
     def _is_settled(self, gap: Gap, process: _Process | None, problems: Problems) -> bool:
-        """Whether its failure has ended, or is reported again. It is remembered until it is filled for all."""
+        """Whether its failure has ended or is reported again. Remembered until all attributes are read."""
         is_filled = process is not None and not missing(process.there, gap.first, gap.last)
         if not (is_filled and self._reads_all):
             self._earlier.append(gap)

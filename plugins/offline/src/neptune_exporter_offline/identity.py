@@ -108,7 +108,7 @@ def _default_projects(folders: Sequence[Folder]) -> dict[Container, str]:
 def _named_by_copies(folders: Sequence[Folder]) -> list[Folder]:
     """Databases that cannot be read, and logs that do not name their run, get its id from a copy of them, if
     there is one."""
-    # Of several, the first that has a name stays, as the last one here.
+    # The first copy that has a name comes last here, and so stays.
     known = {_of_all_copies(folder): folder for folder in sorted(folders, key=_is_nameless)[::-1]}
     return [_named_like(folder, known[_of_all_copies(folder)]) for folder in folders]
 
