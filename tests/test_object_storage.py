@@ -82,7 +82,7 @@ def test_a_lock_without_a_sign_of_life_is_taken_over_and_its_owner_writes_no_mor
     with one.lock():
         store_server.age(f"{address.removeprefix('s3://bucket/')}/{LOCK}", object_lock.STALE + 1)
         with other.lock():
-            one._locks[LOCK].lock.alive -= object_lock.STALE  # as it was away so long
+            one._locks[LOCK].alive -= object_lock.STALE  # as it was away so long
             with pytest.raises(DatasetError, match="was taken over by another process"):
                 one.commit("a/_receipts/a.receipt.parquet", b"x")
         with pytest.raises(DatasetError, match="was taken over"):
@@ -94,7 +94,7 @@ def test_a_sign_of_life_keeps_a_lock(store: StoreServer, address: str) -> None:
     one, other = storage(address), storage(address)
     with one.lock():
         store_server.age(LOCK, object_lock.STALE + 1)
-        one._locks[LOCK].lock.beat()
+        one._locks[LOCK].beat()
         assert other.try_lock(LOCK) is None
 
 

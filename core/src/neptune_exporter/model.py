@@ -33,8 +33,7 @@ class AttributeType(str, Enum):
     FILE_SET = "file_set"
     ARTIFACT = "artifact"
 
-    def __str__(self) -> str:
-        return self.value
+    __str__ = str.__str__
 
     @property
     def attribute_class(self) -> AttributeClass:
@@ -59,8 +58,7 @@ class AttributeClass(str, Enum):
     SERIES = "series"
     FILES = "files"
 
-    def __str__(self) -> str:
-        return self.value
+    __str__ = str.__str__
 
     @property
     def types(self) -> frozenset[AttributeType]:
@@ -68,19 +66,14 @@ class AttributeClass(str, Enum):
 
 
 _CLASS_OF = {
-    AttributeType.FLOAT: AttributeClass.PARAMETERS,
-    AttributeType.INT: AttributeClass.PARAMETERS,
-    AttributeType.STRING: AttributeClass.PARAMETERS,
-    AttributeType.BOOL: AttributeClass.PARAMETERS,
-    AttributeType.DATETIME: AttributeClass.PARAMETERS,
-    AttributeType.STRING_SET: AttributeClass.PARAMETERS,
-    AttributeType.FLOAT_SERIES: AttributeClass.METRICS,
-    AttributeType.STRING_SERIES: AttributeClass.SERIES,
-    AttributeType.HISTOGRAM_SERIES: AttributeClass.SERIES,
-    AttributeType.FILE: AttributeClass.FILES,
-    AttributeType.FILE_SERIES: AttributeClass.FILES,
-    AttributeType.FILE_SET: AttributeClass.FILES,
-    AttributeType.ARTIFACT: AttributeClass.FILES,
+    AttributeType(name): of_types
+    for of_types, names in {
+        AttributeClass.PARAMETERS: "float int string bool datetime string_set",
+        AttributeClass.METRICS: "float_series",
+        AttributeClass.SERIES: "string_series histogram_series",
+        AttributeClass.FILES: "file file_series file_set artifact",
+    }.items()
+    for name in names.split()
 }
 
 PARAMETER_TYPES = AttributeClass.PARAMETERS.types
@@ -88,14 +81,7 @@ FILE_TYPES = AttributeClass.FILES.types
 FILE_TYPE_NAMES = frozenset(kind.value for kind in FILE_TYPES)
 """As the column `attribute_type` has them, which may also hold types that this version does not know."""
 TYPE_NAMES = frozenset(kind.value for kind in AttributeType)
-SERIES_TYPES = frozenset(
-    {
-        AttributeType.FLOAT_SERIES,
-        AttributeType.STRING_SERIES,
-        AttributeType.HISTOGRAM_SERIES,
-        AttributeType.FILE_SERIES,
-    }
-)
+SERIES_TYPES = frozenset(kind for kind in AttributeType if kind.value.endswith("_series"))
 
 ALL_CLASSES = frozenset(AttributeClass)
 
@@ -112,8 +98,7 @@ class RunKind(str, Enum):
     MODEL = "model"
     MODEL_VERSION = "model_version"
 
-    def __str__(self) -> str:
-        return self.value
+    __str__ = str.__str__
 
 
 @dataclass(frozen=True, order=True)

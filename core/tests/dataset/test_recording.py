@@ -100,10 +100,10 @@ def test_many_runs_are_kept_as_they_are_stored(existing: Dataset) -> None:
     folder = next(existing.runs()).place.folder
     stored = rowless.unsealed((existing.data_path / checksum_file(folder)).read_bytes())
     recorded = checksums.read(existing.data, folder)
-    assert b"\n".join(recorded.lines()) == stored
-    assert len(recorded) == len(recorded.lines()) > 0
-    assert all(recorded[stem].parts and stem in recorded for stem in recorded)
-    assert rowless.sealed_lines(recorded.lines()) == rowless.sealed(stored)
+    lines = list(recorded.values())
+    assert lines and b"\n".join(lines) == stored
+    assert all((run := checksums.of_run(recorded, stem)) and run.parts for stem in recorded)
+    assert rowless.sealed_lines(lines) == rowless.sealed(stored)
     assert rowless.unsealed(rowless.sealed(b"")) == rowless.unsealed(rowless.sealed_lines([])) == b""
 
 

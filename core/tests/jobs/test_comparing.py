@@ -114,6 +114,6 @@ def test_refused_credentials_and_interruptions_end_it(
 def test_a_receipt_that_cannot_be_read_is_not_said_to_have_changed(folder: Path, elsewhere: bool) -> None:
     min((folder / "data").rglob("*.receipt.parquet")).write_bytes(b"PAR1 cut short")
     run = next(run for run in Dataset(folder / "data", folder / "files").runs() if run.problems)
-    unit = CompareUnit(OpenSink("memory", None, LoadOptions()), run)
+    unit = CompareUnit(run, OpenSink("memory", None, LoadOptions()))
     with pytest.raises(DatasetError, match=r"^\S+\.receipt\.parquet is damaged"):
         compare_run(copy.copy(unit) if elsewhere else unit, Mock())  # by __reduce__, as pickle

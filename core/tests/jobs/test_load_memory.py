@@ -180,7 +180,7 @@ def test_a_run_that_was_exported_again_before_its_turn_is_refused(
         export(tmp_path)
     run = next(Dataset(tmp_path / "data", tmp_path / "files").runs())
     run.forget()
-    unit = LoadUnit(OpenSink("memory", None, LoadOptions()), run)
+    unit = LoadUnit(run, OpenSink("memory", None, LoadOptions()))
     unit = copy.copy(unit) if elsewhere else unit  # by __reduce__, as pickle
     export(tmp_path, 0.25, [run.key])
 
@@ -208,7 +208,7 @@ def test_a_run_that_was_exported_again_meanwhile_is_not_the_run_that_was_forgott
 
     with pytest.raises(DatasetError, match="it was exported again, or removed, since this command began"):
         run.counts()
-    assert pickle.dumps(LoadUnit(OpenSink("memory", None, LoadOptions()), run))  # its process reports it
+    assert pickle.dumps(LoadUnit(run, OpenSink("memory", None, LoadOptions())))  # its process reports it
     assert run.listed.has_receipt
 
 

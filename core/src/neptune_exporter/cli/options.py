@@ -176,12 +176,7 @@ selected_runs: Decorator[Any] = together(
         separator=",",
         help="Only this project. Repeatable, or separated by commas.",
     ),
-    option(
-        "-r",
-        "--runs",
-        multiple=True,
-        help=RUNS_HELP,
-    ),
+    option("-r", "--runs", multiple=True, help=RUNS_HELP),
 )
 
 

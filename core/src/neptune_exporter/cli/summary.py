@@ -91,7 +91,7 @@ def nothing_taken(
 ) -> UsageError:
     """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof. Without
     projects and runs, all were asked for."""
-    from neptune_exporter.dataset import Dataset, is_there
+    from neptune_exporter.dataset import Dataset, storage_at
 
     asked = [] if runs is None else [*runs.patterns, *sorted(runs.ids)]
     if project_ids or asked:
@@ -99,7 +99,7 @@ def nothing_taken(
         ids = [key.run_id for key in there if not project_ids or key.project_id in project_ids]
         more = (did_you_mean(asked[0], ids) if asked else "") or "; see `summary` without -r"
         return UsageError(f"no run of the dataset at {data_path} matches these options{more}")
-    if is_there(inner := data_path.child("data")):
+    if storage_at(inner := data_path.child("data")).exists():
         return UsageError(f"the dataset at {data_path} holds no run: is it --data-path {inner}?")
     return UsageError(
         f"the dataset at {data_path} holds no run: what was exported was empty, or it is not this --data-path"

@@ -9,7 +9,7 @@ from neptune_exporter.dataset.check.verification import CheckRuns, NotChecked, v
 from neptune_exporter.dataset.dataset import Dataset, Recovery
 from neptune_exporter.dataset.format.publication import FAILPOINTS
 from neptune_exporter.dataset.format.receipts import Fork, PartRecord, Receipt
-from neptune_exporter.dataset.format.storages import is_there
+from neptune_exporter.dataset.format.storages import storage_at
 from neptune_exporter.dataset.read.listing import NOT_READ
 from neptune_exporter.dataset.read.of_many_runs import parameters_of
 from neptune_exporter.dataset.read.run_folder import ListedRun, RunFolder, RunState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -192,7 +192,7 @@ class Dataset:
     def _clear_writing(self, finished: list[RunKey], deleted: list[str]) -> set[str]:
         """Add the runs that proved visible, and what was deleted. Returns what is still being written."""
 
-        def left(note: dict[str, Any]) -> None:
+        def left(note: Mapping[str, Any]) -> None:
             key, parts = uploading.roll_back(self.data, note)
             finished.extend([] if key is None else [key])
             deleted.extend([] if key is not None else map(self.data.describe, parts))
@@ -338,7 +338,7 @@ class Dataset:
             folders = {found.place.folder for found in several}
             of_folder = {folder: checksums.read(self.data, folder) for folder in folders}
             for found in several:
-                recorded = of_folder[found.place.folder].get(found.place.stem)
+                recorded = checksums.of_run(of_folder[found.place.folder], found.place.stem)
                 for name, part in recorded.parts.items() if recorded else ():
                     stamp = part.bytes, part.changed_ns
                     path = found.place.path(name)

@@ -5,39 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from neptune_exporter.dataset import ListedRun, RunChecked, StoredRun
+from neptune_exporter.dataset import RunChecked, StoredRun
 from neptune_exporter.jobs.executors import JobExecutor, Worker
 from neptune_exporter.jobs.opening import OpenChecker
+from neptune_exporter.jobs.run_unit import RunUnit
 from neptune_exporter.toolkit import look_ahead
 
 
 @dataclass(frozen=True)
-class CheckUnit:
-    """A run to check. When pickled, it holds where the run lies, not what has been read of it."""
+class CheckUnit(RunUnit):
+    """A run to check."""
 
     checker: OpenChecker
-    run: StoredRun | ListedRun
-    problems: tuple[str, ...]
-    """What a look at the whole dataset has found to be wrong with the run."""
 
     @classmethod
     def of(cls, run: StoredRun) -> CheckUnit:
-        data, files = (location.absolute() for location in run.locations)
-        return cls(OpenChecker(data, files), run, run.problems)
-
-    def __reduce__(self) -> tuple[Callable[..., CheckUnit], tuple[object, ...]]:
-        run = self.run.listed if isinstance(self.run, StoredRun) else self.run
-        return CheckUnit, (self.checker, run, self.problems)
+        return cls(run, OpenChecker(*(location.absolute() for location in run.locations)))
 
 
 def check_run(unit: CheckUnit, worker: Worker) -> RunChecked:
     """Check one run."""
-    checker = worker.kept(unit.checker)
-    run = unit.run
-    if isinstance(run, ListedRun):
-        run = checker.dataset.run_at(run)
-        run.problems = unit.problems
-    return checker.check(run)
+    return worker.kept(unit.checker).check(unit.opened())
 
 
 def check_runs(

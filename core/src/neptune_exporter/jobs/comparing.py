@@ -68,7 +68,7 @@ def compare_runs(
     could not be compared, and why. Raises AuthenticationError if the credentials were refused.
     """
     failed: list[tuple[RunKey, str]] = []
-    units = (CompareUnit(where.opening, run, classes, full) for run in runs)
+    units = (CompareUnit(run, where.opening, classes, full) for run in runs)
     results = look_ahead(where.executor, units, compare_run, where.executor.at_once)
     try:
         for run, (_, result) in zip(runs, results, strict=True):

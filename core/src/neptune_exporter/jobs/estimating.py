@@ -52,12 +52,15 @@ def estimated(dataset: Dataset, source: Source, runs: Sequence[SourceRun]) -> Es
     requests = [run.requests_hint for run in runs]
     looked = _look(source, [run for run, *known in zip(runs, rows, requests, strict=True) if None in known])
     there = [run for run in islice(dataset.runs(newer=False), _MOST_RUNS) if run.receipt is not None]
-    mean_rows = _mean([each.rows for each in looked])
-    if mean_rows is None:
-        mean_rows = _mean([run.row_count() for run in there]) or None
-    all_rows = _sum(rows, mean_rows)
+    all_rows = _sum(rows, _mean_rows(looked, there))
     all_requests = _sum(requests, _mean([each.requests for each in looked]))
     return Estimate(all_rows, None if all_rows is None else _bytes(all_rows, len(runs), there), all_requests)
+
+
+def _mean_rows(looked: Sequence[RunSize], there: Sequence[StoredRun]) -> float | None:
+    if looked:
+        return _mean([each.rows for each in looked])
+    return _mean([run.row_count() for run in there]) or None
 
 
 def _rows_before(dataset: Dataset, key: RunKey) -> int | None:

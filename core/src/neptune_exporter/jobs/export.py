@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -73,8 +74,7 @@ def export_runs(
         UsageError: no project was named or found, or the source refused the query.
         KeyboardInterrupt: the user interrupted; unfinished runs are not published.
     """
-    source = spec.factory(settings)
-    try:
+    with contextlib.closing(spec.factory(settings)) as source:
         projects = find_projects(source, options)
         dataset = Dataset(options.data_path, options.files_path)
         result = ExportResult()
@@ -112,8 +112,6 @@ def export_runs(
             result.nothing_found = bool(unmatched) and not seen.matched
             result.not_found += unmatched
         return result
-    finally:
-        source.close()
 
 
 def _stage(jobs: Sequence[_Project], number: int) -> str:
@@ -350,8 +348,5 @@ def list_projects(spec: SourceSpec, settings: object, options: ExportOptions) ->
     """
     if not spec.capabilities.discovers_projects:
         raise UsageError(f"the exporter {spec.name} cannot discover projects")
-    source = spec.factory(settings)
-    try:
+    with contextlib.closing(spec.factory(settings)) as source:
         return find_projects(source, options)
-    finally:
-        source.close()

@@ -197,41 +197,31 @@ def _by_project(runs: list[StoredRun]) -> dict[str, list[StoredRun]]:
     return projects
 
 
+@dataclass
 class _Load:
     """Loads one project: submits a run as soon as its parent has been loaded."""
 
-    def __init__(
-        self,
-        spec: SinkSpec,
-        where: Spread,
-        options: LoadJobOptions,
-        progress: Progress,
-        result: LoadResult,
-        reports: dict[str, Report],
-    ) -> None:
-        self._capabilities = spec.capabilities
-        self._sink = where.sink
-        self._executor = where.executor
-        self._opening = where.opening
-        self._classes = options.classes
-        self._progress = progress
-        self._result = result
-        self._reports = reports
-        """The latest report of each process that has a sink of its own."""
-        self._found: Mapping[RunKey, object] = {}
-        self._outcome: dict[RunKey, LoadedRun | None] = {}
+    spec: SinkSpec
+    where: Spread
+    options: LoadJobOptions
+    progress: Progress
+    result: LoadResult
+    reports: dict[str, Report]
+    """The latest report of each process that has a sink of its own."""
+    found: Mapping[RunKey, object] = field(default_factory=dict)
+    outcome: dict[RunKey, LoadedRun | None] = field(default_factory=dict)
 
     def load(self, project_id: str, runs: list[StoredRun], left_out: list[StoredRun]) -> None:
-        self._progress.start(f"load {project_id}", len(runs))
+        self.progress.start(f"load {project_id}", len(runs))
         try:
             ready = [run for run in runs if self._is_loadable(run)]
             good = {run.key for run in ready}
             # Otherwise their forks would be loaded without a parent, permanently.
-            self._outcome = {key: None for key, _ in self._result.failed if key not in good}
+            self.outcome = {key: None for key, _ in self.result.failed if key not in good}
             _forget((*runs, *left_out))  # each is read when its turn comes
             if ready:
-                views = [selected(run, self._classes) for run in (*ready, *left_out)]
-                self._found = self._sink.prepare(project_id, views)
+                views = [selected(run, self.options.classes) for run in (*ready, *left_out)]
+                self.found = self.where.sink.prepare(project_id, views)
                 _forget((*ready, *left_out))  # `prepare` may have read them
                 self._load_all(ready)
         except AuthenticationError:
@@ -239,13 +229,13 @@ class _Load:
         except Exception as error:  # noqa: BLE001 - one project must not cost the others
             self._fail_others(runs, error)
         finally:
-            self._progress.finish()
+            self.progress.finish()
 
     def _fail_others(self, runs: list[StoredRun], error: Exception) -> None:
         """Note as failed all runs whose outcome is not known yet."""
-        done = self._outcome.keys() | {key for key, _ in self._result.failed}
+        done = self.outcome.keys() | {key for key, _ in self.result.failed}
         left = [run.key for run in runs if run.key not in done]
-        self._result.failed.extend((key, why_failed(key, error)) for key in left)
+        self.result.failed.extend((key, why_failed(key, error)) for key in left)
 
     def _is_loadable(self, run: StoredRun) -> bool:
         """Whether the run can be loaded. Already reads what the order of loading needs."""
@@ -254,45 +244,47 @@ class _Load:
             run.parent()
             return self._has_place(run)
         except Exception as error:  # noqa: BLE001 - one run must not cost the others
-            self._result.failed.append((run.key, why_failed(run.key, error)))
+            self.result.failed.append((run.key, why_failed(run.key, error)))
             return False
 
     def _has_place(self, run: StoredRun) -> bool:
-        if run.key.kind is not RunKind.RUN and not self._capabilities.models:
+        if run.key.kind is not RunKind.RUN and not self.spec.capabilities.models:
             count = sum(c.rows for c in run.counts().values())
             message = "the target has no place for model registry objects; they stay in the dataset"
-            self._result.losses.append(Loss(run.key, "model-object", message, count))
+            self.result.losses.append(Loss(run.key, "model-object", message, count))
             return False
-        self._result.unexported.update(advice_on_failure(run, failure) for failure in run.failures)
+        self.result.unexported.update(advice_on_failure(run, failure) for failure in run.failures)
         return True
 
     def _load_all(self, runs: list[StoredRun]) -> None:
         """Load runs, each after its parent if that is loaded too."""
         by_key = {run.key: run for run in runs}
-        known = by_key.keys() | self._outcome.keys()
+        known = by_key.keys() | self.outcome.keys()
         parents = {run.key: parent for run in runs if (parent := run.parent()) in known}
         order = _opened(by_key, parents)
         ready: deque[RunKey] = deque()
         running: dict[Future[Loaded], StoredRun] = {}
         while order.is_active():
             ready.extend(order.get_ready())
-            while ready and len(running) < self._executor.at_once:
+            while ready and len(running) < self.where.executor.at_once:
                 key = ready.popleft()
-                if key in self._outcome or self._lacks_parent(key, parents.get(key)):
+                if key in self.outcome or self._lacks_parent(key, parents.get(key)):
                     order.done(key)
                     continue
-                parent_run = self._outcome[parents[key]] if key in parents else None
-                unit = LoadUnit(self._opening, by_key[key], self._classes, parent_run, self._found.get(key))
-                running[self._executor.submit(load_run, unit)] = by_key[key]
+                parent_run = self.outcome[parents[key]] if key in parents else None
+                unit = LoadUnit(
+                    by_key[key], self.where.opening, self.options.classes, parent_run, self.found.get(key)
+                )
+                running[self.where.executor.submit(load_run, unit)] = by_key[key]
             if running:
                 order.done(*self._collect(running))
 
     def _lacks_parent(self, key: RunKey, parent: RunKey | None) -> bool:
         """Note a run as failed whose parent could not be loaded."""
-        if parent is None or self._outcome[parent] is not None:
+        if parent is None or self.outcome[parent] is not None:
             return False
-        self._outcome[key] = None
-        self._result.failed.append((key, f"its parent {parent.run_id} was not loaded"))
+        self.outcome[key] = None
+        self.result.failed.append((key, f"its parent {parent.run_id} was not loaded"))
         return True
 
     def _collect(self, running: dict[Future[Loaded], StoredRun]) -> list[RunKey]:
@@ -300,7 +292,7 @@ class _Load:
         done = first_done(running)
         ended = {future: running.pop(future) for future in list(running) if future in done}
         for future, run in ended.items():
-            self._outcome[run.key] = None
+            self.outcome[run.key] = None
             try:
                 done_there = future.result()
                 loaded = done_there.run
@@ -308,26 +300,26 @@ class _Load:
                 raise
             except Exception as error:  # noqa: BLE001 - one run must not cost the others
                 message = why_failed(run.key, error)
-                self._result.failed.append((run.key, message))
-                self._progress.message(f"{run.key}: {message}")
+                self.result.failed.append((run.key, message))
+                self.progress.message(f"{run.key}: {message}")
             else:
-                self._outcome[run.key] = loaded
+                self.outcome[run.key] = loaded
                 self._note(done_there.report)
-                into = self._result.already_loaded if loaded.already_loaded else self._result.loaded
+                into = self.result.already_loaded if loaded.already_loaded else self.result.loaded
                 into.append((run.key, loaded))
                 what = "was loaded already" if loaded.already_loaded else "loaded"
                 _log.info("%s: %s as %s", run.key, what, loaded.target_id)
-                self._result.losses.extend(loaded.losses)
-                self._progress.advance(runs=1, rows=0 if loaded.already_loaded else done_there.rows)
+                self.result.losses.extend(loaded.losses)
+                self.progress.advance(runs=1, rows=0 if loaded.already_loaded else done_there.rows)
             let_go(run)
         return [run.key for run in ended.values()]
 
     def _note(self, report: Report | None) -> None:
         if report is None:
             return
-        before = self._reports.get(report.process)
+        before = self.reports.get(report.process)
         if before is None or before.number < report.number:
-            self._reports[report.process] = report
+            self.reports[report.process] = report
 
 
 def _opened(keys: Iterable[RunKey], parents: dict[RunKey, RunKey]) -> TopologicalSorter[RunKey]:

@@ -8,65 +8,28 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from neptune_exporter.contract import Comparison, DatasetError, LoadedRun, Loss, SinkError
-from neptune_exporter.dataset import ListedRun, StoredRun, advice
+from neptune_exporter.contract import Comparison, DatasetError, LoadedRun, Loss
+from neptune_exporter.dataset import StoredRun, advice
 from neptune_exporter.jobs.executors import Worker
-from neptune_exporter.jobs.opening import OpenSink, dataset_of
+from neptune_exporter.jobs.opening import OpenSink
+from neptune_exporter.jobs.run_unit import RunUnit
 from neptune_exporter.jobs.selected_run import left_out, selected
-from neptune_exporter.location import Location
-from neptune_exporter.model import ALL_CLASSES, AttributeClass, RunKey
+from neptune_exporter.model import ALL_CLASSES, AttributeClass
 from neptune_exporter.sinks.files import RESTORABLE
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter.toolkit.free_memory import give_back_memory
 
 FAILPOINTS = ("load.run-loaded",)
 
-_RESTORABLE = frozenset(reason.value for reason in RESTORABLE)
 _numbers = itertools.count()
 
 
 @dataclass(frozen=True)
-class PlacedRun:
-    """Where a complete run of a dataset lies. Another process needs no more to read it."""
-
-    data_path: Location
-    files_path: Location
-    key: RunKey
-    listed: ListedRun
-    fingerprint: str
-    """Empty if the run has no receipt."""
-
-    @classmethod
-    def of(cls, run: StoredRun) -> PlacedRun:
-        data, files = (location.absolute() for location in run.locations)
-        return cls(data, files, run.key, run.listed, run.fingerprint if run.has_receipt else "")
-
-    def stored(self) -> StoredRun:
-        """The run. Raises DatasetError or SinkError if the run is no longer there, or it changed."""
-        run = dataset_of(self.data_path, self.files_path).run_at(self.listed)
-        run.check_unchanged(self.fingerprint)
-        if run.key != self.key or not run.complete:
-            raise SinkError("its parts have changed since the job began: run it again")
-        return run
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """A run, and the sink of the job. When pickled, it holds where the run lies, not what was read of it."""
+class _Unit(RunUnit):
+    """A run, and the sink of the job."""
 
     sink: OpenSink
-    run: StoredRun | PlacedRun
     classes: frozenset[AttributeClass] = ALL_CLASSES
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**vars(self), "run": PlacedRun.of(self.run) if isinstance(self.run, StoredRun) else self.run}
-
-    def stored(self) -> StoredRun:
-        """The run as the job found it. Raises DatasetError or SinkError if it changed since."""
-        if isinstance(self.run, PlacedRun):
-            return self.run.stored()
-        self.run.check_unchanged()
-        return self.run
 
 
 @dataclass(frozen=True)
@@ -138,7 +101,7 @@ def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
 
 def _with_advice(run: StoredRun, loss: Loss) -> Loss:
     """Add how to get a lost file back: a loader does not know where the run came from."""
-    if loss.reason not in _RESTORABLE:
+    if loss.reason not in RESTORABLE:
         return loss
     return replace(loss, message=f"{loss.message}: {advice(run, force=True)}")
 

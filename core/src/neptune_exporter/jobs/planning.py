@@ -30,8 +30,7 @@ class Action(str, Enum):
     UP_TO_DATE = "up-to-date"
     REFUSE = "refuse"
 
-    def __str__(self) -> str:
-        return self.value
+    __str__ = str.__str__
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, cast
 import pyarrow as pa
 
 from neptune_exporter.contract import DatasetError, Parameter, RunView, StepRange, UsageError
-from neptune_exporter.dataset import Dataset, StoredRun, is_there, parameters_of
+from neptune_exporter.dataset import Dataset, StoredRun, parameters_of, storage_at
 from neptune_exporter.location import Location
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.reading import files
@@ -32,7 +32,7 @@ def open_dataset(path: str | PathLike[str], files_path: str | PathLike[str] | No
         ['acme/vision']
     """
     folder = Location.of(path)
-    data = next((each for each in (folder.child("data"), folder) if is_there(each)), None)
+    data = next((each for each in (folder.child("data"), folder) if storage_at(each).exists()), None)
     if data is None:
         raise DatasetError(f"{folder} is not there: give the folder of an export, or `data` in it")
     return ExportedDataset(data, data.sibling("files") if files_path is None else Location.of(files_path))

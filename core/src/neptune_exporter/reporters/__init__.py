@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import pkgutil
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from neptune_exporter.contract.reporter import Reporter
@@ -10,29 +11,16 @@ from neptune_exporter.contract.specs import ReporterSpec
 from neptune_exporter.hookspecs import hookimpl
 
 
-def _text(settings: Any) -> Reporter:
-    from neptune_exporter.reporters.text import TextReporter
-
-    return TextReporter()
-
-
-def _json(settings: Any) -> Reporter:
-    from neptune_exporter.reporters.json import JsonReporter
-
-    return JsonReporter()
-
-
-def _html(settings: Any) -> Reporter:
-    from neptune_exporter.reporters.html import HtmlReporter
-
-    return HtmlReporter()
+def _factory(name: str) -> Callable[[Any], Reporter]:
+    """Makes a reporter, whose module is imported only then."""
+    return lambda settings: pkgutil.resolve_name(f"{__name__}.{name}")()
 
 
 @hookimpl
 def neptune_exporter_reporters() -> Iterable[ReporterSpec]:
     """The reporters that need no plugin."""
     return [
-        ReporterSpec("text", "Tables for people.", _text),
-        ReporterSpec("json", "One JSON document, for machines.", _json),
-        ReporterSpec("html", "One page to keep beside an archive.", _html),
+        ReporterSpec("text", "Tables for people.", _factory("text:TextReporter")),
+        ReporterSpec("json", "One JSON document, for machines.", _factory("json:JsonReporter")),
+        ReporterSpec("html", "One page to keep beside an archive.", _factory("html:HtmlReporter")),
     ]

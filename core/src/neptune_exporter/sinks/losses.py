@@ -27,10 +27,9 @@ class CommonLoss(str, Enum):
     FILE_UNSAFE = "file-unsafe"
     FORK_NOT_NATIVE = "fork-not-native"
 
-    __hash__ = str.__hash__  # a text that equals a code is found among codes
+    __str__ = str.__str__
 
-    def __str__(self) -> str:
-        return self.value
+    __hash__ = str.__hash__  # a text that equals a code is found among codes
 
 
 COMMON_MESSAGES: Mapping[str, str] = {

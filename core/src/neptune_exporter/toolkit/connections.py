@@ -18,7 +18,8 @@ from __future__ import annotations
 import http.client
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from neptune_exporter.toolkit.pace import Late, Pace
@@ -49,7 +50,7 @@ def demand_least_rate(client: Any, seconds: float, late: Late = lambda error: er
     for transport in (client._transport, *client._mounts.values()):
         pool: Any = getattr(transport, "_pool", None)
         if pool is not None:
-            pool._network_backend = _Backend(pool._network_backend, seconds, late)
+            pool._network_backend = _Backend(pool._network_backend, partial(Pace, seconds, late))
 
 
 def paced_pools(pools: Mapping[str, Any], seconds: float, late: Late = lambda error: error) -> dict[str, Any]:
@@ -182,11 +183,10 @@ class _Reader(io.RawIOBase):
 class _Stream:
     """A stream of httpcore, which asks for these methods and not for its own class."""
 
-    def __init__(self, stream: Any, seconds: float, late: Late) -> None:
+    def __init__(self, stream: Any, pace: Callable[[], Pace]) -> None:
         self._stream = stream
-        self._seconds = seconds
-        self._late = late
-        self._answer = Pace(seconds, late)
+        self._pace = pace
+        self._answer = pace()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = self._answer.left()
@@ -200,14 +200,14 @@ class _Stream:
         return content
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._answer = Pace(self._seconds, self._late)
+        self._answer = self._pace()
         self._stream.write(buffer, timeout)
 
     def close(self) -> None:
         self._stream.close()
 
     def start_tls(self, *args: Any, **kwargs: Any) -> _Stream:
-        return _Stream(self._stream.start_tls(*args, **kwargs), self._seconds, self._late)
+        return _Stream(self._stream.start_tls(*args, **kwargs), self._pace)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -216,16 +216,15 @@ class _Stream:
 class _Backend:
     """A network backend of httpcore."""
 
-    def __init__(self, backend: Any, seconds: float, late: Late) -> None:
+    def __init__(self, backend: Any, pace: Callable[[], Pace]) -> None:
         self._backend = backend
-        self._seconds = seconds
-        self._late = late
+        self._pace = pace
 
     def connect_tcp(self, *args: Any, **kwargs: Any) -> _Stream:
-        return _Stream(self._backend.connect_tcp(*args, **kwargs), self._seconds, self._late)
+        return _Stream(self._backend.connect_tcp(*args, **kwargs), self._pace)
 
     def connect_unix_socket(self, *args: Any, **kwargs: Any) -> _Stream:
-        return _Stream(self._backend.connect_unix_socket(*args, **kwargs), self._seconds, self._late)
+        return _Stream(self._backend.connect_unix_socket(*args, **kwargs), self._pace)
 
     def sleep(self, seconds: float) -> None:
         self._backend.sleep(seconds)

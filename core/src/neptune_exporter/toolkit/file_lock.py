@@ -10,28 +10,19 @@ if sys.platform == "win32":
 
     _FAR = 1 << 30  # Windows forbids reading locked bytes, so lock one behind the content
 
-    def _change(file: IO[bytes], how: int) -> None:
+    def _change(file: IO[bytes], *, lock: bool) -> None:
         place = file.tell()
         try:
             file.seek(_FAR)
-            msvcrt.locking(file.fileno(), how, 1)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK if lock else msvcrt.LK_UNLCK, 1)
         finally:
             file.seek(place)
-
-    def _lock(file: IO[bytes]) -> None:
-        _change(file, msvcrt.LK_NBLCK)
-
-    def _unlock(file: IO[bytes]) -> None:
-        _change(file, msvcrt.LK_UNLCK)
 
 else:
     import fcntl
 
-    def _lock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+    def _change(file: IO[bytes], *, lock: bool) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if lock else fcntl.LOCK_UN)
 
 
 def lock_file(file: IO[bytes]) -> bool:
@@ -46,7 +37,7 @@ def lock_file(file: IO[bytes]) -> bool:
         (True, False)
     """
     try:
-        _lock(file)
+        _change(file, lock=True)
     except (BlockingIOError, PermissionError):  # EAGAIN; EACCES on Windows and some file systems
         return False
     return True
@@ -62,4 +53,4 @@ def unlock_file(file: IO[bytes]) -> None:
         ...     lock_file(again)
         True
     """
-    _unlock(file)
+    _change(file, lock=False)

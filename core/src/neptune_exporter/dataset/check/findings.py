@@ -20,8 +20,7 @@ class Severity(str, Enum):
     WARNING = "warning"
     """Nothing is lost, but a person should know about it."""
 
-    def __str__(self) -> str:
-        return self.value
+    __str__ = str.__str__
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def has_no_checksums(dataset: Dataset, run: StoredRun) -> bool:
     if not _may_lack(run):
         return False
     try:
-        recorded = checksums.read(dataset.data, run.place.folder).get(run.place.stem)
+        recorded = checksums.of_run(checksums.read(dataset.data, run.place.folder), run.place.stem)
     except DatasetError:
         return False  # verify names the file that is damaged
     return recorded is None or _is_more(run, recorded)
@@ -98,7 +98,7 @@ class _Records:
     def __init__(self, data: Storage) -> None:
         self._data = data
         self._folder = ""
-        self._known = checksums.Recorded()
+        self._known: dict[str, bytes] = {}
         self._unsaved = 0
 
     def of(self, place: Place) -> RunChecksums | None:
@@ -106,12 +106,13 @@ class _Records:
         if place.folder != self._folder:
             self.save()
             self._folder = place.folder
-            self._known = checksums.read(self._data, place.folder).copy()
-        return self._known.get(place.stem)
+            self._known = dict(checksums.read(self._data, place.folder))
+        return checksums.of_run(self._known, place.stem)
 
     def add(self, run: StoredRun, earlier: RunChecksums | None, new: RunChecksums) -> RunRecorded:
         """Add checksums of a run of the folder that was asked for last."""
-        self._known.add(run.place.stem, earlier.with_more(new) if earlier else new)
+        all_of_it = earlier.with_more(new) if earlier else new
+        self._known[run.place.stem] = checksums.to_json(run.place.stem, all_of_it)
         size = sum(each.bytes for each in (*new.parts.values(), *new.files.values()))
         self._unsaved += max(size, 1)
         if self._unsaved >= _SAVE_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format import checksums
 from neptune_exporter.dataset.format.checksums import RunChecksums
 from neptune_exporter.dataset.format.paths import meaning
-from neptune_exporter.dataset.format.receipts import Receipt
+from neptune_exporter.dataset.format.receipts import PartRecord, Receipt
 from neptune_exporter.dataset.read.facts import PartFacts, decode_rows
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
@@ -93,11 +94,9 @@ class _RunCheck:
 
     def findings(self) -> Iterator[Finding]:
         run = self._run
-        try:
+        with contextlib.suppress(DatasetError):  # reported once for its folder
             recorded = checksums.read(self._dataset.data, run.place.folder)
-            self._recorded = recorded.get(run.place.stem)
-        except DatasetError:
-            pass  # reported once for its folder
+            self._recorded = checksums.of_run(recorded, run.place.stem)
         if run.listed.is_pending:
             finishes = "the next export or `verify --record` finishes it"
             yield damage(run, run.place.pending, "its publication was interrupted", finishes)
@@ -106,14 +105,22 @@ class _RunCheck:
             yield Finding(Severity.GAP, run.key, failure.attribute_path, reason, hint)
         for problem in run.problems:
             yield self._damage(self._item_of(problem), problem)
-        if run.receipt is not None:
-            yield from self._against_receipt(run.receipt)
-        else:
-            yield from self._without_receipt()
-        readable = []
+        yield from self._without_receipt() if run.receipt is None else self._against_receipt(run.receipt)
+        readable: list[str] = []
+        yield from self._all_rows(readable)
+        for path in readable:
+            try:
+                if self._may_name_files(path):
+                    yield from self._files(self._parts[path])
+            except DatasetError as error:
+                yield self._damage(path, str(error))
+        self.all_read = len(readable) == len(run.part_paths) and not run.problems and not run.cut_short
+
+    def _all_rows(self, readable: list[str]) -> Iterator[Finding]:
+        """Check the rows of all parts. `readable` gets the paths of those that can be read."""
+        run = self._run
         run.probe(decode=True)
-        paths = run.part_paths
-        for path in paths:
+        for path in run.part_paths:
             if path in self._changed:
                 continue  # reported above; a changed footer cannot be trusted
             try:
@@ -123,13 +130,6 @@ class _RunCheck:
             except DatasetError as error:
                 if str(error) not in run.problems:  # reported above
                     yield self._damage(path, str(error))
-        for path in readable:
-            try:
-                if self._may_name_files(path):
-                    yield from self._files(self._parts[path])
-            except DatasetError as error:
-                yield self._damage(path, str(error))
-        self.all_read = len(readable) == len(paths) and not run.problems and not run.cut_short
 
     @cached_property
     def _parts(self) -> dict[str, Part]:
@@ -165,25 +165,9 @@ class _RunCheck:
     def _against_receipt(self, receipt: Receipt) -> Iterator[Finding]:
         run = self._run
         for part in receipt.parts:
-            path = run.place.path(part.name)
-            size = self._dataset.data.size(path)
-            if size is None:
-                self._changed.add(path)
-                yield damage(run, path, "is missing", advice(run))
-                continue
-            digest = self._dataset.data.sha256(path)
-            self.bytes += size
-            if digest == part.sha256:
-                continue
-            self._changed.add(path)
-            if other := self._known_part(digest):
-                yield damage(run, path, f"has the content of {other}: swapped or overwritten")
-            elif size != part.bytes:
-                reason = f"has {size} bytes, its receipt says {part.bytes}"
-                yield damage(run, path, reason, advice(run))
-            else:
-                reason = "its content changed since it was written (SHA-256 differs)"
-                yield damage(run, path, reason, advice(run, force=True))
+            if found := self._of_part(part):
+                self._changed.add(found.item)
+                yield found
         expected = {part.name for part in receipt.parts}
         for name in run.listed.part_names:
             if name not in expected:
@@ -198,6 +182,23 @@ class _RunCheck:
             rows < stored and any(part.known_ours is False for part in self._parts.values())
         ):
             yield damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
+
+    def _of_part(self, part: PartRecord) -> Finding | None:
+        """What is wrong with a part of the receipt."""
+        run, path = self._run, self._run.place.path(part.name)
+        size = self._dataset.data.size(path)
+        if size is None:
+            return damage(run, path, "is missing", advice(run))
+        digest = self._dataset.data.sha256(path)
+        self.bytes += size
+        if digest == part.sha256:
+            return None
+        if other := self._known_part(digest):
+            return damage(run, path, f"has the content of {other}: swapped or overwritten")
+        if size != part.bytes:
+            return damage(run, path, f"has {size} bytes, its receipt says {part.bytes}", advice(run))
+        reason = "its content changed since it was written (SHA-256 differs)"
+        return damage(run, path, reason, advice(run, force=True))
 
     def _without_receipt(self) -> Iterator[Finding]:
         run = self._run

@@ -106,7 +106,7 @@ def _gone(dataset: Dataset, seen: set[Place], wanted: Callable[[RunKey], bool] |
             message = str(error).removeprefix(dataset.data.describe(path)).strip()
             yield Finding(Severity.DAMAGE, None, path, message)
             continue
-        for stem, run in recorded.items():
+        for stem, run in map(checksums.from_json, recorded.values()):
             place = Place(folder, stem)
             key = RunKey(run.project_id, run.run_id, place.kind)
             if place not in seen and (wanted is None or wanted(key)):

@@ -8,11 +8,11 @@ The export itself is not changed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import rowless
@@ -60,61 +60,31 @@ class RunChecksums:
         return replace(self, parts=parts, files=files, missing=later.missing)
 
 
-class Recorded(Mapping[str, RunChecksums]):
-    """The checksums of the runs in a folder, by the stem of each run.
+Recorded: TypeAlias = "Mapping[str, bytes]"
+"""What was recorded of the runs in a folder, by the stem of each run: `of_run` reads one.
 
-    It keeps them as they are stored, because those of 10,000 runs as objects would take 30 MB.
-    """
+They stay as they are stored, because those of 10,000 runs as objects would take 30 MB.
+"""
 
-    def __init__(self) -> None:
-        self._lines: dict[str, bytes] = {}
 
-    def add(self, stem: str, run: RunChecksums) -> None:
-        """Add a run, or replace what was recorded of it."""
-        self._lines[stem] = _to_json(stem, run)
-
-    def add_line(self, line: bytes) -> None:
-        """Add a run as it is stored. Raises ValueError, KeyError or TypeError if the line is damaged."""
-        self._lines[_from_json(line)[0]] = line
-
-    def lines(self) -> list[bytes]:
-        """The runs as they are stored."""
-        return list(self._lines.values())
-
-    def copy(self) -> Recorded:
-        """The same, for adding more."""
-        copied = Recorded()
-        copied._lines = dict(self._lines)
-        return copied
-
-    def __getitem__(self, stem: str) -> RunChecksums:
-        return _from_json(self._lines[stem])[1]
-
-    def __contains__(self, stem: object) -> bool:
-        return stem in self._lines
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._lines)
-
-    def __len__(self) -> int:
-        return len(self._lines)
+def of_run(recorded: Recorded, stem: str) -> RunChecksums | None:
+    """What was recorded of a run."""
+    return from_json(recorded[stem])[1] if stem in recorded else None
 
 
 def read(data: Storage, folder: str) -> Recorded:
-    """The recorded checksums of a folder, by the stem of each run; empty if there are none. Raises
-    DatasetError if the file of checksums is damaged."""
+    """The recorded checksums of a folder; empty if there are none. Raises DatasetError if their file is
+    damaged."""
     path = checksums(folder)
     stamp = data.stamp(path)
-    return Recorded() if stamp is None else _read(data, path, stamp)
+    return {} if stamp is None else _read(data, path, stamp)
 
 
 @lru_cache(maxsize=1)
 def _read(data: Storage, path: str, stamp: tuple[int, int]) -> Recorded:
-    recorded = Recorded()
     try:
-        for line in rowless.unsealed_lines(data.read(path)):
-            recorded.add_line(bytes(line))
-        return recorded
+        lines = map(bytes, rowless.unsealed_lines(data.read(path)))
+        return {from_json(line)[0]: line for line in lines}
     except (ValueError, KeyError, TypeError) as error:
         where = data.describe(path)
         raise DatasetError(
@@ -125,12 +95,13 @@ def _read(data: Storage, path: str, stamp: tuple[int, int]) -> Recorded:
 def write(data: Storage, folder: str, runs: Recorded) -> None:
     """Replace the recorded checksums of a folder atomically."""
     path = checksums(folder)
-    data.create_whole(temporary(path), rowless.sealed_lines(runs.lines(), SCHEMA))
+    data.create_whole(temporary(path), rowless.sealed_lines(list(runs.values()), SCHEMA))
     data.sync([temporary(path)])
     data.move(temporary(path), path)
 
 
-def _to_json(stem: str, run: RunChecksums) -> bytes:
+def to_json(stem: str, run: RunChecksums) -> bytes:
+    """A run as it is stored."""
     value = {
         "stem": stem,
         "project_id": run.project_id,
@@ -147,7 +118,8 @@ def _plain(items: Iterable[tuple[str, Checksum]]) -> dict[str, list[object]]:
     return {name: [each.bytes, each.sha256, each.changed_ns, each.facts] for name, each in items}
 
 
-def _from_json(line: bytes) -> tuple[str, RunChecksums]:
+def from_json(line: bytes) -> tuple[str, RunChecksums]:
+    """The stem of a run, and what was recorded of it, from what `to_json` gave."""
     value = json.loads(line)
     run = RunChecksums(
         project_id=value["project_id"],

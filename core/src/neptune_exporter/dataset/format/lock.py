@@ -7,13 +7,14 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import rowless
+from neptune_exporter.dataset.format.storage import HeldLock
 from neptune_exporter.toolkit.file_lock import lock_file, unlock_file
 
 
@@ -81,23 +82,8 @@ def _holder(path: Path) -> str:
         return "another process"
 
 
-@dataclass
-class FileLock:
-    """A lock on a file that has no other purpose."""
-
-    path: Path
-    file: IO[bytes]
-    note: dict[str, Any] = field(default_factory=dict)
-
-    def release(self) -> None:
-        with contextlib.suppress(OSError):  # Windows cannot delete an open file: it is deleted another time
-            self.path.unlink()
-        unlock_file(self.file)
-        self.file.close()
-
-
-def try_file(path: Path) -> FileLock | None:
-    """Lock a file of this name; None if another holds it."""
+def try_file(path: Path) -> HeldLock | None:
+    """Lock a file of this name, which has no other purpose; None if another holds it."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+b")
@@ -111,6 +97,13 @@ def try_file(path: Path) -> FileLock | None:
             if not path.stat().st_size:
                 file.write(rowless.wrapped(b""))
                 file.flush()
-            return FileLock(path, file)
+            return HeldLock(partial(_release, path, file))
         unlock_file(file)  # the file was deleted meanwhile, so this lock excludes no other process
         file.close()
+
+
+def _release(path: Path, file: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):  # Windows cannot delete an open file: it is deleted another time
+        path.unlink()
+    unlock_file(file)
+    file.close()

@@ -132,40 +132,35 @@ class ObjectLock:
         self.alive = now
 
 
-class Heartbeat:
-    """Writes locks again in time, in a thread of its own."""
+class HeldLocks(dict[str, ObjectLock]):
+    """The locks that a storage holds, by path. A thread of its own writes them again in time."""
 
     def __init__(self) -> None:
-        self._locks: list[ObjectLock] = []
+        super().__init__()
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
 
     def add(self, lock: ObjectLock) -> None:
         """Keep a lock alive until it is removed."""
         with self._guard:
-            self._locks.append(lock)
+            self[lock.path] = lock
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="signs of life", daemon=True)
                 self._thread.start()
 
-    def remove(self, lock: ObjectLock) -> None:
-        """Stop keeping a lock alive."""
-        with self._guard:
-            self._locks.remove(lock)
-
     def check(self) -> None:
         """Raise DatasetError if one of the locks was lost."""
-        for lock in list(self._locks):
+        for lock in list(self.values()):
             lock.check()
 
     def _run(self) -> None:
-        while not self._wake.wait(BEAT):
+        while True:
+            time.sleep(BEAT)
             with self._guard:
-                if not self._locks:
+                if not self:
                     self._thread = None
                     return
-                locks = list(self._locks)
+                locks = list(self.values())
             for lock in locks:
                 try:
                     lock.beat()

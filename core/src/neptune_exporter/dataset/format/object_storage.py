@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -24,7 +24,7 @@ from neptune_exporter.contract import DatasetError, UsageError
 from neptune_exporter.dataset.format.layout import LOCK, UNFINISHED
 from neptune_exporter.dataset.format.local_storage import LocalStorage
 from neptune_exporter.dataset.format.object_listing import KnownObjects
-from neptune_exporter.dataset.format.object_lock import STALE, Heartbeat, ObjectLock, described
+from neptune_exporter.dataset.format.object_lock import STALE, HeldLocks, ObjectLock, described
 from neptune_exporter.dataset.format.object_reading import Contents, RangedReader
 from neptune_exporter.dataset.format.object_store import (
     ConflictError,
@@ -66,8 +66,7 @@ class ObjectStorage(Storage):
         self._store = object_store(location)
         self._known = KnownObjects()
         self._contents = Contents()
-        self._heartbeat = Heartbeat()
-        self._locks: dict[str, _Held] = {}
+        self._locks = HeldLocks()
 
     @cached_property
     def _staging(self) -> LocalStorage:
@@ -227,7 +226,7 @@ class ObjectStorage(Storage):
     def commit(self, path: str, content: bytes) -> None:
         """Write a small object, but only if it has not changed since it was last read. Raises DatasetError if
         another process wrote it meanwhile, or has taken over a lock of ours."""
-        self._heartbeat.check()
+        self._locks.check()
         found = self._find(path)
         etag = "" if found is None or found.etag.startswith("written ") else found.etag
         with self.errors(path, "written"):
@@ -291,15 +290,19 @@ class ObjectStorage(Storage):
         with self.errors(lock.path, "locked"):
             if not lock.take():
                 return None
-        self._heartbeat.add(lock)
-        held = self._locks[lock.path] = _Held(self, lock)
-        return held
+        self._locks.add(lock)
+        return HeldLock(partial(self._release, lock), lock.note)
+
+    def _release(self, lock: ObjectLock) -> None:
+        del self._locks[lock.path]
+        with self.errors(lock.path, "given back"):
+            lock.release()
 
     def note(self, path: str, note: dict[str, Any]) -> HeldLock | None:
         """Store a note with a lock: one that is held, or a new one, which is returned."""
         if (held := self._locks.get(path)) is not None:
             with self.errors(path, "written"):
-                held.lock.write_note(note)
+                held.write_note(note)
             return None
         taken = self._hold(ObjectLock(self._store, path, note, self._token))
         if taken is None:
@@ -310,7 +313,7 @@ class ObjectStorage(Storage):
     def _token(self) -> str:
         """The token of the lock of the dataset; empty if another process holds it."""
         held = self._locks.get(LOCK)
-        return "" if held is None else held.lock.token
+        return "" if held is None else held.token
 
     @contextlib.contextmanager
     def errors(self, path: str, what: str) -> Iterator[None]:
@@ -349,24 +352,6 @@ def _sweep() -> None:
             if lock_file(file):  # else its process still runs
                 unlock_file(file)
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-class _Held:
-    """A lock that this storage holds."""
-
-    def __init__(self, storage: ObjectStorage, lock: ObjectLock) -> None:
-        self.lock = lock
-        self._storage = storage
-
-    @property
-    def note(self) -> dict[str, Any]:
-        return self.lock.note
-
-    def release(self) -> None:
-        self._storage._heartbeat.remove(self.lock)
-        del self._storage._locks[self.lock.path]
-        with self._storage.errors(self.lock.path, "given back"):
-            self.lock.release()
 
 
 def _is_staged(path: str) -> bool:

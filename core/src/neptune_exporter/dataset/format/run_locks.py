@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from neptune_exporter.dataset.format.layout import OWN_FOLDER, Place
@@ -39,7 +39,7 @@ def held(data: Storage, places: Iterable[Place], seconds: float) -> Iterator[lis
         yield busy
 
 
-def clear(data: Storage, left: Callable[[dict[str, Any]], object]) -> set[str]:
+def clear(data: Storage, left: Callable[[Mapping[str, Any]], object]) -> set[str]:
     """Delete the files of free locks, and return the names of those that are held. Call it as the only writer
     of the dataset. `left` gets the note of each lock that its owner did not release."""
     busy = set()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
@@ -37,15 +38,12 @@ class Entry(NamedTuple):
         return self.path.rpartition("/")[2]
 
 
-class HeldLock(Protocol):
+class HeldLock(NamedTuple):
     """A lock that is held."""
 
-    @property
-    def note(self) -> dict[str, Any]:
-        """The note that is stored with it; empty if locks end with their process."""
-
-    def release(self) -> None:
-        """Release the lock."""
+    release: Callable[[], None]
+    note: Mapping[str, Any] = MappingProxyType({})
+    """The note that was stored with it; empty if locks end with their process."""
 
 
 class Storage(ABC):

@@ -15,8 +15,3 @@ def storage_at(location: Location) -> Storage:
     from neptune_exporter.dataset.format.object_storage import ObjectStorage
 
     return ObjectStorage(location)
-
-
-def is_there(location: Location) -> bool:
-    """Whether the folder exists. Raises like `storage_at`."""
-    return storage_at(location).exists()

@@ -8,7 +8,7 @@ is left behind, recovery deletes the new parts, or, if the receipt was written, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -118,7 +118,7 @@ def publish(several: Sequence[tuple[Upload, Receipt, bytes]]) -> None:
         future.result()
 
 
-def roll_back(storage: Storage, note: dict[str, Any]) -> tuple[RunKey | None, list[str]]:
+def roll_back(storage: Storage, note: Mapping[str, Any]) -> tuple[RunKey | None, list[str]]:
     """Clean up after a process that ended while it wrote a run, and left this note in its lock.
 
     Returns:
@@ -131,21 +131,27 @@ def roll_back(storage: Storage, note: dict[str, Any]) -> tuple[RunKey | None, li
         return None, []
     place, old = Place(str(note["folder"]), str(note["stem"])), {str(name) for name in note["old"]}
     there = _parts(storage, place)
-    receipt = None
-    if storage.size(place.receipt, certain=True) is not None:
-        content = storage.read(place.receipt)
-        try:
-            receipt = Receipt.from_bytes(content, storage.describe(place.receipt))
-        except (DatasetError, NewerVersionError):  # it may name any part
-            return None, []
-    named = {part.name for part in receipt.parts} if receipt else set[str]()
+    receipt, is_readable = _receipt_there(storage, place)
+    if not is_readable:  # it may name any part
+        return None, []
     if receipt is not None and _mark(receipt) != note.get("before"):
-        done_with = [name for name in there if name in old or name not in named]
-        return receipt.key, _clear_away(storage, place, receipt, done_with)
-    new = [place.path(name) for name in there if name not in old | named]
+        return receipt.key, _clear_away(storage, place, receipt, there)
+    kept = old.union(part.name for part in receipt.parts) if receipt else old
+    new = [place.path(name) for name in there if name not in kept]
     for path in new:
         storage.delete(path)
     return None, new
+
+
+def _receipt_there(storage: Storage, place: Place) -> tuple[Receipt | None, bool]:
+    """The receipt of a run, if there is one, and whether it can be read."""
+    if storage.size(place.receipt, certain=True) is None:
+        return None, True
+    content = storage.read(place.receipt)
+    try:
+        return Receipt.from_bytes(content, storage.describe(place.receipt)), True
+    except (DatasetError, NewerVersionError):
+        return None, False
 
 
 def _parts(storage: Storage, place: Place) -> list[str]:

@@ -20,7 +20,7 @@ from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.facts import PartFacts
 from neptune_exporter.dataset.read.probe import READY
-from neptune_exporter.dataset.read.refused import Stamp
+from neptune_exporter.dataset.read.refused import Refusal, Stamp
 from neptune_exporter.dataset.read.time_limit import TimeLimit
 from neptune_exporter.location import Location
 
@@ -173,9 +173,8 @@ class Probed:
         if "error" in answer:
             found = answer.get("identity")
             identity = None if found is None else (str(found[0]), str(found[1]))
-            passing = "passing" in answer
             message = f"{storage.describe(path)} {answer['error']}"  # the child knows only absolute paths
-            refused.refuse(storage, path, stamp, message, passing=passing, identity=identity)
+            refused.refuse(storage, path, Refusal(stamp, message, "passing" in answer, identity))
         else:
             self.learn(path, stamp, PartFacts.from_json(answer["facts"]))
 
@@ -193,7 +192,7 @@ class Probed:
             message = f"{where} was not read: the process that reads it was {how}"
         else:
             message = f"{where} is damaged: reading it ended the process ({ended.how})"
-        refused.refuse(storage, path, stamp, message, passing=passing)
+        refused.refuse(storage, path, Refusal(stamp, message, passing))
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None:

@@ -12,32 +12,23 @@ from neptune_exporter.dataset.format.storage import Storage
 Stamp: TypeAlias = "tuple[int, int] | None"
 
 
-class _Refusal(NamedTuple):
+class Refusal(NamedTuple):
+    """Why a part must not be opened, as long as it has this stamp."""
+
     stamp: Stamp
     message: str
-    passing: bool
-    identity: tuple[str, str] | None
+    passing: bool = False
+    """The reason may be gone by the next probe (a lack of memory, say); see `forget_passing`."""
+    identity: tuple[str, str] | None = None
+    """Project id and run id, where the damage leaves them readable."""
 
 
-_refused: weakref.WeakKeyDictionary[Storage, dict[str, _Refusal]] = weakref.WeakKeyDictionary()
+_refused: weakref.WeakKeyDictionary[Storage, dict[str, Refusal]] = weakref.WeakKeyDictionary()
 
 
-def refuse(
-    storage: Storage,
-    path: str,
-    stamp: Stamp,
-    message: str,
-    *,
-    passing: bool = False,
-    identity: tuple[str, str] | None = None,
-) -> None:
-    """Refuse to open the part as long as it has this stamp.
-
-    Args:
-        passing: The reason may be gone by the next probe (a lack of memory, say); see `forget_passing`.
-        identity: Project id and run id, where the damage leaves them readable.
-    """
-    _refused.setdefault(storage, {})[path] = _Refusal(stamp, message, passing, identity)
+def refuse(storage: Storage, path: str, why: Refusal) -> None:
+    """Refuse to open the part."""
+    _refused.setdefault(storage, {})[path] = why
 
 
 def identity(storage: Storage, path: str) -> tuple[str, str] | None:

@@ -25,7 +25,6 @@ from neptune_exporter.jobs.executors.worker import (
     Task,
     deliver,
     message_of,
-    plain,
 )
 from neptune_exporter.jobs.progress import Progress
 
@@ -149,6 +148,6 @@ def _carry_out(tasks: Sequence[Task[Any, Any]]) -> list[Outcome[Any]]:
     worker = get_worker()
 
     def send(messages: Sequence[Message]) -> None:
-        worker.log_event(tasks[0].job.name, {"messages": [plain(message) for message in messages]})
+        worker.log_event(tasks[0].job.name, {"messages": [list(message) for message in messages]})
 
     return worker_side.carry_out_all(tasks, send)

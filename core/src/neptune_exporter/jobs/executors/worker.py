@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from neptune_exporter.errors import NeptuneExporterError
 from neptune_exporter.interruption import end_waits, resume_waits
@@ -85,8 +85,7 @@ class JobId:
     log_level: int
 
 
-@dataclass(frozen=True)
-class Advance:
+class Advance(NamedTuple):
     """Progress since the last message."""
 
     runs: int = 0
@@ -94,13 +93,12 @@ class Advance:
     bytes: int = 0
 
 
-@dataclass(frozen=True)
-class LogLine:
+class LogLine(NamedTuple):
     """A log line without credentials."""
 
-    level: int
-    logger: str
     text: str
+    logger: str
+    level: int
 
 
 Message: TypeAlias = "Advance | LogLine"
@@ -169,7 +167,7 @@ class _LogToJob(logging.Handler):
         self._counting = counting
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._counting.line(LogLine(record.levelno, record.name, redact(self.format(record))))
+        self._counting.line(LogLine(redact(self.format(record)), record.name, record.levelno))
 
 
 class RemoteWorker(Worker):
@@ -303,18 +301,9 @@ def end_job(name: str) -> None:
     _stopped.add(name)
 
 
-def plain(message: Message) -> list[str | int]:
-    """A message as a list of texts and numbers, for a channel that carries nothing else."""
-    if isinstance(message, LogLine):
-        return [message.text, message.logger, message.level]
-    return [message.runs, message.rows, message.bytes]
-
-
 def message_of(values: Sequence[Any]) -> Message:
-    """The inverse of `plain`."""
-    if isinstance(values[0], str):
-        return LogLine(values[2], values[1], values[0])
-    return Advance(*values)
+    """A message that came as a list, through a channel that carries only lists of texts and numbers."""
+    return LogLine(*values) if isinstance(values[0], str) else Advance(*values)
 
 
 def deliver(messages: Iterable[Message], progress: Progress) -> None:
