@@ -184,10 +184,8 @@ def resolve_settings(
     """An instance of the plugin's settings.
 
     Args:
-        plugin: Its name: `pluto`.
-        settings: Its dataclass.
+        settings: The plugin's dataclass.
         flags: What the command line gave, by flag: text, a tuple of texts, or a bool.
-        environ: The environment.
         files: The configuration files, most specific first.
 
     Raises:

@@ -26,11 +26,8 @@ def is_ending() -> bool:
 
 
 def pause(seconds: float) -> None:
-    """Wait.
-
-    Raises:
-        KeyboardInterrupt: the process is to end. In every thread, so that none takes it for a failure.
-    """
+    """Wait. Raises KeyboardInterrupt if the process is to end: in every thread, so that none takes it for a
+    failure."""
     end = time.monotonic() + seconds
     while not _going_on.acquire(timeout=max(0.0, min(end - time.monotonic(), LISTENING))):
         if time.monotonic() >= end:

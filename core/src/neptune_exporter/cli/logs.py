@@ -85,13 +85,10 @@ def _is_for_people(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def logging_to(log_file: Path | None, verbose: int) -> Iterator[None]:
-    """Log to stderr and the file, if one is given.
+    """Log to stderr and the file, if one is given. Raises UsageError if the file cannot be written.
 
-    Stderr gets notices and warnings; with -v also what this program does; with -vv also what libraries
-    log. The file gets one level more than stderr, but libraries' lines also only with -vv.
-
-    Raises:
-        UsageError: the file cannot be written.
+    Stderr gets notices and warnings; with -v also what this program does; with -vv also what libraries log.
+    The file gets one level more than stderr, but libraries' lines also only with -vv.
     """
     handlers: list[logging.Handler] = [_console(verbose)]
     if log_file is not None:

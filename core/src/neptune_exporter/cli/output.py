@@ -59,9 +59,8 @@ def withdraw_report(path: Path | None) -> None:
 def write_report(given: Path | None, default: Path, records: Sequence[Mapping[str, Any]]) -> Path | None:
     """Write one record a line, to the given file or else to the default one if there is any record.
 
-    Returns:
-        Where it is; None if nothing was written, or nothing could be (which is logged: the
-        result of the job is worth more than its report).
+    Returns where it is; None if nothing was written, or nothing could be (which is logged: the result of the
+    job is worth more than its report).
     """
     if given is None and not records:
         return None

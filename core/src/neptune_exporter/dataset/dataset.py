@@ -63,12 +63,8 @@ class Dataset:
         *,
         budget: WriteBudget | None = None,
     ) -> None:
-        """
-        Args:
-            data_path: The folder of parts and receipts: a path, or an address such as `s3://bucket/data`.
-            files_path: The folder of files.
-            budget: How much all writers together may keep in memory; 40 MiB if not given.
-        """
+        """The paths may be addresses such as `s3://bucket/data`. `budget`: how much all writers together may
+        keep in memory; 40 MiB if not given."""
         self.data = storage_at(Location.of(data_path))
         self.file_storage = storage_at(Location.of(files_path))
         self._folders = RunFolders(self.data)
@@ -90,12 +86,9 @@ class Dataset:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only writer of this dataset while the block runs.
-
-        Raises:
-            DatasetError: another process writes it; the message says which, and since when.
-            UsageError: the files folder is another dataset's.
-        """
+        """Be the only writer of this dataset while the block runs. Raises DatasetError if another process
+        writes it (the message says which, and since when), and UsageError if the files folder is another
+        dataset's."""
         if None in (self.data.size(OWNER), self.file_storage.size(OWNER)):  # what is refused makes no folders
             self.check_files_folder()
         with contextlib.ExitStack() as held:

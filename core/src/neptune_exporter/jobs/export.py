@@ -340,12 +340,8 @@ def _lost(unit: ExportUnit, error: LostWorkerError) -> GroupResult:
 
 
 def list_projects(spec: SourceSpec, settings: object, options: ExportOptions) -> list[str]:
-    """Discover projects, so that a person can look at them before an export.
-
-    Raises:
-        UsageError: the source cannot discover, or nothing was found.
-        NeptuneExporterError: listing failed.
-    """
+    """Discover projects, so that a person can look at them before an export. Raises UsageError if the source
+    cannot discover, or nothing was found."""
     if not spec.capabilities.discovers_projects:
         raise UsageError(f"the exporter {spec.name} cannot discover projects")
     with contextlib.closing(spec.factory(settings)) as source:

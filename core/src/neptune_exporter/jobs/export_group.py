@@ -80,12 +80,8 @@ class _Stopped(Exception):  # noqa: N818 - not an error
 
 
 def run_unit(unit: ExportUnit, worker: Worker) -> GroupResult:
-    """Read a group and publish every run of it that was read to its end.
-
-    Raises:
-        AuthenticationError: the credentials were refused.
-        DatasetError: the dataset cannot be written.
-    """
+    """Read a group and publish every run of it that was read to its end. Raises AuthenticationError, and
+    DatasetError if the dataset cannot be written."""
     if not worker.is_shared:
         return _read(unit, worker)
     dataset = dataset_of(unit.data_path, unit.files_path)

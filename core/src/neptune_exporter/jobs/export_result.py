@@ -41,15 +41,8 @@ class ProjectResult:
     """When `error` happened."""
 
     def fail(self, error: Exception) -> str:
-        """Note that the project's runs cannot be listed or read any further. One project must not cost the
-        others.
-
-        Returns:
-            The message for the report.
-
-        Raises:
-            NeptuneExporterError, ImportError: the error itself, if it ends the job.
-        """
+        """Note that the project's runs cannot be listed or read any further: one project must not cost the
+        others. Returns the message for the report. Raises the error itself if it ends the job."""
         if isinstance(error, QueryError):
             raise UsageError(f"-q: {error}") from error
         if isinstance(error, (NeptuneExporterError, ImportError)) and not isinstance(error, SourceError):

@@ -73,9 +73,8 @@ class Loaded:
 def load_run(unit: LoadUnit, worker: Worker) -> Loaded:
     """Check the parts of a run and load it. The losses include rows that no loader gets.
 
-    Raises:
-        DatasetError: a part is damaged or changed since it was written, or the run was exported again since
-            the job began. What was sent may then be of two states; the next load replaces it.
+    Raises DatasetError if a part is damaged or changed since it was written, or the run was exported again
+    since the job began. What was sent may then be of two states; the next load replaces it.
     """
     run = unit.stored()
     sink = worker.kept(unit.sink)

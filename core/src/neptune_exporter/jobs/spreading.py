@@ -40,12 +40,8 @@ def spread(
     spec: SinkSpec, settings: object, options: LoadJobOptions, progress: Progress, *, runs: int
 ) -> Iterator[Spread]:
     """Open the requested or chosen executor, with at most a worker per run, and then the sink, so that a
-    refusal leaves nothing behind.
-
-    Raises:
-        UsageError: the executor is not available, or this loader or these settings do not allow it.
-        AuthenticationError: the credentials were refused.
-    """
+    refusal leaves nothing behind. Raises AuthenticationError, and UsageError if the executor is not
+    available, or this loader or these settings do not allow it."""
     if options.executor is not None and options.executor != "threads":
         _divided(spec, settings, options.executor, 1)
     choice = suitable(spec, settings, Choice(options.executor, options.workers), runs)

@@ -176,12 +176,8 @@ def verify_sink(
     with_equal: bool = False,
 ) -> VerifyResult:
     """Compare what a target holds with the dataset; with `full` every value, not only counts. The result has
-    every difference, and `with_equal` also every equal item.
-
-    Raises:
-        AuthenticationError: the credentials were refused.
-        UsageError: the sink cannot read back, or a project is not in the dataset.
-    """
+    every difference, and `with_equal` also every equal item. Raises AuthenticationError, and
+    UsageError if the sink cannot read back, or a project is not in the dataset."""
     if not spec.capabilities.verifies:
         raise UsageError(f"the loader {spec.name} cannot read back what it loaded")
     result = VerifyResult(comparisons=Comparisons(with_equal))

@@ -45,10 +45,7 @@ def grouped(lines: Iterable[Line], *, show_all: bool = False, noun: str = "run")
 
     Lines are of a kind if their texts are the same but for paths and numbers.
 
-    Args:
-        lines: What to say, in order.
-        show_all: Show each line, as a person asks for with `--all`.
-        noun: What subjects are, in the singular.
+    With `show_all` each line is shown. `noun`: what subjects are, in the singular.
 
     Returns:
         In the order in which each kind came first, such as

@@ -144,13 +144,7 @@ class Comparer:
             return
         series.end()
         self._series = None
-        if series.expected != series.found:
-            verdict = Verdict.MISSING if series.found < series.expected else Verdict.EXTRA
-            self._line("points", series.name, verdict, series.expected, series.found)
-        elif series.different:
-            self._line("points", series.name, Verdict.DIFFERENT, series.expected, series.different)
-        else:
-            self._line("points", series.name, Verdict.EQUAL, series.expected, series.found)
+        self._counted("points", series.name, series.expected, series.found, series.different)
 
     def texts(self, entries: Entries[str]) -> None:
         self._add("texts", entries)
@@ -204,12 +198,16 @@ class Comparer:
         found = EntrySum()
         for step, time, value in there:
             found.add(step, time, value)
-        if found.count != wanted.count:
-            verdict = Verdict.MISSING if found.count < wanted.count else Verdict.EXTRA
+        different = str(found.count) if self._full and found.digest != wanted.digest else ""
+        self._counted(kind, name, wanted.count, found.count, different)
+
+    def _counted(self, kind: str, name: str, expected: int, found: int, different: str) -> None:
+        """A line for a series. `different`: what differs, if there are as many entries as expected."""
+        if found != expected:
+            self._line(kind, name, Verdict.MISSING if found < expected else Verdict.EXTRA, expected, found)
         else:
-            differs = self._full and found.digest != wanted.digest
-            verdict = Verdict.DIFFERENT if differs else Verdict.EQUAL
-        self._line(kind, name, verdict, wanted.count, found.count)
+            verdict = Verdict.DIFFERENT if different else Verdict.EQUAL
+            self._line(kind, name, verdict, expected, different or found)
 
     def metadata(self, run: RunMetadata) -> None:
         """Compare name, status, times, tags and fork, if the target can hold them."""
@@ -238,9 +236,8 @@ class Comparer:
     def comparisons(self, paths: Mapping[str, str], losses: Sequence[Loss]) -> Iterator[Comparison]:
         """One line for each item, and one for each attribute of which nothing could be sent.
 
-        Args:
-            paths: The attribute path for each name that is not the path itself.
-            losses: The losses of the run: an item that differs only by a loss is `~`.
+        `paths`: the attribute path for each name that is not the path itself. An item that differs only by
+        one of the losses is `~`.
         """
         lost, seen = {loss.attribute_path for loss in losses}, set[str | None]({None})
         for kind, name, verdict, expected, found in self.lines:

@@ -47,7 +47,7 @@ from neptune_exporter.sinks.names import NameRule
 from neptune_exporter.sinks.points import Order, Points, SeriesOrder
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue, Receiver
 from neptune_exporter.sinks.steps import Multiplier, StepRange
-from neptune_exporter.sinks.survey import joined, look_at_steps, multipliers
+from neptune_exporter.sinks.survey import look_at_steps, multipliers
 from neptune_exporter.sinks.walk import Walk
 from neptune_exporter.toolkit.filekinds import FileKind
 
@@ -193,7 +193,7 @@ class Loader(Sink):
                 surveys[run.key] = look_at_steps(run, within)
             except DatasetError as error:  # loading this run will report it
                 _log.debug("%s: %s", run.key, error)
-        found = multipliers(surveys, joined(surveys.values(), within).multiplier)
+        found = multipliers(surveys, within)
         self._multipliers |= found
         return found
 
@@ -240,9 +240,7 @@ class Loader(Sink):
     def _load(self, run: ExportedRun, metadata: RunMetadata) -> LoadedRun:
         multiplier = self._multiplier(run)
         target_id = self.begin(metadata)
-        losses = LossBook(run.key, self.messages)
-        if metadata.fork_parent is not None and metadata.parent_id is None:
-            losses.add(CommonLoss.FORK_NOT_NATIVE)
+        losses = self._losses(metadata)
         with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as folder:
             order = Order() if self.by_step else SeriesOrder()
             walk = Walk(run, metadata, self, multiplier, order, Path(folder), losses)
@@ -256,6 +254,13 @@ class Loader(Sink):
         self.finish(target_id, metadata, record)
         target_id = self._one_of_whole(run, metadata, target_id)
         return LoadedRun(target_id, self.url(target_id), False, dict(walk.counts), losses.losses())
+
+    def _losses(self, metadata: RunMetadata) -> LossBook:
+        """The losses of a run, before its rows are read."""
+        is_fork_of_none = metadata.fork_parent is not None and metadata.parent_id is None
+        losses = LossBook(metadata.key, self.messages)
+        losses.add(CommonLoss.FORK_NOT_NATIVE, int(is_fork_of_none))
+        return losses
 
     def _receiver(self, target_id: str) -> Receiver:
         """The hooks, for one run of the target."""
@@ -369,9 +374,7 @@ class Loader(Sink):
         *,
         full: bool,
     ) -> Iterator[Comparison]:
-        losses = LossBook(run.key, self.messages)
-        if metadata.fork_parent is not None and metadata.parent_id is None:
-            losses.add(CommonLoss.FORK_NOT_NATIVE)
+        losses = self._losses(metadata)
         losses.add_all({k: n for k, n in record["losses"].items() if k not in COMMON_MESSAGES})
         comparer = Comparer(run.key, self.read_back(target_id), self.capabilities, full=full)
         with tempfile.TemporaryDirectory(prefix="neptune-exporter-") as folder:

@@ -51,10 +51,7 @@ COMMON_MESSAGES: Mapping[str, str] = {
 class LossBook:
     """Counts losses of one run by reason and attribute. Thread-safe.
 
-    Args:
-        run: The run that has lost something.
-        messages: One sentence for a person, by code.
-        requested: Codes of what the user asked to leave out.
+    `messages`: one sentence for a person, by code. `requested`: codes of what the user asked to leave out.
 
     Examples:
         >>> book = LossBook(run.key)

@@ -78,10 +78,8 @@ class Points:
 
 
 def without_equal(points: Points, kept: EqualPoints) -> tuple[Points, Points]:
-    """Divide points into those that the target keeps and those that it does not.
-
-    Args:
-        points: Whole steps: all points of a series and step are among them.
+    """Divide points into those that the target keeps and those that it does not. All points of a series and
+    step are among them.
 
     Examples:
         >>> points = Points.of_rows([(3, 1714557600000, 0.9), (3, 1714557601000, 0.5)])
@@ -148,13 +146,8 @@ class SeriesOrder(Order):
 
 
 class PointSorter:
-    """Takes points in any order and gives them back in another, in windows.
-
-    Args:
-        folder: Where pieces go that do not fit into memory; made when needed.
-        order: The order in which they are wanted.
-        memory_points: How many points are held in memory.
-    """
+    """Takes points in any order and gives them back in another, in windows. Those that do not fit into memory
+    go into pieces in the folder, which is made when needed."""
 
     def __init__(self, folder: Path, order: Order | None = None, memory_points: int = MEMORY_POINTS) -> None:
         self._folder = folder

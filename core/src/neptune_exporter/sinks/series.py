@@ -34,12 +34,7 @@ class SeriesRows:
         if start == 0 and stop == len(self.series):
             return self
         here, steps = slice(start, stop), self.steps
-        some = WholeSteps(
-            *(
-                getattr(steps, f)[here]
-                for f in ("steps", "usable", "negative", "beyond", "missing", "rounded")
-            )
-        )
+        some = WholeSteps(*(column[here] for column in vars(steps).values()))
         batch = self.batch.slice(start, stop - start)
         return SeriesRows(batch, self.paths, self.series[here], self.times[here], some)
 

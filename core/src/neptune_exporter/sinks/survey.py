@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -93,11 +93,6 @@ class StepSurvey:
         for step in np.unique(left).tolist():
             self.look_at_one(step)
 
-    def include(self, other: StepSurvey) -> None:
-        """Take what another survey saw into account."""
-        self.digits = max(self.digits, other.digits)
-        self.largest = max(self.largest, other.largest)
-
     def fits(self, power: int) -> bool:
         """Whether all steps that are within the range stay within it when multiplied."""
         return Fraction(self.largest) * power <= self.within.highest
@@ -113,10 +108,7 @@ class StepSurvey:
 
 def look_at_steps(run: ExportedRun, within: StepRange) -> StepSurvey:
     """What multiplier all steps of a run need. Reads the run, unless it is known that all steps are whole.
-
-    Raises:
-        DatasetError: the run is damaged, and was read.
-    """
+    Raises DatasetError if the run is damaged, and was read."""
     survey = StepSurvey(within)
     whole = run.whole_steps()
     if whole is None or not survey.look_at_range(*whole):
@@ -129,20 +121,15 @@ def look_at_steps(run: ExportedRun, within: StepRange) -> StepSurvey:
     return survey
 
 
-def joined(surveys: Iterable[StepSurvey], within: StepRange) -> StepSurvey:
-    """What several runs need together."""
-    whole = StepSurvey(within)
-    for survey in surveys:
-        whole.include(survey)
-    return whole
-
-
-def multipliers(surveys: Mapping[RunKey, StepSurvey], common: int) -> dict[RunKey, Multiplier]:
-    """The common multiplier for each run, or its own power of ten where it needs more digits.
+def multipliers(surveys: Mapping[RunKey, StepSurvey], within: StepRange) -> dict[RunKey, Multiplier]:
+    """The multiplier that all runs need together, or a run's own power of ten where it needs more digits.
 
     If no power of ten makes all steps of a project whole within the range, runs that cannot be compared are
     better than steps that merge.
     """
+    several = [StepSurvey(within), *surveys.values()]
+    digits, largest = max(each.digits for each in several), max(each.largest for each in several)
+    common = StepSurvey(within, digits, largest).multiplier
     found = {}
     for key, survey in surveys.items():
         own = survey.multiplier

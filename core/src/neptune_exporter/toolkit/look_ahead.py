@@ -76,14 +76,13 @@ def read_ahead(items: Iterator[T], depth: int) -> Iterator[T]:
         page 2
     """
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
-        for _, following in look_ahead(thread, itertools.repeat(items), _next_of, depth + 1):
-            if (item := following()) is _END:
+        end = cast(T, _END)
+        for _, following in look_ahead(
+            thread, itertools.repeat(items), lambda all_: next(all_, end), depth + 1
+        ):
+            if (item := following()) is end:
                 return
             yield item
-
-
-def _next_of(items: Iterator[T]) -> T:
-    return next(items, cast(T, _END))
 
 
 def first_done(running: Collection[Future[T]]) -> set[Future[T]]:

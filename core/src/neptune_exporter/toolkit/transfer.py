@@ -143,21 +143,15 @@ def receive(
         pause(_PAUSE)
 
 
+@dataclass
 class _Transfer:
-    def __init__(
-        self,
-        open_at: Callable[[int], AbstractContextManager[Body]],
-        into: _Target,
-        size: int | None,
-        least: int,
-    ) -> None:
-        self._open_at = open_at
-        self._into = into
-        self._size = size
-        self._least = least
-        self._wrong_sizes = 0
-        self._furthest = 0
-        self._version: str | None = None
+    open_at: Callable[[int], AbstractContextManager[Body]]
+    into: _Target
+    size: int | None
+    least: int
+    wrong_sizes: int = 0
+    furthest: int = 0
+    version: str | None = None
 
     def advance(self) -> bool:
         """One attempt: True if the file is whole, False if it broke after something new came.
@@ -168,40 +162,40 @@ class _Transfer:
         try:
             self._attempt()
         except TransientError as error:
-            reached = self._into.size
-            if reached > self._furthest and error.wait is None and not isinstance(error, SlowError):
-                self._furthest = reached
+            reached = self.into.size
+            if reached > self.furthest and error.wait is None and not isinstance(error, SlowError):
+                self.furthest = reached
                 return False
             raise
         return True
 
     def _attempt(self) -> None:
-        into, asked = self._into, self._into.size
-        if asked and asked == self._size:
+        into, asked = self.into, self.into.size
+        if asked and asked == self.size:
             return  # it broke after the last byte
-        with self._open_at(asked) as body:
-            other = asked > 0 and None not in (body.version, self._version) and body.version != self._version
+        with self.open_at(asked) as body:
+            other = asked > 0 and None not in (body.version, self.version) and body.version != self.version
             if body.offset != asked or other:
                 into.restart()
                 if body.offset:
                     raise TransientError(
                         "the file changed while it was downloaded; the download starts again"
                     )
-            self._version = body.version
+            self.version = body.version
             for chunk in body.chunks:
                 into.write(chunk)
             self._check(body.size)
 
     def _check(self, stated: int | None) -> None:
-        got = self._into.size
+        got = self.into.size
         if stated is not None and got < stated:
             raise TransientError(f"the connection ended after {got} of {stated} bytes")
-        expected = stated if self._size is None else self._size
-        if got >= self._least and expected in (None, got):
+        expected = stated if self.size is None else self.size
+        if got >= self.least and expected in (None, got):
             return
         # Nothing of it may stay: what comes next would be appended to it.
-        self._into.restart()
-        self._wrong_sizes += 1
-        right = f"at least {self._least}" if expected in (None, got) else str(expected)
+        self.into.restart()
+        self.wrong_sizes += 1
+        right = f"at least {self.least}" if expected in (None, got) else str(expected)
         message = f"the file has {right} bytes and the server sent {got}"
-        raise (WrongSizeError if self._wrong_sizes >= _WRONG_SIZES else TransientError)(message)
+        raise (WrongSizeError if self.wrong_sizes >= _WRONG_SIZES else TransientError)(message)

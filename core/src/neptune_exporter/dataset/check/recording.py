@@ -72,13 +72,10 @@ def _is_more(run: StoredRun, recorded: RunChecksums) -> bool:
 
 def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True) -> Iterator[RunRecorded]:
     """Record the checksums of all parts and files of wanted runs that have none. Those that have some keep
-    them.
+    them. Raises DatasetError if the folder cannot be written, or the recorded checksums are damaged.
 
     Writes only the file of checksums. Damage that exists already is recorded as it is; `verify` reports it
     each time, as far as it can be seen.
-
-    Raises:
-        DatasetError: the folder cannot be written, or the recorded checksums are damaged.
     """
     records = _Records(dataset.data)
     for run in dataset.runs():

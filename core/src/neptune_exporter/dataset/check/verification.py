@@ -45,8 +45,7 @@ def verify(
         check_runs: Checks several runs at once, with a `RunChecker`. Without it they are checked here, one
             after the other.
 
-    Yields:
-        The findings of each run, and then a `RunChecked`; or a `NotChecked`. At the end findings of no run.
+    Yields the findings of each run, then a `RunChecked`, or a `NotChecked`. At the end findings of no run.
     """
     named: dict[str, set[str]] = {}
     skipped: set[str] = set()

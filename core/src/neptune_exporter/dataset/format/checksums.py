@@ -102,15 +102,8 @@ def write(data: Storage, folder: str, runs: Recorded) -> None:
 
 def to_json(stem: str, run: RunChecksums) -> bytes:
     """A run as it is stored."""
-    value = {
-        "stem": stem,
-        "project_id": run.project_id,
-        "run_id": run.run_id,
-        "recorded_at": run.recorded_at.isoformat(),
-        "parts": _plain(run.parts.items()),
-        "files": _plain(run.files.items()),
-        "missing": run.missing,
-    }
+    plain = {"parts": _plain(run.parts.items()), "files": _plain(run.files.items())}
+    value = {"stem": stem, **vars(run), "recorded_at": run.recorded_at.isoformat(), **plain}
     return json.dumps(value, separators=(",", ":")).encode()
 
 

@@ -163,8 +163,7 @@ def row_groups(rows: SortedRows) -> Iterator[tuple[int, int, list[tuple[str, str
     """Where to cut: a long series gets groups of its own, short ones share, and no group is too large for
     memory.
 
-    Yields:
-        First row, end, and attribute path, type and number of rows of each series.
+    Yields first row, end, and attribute path, type and number of rows of each series.
     """
     shared: list[tuple[str, str, int]] = []
     first = 0

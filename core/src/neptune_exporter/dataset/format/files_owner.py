@@ -40,13 +40,8 @@ def claim(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> None
 
 def check(data: Storage, files: Storage, holds_runs: Callable[[], bool]) -> _Mark:
     """Check whether the files can belong to this data folder, which may hold any tool's runs. Writes nothing.
-
-    Returns:
-        The mark that the data folder has, or should get.
-
-    Raises:
-        UsageError: the files belong, or may belong, to another dataset.
-    """
+    Returns the mark that the data folder has, or should get. Raises UsageError if the files belong, or may
+    belong, to another dataset."""
     here, there = data.location.resolve(), files.location.resolve()
     own, mark = _read_of_data(data), _read(files)
     if not _holds_files(files):

@@ -20,14 +20,11 @@ from neptune_exporter.toolkit.file_lock import lock_file, unlock_file
 
 @contextlib.contextmanager
 def held(path: Path, dataset: str) -> Iterator[None]:
-    """Hold the lock file.
+    """Hold the lock file. Raises DatasetError if another process, or another part of this one, holds the lock
+    (the message names it), or the folder cannot be written.
 
     The file stays; only the system's lock on it counts. So a dead process frees the file at once, and its
     process id need not be checked.
-
-    Raises:
-        DatasetError: another process, or another part of this one, holds the lock (the message names it); or
-            the folder cannot be written.
     """
     with _opened(path, dataset) as file:
         try:

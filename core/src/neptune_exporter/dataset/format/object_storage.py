@@ -58,10 +58,7 @@ class ObjectStorage(Storage):
     renames = False
 
     def __init__(self, location: Location) -> None:
-        """
-        Raises:
-            UsageError: a package is not installed, or an option is wrong.
-        """
+        """Raises UsageError if a package is not installed, or an option is wrong."""
         self.location = location
         self._store = object_store(location)
         self._known = KnownObjects()

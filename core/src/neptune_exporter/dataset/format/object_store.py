@@ -80,10 +80,7 @@ class ObjectStore:
     """The objects below one address. Paths are relative to it. Errors of the library are raised unchanged."""
 
     def __init__(self, location: Location) -> None:
-        """
-        Raises:
-            UsageError: a package is not installed, or an option is wrong.
-        """
+        """Raises UsageError if a package is not installed, or an option is wrong."""
         self._fs = _filesystem(location)
         self._root = location.address.partition("://")[2].strip("/")
 

@@ -65,17 +65,12 @@ def publish(storage: Storage, several: Sequence[Publication]) -> None:
 
 
 def finish(storage: Storage, place: Place, there: Sequence[str]) -> Receipt | None:
-    """Complete an interrupted publication, of which there is a pending receipt.
+    """Complete an interrupted publication, of which there is a pending receipt. `there`: the names of the
+    parts on disk.
 
-    Args:
-        there: The names of the parts on disk.
-
-    Returns:
-        The receipt. None if some of its parts are missing: then the pending receipt is deleted and the run
-        stays what it was before.
-
-    Raises:
-        NewerVersionError: a newer version wrote the pending receipt, which stays.
+    Returns the receipt; None if some of its parts are missing: then the pending receipt is deleted and the
+    run stays what it was before. Raises NewerVersionError if a newer version wrote the pending receipt, which
+    stays.
     """
     try:
         new = Receipt.from_bytes(storage.read(place.pending), storage.describe(place.pending))

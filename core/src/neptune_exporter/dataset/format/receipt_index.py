@@ -47,12 +47,10 @@ def read(data: Storage, listed: Iterable[Entry]) -> ReceiptIndex:
 
 
 def update(data: Storage, folder: str) -> None:
-    """Update the index of a folder. Call it under the lock of the dataset.
+    """Update the index of a folder. Call it under the lock of the dataset. Raises DatasetError if the index
+    cannot be written.
 
     Leaves out damaged receipts, and receipts of which a listing cannot show yet whether they changed.
-
-    Raises:
-        DatasetError: the index cannot be written.
     """
     listed = data.list(f"{folder}/{RECEIPTS}")
     receipts = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -28,73 +29,72 @@ _AT_ONCE = 8
 """How many runs are published at the same time, because each waits for a few consecutive requests."""
 
 
+@dataclass
 class Upload:
     """Uploads the new parts of one run. Use it from one thread at a time."""
 
-    def __init__(
-        self, storage: ObjectStorage, place: Place, old: Sequence[str], before: Receipt | None
-    ) -> None:
-        """`old`: the names of the existing parts. `before`: the receipt that names them."""
-        self._storage = storage
-        self._place = place
-        self._old = tuple(old)
-        self._before = before
-        self._is_announced = False
-        self._lock: HeldLock | None = None
-        self._uploaded: list[str] = []
+    storage: ObjectStorage
+    place: Place
+    old: tuple[str, ...]
+    """The names of the existing parts."""
+    before: Receipt | None
+    """The receipt that names them."""
+    is_announced: bool = False
+    lock: HeldLock | None = None
+    uploaded: list[str] = field(default_factory=list)
 
     def announce(self) -> None:
         """Write the note of the existing parts, before any new part is uploaded. Raises BusyRunError if
         another process writes the run."""
-        if not self._is_announced:
+        if not self.is_announced:
             note = {
-                "folder": self._place.folder,
-                "stem": self._place.stem,
-                "old": list(self._old),
-                "before": _mark(self._before),
+                "folder": self.place.folder,
+                "stem": self.place.stem,
+                "old": list(self.old),
+                "before": _mark(self.before),
             }
-            self._lock = self._storage.note(lock_path(self._place), note)
-            self._is_announced = True
+            self.lock = self.storage.note(lock_path(self.place), note)
+            self.is_announced = True
 
     def part(self, path: str, name: str) -> None:
         """Upload a complete part, and delete it here."""
         self.announce()
-        self._storage.move(path, self._place.path(name))
-        self._uploaded.append(name)
+        self.storage.move(path, self.place.path(name))
+        self.uploaded.append(name)
         failpoint("dataset.part-renamed")
 
     def commit(self, receipt: Receipt, content: bytes) -> None:
         """Make the run visible."""
         self.announce()
         for part in receipt.parts:
-            path = temporary(self._place.path(part.name))
-            if self._storage.size(path) is not None:
+            path = temporary(self.place.path(part.name))
+            if self.storage.size(path) is not None:
                 self.part(path, part.name)
         failpoint("dataset.before-receipt")
-        self._storage.commit(self._place.receipt, content)
+        self.storage.commit(self.place.receipt, content)
         failpoint("dataset.published")
-        _clear_away(self._storage, self._place, receipt, self._old)
+        _clear_away(self.storage, self.place, receipt, self.old)
         self._end()
 
     def discard(self) -> None:
         """Delete the uploaded parts."""
-        for name in self._uploaded:
-            self._storage.delete(self._place.path(name))
-        self._uploaded = []
+        for name in self.uploaded:
+            self.storage.delete(self.place.path(name))
+        self.uploaded = []
         self._end()
 
     def _end(self) -> None:
-        self._is_announced = False
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self.is_announced = False
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
 
 
 def begin(storage: Storage, place: Place, old: Sequence[str], before: Receipt | None) -> Upload | None:
     """The upload of a run; None if the storage can rename parts."""
     if storage.renames:
         return None
-    return Upload(storage, place, old, before)  # type: ignore[arg-type]
+    return Upload(storage, place, tuple(old), before)  # type: ignore[arg-type]
 
 
 def numbers(storage: Storage, there: Sequence[str]) -> Iterator[int]:
@@ -121,11 +121,8 @@ def publish(several: Sequence[tuple[Upload, Receipt, bytes]]) -> None:
 def roll_back(storage: Storage, note: Mapping[str, Any]) -> tuple[RunKey | None, list[str]]:
     """Clean up after a process that ended while it wrote a run, and left this note in its lock.
 
-    Returns:
-        The run, if it was already published and only old parts were left; and the deleted parts.
-
-    Raises:
-        DatasetError: the store does not answer; nothing was deleted.
+    Returns the run, if it was already published and only old parts were left; and the deleted parts. Raises
+    DatasetError if the store does not answer; nothing was deleted then.
     """
     if storage.renames or not isinstance(note.get("old"), list):
         return None, []

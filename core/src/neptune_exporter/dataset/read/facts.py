@@ -60,15 +60,8 @@ class PartFacts:
     """None if not every row was decoded."""
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "rows": self.rows,
-            "ours": self.ours,
-            "identity": self.identity,
-            "tally": self.tally.to_json(),
-            "name": self.name,
-            "tags": self.tags,
-            "decoded": None if self.decoded is None else vars(self.decoded),
-        }
+        decoded = None if self.decoded is None else vars(self.decoded)
+        return {**vars(self), "tally": self.tally.to_json(), "decoded": decoded}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> PartFacts:

@@ -35,13 +35,10 @@ class Leaves(NamedTuple):
 
 
 def leaves_of(file: pq.ParquetReader) -> Leaves:
-    """The columns of a file.
+    """The columns of a file. Raises pa.ArrowInvalid if a name is damaged.
 
     Not from `FileMetaData.schema`, which refers to the metadata and they to it: after its use a footer is
     freed only when Python looks for cycles (pyarrow 26).
-
-    Raises:
-        pa.ArrowInvalid: a name is damaged.
     """
     leaves = _of_file.get(file)
     if leaves is None:

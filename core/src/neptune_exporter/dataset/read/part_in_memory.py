@@ -33,11 +33,7 @@ class PartInMemory(Part):
         self._kept_names: Sequence[str] = ()
 
     def load(self) -> None:
-        """Read its bytes, if it is small.
-
-        Raises:
-            DatasetError: it cannot be read.
-        """
+        """Read its bytes, if it is small. Raises DatasetError if it cannot be read."""
         if self._size <= _FILE_BYTES:
             self._content  # noqa: B018 - it is kept
 
@@ -51,11 +47,8 @@ class PartInMemory(Part):
             self.__dict__.pop(name, None)
 
     def open(self) -> None:
-        """Let pyarrow read the footer, if the part is small.
-
-        Raises:
-            DatasetError: it is missing or damaged.
-        """
+        """Let pyarrow read the footer, if the part is small. Raises DatasetError if it is missing or
+        damaged."""
         if self._size <= _FILE_BYTES:
             self._file  # noqa: B018 - it is kept
 

@@ -56,11 +56,8 @@ class Part:
 
     @property
     def metadata(self) -> pq.FileMetaData:
-        """The metadata in the file's footer.
-
-        Raises:
-            DatasetError: the part is missing, cut short or damaged.
-        """
+        """The metadata in the file's footer. Raises DatasetError if the part is missing, cut short or
+        damaged."""
         return self._footer[0]
 
     @cached_property
@@ -132,16 +129,11 @@ class Part:
     def batches(
         self, wanted: Wanted, batch_rows: int, *, keep_rows: bool = False
     ) -> Iterator[pa.RecordBatch]:
-        """Rows that have a value, in the wanted columns of `FULL_SCHEMA`. NaN is a value (`with_nan`).
+        """Rows that have a value, in the wanted columns of `FULL_SCHEMA`, in batches of at most `batch_rows`.
+        NaN is a value (`with_nan`). Raises DatasetError if the part is missing or damaged.
 
-        Args:
-            wanted: Which rows and columns.
-            batch_rows: The highest number of rows in a batch.
-            keep_rows: Read a small part and cache it, because more requests follow; of a part of ours without
-                the columns that hold no value of its types.
-
-        Raises:
-            DatasetError: the part is missing or damaged.
+        `keep_rows`: read a small part and cache it, because more requests follow; of a part of ours without
+        the columns that hold no value of its types.
         """
         schema = wanted.schema
         for group in range(self.metadata.num_row_groups):

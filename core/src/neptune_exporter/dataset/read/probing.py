@@ -93,13 +93,8 @@ class Probed:
         and no signal from outside ended it, the part is damaged. A part that takes too long counts as unread,
         but not as damaged.
 
-        Args:
-            storage: Where they are.
-            paths: The paths of the parts.
-            decode: Decode every row, and not only what counting needs.
-
-        Raises:
-            DatasetError: the child process cannot be started.
+        With `decode` it decodes every row, and not only what counting needs. Raises DatasetError if the child
+        process cannot be started.
         """
         with self._guard:
             stamps = {path: storage.stamp(path) for path in paths}

@@ -74,11 +74,8 @@ class StoredRun(RunFiles):
 
     @property
     def receipt(self) -> Receipt | None:
-        """None for exports of other tools, and if it cannot be read.
-
-        Raises:
-            DatasetError: since `forget` it has changed, or can no longer be read.
-        """
+        """None for exports of other tools, and if it cannot be read. Raises DatasetError if it has changed
+        since `forget`, or can no longer be read."""
         if self._forgotten and self._receipt is None:
             self._receipt = receipt_again(self._data, self.place.receipt, self._forgotten)
         return self._receipt
@@ -146,11 +143,8 @@ class StoredRun(RunFiles):
         return any(part.known_ours for part in self.parts)
 
     def facts(self, *, decode: bool = False) -> list[PartFacts] | None:
-        """The facts of each part, from a probe or a record; None unless all are known.
-
-        Raises:
-            DatasetError: a part is damaged.
-        """
+        """The facts of each part, from a probe or a record; None unless all are known. Raises DatasetError if
+        a part is damaged."""
         if self.place.among_many:
             return None if decode else self._facts_among_many
         if not decode and "kept_facts" in self.__dict__:
@@ -274,11 +268,8 @@ class StoredRun(RunFiles):
 
     @cached_property
     def tally(self) -> Tally:
-        """All counts, from one pass over few columns. Cached.
-
-        Raises:
-            DatasetError: a part is missing or damaged.
-        """
+        """All counts, from one pass over few columns. Cached. Raises DatasetError if a part is missing or
+        damaged."""
         facts = self.kept_facts
         return scan.tally(self.parts) if facts is None else Tally.of([each.tally for each in facts])
 
@@ -289,11 +280,8 @@ class StoredRun(RunFiles):
 
     @cached_property
     def left_out(self) -> Tally:
-        """Counts of what no loader gets: rows of unknown types, and odd times. Cached.
-
-        Raises:
-            DatasetError: a part is missing or damaged.
-        """
+        """Counts of what no loader gets: rows of unknown types, and odd times. Cached. Raises DatasetError if
+        a part is missing or damaged."""
         return self.tally if "tally" in self.__dict__ else scan.left_out(self.parts)
 
     def parameters(self) -> Mapping[str, Parameter]:

@@ -176,11 +176,8 @@ def keep(
     of attributes that stay, and, for attributes that were delivered only partly, the points that were not
     delivered. An unreadable part is set aside.
 
-    Args:
-        folder: What earlier exports left.
-        update: Decides what stays.
-        came: Returns the delivered points of attributes (`points_of`).
-        write: Gets the rows to keep.
+    `folder`: what earlier exports left. `came` returns the delivered points of attributes (`points_of`).
+    `write` gets the rows to keep.
     """
     data, place, receipt = folder.data, folder.place, folder.receipt
     known = {part.name: part for part in receipt.parts} if receipt else {}

@@ -203,14 +203,10 @@ class RunWriter:
         """Write everything, so that only the publication is left. `discard` can still undo it.
 
         Args:
-            run: The run as the source listed it.
-            source: Name and version of the source.
             selections: What was requested of this state of the run, now and by earlier exports.
             asked: What was requested now. Old failures stay, except those that rows, failures or `retried`
                 end. If everything was read again, all old failures and notes go.
             retried: Paths that had failed and were requested again.
-            stays: Which of the existing rows stay.
-            memory: What the source wants back at the next export.
             ended: Messages of old failures of the whole run that end.
 
         Raises:
@@ -259,8 +255,9 @@ class RunWriter:
         reads_all = any(s.is_everything for s in selections) or reads_all_again(receipt, asked)
         read_again = reads_all and not joins and all(f.attribute_path for f in self._failures)
         old, paths = None if stays is Stays.NOTHING else receipt, self._buffer.paths
-        update = partial(Update.of, asked, paths, self._failures, old, retried, ended)
-        return update(joins=joins, read_again=read_again)
+        return Update.of(
+            asked, paths, self._failures, old, retried, ended, joins=joins, read_again=read_again
+        )
 
     def _all_parts(self, older: Kept) -> list[PartRecord]:
         """The old parts that stay, and the new ones under their final names. Adds the counts of the new rows

@@ -52,12 +52,8 @@ class JobExecutor(AbstractContextManager["JobExecutor"]):
 
     @abstractmethod
     def submit(self, function: Callable[[U, Worker], T], unit: U) -> Future[T]:
-        """Carry out a unit.
-
-        Returns:
-            Its result. Raises LostWorkerError if the worker ended in the middle of it, StoppedError after
-            `stop`, and the error of the unit otherwise.
-        """
+        """Carry out a unit. The future raises LostWorkerError if the worker ended in the middle of it,
+        StoppedError after `stop`, and the error of the unit otherwise."""
 
     def keep(self, opening: Opening[T], value: T) -> None:
         """Let units that run in this process use what the job has opened."""

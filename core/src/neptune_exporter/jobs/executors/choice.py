@@ -44,14 +44,11 @@ def cores() -> int:
 
 
 def opened(choice: Choice, progress: Progress, *, threads: int, most: int | None = None) -> JobExecutor:
-    """Open the requested executor.
+    """Open the requested executor. Raises UsageError if a package is missing, or nothing answers at the
+    address.
 
-    Args:
-        threads: The number of threads if the choice has no number.
-        most: How many units the plugin allows at once.
-
-    Raises:
-        UsageError: a package is missing, or nothing answers at the address.
+    `threads`: the number of threads if the choice has no number. `most`: how many units the plugin allows at
+    once.
     """
     executor = _made(choice, progress, threads, most)
     executor.why = choice.why

@@ -42,11 +42,8 @@ class Ray(RemoteExecutor[Any]):
     name = "ray"
 
     def __init__(self, workers: int, progress: Progress) -> None:
-        """
-        Raises:
-            MissingDependencyError: Ray is not installed.
-            UsageError: no cluster answers at the address, or none can be started here.
-        """
+        """Raises MissingDependencyError if Ray is not installed, and UsageError if no cluster answers at the
+        address, or none can be started here."""
         try:
             import ray
             from ray.util.queue import Queue

@@ -37,8 +37,7 @@ _TASKS = 2
 def units_in_task(queued: int, workers: int, seconds: float | None) -> int:
     """How many of the queued units the next task takes.
 
-    Args:
-        seconds: What a unit of the latest task took; None before the first one has ended.
+    `seconds`: what a unit of the latest task took; None before the first one has ended.
 
     Examples:
         >>> units_in_task(100, 2, None), units_in_task(100, 2, 0.1), units_in_task(100, 2, 60.0)
