@@ -47,7 +47,7 @@ from neptune_exporter.sinks.names import NameRule
 from neptune_exporter.sinks.points import Order, Points, SeriesOrder
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue, Receiver
 from neptune_exporter.sinks.steps import Multiplier, StepRange
-from neptune_exporter.sinks.survey import look_at_steps, multipliers
+from neptune_exporter.sinks.survey import joined, look_at_steps, multipliers
 from neptune_exporter.sinks.walk import Walk
 from neptune_exporter.toolkit.filekinds import FileKind
 
@@ -193,7 +193,7 @@ class Loader(Sink):
                 surveys[run.key] = look_at_steps(run, within)
             except DatasetError as error:  # loading this run will report it
                 _log.debug("%s: %s", run.key, error)
-        found = multipliers(surveys, within)
+        found = multipliers(surveys, joined(surveys.values(), within).multiplier)
         self._multipliers |= found
         return found
 

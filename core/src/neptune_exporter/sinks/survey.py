@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -121,15 +121,18 @@ def look_at_steps(run: ExportedRun, within: StepRange) -> StepSurvey:
     return survey
 
 
-def multipliers(surveys: Mapping[RunKey, StepSurvey], within: StepRange) -> dict[RunKey, Multiplier]:
-    """The multiplier that all runs need together, or a run's own power of ten where it needs more digits.
+def joined(surveys: Iterable[StepSurvey], within: StepRange) -> StepSurvey:
+    """What several runs need together."""
+    several = [StepSurvey(within), *surveys]
+    return StepSurvey(within, max(each.digits for each in several), max(each.largest for each in several))
+
+
+def multipliers(surveys: Mapping[RunKey, StepSurvey], common: int) -> dict[RunKey, Multiplier]:
+    """The common multiplier for each run, or its own power of ten where it needs more digits.
 
     If no power of ten makes all steps of a project whole within the range, runs that cannot be compared are
     better than steps that merge.
     """
-    several = [StepSurvey(within), *surveys.values()]
-    digits, largest = max(each.digits for each in several), max(each.largest for each in several)
-    common = StepSurvey(within, digits, largest).multiplier
     found = {}
     for key, survey in surveys.items():
         own = survey.multiplier
