@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from neptune_exporter.dataset import FAILPOINTS as DATASET_FAILPOINTS
 from neptune_exporter.dataset import Dataset
-from neptune_exporter.jobs.export_group import FAILPOINTS as EXPORT_FAILPOINTS
 from neptune_exporter.model import RunKey
-from neptune_exporter.testing.commands import CommandLine
+from neptune_exporter.testing.commands import CommandLine, failpoints
 from neptune_exporter.testing.facts import Facts, difference, facts_of_exported
 
 FRESH = {
-    *EXPORT_FAILPOINTS,
+    *failpoints("export."),
     "dataset.file-written",
     "dataset.rows-written",
     "dataset.part-written",
@@ -77,7 +75,7 @@ def test_killed_while_adding(failpoint, offline_folder, undisturbed, command_lin
     assert_healed(command_line, offline_folder, undisturbed)
 
 
-@pytest.mark.parametrize("failpoint", sorted({*FRESH, *DATASET_FAILPOINTS} - SEVERAL_NEW_PARTS))
+@pytest.mark.parametrize("failpoint", sorted({*FRESH, *failpoints("dataset.")} - SEVERAL_NEW_PARTS))
 def test_killed_while_replacing(failpoint, offline_folder, undisturbed, command_line):  # type: ignore[no-untyped-def]
     """Runs of two parts are read anew and become runs of one."""
     command_line.run(*arguments(offline_folder, "-c", "parameters"))

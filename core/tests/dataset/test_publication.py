@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from neptune_exporter.contract import SourceRun
-from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, RunState, Stays, verify
+from neptune_exporter.dataset import Dataset, RunChecked, RunState, Stays, verify
 from neptune_exporter.dataset.format.layout import Place
+from neptune_exporter.testing.commands import failpoints
 
 from .exporting import ALL, KEY, export, killed
 
@@ -54,7 +55,9 @@ CASES = [
 BEFORE_PENDING = ("dataset.file-written", "dataset.rows-written", "dataset.part-written")
 
 
-@pytest.mark.parametrize("failpoint", [*FAILPOINTS, "dataset.part-written:3", "dataset.part-renamed:2"])
+@pytest.mark.parametrize(
+    "failpoint", [*failpoints("dataset."), "dataset.part-written:3", "dataset.part-renamed:2"]
+)
 @pytest.mark.parametrize(("before", "after", "keep"), CASES)
 def test_killed_anywhere(
     tmp_path: Path,

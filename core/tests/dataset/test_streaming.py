@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-from neptune_exporter.dataset import FAILPOINTS, Dataset, RunChecked, verify
+from neptune_exporter.dataset import Dataset, RunChecked, verify
+from neptune_exporter.testing.commands import failpoints
 
 from .exporting import KEY, LENGTH, STREAMED, export_long, killed, long_series
 
@@ -47,7 +48,7 @@ POINTS = {
 
 
 def test_no_point_is_forgotten() -> None:
-    assert set(FAILPOINTS) - POINTS.keys() == {"dataset.file-written", "dataset.part-removed"}
+    assert set(failpoints("dataset.")) - POINTS.keys() == {"dataset.file-written", "dataset.part-removed"}
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
-from neptune_exporter.jobs.load_run import FAILPOINTS as CORE_FAILPOINTS
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.verify import verify_sink
 from neptune_exporter.testing import units
+from neptune_exporter.testing.commands import failpoints
 from neptune_exporter.toolkit.failpoints import VARIABLE
 from neptune_exporter_pluto.plugin import neptune_exporter_sinks
 from neptune_exporter_pluto_server import RehearsalServer
@@ -62,7 +62,7 @@ def assert_whole(server: RehearsalServer, folder: Path, runs: int, base: str = "
 
 FILES = tuple(point for point in FAILPOINTS if ".file" in point)
 """Files go beside metrics: whoever dies at one may have sent all of the other."""
-OTHERS = tuple(point for point in (*FAILPOINTS, *CORE_FAILPOINTS) if point not in FILES)
+OTHERS = tuple(point for point in (*FAILPOINTS, *failpoints("load.")) if point not in FILES)
 
 
 @pytest.mark.parametrize("points", [OTHERS, FILES], ids=["one after another", "of files"])

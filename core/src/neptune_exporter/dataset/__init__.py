@@ -7,7 +7,6 @@ from neptune_exporter.dataset.check.run_check import RunChecked, RunChecker
 from neptune_exporter.dataset.check.summary import summarise
 from neptune_exporter.dataset.check.verification import CheckRuns, NotChecked, verify
 from neptune_exporter.dataset.dataset import Dataset, Recovery
-from neptune_exporter.dataset.format.publication import FAILPOINTS
 from neptune_exporter.dataset.format.receipts import Fork, PartRecord, Receipt
 from neptune_exporter.dataset.format.storages import storage_at
 from neptune_exporter.dataset.read.listing import NOT_READ

@@ -42,8 +42,6 @@ _log = logging.getLogger(__name__)
 _WAIT_FOR_OTHERS = 60.0
 """Seconds to wait for a worker that the cluster believed dead and that is still writing a run."""
 
-FAILPOINTS = ("export.rows-written", "export.before-publish", "export.run-published")
-
 
 @dataclass(frozen=True)
 class ExportUnit:

@@ -19,8 +19,6 @@ from neptune_exporter.sinks.files import RESTORABLE
 from neptune_exporter.toolkit import failpoint
 from neptune_exporter.toolkit.free_memory import give_back_memory
 
-FAILPOINTS = ("load.run-loaded",)
-
 _numbers = itertools.count()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -26,6 +27,13 @@ _preloaded = [
     "pandas",  # which pyarrow imports at its first use, if it is there
 ]
 _FOREIGN = ("NEPTUNE", "PLUTO", "MLOP", "MLFLOW", "WANDB")
+
+
+def failpoints(prefix: str) -> list[str]:
+    """The failpoints in core whose names begin like this."""
+    sources = Path(__file__).parents[1].rglob("*.py")
+    found = {name for path in sources for name in re.findall(r'failpoint\("([\w.-]+)"\)', path.read_text())}
+    return sorted(name for name in found if name.startswith(prefix))
 
 
 def preload(*modules: str) -> None:

@@ -17,19 +17,6 @@ from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.uploading import Upload
 from neptune_exporter.toolkit import failpoint
 
-FAILPOINTS = (
-    "dataset.rows-written",
-    "dataset.part-written",
-    "dataset.pending-written",
-    "dataset.part-renamed",
-    "dataset.parts-named",
-    "dataset.part-removed",
-    "dataset.before-receipt",
-    "dataset.published",
-    "dataset.file-written",
-)
-"""Points at which a test can kill the process during a publication."""
-
 
 @dataclass(frozen=True)
 class Publication:
