@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neptune_exporter.cli import output
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.output import (
-    echo_grouped,
-    echo_line,
-    echo_table,
-    lines_of,
-    print_json,
-    report_name,
-    write_report,
-)
 from neptune_exporter.reporters.grouping import Line
 from neptune_exporter.reporters.json import plain
 from neptune_exporter.reporters.table import counted, size
@@ -36,11 +28,11 @@ def report_export(
     """Print the result, write the error report, and say what the exit code is."""
     written = None
     if not job.dry_run:
-        default = job.data_path.reports / report_name("errors")
-        written = write_report(report, default, list(_error_records(result)))
+        default = job.data_path.reports / output.report_name("errors")
+        written = output.write_report(report, default, list(_error_records(result)))
     code = _exit_code(result)
     if as_json:
-        print_json({**_document(result, job), "error_report": written, "exit_code": code})
+        output.print_json({**_document(result, job), "error_report": written, "exit_code": code})
     elif job.dry_run:
         _print_plan(result)
     else:
@@ -89,7 +81,7 @@ def _print_plan(result: ExportResult) -> None:
 
     rows = [(str(p.key), p.action.value, p.reason) for p in result.planned]
     if rows:
-        echo_table(("run", "action", "why"), rows)
+        output.echo_table(("run", "action", "why"), rows)
         click.echo()
     not_read = (Action.UP_TO_DATE.value, Action.REFUSE.value)
     actions = [action for _, action, _ in rows if action not in not_read]
@@ -118,7 +110,7 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
     header = ("project", "listed", "exported", "up to date", "failed")
     rows = [(p.project_id, p.listed, p.exported, p.up_to_date, p.failed_runs) for p in known]
     if rows:
-        echo_table(header, rows)
+        output.echo_table(header, rows)
     click.echo(
         f"{counted(result.rows, 'row')}, {counted(result.files, 'file')} ({size(result.file_bytes)}) written"
     )
@@ -131,7 +123,7 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
     _print_failures(result)
     if written is not None:
         click.echo()
-        echo_line(f"error report: {written}")
+        output.echo_line(f"error report: {written}")
     if result.mendable:
         click.echo("Run the same command again once the cause is gone: it asks only for what failed.")
 
@@ -147,11 +139,11 @@ def _print_missing(result: ExportResult) -> None:
         [Line(str(f.run), f.message, f.attribute_path, False) for f in result.missing if f.permanent is which]
         for which in (False, True)
     )
-    echo_grouped("Still missing (an earlier export could not read it)", elsewhere)
+    output.echo_grouped("Still missing (an earlier export could not read it)", elsewhere)
     if elsewhere:
         where = "again from where that export read, and " if result.partial else ""
         click.echo(f"To read it, export {where}all that was asked for then (-c, --exclude, -a).")
-    echo_grouped("Permanently unavailable (reported by an earlier export)", for_good)
+    output.echo_grouped("Permanently unavailable (reported by an earlier export)", for_good)
     if for_good:
         click.echo(f"They are read again only if their runs change{_by_force(result)}.")
 
@@ -164,7 +156,7 @@ def _print_failures(result: ExportResult) -> None:
         )
         for f in result.failures
     ]
-    echo_grouped("Failed", lines)
+    output.echo_grouped("Failed", lines)
 
 
 def _by_force(result: ExportResult) -> str:
@@ -172,13 +164,13 @@ def _by_force(result: ExportResult) -> str:
 
 
 def _print_project_errors(result: ExportResult) -> None:
-    lines = lines_of((p.project_id, p.error) for p in result.projects if p.error)
-    echo_grouped("Projects that failed", lines, noun="project")
+    lines = output.lines_of((p.project_id, p.error) for p in result.projects if p.error)
+    output.echo_grouped("Projects that failed", lines, noun="project")
 
 
 def _print_unknown_ids(result: ExportResult) -> None:
     for line in result.not_found:
-        echo_line(line)
+        output.echo_line(line)
     if result.unknown_ids:
         ids = f"{some(result.unknown_ids)}{result.near_unknown}"
-        echo_line(f"-r: no run that matches these options has the id {ids}")
+        output.echo_line(f"-r: no run that matches these options has the id {ids}")

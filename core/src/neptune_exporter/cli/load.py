@@ -12,23 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neptune_exporter.cli import options as opt
+from neptune_exporter.cli import output
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.output import (
-    counted_of,
-    echo_grouped,
-    echo_line,
-    echo_list,
-    echo_table,
-    lines_of,
-    offer_checksums,
-    on_one_line,
-    prepare_report,
-    print_json,
-    report_name,
-    shows_all,
-    write_report,
-)
 from neptune_exporter.cli.selection import project_ids, run_selection, selected_classes
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
@@ -94,7 +80,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     spec = state.plugins.select(SinkSpec, given.loader)
     settings = plugin_settings(state, "loader", spec)
     existing_dataset(given.data_path, given.files_path)
-    prepare_report(None if given.dry_run else given.loss_report, "--loss-report")
+    output.prepare_report(None if given.dry_run else given.loss_report, "--loss-report")
 
     from neptune_exporter.cli.progress import shown_progress
     from neptune_exporter.contract.sink import LoadOptions
@@ -117,7 +103,7 @@ def load(ctx: click.Context, given: LoadArguments) -> int:
     if not (result.loaded or result.already_loaded or result.failed or result.losses or result.planned):
         raise nothing_taken(given.data_path, given.files_path, job.project_ids, job.runs)
     code = _report(result, job, as_json=given.as_json, report=given.loss_report)
-    offer_checksums(result.without_checksums)
+    output.offer_checksums(result.without_checksums)
     return code
 
 
@@ -125,10 +111,11 @@ def _report(result: LoadResult, job: LoadJobOptions, *, as_json: bool, report: P
     written = None
     if not job.dry_run:
         # Not beside the data: an archive is only read.
-        written = write_report(report, Path(report_name("losses")), [plain(loss) for loss in result.losses])
+        default = Path(output.report_name("losses"))
+        written = output.write_report(report, default, [plain(loss) for loss in result.losses])
     code = _exit_code(result)
     if as_json:
-        print_json({**_document(result, job), "loss_report": written, "exit_code": code})
+        output.print_json({**_document(result, job), "loss_report": written, "exit_code": code})
     elif job.dry_run:
         _print_plan(result, compared=job.verify)
     else:
@@ -174,7 +161,7 @@ def _print_plan(result: LoadResult, *, compared: bool) -> None:
         rows: list[tuple[Cell, ...]] = [
             (str(plan.key), *(plan.rows.get(t, 0) for t in types)) for plan in result.planned
         ]
-        echo_table(("run", *(t.value for t in types)), rows)
+        output.echo_table(("run", *(t.value for t in types)), rows)
         click.echo()
     click.echo(f"would load {counted(len(result.planned), 'run')}; nothing was sent")
     if result.planned:
@@ -198,11 +185,11 @@ def _estimated(result: LoadResult, compared: bool) -> str:
 
 def _print_missing(result: LoadResult) -> None:
     for advice, count in result.unexported.items():
-        echo_line(f"{counted(count, 'attribute')} could not be exported; {advice}")
+        output.echo_line(f"{counted(count, 'attribute')} could not be exported; {advice}")
     for line in result.not_found:
-        echo_line(line)
-    echo_list("Files in the data folder that are not loaded", result.not_read)
-    echo_grouped("Failed", lines_of(result.failed))
+        output.echo_line(line)
+    output.echo_list("Files in the data folder that are not loaded", result.not_read)
+    output.echo_grouped("Failed", output.lines_of(result.failed))
     if result.losses:
         click.echo("\nWhat the target could not hold:")
         _print_losses(result)
@@ -217,17 +204,19 @@ def _runs_loaded(result: LoadResult) -> str:
 
 def _print_result(result: LoadResult, written: Path | None) -> None:
     click.echo(_runs_loaded(result))
-    if sent := [counted_of(count, what) for what, count in result.counts.items() if count]:
+    if sent := [output.counted_of(count, what) for what, count in result.counts.items() if count]:
         click.echo("sent: " + ", ".join(sent))
     for label, value in result.closing_report.items():
-        echo_line(f"{label}: {value:,}" if isinstance(value, int) else on_one_line(label, value))
+        text = f"{label}: {value:,}" if isinstance(value, int) else output.on_one_line(label, value)
+        output.echo_line(text)
     _print_missing(result)
     if result.losses and written is not None:
         click.echo()
-        echo_line(f"loss report: {written}")
+        output.echo_line(f"loss report: {written}")
     if result.comparisons:
         click.echo(f"\ncompared with the target: {verdict_counts(result.comparisons)}")
-        echo_list("Differences", comparison_lines(result.comparisons.mismatches, show_all=shows_all()))
+        differences = comparison_lines(result.comparisons.mismatches, show_all=output.shows_all())
+        output.echo_list("Differences", differences)
 
 
 def _print_losses(result: LoadResult) -> None:
@@ -245,4 +234,4 @@ def _print_losses(result: LoadResult) -> None:
         )
         for (reason, message, requested), losses in sorted(groups.items(), key=lambda item: item[0])
     ]
-    echo_table(("what", "runs", "attributes", "count", "why"), rows)
+    output.echo_table(("what", "runs", "attributes", "count", "why"), rows)

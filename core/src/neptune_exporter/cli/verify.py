@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neptune_exporter.cli import options as opt
+from neptune_exporter.cli import output
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.exit_codes import ExitCode
-from neptune_exporter.cli.output import (
-    echo_grouped,
-    echo_line,
-    json_text,
-    lines_of,
-    offer_checksums,
-    prepare_report,
-    print_json,
-    shows_all,
-)
 from neptune_exporter.cli.selection import project_ids, run_selection, selected_classes
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.cli.summary import existing_dataset, nothing_taken
@@ -90,7 +81,7 @@ def verify(ctx: click.Context, given: VerifyArguments) -> int:
     spec = state.plugins.select(SinkSpec, given.loader) if given.loader is not None else None
     settings = plugin_settings(state, "loader", spec) if spec is not None else None
     existing_dataset(given.data_path, given.files_path)
-    prepare_report(given.write_accepted, "--write-accepted")
+    output.prepare_report(given.write_accepted, "--write-accepted")
 
     from neptune_exporter.cli.progress import shown_progress
     from neptune_exporter.dataset import Dataset
@@ -121,10 +112,10 @@ def verify(ctx: click.Context, given: VerifyArguments) -> int:
     _divide_accepted(result, Dataset(given.data_path, given.files_path), known, given.write_accepted)
     code = _exit_code(result)
     if given.as_json:
-        print_json({**_document(result), "exit_code": code})
+        output.print_json({**_document(result), "exit_code": code})
     else:
         _print(result, compared=spec is not None, everything=is_verbose)
-    offer_checksums(result.without_checksums)
+    output.offer_checksums(result.without_checksums)
     return code
 
 
@@ -136,7 +127,7 @@ def _divide_accepted(
 
     if write_to is not None:
         document = accepted_document(dataset, result.findings)
-        write_to.write_text(json_text(document) + "\n", encoding="utf-8")
+        write_to.write_text(output.json_text(document) + "\n", encoding="utf-8")
     if known:
         result.findings, result.accepted, result.outdated = divide(dataset, result.findings, known)
 
@@ -232,14 +223,15 @@ def _print(result: VerifyResult, *, compared: bool, everything: bool) -> None:
     checked = counted(result.runs_checked, "run")
     if compared:
         click.echo(f"{checked} compared: {verdict_counts(result.comparisons)}")
-        for text in comparison_lines(result.comparisons, show_all=shows_all() or everything):
-            echo_line(text)
+        for text in comparison_lines(result.comparisons, show_all=output.shows_all() or everything):
+            output.echo_line(text)
     else:
         click.echo(f"{checked} checked, {size(result.bytes_checked)} read")
         _print_findings(result)
-    echo_grouped(f"Could not be {'compared' if compared else 'checked'}", lines_of(result.failed))
+    done = "compared" if compared else "checked"
+    output.echo_grouped(f"Could not be {done}", output.lines_of(result.failed))
     for line in result.not_found:
-        echo_line(line)
+        output.echo_line(line)
     click.echo(_conclusion(result))
 
 
@@ -256,8 +248,8 @@ def _print_findings(result: VerifyResult) -> None:
     shown = 0
     for severity in Severity:
         lines = [_line(finding) for finding in result.findings if finding.severity is severity]
-        for text in grouped(lines, show_all=shows_all()):
-            echo_line(f"{severity.value}: {text}")
+        for text in grouped(lines, show_all=output.shows_all()):
+            output.echo_line(f"{severity.value}: {text}")
             shown += 1
     if shown < len(result.findings):
         click.echo("(--all shows each line)")

@@ -26,19 +26,9 @@ from neptune_exporter.dataset.read.listing import RunFolders
 from neptune_exporter.dataset.read.named_files import FileTotals
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
-from neptune_exporter.dataset.write import cleanup
+from neptune_exporter.dataset.write import cleanup, merging
 from neptune_exporter.dataset.write.budget import WriteBudget
 from neptune_exporter.dataset.write.buffer import RowsError, RunBuffer
-from neptune_exporter.dataset.write.merging import (
-    NOTHING_ASKED,
-    Kept,
-    Stays,
-    Update,
-    keep,
-    losses,
-    points_of,
-    reads_all_again,
-)
 from neptune_exporter.dataset.write.new_parts import NewParts
 from neptune_exporter.model import FILE_TYPE_NAMES, RunKey
 from neptune_exporter.toolkit import failpoint, turn
@@ -89,7 +79,7 @@ class RunWriter:
         self._buffer = RunBuffer(key)
         self._tally = Tally()
         self._failures: list[AttributeFailure] = []
-        self.update = Update(_ALL)
+        self.update = merging.Update(_ALL)
         self.lost: list[AttributeFailure] = []
         """Set by `prepare`, as `update`: losses of earlier exports that may never be read again."""
         self._streaming: Future[None] | None = None
@@ -196,7 +186,7 @@ class RunWriter:
         *,
         asked: AttributeRequest = _ALL,
         retried: Collection[str] = (),
-        stays: Stays = Stays.NOT_ASKED_FOR,
+        stays: merging.Stays = merging.Stays.NOT_ASKED_FOR,
         memory: str = "",
         ended: Collection[str] = (),
     ) -> ReadyRun:
@@ -215,18 +205,18 @@ class RunWriter:
         if run.key != self.key:
             raise ValueError(f"the writer of {self.key} cannot publish {run.key}")
         with self._lock:
-            replaces = stays is Stays.NOTHING
+            replaces = stays is merging.Stays.NOTHING
             if not replaces and (other := self._earlier.other_run(run)):
                 raise RowsError(f"{self.key} is not published: the dataset holds another run, {other}")
             self._wait()
             self.update = self._update(run, selections, asked, retried, stays, ended)
-            older = Kept() if replaces else self._older()
+            older = merging.Kept() if replaces else self._older()
             self.flush(last=True)
             self._parts.close()
             self._check_rows()
             parts = self._all_parts(older)
             receipt = replace(self._receipt(run, source, selections, older, parts), memory=memory)
-            self.lost = losses(self.key, older, self.update, foreign=self._earlier.foreign)
+            self.lost = merging.losses(self.key, older, self.update, foreign=self._earlier.foreign)
             if self.update.read_again:
                 notes = *receipt.notes, *older.left_out, *older.damaged.values()
                 receipt = replace(receipt, notes=tuple(dict.fromkeys(notes)))
@@ -247,19 +237,19 @@ class RunWriter:
         selections: Sequence[AttributeSelection],
         asked: AttributeRequest,
         retried: Collection[str],
-        stays: Stays,
+        stays: merging.Stays,
         ended: Collection[str],
-    ) -> Update:
-        receipt, keeps_more = self._earlier.receipt, stays is Stays.NOT_DELIVERED
-        asked, joins = NOTHING_ASKED if keeps_more else asked, keeps_more and bool(run.partial)
-        reads_all = any(s.is_everything for s in selections) or reads_all_again(receipt, asked)
+    ) -> merging.Update:
+        receipt, keeps_more = self._earlier.receipt, stays is merging.Stays.NOT_DELIVERED
+        asked, joins = merging.NOTHING_ASKED if keeps_more else asked, keeps_more and bool(run.partial)
+        reads_all = any(s.is_everything for s in selections) or merging.reads_all_again(receipt, asked)
         read_again = reads_all and not joins and all(f.attribute_path for f in self._failures)
-        old, paths = None if stays is Stays.NOTHING else receipt, self._buffer.paths
-        return Update.of(
+        old, paths = None if stays is merging.Stays.NOTHING else receipt, self._buffer.paths
+        return merging.Update.of(
             asked, paths, self._failures, old, retried, ended, joins=joins, read_again=read_again
         )
 
-    def _all_parts(self, older: Kept) -> list[PartRecord]:
+    def _all_parts(self, older: merging.Kept) -> list[PartRecord]:
         """The old parts that stay, and the new ones under their final names. Adds the counts of the new rows
         to those of the old."""
         numbers = {publication.number_of(part.name) for part in older.parts}
@@ -324,17 +314,17 @@ class RunWriter:
             self._parts.append(rows, last=last)
         failpoint("dataset.rows-written")
 
-    def _older(self) -> Kept:
+    def _older(self) -> merging.Kept:
         """Decide which existing parts stay. Rows that stay but must move are added again."""
         if self._earlier.receipt and self.update.replaces_all and not self.update.failed:
-            return Kept()  # avoids reading rows that go
+            return merging.Kept()  # avoids reading rows that go
         if self.update.partly:
             self.flush()
             self._parts.close()
         new = self._parts.closed
 
         def came(paths: frozenset[str]) -> dict[str, pa.Array]:
-            return points_of(new, paths, timed=self.update.joins)
+            return merging.points_of(new, paths, timed=self.update.joins)
 
         def write(batch: pa.RecordBatch) -> None:
             for piece in cut(batch):
@@ -342,14 +332,14 @@ class RunWriter:
             if self._buffer.nbytes > _OLDER_BYTES:  # not by the budget, which may wait for other writers
                 self.flush()
 
-        return keep(self._earlier, self.update, came, write)
+        return merging.keep(self._earlier, self.update, came, write)
 
     def _receipt(
         self,
         run: SourceRun,
         source: str,
         selections: Sequence[AttributeSelection],
-        older: Kept,
+        older: merging.Kept,
         parts: list[PartRecord],
     ) -> Receipt:
         tally = older.tally
