@@ -10,16 +10,9 @@ from typing import Any
 import click
 
 from neptune_exporter.cli import options as opt
+from neptune_exporter.cli import selection
 from neptune_exporter.cli.command import Command, plugin_settings
 from neptune_exporter.cli.output import prepare_report, withdraw_report
-from neptune_exporter.cli.selection import attributes as attribute_selection
-from neptune_exporter.cli.selection import (
-    check_not_empty,
-    check_project_patterns,
-    period,
-    projects,
-    run_selection,
-)
 from neptune_exporter.cli.state import state_of
 from neptune_exporter.contract.selection import RunSelection
 from neptune_exporter.contract.specs import SourceSpec
@@ -116,7 +109,7 @@ def export(ctx: click.Context, given: ExportArguments) -> int:
     spec = state_of(ctx).plugins.select(SourceSpec, given.exporter)
     _check(spec, "archived_runs", "--include-archived-runs", given.include_archived_runs)
     _check(spec, "metric_previews", "--include-metric-previews", given.include_metric_previews)
-    check_not_empty(given.runs_query and given.runs_query.strip(), "-q")
+    selection.check_not_empty(given.runs_query and given.runs_query.strip(), "-q")
     _check(spec, "runs_query", "--runs-query", given.runs_query is not None)
     base = RunSelection(include_archived=given.include_archived_runs, query=given.runs_query)
     return _run(ctx, spec, base, given)
@@ -141,7 +134,7 @@ def export_models(ctx: click.Context, given: ExportArguments) -> int:
     spec = state_of(ctx).plugins.select(SourceSpec, given.exporter)
     _check(spec, "models", "a model registry", True)
     _check(spec, "archived_runs", "--include-archived-models", given.include_archived_models)
-    check_not_empty(given.models_query and given.models_query.strip(), "--models-query")
+    selection.check_not_empty(given.models_query and given.models_query.strip(), "--models-query")
     _check(spec, "runs_query", "--models-query", given.models_query is not None)
     base = RunSelection(
         include_archived=given.include_archived_models, query=given.models_query, kinds=_MODELS
@@ -158,10 +151,10 @@ def _run(ctx: click.Context, spec: SourceSpec, base: RunSelection, given: Export
     from dataclasses import replace
 
     state = state_of(ctx)
-    selected = run_selection(given.runs)
-    since, until = period(given.modified_since, given.modified_until)
+    selected = selection.run_selection(given.runs)
+    since, until = selection.period(given.modified_since, given.modified_until)
     _check(spec, "modification_times", "--modified-since and --modified-until", bool(since or until))
-    wanted = attribute_selection(
+    wanted = selection.attributes(
         given.attributes,
         given.classes,
         given.exclude,
@@ -208,14 +201,14 @@ def _projects(spec: SourceSpec, given: ExportArguments) -> tuple[str, ...]:
     """The projects that were named; empty to discover them."""
     capabilities = spec.capabilities
     patterns = given.project_pattern, given.project_exclude_pattern
-    check_project_patterns(*patterns)
-    check_not_empty(given.workspace, "--workspace")
+    selection.check_project_patterns(*patterns)
+    selection.check_not_empty(given.workspace, "--workspace")
     if given.workspace is not None or patterns != (None, None):
         if given.project_ids:
             raise UsageError("give either -p or --workspace and the project patterns, not both")
         _check(spec, "discovers_projects", "--workspace and project patterns", True)
         return ()
-    named = projects(given.project_ids, use_environment=capabilities.needs_project)
+    named = selection.projects(given.project_ids, use_environment=capabilities.needs_project)
     if not named and capabilities.needs_project:
         discovery = ", or --workspace" if capabilities.discovers_projects else ""
         raise UsageError(

@@ -14,17 +14,10 @@ from neptune_exporter.contract import (
     RunSummary,
 )
 from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.reporters import text
 from neptune_exporter.reporters.grouping import Line, grouped
 from neptune_exporter.reporters.project_page import PageBudget, colour_rules, curves_and_parameters, escape
 from neptune_exporter.reporters.table import Cell, counted, size
-from neptune_exporter.reporters.text import (
-    RUN_HEADER,
-    TYPE_HEADER,
-    kinds,
-    lines_of_runs,
-    run_rows,
-    type_rows,
-)
 
 _HEAD = (
     """<!DOCTYPE html>
@@ -72,15 +65,15 @@ def _page(summary: DatasetSummary, open_run: Callable[[RunKey], ExportedRun]) ->
     yield _HEAD
     yield "<h1>Neptune export</h1>"
     projects = counted(len(summary.projects), "project")
-    yield f"<p>{projects}, {kinds(runs)}; data {size(data)}, files {size(files)}</p>"
+    yield f"<p>{projects}, {text.kinds(runs)}; data {size(data)}, files {size(files)}</p>"
     yield '<section class="problems">'
-    yield from _list("Problems", [*lines_of_runs(summary, "problems"), *summary.problems])
+    yield from _list("Problems", [*text.lines_of_runs(summary, "problems"), *summary.problems])
     yield from _list("Not exported", grouped(_failures(runs, open_run), show_all=summary.show_all))
     yield "</section>"
     budget = PageBudget.for_series(sum(_series(run) for run in runs))
     for number, project in enumerate(summary.projects):
         yield from _project(project, open_run, budget, is_open=number == 0)
-    yield from _list("Notes", lines_of_runs(summary, "notes"))
+    yield from _list("Notes", text.lines_of_runs(summary, "notes"))
     yield "</html>"
 
 
@@ -105,9 +98,9 @@ def _project(
     project: ProjectSummary, open_run: Callable[[RunKey], ExportedRun], budget: PageBudget, *, is_open: bool
 ) -> Iterator[str]:
     yield "<details open>" if is_open else "<details>"
-    yield f"<summary>{escape(project.project_id)}: {kinds(project.runs)}</summary>"
-    yield from _table(TYPE_HEADER, type_rows(project.runs))
-    yield from _table(RUN_HEADER, list(run_rows(project.runs)))
+    yield f"<summary>{escape(project.project_id)}: {text.kinds(project.runs)}</summary>"
+    yield from _table(text.TYPE_HEADER, text.type_rows(project.runs))
+    yield from _table(text.RUN_HEADER, list(text.run_rows(project.runs)))
     yield from curves_and_parameters([run.key for run in project.runs], open_run, budget)
     yield "</details>"
 

@@ -10,19 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from neptune_exporter.contract import DatasetError
-from neptune_exporter.dataset.format import publication, receipt_index
-from neptune_exporter.dataset.format.layout import (
-    DAMAGED,
-    KIND_FOLDERS,
-    PENDING,
-    RECEIPT,
-    RECEIPTS,
-    SET_ASIDE,
-    Place,
-    is_passed_over,
-    parse_part,
-    sanitised,
-)
+from neptune_exporter.dataset.format import layout, publication, receipt_index
+from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.part_of_many import runs_in
 from neptune_exporter.dataset.read.parts import Part
@@ -68,7 +57,7 @@ def _names_of(entries: list[Entry]) -> dict[str, _Names]:
     names: dict[str, _Names] = defaultdict(_Names)
     named = [(entry.name, entry) for entry in entries if entry.is_file]
     for name, entry in sorted(named, key=lambda each: len(each[0])):
-        if part := parse_part(name):
+        if part := layout.parse_part(name):
             run = names[part.stem]
             (run.unfinished if part.unfinished else run.parts).setdefault(part.number, name)
             run.sizes[name] = entry.size
@@ -81,7 +70,7 @@ def listed_folders(data: Storage, *, not_read: list[str] | None = None) -> Itera
     if not_read is not None:
         not_read += [entry.path for entry in root if _is_parquet(entry)]
     for project in root:
-        if project.is_file or is_passed_over(project.name):
+        if project.is_file or layout.is_passed_over(project.name):
             continue
         yield from _folders_of(data, project.path)
 
@@ -90,12 +79,12 @@ def _folders_of(data: Storage, project: str) -> Iterator[Folder]:
     folder = Folder(project, data.list(project))
     yield folder
     inside = {each.name for each in folder.entries if not each.is_file}
-    for path in (f"{project}/{kind}" for kind in KIND_FOLDERS.values() if kind in inside):
+    for path in (f"{project}/{kind}" for kind in layout.KIND_FOLDERS.values() if kind in inside):
         yield Folder(path, data.list(path))
 
 
 def _is_parquet(entry: Entry) -> bool:
-    return entry.is_file and entry.name.endswith(_PARQUET) and not is_passed_over(entry.name)
+    return entry.is_file and entry.name.endswith(_PARQUET) and not layout.is_passed_over(entry.name)
 
 
 def project_folders(data: Storage) -> list[str]:
@@ -130,15 +119,15 @@ def found_runs(
 
 
 def _add_receipts(names: dict[str, _Names], data: Storage, folder: str, *, indexed: bool) -> None:
-    listed = data.list(f"{folder}/{RECEIPTS}")
+    listed = data.list(f"{folder}/{layout.RECEIPTS}")
     index = receipt_index.read(data, listed) if indexed else {}
     for entry in listed:
         name = entry.name
-        if name.endswith(RECEIPT):
-            run = names[name.removesuffix(RECEIPT)]
+        if name.endswith(layout.RECEIPT):
+            run = names[name.removesuffix(layout.RECEIPT)]
             run.has_receipt, run.indexed = True, index.get(receipt_index.key(entry))
-        elif name.endswith(PENDING):
-            names[name.removesuffix(PENDING)].is_pending = True
+        elif name.endswith(layout.PENDING):
+            names[name.removesuffix(layout.PENDING)].is_pending = True
 
 
 def _found_among_many(data: Storage, folder: str, names: _Names) -> Iterator[RunFolder]:
@@ -156,7 +145,7 @@ def _found_among_many(data: Storage, folder: str, names: _Names) -> Iterator[Run
     if not keys:
         yield RunFolder(data, names.run(together))
     for key in sorted(keys):
-        yield RunFolder(data, names.run(Place(folder, sanitised(key.run_id), among_many=True), key))
+        yield RunFolder(data, names.run(Place(folder, layout.sanitised(key.run_id), among_many=True), key))
 
 
 class RunFolders:
@@ -186,7 +175,7 @@ class RunFolders:
         """List a run in advance, for all later questions."""
         stem = "" if self._is_kept else place.stem
         self._data.look(place.folder, prefix=stem)
-        self._data.look(f"{place.folder}/{RECEIPTS}", prefix=stem)
+        self._data.look(f"{place.folder}/{layout.RECEIPTS}", prefix=stem)
 
     def of(self, place: Place) -> RunFolder:
         """What is there of a run now."""
@@ -212,8 +201,8 @@ class RunFolders:
 
     def has_set_aside(self, place: Place) -> bool:
         """Whether damaged parts of the run have been set aside."""
-        listed = self._data.list(f"{place.folder}/{DAMAGED}", prefix=place.stem)
-        names = (parse_part(entry.name.removesuffix(SET_ASIDE)) for entry in listed)
+        listed = self._data.list(f"{place.folder}/{layout.DAMAGED}", prefix=place.stem)
+        names = (layout.parse_part(entry.name.removesuffix(layout.SET_ASIDE)) for entry in listed)
         return any(part.stem == place.stem for part in names if part)
 
     def _has(self, path: str) -> bool:
