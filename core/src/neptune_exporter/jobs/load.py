@@ -20,19 +20,11 @@ from neptune_exporter.contract import (
     SinkSpec,
 )
 from neptune_exporter.dataset import NOT_READ, Dataset, StoredRun, advice_on_failure, has_no_checksums
+from neptune_exporter.jobs import load_run as units
 from neptune_exporter.jobs.comparing import Comparisons, compare_runs
 from neptune_exporter.jobs.estimating import PlannedLoad
 from neptune_exporter.jobs.executors import joined
 from neptune_exporter.jobs.failing import why_failed
-from neptune_exporter.jobs.load_run import (
-    Loaded,
-    LoadUnit,
-    Report,
-    check_complete,
-    let_go,
-    load_run,
-    unreadable,
-)
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selected_run import left_out as parts_left_out
 from neptune_exporter.jobs.selected_run import selected
@@ -131,7 +123,7 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
         return result
     with spread(spec, settings, options, progress, runs=len(runs)) as where:
         others = _by_project(left_out)
-        reports: dict[str, Report] = {}
+        reports: dict[str, units.Report] = {}
         for project_id, project_runs in _by_project(runs).items():
             job = _Load(spec, where, options, progress, result, reports)
             job.load(project_id, project_runs, others.get(project_id, []))
@@ -175,12 +167,12 @@ def _plan(
     requests: Callable[[ExportedRun], int | None] | None,
 ) -> None:
     try:
-        check_complete(run)
+        units.check_complete(run)
         view = selected(run, classes)
         rows = {t: count.rows for t, count in view.counts().items()}
         file_bytes = 0 if FILE_TYPES.isdisjoint(rows) else run.receipt.file_bytes if run.receipt else None
         planned = PlannedLoad(run.key, rows, file_bytes, requests and requests(view))
-        losses = [*unreadable(run), *parts_left_out(run, classes)]
+        losses = [*units.unreadable(run), *parts_left_out(run, classes)]
     except Exception as error:  # noqa: BLE001 - one run must not cost the others
         result.failed.append((run.key, why_failed(run.key, error)))
     else:
@@ -206,7 +198,7 @@ class _Load:
     options: LoadJobOptions
     progress: Progress
     result: LoadResult
-    reports: dict[str, Report]
+    reports: dict[str, units.Report]
     """The latest report of each process that has a sink of its own."""
     found: Mapping[RunKey, object] = field(default_factory=dict)
     outcome: dict[RunKey, LoadedRun | None] = field(default_factory=dict)
@@ -240,7 +232,7 @@ class _Load:
     def _is_loadable(self, run: StoredRun) -> bool:
         """Whether the run can be loaded. Already reads what the order of loading needs."""
         try:
-            check_complete(run)
+            units.check_complete(run)
             run.parent()
             return self._has_place(run)
         except Exception as error:  # noqa: BLE001 - one run must not cost the others
@@ -263,7 +255,7 @@ class _Load:
         parents = {run.key: parent for run in runs if (parent := run.parent()) in known}
         order = _opened(by_key, parents)
         ready: deque[RunKey] = deque()
-        running: dict[Future[Loaded], StoredRun] = {}
+        running: dict[Future[units.Loaded], StoredRun] = {}
         while order.is_active():
             ready.extend(order.get_ready())
             while ready and len(running) < self.where.executor.at_once:
@@ -272,10 +264,10 @@ class _Load:
                     order.done(key)
                     continue
                 parent_run = self.outcome[parents[key]] if key in parents else None
-                unit = LoadUnit(
+                unit = units.LoadUnit(
                     by_key[key], self.where.opening, self.options.classes, parent_run, self.found.get(key)
                 )
-                running[self.where.executor.submit(load_run, unit)] = by_key[key]
+                running[self.where.executor.submit(units.load_run, unit)] = by_key[key]
             if running:
                 order.done(*self._collect(running))
 
@@ -287,7 +279,7 @@ class _Load:
         self.result.failed.append((key, f"its parent {parent.run_id} was not loaded"))
         return True
 
-    def _collect(self, running: dict[Future[Loaded], StoredRun]) -> list[RunKey]:
+    def _collect(self, running: dict[Future[units.Loaded], StoredRun]) -> list[RunKey]:
         """Wait until some runs are loaded or have failed. Notes and returns them."""
         done = first_done(running)
         ended = {future: running.pop(future) for future in list(running) if future in done}
@@ -311,10 +303,10 @@ class _Load:
                 _log.info("%s: %s as %s", run.key, what, loaded.target_id)
                 self.result.losses.extend(loaded.losses)
                 self.progress.advance(runs=1, rows=0 if loaded.already_loaded else done_there.rows)
-            let_go(run)
+            units.let_go(run)
         return [run.key for run in ended.values()]
 
-    def _note(self, report: Report | None) -> None:
+    def _note(self, report: units.Report | None) -> None:
         if report is None:
             return
         before = self.reports.get(report.process)

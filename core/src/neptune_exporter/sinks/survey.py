@@ -13,17 +13,7 @@ import pyarrow as pa
 
 from neptune_exporter.contract import ExportedRun, Step
 from neptune_exporter.model import SERIES_TYPES, RunKey
-from neptune_exporter.sinks.steps import (
-    EXACT,
-    MILLION,
-    STEP_COLUMNS,
-    Bools,
-    Floats,
-    Multiplier,
-    StepRange,
-    double_steps,
-    millionths,
-)
+from neptune_exporter.sinks import steps
 from neptune_exporter.toolkit.free_memory import give_back_memory
 
 _DECIMALS = 6
@@ -39,24 +29,24 @@ _log = logging.getLogger(__name__)
 class StepSurvey:
     """What the steps of a project need: how many digits after the point, and how large they get."""
 
-    within: StepRange = StepRange()
+    within: steps.StepRange = steps.StepRange()
     digits: int = 0
     largest: float = 0.0
     """The largest distance of a step from 0, among those within the range."""
 
     def look_at(self, batch: pa.RecordBatch) -> None:
         """Take the `step` and `step_float64` columns of a batch into account."""
-        units, known = millionths(batch.column("step"))
-        doubles = double_steps(batch)
+        units, known = steps.millionths(batch.column("step"))
+        doubles = steps.double_steps(batch)
         if doubles is not None:
             known = known & np.isnan(doubles)
             self._look_at_doubles(doubles[np.isfinite(doubles)])
         if not known.all():
             units = units[known]
         if len(units):
-            lowest, highest = self.within.lowest * MILLION, self.within.highest * MILLION
+            lowest, highest = self.within.lowest * steps.MILLION, self.within.highest * steps.MILLION
             reached = np.abs(units[(units <= highest) & (units >= lowest)])
-            self.largest = max(self.largest, float(reached.max(initial=0)) / MILLION)
+            self.largest = max(self.largest, float(reached.max(initial=0)) / steps.MILLION)
             while self.digits < _DECIMALS and np.any(units % 10 ** (_DECIMALS - self.digits)):
                 self.digits += 1
 
@@ -78,7 +68,7 @@ class StepSurvey:
     def _holds(self, step: Decimal) -> bool:
         return self.within.lowest <= step <= self.within.highest
 
-    def _look_at_doubles(self, doubles: Floats) -> None:
+    def _look_at_doubles(self, doubles: steps.Floats) -> None:
         doubles = doubles[(doubles >= self.within.lowest) & (doubles <= self.within.highest_double)]
         if not len(doubles):
             return
@@ -106,13 +96,13 @@ class StepSurvey:
         return power
 
 
-def look_at_steps(run: ExportedRun, within: StepRange) -> StepSurvey:
+def look_at_steps(run: ExportedRun, within: steps.StepRange) -> StepSurvey:
     """What multiplier all steps of a run need. Reads the run, unless it is known that all steps are whole.
     Raises DatasetError if the run is damaged, and was read."""
     survey = StepSurvey(within)
     whole = run.whole_steps()
     if whole is None or not survey.look_at_range(*whole):
-        for batch in run.batches(SERIES_TYPES, columns=STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
+        for batch in run.batches(SERIES_TYPES, columns=steps.STEP_COLUMNS, batch_rows=_SURVEY_ROWS):
             survey.look_at(batch)
     fork_step = run.fork_step()
     if fork_step is not None:
@@ -121,13 +111,13 @@ def look_at_steps(run: ExportedRun, within: StepRange) -> StepSurvey:
     return survey
 
 
-def joined(surveys: Iterable[StepSurvey], within: StepRange) -> StepSurvey:
+def joined(surveys: Iterable[StepSurvey], within: steps.StepRange) -> StepSurvey:
     """What several runs need together."""
     several = [StepSurvey(within), *surveys]
     return StepSurvey(within, max(each.digits for each in several), max(each.largest for each in several))
 
 
-def multipliers(surveys: Mapping[RunKey, StepSurvey], common: int) -> dict[RunKey, Multiplier]:
+def multipliers(surveys: Mapping[RunKey, StepSurvey], common: int) -> dict[RunKey, steps.Multiplier]:
     """The common multiplier for each run, or its own power of ten where it needs more digits.
 
     If no power of ten makes all steps of a project whole within the range, runs that cannot be compared are
@@ -136,17 +126,17 @@ def multipliers(surveys: Mapping[RunKey, StepSurvey], common: int) -> dict[RunKe
     found = {}
     for key, survey in surveys.items():
         own = survey.multiplier
-        found[key] = Multiplier.of(max(own, common))
+        found[key] = steps.Multiplier.of(max(own, common))
         if own > common:
             _log.warning("%s: its steps need times %s, the rest of the project times %s", key, own, common)
     return found
 
 
-def _whole_after(doubles: Floats, digits: int) -> Bools:
+def _whole_after(doubles: steps.Floats, digits: int) -> steps.Bools:
     """Where a double is the nearest one to a decimal of this many digits.
 
     Below 2**53 the product's nearest integer is exact, and the division is rounded
     correctly: they give the double back if and only if the decimal names it.
     """
     scaled = np.rint(doubles * 10.0**digits)
-    return np.asarray((np.abs(scaled) < EXACT) & (scaled / 10.0**digits == doubles), np.bool_)
+    return np.asarray((np.abs(scaled) < steps.EXACT) & (scaled / 10.0**digits == doubles), np.bool_)

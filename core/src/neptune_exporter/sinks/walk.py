@@ -188,13 +188,14 @@ class Walk:
         self, receiver: Receiver, what: str, kind: AttributeType, values_of: Callable[[SeriesRows], list[Any]]
     ) -> None:
         column = "string_value" if what == "texts" else "histogram_value"
+        batches = self._rows(frozenset({kind}), column)
         if what in self.loader.made:
-            self._made(receiver, what, kind, column, values_of)
+            self._made(receiver, what, batches, values_of)
             return
         series = SeriesNumbers()
         names: list[str] = []
         take = receiver.texts if what == "texts" else receiver.histograms
-        for rows in self._rows(frozenset({kind}), column):
+        for rows in batches:
             usable = self._usable(rows)
             numbers = series.of(rows.paths)[rows.series][usable]
             names += [self.names.name(path, what) for path in series.paths[len(names) :]]
@@ -208,13 +209,12 @@ class Walk:
         self,
         receiver: Receiver,
         what: str,
-        kind: AttributeType,
-        column: str,
+        batches: Iterator[SeriesRows],
         values_of: Callable[[SeriesRows], list[Any]],
     ) -> None:
         is_table = what == "texts" and self.loader.tables
         made = (MadeTables if is_table else MadeFile)(self.folder, what)
-        for rows in self._rows(frozenset({kind}), column):
+        for rows in batches:
             times = rows.batch.column("timestamp").cast(pa.int64()).to_pylist()
             paths = [rows.paths[number] for number in rows.series.tolist()]
             made.write(paths, step_texts(rows.batch).to_pylist(), times, values_of(rows))

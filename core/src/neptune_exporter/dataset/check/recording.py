@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,9 +13,7 @@ from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format import checksums
 from neptune_exporter.dataset.format.checksums import Checksum, RunChecksums
-from neptune_exporter.dataset.format.layout import Place
 from neptune_exporter.dataset.format.paths import is_safe, sum_of_names
-from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read.named_files import named_files
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.stored_run import StoredRun
@@ -77,50 +76,34 @@ def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
     Writes only the file of checksums. Damage that exists already is recorded as it is; `verify` reports it
     each time, as far as it can be seen.
     """
-    records = _Records(dataset.data)
-    for run in dataset.runs():
-        # the names in damaged parts cannot be trusted; `verify` reports the damage
-        if not wanted(run.key) or not has_no_checksums(dataset, run) or _is_damaged(run):
-            continue
-        earlier = records.of(run.place)
-        new = _checksums(dataset, run, earlier)
-        if earlier is None or new.parts or new.files:  # else what came later cannot be read
-            yield records.add(run, earlier, new)
-    records.save()
+    for folder, runs in itertools.groupby(dataset.runs(), lambda run: run.place.folder):
+        known: dict[str, bytes] = {}
+        unsaved = 0
+        for run in runs:
+            # the names in damaged parts cannot be trusted; `verify` reports the damage
+            if not wanted(run.key) or not has_no_checksums(dataset, run) or _is_damaged(run):
+                continue
+            known = known or dict(checksums.read(dataset.data, folder))
+            if (recorded := _recorded(dataset, run, known)) is not None:
+                unsaved += max(recorded.bytes, 1)
+                if unsaved >= _SAVE_BYTES:
+                    checksums.write(dataset.data, folder, known)
+                    unsaved = 0
+                yield recorded
+        if unsaved:
+            checksums.write(dataset.data, folder, known)
 
 
-class _Records:
-    """The recorded checksums of one folder after the other."""
-
-    def __init__(self, data: Storage) -> None:
-        self._data = data
-        self._folder = ""
-        self._known: dict[str, bytes] = {}
-        self._unsaved = 0
-
-    def of(self, place: Place) -> RunChecksums | None:
-        """What was recorded of a run."""
-        if place.folder != self._folder:
-            self.save()
-            self._folder = place.folder
-            self._known = dict(checksums.read(self._data, place.folder))
-        return checksums.of_run(self._known, place.stem)
-
-    def add(self, run: StoredRun, earlier: RunChecksums | None, new: RunChecksums) -> RunRecorded:
-        """Add checksums of a run of the folder that was asked for last."""
-        all_of_it = earlier.with_more(new) if earlier else new
-        self._known[run.place.stem] = checksums.to_json(run.place.stem, all_of_it)
-        size = sum(each.bytes for each in (*new.parts.values(), *new.files.values()))
-        self._unsaved += max(size, 1)
-        if self._unsaved >= _SAVE_BYTES:
-            self.save()
-        return RunRecorded(run.key, len(new.parts), len(new.files), size)
-
-    def save(self) -> None:
-        """Write what was added."""
-        if self._unsaved:
-            checksums.write(self._data, self._folder, self._known)
-            self._unsaved = 0
+def _recorded(dataset: Dataset, run: StoredRun, known: dict[str, bytes]) -> RunRecorded | None:
+    """Add the checksums of a run to what is known of its folder; None if what lacks some cannot be read."""
+    stem = run.place.stem
+    earlier = checksums.of_run(known, stem)
+    new = _checksums(dataset, run, earlier)
+    if earlier is not None and not (new.parts or new.files):
+        return None
+    known[stem] = checksums.to_json(stem, earlier.with_more(new) if earlier else new)
+    size = sum(each.bytes for each in (*new.parts.values(), *new.files.values()))
+    return RunRecorded(run.key, len(new.parts), len(new.files), size)
 
 
 def _checksums(dataset: Dataset, run: StoredRun, earlier: RunChecksums | None) -> RunChecksums:

@@ -17,15 +17,7 @@ from typing import Any
 from neptune_exporter.errors import MissingDependencyError, UsageError
 from neptune_exporter.jobs.executors import worker as worker_side
 from neptune_exporter.jobs.executors.remote import LOST, RemoteExecutor
-from neptune_exporter.jobs.executors.worker import (
-    LostWorkerError,
-    Message,
-    Outcome,
-    StoppedError,
-    Task,
-    deliver,
-    message_of,
-)
+from neptune_exporter.jobs.executors.worker import LostWorkerError, Outcome, StoppedError, Task
 from neptune_exporter.jobs.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -102,7 +94,7 @@ class Dask(RemoteExecutor[None]):
         return StoppedError("the job was interrupted") if isinstance(error, CancelledError) else error
 
     def _hear(self, event: tuple[float, Any]) -> None:
-        deliver(map(message_of, event[1]["messages"]), self._progress)
+        worker_side.deliver(map(worker_side.message_of, event[1]["messages"]), self._progress)
 
     def _interrupt(self) -> None:
         """Does not cancel tasks: Dask forgets what it cancels, while the thread that works on it goes on."""
@@ -147,7 +139,7 @@ def _carry_out(tasks: Sequence[Task[Any, Any]]) -> list[Outcome[Any]]:
 
     worker = get_worker()
 
-    def send(messages: Sequence[Message]) -> None:
+    def send(messages: Sequence[worker_side.Message]) -> None:
         worker.log_event(tasks[0].job.name, {"messages": [list(message) for message in messages]})
 
     return worker_side.carry_out_all(tasks, send)

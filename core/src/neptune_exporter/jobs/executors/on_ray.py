@@ -17,14 +17,7 @@ from typing import Any
 from neptune_exporter.errors import MissingDependencyError, UsageError
 from neptune_exporter.jobs.executors import worker as worker_side
 from neptune_exporter.jobs.executors.remote import LOST, RemoteExecutor
-from neptune_exporter.jobs.executors.worker import (
-    LostWorkerError,
-    Message,
-    Outcome,
-    StoppedError,
-    Task,
-    deliver,
-)
+from neptune_exporter.jobs.executors.worker import LostWorkerError, Outcome, StoppedError, Task
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.redaction import redact
 
@@ -82,7 +75,7 @@ class Ray(RemoteExecutor[Any]):
 
         while not self._closed.is_set():
             try:
-                deliver(self._messages.get(timeout=0.5), self._progress)
+                worker_side.deliver(self._messages.get(timeout=0.5), self._progress)
             except Empty:
                 continue
             except Exception:  # noqa: BLE001 - the cluster has ended, and the units report that
@@ -119,7 +112,7 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
 def _carry_out(tasks: Sequence[Task[Any, Any]], queue: Any) -> list[Outcome[Any]]:
     """Runs in a worker, which is a process for one task at a time."""
 
-    def send(messages: Sequence[Message]) -> None:
+    def send(messages: Sequence[worker_side.Message]) -> None:
         queue.actor.put_nowait.remote(list(messages))
 
     return worker_side.carry_out_all(tasks, send)

@@ -23,15 +23,7 @@ from typing import Any, TypeVar
 
 from neptune_exporter.jobs.executors import worker as worker_side
 from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor, settle
-from neptune_exporter.jobs.executors.worker import (
-    JobId,
-    LostWorkerError,
-    Outcome,
-    StoppedError,
-    Task,
-    Worker,
-    deliver,
-)
+from neptune_exporter.jobs.executors.worker import JobId, LostWorkerError, Outcome, Task, Worker
 from neptune_exporter.jobs.progress import Progress
 
 T = TypeVar("T")
@@ -102,7 +94,7 @@ class Processes(JobExecutor):
             queued = list(self._queue)
             self._queue.clear()
         for _, result in queued:
-            result.set_exception(StoppedError("the job was interrupted"))
+            result.set_exception(worker_side.StoppedError("the job was interrupted"))
         for process in self._processes():
             process.tell(_STOP)
         until = time.monotonic() + END_WITHIN
@@ -167,7 +159,7 @@ class _Process:
     def _hear(self) -> None:
         try:
             while True:
-                deliver(self._pipe.recv(), self._progress)
+                worker_side.deliver(self._pipe.recv(), self._progress)
         except (EOFError, OSError, TypeError) as error:  # the process has ended, or this end was closed
             _log.debug("a worker process has ended: %r", error)
 
