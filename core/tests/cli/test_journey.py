@@ -281,7 +281,7 @@ def test_a_report_that_cannot_be_written_is_told_before_the_job(run: Run, tracke
 def test_a_default_report_that_cannot_be_written_costs_no_result(
     run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("neptune_exporter.cli.export_report.report_name", lambda what: "x" * 300)
+    monkeypatch.setattr("neptune_exporter.cli.output.report_name", lambda what: "x" * 300)
     tracker.source.fail_attribute(RUN_1, "lr")
     result = run(*EXPORT, "--json")
     assert result.exit_code == 3
