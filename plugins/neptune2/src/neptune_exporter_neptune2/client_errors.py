@@ -64,29 +64,17 @@ def translated(what: str, server: str, call: Callable[[], _T]) -> _T:
 
 
 def _of_client(error: Exception, what: str, server: str) -> NeptuneExporterError:
-    from bravado.exception import HTTPError
     from neptune.common import exceptions as common
     from neptune.exceptions import CannotResolveHostname, NeptuneClientUpgradeRequiredError
-    from oauthlib.oauth2 import (  # type: ignore[import-untyped]
-        InsecureTransportError,
-        MissingTokenError,
-        OAuth2Error,
-    )
+    from oauthlib.oauth2 import InsecureTransportError  # type: ignore[import-untyped]
 
     if isinstance(error, InsecureTransportError):
         return SourceError(
             f"the API token names a server without TLS ({server}), which Neptune's client refuses: "
             "set OAUTHLIB_INSECURE_TRANSPORT=1 if no other person can read along on the way to it"
         )
-    said_no, answer = (common.Unauthorized, common.Forbidden), error.__context__
-    if isinstance(error, said_no) and isinstance(answer, HTTPError):
-        return _of_status(answer.status_code, _text(answer), what, server)
-    if isinstance(error, common.NeptuneInvalidApiTokenException) and not server:
-        return not_a_token()  # the client also raises it for what a server says of a token
-    refused = (common.NeptuneInvalidApiTokenException, *said_no, common.NeptuneAuthTokenExpired)
-    is_grant = isinstance(error, OAuth2Error) and not isinstance(error, MissingTokenError)
-    if isinstance(error, refused) or is_grant:
-        return refused_token(f"{what}: {type(error).__name__}")
+    if refusal := _of_refusal(error, what, server):
+        return refusal
     if isinstance(error, NeptuneClientUpgradeRequiredError):
         return MissingDependencyError(one_line(f"{what}: the server wants another client: {error}", 500))
     if isinstance(error, CannotResolveHostname):  # which the client looks up itself, also behind a proxy
@@ -101,6 +89,24 @@ def _of_client(error: Exception, what: str, server: str) -> NeptuneExporterError
     if isinstance(error, common.NeptuneException):  # its text is a page with banners
         return SourceError(f"{what} failed: {type(error).__name__}")
     return not_the_protocol(server, what, {}, _content(error))
+
+
+def _of_refusal(error: Exception, what: str, server: str) -> NeptuneExporterError | None:
+    """The error if the token was not taken."""
+    from bravado.exception import HTTPError
+    from neptune.common import exceptions as common
+    from oauthlib.oauth2 import MissingTokenError, OAuth2Error
+
+    said_no, answer = (common.Unauthorized, common.Forbidden), error.__context__
+    if isinstance(error, said_no) and isinstance(answer, HTTPError):
+        return _of_status(answer.status_code, _text(answer), what, server)
+    if isinstance(error, common.NeptuneInvalidApiTokenException) and not server:
+        return not_a_token()  # the client also raises it for what a server says of a token
+    refused = (common.NeptuneInvalidApiTokenException, *said_no, common.NeptuneAuthTokenExpired)
+    is_grant = isinstance(error, OAuth2Error) and not isinstance(error, MissingTokenError)
+    return (
+        refused_token(f"{what}: {type(error).__name__}") if isinstance(error, refused) or is_grant else None
+    )
 
 
 def _of_http(error: Any, what: str, server: str) -> NeptuneExporterError:

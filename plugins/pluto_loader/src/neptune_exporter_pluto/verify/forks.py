@@ -26,9 +26,7 @@ def compare_fork(check: Check, known: Progress | None) -> Iterator[Comparison]:
 
 def _of_fork(check: Check, known: Progress | None, found: Fork | None) -> Comparison:
     computed = native_fork(check.work, check.content.multiplier)
-    sent = known.fork if known is not None else None
-    # The parent may have got further since.
-    wanted = computed if sent is None or parent_replaced(sent, computed) else sent
+    wanted = _wanted(known, computed)
     if check.recorded([CommonLoss.FORK_NOT_NATIVE], SysAttribute.FORK_PARENT) and found is None:
         return check.line("fork", Verdict.LOST, check.content.run.parent(), "recorded only in the config")
     if wanted is None or "forkedFromRunId" not in check.details:
@@ -39,6 +37,12 @@ def _of_fork(check: Check, known: Progress | None, found: Fork | None) -> Compar
         wanted = _resolved(check, wanted)
     verdict = _of_same(check, found, wanted, computed) if found == wanted else _of_other(check, found, wanted)
     return check.line("fork", verdict, _text(wanted), _text(found))
+
+
+def _wanted(known: Progress | None, computed: Fork | None) -> Fork | None:
+    """What this machine has sent, as the parent may have got further since; unless it was loaded again."""
+    sent = known.fork if known is not None else None
+    return computed if sent is None or parent_replaced(sent, computed) else sent
 
 
 def _of_other(check: Check, found: Fork, wanted: Fork) -> Verdict:
