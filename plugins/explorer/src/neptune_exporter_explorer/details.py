@@ -84,11 +84,8 @@ def texts(
     run: RunView, attribute: str, search: str, is_pattern: bool, offset: int, limit: int
 ) -> dict[str, Any]:
     """Entries of a string series that hold a text or match a regular expression, and how many there are.
-
-    Raises:
-        UsageError: `search` is not a regular expression.
-        DatasetError: a part is damaged or missing.
-    """
+    Raises UsageError if `search` is not a regular expression, and DatasetError if a part is damaged or
+    missing."""
     try:
         found = re.compile(search if is_pattern else re.escape(search), re.IGNORECASE).search
     except re.error as error:

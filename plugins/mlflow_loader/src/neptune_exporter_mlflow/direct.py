@@ -57,14 +57,11 @@ _LATEST = text(
 
 
 class DirectPoints:
-    """Writes points of new runs; each window in one transaction.
+    """Writes points of new runs; each window in one transaction. Raises UsageError if it is neither sqlite
+    nor PostgreSQL, or its tables are of a version that is not known, and SinkError if it cannot be reached.
 
     Args:
         uri: Of the database, which must be the one of the tracking server.
-
-    Raises:
-        UsageError: it is neither sqlite nor PostgreSQL, or its tables are of a version that is not known.
-        SinkError: it cannot be reached.
     """
 
     def __init__(self, uri: str) -> None:

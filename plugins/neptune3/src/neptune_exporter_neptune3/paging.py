@@ -64,16 +64,13 @@ def read_pages(
 ) -> Iterator[RunRows | AttributeFailure | FileToFetch]:
     """Carry out requests and all that follow from them.
 
-    A request that the server refuses is repeated in halves, down to the attribute that
-    is the cause: the failure costs that attribute only. Pages come in the order of the
-    requests that they follow from, except where too many would have to wait for that.
+    A request that the server refuses is repeated in halves, down to the attribute that is the cause: the
+    failure costs that attribute only. Pages come in the order of the requests that they follow from, except
+    where too many would have to wait for that. Raises AuthenticationError if the token was refused, and
+    SourceError if the server cannot be reached.
 
     Args:
         width: How many requests may be under way or waiting to be taken.
-
-    Raises:
-        AuthenticationError: the token was refused.
-        SourceError: the server cannot be reached.
     """
     first = (((n,), request) for n, request in enumerate(requests))
     waiting: deque[tuple[_Key, Request[_U]]] = deque()

@@ -79,11 +79,8 @@ class Creation:
 
     def ensure(self) -> None:
         """Create the run, unless the journal knows it, or another machine has loaded it, which is noted.
-
-        Raises:
-            StartAgainError: another machine has marked the existing run too.
-            SinkError: another machine is loading it.
-        """
+        Raises StartAgainError if another machine has marked the existing run too, and SinkError if another
+        machine is loading it."""
         if self.work.now.run_id is not None:
             self._go_on()
             return

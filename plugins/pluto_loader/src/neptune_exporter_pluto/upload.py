@@ -35,14 +35,12 @@ _MOST_ANNOUNCED_BYTES = 256 << 20
 def send_files(
     work: OpenRun, content: Content, texts: Sequence[TextFile], time_of_texts: int, stopped: threading.Event
 ) -> dict[str, int]:
-    """Upload the texts and all files of a run, in batches with a pause between two; returns how many.
+    """Upload the texts and all files of a run, in batches with a pause between two; returns how many. Raises
+    StartAgainError if it is unknown which announcements reached Pluto, and SinkError if a file could not be
+    uploaded.
 
     Args:
         stopped: When set, no further upload begins; the next load goes on with what has been announced.
-
-    Raises:
-        StartAgainError: it is unknown which announcements reached Pluto.
-        SinkError: a file could not be uploaded.
     """
     of_texts = text_tasks(content.names, texts, time_of_texts)
     uploader = _Uploader(work, content.losses, stopped)

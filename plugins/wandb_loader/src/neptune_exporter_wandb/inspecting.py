@@ -41,11 +41,8 @@ def compare_inspected(key: RunKey, folder: Path, run_id: str, rows: int) -> Comp
 def read(folder: Path, run_id: str) -> Iterator[Record]:
     """What the records of a run say, read by wandb itself: for files of a format that is not known.
 
-    It shows a number that is not finite as a text, and -0.0 as 0.
-
-    Raises:
-        SinkError: this wandb has no such command, or cannot read the file.
-        ValueError: what it says has another form.
+    It shows a number that is not finite as a text, and -0.0 as 0. Raises SinkError if this wandb has no such
+    command, or cannot read the file, and ValueError if what it says has another form.
     """
     with (
         tempfile.TemporaryFile() as words,

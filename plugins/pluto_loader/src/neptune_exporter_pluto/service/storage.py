@@ -90,14 +90,9 @@ class Storage:
         self.pace = Pace(connections)
 
     def put(self, url: str, file: FileToSign, opened: Callable[[], BinaryIO], what: str) -> None:
-        """Put the bytes of a file; tried again as often as patience allows.
-
-        Args:
-            what: For errors.
-
-        Raises:
-            ExpiredError: storage says that the address has expired, or refuses it repeatedly.
-            SinkError: the file could not be put.
+        """Put the bytes of a file; tried again as often as patience allows. Raises ExpiredError if storage
+        says that the address has expired, or refuses it repeatedly, and SinkError if the file could not be
+        put. `what` names it in errors.
         """
         refusals = itertools.count(1)
 
