@@ -262,8 +262,10 @@ def _convert(field: SettingField, found: _Found) -> object:
     value = found.value
     if isinstance(value, str):
         converted = _from_text(field, value, is_typed=found.folder is not None)
+    elif field.type is float and type(value) is int:
+        converted = float(value)
     else:
-        converted = _from_typed(field, value)
+        converted = value if type(value) is field.type else None
     if converted is None or not _is_allowed(field.info, converted):
         shown = "" if field.type is Secret else f", not {value!r}"
         raise UsageError(f"{found.place}: must be {field.expected}{shown}")
@@ -288,12 +290,6 @@ def _from_text(field: SettingField, text: str, *, is_typed: bool) -> object | No
         return parse(text)
     except ValueError:
         return None
-
-
-def _from_typed(field: SettingField, value: object) -> object | None:
-    if field.type is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return value if type(value) is field.type else None
 
 
 def _is_allowed(info: SettingInfo, value: object) -> bool:

@@ -28,7 +28,8 @@ def system_error(error: BaseException) -> str | None:
         return None
     if not isinstance(error, OSError) or error.errno is None:
         return None
-    where = _shortened(f"{error.filename}: " if error.filename is not None else "")
+    where = "" if error.filename is None else f"{error.filename}: "
+    where = where if len(where) <= _MOST_SHOWN else f"{where[:_MOST_SHOWN]}…: "
     text = f"{where}{error.strerror or error}"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{text}: {_limit()}{_FEWER}, or raise the limit (ulimit -n 1024)"
@@ -43,10 +44,6 @@ def _needed(message: str) -> str:
     if found := re.search(r"allocate ([\d.]+ \w+)", message):
         return f" ({found[1]} more are needed)"
     return ""
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…: "
 
 
 def _limit() -> str:

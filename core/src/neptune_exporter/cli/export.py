@@ -50,11 +50,9 @@ class ExportArguments(opt.RunArguments):
 
 _common: opt.Decorator[Any] = opt.together(
     opt.plugin("--exporter", "exporter", help="What to read from.  [required]"),
-    opt.option(
+    opt.names(
         "-p",
         "--project-ids",
-        multiple=True,
-        separator=",",
         help="Project, workspace/project. Repeatable, or separated by commas.  [env: NEPTUNE_PROJECT]",
     ),
     opt.option("--workspace", help="Every project of this workspace that the exporter can discover."),

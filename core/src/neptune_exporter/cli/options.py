@@ -123,6 +123,11 @@ def option(*declarations: str, **attributes: Any) -> Decorator[_F]:
     return click.option(*declarations, cls=CommandOption, **attributes)
 
 
+def names(*declarations: str, help: str) -> Decorator[_F]:
+    """An option that may be repeated, and takes several names, separated by commas."""
+    return option(*declarations, multiple=True, separator=",", help=help)
+
+
 def together(*options: Decorator[Any]) -> Decorator[_F]:
     """Several decorators as one."""
 
@@ -169,13 +174,7 @@ dataset_options: Decorator[Any] = together(
 RUNS_HELP = "Only runs whose whole id matches this regular expression, or with the ids in @FILE. Repeatable."
 
 selected_runs: Decorator[Any] = together(
-    option(
-        "-p",
-        "--project-ids",
-        multiple=True,
-        separator=",",
-        help="Only this project. Repeatable, or separated by commas.",
-    ),
+    names("-p", "--project-ids", help="Only this project. Repeatable, or separated by commas."),
     option("-r", "--runs", multiple=True, help=RUNS_HELP),
 )
 
@@ -189,19 +188,12 @@ show_all: Decorator[Any] = option(
     help="Show each problem by itself. Default: one line for many runs with the same problem.",
 )
 
-classes: Decorator[Any] = option(
-    "-c",
-    "--classes",
-    multiple=True,
-    separator=",",
-    help="Only these attribute classes: parameters, metrics, series, files.",
+classes: Decorator[Any] = names(
+    "-c", "--classes", help="Only these attribute classes: parameters, metrics, series, files."
 )
 
-exclude: Decorator[Any] = option(
-    "--exclude",
-    multiple=True,
-    separator=",",
-    help="Attribute classes to exclude: parameters, metrics, series, files.",
+exclude: Decorator[Any] = names(
+    "--exclude", help="Attribute classes to exclude: parameters, metrics, series, files."
 )
 
 project_patterns: Decorator[Any] = together(

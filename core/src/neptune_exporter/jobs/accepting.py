@@ -35,14 +35,8 @@ class Accepted:
     def of(cls, dataset: Dataset, finding: Finding) -> Accepted:
         """The entry that would accept a finding as it is now."""
         key = finding.run
-        return cls(
-            project=key.project_id if key else None,
-            run=key.run_id if key else None,
-            kind=key.kind.value if key else None,
-            item=finding.item,
-            reason=finding.reason,
-            sha256=_digest(dataset, finding),
-        )
+        project, run, kind = (key.project_id, key.run_id, key.kind.value) if key else (None, None, None)
+        return cls(project, run, kind, finding.item, finding.reason, _digest(dataset, finding))
 
 
 def read_accepted(path: Path) -> list[Accepted]:

@@ -118,10 +118,6 @@ def _retry(case: Case) -> RunPlan:
     return _read_rest(case, Action.RETRY, f"{len(case.retry)} attributes failed before")
 
 
-def _add(case: Case) -> RunPlan:
-    return _read_rest(case, Action.ADD, "an earlier export left attributes out")
-
-
 _TABLE: tuple[tuple[Callable[[Case], bool], Callable[[Case], RunPlan]], ...] = (
     (lambda case: case.is_of_newer_version, _refuse_newer),
     (lambda case: case.is_elsewhere, _refuse_elsewhere),
@@ -136,7 +132,7 @@ _TABLE: tuple[tuple[Callable[[Case], bool], Callable[[Case], RunPlan]], ...] = (
     (lambda case: case.has_all_that_is_wanted, _leave),
     (lambda case: case.is_damaged, _read_whole),
     (lambda case: bool(case.retry), _retry),
-    (lambda case: True, _add),
+    (lambda case: True, lambda case: _read_rest(case, Action.ADD, "an earlier export left attributes out")),
 )
 """The states, and what is done in each. The first match counts, so each row may assume that no row before it
 matches."""

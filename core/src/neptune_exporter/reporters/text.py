@@ -111,9 +111,7 @@ def kinds(runs: Iterable[RunSummary]) -> str:
 
 
 def _step(value: float | None) -> str | None:
-    if value is None:
-        return None
-    return f"{value:.15g}"
+    return None if value is None else f"{value:.15g}"
 
 
 def _time(value: datetime | None) -> str | None:

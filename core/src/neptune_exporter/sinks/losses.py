@@ -103,5 +103,4 @@ class LossBook:
         return tuple(
             Loss(self._run, str(code), self._messages[code], count, path, requested=code in self._requested)
             for (code, path), count in items
-            if count
         )

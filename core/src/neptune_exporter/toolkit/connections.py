@@ -2,7 +2,7 @@
 
 Neither httpx nor requests has a public way to watch a connection from its first byte on. Of httpx (0.27 and
 0.28) and httpcore (1.0) private names are used; of requests and urllib3 (2) public ones, and the `fp` of
-`http.client.HTTPResponse`. Where one of them does not work any more, `test_connections.py` fails.
+`http.client.HTTPResponse`. Where one of them does not work any more, `tests/test_dripping.py` fails.
 
     demand_least_rate(httpx_client, 60.0)
 

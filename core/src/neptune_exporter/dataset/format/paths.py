@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 
 from neptune_exporter.contract import UnsafePathError
@@ -45,17 +45,13 @@ def added_names(one: int, other: int) -> int:
 def find(files: Storage, project_folder: str, file: str, run: RunKey) -> str | None:
     """Where the file lies that a row of a run names; None if it is missing. Raises UnsafePathError as
     `safe_path` does, or if a component is a symbolic link."""
-    for spelling in _spellings(safe_path(file, run)):
+    slashed = meaning(safe_path(file, run))
+    for spelling in dict.fromkeys([file, slashed, unicodedata.normalize("NFD", slashed)]):
         path = f"{project_folder}/{spelling}"
         files.check_no_links(path)
         if files.size(path) is not None:
             return path
-    return None if file.isascii() else _found_step_by_step(files, project_folder, meaning(file).split("/"))
-
-
-def _spellings(file: str) -> Iterator[str]:
-    slashed = meaning(file)
-    yield from dict.fromkeys([file, slashed, unicodedata.normalize("NFD", slashed)])
+    return None if file.isascii() else _found_step_by_step(files, project_folder, slashed.split("/"))
 
 
 def _found_step_by_step(files: Storage, folder: str, steps: list[str]) -> str | None:

@@ -90,13 +90,6 @@ class Upload:
             self.lock = None
 
 
-def begin(storage: Storage, place: Place, old: Sequence[str], before: Receipt | None) -> Upload | None:
-    """The upload of a run; None if the storage can rename parts."""
-    if storage.renames:
-        return None
-    return Upload(storage, place, tuple(old), before)  # type: ignore[arg-type]
-
-
 def numbers(storage: Storage, there: Sequence[str]) -> Iterator[int]:
     """Numbers for new parts: no existing part has one of them."""
     taken = {part.number for name in there if (part := parse_part(name))}

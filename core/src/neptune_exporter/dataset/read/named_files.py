@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -30,26 +30,22 @@ def named_files(parts: Iterable[Part], *, without: str = "") -> Iterator[str]:
             yield from named.drop_null().to_pylist()
 
 
-@dataclass(frozen=True)
-class FileTotals:
-    """What a receipt says about the files of a run, beside their number; named as in `Receipt`."""
+def file_totals(
+    tally: Tally, parts: Iterable[Part], files: Storage, place: Place, key: RunKey
+) -> dict[str, Any]:
+    """What a receipt says about the files of a run, beside their number, by the names of its fields.
 
-    file_bytes: int
-    file_names: str
-    files_without_checksum: str
-
-    @classmethod
-    def of(cls, tally: Tally, parts: Iterable[Part], files: Storage, place: Place, key: RunKey) -> FileTotals:
-        """From the counts of the parts. They are read only if rows have no checksum, as those of other tools;
-        then sizes come from the files themselves."""
-        if not tally.without_checksum:
-            return cls(tally.file_bytes, f"{tally.file_names:x}", "0")
+    From the counts of the parts. They are read only if rows have no checksum, as those of other tools; then
+    sizes come from the files themselves.
+    """
+    size, names, unproven = tally.file_bytes, tally.file_names, 0
+    if tally.without_checksum:
         parts = list(parts)
         files.look(place.files_folder, recursive=True)
-        size = tally.file_bytes
         for name in sorted(set(named_files(parts, without="file_size"))):
             with contextlib.suppress(DatasetError):  # `verify` names it
                 path = paths.find(files, place.project_folder, name, key)
                 size += (files.size(path) or 0) if path else 0
+        names = paths.sum_of_names(named_files(parts))
         unproven = paths.sum_of_names(named_files(parts, without="file_sha256"))
-        return cls(size, f"{paths.sum_of_names(named_files(parts)):x}", f"{unproven:x}")
+    return {"file_bytes": size, "file_names": f"{names:x}", "files_without_checksum": f"{unproven:x}"}

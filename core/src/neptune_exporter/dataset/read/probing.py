@@ -155,7 +155,7 @@ class Probed:
                         json.dumps({"paths": left[sent - 1], "decode": decode}).encode() + b"\n"
                     )
                 child.stdin.flush()
-            limit.restart(_seconds_for(_bytes(left[0], stamps)))
+            limit.restart(_seconds_for(sum(_size(stamps[path]) for path in left[0])))
             line = child.stdout.readline()
             if not line.endswith(b"\n"):
                 return _Ended(self._how_it_ended(child), hung=limit.is_over)
@@ -239,10 +239,6 @@ def _together(paths: Iterable[str], stamps: Mapping[str, Stamp]) -> Iterator[lis
         held += size
     if several:
         yield several
-
-
-def _bytes(paths: Iterable[str], stamps: Mapping[str, Stamp]) -> int:
-    return sum(_size(stamps[path]) for path in paths)
 
 
 def _size(stamp: Stamp) -> int:

@@ -35,8 +35,10 @@ class RecentParts:
         key = storage, path, storage.stamp(path), run
         with self._lock:
             is_last = key == next(reversed(self._parts), None)
-            part = self._parts.pop(key, None) or _to_keep(storage, path, run)
-            self._parts[key] = part
+            part = self._parts.pop(key, None)
+            if part is None and run is None:
+                part = PartInMemory(storage, path, EXPANDED_BYTES)
+            self._parts[key] = part = part or part_of(storage, path, run)
             if not is_last:
                 self._forget()
             return part
@@ -49,10 +51,6 @@ class RecentParts:
             len(self._parts) > 1 and sum(part.footer_bytes for part in self._parts.values()) > _FOOTER_BYTES
         ):
             del self._parts[next(iter(self._parts))]
-
-
-def _to_keep(storage: Storage, path: str, run: RunKey | None) -> Part:
-    return PartInMemory(storage, path, EXPANDED_BYTES) if run is None else PartOfMany(storage, path, run)
 
 
 def part_of(storage: Storage, path: str, run: RunKey | None = None) -> Part:

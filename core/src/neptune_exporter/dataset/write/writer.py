@@ -23,7 +23,7 @@ from neptune_exporter.dataset.format.sorting import Batch, SortedRows
 from neptune_exporter.dataset.format.storage import Entry, Storage
 from neptune_exporter.dataset.read.forking import RECEIPT_PATHS, Forking
 from neptune_exporter.dataset.read.listing import RunFolders
-from neptune_exporter.dataset.read.named_files import FileTotals
+from neptune_exporter.dataset.read.named_files import file_totals
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.write import cleanup, merging
@@ -93,7 +93,10 @@ class RunWriter:
             publication.finish(data, place, self._earlier.listed.part_names)
             self._earlier = folders.of(place)
         there = self._earlier.listed.part_names
-        self._upload = uploading.begin(data, self._place, there, self._earlier.receipt)
+        self._upload: uploading.Upload | None = None
+        if not data.renames:
+            before = self._earlier.receipt
+            self._upload = uploading.Upload(data, self._place, tuple(there), before)  # type: ignore[arg-type]
         self._parts = NewParts(key, data, self._place, there, self._upload)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -358,7 +361,7 @@ class RunWriter:
             last_time=tally.last_time,
             parts=tuple(sorted(parts, key=lambda part: publication.number_of(part.name))),
             files=tally.files,
-            **vars(FileTotals.of(tally, chain(held, self._parts.closed), self._files, self._place, self.key)),
+            **file_totals(tally, chain(held, self._parts.closed), self._files, self._place, self.key),
             failures=older.noted((*self.update.still_failed, *self._failures)),
             fork=self._forking.fork,
             tags=self._forking.tags or (),
