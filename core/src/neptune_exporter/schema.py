@@ -148,11 +148,10 @@ def parameter_batch(values: Sequence[tuple[str, AttributeType, object]]) -> pa.R
 def step_columns(steps: pa.Array) -> dict[str, pa.Array]:
     """The `step` column for float64 steps, and `step_float64` where one does not fit.
 
-    Clients hand out steps as doubles, and Neptune 3 keeps six decimals of them. A
-    double that is the nearest one to a decimal(18,6) is stored as that decimal.
-    Any other (finer than a millionth, beyond 12 digits, not finite) is also kept
-    as it is in `step_float64`, so that no two steps merge; `step` then holds the
-    nearest decimal for readers that know only the 14 columns, or null if none is near.
+    Clients hand out steps as doubles, and Neptune 3 keeps six decimals of them. A double that is the nearest
+    one to a decimal(18,6) is stored as that decimal. Any other (finer than a millionth, beyond 12 digits, not
+    finite) is also kept as it is in `step_float64`, so that no two steps merge; `step` then holds the nearest
+    decimal for readers that know only the 14 columns, or null if none is near.
 
     Examples:
         >>> columns = step_columns(pa.array([0.5, 1e-9]))

@@ -72,9 +72,8 @@ class LoadArguments(opt.RunArguments):
 def load(ctx: click.Context, given: LoadArguments) -> int:
     """Load a dataset into a tracker: parents first, each run once, with a list of what was lost.
 
-    Run it again to continue after an interruption: what has arrived is not sent again.
-    To load more classes than an earlier load with -c, name all of them: each run is then
-    loaded again as a whole.
+    Run it again to continue after an interruption: what has arrived is not sent again. To load more classes
+    than an earlier load with -c, name all of them: each run is then loaded again as a whole.
     """
     state = state_of(ctx)
     spec = state.plugins.select(SinkSpec, given.loader)

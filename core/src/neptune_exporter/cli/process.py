@@ -1,9 +1,8 @@
 """Takes credentials out of the process list.
 
-The arguments of a process are there for every user of the machine to read. When a
-secret was given as one, the process starts itself again with the same arguments, but
-with a pipe in the secret's place. It was visible for the moment that this takes:
-a variable or `@FILE` is better, and the help says so.
+The arguments of a process are there for every user of the machine to read. When a secret was given as one,
+the process starts itself again with the same arguments, but with a pipe in the secret's place. It was visible
+for the moment that this takes: a variable or `@FILE` is better, and the help says so.
 """
 
 from __future__ import annotations

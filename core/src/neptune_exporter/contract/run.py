@@ -99,11 +99,10 @@ class ExportedRun(ABC):
     ) -> Iterator[pa.RecordBatch]:
         """Rows as record batches of `FULL_SCHEMA` (or the named columns of it).
 
-        Rows without any value, which other exporters write, are left out. A row of a float series with
-        a time but no value is how they write NaN: here its value is NaN.
-        Within a part, rows are ordered by attribute and step; an attribute may continue in a later
-        part, and in exports of other tools rows come in any order.
-        Times lie in the years 1 to 9999. For any other time, `timestamp` is null and
+        Rows without any value, which other exporters write, are left out. A row of a float series with a time
+        but no value is how they write NaN: here its value is NaN. Within a part, rows are ordered by
+        attribute and step; an attribute may continue in a later part, and in exports of other tools rows come
+        in any order. Times lie in the years 1 to 9999. For any other time, `timestamp` is null and
         `datetime_value` is the nearest time in that range. Sinks may read in several threads at once.
 
         Args:

@@ -1,12 +1,10 @@
 """Settings of a plugin: one dataclass gives the flags, the variables, the TOML keys, the help and the checks.
 
-A plugin declares a frozen dataclass whose fields are made with `setting`. For the
-plugin `pluto`, the field `log_every` becomes the flag `--pluto-log-every`, the
-variable `NEPTUNE_EXPORTER_PLUTO_LOG_EVERY` and the key `log_every` of the table
-`[pluto]` in `neptune-exporter.toml`. Field types: `str`, `int`, `float`, `bool`,
-`Path`, `Secret`, each also `| None`, and `tuple[str, ...]` for what may be given
-several times. A dataclass may check combinations in `__post_init__` and raise
-`UsageError`.
+A plugin declares a frozen dataclass whose fields are made with `setting`. For the plugin `pluto`, the field
+`log_every` becomes the flag `--pluto-log-every`, the variable `NEPTUNE_EXPORTER_PLUTO_LOG_EVERY` and the key
+`log_every` of the table `[pluto]` in `neptune-exporter.toml`. Field types: `str`, `int`, `float`, `bool`,
+`Path`, `Secret`, each also `| None`, and `tuple[str, ...]` for what may be given several times. A dataclass
+may check combinations in `__post_init__` and raise `UsageError`.
 """
 
 from __future__ import annotations

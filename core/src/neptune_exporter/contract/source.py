@@ -202,9 +202,8 @@ class Source(ABC):
     def read(self, group: Sequence[RunRequest], files: FileWriter) -> Iterator[ReadEvent]:
         """Read a group of runs of one project.
 
-        A failure of one attribute is yielded as an `AttributeFailure`; what concerns
-        one run as a whole as an `AttributeFailure` without a path. Memory must not
-        grow with the size of a run.
+        A failure of one attribute is yielded as an `AttributeFailure`; what concerns one run as a whole as an
+        `AttributeFailure` without a path. Memory must not grow with the size of a run.
 
         Raises:
             AuthenticationError: the credentials were refused.

@@ -95,9 +95,8 @@ def run_name(run: ExportedRun) -> str:
 def created_and_ended(run: ExportedRun) -> tuple[int | None, int | None]:
     """Creation and end, in ms since 1970.
 
-    The end is the last moment that anything was logged or that Neptune counted as
-    running time; the modification time is later still (someone added a tag) and is
-    used only where nothing else is known.
+    The end is the last moment that anything was logged or that Neptune counted as running time; the
+    modification time is later still (someone added a tag) and is used only where nothing else is known.
     """
     parameters = run.parameters()
     first, last = run.time_span()

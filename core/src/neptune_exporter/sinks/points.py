@@ -1,9 +1,8 @@
 """Sorts all points of a run by step or by series, in bounded memory.
 
-Runs are stored series by series, and many targets take points fastest if all metrics
-of a step come together. Points are sorted in memory as long as they fit, else in
-sorted pieces on disk that are merged. Both take 28 bytes a point, and the time grows
-linearly.
+Runs are stored series by series, and many targets take points fastest if all metrics of a step come together.
+Points are sorted in memory as long as they fit, else in sorted pieces on disk that are merged. Both take 28
+bytes a point, and the time grows linearly.
 """
 
 from __future__ import annotations
