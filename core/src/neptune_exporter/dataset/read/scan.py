@@ -25,11 +25,7 @@ NULL_ROWS = "rows with a step or time and no value that are left out"
 
 
 def tally(parts: Iterable[Part]) -> Tally:
-    """Count the rows of the parts of one run.
-
-    Raises:
-        DatasetError: a part is missing or damaged.
-    """
+    """Count the rows of the parts of one run. Raises DatasetError if a part is missing or damaged."""
     result = Tally()
     _count((part, result) for part in parts)
     return result
@@ -44,11 +40,9 @@ def tallies(parts: Sequence[Part]) -> list[Tally]:
 
 def left_out(parts: Iterable[Part]) -> Tally:
     """Count what no reader of rows gets: rows of unknown types, and times that Python does not support.
+    Raises DatasetError if a part is missing or damaged.
 
     Row groups whose statistics prove that they have none of these are not counted, nor read.
-
-    Raises:
-        DatasetError: a part is missing or damaged.
     """
     result = Tally()
     _count(((part, result) for part in parts), plain=False)
@@ -66,11 +60,8 @@ def _count(parts: Iterable[tuple[Part, Tally]], *, plain: bool = True) -> None:
 
 
 def attributes(parts: Iterable[Part]) -> dict[tuple[str, str], int]:
-    """Rows of each attribute, by path and type; mostly from footers.
-
-    Raises:
-        DatasetError: a part is missing or damaged.
-    """
+    """Rows of each attribute, by path and type; mostly from footers. Raises DatasetError if a part is missing
+    or damaged."""
     counted: dict[tuple[str, str], int] = {}
     for part in parts:
         for group in range(part.metadata.num_row_groups):
@@ -87,11 +78,8 @@ def attributes(parts: Iterable[Part]) -> dict[tuple[str, str], int]:
 
 
 def time_span(parts: Iterable[Part]) -> tuple[datetime | None, datetime | None]:
-    """The first and the last time of the rows of one run, mostly from footers.
-
-    Raises:
-        DatasetError: a part is missing or damaged.
-    """
+    """The first and the last time of the rows of one run, mostly from footers. Raises DatasetError if a part
+    is missing or damaged."""
     result = Tally()
     for part in parts:
         for group in range(part.metadata.num_row_groups):
@@ -167,11 +155,8 @@ def null_points(batch: pa.RecordBatch, valid: pa.Array) -> int:
 
 
 def validate(part: Part, batch: pa.RecordBatch) -> None:
-    """Check a batch of another tool's part: a damaged page may point beyond its data.
-
-    Raises:
-        DatasetError: the batch is damaged.
-    """
+    """Check a batch of another tool's part: a damaged page may point beyond its data. Raises DatasetError if
+    the batch is damaged."""
     try:
         if not part.ours:
             batch.validate(full=True)
