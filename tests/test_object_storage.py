@@ -213,7 +213,7 @@ def test_a_summary_takes_a_request_for_a_thousand_runs(number: int, store: Store
     files = address.replace("/data", "/files")
     many_runs(address, files, number)
     store.requests.clear()
-    summary, _ = summarise_dataset(Location.of(address), Location.of(files))
+    summary, *_ = summarise_dataset(Location.of(address), Location.of(files))
     assert sum(len(project.runs) for project in summary.projects) == number
     assert {run.state for project in summary.projects for run in project.runs} == {"complete"}
     pages = -(-number // 1_000)

@@ -107,10 +107,8 @@ def export_runs(
             dataset.index_receipts()
         result.note_unknown(options.runs, listed)
         _note_not_found(source, options, result)
-        if seen is not None and not result.failed and any(p.listed for p in result.projects):
-            unmatched = seen.messages()
-            result.nothing_found = bool(unmatched) and not seen.matched
-            result.not_found += unmatched
+        if seen is not None:
+            _note_unseen(seen, result)
         return result
 
 
@@ -156,6 +154,14 @@ def _note_not_found(source: Source, options: ExportOptions, result: ExportResult
     if not result.not_found and not any(p.error for p in result.projects):
         result.not_found = unmatched_runs(source, [p.project_id for p in result.projects], options.runs)
     result.nothing_found = bool(result.not_found) and not result.failed
+
+
+def _note_unseen(seen: SeenPaths, result: ExportResult) -> None:
+    """Note attributes that were named and that no run has."""
+    if not result.failed and any(p.listed for p in result.projects):
+        unmatched = seen.messages()
+        result.nothing_found = bool(unmatched) and not seen.matched
+        result.not_found += unmatched
 
 
 def _note_if_unknown(source: Source, project: ProjectResult, result: ExportResult) -> None:

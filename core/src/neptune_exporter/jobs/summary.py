@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from neptune_exporter.contract import DatasetError, DatasetSummary, ExportedRun, RunSelection
+from neptune_exporter.contract import DatasetError, DatasetSummary, ExportedRun, ProjectSummary, RunSelection
 from neptune_exporter.dataset import Dataset, summarise
 from neptune_exporter.jobs.selecting import lacks_files, unknown_projects, unmatched_runs
 from neptune_exporter.location import Location
@@ -41,14 +41,20 @@ def summarise_dataset(
             raise DatasetError(f"the dataset has no run {key}")
         return run
 
-    selected = runs or RunSelection()
+    runs = runs or RunSelection()
+    taken = replace(summary, projects=_selected(summary, project_ids, runs))
+    keys = {run.key for run in taken.runs}
+    not_found += unmatched_runs(runs, keys, (run.key for run in summary.runs))
+    return taken, open_run, not_found
+
+
+def _selected(
+    summary: DatasetSummary, project_ids: Sequence[str], runs: RunSelection
+) -> list[ProjectSummary]:
+    """The selected projects with their selected runs; if runs were named, those that have any."""
     projects = [
-        replace(project, runs=[r for r in project.runs if selected.matches_id(r.key.run_id)])
+        replace(project, runs=[r for r in project.runs if runs.matches_id(r.key.run_id)])
         for project in summary.projects
         if not project_ids or project.project_id in project_ids
     ]
-    if not selected.is_of_all_ids:
-        projects = [project for project in projects if project.runs]
-    taken = {run.key for project in projects for run in project.runs}
-    not_found += unmatched_runs(selected, taken, (run.key for run in summary.runs))
-    return replace(summary, projects=projects), open_run, not_found
+    return [project for project in projects if project.runs or runs.is_of_all_ids]

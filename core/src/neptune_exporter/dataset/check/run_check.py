@@ -254,18 +254,17 @@ class _RunCheck:
         found = (known and known.decoded) or decode_rows(self._parts[path])
         expected = {"project_id": run.key.project_id, "run_id": run.key.run_id}
         foreign = {value for name, values in found.ids.items() for value in values if value != expected[name]}
-        unknown, odd_times, nulls = found.unknown_types, found.odd_times, found.nulls
         if foreign:
             others = ", ".join(sorted(map(str, foreign))[:3])
             yield damage(run, path, f"has rows of another run or project: {others}")
-        if unknown:
-            kinds = ", ".join(sorted(map(str, unknown))[:3])
-            yield warning(run, path, f"has rows of unknown types, which are not read: {kinds}")
-        if odd_times:
-            message = f"has times outside of the years 1 to 9999, which are left out or moved: {odd_times:,}"
-            yield warning(run, path, message)
-        if nulls:
-            yield warning(run, path, f"has {NULL_ROWS}: {nulls:,}")
+        kinds = ", ".join(sorted(map(str, found.unknown_types))[:3])
+        times = "times outside of the years 1 to 9999, which are left out or moved"
+        odd = {
+            f"has rows of unknown types, which are not read: {kinds}": found.unknown_types,
+            f"has {times}: {found.odd_times:,}": found.odd_times,
+            f"has {NULL_ROWS}: {found.nulls:,}": found.nulls,
+        }
+        yield from (warning(run, path, message) for message in filter(odd.get, odd))
 
     def _files(self, part: Part) -> Iterator[Finding]:
         columns = ("attribute_path", "file_value", "file_size", "file_sha256")
