@@ -13,6 +13,7 @@ from neptune_exporter.contract import AuthenticationError, Secret, SinkError, Us
 from neptune_exporter.testing.loopback import Fault, LoopbackServer, Response
 from neptune_exporter_mlflow import connecting
 from neptune_exporter_mlflow.connecting import connected, shown, tracking_uri, translated
+from neptune_exporter_mlflow.experiments import Experiments
 from neptune_exporter_mlflow.settings import MlflowSettings
 
 from .cluster import free_port
@@ -87,6 +88,23 @@ def test_a_server_that_drips_is_one_line(monkeypatch: pytest.MonkeyPatch, head: 
         server.fail(Fault(status=200, body=b" " * 500, drip=0.05, drip_head=head, times=10**6))
         with pytest.raises(SinkError, match=f"MLflow at {server.url}: .*in time"):
             connected(MlflowSettings(server.url))
+
+
+def test_a_server_that_is_not_mlflow_is_said_to_be_none() -> None:
+    """MLflow's client reads an experiment out of `{}`: one without an id, and not active."""
+    with LoopbackServer() as server:
+        server.fail(Fault(status=200, body=b"{}", content_type="application/json", times=10**6))
+        experiments = Experiments(connected(settings := MlflowSettings(server.url)), settings)
+        with pytest.raises(SinkError, match=f"{server.url} does not answer as MLflow does: it gives no id"):
+            experiments._found("acme/vision")
+
+
+def test_an_answer_is_not_shown_whole() -> None:
+    with LoopbackServer() as server:
+        server.fail(Fault(status=200, body=b"[" * 100_000, content_type="application/json", times=10**6))
+        with pytest.raises(SinkError, match="not in a valid JSON format") as raised:
+            connected(MlflowSettings(server.url))
+    assert len(str(raised.value)) < 1_200
 
 
 @pytest.mark.parametrize(

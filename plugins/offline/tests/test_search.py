@@ -52,7 +52,7 @@ def test_databases_behind_links(scale: Logging, tmp_path: Path, read_all: Any) -
         run.log_metrics({"m": 1.0}, step=1)
     database = database_of(tmp_path)
     (tmp_path / "scratch").mkdir()
-    shutil.copyfile(database, tmp_path / "scratch" / "run-1.sqlite3")
+    shutil.copyfile(database, tmp_path / "scratch" / "run-1.SQLITE3")
     for name in ("old", "alone"):
         (tmp_path / name).mkdir()
     (tmp_path / "old" / ".neptune").symlink_to(tmp_path / "scratch")

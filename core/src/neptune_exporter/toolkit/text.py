@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST_LINE = 1000
+
 
 def clean(text: str) -> str:
     """The text with U+FFFD in place of each half of a surrogate pair, which UTF-8 cannot hold.
@@ -16,10 +18,12 @@ def clean(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says; of one that says nothing, what it is.
+    """The first line of what an error says, at most 1,000 characters of it: libraries put whole answers
+    of a server into their errors (MLflow does). Of an error that says nothing, what it is.
 
     Examples:
         >>> first_line(ValueError("not a number\\nat row 3")), first_line(MemoryError())
         ('not a number', 'MemoryError')
     """
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…"

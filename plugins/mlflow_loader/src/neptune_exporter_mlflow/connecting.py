@@ -155,6 +155,17 @@ def ask_database(uri: str) -> None:
         raise UsageError(f"{shown(uri)} needs a driver: pip install {error.name} ({error})") from error
 
 
+def answered_id(client: MlflowClient, value: object) -> str:
+    """An id that MLflow gave. Raises SinkError if there is none in the answer: another server's `{}` is an
+    object with empty fields to MLflow's client (3.17)."""
+    if not value:
+        raise SinkError(
+            f"{shown(client.tracking_uri)} does not answer as MLflow does: it gives no id; is it MLflow's "
+            "address, and is there no other server in front of it?"
+        )
+    return str(value)
+
+
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Errors of MLflow, of its connections and of its database as one line that names `what`."""

@@ -15,6 +15,7 @@ from neptune_exporter.contract import SinkError, chunked
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import digest
 from neptune_exporter.sinks.templates import filled
+from neptune_exporter_mlflow.connecting import answered_id
 from neptune_exporter_mlflow.names import FILES, fitting
 from neptune_exporter_mlflow.settings import MlflowSettings
 
@@ -67,21 +68,22 @@ class Experiments:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             return None
+        experiment_id = answered_id(self._client, experiment.experiment_id)
         if experiment.lifecycle_stage != "active":
             raise SinkError(
                 f"the experiment {name!r} was deleted in MLflow: restore it (`mlflow experiments restore "
-                f"--experiment-id {experiment.experiment_id}`) or give another --mlflow-experiment"
+                f"--experiment-id {experiment_id}`) or give another --mlflow-experiment"
             )
         if _TAG not in experiment.tags:
-            self._client.set_experiment_tag(experiment.experiment_id, _TAG, _VALUE)
-        return str(experiment.experiment_id)
+            self._client.set_experiment_tag(experiment_id, _TAG, _VALUE)
+        return experiment_id
 
     def _made(self, name: str) -> str:
         location = self._settings.artifact_location
         if location is not None:
             location = f"{location.rstrip('/')}/{_folder(name)}"
         try:
-            return str(self._client.create_experiment(name, location, {_TAG: _VALUE}))
+            return answered_id(self._client, self._client.create_experiment(name, location, {_TAG: _VALUE}))
         except MlflowException:
             found = self._found(name)  # another load has made it meanwhile
             if found is None:

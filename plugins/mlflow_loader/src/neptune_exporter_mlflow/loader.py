@@ -30,7 +30,7 @@ from neptune_exporter.sinks.values import as_text
 from neptune_exporter.sinks.walk import made_text
 from neptune_exporter.toolkit.filekinds import FileKind
 from neptune_exporter_mlflow import registry
-from neptune_exporter_mlflow.connecting import shown, tracking_uri, translated
+from neptune_exporter_mlflow.connecting import answered_id, shown, tracking_uri, translated
 from neptune_exporter_mlflow.direct import DirectPoints
 from neptune_exporter_mlflow.estimate import BATCH_PARAMETERS, BATCH_POINTS
 from neptune_exporter_mlflow.experiments import Experiments
@@ -109,7 +109,7 @@ class MlflowLoader(Loader):
         with self.mlflow() as client:
             experiment = self._experiments.of(run)
             made = client.create_run(experiment, moment(run.created), _tags(run), fitting(run.name))
-        return str(made.info.run_id)
+            return answered_id(client, made.info.run_id)
 
     def parameters(self, target_id: str, values: Mapping[str, ParameterValue]) -> None:
         texts = {name: as_text(value) for name, value in values.items()}

@@ -131,7 +131,7 @@ def _is_of_the_system(name: str) -> bool:
 
 def _may_be_database(path: Path) -> bool:
     """Whether its name fits. Its content decides, because other programs have databases too."""
-    return path.suffix == ".sqlite3" and not os.path.isdir(path)  # noqa: PTH112 - pathlib's raises in a closed folder
+    return path.suffix.casefold() == ".sqlite3" and not os.path.isdir(path)  # noqa: PTH112 - pathlib's raises in a closed folder
 
 
 def _existing(given: str) -> Path:
@@ -164,7 +164,7 @@ def unread_beside(data: Path, read: Collection[Path]) -> list[Path]:
     were read."""
 
     def is_unread(path: Path) -> bool:
-        is_file = path.suffix == ".sqlite3" and os.path.isfile(path)  # noqa: PTH113 - pathlib's may raise
+        is_file = path.suffix.casefold() == ".sqlite3" and os.path.isfile(path)  # noqa: PTH113 - pathlib's may raise
         return is_file and path.resolve() not in read and describe_database(path, is_data=False) is not None
 
     found = [data.parent] if any(map(is_unread, _entries(data.parent))) else []
