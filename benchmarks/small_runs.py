@@ -5,14 +5,16 @@
 
 A run has 10 metrics of 100 points and 20 parameters. `--against` names the Python of an environment in which
 another version of the workspace is installed; the builds take turns, and the lowest of each is told. A figure
-is user and system time of a command with all of its processes, less that of the same command on one run. The
-servers are of this build and have processes of their own, which do not count. `load` is into a local Pluto,
-with the comparison of counts at its end, of what the build itself has exported.
+is user and system time of a command and all of its processes (on Linux), less that of the same command on one
+run. The servers are of this build and have processes of their own, which do not count. `load` is into a local
+Pluto, with the comparison of counts at its end, of what the build itself has exported.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import itertools
 import os
 import subprocess
@@ -25,6 +27,8 @@ from _serving import pluto_variables, serving
 
 GOAL = 0.5
 _NUMBERS = itertools.count()
+_SET_CHILD_SUBREAPER = 36
+"""Of `prctl` (Linux): processes whose parent has ended become children of this one."""
 _SHAPE = ("--points", "100", "--parameters", "20")
 SERVERS = {
     "neptune3": ("neptune_exporter_neptune3_server", "--metrics", "10", *_SHAPE),
@@ -40,6 +44,7 @@ def main() -> None:
     parser.add_argument("--only", choices=[*SERVERS, "load"])
     parser.add_argument("--against", help="the Python of another environment")
     arguments = parser.parse_args()
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
     builds = {"this build": sys.executable}
     if arguments.against:
         builds["the other"] = arguments.against
@@ -102,7 +107,8 @@ def load(python: str, ready: dict[str, Any], folder: Path, *, few: bool) -> floa
 
 
 def seconds_of(python: str, command: list[str], environment: dict[str, str], folder: Path) -> float:
-    """User and system time of a command and of all of its children."""
+    """User and system time of a command and of all processes that it started, also those that it did not
+    wait for."""
     folder.mkdir(parents=True, exist_ok=True)
     child = subprocess.Popen(
         [python, "-m", "neptune_exporter", *command],
@@ -110,12 +116,18 @@ def seconds_of(python: str, command: list[str], environment: dict[str, str], fol
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
+    seconds = 0.0
+    with contextlib.suppress(ChildProcessError):  # none of its group is left
+        while True:
+            process, status, usage = os.wait4(-child.pid, 0)
+            seconds += usage.ru_utime + usage.ru_stime
+            if process == child.pid:
+                child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode not in (0, 3):  # 3: done, with losses that are named
         raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
-    return usage.ru_utime + usage.ru_stime
+    return seconds
 
 
 if __name__ == "__main__":
