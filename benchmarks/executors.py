@@ -90,6 +90,7 @@ Job = Callable[[str, int], None]
 def compare(what: str, executor: str, job: Job, server: int | None, rounds: int) -> None:
     elapsed: dict[int, list[float]] = {1: [], 2: []}
     used: dict[int, list[tuple[float, float, float]]] = {1: [], 2: []}
+    job(executor, 1)  # starts what the processes of later jobs are forked from
     for _, workers in itertools.product(range(rounds), elapsed):
         began, before, of_server = time.perf_counter(), processor_seconds(), seconds_of(server)
         mine = time.process_time()
