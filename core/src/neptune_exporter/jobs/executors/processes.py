@@ -30,6 +30,7 @@ from neptune_exporter.jobs.executors import worker as worker_side
 from neptune_exporter.jobs.executors.base import END_WITHIN, JobExecutor, settle
 from neptune_exporter.jobs.executors.worker import JobId, LostWorkerError, Outcome, Task, Worker
 from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.toolkit import failpoints
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -208,6 +209,7 @@ def _begin(pipe: Connection, job: str, environment: Mapping[str, str]) -> None:
     if os.environ != environment:
         os.environ.clear()
         os.environ.update(environment)
+        failpoints.arm(environment.get(failpoints.VARIABLE, ""))  # it was read at the import
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     logging.captureWarnings(True)
