@@ -177,7 +177,8 @@ def test_what_is_missing_is_one_line(store: StoreServer, monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "s3fs", None)
         with pytest.raises(
-            UsageError, match=r"^s3:// takes a package that is not installed: pip install s3fs$"
+            UsageError,
+            match=r"^s3:// takes .* not installed; .*uv sync --inexact --extra s3, or pip install s3fs$",
         ):
             storage(ADDRESS)
     with pytest.raises(UsageError, match="fsspec knows no nfs42://"):

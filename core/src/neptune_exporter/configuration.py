@@ -159,6 +159,8 @@ def _read_file(path: Path) -> ConfigurationFile:
         raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
     for name, table in content.items():
         if not isinstance(table, dict):
+            if isinstance(table, list) and any(isinstance(item, dict) for item in table):
+                raise UsageError(f"{path}: [[{name}]] is a list of tables: write [{name}]")
             raise UsageError(f"{path}: {name} must be in a table, under [general] for example")
     return ConfigurationFile(path, content)
 
@@ -250,10 +252,10 @@ def from_elsewhere(flag: str, value: object) -> object:
 def _checked(field: SettingField, found: _Found) -> object:
     if field.multiple:
         items = found.value
-        if found.folder is None and isinstance(items, str):
+        if isinstance(items, str):
             items = (items,)
         if not isinstance(items, (list, tuple)):
-            raise UsageError(f"{found.place}: must be a list of texts, not {items!r}")
+            raise UsageError(f"{found.place}: must be a text or a list of texts, not {items!r}")
         return tuple(_convert(field, dataclasses.replace(found, value=item)) for item in items)
     return _convert(field, found)
 

@@ -20,7 +20,7 @@ from neptune_exporter import hookspecs
 from neptune_exporter.configuration import setting_fields
 from neptune_exporter.contract.specs import API_VERSION, CommandSpec, ReporterSpec, SinkSpec, SourceSpec
 from neptune_exporter.errors import UsageError
-from neptune_exporter.suggestions import did_you_mean
+from neptune_exporter.suggestions import did_you_mean, how_to_add
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -148,7 +148,11 @@ class PluginRegistry:
     def available(self, kind: Kind) -> str:
         """The names of a kind, for messages; if there are no plugins, what adds some."""
         names = self._names(kind)
-        return names if self.builtin_only or self.specs(kind) else f"{names}; {_install('all')}"
+        return names if self.builtin_only or self.specs(kind) else f"{names}; {self.adding_all()}"
+
+    def adding_all(self) -> str:
+        """What adds all plugins of this repository."""
+        return "leave out --no-plugins" if self.builtin_only else _install("all")
 
     def _names(self, kind: Kind) -> str:
         names = ", ".join(spec.name for spec in self.specs(kind))
@@ -183,12 +187,20 @@ class PluginRegistry:
 
     def _not_there(self, kind: Kind, name: str) -> str:
         """What to say of a name that no plugin has: what adds it, or what may have been meant."""
-        extra = _EXTRA_OF_COMMAND.get(name) if kind == "command" else name
+        ours = set() if self.builtin_only else _of_ours(kind)
         others = f"; available: {self._names(kind)}" if kind != "command" or self.specs(kind) else ""
-        if extra in FOLDERS and not self.builtin_only:
-            return f"the {kind} {name} is not installed{others}; {_install(extra)}"
-        near = did_you_mean(name, [spec.name for spec in self.specs(kind)])
+        if name in ours:
+            add = _install(_EXTRA_OF_COMMAND.get(name, name))
+            return f"the {kind} {name} is not installed{others}; {add}"
+        near = did_you_mean(name, sorted(ours.union(spec.name for spec in self.specs(kind))))
         return f"there is no {kind} {name}{others}{near}"
+
+    def why_no_option(self, flag: str) -> str | None:
+        """Why a command does not know this option; None if it is not of a plugin that could be added."""
+        for name in FOLDERS:
+            if flag.startswith(f"--{name}-") and name not in self.names and not self.builtin_only:
+                return f"{flag} is an option of the plugin {name}, which is not installed; {_install(name)}"
+        return None
 
     @property
     def names(self) -> list[str]:
@@ -212,11 +224,19 @@ class PluginRegistry:
 
 
 def _install(extra: str) -> str:
-    """What adds a plugin and removes no other. (uv 0.13: without `--inexact`, `uv sync` removes the plugins
-    of other extras. The distributions are on no index, so that pip finds them only as folders of a clone.)"""
-    folders = FOLDERS.values() if extra == "all" else [FOLDERS[extra]]
-    pip = " ".join(f"./plugins/{folder}" for folder in folders)
-    return f"to add it, in a clone of the repository: uv sync --inexact --extra {extra}, or pip install {pip}"
+    if extra == "all":
+        folders = " ".join(f"./plugins/{folder}" for folder in FOLDERS.values())
+        return how_to_add("all", folders, "all plugins")
+    return how_to_add(extra, f"./plugins/{FOLDERS[extra]}")
+
+
+def _of_ours(kind: Kind) -> set[str]:
+    """The exporters, loaders or commands that plugins of this repository have, installed or not."""
+    if kind == "command":
+        return set(_EXTRA_OF_COMMAND)
+    others = set(FOLDERS) - set(_EXTRA_OF_COMMAND.values())
+    loaders = {name for name in others if FOLDERS[name].endswith("_loader")}
+    return {"loader": loaders, "exporter": others - loaders}.get(kind, set())
 
 
 def _find(plugin: Plugin, key: tuple[Kind, str]) -> Spec:

@@ -1,4 +1,4 @@
-"""Names in messages: of many only some, and what a person may have meant by a name that does not exist."""
+"""Names in messages: some of many, what may have been meant by one that does not exist, and what adds one."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         by_lower.setdefault(each.lower(), each)
     found = [by_lower[m] for m in difflib.get_close_matches(name.lower(), by_lower, _MOST, _CUTOFF)]
     return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def how_to_add(extra: str, pip: str, what: str = "it") -> str:
+    """What adds an extra and removes no other. (uv 0.13: without `--inexact`, `uv sync` removes the plugins
+    of other extras. The distributions are on no index, so that pip finds them only as folders of a clone.)
+
+    >>> how_to_add("dask", '"./core[dask]"')
+    'to add it, in a clone of the repository: uv sync --inexact --extra dask, or pip install "./core[dask]"'
+    """
+    uv = f"uv sync --inexact --extra {extra}"
+    return f"to add {what}, in a clone of the repository: {uv}, or pip install {pip}"
 
 
 def some(names: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from click.testing import Result
 from neptune_exporter.contract import QueryError
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read.probing import Probed
+from neptune_exporter.plugins import FOLDERS
 
 Run = Callable[..., Result]
 EXISTING = Path(__file__).parents[3] / "tests" / "data" / "existing-export"
@@ -183,3 +184,33 @@ def test_parts_of_other_tools_are_not_read_again_for_a_suggestion(
     result = run(*command, "-d", "e/data", "-f", "e/files", "-r", "run-z")
     assert result.exit_code == 2 and "matches these options; did you mean run-" in result.stderr
     assert read and len(read) == len(set(read))
+
+
+def test_a_workspace_that_does_not_exist(run: Run, tracker: ModuleType) -> None:
+    message = run(*EXPORT, "--workspace", "acne").stderr
+    assert message == (
+        "error: no project to export: --workspace: there is no workspace acne; did you mean acme?\n"
+    )
+    message = run(*EXPORT, "--project-pattern", "^x").stderr
+    assert "there is acme/text, acme/vision, and the other options take none of them" in message
+
+
+def test_the_folder_above_the_data_is_named_as_wrong_and_not_the_files(run: Run, tracker: ModuleType) -> None:
+    assert run(*EXPORT).exit_code == 0
+    for above in (".", "exports"):
+        for command in ("summary", "verify"):
+            result = run(command, "-d", above, "-f", "exports/files")
+            assert result.exit_code == 2
+            assert f"holds no run: is it --data-path {Path('exports/data')}?" in result.stderr
+
+
+def test_an_option_of_a_plugin_that_is_not_installed(
+    run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FOLDERS, "nowhere", "nowhere")
+    for command in (("export",), EXPORT, ("load",)):
+        result = run(*command, "--nowhere-path", "x")
+        assert result.exit_code == 2
+        assert result.stderr.startswith(
+            "error: --nowhere-path is an option of the plugin nowhere, which is not installed; to add it, "
+        )

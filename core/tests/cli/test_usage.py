@@ -278,7 +278,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     ),
     "log-file": (["summary", "--log-file", "taken/x.log"], "--log-file: taken"),
     "shell": (["completion", "tcsh"], "Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of"),
-    "settings-of": (["plugins", "settings", "nobody"], "nobody has no settings; there are plain, tracker"),
+    "settings-of": (["plugins", "settings", "nobody"], "nobody has no settings: only plain, tracker"),
 }
 
 

@@ -145,7 +145,7 @@ WRONG_VALUES = [
     ("mode", 1, "one of slow, fast, not 1"),
     ("folder", 1, "a path, not 1"),
     ("names", [1], "text, not 1"),
-    ("names", "a", "a list of texts, not 'a'"),
+    ("names", 1, "a text or a list of texts, not 1"),
 ]
 
 
@@ -154,6 +154,10 @@ def test_a_wrong_value_in_a_file_names_file_and_key(key: str, value: object, exp
     place = re.escape(f"{Path('/p/x.toml')}: [acme] {key}: must be {expected}")
     with pytest.raises(UsageError, match=f"^{place}$"):
         resolve(files=(file("/p/x.toml", **{key: value}),))
+
+
+def test_one_text_in_a_file_is_a_list_of_one() -> None:
+    assert resolve(files=(file("/p/x.toml", names="a"),)) == resolve(files=(file("/p/x.toml", names=["a"]),))
 
 
 def test_only_the_table_of_the_selected_plugin_is_looked_at() -> None:
@@ -251,6 +255,7 @@ def test_the_given_file_stands_for_the_projects_and_the_users_comes_after(
         (b"[acme\n", "cannot be read as TOML: "),
         (b"\xff\xfe", "cannot be read as TOML: "),
         (b"count = 3\n", "count must be in a table, under"),
+        (b"[[acme]]\ncount = 3\n", r"\[\[acme\]\] is a list of tables: write \[acme\]"),
     ],
 )
 def test_a_file_that_is_none_is_refused(

@@ -187,6 +187,14 @@ def test_a_plugin_of_ours_that_is_not_installed_says_what_installs_it(distributi
     with pytest.raises(UsageError, match=r"available: one$"):
         registry.select(SinkSpec, "two")
     assert "uv sync --inexact --extra all" in PluginRegistry(()).available("loader")
+    with pytest.raises(UsageError, match=r"there is no loader plutoo; available: one; did you mean pluto\?$"):
+        registry.select(SinkSpec, "plutoo")
+    with pytest.raises(UsageError, match=r"there is no loader neptune3; available: one$"):
+        registry.select(SinkSpec, "neptune3")
+    assert "plugin offline, which is not installed; to add it" in str(
+        registry.why_no_option("--offline-path")
+    )
+    assert registry.why_no_option("--files-paht") is None
     with pytest.raises(UsageError, match=r"available: none with --no-plugins$"):
         PluginRegistry.discover(builtin_only=True).select(SinkSpec, "pluto")
 

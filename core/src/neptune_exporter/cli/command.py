@@ -14,6 +14,7 @@ from neptune_exporter.cli.config_tables import GENERAL_TABLE, file_values
 from neptune_exporter.cli.logs import logging_to
 from neptune_exporter.cli.option import CommandOption, Option
 from neptune_exporter.cli.state import State, keep, state_of
+from neptune_exporter.errors import UsageError
 
 if TYPE_CHECKING:
     from neptune_exporter.configuration import SettingField
@@ -49,12 +50,16 @@ class Command(click.Command):
             ctx.meta[_SELECTED] = _value_of(f"--{self.kind}", given)
         try:
             return super().parse_args(ctx, args)
-        except click.NoSuchOption:
+        except click.NoSuchOption as error:
             # Options of a plugin that is not there are unknown: that it is missing says more.
-            if self.kind is not None and (name := ctx.meta[_SELECTED]) is not None:
+            if self.kind is not None:
                 from neptune_exporter.plugins import TYPES
 
-                state_of(ctx).plugins.select(TYPES[self.kind], name)
+                plugins = state_of(ctx).plugins
+                if (name := ctx.meta[_SELECTED]) is not None:
+                    plugins.select(TYPES[self.kind], name)
+                if (why := plugins.why_no_option(error.option_name)) is not None:
+                    raise UsageError(why) from error
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -266,7 +271,7 @@ def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
 
     from neptune_exporter.cli.process import Typed, hide_arguments
     from neptune_exporter.configuration import is_reference, resolve_settings, setting_fields
-    from neptune_exporter.contract import Secret, UsageError
+    from neptune_exporter.contract import Secret
 
     fields = {field.flag: field for field in setting_fields(spec.name, spec.settings)}
     for flag in state.flags:

@@ -49,28 +49,30 @@ def settings(ctx: click.Context, names: Sequence[str], form: str | None) -> int:
     A flag counts before a variable, a variable before ./neptune-exporter.toml (or
     --config), that file before the user's own file, and that before the default.
     """
-    found = _settings(state_of(ctx).plugins)
+    registry = state_of(ctx).plugins
+    found = _settings(registry)
     if unknown := [name for name in names if name not in found]:
-        raise UsageError(f"{', '.join(unknown)} has no settings; there are {', '.join(found) or 'none'}")
+        there = f"only {', '.join(found)}" if found else f"no plugin here has any; {registry.adding_all()}"
+        raise UsageError(f"{', '.join(unknown)} has no settings: {there}")
     chosen = {name: fields for name, fields in found.items() if not names or name in names}
-    _print_as(form, chosen)
+    _print_as(form, chosen, registry.adding_all())
     return 0
 
 
-def _print_as(form: str | None, chosen: dict[str, list[SettingField]]) -> None:
+def _print_as(form: str | None, chosen: dict[str, list[SettingField]], adding: str) -> None:
     if form == "json":
         print_json({name: [_record(f) for f in fields] for name, fields in chosen.items()})
     elif form == "markdown":
         click.echo(settings_table(chosen), nl=False)
-    else:
+    elif chosen:
         _print_settings(chosen)
+    else:
+        click.echo(f"no plugin here has settings; {adding}")
 
 
 def _print_settings(settings: dict[str, list[SettingField]]) -> None:
     """For a person: a table of flags for each plugin. Variables and keys follow from the flags."""
     for name, fields in settings.items():
-        if not fields:
-            continue
         prefix = fields[0].variables[0].removesuffix(fields[0].name.upper())
         click.echo(f"[{name}], as variables {prefix}*")
         rows = []
@@ -92,7 +94,7 @@ def _settings(registry: PluginRegistry) -> dict[str, list[SettingField]]:
         for spec in registry.specs(kind):
             for field in setting_fields(spec.name, spec.settings):
                 found.setdefault(spec.name, {}).setdefault(field.name, field)
-    return {name: list(fields.values()) for name, fields in sorted(found.items())}
+    return {name: list(fields.values()) for name, fields in sorted(found.items()) if fields}
 
 
 def settings_table(settings: dict[str, list[SettingField]]) -> str:

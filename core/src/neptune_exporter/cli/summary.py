@@ -91,7 +91,7 @@ def nothing_taken(
 ) -> UsageError:
     """What to say of a dataset with nothing to do: a proof of nothing must not look like a proof. Without
     projects and runs, all were asked for."""
-    from neptune_exporter.dataset import Dataset, storage_at
+    from neptune_exporter.dataset import Dataset
 
     asked = [] if runs is None else [*runs.patterns, *sorted(runs.ids)]
     if project_ids or asked:
@@ -99,11 +99,19 @@ def nothing_taken(
         ids = [key.run_id for key in there if not project_ids or key.project_id in project_ids]
         more = (did_you_mean(asked[0], ids) if asked else "") or "; see `summary` without -r"
         return UsageError(f"no run of the dataset at {data_path} matches these options{more}")
-    if storage_at(inner := data_path.child("data")).exists():
+    if (inner := _data_below(data_path)) is not None:
         return UsageError(f"the dataset at {data_path} holds no run: is it --data-path {inner}?")
     return UsageError(
         f"the dataset at {data_path} holds no run: what was exported was empty, or it is not this --data-path"
     )
+
+
+def _data_below(path: Location) -> Location | None:
+    """The folder of data below a path that holds none itself."""
+    from neptune_exporter.dataset import storage_at
+
+    below = (path.child("data"), path.child("exports").child("data"))
+    return next((each for each in below if storage_at(each).exists()), None)
 
 
 def existing_dataset(data_path: Location, files_path: Location) -> None:
@@ -120,4 +128,6 @@ def existing_dataset(data_path: Location, files_path: Location) -> None:
     is_default = source in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
     if not is_default and not dataset.file_storage.exists():
         raise UsageError(f"there is no folder of files at {files_path}: name it with --files-path")
+    if _data_below(data_path) is not None and not dataset.was_begun:
+        raise nothing_taken(data_path, files_path)  # its files folder would be called wrong, and is not
     dataset.check_files_to_read()

@@ -30,6 +30,7 @@ from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.same_logs import exported_as_others
 from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey, workspace_and_project
+from neptune_exporter.suggestions import did_you_mean, some
 from neptune_exporter.toolkit.look_ahead import first_done
 
 _log = logging.getLogger(__name__)
@@ -179,8 +180,17 @@ def find_projects(source: Source, options: ExportOptions) -> list[str]:
     found = source.projects()
     taken = [p for p in found if _takes_project(p, options)]
     if not taken:
-        raise UsageError(f"no project to export: {len(found)} found, none matches these options")
+        raise UsageError(f"no project to export: {_none_matches(found, options)}")
     return taken
+
+
+def _none_matches(found: Sequence[str], options: ExportOptions) -> str:
+    """Why none of the discovered projects is taken."""
+    workspaces = sorted({workspace_and_project(project)[0] for project in found})
+    if options.workspace is not None and options.workspace not in workspaces:
+        near = did_you_mean(options.workspace, workspaces) or f"; there is {some(workspaces) or 'none'}"
+        return f"--workspace: there is no workspace {options.workspace}{near}"
+    return f"there is {some(found) or 'none'}, and the other options take none of them"
 
 
 def _takes_project(project_id: str, options: ExportOptions) -> bool:

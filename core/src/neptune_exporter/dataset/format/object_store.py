@@ -23,6 +23,7 @@ from neptune_exporter.contract import Secret
 from neptune_exporter.errors import UsageError
 from neptune_exporter.location import Location, is_secret_name
 from neptune_exporter.redaction import one_line
+from neptune_exporter.suggestions import how_to_add
 
 LIBRARIES = {
     "s3": "s3fs",
@@ -33,7 +34,7 @@ LIBRARIES = {
     "abfs": "adlfs",
     "abfss": "adlfs",
 }
-"""The package for each scheme."""
+"""The package for each scheme; the first scheme of a package is also the extra that brings it."""
 _OF_STORES = frozenset(
     {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "msal", "s3fs"}
 )
@@ -292,9 +293,9 @@ def _filesystem_class(location: Location) -> Any:
         return kind
     except ImportError as error:
         package = module if scheme in LIBRARIES else (error.name or "its fsspec package")
-        raise UsageError(
-            f"{scheme}:// takes a package that is not installed: pip install {package}"
-        ) from error
+        extra = next((name for name, library in LIBRARIES.items() if library == package), None)
+        add = f"pip install {package}" if extra is None else how_to_add(extra, package)
+        raise UsageError(f"{scheme}:// takes a package that is not installed; {add}") from error
     except ValueError as error:
         known = ", ".join(f"{each}://" for each in ("file", "s3", "gs", "az"))
         raise UsageError(f"{location}: fsspec knows no {scheme}://; known are {known}") from error

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from neptune_exporter.errors import MissingDependencyError, UsageError
+from neptune_exporter.errors import UsageError
 from neptune_exporter.jobs.executors import worker as worker_side
 from neptune_exporter.jobs.executors.remote import LOST, RemoteExecutor
 from neptune_exporter.jobs.executors.worker import LostWorkerError, Outcome, StoppedError, Task
 from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.suggestions import how_to_add
 
 _log = logging.getLogger(__name__)
 _CONNECT_WITHIN = 10
@@ -50,8 +51,7 @@ class Dask(RemoteExecutor[None]):
             workers: None: as many as the cluster has threads.
 
         Raises:
-            MissingDependencyError: Dask is not installed.
-            UsageError: nothing answers at the address, or the cluster has no workers.
+            UsageError: Dask is not installed, nothing answers at the address, or the cluster has no workers.
         """
         try:
             import dask
@@ -59,9 +59,8 @@ class Dask(RemoteExecutor[None]):
             dask.config.set({"logging.distributed": "error"})
             import distributed
         except ImportError as error:
-            raise MissingDependencyError(
-                "--executor dask: Dask is not installed: in a clone, uv sync --inexact --extra dask"
-            ) from error
+            add = how_to_add("dask", '"./core[dask]"')
+            raise UsageError(f"--executor dask: Dask is not installed; {add}") from error
         self._cluster = None if address else local_cluster(workers or 1)
         try:
             if dask.config.get("distributed.comm.require-encryption"):

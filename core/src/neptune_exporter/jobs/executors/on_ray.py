@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from neptune_exporter.errors import MissingDependencyError, UsageError
+from neptune_exporter.errors import UsageError
 from neptune_exporter.jobs.executors import worker as worker_side
 from neptune_exporter.jobs.executors.remote import LOST, RemoteExecutor
 from neptune_exporter.jobs.executors.worker import LostWorkerError, Outcome, StoppedError, Task
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.redaction import redact
+from neptune_exporter.suggestions import how_to_add
 
 _ADDRESS = "RAY_ADDRESS"
 _TRIED_AGAIN = 3
@@ -35,15 +36,14 @@ class Ray(RemoteExecutor[Any]):
     name = "ray"
 
     def __init__(self, workers: int, progress: Progress) -> None:
-        """Raises MissingDependencyError if Ray is not installed, and UsageError if no cluster answers at the
-        address, or none can be started here."""
+        """Raises UsageError if Ray is not installed, if no cluster answers at the address, or none can be
+        started here."""
         try:
             import ray
             from ray.util.queue import Queue
         except ImportError as error:
-            raise MissingDependencyError(
-                "--executor ray: Ray is not installed: in a clone, uv sync --inexact --extra ray"
-            ) from error
+            add = how_to_add("ray", '"./core[ray]"')
+            raise UsageError(f"--executor ray: Ray is not installed; {add}") from error
         super().__init__(workers, progress)
         self._ray = ray
         self.is_elsewhere = bool(os.environ.get(_ADDRESS))
