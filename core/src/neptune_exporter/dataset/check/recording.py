@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from neptune_exporter.contract import DatasetError
@@ -35,16 +36,42 @@ class RunRecorded:
     """The bytes of the parts and files that were read."""
 
 
-def has_no_checksums(dataset: Dataset, run: StoredRun) -> bool:
+def _is_damaged(run: StoredRun) -> bool:
+    """Whether parts are not as the receipt says, so that reading them is not safe."""
+    try:
+        return run.receipt is not None and bool(run.missing_parts() or run.changed_parts())
+    except DatasetError:
+        return True
+
+
+def has_no_checksums(
+    dataset: Dataset, run: StoredRun, is_damaged: Callable[[StoredRun], bool] = _is_damaged
+) -> bool:
     """Whether damage of the run may go unnoticed: another tool exported it or some of its files, and no
-    checksums of them were recorded."""
+    checksums of them were recorded. `is_damaged`: `_is_damaged`, which reads all parts, or what remembers its
+    answer."""
     if not _may_lack(run):
         return False
     try:
         recorded = checksums.of_run(checksums.read(dataset.data, run.place.folder), run.place.stem)
     except DatasetError:
         return False  # verify names the file that is damaged
-    return recorded is None or _is_more(run, recorded)
+    return recorded is None or _is_more(run, recorded, is_damaged)
+
+
+def recorded_names(dataset: Dataset, run: StoredRun) -> list[str] | None:
+    """The files that the rows of another tool's run name, sorted, as they were recorded. None if they were
+    not, parts have changed since, or rows name others too: those twice, unsafe ones, and unreadable ones."""
+    try:
+        recorded = checksums.of_run(checksums.read(dataset.data, run.place.folder), run.place.stem)
+    except DatasetError:
+        return None  # verify names the file that is damaged
+    if recorded is None:
+        return None
+    stamps = {run.place.path(name): (each.bytes, each.changed_ns) for name, each in recorded.parts.items()}
+    names = sorted({*recorded.files, *recorded.missing})
+    is_same = stamps == {path: dataset.data.stamp(path) for path in run.part_paths}
+    return names if is_same and len(names) == run.tally.files else None
 
 
 def _may_lack(run: StoredRun) -> bool:
@@ -56,14 +83,14 @@ def _may_lack(run: StoredRun) -> bool:
     return bool(run.listed.part_names) and not run.has_unreadable_receipt
 
 
-def _is_more(run: StoredRun, recorded: RunChecksums) -> bool:
+def _is_more(run: StoredRun, recorded: RunChecksums, is_damaged: Callable[[StoredRun], bool]) -> bool:
     """Whether the run has parts or files that came after its checksums were recorded."""
     names: Iterable[str] = recorded.missing
     if run.receipt is None:
         if not recorded.parts.keys() >= set(run.listed.part_names):
             return True
     elif run.receipt.files_without_checksum != f"{sum_of_names([*recorded.files, *recorded.missing]):x}":
-        if _is_damaged(run):
+        if is_damaged(run):
             return True
         names = _names(run) - recorded.files.keys()
     return any(_file_size(run, name) is not None for name in names)
@@ -76,12 +103,13 @@ def record(dataset: Dataset, wanted: Callable[[RunKey], bool] = lambda key: True
     Writes only the file of checksums. Damage that exists already is recorded as it is; `verify` reports it
     each time, as far as it can be seen.
     """
+    is_damaged = lru_cache(maxsize=1)(_is_damaged)
     for folder, runs in itertools.groupby(dataset.runs(), lambda run: run.place.folder):
         known: dict[str, bytes] = {}
         unsaved = 0
         for run in runs:
             # the names in damaged parts cannot be trusted; `verify` reports the damage
-            if not wanted(run.key) or not has_no_checksums(dataset, run) or _is_damaged(run):
+            if not wanted(run.key) or not has_no_checksums(dataset, run, is_damaged) or is_damaged(run):
                 continue
             known = known or dict(checksums.read(dataset.data, folder))
             if (recorded := _recorded(dataset, run, known)) is not None:
@@ -119,14 +147,6 @@ def _checksums(dataset: Dataset, run: StoredRun, earlier: RunChecksums | None) -
     missing = tuple(sorted(names - files.keys()))
     now = datetime.now(timezone.utc)
     return RunChecksums(run.key.project_id, run.key.run_id, now, parts, files, missing)
-
-
-def _is_damaged(run: StoredRun) -> bool:
-    """Whether parts are not as the receipt says, so that reading them is not safe."""
-    try:
-        return run.receipt is not None and bool(run.missing_parts() or run.changed_parts())
-    except DatasetError:
-        return True
 
 
 def _facts(dataset: Dataset, path: str) -> dict[str, Any] | None:

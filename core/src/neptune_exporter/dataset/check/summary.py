@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neptune_exporter.contract import DatasetError, DatasetSummary, ProjectSummary, RunSummary, StepStatistics
-from neptune_exporter.dataset.check.recording import has_no_checksums
+from neptune_exporter.dataset.check.recording import has_no_checksums, recorded_names
 from neptune_exporter.dataset.dataset import Dataset
 from neptune_exporter.dataset.format.file_names import is_ours
 from neptune_exporter.dataset.format.paths import is_safe, sum_of_names
@@ -34,7 +34,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     for run in dataset.runs(indexed=True, not_read=not_read):
         if run.receipt is not None and run.receipt.files:  # for all runs of the project at once
             dataset.file_storage.look(run.place.project_folder, recursive=True)
-        projects.setdefault(run.key.project_id, []).append(summarise_run(run))
+        projects.setdefault(run.key.project_id, []).append(summarise_run(dataset, run))
         without_checksums += has_no_checksums(dataset, run)
     return DatasetSummary(
         data_path=str(dataset.data.location),
@@ -49,9 +49,9 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     )
 
 
-def summarise_run(run: StoredRun) -> RunSummary:
+def summarise_run(dataset: Dataset, run: StoredRun) -> RunSummary:
     """Describe one run."""
-    held = _of_rows(run) if run.receipt is None else _of_receipt(run, run.receipt)
+    held = _of_rows(dataset, run) if run.receipt is None else _of_receipt(run, run.receipt)
     counted = held.counted
     return RunSummary(
         key=run.key,
@@ -93,7 +93,7 @@ def _of_receipt(run: StoredRun, receipt: Receipt) -> _Held:
     return _Held(problems, receipt, files, file_bytes, receipt.name, receipt.tags)
 
 
-def _of_rows(run: StoredRun) -> _Held:
+def _of_rows(dataset: Dataset, run: StoredRun) -> _Held:
     """Without a receipt."""
     held = _Held(list(run.problems))
     try:
@@ -104,7 +104,7 @@ def _of_rows(run: StoredRun) -> _Held:
         held.problems += [] if str(error) in held.problems else [str(error)]
     held.problems += run.what_is_cut_short()
     if held.counted is not None and not FILE_TYPE_NAMES.isdisjoint(tally.attributes):
-        held.files, held.file_bytes, unreadable = _files_on_disk(run)
+        held.files, held.file_bytes, unreadable = _files_on_disk(run, recorded_names(dataset, run))
         held.problems += unreadable
     return held
 
@@ -166,10 +166,11 @@ def _notes(counted: Receipt | Tally | None) -> list[str]:
     return lines
 
 
-def _files_on_disk(run: StoredRun) -> tuple[int, int, list[str]]:
-    """How many of the files that rows name exist, their bytes, and what is wrong with the others."""
+def _files_on_disk(run: StoredRun, names: Sequence[str] | None = None) -> tuple[int, int, list[str]]:
+    """How many of the files that rows name exist, their bytes, and what is wrong with the others. `names`:
+    which those are, if it is known."""
     try:
-        names = sorted({name for name in named_files(run.parts) if is_safe(name)})
+        names = names or sorted({name for name in named_files(run.parts) if is_safe(name)})
     except DatasetError as error:
         return 0, 0, [str(error)]
     sizes: list[int] = []

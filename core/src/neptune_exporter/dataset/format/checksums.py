@@ -111,6 +111,7 @@ def _plain(items: Iterable[tuple[str, Checksum]]) -> dict[str, list[object]]:
     return {name: [each.bytes, each.sha256, each.changed_ns, each.facts] for name, each in items}
 
 
+@lru_cache(maxsize=1)  # of a run it is asked for several times
 def from_json(line: bytes) -> tuple[str, RunChecksums]:
     """The stem of a run, and what was recorded of it, from what `to_json` gave."""
     value = json.loads(line)
