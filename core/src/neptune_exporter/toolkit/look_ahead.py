@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import TimeoutError as Late  # before Python 3.11, not that of Python itself
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
@@ -57,7 +59,8 @@ def look_ahead(
 def _result(future: Future[T]) -> T:
     """Waits in short steps, so that Ctrl-C is heard on Windows too."""
     while not future.done():
-        wait([future], LISTENING)
+        with contextlib.suppress(Late):  # not by `wait`, which takes several times as long
+            future.exception(LISTENING)
     return future.result()
 
 
