@@ -139,12 +139,15 @@ class _Held:
         self._dataset = dataset
         self.go_on = threading.Event()
         self.fails = False
+        self.threads: dict[str, threading.Thread] = {}
+        """Which thread has written a run."""
         self.slow = dataset.publish(partial(self._prepare, "slow"))
 
-    def publish(self, run_id: str, values: int = 1) -> Future[None]:
-        return self._dataset.publish(partial(self._prepare, run_id, values))
+    def publish(self, run_id: str, values: int = 1, *, small: bool = False) -> Future[None]:
+        return self._dataset.publish(partial(self._prepare, run_id, values), small=small)
 
     def _prepare(self, run_id: str, values: int = 1) -> ReadyRun:
+        self.threads[run_id] = threading.current_thread()
         if run_id == "slow":
             assert self.go_on.wait(60)
             if self.fails:
@@ -161,6 +164,15 @@ def held(dataset: Dataset) -> Iterator[_Held]:
     yield held
     held.go_on.set()
     wait([held.slow], 60)
+
+
+def test_a_small_run_is_written_at_once_and_its_error_is_raised_where_it_is_asked_for(held: _Held) -> None:
+    small = held.publish("small", small=True)
+    assert held.threads["small"] is threading.current_thread()
+    again = held.publish("small", small=True)  # which is being written already
+    assert isinstance(again.exception(60), DatasetError)
+    held.go_on.set()
+    small.result(60)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -214,11 +214,11 @@ class Dataset:
             self._open.discard(key)
             raise
 
-    def publish(self, prepare: Callable[[], ReadyRun]) -> Future[None]:
+    def publish(self, prepare: Callable[[], ReadyRun], *, small: bool = False) -> Future[None]:
         """Write a run (`prepare` calls `RunWriter.prepare`) and publish it in the background, together with
         others that are ready at the same time. The future is done once the run is visible; it raises
-        DatasetError if the disk is full or fails."""
-        return self._publisher.publish(prepare)
+        DatasetError if the disk is full or fails. `small`: writing the run takes a few milliseconds."""
+        return self._publisher.publish(prepare, at_once=small and self.data.renames)
 
     def index_receipts(self) -> None:
         """Update the index in each folder of receipts. Call it under `lock`.

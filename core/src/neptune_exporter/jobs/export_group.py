@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _WAIT_FOR_OTHERS = 60.0
 """Seconds to wait for a worker that the cluster believed dead and that is still writing a run."""
+_SMALL_ROWS = 8_192
+"""A new run with no more rows is written by the thread that reads it."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,8 @@ class _Group:
         )
         # From here on, a failed run is not discarded: the next export finishes it.
         del self._plans[done.run], self._reading[done.run]
-        self._publishing.append((reading, plan, self._dataset.publish(prepare)))
+        small = reading.written.rows <= _SMALL_ROWS and plan.planned.action is Action.NEW
+        self._publishing.append((reading, plan, self._dataset.publish(prepare, small=small)))
         while self._publishing and self._publishing[0][2].done():
             self._published(*self._publishing.popleft())
 

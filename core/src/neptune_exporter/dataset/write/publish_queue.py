@@ -27,12 +27,16 @@ class Publisher:
         self._waiting: list[tuple[ReadyRun, Future[None]]] = []
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
-    def publish(self, prepare: Callable[[], ReadyRun]) -> Future[None]:
-        """Write a run and publish it. The future is done once the run is visible."""
+    def publish(self, prepare: Callable[[], ReadyRun], *, at_once: bool = False) -> Future[None]:
+        """Write a run and publish it. The future is done once the run is visible. `at_once`: write it in this
+        thread, as waking another one for a small run costs more than it brings."""
         visible: Future[None] = Future()
         with self._lock:
-            self._encoder.submit(self._prepare, prepare, visible)
+            if not at_once:
+                self._encoder.submit(self._prepare, prepare, visible)
             self._preparing += 1
+        if at_once:
+            self._prepare(prepare, visible)
         return visible
 
     def _prepare(self, prepare: Callable[[], ReadyRun], visible: Future[None]) -> None:
