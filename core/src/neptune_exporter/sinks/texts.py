@@ -27,7 +27,7 @@ def is_error(path: str) -> bool:
     return _ERROR.search(path) is not None
 
 
-def as_text(rows: SeriesRows, losses: LossBook) -> list[str]:
+def as_text(rows: SeriesRows, losses: LossBook) -> pa.Array:
     """The string values. Bytes that are not UTF-8, which Parquet may hold, are replaced and counted."""
     texts = rows.batch.column("string_value")
     try:
@@ -37,8 +37,8 @@ def as_text(rows: SeriesRows, losses: LossBook) -> list[str]:
         decoded = [value.decode("utf-8", "replace") for value in raw]
         bad = np.array([v != d.encode() for v, d in zip(raw, decoded, strict=True)], np.bool_)
         rows.count(bad, CommonLoss.NOT_TEXT, losses)
-        return decoded
-    return texts.to_pylist()  # type: ignore[no-any-return]
+        return pa.array(decoded, pa.string())
+    return texts
 
 
 def step_texts(batch: pa.RecordBatch) -> pa.Array:

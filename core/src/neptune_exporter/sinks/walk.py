@@ -12,7 +12,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +77,7 @@ class Walk:
         damaged."""
         self._parameters(receiver)
         self._points(receiver)
-        self._entries(receiver, "texts", AttributeType.STRING_SERIES, partial(as_text, losses=self.losses))
+        self._entries(receiver, "texts", AttributeType.STRING_SERIES, self._text_values)
         self._entries(receiver, "histograms", AttributeType.HISTOGRAM_SERIES, _histogram_values)
         self._files(receiver)
 
@@ -183,6 +182,10 @@ class Walk:
             wrong |= np.isinf(values)
         rows.count(wrong & rows.steps.usable, CommonLoss.NOT_FINITE, self.losses)
         return ~wrong
+
+    def _text_values(self, rows: SeriesRows) -> list[Any]:
+        values: list[Any] = as_text(rows, self.losses).to_pylist()
+        return values
 
     def _entries(
         self, receiver: Receiver, what: str, kind: AttributeType, values_of: Callable[[SeriesRows], list[Any]]
