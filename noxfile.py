@@ -184,14 +184,15 @@ def ray(session: nox.Session) -> None:
 
 @nox.session
 def kit(session: nox.Session) -> None:
-    """The conformance kit for every loader, with a break at every line: hours, so not by default."""
-    _install_workspace(session, "-e", "./examples/sqlite_loader")
+    """The conformance kit for every loader, with a break at every line: 20 minutes, so not by default."""
+    _install_workspace(session, "-e", "./examples/sqlite_loader", "pytest-xdist")
     plugins = sorted(
         str(p.relative_to(ROOT)) for p in ROOT.glob("plugins/*_loader/tests/test_conformance.py")
     )
     loaders = [*plugins, "examples/sqlite_loader/tests"]
     environment = {"PYTHONHASHSEED": "0", "NEPTUNE_EXPORTER_KIT": "all"}
-    session.run("pytest", "--timeout", "0", *loaders, *session.posargs, env=environment)
+    options = ["-n", "2", "--dist", "worksteal", "--timeout", "3600"]
+    session.run("pytest", *options, *loaders, *session.posargs, env=environment)
 
 
 @nox.session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,12 +46,13 @@ def settings_for(server: RehearsalServer, **changes: object) -> PlutoSettings:
 @pytest.fixture
 def make_sink(server: RehearsalServer, tmp_path: Path) -> Iterator[MakeSink]:
     """Makes sinks with changed settings; all of them share one state folder unless told otherwise."""
-    sinks: list[PlutoSink] = []
+    # The certificates of each take 0.7 MB, so one that a test has let go of must go.
+    sinks: weakref.WeakSet[PlutoSink] = weakref.WeakSet()
 
     def make(options: LoadOptions | None = None, **changes: object) -> PlutoSink:
         settings = settings_for(server, **({"base_dir": tmp_path / "state"} | changes))
         sink = PlutoSink.connected(settings, options or LoadOptions(), local=True)
-        sinks.append(sink)
+        sinks.add(sink)
         return sink
 
     yield make

@@ -24,7 +24,7 @@ class TestPlutoSink(SinkConformance):
     allowed_losses += ("file-missing", "file-unsafe", "rounded-number", "fractional-step")
     """The last of steps that times any multiplier are not whole below 2**53: see test_steps_beyond.py."""
     generated_runs = 5
-    broken_lines = 3  # ten seconds each, as a load goes on by reading back; `nox -s kit` breaks all
+    broken_lines = 3  # some wait two seconds until Pluto shows what it has; `nox -s kit` breaks all
     crossed_lines = 1
     target_in_memory = True  # the server runs in this process; test_memory.py measures the loader alone
 

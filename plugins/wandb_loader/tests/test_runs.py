@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from neptune_exporter.contract import LoadOptions, Verdict
+from neptune_exporter.contract import LoadOptions, SinkError, Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import MemoryRun, SampleHistogram, SampleRun
 from neptune_exporter.testing.runs import (
@@ -244,3 +244,22 @@ def test_the_records_are_closed_also_where_the_histograms_cannot_be(tmp_path: Pa
 
 def _disk_is_full() -> None:
     raise OSError("the disk is full")
+
+
+def test_a_load_whose_run_another_one_removes_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second load begins the run again while the first has its folder, and nothing in it yet."""
+    run = MemoryRun(SampleRun(RunKey("acme/vision", "RUN-1"), (float_series("loss", [(0, 1.0)]),)))
+    first, second = (connected(WandbSettings("offline", tmp_path), LoadOptions()) for _ in range(2))
+    opened, whole = RecordOutput.open, []
+
+    def crossed(self: RecordOutput, folder: Path) -> Path:
+        monkeypatch.setattr(RecordOutput, "open", opened)
+        whole.append(load_runs(second, [run])[run.key].target_id)
+        return opened(self, folder)
+
+    monkeypatch.setattr(RecordOutput, "open", crossed)
+    with pytest.raises(SinkError, match="another load has begun it again and removed this one"):
+        load_runs(first, [run])
+    assert [load_runs(first, [run])[run.key].target_id] == whole

@@ -83,6 +83,12 @@ class RunFolders:
         with contextlib.suppress(FileNotFoundError):  # not there, or another load removes it, too
             shutil.rmtree(folder)
 
+    def has_lost(self, path: str | None) -> bool:
+        """Whether a path lies in an unfinished run that was removed: two loads of a run may cross."""
+        above = [] if path is None else [Path(path), *Path(path).parents]
+        runs = [p for p in above if p.parent == self.path and p.name.startswith(_UNFINISHED)]
+        return any(not run.exists() for run in runs)
+
     def folder(self, target_id: str) -> Path:
         """Where a run is. Raises SinkError if it is not there."""
         for whole in self._named_as_whole(target_id):

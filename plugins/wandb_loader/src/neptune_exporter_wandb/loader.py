@@ -8,7 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from neptune_exporter.contract import Comparison, ExportedRun, LoadedRun, LoadOptions, ParameterValue, Verdict
+from neptune_exporter.contract import (
+    Comparison,
+    ExportedRun,
+    LoadedRun,
+    LoadOptions,
+    ParameterValue,
+    SinkError,
+    Verdict,
+)
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.loader import Found, Loader
@@ -76,6 +84,8 @@ class WandbLoader(Loader):
         try:
             loaded = super().load(run, parent)
         except OSError as error:
+            if self._folders.has_lost(error.filename):
+                raise SinkError(f"{run.key}: another load has begun it again and removed this one") from error
             error.filename = error.filename or str(self._folders.path)  # a full disk does not say where it is
             raise
         return loaded if self._server is None else self._send(run, loaded, self._server)
