@@ -51,7 +51,8 @@ def summarise(dataset: Dataset) -> DatasetSummary:
 
 def summarise_run(dataset: Dataset, run: StoredRun) -> RunSummary:
     """Describe one run."""
-    held = _of_rows(dataset, run) if run.receipt is None else _of_receipt(run, run.receipt)
+    receipt = run.receipt
+    held = _of_rows(dataset, run) if receipt is None else _of_receipt(run, receipt)
     counted = held.counted
     return RunSummary(
         key=run.key,
@@ -63,8 +64,8 @@ def summarise_run(dataset: Dataset, run: StoredRun) -> RunSummary:
         data_bytes=run.data_bytes,
         file_bytes=held.file_bytes,
         files=held.files,
-        exported_at=run.receipt.exported_at if run.receipt else None,
-        source=run.receipt.source if run.receipt else None,
+        exported_at=receipt.exported_at if receipt else None,
+        source=receipt.source if receipt else None,
         failures=len(run.failures),
         name=held.name,
         tags=held.tags,
@@ -141,9 +142,9 @@ def _missing(gone: Sequence[str], of: int) -> str:
 def _state(run: StoredRun, problems: list[str]) -> str:
     if run.listed.is_pending or run.cut_short:
         return "incomplete"
-    if problems:
+    if problems:  # also of parts that are missing
         return "damaged"
-    if not run.complete:
+    if not (run.has_receipt or run.listed.part_names):
         return "incomplete"
     return "partial" if run.failures else "complete"
 

@@ -111,8 +111,11 @@ class LocalStorage(Storage):
 
     def read(self, path: str) -> bytes:
         # Does not use pyarrow, which takes several times as long: this is done for each run.
-        with self.errors(path, "read"), open(self._at(path), "rb", buffering=0) as stream:  # noqa: PTH123
-            return stream.read()
+        try:
+            with open(self._at(path), "rb", buffering=0) as stream:  # noqa: PTH123
+                return stream.read()
+        except OSError as error:
+            raise self._error(path, "read", error) from error
 
     def open_input(self, path: str) -> pa.NativeFile:
         with self.errors(path, "read"):
@@ -217,9 +220,12 @@ class LocalStorage(Storage):
         try:
             yield
         except OSError as error:
-            # Arrow's own text has several sentences, and repeats the number.
-            reason = os.strerror(error.errno) if error.errno else first_line(error)
-            raise DatasetError(f"{self.describe(path)} cannot be {what}: {reason}") from error
+            raise self._error(path, what, error) from error
+
+    def _error(self, path: str, what: str, error: OSError) -> DatasetError:
+        # Arrow's own text has several sentences, and repeats the number.
+        reason = os.strerror(error.errno) if error.errno else first_line(error)
+        return DatasetError(f"{self.describe(path)} cannot be {what}: {reason}")
 
 
 def _holder(path: str) -> str:
