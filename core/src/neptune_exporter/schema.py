@@ -60,9 +60,6 @@ VALUE_COLUMN: Mapping[AttributeType, str] = {
 }
 """The column that holds the value of an attribute of each type."""
 
-MAX_STEP = Decimal("999999999999.999999")
-"""The largest absolute value of the `step` column."""
-
 _PER_STEP = 10**6
 """Millionths: a decimal(18,6) holds whole ones."""
 _EXACT_FLOAT = 2.0**53

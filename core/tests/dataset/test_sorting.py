@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptune_exporter.dataset.format.sorting import Batch, sort
-from neptune_exporter.schema import MAX_STEP, STEP_TYPE
+from neptune_exporter.schema import STEP_TYPE
+from neptune_exporter.testing.exported import MAX_STEP
 
 STEPS = st.none() | st.decimals(-MAX_STEP, MAX_STEP, places=6) | st.integers(-2, 2).map(Decimal)
 

@@ -116,7 +116,7 @@ def test_a_worker_that_lives_on_keeps_nothing_of_another_job(tmp_path: Path) -> 
 
     def carried_out(job: str, settings: str) -> str:
         task = Task(JobId(job, logging.INFO), units.settings_of, units.Opening(settings, tmp_path))
-        return carry_out(task, lambda messages: None).result()[0]
+        return carry_out(task, lambda messages: None).value[0]
 
     try:
         assert carried_out("job 1", "one") == "one"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from neptune_exporter import configuration
 from neptune_exporter.cli.config_tables import GENERAL_TABLE, file_values
 from neptune_exporter.cli.logs import logging_to
 from neptune_exporter.cli.option import CommandOption, Option
+from neptune_exporter.cli.process import Typed, hide_arguments
 from neptune_exporter.cli.state import State, keep, state_of
-from neptune_exporter.errors import UsageError
+from neptune_exporter.contract import Secret, UsageError
+from neptune_exporter.location import Location, options_of
 
 if TYPE_CHECKING:
-    from neptune_exporter.configuration import SettingField
     from neptune_exporter.plugins import Kind, Spec
 
 GENERAL = "General options"
@@ -116,11 +120,6 @@ class Command(click.Command):
 
 def _give_storage_options(ctx: click.Context) -> None:
     """Give the storage options to the locations of the dataset. Raises UsageError if one is not KEY=VALUE."""
-    from dataclasses import replace
-
-    from neptune_exporter.cli.process import Typed, hide_arguments
-    from neptune_exporter.location import Location, options_of
-
     state = state_of(ctx)
     pairs = [pair.partition("=") for pair in state.storage_options]
     if not pairs:
@@ -137,9 +136,7 @@ def _give_storage_options(ctx: click.Context) -> None:
 
 def _from_file(name: str, value: str) -> object:
     """The value of a storage option, which `@FILE` keeps off the command line."""
-    from neptune_exporter.configuration import from_elsewhere
-
-    return from_elsewhere(f"--storage-option {name}", value) if value[:1] == "@" else value
+    return configuration.from_elsewhere(f"--storage-option {name}", value) if value[:1] == "@" else value
 
 
 def _value_of(option: str, args: list[str]) -> str | None:
@@ -191,18 +188,14 @@ def _keep_config(ctx: click.Context, param: click.Parameter, value: Any) -> None
 
 def plugin_options(kind: Kind, specs: list[Spec]) -> list[Option]:
     """The options of all plugins of a kind. Plugins that share a flag share one option."""
-    from neptune_exporter.configuration import setting_fields
-
-    by_flag: dict[str, list[SettingField]] = {}
+    by_flag: dict[str, list[configuration.SettingField]] = {}
     for spec in specs:
-        for field in setting_fields(spec.name, spec.settings):
+        for field in configuration.setting_fields(spec.name, spec.settings):
             by_flag.setdefault(field.flag, []).append(field)
     return [_plugin_option(kind, flag, fields) for flag, fields in by_flag.items()]
 
 
-def _plugin_option(kind: Kind, flag: str, fields: list[SettingField]) -> Option:
-    from neptune_exporter.contract.settings import Secret
-
+def _plugin_option(kind: Kind, flag: str, fields: list[configuration.SettingField]) -> Option:
     def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         if param.name is not None and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
             state_of(ctx).flags[flag] = value
@@ -237,9 +230,7 @@ def _plugin_option(kind: Kind, flag: str, fields: list[SettingField]) -> Option:
     )
 
 
-def _help(field: SettingField) -> str:
-    from neptune_exporter.contract.settings import Secret
-
+def _help(field: configuration.SettingField) -> str:
     notes = []
     if field.type is Secret:
         notes.append("better not on the command line: @FILE reads a file, - standard input")
@@ -252,10 +243,8 @@ def _help(field: SettingField) -> str:
     return field.info.help + (f"  [{'; '.join(notes)}]" if notes else "")
 
 
-def default_text(field: SettingField) -> str:
+def default_text(field: configuration.SettingField) -> str:
     """The default for a person; empty where there is nothing to show."""
-    from neptune_exporter.contract.settings import Secret
-
     value = field.default
     if field.required or value is None or value == () or value == "" or isinstance(value, Secret):
         return ""
@@ -267,26 +256,13 @@ def default_text(field: SettingField) -> str:
 def plugin_settings(state: State, kind: Kind, spec: Spec) -> object:
     """The settings of the selected plugin. Values of other plugins are not looked at. Raises UsageError if a
     value is wrong or missing, or a flag of another plugin was given."""
-    import os
-
-    from neptune_exporter.cli.process import Typed, hide_arguments
-    from neptune_exporter.configuration import is_reference, resolve_settings, setting_fields
-    from neptune_exporter.contract import Secret
-
-    fields = {field.flag: field for field in setting_fields(spec.name, spec.settings)}
+    fields = {field.flag: field for field in configuration.setting_fields(spec.name, spec.settings)}
     for flag in state.flags:
         if flag not in fields:
             raise UsageError(f"{flag} is not an option of the {kind} {spec.name}")
     if state.owns_process:
-        hide_arguments(
-            Typed(flag, value)
-            for flag, value in state.flags.items()
-            if fields[flag].type is Secret and isinstance(value, str) and not is_reference(value)
-        )
-    return resolve_settings(
-        spec.name,
-        spec.settings,
-        flags=state.flags,
-        environ=os.environ,
-        files=state.files,
+        typed = [(f, v) for f, v in state.flags.items() if fields[f].type is Secret and isinstance(v, str)]
+        hide_arguments(Typed(flag, value) for flag, value in typed if not configuration.is_reference(value))
+    return configuration.resolve_settings(
+        spec.name, spec.settings, flags=state.flags, environ=os.environ, files=state.files
     )

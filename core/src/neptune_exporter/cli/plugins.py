@@ -11,10 +11,11 @@ from neptune_exporter.cli import options as opt
 from neptune_exporter.cli.command import default_text
 from neptune_exporter.cli.output import echo_list, echo_table, on_one_line, print_json
 from neptune_exporter.cli.state import state_of
+from neptune_exporter.configuration import SettingField, setting_fields
+from neptune_exporter.contract.settings import Secret
 from neptune_exporter.errors import UsageError
 
 if TYPE_CHECKING:
-    from neptune_exporter.configuration import SettingField
     from neptune_exporter.plugins import Plugin, PluginRegistry
 
 
@@ -86,7 +87,6 @@ def _print_settings(settings: dict[str, list[SettingField]]) -> None:
 
 def _settings(registry: PluginRegistry) -> dict[str, list[SettingField]]:
     """Settings by plugin name, each once."""
-    from neptune_exporter.configuration import setting_fields
     from neptune_exporter.plugins import KINDS
 
     found: dict[str, dict[str, SettingField]] = {}
@@ -121,8 +121,6 @@ def settings_table(settings: dict[str, list[SettingField]]) -> str:
 
 
 def _record(field: SettingField) -> dict[str, Any]:
-    from neptune_exporter.contract.settings import Secret
-
     return {
         "flag": field.flag,
         "variables": field.variables,

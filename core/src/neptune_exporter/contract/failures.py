@@ -10,10 +10,6 @@ from neptune_exporter.errors import SourceError
 from neptune_exporter.model import AttributeType, RunKey
 
 
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 @dataclass(frozen=True)
 class AttributeFailure:
     """One attribute (or one step or file of it) that could not be read.
@@ -38,7 +34,7 @@ class AttributeFailure:
     """0: it was not tried, because many of its kind had failed in a row, or because rows were `lost`."""
     permanent: bool = False
     """No later export can succeed, for example because the file was deleted. It is not tried again."""
-    time: datetime | None = field(default_factory=_now, compare=False)
+    time: datetime | None = field(default_factory=lambda: datetime.now(timezone.utc), compare=False)
     """When it failed. The default is now; a failure from a receipt has the time of its export."""
     lost: bool = False
     """Rows that an earlier export had were lost on disk; it is unknown of which attributes."""

@@ -29,7 +29,7 @@ from neptune_exporter.contract.rows import (
 from neptune_exporter.contract.run import ExportedRun, TypeCount
 from neptune_exporter.errors import DatasetError, MissingFileError, UnsafePathError
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
-from neptune_exporter.schema import FULL_SCHEMA, MAX_STEP, VALUE_COLUMN
+from neptune_exporter.schema import FULL_SCHEMA, VALUE_COLUMN
 from neptune_exporter.testing.runs import (
     Entry,
     SampleAttribute,
@@ -40,6 +40,8 @@ from neptune_exporter.testing.runs import (
 
 StoreFile = Callable[[SampleAttribute, Entry, int], StoredFile]
 _MILLIONTH = Decimal("0.000001")
+MAX_STEP = Decimal("999999999999.999999")
+"""The largest absolute value of the `step` column."""
 
 
 def cells(attribute: SampleAttribute, entry: Entry, number: int, store: StoreFile) -> dict[str, Any]:

@@ -75,9 +75,6 @@ class ObjectStorage(Storage):
             return self._staging.describe(path)
         return f"{self.location}/{path}" if path else str(self.location)
 
-    def exists(self) -> bool:
-        return self.holds("")
-
     def holds(self, folder: str) -> bool:
         with self.errors(folder, "listed"):
             try:
@@ -205,17 +202,14 @@ class ObjectStorage(Storage):
                 self._note_written(target, self.size(source) or 0)
                 self.delete(source)
                 return
-            size = self._upload(Path(self._staging.describe(source)), target)
+            file = Path(self._staging.describe(source))
+            size = file.stat().st_size
+            if size <= _SMALL:
+                self._store.put(target, file.read_bytes())
+            else:
+                self._store.put_file(target, file)
         self._note_written(target, size)
         self._staging.delete(source)
-
-    def _upload(self, file: Path, target: str) -> int:
-        size = file.stat().st_size
-        if size <= _SMALL:
-            self._store.put(target, file.read_bytes())
-        else:
-            self._store.put_file(target, file)
-        return size
 
     def _note_written(self, path: str, size: int) -> None:
         self._known.written(Object(path, True, size, f"written {next(_written)}"))

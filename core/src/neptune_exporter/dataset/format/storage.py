@@ -58,9 +58,9 @@ class Storage(ABC):
     def describe(self, path: str) -> str:
         """The path as people know it."""
 
-    @abstractmethod
     def exists(self) -> bool:
         """Whether the root exists."""
+        return self.holds("")
 
     @abstractmethod
     def holds(self, folder: str) -> bool:

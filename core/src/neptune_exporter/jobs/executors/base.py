@@ -106,4 +106,4 @@ def settle(result: Future[T], outcome: Outcome[T], progress: Progress) -> None:
     if outcome.error is not None:
         result.set_exception(outcome.error)
     else:
-        result.set_result(outcome.result())
+        result.set_result(outcome.value)

@@ -126,13 +126,6 @@ class Outcome(Generic[T]):
     seconds: float = 0.0
     """How long the unit took."""
 
-    def result(self) -> T:
-        """The value. Raises the error if there is one."""
-        if self.error is not None:
-            raise self.error
-        value: T = self.value
-        return value
-
 
 class _Counting(Progress):
     """Collects the progress and log lines of units until they are sent."""
