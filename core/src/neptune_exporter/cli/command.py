@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -126,12 +126,17 @@ def _give_storage_options(ctx: click.Context) -> None:
         return
     options = options_of(f"{name}{sign}{_from_file(name, value)}" for name, sign, value in pairs)
     if state.owns_process and ctx.get_parameter_source("storage_options") is ParameterSource.COMMANDLINE:
-        secret = {name for name, value in options if not isinstance(value, str)}
-        typed = [(name, value) for name, _, value in pairs if name in secret and value[:1] != "@"]
-        hide_arguments(Typed("--storage-option", value, f"{name}=") for name, value in typed)
+        secret = {name for name, value in options if isinstance(value, Secret)}
+        hide_arguments(_typed_secrets(pairs, secret))
     for name, value in ctx.params.items():
         if isinstance(value, Location):
             ctx.params[name] = replace(value, options=options)
+
+
+def _typed_secrets(pairs: Iterable[tuple[str, str, str]], secret: Container[str]) -> Iterator[Typed]:
+    for name, sign, value in pairs:
+        if name in secret and value[:1] != "@":
+            yield Typed("--storage-option", value, name + sign)
 
 
 def _from_file(name: str, value: str) -> object:

@@ -175,12 +175,9 @@ class _RunCheck:
         for name in run.listed.unfinished:
             message = "was not finished by another tool and is no part of the run, which was exported since"
             yield warning(run, run.place.path(name), message)
-        rows = sum(count.rows for count in receipt.types.values())
-        stored = sum(part.rows for part in receipt.parts)
+        rows, stored = run.row_count(), sum(part.rows for part in receipt.parts)
         # In parts of other tools, a row without a value does not count.
-        if rows != stored and not (
-            rows < stored and any(part.known_ours is False for part in self._parts.values())
-        ):
+        if rows > stored or (rows < stored and all(p.known_ours is not False for p in self._parts.values())):
             yield damage(run, run.place.receipt, f"counts {rows} rows, its parts have others")
 
     def _of_part(self, part: PartRecord) -> Finding | None:
