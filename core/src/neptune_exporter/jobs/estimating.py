@@ -50,7 +50,7 @@ def estimated(dataset: Dataset, source: Source, runs: Sequence[SourceRun]) -> Es
         return Estimate(0, 0, 0)
     rows = [run.size_hint or _rows_before(dataset, run.key) for run in runs]
     requests = [run.requests_hint for run in runs]
-    looked = _look(source, [run for run, *known in zip(runs, rows, requests, strict=True) if None in known])
+    looked = _look(source, runs, rows, requests)
     there = [run for run in islice(dataset.runs(newer=False), _MOST_RUNS) if run.receipt is not None]
     all_rows = _sum(rows, _mean_rows(looked, there))
     all_requests = _sum(requests, _mean([each.requests for each in looked]))
@@ -69,8 +69,9 @@ def _rows_before(dataset: Dataset, key: RunKey) -> int | None:
     return sum(counted.rows for counted in receipt.types.values()) or None if receipt is not None else None
 
 
-def _look(source: Source, unknown: Sequence[SourceRun]) -> Sequence[RunSize]:
-    """The sizes of a sample of the unknown runs, spread evenly."""
+def _look(source: Source, runs: Sequence[SourceRun], *known: Sequence[int | None]) -> Sequence[RunSize]:
+    """The sizes of a sample, spread evenly, of the runs of which something is not known."""
+    unknown = [run for run, *values in zip(runs, *known, strict=True) if None in values]
     try:
         return source.sizes(unknown[:: ceil(len(unknown) / _LOOKED_AT)]) if unknown else ()
     except SourceError:  # the export itself would report this; the plan is useful without an estimate
