@@ -125,10 +125,7 @@ class OpenPart:
         columns["run_id"] = _repeated((self._run.run_id,), (count,))
         columns["attribute_path"] = _repeated(paths, lengths)
         columns["attribute_type"] = _repeated(kinds, lengths)
-        arrays = [
-            columns[field.name] if field.name in columns else _nulls(field.type).slice(0, count)
-            for field in self._schema
-        ]
+        arrays = [columns.get(name, null) for name, null in _nulls(count).items()]
         return pa.Table.from_arrays(arrays, schema=self._schema)
 
     @property
@@ -211,10 +208,17 @@ def _schemas() -> tuple[pa.Schema, dict[str, str]]:
     return pa.schema(kinds), metadata
 
 
-@lru_cache(maxsize=32)
-def _nulls(kind: pa.DataType) -> pa.Array:
-    """As many as a row group may have rows."""
-    return pa.nulls(MAX_ROWS, kind)
+@lru_cache(maxsize=1)
+def _most_nulls() -> dict[str, pa.Array]:
+    """For each column, as many as a row group may have rows. All share the memory of one."""
+    nulls = pa.nulls(MAX_ROWS, pa.struct(list(FULL_SCHEMA)))
+    return {name: nulls.field(name) for name in FULL_SCHEMA.names}
+
+
+@lru_cache(maxsize=16)
+def _nulls(count: int) -> dict[str, pa.Array]:
+    """Each column without values. Of small runs, many have as many rows."""
+    return {name: column.slice(0, count) for name, column in _most_nulls().items()}
 
 
 @lru_cache(maxsize=1)

@@ -35,7 +35,7 @@ def slices(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
 def _plain_size(batch: pa.RecordBatch) -> int:
     size = int(batch.nbytes)
     for name, kind in zip(batch.schema.names, batch.schema.types, strict=True):
-        if pa.types.is_dictionary(kind) and name not in _SMALL:
+        if name not in _SMALL and pa.types.is_dictionary(kind):
             column = batch.column(name)
             lengths = pc.binary_length(column.dictionary).take(column.indices)
             size += pc.sum(lengths, min_count=0).as_py()
