@@ -86,7 +86,10 @@ class OpenPart:
         self._schema, stored = _schemas()
         is_small = only is not None and len(only) < OWN_ROWS
         levels = _levels_of(only) if only is not None and is_small else _LEVELS
-        self._buffered = pa.BufferedOutputStream(pa.PythonFile(output, mode="w"), _WRITE_BYTES)
+        self._in_memory = pa.BufferOutputStream() if is_small else None
+        self._buffered = self._in_memory or pa.BufferedOutputStream(
+            pa.PythonFile(output, mode="w"), _WRITE_BYTES
+        )
         self._writer = pq.ParquetWriter(
             self._buffered,
             self._schema,
@@ -136,7 +139,10 @@ class OpenPart:
         """Write the footer and close."""
         self._writer.writer.add_key_value_metadata({EXTRAS_KEY.decode(): json.dumps(sorted(self._extras))})
         self._writer.close()
-        self._buffered.flush()
+        if self._in_memory is not None:  # at once: each call of Arrow into Python takes time
+            self.output.write(self._in_memory.getvalue())
+        else:
+            self._buffered.flush()
         self.output.close()
 
     def discard(self) -> None:
