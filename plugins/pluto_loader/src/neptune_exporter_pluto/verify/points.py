@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ _FEW_POINTS = api.MAX_SHOWN_POINTS // 2
 """Of a run with fewer, all series are read with one request: Pluto leaves none of so few points out."""
 _ROUNDED = 4096
 _FLAGS = {1: np.nan, 2: np.inf, 4: -np.inf, "NaN": np.nan, "Inf": np.inf, "-Inf": -np.inf}
+
+
+_NAME_AND_STEP = itemgetter("logName", "step")
 
 
 @dataclass
@@ -87,23 +91,33 @@ def _equal_at_once(check: Check, names: Sequence[str], whole: Mapping[int, _Piec
     """The series of a run with few points that Pluto shows as they are, read with one request."""
     wanted = {number: _newest(piece.points) for number, piece in whole.items()}
 
-    def is_shown(points: Points, rows: list[dict[str, Any]]) -> bool:
-        if not check.full:
-            return len(points) == len({row["step"] for row in rows})
-        found = _newest(_points(rows))
-        return len(points) == len(found) and not _differences(points, found)
-
     def equal() -> dict[int, _Tally]:
-        shown: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in check.api.shown_points(check.project, check.run_id):
-            shown[row["logName"]].append(row)
-        return {
-            number: _Tally(len(points), len(points))
-            for number, points in wanted.items()
-            if is_shown(points, shown[names[number]])
-        }
+        rows = check.api.shown_points(check.project, check.run_id)
+        shown = (_points_shown if check.full else _steps_shown)(wanted, names, rows)
+        return {number: _Tally(len(wanted[number]), len(wanted[number])) for number in shown}
 
     return check.patiently(equal, lambda found: len(found) == len(wanted)) if wanted else {}
+
+
+def _steps_shown(
+    wanted: Mapping[int, Points], names: Sequence[str], rows: list[dict[str, Any]]
+) -> Iterable[int]:
+    """The series of which Pluto shows as many steps as there are."""
+    counts = Counter(name for name, _ in set(map(_NAME_AND_STEP, rows)))
+    return [number for number, points in wanted.items() if len(points) == counts[names[number]]]
+
+
+def _points_shown(
+    wanted: Mapping[int, Points], names: Sequence[str], rows: list[dict[str, Any]]
+) -> Iterable[int]:
+    """The series of which Pluto shows each point as it is."""
+    shown: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        shown[row["logName"]].append(row)
+    for number, points in wanted.items():
+        found = _newest(_points(shown[names[number]]))
+        if len(points) == len(found) and not _differences(points, found):
+            yield number
 
 
 def _segments(windows: Iterator[Points]) -> Iterator[tuple[Points, bool]]:
