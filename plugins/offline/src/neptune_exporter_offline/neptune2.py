@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,8 @@ class Neptune2Replay:
             "UploadFileContent": self._upload_content,
             "UploadFileSet": self._upload_file_set,
             "DeleteFiles": self._delete_files,
-            "LogFloats": self._log_floats,
-            "LogStrings": self._log_strings,
+            "LogFloats": partial(self._log, AttributeType.FLOAT_SERIES, float),
+            "LogStrings": partial(self._log, AttributeType.STRING_SERIES, self._text),
             "LogImages": self._log_images,
             "ClearFloatLog": lambda path, op: self._clear(path, AttributeType.FLOAT_SERIES),
             "ClearStringLog": lambda path, op: self._clear(path, AttributeType.STRING_SERIES),
@@ -176,23 +177,14 @@ class Neptune2Replay:
             message = f"{value!s:.100} is beyond the integers of 64 bits and was not assigned"
             self._state.problems.add(path, AttributeType.INT, message)
 
-    def _log_floats(self, path: str, operation: Operation) -> None:
-        series = self._state.series(path, AttributeType.FLOAT_SERIES)
-        if self._is(path, AttributeType.FLOAT_SERIES):
+    def _log(self, kind: AttributeType, read: Callable[[Any], Any], path: str, operation: Operation) -> None:
+        series, is_text = self._state.series(path, kind), kind is AttributeType.STRING_SERIES
+        if self._is(path, kind):
             for entry in operation["values"]:
-                value, time = float(entry["value"]), self._time(entry["ts"])
+                value, time = read(entry["value"]), self._time(entry["ts"])
                 step = self._steps.step(path, entry.get("step"))
                 if series is not None:
-                    series.add(step, time, value)
-
-    def _log_strings(self, path: str, operation: Operation) -> None:
-        series = self._state.series(path, AttributeType.STRING_SERIES)
-        if self._is(path, AttributeType.STRING_SERIES):
-            for entry in operation["values"]:
-                value, time = self._text(entry["value"]), self._time(entry["ts"])
-                step = self._steps.step(path, entry.get("step"))
-                if series is not None:
-                    series.add(step, time, value, 60 + 2 * len(value))
+                    series.add(step, time, value, 60 + 2 * len(value) if is_text else 0)
 
     def _log_images(self, path: str, operation: Operation) -> None:
         series = self._state.series(path, AttributeType.FILE_SERIES)
