@@ -30,7 +30,7 @@ from neptune_exporter_pluto.form.section import (
 from neptune_exporter_pluto.service.api import CreatedRun, PlutoApi
 from neptune_exporter_pluto.service.transport import PlutoRefusedError
 from neptune_exporter_pluto.state.open_run import MOST_GENERATIONS, OpenRun, StartAgainError
-from neptune_exporter_pluto.state.progress import Fork, Progress, fork_record
+from neptune_exporter_pluto.state.progress import Fork, fork_record
 
 _MARKED_WITHIN = 10.0
 """A machine that has just made a run marks it within this many seconds, with its next request."""
@@ -104,7 +104,7 @@ class Creation:
         now, run_id = self.work.now, self.work.run_id
         if now.elsewhere:
             return
-        self._check_ours(run_id, now)
+        self._check_ours(run_id)
         self._describe(run_id, now.url)
         if now.reopened:
             self._restore_tags(run_id)
@@ -121,7 +121,7 @@ class Creation:
         asked = time.monotonic()
         created, sent = self._request(now.external_id, fork)
         failpoint("pluto.run-created")
-        details = self._marked(created, now, asked)
+        details = self._marked(created, asked)
         found = Found.of(details) if created.resumed else None
         if found is not None and found.mark != now.mark:
             # The request to create it has set its status to RUNNING.
@@ -202,15 +202,15 @@ class Creation:
                 other.run_id,
             )
 
-    def _check_ours(self, run_id: int, now: Progress) -> None:
+    def _check_ours(self, run_id: int) -> None:
         """Check that no other machine has superseded, taken over or removed the run."""
         details = self._api.details_if_there(self._project, run_id)
         if details is None:
             raise StartAgainError("somebody has removed what there was of it in Pluto")
-        if Found.of(details).is_of_others(now.mark):
+        if Found.of(details).is_of_others(self.work.now.mark):
             raise StartAgainError("another machine has given up what there was of it, or loads into it")
 
-    def _marked(self, created: CreatedRun, now: Progress, asked: float) -> dict[str, Any]:
+    def _marked(self, created: CreatedRun, asked: float) -> dict[str, Any]:
         """Describe the run, and so mark it as this journal's, unless another machine has marked it.
 
         An existing run without a mark comes from a request of ours whose answer was lost, or another machine
@@ -227,7 +227,7 @@ class Creation:
             # so slow that another machine may have taken the run
             if time.monotonic() - asked > marked_within / 2:
                 try:
-                    self._check_ours(created.run_id, now)
+                    self._check_ours(created.run_id)
                 except StartAgainError:
                     self.work.journal.note("run", run_id=created.run_id, url=created.url)  # to be given up
                     raise
@@ -237,7 +237,7 @@ class Creation:
         while not (mark := Found.of(details).mark) and time.monotonic() < deadline:
             pause(_POLL)
             details = api.details(self._project, created.run_id)
-        if mark in ("", now.mark):
+        if mark in ("", self.work.now.mark):
             self._describe(created.run_id, created.url)
         if not mark:
             pause(min(_OVERTAKEN_WITHIN, patience))

@@ -22,7 +22,6 @@ from neptune_exporter_pluto.service.pipeline import settled
 from neptune_exporter_pluto.service.transport import OutOfPatienceError, UncertainError
 from neptune_exporter_pluto.state.journal import Journal
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
-from neptune_exporter_pluto.state.progress import Progress
 
 BODY_BYTES = 1 << 20
 
@@ -50,16 +49,13 @@ class OrderedIngest:
         self._send = send
         self._total = total
         self._patience = patience
+        self._progress = journal.begun
         self._sent = sys.maxsize if self._progress.reopened else self._progress.sent.get(kind, 0)
         self._passed = 0
         self._held: list[pa.Array] = []
         self._held_bytes = 0
         if kind in self._progress.sending:
             self._find_position()
-
-    @property
-    def _progress(self) -> Progress:
-        return self._journal.begun
 
     @property
     def resolved(self) -> bool:

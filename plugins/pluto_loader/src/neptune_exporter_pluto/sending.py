@@ -46,7 +46,7 @@ def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> dict[str, 
     content = Content(
         work.run,
         work.multiplier,
-        metadata.no_time,
+        metadata.created or 0,
         session.settings.batch_rows,
         session.content_options,
         losses,

@@ -25,7 +25,6 @@ from neptune_exporter_pluto.service.pipeline import Pipeline, settled
 from neptune_exporter_pluto.service.storage import ExpiredError
 from neptune_exporter_pluto.service.transport import OutOfPatienceError, UncertainError
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
-from neptune_exporter_pluto.state.progress import Progress
 
 _ADDRESS_LIVES = 3_300.0
 """Seconds; Pluto's upload addresses are good for an hour."""
@@ -62,14 +61,11 @@ class _Uploader:
         self._journal = work.journal
         self._losses = losses
         self._stopped = stopped
+        self._progress = work.now
         self._announced_again = Counter(self._progress.announced_again)
         """By earlier attempts at this load."""
         self.files = 0
         self.bytes = 0
-
-    @property
-    def _progress(self) -> Progress:
-        return self._journal.begun
 
     def upload(self, tasks: Iterable[FileTask]) -> None:
         settings = self._session.settings

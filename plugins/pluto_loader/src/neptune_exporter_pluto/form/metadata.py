@@ -42,11 +42,6 @@ class PlutoMetadata:
     origin: Mapping[str, Any]
     """For the loader's section of the config; texts of any kind are in it as Pluto can store them."""
 
-    @property
-    def no_time(self) -> int:
-        """The time of rows that have none."""
-        return self.created or 0
-
 
 def external_id(run: RunKey, generation: int) -> str:
     """The id by which any machine finds the run again: no longer than Pluto takes, never another run's."""

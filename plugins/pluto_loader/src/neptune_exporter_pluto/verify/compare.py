@@ -57,7 +57,7 @@ def compare(
     metadata = collect(run, options.name_prefix, losses)
     check = Check(
         work,
-        Content(run, multiplier, metadata.no_time, settings.batch_rows, options, losses, folder),
+        Content(run, multiplier, metadata.created or 0, settings.batch_rows, options, losses, folder),
         details,
         metadata,
         full,
