@@ -43,3 +43,10 @@ def test_the_requests_of_a_load_are_without_the_comparison() -> None:
     assert (
         _estimated(LoadResult(planned=planned), True) == f"{estimate}, and more for the comparison at the end"
     )
+
+
+def test_an_export_of_another_tool_has_files_of_an_unknown_size(run: Run, tracker: ModuleType) -> None:
+    existing = Path(__file__).parents[3] / "tests" / "data" / "existing-export"
+    arguments = ("-d", str(existing / "data"), "-f", str(existing / "files"))
+    result = run("load", "--loader", "tracker", *arguments, "--dry-run")
+    assert ", files of an unknown size, " in result.stdout and "0 B of files" not in result.stdout

@@ -172,14 +172,16 @@ def _print_plan(result: LoadResult, *, compared: bool) -> None:
 def _estimated(result: LoadResult, compared: bool) -> str:
     rows = sum(sum(plan.rows.values()) for plan in result.planned)
     known = [plan.file_bytes for plan in result.planned if plan.file_bytes is not None]
-    more = " and more, of runs without receipts" if len(known) < len(result.planned) else ""
+    files = f"{size(sum(known))} of files"
+    if len(known) < len(result.planned):
+        files = f"{files} and those of other tools' exports" if sum(known) else "files of an unknown size"
     requests = [plan.requests for plan in result.planned if plan.requests is not None]
     all_known = len(requests) == len(result.planned)
     asked = "an unknown number of requests"
     if all_known:
         more_asked = ", and more for the comparison at the end" if compared else ""
         asked = f"about {counted(sum(requests), 'request')}{more_asked}"
-    return f"estimate: {counted(rows, 'row')}, {size(sum(known))} of files{more}, {asked}"
+    return f"estimate: {counted(rows, 'row')}, {files}, {asked}"
 
 
 def _print_missing(result: LoadResult) -> None:

@@ -12,9 +12,10 @@ _log = logging.getLogger(__name__)
 
 
 def why_failed(what: object, error: Exception) -> str:
-    """One line for a person. The traceback of an unexpected error goes to the log."""
+    """One line for a person, who is told before what it is about: an error that begins with that as well
+    does not say it twice. The traceback of an unexpected error goes to the log."""
     if isinstance(error, NeptuneExporterError):
-        return str(error)
+        return str(error).removeprefix(f"{what}: ")
     if (known := system_error(error)) is not None:
         return known
     return f"{internal_error(what, error)} (run with -v for the traceback)"
