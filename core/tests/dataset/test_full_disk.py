@@ -49,3 +49,23 @@ def test_one_line_and_nothing_left(tmp_path: Path, limit: int) -> None:
     assert full.stderr == ""
     assert [path for path in tmp_path.rglob("*") if "part_" in path.name or "receipt" in path.name] == []
     assert write(tmp_path, 1 << 30).stdout == "published\n"
+
+
+LOCK = """
+import resource, sys
+from neptune_exporter.contract import DatasetError
+from neptune_exporter.dataset import Dataset
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+try:
+    with Dataset(sys.argv[1] + "/data", sys.argv[1] + "/files").lock():
+        pass
+except DatasetError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_is_full_before_the_lock_is_named(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", LOCK, str(tmp_path)]
+    full = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
+    assert full.stdout == f"{tmp_path}/data cannot be written: File too large\n"

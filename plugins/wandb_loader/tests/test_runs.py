@@ -242,6 +242,14 @@ def test_the_records_are_closed_also_where_the_histograms_cannot_be(tmp_path: Pa
     assert writer._file.closed
 
 
+def test_a_run_that_a_full_disk_ended_costs_no_other_run() -> None:
+    """Closing tries again to write what did not fit: the first failure has said it."""
+    writer = object.__new__(RecordOutput)
+    writer._file = cast(Any, SimpleNamespace(close=_disk_is_full))
+    writer._histograms = cast(Any, SimpleNamespace(close=lambda: None))
+    writer.close()
+
+
 def _disk_is_full() -> None:
     raise OSError("the disk is full")
 

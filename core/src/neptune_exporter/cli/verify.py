@@ -161,7 +161,7 @@ def comparison_lines(comparisons: Iterable[Comparison], *, show_all: bool) -> li
 
 def _difference(comparison: Comparison) -> str:
     if comparison.expected or comparison.found:
-        return f"expected {comparison.expected}, found {comparison.found}"
+        return f"expected {comparison.expected or 'nothing'}, found {comparison.found or 'nothing'}"
     return _IN_WORDS[comparison.verdict.value]
 
 

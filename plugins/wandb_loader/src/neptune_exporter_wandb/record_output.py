@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ class RecordOutput(RunWriter):
         try:
             super().close()
         finally:
-            self._file.close()
+            with suppress(OSError):  # of a run that is not finished: what a full disk did not take before
+                self._file.close()
 
 
 def _moment(milliseconds: int) -> Timestamp:

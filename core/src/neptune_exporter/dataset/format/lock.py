@@ -39,12 +39,9 @@ def held(path: Path, dataset: str) -> Iterator[None]:
                 f"{dataset} is being written by {_holder(path)}. Wait for it, or end it, and run again."
             )
         try:
-            file.truncate(0)
-            file.write(_self_description())
-            file.flush()
+            _note(file, dataset, _self_description())
             yield
-            file.truncate(0)
-            file.write(rowless.wrapped(b""))
+            _note(file, dataset, rowless.wrapped(b""))
         finally:
             unlock_file(file)
 
@@ -52,8 +49,17 @@ def held(path: Path, dataset: str) -> Iterator[None]:
 def _opened(path: Path, dataset: str) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+b")
+        # Without a buffer, for closing the file would try to write that again.
+        return path.open("a+b", buffering=0)
     except OSError as error:
+        raise DatasetError(f"{dataset} cannot be written: {error.strerror}") from error
+
+
+def _note(file: IO[bytes], dataset: str, content: bytes) -> None:
+    try:
+        file.truncate(0)
+        file.write(content)
+    except OSError as error:  # a full disk, mostly
         raise DatasetError(f"{dataset} cannot be written: {error.strerror}") from error
 
 
