@@ -173,6 +173,9 @@ def test_both_may_be_one_folder(tmp_path: Path) -> None:
 
 def test_the_folder_of_data_is_no_folder_of_files(existing: Dataset, tmp_path: Path) -> None:
     assert not may_hold(existing.data, existing.data)
+    with existing.lock():  # which leaves files of its own
+        pass
+    assert not may_hold(existing.data, existing.data)
     export(tmp_path, tmp_path)
     assert may_hold(Dataset(tmp_path, tmp_path).data, Dataset(tmp_path, tmp_path).file_storage)
 

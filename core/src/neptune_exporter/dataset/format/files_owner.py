@@ -17,7 +17,7 @@ from neptune_exporter.contract import DatasetError, UsageError
 from neptune_exporter.dataset.format import rowless
 from neptune_exporter.dataset.format.layout import OWN_FOLDER, OWNER, SANITISED, is_data, temporary
 from neptune_exporter.dataset.format.paths import folded
-from neptune_exporter.dataset.format.storage import Entry, Storage
+from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.format.storages import storage_at
 from neptune_exporter.location import Location
 
@@ -70,7 +70,8 @@ def may_hold(data: Storage, files: Storage) -> bool:
     """Whether a folder of files has anything of the dataset: its mark, or a folder of one of its projects. If
     it is also the folder of data, whether anything but data is there."""
     if files.location.is_same(data.location):
-        return any(_is_file_of_run(entry) for entry in files.list(recursive=True))
+        projects = (e.path for e in files.list() if not e.is_file and e.name != OWN_FOLDER)
+        return any(e.is_file and not is_data(e.path) for p in projects for e in files.list(p, recursive=True))
     mark = _read(files)
     if mark is not None and (own := _read(data)) is not None and mark.id == own.id:
         return True
@@ -104,12 +105,6 @@ _NOBODYS = (
 def _projects(storage: Storage) -> set[str]:
     """The names of the folders of projects, as file systems compare them."""
     return {folded(e.name) for e in storage.list() if not e.is_file and e.name != OWN_FOLDER}
-
-
-def _is_file_of_run(entry: Entry) -> bool:
-    """Whether an entry of a folder of data and files is a file that a run logged."""
-    project, _, path = entry.path.partition("/")
-    return entry.is_file and bool(path) and project != OWN_FOLDER and not is_data(path)
 
 
 def _holds_files(files: Storage) -> bool:
