@@ -21,7 +21,7 @@ def test_a_damaged_run_that_is_not_loaded(run: Run, tracker: ModuleType) -> None
     part.unlink()
     told = run("load", "--loader", "tracker").stdout
     assert f"it is damaged: {part} is missing: export the run again with --force if its server still" in told
-    assert "or restore it from a copy; see `neptune-exporter verify`" in told
+    assert "or restore from a copy; see `neptune-exporter verify`" in told
 
 
 def test_record_finishes_a_publication_without_any_source(run: Run, tracker: ModuleType) -> None:

@@ -38,7 +38,7 @@ def test_record_accept_and_find_what_is_new(run: Run, folder: Path) -> None:
     damaged = run("verify", *AT, "--accept", "known.json")
     assert damaged.exit_code == 4
     (line,) = [line for line in damaged.stdout.splitlines() if line.startswith("damage: ")]
-    assert file.name in line and "changed since its checksum was recorded on" in line
+    assert file.name in line and ", when checksums were recorded (SHA-256 differs)" in line
 
 
 def test_no_checksums_are_recorded_without_the_folder_of_files(run: Run, folder: Path) -> None:
@@ -50,6 +50,17 @@ def test_no_checksums_are_recorded_without_the_folder_of_files(run: Run, folder:
         refused = run("verify", "-d", "e/data", "-f", files, "--record")
         assert refused.exit_code == 2 and reason in refused.stderr, refused.output
     assert set(folder.rglob("*")) - there == {folder / "empty"}
+
+
+def test_damage_of_many_files_is_said_in_the_plural(run: Run, folder: Path) -> None:
+    shutil.copytree(EXISTING, folder / "e")
+    run("verify", *AT, "--record")
+    for path in Path("e/files").glob("[!.]*/**/*"):
+        if path.is_file():
+            path.unlink()
+    (line,) = (line for line in run("verify", *AT).stdout.splitlines() if " files of " in line)
+    assert " are missing, unlike on " in line and "; restore from a copy, or " in line, line
+    assert not {"it", "its", "was"} & set(line.partition(" or ")[0].split()), line
 
 
 def test_each_damage_is_printed_once(run: Run, folder: Path) -> None:

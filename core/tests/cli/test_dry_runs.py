@@ -34,6 +34,12 @@ def test_a_dry_run_writes_nothing(run: Run, tracker: ModuleType, folder: Path) -
     assert tracker.target.runs == {}
 
 
+def test_a_dry_run_says_that_it_does_not_check_attributes(run: Run, tracker: ModuleType) -> None:
+    said = "-a was not checked: which attributes a run has is known only once it is read\n"
+    assert said in run(*EXPORT, "--dry-run", "-a", "train/lozz").stdout
+    assert "-a" not in run(*EXPORT, "--dry-run").stdout.split()
+
+
 def test_the_requests_of_a_load_are_without_the_comparison() -> None:
     """That may take many times as many: the Pluto loader asks for each metric."""
     rows = {AttributeType.FLOAT_SERIES: 5}

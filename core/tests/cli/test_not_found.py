@@ -138,7 +138,13 @@ def test_that_nothing_changed_since_is_no_mistake(
     monkeypatch.setattr(tracker.source, "runs", lambda *_: iter(()))
     result = run(*EXPORT, "-p", "acme/vision", "--modified-since", "2099-01-01")
     assert result.exit_code == 0
-    assert result.stdout.endswith("No runs match these options.\n")
+    assert result.stdout.endswith("No run matches these options.\n")
+
+
+def test_what_an_empty_registry_lacks_are_models(run: Run, tracker: ModuleType) -> None:
+    command = ("export-models", "--exporter", "tracker", "-p", "acme/vision")
+    assert run(*command).stdout.endswith("No model or model version matches these options.\n")
+    assert "error: -r: no model or model version matches M-1" in run(*command, "-r", "M-1").stderr
 
 
 def test_ids_that_no_run_has_are_told(run: Run, tracker: ModuleType, folder: Path) -> None:

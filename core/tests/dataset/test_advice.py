@@ -19,22 +19,22 @@ from .writing import KEY, series, write
         (
             "neptune-exporter-offline 0.2.0",
             "",
-            "restore it from a copy, or export the run again from its .neptune folder",
+            "restore from a copy, or export the run again from its .neptune folder",
         ),
         (
             "neptune2 0.2.0",
             "https://app.neptune.ai/org/project/e/RUN-1",
-            "restore it from a copy: it came from hosted Neptune (app.neptune.ai), which is closed",
+            "restore from a copy: the run came from hosted Neptune (app.neptune.ai), which is closed",
         ),
         (
             "neptune3 0.2.0",
             "https://neptune.example.com/org/project",
-            "export the run again if its server still runs, or restore it from a copy",
+            "export the run again if its server still runs, or restore from a copy",
         ),
         (
             "neptune3 0.2.0",
             "https://neptune.ai.example.com/org/project",
-            "export the run again if its server still runs, or restore it from a copy",
+            "export the run again if its server still runs, or restore from a copy",
         ),
     ],
 )
@@ -51,10 +51,10 @@ def test_force_is_not_advised_where_it_may_lose_rows_of_another_tool(dataset: Da
     run = dataset.run(KEY)
     assert run is not None and run.receipt is not None
     again = "export the run again with --force"
-    assert advice(run, force=True) == f"{again} if its server still runs, or restore it from a copy"
+    assert advice(run, force=True) == f"{again} if its server still runs, or restore from a copy"
     run._receipt = replace(run.receipt, foreign=True)
     whole = "if its server still has all of the run"
-    assert advice(run, force=True) == f"restore it from a copy, or, {whole}, {again}"
+    assert advice(run, force=True) == f"restore from a copy, or, {whole}, {again}"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_force_is_not_advised_where_it_may_lose_rows_of_another_tool(dataset: Da
             "neptune3 0.2.0",
             "https://neptune.example.com/org/p",
             {"permanent": True, "lost": True},
-            "export the run again if its server still runs, or restore it from a copy",
+            "export the run again if its server still runs, or restore from a copy",
         ),
     ],
 )

@@ -15,14 +15,14 @@ def test_many_runs_with_one_problem_are_one_line() -> None:
 
 def test_files_of_a_run_are_counted_whatever_their_attributes_are_called() -> None:
     names = ["model", "weights", "config", "log"]
-    lines = [Line("acme/p:RUN-1", "is missing: restore it", f"x/{n}.bin of {n}", noun="file") for n in names]
-    several = "4 files of acme/p:RUN-1 are missing: restore it (for example x/model.bin of model)"
+    lines = [Line("acme/p:RUN-1", "is missing: restore", f"x/{n}.bin of {n}", noun="file") for n in names]
+    several = "4 files of acme/p:RUN-1 are missing: restore (for example x/model.bin of model)"
     assert grouped(lines) == [several]
-    others = [Line("acme/p:RUN-2", "is missing: restore it", f"y/{n}.bin of {n}", noun="file") for n in names]
+    others = [Line("acme/p:RUN-2", "is missing: restore", f"y/{n}.bin of {n}", noun="file") for n in names]
     assert grouped([*lines, *others]) == [
-        "8 files of 2 runs are missing: restore it (for example acme/p:RUN-1: x/model.bin of model)"
+        "8 files of 2 runs are missing: restore (for example acme/p:RUN-1: x/model.bin of model)"
     ]
-    assert grouped(lines[:1]) == ["acme/p:RUN-1: x/model.bin of model is missing: restore it"]
+    assert grouped(lines[:1]) == ["acme/p:RUN-1: x/model.bin of model is missing: restore"]
 
 
 def test_numbers_and_paths_may_differ() -> None:

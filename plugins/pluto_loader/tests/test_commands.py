@@ -265,6 +265,12 @@ def test_a_host_that_is_not_there_is_told_at_once(command_line: CommandLine) -> 
     assert not (command_line.folder / FOLDER).exists()
 
 
+def test_an_empty_pluto_is_not_compared(command_line: CommandLine) -> None:
+    standard(command_line.folder)
+    refused = command_line.run(*VERIFY, "--pluto-rehearse", expect=2).output
+    assert "`load --pluto-rehearse` compares what it has loaded" in refused
+
+
 def test_a_load_without_a_key_leaves_nothing(command_line: CommandLine) -> None:
     standard(command_line.folder)
     before = sorted(command_line.folder.iterdir())

@@ -94,6 +94,8 @@ def test_the_key_of_pluto_login_is_found(
 )
 def test_addresses(settings: PlutoSettings, endpoints: Endpoints) -> None:
     assert find_endpoints(settings) == endpoints
+    given = "PLUTO_URL_API" if settings.url_api else "--pluto-host"
+    assert given in find_endpoints(settings).option  # of the default address too: what names another
 
 
 def test_half_of_the_addresses_is_no_way_to_the_hosted_service() -> None:

@@ -34,9 +34,9 @@ def report_export(
     if as_json:
         output.print_json({**_document(result, job), "error_report": written, "exit_code": code})
     elif job.dry_run:
-        _print_plan(result)
+        _print_plan(result, job)
     else:
-        _print_result(result, written)
+        _print_result(result, written, job)
     return code
 
 
@@ -76,7 +76,7 @@ def _document(result: ExportResult, job: ExportOptions) -> dict[str, Any]:
     }
 
 
-def _print_plan(result: ExportResult) -> None:
+def _print_plan(result: ExportResult, job: ExportOptions) -> None:
     from neptune_exporter.jobs.planning import Action
 
     rows = [(str(p.key), p.action.value, p.reason) for p in result.planned]
@@ -90,6 +90,8 @@ def _print_plan(result: ExportResult) -> None:
     click.echo(f"would read {len(actions):,} of {counted(len(rows), 'run')}{why}; nothing was written")
     if rows and result.estimate is not None:
         click.echo(_estimated(result.estimate))
+    if not job.attributes.is_of_all_paths:
+        click.echo("-a was not checked: which attributes a run has is known only once it is read")
     _print_unknown_ids(result)
     _print_project_errors(result)
     _print_failures(result)
@@ -105,7 +107,7 @@ def _estimated(estimate: Estimate) -> str:
     return f"estimate, for all attributes and without files: {rows}, {data}, {requests}"
 
 
-def _print_result(result: ExportResult, written: Path | None) -> None:
+def _print_result(result: ExportResult, written: Path | None, job: ExportOptions) -> None:
     known = [p for p in result.projects if not p.unknown]
     header = ("project", "listed", "exported", "up to date", "failed")
     rows = [(p.project_id, p.listed, p.exported, p.up_to_date, p.failed_runs) for p in known]
@@ -115,7 +117,9 @@ def _print_result(result: ExportResult, written: Path | None) -> None:
         f"{counted(result.rows, 'row')}, {counted(result.files, 'file')} ({size(result.file_bytes)}) written"
     )
     if not any(p.listed or p.error for p in result.projects):
-        click.echo("No runs match these options.")
+        from neptune_exporter.jobs.not_found import noun_of
+
+        click.echo(f"No {noun_of(job.runs)} matches these options.")
     _print_empty(result)
     _print_unknown_ids(result)
     _print_missing(result)

@@ -84,6 +84,7 @@ def verify(ctx: click.Context, given: VerifyArguments) -> int:
     output.prepare_report(given.write_accepted, "--write-accepted")
 
     from neptune_exporter.cli.progress import shown_progress
+    from neptune_exporter.contract.sink import LoadOptions
     from neptune_exporter.dataset import Dataset
     from neptune_exporter.jobs.accepting import read_accepted
     from neptune_exporter.jobs.load import LoadJobOptions
@@ -96,6 +97,7 @@ def verify(ctx: click.Context, given: VerifyArguments) -> int:
         project_ids(given.project_ids),
         selection,
         selected_classes(given.classes, ()),
+        LoadOptions(only_compares=True),
         executor=given.executor,
         workers=given.workers,
     )

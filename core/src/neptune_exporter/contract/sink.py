@@ -31,6 +31,8 @@ class LoadOptions:
     state_folder: Path = Path()
     """Where a loader keeps what it needs to continue an interrupted load, unless its settings name a folder.
     All workers of a load can write to it; on a cluster it lies in the dataset."""
+    only_compares: bool = False
+    """For `verify`: nothing is loaded."""
 
 
 LOADED_COUNTS = frozenset(

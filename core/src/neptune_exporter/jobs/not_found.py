@@ -14,7 +14,7 @@ from neptune_exporter.contract import (
     RunSelection,
     Source,
 )
-from neptune_exporter.model import AttributeType, RunKey
+from neptune_exporter.model import AttributeType, RunKey, RunKind
 from neptune_exporter.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -100,13 +100,20 @@ def unknown_project(source: Source, project_id: str, why: str | None) -> str | N
     return f"-p: there is no project {project_id}; {some if len(projects) <= _FEW_PROJECTS else many}"
 
 
+def noun_of(asked: RunSelection) -> str:
+    """What messages call a thing that is asked for."""
+    return "run" if RunKind.RUN in asked.kinds else "model or model version"
+
+
 def unmatched_runs(source: Source, project_ids: Iterable[str], asked: RunSelection) -> list[str]:
     """A line for each condition on runs, if no run of these projects meets all of them.
 
     Empty if there was no condition, or only one of time: it is no mistake that nothing changed since.
     """
+    noun = noun_of(asked)
     if asked.query is not None:
-        return [f"-q: no run matches {asked.query}"]
+        option = "-q" if RunKind.RUN in asked.kinds else "--models-query"
+        return [f"{option}: no {noun} matches {asked.query}"]
     names = [*asked.patterns, *sorted(asked.ids)]
     if not names or asked.modified_since or asked.modified_until:
         return []
@@ -117,4 +124,4 @@ def unmatched_runs(source: Source, project_ids: Iterable[str], asked: RunSelecti
             listed += [run.key.run_id for run in islice(source.runs(project_id, everything), _MOST_RUNS)]
     except NeptuneExporterError:
         listed = []  # only suggestions are lost
-    return [f"-r: no run matches {name}{did_you_mean(name, listed)}" for name in names]
+    return [f"-r: no {noun} matches {name}{did_you_mean(name, listed)}" for name in names]

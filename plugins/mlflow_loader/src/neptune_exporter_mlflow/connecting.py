@@ -40,6 +40,7 @@ _LONGEST_SPAN = 60.0
 """Seconds over which the rate of an answer is taken."""
 _POOLS = dict(urllib3.poolmanager.pool_classes_by_scheme)
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
+_URI_OPTION = "--mlflow-tracking-uri or MLFLOW_TRACKING_URI"
 _TRUST = "set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of its authority"
 _UNREACHABLE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": _PROBE_SECONDS}
 
@@ -53,11 +54,12 @@ def connected(settings: MlflowSettings) -> MlflowClient:
         SinkError: there is no answer within some 20 seconds.
     """
     uri = tracking_uri(settings)
+    option = _URI_OPTION if settings.tracking_uri else "--mlflow-direct-database"
     if not is_database(uri):
         check_certificates("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
         check_proxies("socks")
     _demand_least_rate(_LONGEST_SPAN)
-    with _environment(_UNREACHABLE), translated(f"MLflow at {shown(uri)}"):
+    with _environment(_UNREACHABLE), translated(f"MLflow at {shown(uri)} (from {option})"):
         if is_database(uri):
             ask_database(uri)
         elif uri.startswith("databricks"):
@@ -114,7 +116,7 @@ def tracking_uri(settings: MlflowSettings) -> str:
     uri = settings.tracking_uri or direct
     if not uri:
         raise UsageError(
-            "where is MLflow? Give --mlflow-tracking-uri or MLFLOW_TRACKING_URI: the address of a tracking "
+            f"where is MLflow? Give {_URI_OPTION}: the address of a tracking "
             "server, databricks, or a database such as sqlite:///mlflow.db"
         )
     if uri.startswith("file:") or (":" not in uri and not uri.startswith("databricks")):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neptune_exporter.contract import EqualPoints, LoadOptions, Sink, SinkCapabilities, SinkSpec, hookimpl
+from neptune_exporter.contract import (
+    EqualPoints,
+    LoadOptions,
+    Sink,
+    SinkCapabilities,
+    SinkSpec,
+    UsageError,
+    hookimpl,
+)
 from neptune_exporter_pluto.estimate import requests
 from neptune_exporter_pluto.settings import PlutoSettings, divided
 
@@ -20,7 +28,13 @@ CAPABILITIES = SinkCapabilities(
 
 
 def make_sink(settings: PlutoSettings, options: LoadOptions) -> Sink:
-    """The factory of the loader. Raises what `PlutoSink.connected` or `RehearsalSink.started` does."""
+    """The factory of the loader. Raises UsageError for a rehearsal that only compares, and what
+    `PlutoSink.connected` or `RehearsalSink.started` does."""
+    if settings.rehearse and options.only_compares:
+        raise UsageError(
+            "--pluto-rehearse starts an empty Pluto, so that `verify` has nothing to compare: "
+            "`load --pluto-rehearse` compares what it has loaded"
+        )
     if settings.rehearse:
         from neptune_exporter_pluto.rehearse import RehearsalSink
 

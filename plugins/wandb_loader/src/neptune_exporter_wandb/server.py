@@ -94,7 +94,8 @@ class Server:
                 raise AuthenticationError(f"{self.url} refused the API key ({error.code})") from error
             raise SinkError(f"W&B at {self.url} answered {error.code} {error.reason}") from error
         except (OSError, ValueError, HTTPException) as error:
-            raise SinkError(f"W&B at {self.url}: {connection_error(error, self.url, _TRUST)}") from error
+            why = connection_error(error, self.url, _TRUST, "WANDB_BASE_URL or wandb's settings")
+            raise SinkError(f"W&B at {self.url}: {why}") from error
         try:
             return dict(json.loads(content)["data"] or {})
         except (ValueError, KeyError, TypeError) as error:

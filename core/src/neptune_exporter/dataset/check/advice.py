@@ -11,7 +11,8 @@ _HOSTED = ("neptune.ai",)
 """Hosted Neptune closed in March 2026 and all that it held was deleted: nothing can be exported from it."""
 _OFFLINE = "neptune-exporter-offline"
 """The source that reads `.neptune` folders, as receipts name it."""
-COPY = "restore it from a copy"
+COPY = "restore from a copy"
+"""Right for one thing and for several, as lines are grouped."""
 
 
 def advice(run: StoredRun, *, force: bool = False) -> str:
@@ -24,7 +25,7 @@ def advice(run: StoredRun, *, force: bool = False) -> str:
     if run.receipt is None:
         return f"{COPY}, or {again} if its Neptune server still runs (hosted Neptune is closed)"
     if host := _hosted_by(run):
-        return f"{COPY}: it came from hosted Neptune ({host}), which is closed"
+        return f"{COPY}: the run came from hosted Neptune ({host}), which is closed"
     if run.receipt.foreign and force:  # what only the other tool's export has would go
         return f"{COPY}, or, if its server still has all of the run, {again}"
     return f"{again} if its server still runs, or {COPY}"

@@ -77,6 +77,11 @@ def named_twice(run: RunKey, attribute: str, file: str) -> Finding:
     return Finding(Severity.WARNING, run, file, message, attribute=attribute)
 
 
+def _recording(recorded: RunChecksums) -> str:
+    """When `verify --record` saw a run; right for one thing and for several, as lines are grouped."""
+    return f"{recorded.day}, when checksums were recorded"
+
+
 class _RunCheck:
     """Checks one run."""
 
@@ -207,16 +212,16 @@ class _RunCheck:
 
     def _against_record(self, recorded: RunChecksums) -> Iterator[Finding]:
         """Compare the parts of another tool's export with the checksums of `verify --record`."""
-        run, since = self._run, f"its checksum was recorded on {recorded.day}"
+        run, since = self._run, _recording(recorded)
         for name, expected in recorded.parts.items():
             path = run.place.path(name)
             size = self._dataset.data.size(path)
             if size is None:
                 if path in (gap for gap, _ in run.cut_short):
                     continue  # reported above
-                message = f"is missing, and was there when {since}"
+                message = f"is missing, unlike on {since}"
             elif size != expected.bytes:
-                message = f"has {size} bytes, and had {expected.bytes} when {since}"
+                message = f"has {size} bytes, and had {expected.bytes} on {since}"
             elif self._dataset.data.sha256(path) != expected.sha256:
                 message = f"changed since {since} (SHA-256 differs)"
             else:
@@ -280,14 +285,14 @@ class _RunCheck:
         if meaning(file) in self.named:
             yield named_twice(run.key, attribute, file)
         self.named.setdefault(meaning(file), (attribute, file))
-        since, was_there = "it was written", ""
+        since, unlike = "the export", ""
         if digest is None and self._recorded is not None and file in self._recorded.files:
             size, digest = self._recorded.files[file].bytes, self._recorded.files[file].sha256
-            since = f"its checksum was recorded on {self._recorded.day}"
-            was_there = f", and was there when {since}"
+            since = _recording(self._recorded)
+            unlike = f", unlike on {since}"
         message = None
         if found is None:
-            message = f"is missing{was_there}"
+            message = f"is missing{unlike}"
         elif size is not None and found != size:
             message = f"has {found} bytes instead of {size}"
         elif digest is not None:

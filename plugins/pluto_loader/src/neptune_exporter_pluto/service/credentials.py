@@ -23,7 +23,7 @@ class Endpoints:
     api: str
     ingest: str
     option: str = field(default="", compare=False)
-    """The option or variable that gave the API's address; empty for the hosted service."""
+    """Where the API's address is from, for messages: an option, or a variable."""
 
     @property
     def host(self) -> str:
@@ -31,6 +31,7 @@ class Endpoints:
         return urlsplit(self.api).netloc
 
 
+_DEFAULT = "the default; another is --pluto-host, or PLUTO_URL_API and PLUTO_URL_INGEST"
 _WEB_PAGE = "pluto.trainy.ai"
 _HOSTED = Endpoints("https://pluto-api.trainy.ai", "https://pluto-ingest.trainy.ai")
 
@@ -40,7 +41,7 @@ def find_endpoints(settings: PlutoSettings) -> Endpoints:
     not valid."""
     base = _HOSTED if settings.host is None else _of_host(settings.host)
     api, ingest = settings.url_api or base.api, settings.url_ingest or base.ingest
-    option = "PLUTO_URL_API" if settings.url_api else "--pluto-host" if settings.host else ""
+    option = "PLUTO_URL_API" if settings.url_api else "--pluto-host" if settings.host else _DEFAULT
     return Endpoints(_checked("PLUTO_URL_API", api), _checked("PLUTO_URL_INGEST", ingest), option)
 
 
