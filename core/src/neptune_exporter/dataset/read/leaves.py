@@ -17,6 +17,9 @@ from neptune_exporter.schema import SCHEMA
 # A leaf whose nulls are those of the whole column. (The elements of a list do not show whether it is null.)
 _LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
 
+_COUNTED = ("string_set_value", "step", "step_float64", "timestamp")
+"""Columns whose statistics counting needs, beside the values that `_LEAF` finds."""
+
 
 class Leaves(NamedTuple):
     """The leaves of one schema. The parts of an export share a schema, so this is computed once."""
@@ -30,6 +33,8 @@ class Leaves(NamedTuple):
     """The names of the top-level columns."""
     valued: Mapping[str, str | None]
     """The value columns, each with its leaf as of `_LEAF`."""
+    counted: Sequence[str]
+    """The leaves whose statistics counting asks for in every part: of values, tags, steps and times."""
     lacking: Sequence[str]
     """What every part has and these do not: columns, and fields such as `file_value.path`."""
 
@@ -61,8 +66,9 @@ def _leaves_of(paths: tuple[tuple[str, ...], ...]) -> Leaves:
     for path in number:
         of.setdefault(path.partition(".")[0], []).append(path)
     valued = {name: _LEAF.get(name, name) for name in VALUE_COLUMNS if name in of}
+    counted = [*filter(None, valued.values()), *(leaf for name in _COUNTED for leaf in of.get(name, ()))]
     lacking = [name for field in SCHEMA for name in _lacking(field, of.get(field.name, ()))]
-    return Leaves(number, of, frozenset(of), valued, lacking)
+    return Leaves(number, of, frozenset(of), valued, counted, lacking)
 
 
 def _lacking(field: pa.Field, leaves: Sequence[str]) -> Iterator[str]:
@@ -85,12 +91,12 @@ def columns_to_decide(doubtful: Sequence[str]) -> list[str]:
 class GroupStatistics:
     """Of the columns of one row group: looked up when they are asked for, as most never are."""
 
-    def __init__(self, meta: pq.RowGroupMetaData, group: int, number: Mapping[str, int]) -> None:
-        """`number` is that of `Leaves`."""
+    def __init__(self, meta: pq.RowGroupMetaData, group: int, leaves: Leaves) -> None:
         self.group = group
         self.meta = meta
         self.rows = int(meta.num_rows)
-        self._number = number
+        self._number = leaves.number
+        self._counted = leaves.counted
         self._columns: dict[str, pq.ColumnChunkMetaData] = {}
         self._of: dict[str, pq.Statistics | None] = {}
         self._valid: dict[str, int | None] = {}
@@ -115,11 +121,11 @@ class GroupStatistics:
         return low, high
 
     def valid_counts(self) -> Mapping[str, int | None]:
-        """`valid_count` of all columns, by leaf. Takes a third of the time of asking for each."""
+        """`valid_count` of the leaves that are counted. Takes a third of the time of asking for each."""
         if not self._valid:
-            column = self.meta.column
-            found = [(leaf, column(number).statistics) for leaf, number in self._number.items()]
-            self._valid = {leaf: _count(statistics) for leaf, statistics in found}
+            column, number = self.meta.column, self._number
+            self._of.update([(leaf, column(number[leaf]).statistics) for leaf in self._counted])
+            self._valid = {leaf: _count(self._of[leaf]) for leaf in self._counted}
         return self._valid
 
     def of(self, leaf: str) -> pq.Statistics | None:

@@ -368,9 +368,8 @@ class Part:
         """The metadata of a row group. Only the last one is cached: all take as much memory as the footer."""
         last = self._last_group
         if last is None or last.group != number:
-            last = self._last_group = GroupStatistics(
-                self.metadata.row_group(number), number, self._footer[1].number
-            )
+            metadata, leaves = self._footer
+            last = self._last_group = GroupStatistics(metadata.row_group(number), number, leaves)
         return last
 
     @contextlib.contextmanager
