@@ -12,8 +12,9 @@ _CUTOFF = 0.6
 """`difflib`'s own: two thirds of the letters or so."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: `; did you mean train/loss?`, or nothing.
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """The end of a message about an unknown name: `; did you mean train/loss?`, or nothing. A prefix that all
+    names have does not make them similar.
 
     >>> did_you_mean("train/lozz", ["train/loss", "lr"])
     '; did you mean train/loss?'
@@ -22,8 +23,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     by_lower: dict[str, str] = {}
     for each in known:
-        by_lower.setdefault(each.lower(), each)
-    found = [by_lower[m] for m in difflib.get_close_matches(name.lower(), by_lower, _MOST, _CUTOFF)]
+        by_lower.setdefault(each.removeprefix(prefix).lower(), each)
+    sought = name.removeprefix(prefix).lower()
+    found = [by_lower[m] for m in difflib.get_close_matches(sought, by_lower, _MOST, _CUTOFF)]
     return f"; did you mean {' or '.join(found)}?" if found else ""
 
 

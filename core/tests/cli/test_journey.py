@@ -296,7 +296,7 @@ def test_a_run_that_does_not_arrive(run: Run, tracker: ModuleType) -> None:
     result = run(*LOAD)
     assert result.exit_code == 3
     assert "2 runs loaded, 1 failed" in result.stdout
-    assert "acme/vision:RUN-1: acme/vision:RUN-1: the target answered HTTP 503" in result.stdout
+    assert "\n  acme/vision:RUN-1: the target answered HTTP 503\n" in result.stdout
     assert run(*LOAD).exit_code == 0
     tracker.sink.fail_run(RUN_1, times=9)
     tracker.target.runs.clear()

@@ -198,3 +198,19 @@ def test_a_variable_that_is_no_text_is_named(
     monkeypatch.setenv(name, NO_TEXT)
     message = error_of(run("export", "--exporter", "plain"))  # which needs a project
     assert "is not written in UTF-8" in message and name in message
+
+
+def test_a_misspelled_variable_is_warned_of_once(
+    run: Run, tracker: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known ones are not: of core, of any command, of any plugin, or of a plugin that is not installed."""
+    names = ("TRACKER_PAGE", "LOAD_WORKERS", "FAILPOINT_SIGNAL", "WANDB_MODE", "TRACKER_PAGES", "QQ")
+    for name in names:
+        monkeypatch.setenv(f"NEPTUNE_EXPORTER_{name}", "7")
+    why = "warning: no command and no installed plugin has the variable NEPTUNE_EXPORTER_"
+    lines = run("export", "--exporter", "tracker", "-p", "acme/text").stderr.splitlines()
+    of_nothing, of_tracker = (line for line in lines if line.startswith("warning"))
+    assert of_nothing == f"{why}QQ"
+    assert of_tracker.startswith(f"{why}TRACKER_PAGES; did you mean NEPTUNE_EXPORTER_TRACKER_PAGE")
+    assert "warning" not in run("export", "--help").output
+    assert "warning" not in run("--no-plugins", "summary").output

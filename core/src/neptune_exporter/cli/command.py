@@ -18,6 +18,7 @@ from neptune_exporter.cli.logs import logging_to
 from neptune_exporter.cli.option import CommandOption, Option
 from neptune_exporter.cli.process import Typed, hide_arguments
 from neptune_exporter.cli.state import State, keep, state_of
+from neptune_exporter.cli.unknown_variables import warn_of_unknown_variables
 from neptune_exporter.contract import Secret, UsageError
 from neptune_exporter.location import Location, options_of
 
@@ -115,6 +116,7 @@ class Command(click.Command):
         state = state_of(ctx)
         _give_storage_options(ctx)
         with logging_to(state.log_file, state.verbose):
+            warn_of_unknown_variables(ctx)
             return super().invoke(ctx)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-_VARIABLE = "NEPTUNE_EXPORTER_"
+VARIABLE_PREFIX = "NEPTUNE_EXPORTER_"
 PLACES = "neptune_exporter.places"
 """In `ctx.meta`: for each parameter that is not on the command line, where its value comes from."""
 
@@ -61,7 +61,7 @@ class CommandOption(Option):
     def variables(self, command: str) -> tuple[str, str]:
         """The variable of this command only, and that of all commands."""
         own = re.sub(r"\W", "_", command)
-        return f"{_VARIABLE}{own}_{self.key}".upper(), f"{_VARIABLE}{self.key}".upper()
+        return f"{VARIABLE_PREFIX}{own}_{self.key}".upper(), f"{VARIABLE_PREFIX}{self.key}".upper()
 
     def value_from_envvar(self, ctx: click.Context) -> Any:
         for variable in self.variables(ctx.command.name or ""):

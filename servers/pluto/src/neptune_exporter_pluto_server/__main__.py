@@ -15,7 +15,7 @@ from pathlib import Path
 from neptune_exporter.testing.ending import Ending
 from neptune_exporter_pluto_server import DEFAULT_KEY, RehearsalServer, Settings
 
-KEY_VARIABLE = "NEPTUNE_EXPORTER_PLUTO_REHEARSAL_KEY"
+KEY_VARIABLE = "PLUTO_REHEARSAL_KEY"
 
 
 def main(arguments: list[str] | None = None) -> int:
