@@ -31,6 +31,8 @@ _TELLING = re.compile(
     re.IGNORECASE,
 )
 _NO_HEADERS = http.client.HTTPMessage()
+SMALL = 1 << 20
+"""Bytes of an answer that is read as a whole: a page of a series of Neptune 2.x has about 70,000."""
 
 
 def demand_least_rate(client: Any, seconds: float, late: Late = lambda error: error) -> None:
@@ -92,7 +94,7 @@ def small_response(seconds: float, late: Late = lambda error: error) -> type[htt
 
     `http.client` reads headers by the parser of e-mails, which takes half of the time of a small request.
     So of an ordinary answer only what frames the content is read, and `headers` stays empty. An answer with a
-    cookie, of a web page, or compressed has all its headers.
+    cookie, of a web page, compressed, or longer than `SMALL` has all its headers.
 
     Args, as of `demand_least_rate`.
 
@@ -128,7 +130,7 @@ def _plain_length(head: bytes) -> int | None:
     is_page = told.pop(b"content-type", b"").startswith(b"text/html")
     is_plain = len(found) == len({name.lower() for name, _ in found}) and not is_page
     is_plain = is_plain and told in ({}, {b"connection": b"keep-alive"})
-    return int(length) if is_plain and length.isdigit() else None
+    return int(length) if is_plain and length.isdigit() and int(length) <= SMALL else None
 
 
 def request_head(

@@ -13,12 +13,10 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from neptune_exporter.toolkit.connections import paced_pools, request_head, small_response
+from neptune_exporter.toolkit.connections import SMALL, paced_pools, request_head, small_response
 
 _LONGEST_CONNECT = 30.0
 """Seconds to wait for a connection, however long the timeout for bytes is."""
-_SMALL = 1 << 20
-"""Bytes of an answer that is read as a whole: a page of a series has about 70,000."""
 
 
 class PacedAdapter(HTTPAdapter):
@@ -174,6 +172,6 @@ class _Content(io.BytesIO):
 
 def _is_small(answer: HTTPResponse) -> bool:
     """Whether it is a small and plain success. Other answers are left to urllib3."""
-    if answer.status != 200 or answer.length is None or answer.length > _SMALL:
+    if answer.status != 200 or answer.length is None or answer.length > SMALL:
         return False
     return "Set-Cookie" not in answer.headers and "Content-Encoding" not in answer.headers

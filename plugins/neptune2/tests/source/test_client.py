@@ -119,6 +119,18 @@ def test_a_broken_answer_is_of_one_request_and_the_next_has_a_new_connection(
     assert api.get(PROJECTS, {}, dict)["entries"]
 
 
+def test_an_answer_of_megabytes(server: Neptune2Server) -> None:
+    connection = connection_to(server)
+    api = Api(connection, Patience(0))
+    assert api.get(PROJECTS, {}, dict)["entries"]
+    content = json.dumps({"entries": ["long text"] * 100_000}).encode()
+    server.fail(Fault(PROJECTS, status=200, body=content))
+    assert len(api.get(PROJECTS, {}, dict)["entries"]) == 100_000
+    server.fail(Fault(PROJECTS, status=200, body=content, cut_after=1_200_000))
+    with pytest.raises(TransientError, match="broke in the middle of the answer"):
+        api.get(PROJECTS, {}, dict)
+
+
 def test_a_proxy_is_asked_for_every_request(server: Neptune2Server, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = connection_to(server)
     connection._environment.cache_clear()
