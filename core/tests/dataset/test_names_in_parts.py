@@ -59,6 +59,15 @@ def test_a_damaged_name_of_a_column_is_one_clear_line(
     )
 
 
+def read(dataset: Dataset) -> tuple[object, ...]:
+    """What people get of the only run: rows, summary and findings."""
+    fresh = Dataset(dataset.data_path, dataset.files_path)
+    (run,) = fresh.runs()
+    (summarised,) = summarise(fresh).runs
+    rows = [repr(row) for batch in run.batches() for row in batch.to_pylist()]
+    return rows, replace(summarised, data_bytes=0), [i for i in verify(fresh) if isinstance(i, Finding)]
+
+
 @pytest.mark.parametrize("name", ["file_value.path", "histogram_value.type", "string_set_value.list.element"])
 @pytest.mark.parametrize("index", [0, 14])
 def test_a_column_with_a_dot_in_its_name_is_not_the_field_of_another(
@@ -66,18 +75,24 @@ def test_a_column_with_a_dot_in_its_name_is_not_the_field_of_another(
 ) -> None:
     """Its statistics and values are not those of the files, histograms or tags."""
 
-    def read() -> tuple[object, ...]:
-        fresh = Dataset(dataset.data_path, dataset.files_path)
-        (run,) = fresh.runs()
-        (summarised,) = summarise(fresh).runs
-        rows = [repr(row) for batch in run.batches() for row in batch.to_pylist()]
-        return rows, replace(summarised, data_bytes=0), [i for i in verify(fresh) if isinstance(i, Finding)]
-
     table = pq.read_table(part)
     pq.write_table(table, part)
-    expected = read()
+    expected = read(dataset)
     pq.write_table(table.add_column(index, name, [pa.array(["elsewhere"] * len(table))]), part)
-    assert read() == expected
+    assert read(dataset) == expected
+
+
+@pytest.mark.parametrize("name", ["file_value", "histogram_value", "string_set_value", "float_value"])
+def test_a_column_without_values_may_be_stored_without_its_type(
+    dataset: Dataset, part: Path, name: str
+) -> None:
+    """Such a column has no fields, and so no statistics of them."""
+    table = pq.read_table(part)
+    index = table.schema.get_field_index(name)
+    pq.write_table(table.set_column(index, name, pa.nulls(len(table), table.schema.types[index])), part)
+    expected = read(dataset)
+    pq.write_table(table.set_column(index, name, pa.nulls(len(table))), part)
+    assert read(dataset) == expected
 
 
 @pytest.mark.parametrize("number", ["00", "000"])

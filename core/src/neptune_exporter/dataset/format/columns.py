@@ -42,7 +42,8 @@ def has_value(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:
     for name in columns:
         if name in batch.schema.names:
             column = batch.column(name)
-            valid = pc.is_valid(pc.struct_field(column, "path") if name == "file_value" else column)
+            is_file = name == "file_value" and pa.types.is_struct(column.type)  # else stored without fields
+            valid = pc.is_valid(pc.struct_field(column, "path") if is_file else column)
             result = valid if result is None else pc.or_(result, valid)
     return result
 

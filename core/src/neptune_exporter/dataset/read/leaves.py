@@ -17,7 +17,7 @@ from neptune_exporter.schema import SCHEMA
 # A leaf whose nulls are those of the whole column. (The elements of a list do not show whether it is null.)
 _LEAF = {"file_value": "file_value.path", "histogram_value": "histogram_value.type", "string_set_value": None}
 
-_COUNTED = ("string_set_value", "step", "step_float64", "timestamp")
+_COUNTED = ("string_value", "string_set_value", "step", "step_float64", "timestamp")
 """Columns whose statistics counting needs, beside the values that `_LEAF` finds."""
 
 
@@ -66,7 +66,8 @@ def _leaves_of(paths: tuple[tuple[str, ...], ...]) -> Leaves:
     for path in number:
         of.setdefault(path.partition(".")[0], []).append(path)
     valued = {name: _LEAF.get(name, name) for name in VALUE_COLUMNS if name in of}
-    counted = [*filter(None, valued.values()), *(leaf for name in _COUNTED for leaf in of.get(name, ()))]
+    leaves = dict.fromkeys([*valued.values(), *(leaf for name in _COUNTED for leaf in of.get(name, ()))])
+    counted = [leaf for leaf in leaves if leaf in number]  # a column without values may lack its fields
     lacking = [name for field in SCHEMA for name in _lacking(field, of.get(field.name, ()))]
     return Leaves(number, of, frozenset(of), valued, counted, lacking)
 
