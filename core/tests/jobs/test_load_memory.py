@@ -35,7 +35,8 @@ from neptune_exporter.jobs.opening import OpenSink
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Held
-from neptune_exporter.sinks.loader import Found, Loader
+from neptune_exporter.sinks.found import Found
+from neptune_exporter.sinks.loader import Loader
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.steps import StepRange
 from neptune_exporter.sinks.survey import look_at_steps
@@ -122,6 +123,9 @@ class Surveying(Loader):
         pass
 
     def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
+        self.replace_record(target_id, record)
+
+    def replace_record(self, target_id: str, record: str) -> None:
         self.records[target_id] = record
 
     def read_back(self, target_id: str) -> Held:

@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 from neptune_exporter.contract import LoadOptions, ParameterValue, SinkCapabilities, Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Held
-from neptune_exporter.sinks.loader import Found, Loader
+from neptune_exporter.sinks.found import Found
+from neptune_exporter.sinks.loader import Loader
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import FileToSend
@@ -83,6 +84,9 @@ class DictLoader(Loader):
 
     def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
         self.before_end()
+        self.replace_record(target_id, record)
+
+    def replace_record(self, target_id: str, record: str) -> None:
         self.target[target_id].record = record
 
     def read_back(self, target_id: str) -> Held:

@@ -96,6 +96,11 @@ class Verdict(str, Enum):
     LOST = "~"
     """Differs, and a declared `Loss` says why."""
 
+    @property
+    def is_mismatch(self) -> bool:
+        """Whether the target does not hold the item as the dataset does."""
+        return self in (Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -178,6 +183,12 @@ class Sink(ABC):
             SinkError: this sink cannot read back, or the run is not there.
         """
         raise NotImplementedError
+
+    def confirm(self, run: ExportedRun) -> None:  # noqa: B027 - optional
+        """The comparison at the end of a load found no difference: a later load need not look again.
+
+        Without this call, a load must not take the run for loaded before it has compared it.
+        """
 
     def closing_report(self) -> Mapping[str, str | int]:
         """What to print at the end of a load, label by label (a rehearsal: what was created)."""

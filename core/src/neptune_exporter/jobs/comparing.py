@@ -15,8 +15,6 @@ from neptune_exporter.jobs.spreading import Spread
 from neptune_exporter.model import AttributeClass, RunKey
 from neptune_exporter.toolkit import look_ahead
 
-_MISMATCHES = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
-
 
 @dataclass
 class Comparisons:
@@ -50,7 +48,7 @@ class Comparisons:
     @property
     def mismatches(self) -> list[Comparison]:
         """The items that the target does not hold as the dataset does."""
-        return [each for each in self._kept if each.verdict in _MISMATCHES]
+        return [each for each in self._kept if each.verdict.is_mismatch]
 
 
 def compare_runs(
@@ -61,14 +59,16 @@ def compare_runs(
     progress: Progress,
     *,
     full: bool = False,
+    after_load: bool = False,
 ) -> list[tuple[RunKey, str]]:
     """Compare these classes of attributes of runs, in their order; with `full` every value, not only counts.
+    `after_load`: the sink notes which runs have arrived.
 
     The items go to `found`. The progress is in a stage that has begun; this ends it. Returns the runs that
     could not be compared, and why. Raises AuthenticationError if the credentials were refused.
     """
     failed: list[tuple[RunKey, str]] = []
-    units = (CompareUnit(run, where.opening, classes, full) for run in runs)
+    units = (CompareUnit(run, where.opening, classes, full, after_load) for run in runs)
     results = look_ahead(where.executor, units, compare_run, where.executor.at_once)
     try:
         for run, (_, result) in zip(runs, results, strict=True):

@@ -131,7 +131,9 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             keys = {key for key, _ in result.loaded}
             arrived = [run for run in runs if run.key in keys]
             progress.start("check what arrived", len(arrived))
-            unread = compare_runs(where, arrived, options.classes, result.comparisons, progress)
+            unread = compare_runs(
+                where, arrived, options.classes, result.comparisons, progress, after_load=True
+            )
             result.failed += [(key, f"loaded, but could not be checked: {why}") for key, why in unread]
         result.closing_report = where.sink.closing_report()
         for report in reports.values():

@@ -45,6 +45,8 @@ class CompareUnit(_Unit):
 
     full: bool = False
     """Every value, and not only counts; then the parts are read as a whole first."""
+    after_load: bool = False
+    """It ends a load: the sink notes a run in which nothing differs."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,11 @@ def compare_run(unit: CompareUnit, worker: Worker) -> list[Comparison]:
     run = unit.stored()
     if unit.full:
         check_parts(run)
-    found = list(worker.kept(unit.sink).verify(selected(run, unit.classes), full=unit.full))
+    sink, view = worker.kept(unit.sink), selected(run, unit.classes)
+    found = list(sink.verify(view, full=unit.full))
     run.check_unchanged()
+    if unit.after_load and not any(comparison.verdict.is_mismatch for comparison in found):
+        sink.confirm(view)
     if worker.is_shared:
         let_go(run)
     return found

@@ -253,6 +253,14 @@ class Comparer:
                 yield Comparison(self._key, item, Verdict.LOST, str(loss.count), loss.message)
 
 
+def damage(comparisons: Iterable[Comparison]) -> Iterator[Comparison]:
+    """What differs, but for what people do in a tracker: another name, parameters and series of their own."""
+    for comparison in comparisons:
+        is_added = comparison.verdict is Verdict.EXTRA and not comparison.expected
+        if comparison.verdict.is_mismatch and not is_added and comparison.item != "name":
+            yield comparison
+
+
 class _SeriesReading:
     """One series of the run, beside the pieces of it that are read from the target."""
 

@@ -5,6 +5,9 @@ finds it again from any machine. `finish` gives it a record, which is the last t
 without a record is what a killed load left: the next load discards it and begins again. So a load may be
 killed at any byte: after the next load the target has the run once and whole. No journal is needed.
 
+The record also says whether the run was compared after its load and nothing was wrong. If not, because what
+was sent did not arrive or nobody looked, the next load compares it, and loads it again if anything is wrong.
+
 Two loads of the same run at the same time leave one run. A load looks for others of its run before it
 finishes and again afterwards, and the run that `find` lists first stays. A load that finds an unfinished run
 when it begins cannot know whether another load was killed or is at work. It discards that run, so that the
@@ -19,7 +22,7 @@ import tempfile
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -39,8 +42,9 @@ from neptune_exporter.contract import (
     Verdict,
 )
 from neptune_exporter.model import RunKey
-from neptune_exporter.sinks.comparing import Comparer, Held
+from neptune_exporter.sinks.comparing import Comparer, Held, damage
 from neptune_exporter.sinks.files import RESTORABLE, lost_files
+from neptune_exporter.sinks.found import Found
 from neptune_exporter.sinks.losses import COMMON_MESSAGES, CommonLoss, LossBook
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule
@@ -52,21 +56,6 @@ from neptune_exporter.sinks.walk import Walk
 from neptune_exporter.toolkit.filekinds import FileKind
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Found:
-    """A run of the target that has the mark of a run.
-
-    Examples:
-        >>> found = [Found("41"), Found("42", '{"fingerprint": …}')]
-        >>> [each.target_id for each in found if each.record]  # the load of the other did not end
-        ['42']
-    """
-
-    target_id: str
-    record: str = ""
-    """What `finish` has written; empty if the load has not finished."""
 
 
 class Loader(Sink):
@@ -86,7 +75,7 @@ class Loader(Sink):
         ...     def find(self, mark):
         ...         return [Found(run.id, run.note) for run in self.client.runs(tag=mark)]
         >>> sorted(AcmeLoader.__abstractmethods__)  # what is left to write
-        ['discard', 'file', 'finish', 'parameters', 'points', 'read_back']
+        ['discard', 'file', 'finish', 'parameters', 'points', 'read_back', 'replace_record']
     """
 
     capabilities: ClassVar[SinkCapabilities]
@@ -163,6 +152,10 @@ class Loader(Sink):
         """Give the run its end and status, and then, last of all, the record (less than 500 characters)."""
 
     @abstractmethod
+    def replace_record(self, target_id: str, record: str) -> None:
+        """Give a finished run another record. Raises SinkError if another load has removed the run."""
+
+    @abstractmethod
     def read_back(self, target_id: str) -> Held:
         """What the target holds of the run, read with the target's own means."""
 
@@ -230,12 +223,29 @@ class Loader(Sink):
             elif current is not None and each is not current:
                 self.discard(each.target_id)
         if current is not None:
-            return self._loaded_before(run, current)
+            if self._has_arrived(run, current):
+                return self._loaded_before(run, current)
+            self.discard(current.target_id)
         loaded = self._load(run, metadata)
         for each in found:
             if each.record:  # an older state of the run, which stays until the new one is complete
                 self.discard(each.target_id)
         return loaded
+
+    def _has_arrived(self, run: ExportedRun, found: Found) -> bool:
+        """Whether nothing is wrong with a loaded run: then no later load compares it."""
+        if found.is_compared or not self.capabilities.verifies:
+            return True
+        if wrong := next(damage(self.verify(run)), None):
+            _log.warning("%s: loaded again, as it did not arrive as a whole: %s", run.key, wrong.item)
+            return False
+        self.replace_record(found.target_id, found.record_compared())
+        return True
+
+    def confirm(self, run: ExportedRun) -> None:
+        for found in [f for f in self.find(RunMetadata.mark_of(run.key)) if f.record][:1]:
+            if not found.is_compared:
+                self.replace_record(found.target_id, found.record_compared())
 
     def _load(self, run: ExportedRun, metadata: RunMetadata) -> LoadedRun:
         multiplier = self._multiplier(run)

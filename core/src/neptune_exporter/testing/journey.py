@@ -31,7 +31,7 @@ def check_journey(
         AssertionError: a run failed, differs, has an attribute that the comparison does not name, or was
             sent a second time.
     """
-    options = LoadJobOptions(Location.of(data), Location.of(files), verify=False)
+    options = LoadJobOptions(Location.of(data), Location.of(files))
     result = load_runs(spec, settings, options, Progress())
     assert result.loaded and not result.failed, result.failed
     sink = spec.factory(settings, LoadOptions())

@@ -72,7 +72,7 @@ class MemorySink(Sink):
             raise error
         with self.target.lock:
             known = self.target.runs.get(run.key)
-        if known is not None and known.fingerprint == run.fingerprint:
+        if known is not None and known.fingerprint == run.fingerprint and self._holds(run):
             return LoadedRun(_target_id(run.key), already_loaded=True)
         rows = list(run.rows())
         files = {}
@@ -92,6 +92,9 @@ class MemorySink(Sink):
             self.target.runs[run.key] = stored
             self.loads.append(run.key)
         return LoadedRun(_target_id(run.key), counts=_counts(rows))
+
+    def _holds(self, run: ExportedRun) -> bool:
+        return not any(comparison.verdict.is_mismatch for comparison in self.verify(run))
 
     def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
         stored = self.target.runs.get(run.key)

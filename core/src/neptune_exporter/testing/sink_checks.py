@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from neptune_exporter.contract.run import ExportedRun
-from neptune_exporter.contract.sink import LoadedRun, LoadOptions, Sink, Verdict
+from neptune_exporter.contract.sink import LoadedRun, LoadOptions, Sink
 from neptune_exporter.contract.specs import SinkCapabilities
 from neptune_exporter.model import RunKey, RunKind
 from neptune_exporter.testing.arrival import arrival_problems
@@ -20,8 +20,6 @@ from neptune_exporter.testing.runs import SampleRun
 
 SinkFactory: TypeAlias = "Callable[[LoadOptions], Sink]"
 ReadBack: TypeAlias = "Callable[[RunKey, LoadedRun], LoadedSample]"
-
-BAD = (Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT)
 
 
 def load_runs(sink: Sink, runs: Iterable[ExportedRun]) -> dict[RunKey, LoadedRun]:

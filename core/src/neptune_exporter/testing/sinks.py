@@ -33,7 +33,7 @@ from neptune_exporter.testing.corpus import THEMES, sample_runs, themed_runs
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loaded import LoadedSample
 from neptune_exporter.testing.runs import SampleRun, file, parameter
-from neptune_exporter.testing.sink_checks import BAD, ReadBack, SinkFactory, load_runs
+from neptune_exporter.testing.sink_checks import ReadBack, SinkFactory, load_runs
 from neptune_exporter.testing.sinks_once import OnceChecks
 from neptune_exporter.testing.sinks_verify import VerificationChecks
 from neptune_exporter.testing.strategies import dense_run, sample_run
@@ -67,7 +67,7 @@ class SinkConformance(OnceChecks, VerificationChecks):
         exported = [MemoryRun(run, shuffle=7, sizes=False) for run in runs]
         self._check(runs, load_runs(sink, exported), read_back)
         for run in exported if self.capabilities.verifies else ():
-            bad = [c for c in sink.verify(run, full=True) if c.verdict in BAD]
+            bad = [c for c in sink.verify(run, full=True) if c.verdict.is_mismatch]
             assert not bad, f"{run.key}: {bad[:5]}"
 
     def test_counts_what_it_sent(self, sink: Sink, read_back: ReadBack) -> None:
@@ -218,5 +218,5 @@ class SinkConformance(OnceChecks, VerificationChecks):
 
     def _check_no_mismatch(self, sink: Sink, exported: MemoryRun) -> None:
         if self.capabilities.verifies:
-            bad = [c for c in sink.verify(exported, full=True) if c.verdict in BAD]
+            bad = [c for c in sink.verify(exported, full=True) if c.verdict.is_mismatch]
             assert not bad, f"a file that was reported as lost is not a mismatch: {bad}"

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from neptune_exporter.contract.sink import Comparison, LoadedRun, Sink, Verdict
+from neptune_exporter.contract.sink import Comparison, LoadedRun, LoadOptions, Sink, Verdict
 from neptune_exporter.errors import SinkError
 from neptune_exporter.model import RunKind
 from neptune_exporter.testing.corpus import THEMES, themed_runs
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleAttribute, SampleFile, SampleHistogram, SampleRun, Value
-from neptune_exporter.testing.sink_checks import BAD, SinkChecks
+from neptune_exporter.testing.sink_checks import ReadBack, SinkChecks, SinkFactory, load_runs
 
 
 class VerificationChecks(SinkChecks):
@@ -40,7 +40,7 @@ class VerificationChecks(SinkChecks):
         if not self.tamper(run.key, loaded):
             pytest.skip("the author gives no tamper")
         verdicts = [c.verdict for c in sink.verify(MemoryRun(run), full=True)]
-        assert any(v in BAD for v in verdicts), "the changed value was not found"
+        assert any(v.is_mismatch for v in verdicts), "the changed value was not found"
 
     def test_verification_misses_a_run_that_is_not_there(self, sink: Sink) -> None:
         if not self.capabilities.verifies:
@@ -51,6 +51,24 @@ class VerificationChecks(SinkChecks):
         except SinkError:
             return
         assert Verdict.MISSING in verdicts, "a run that was never loaded was found"
+
+    @pytest.mark.parametrize("what", ["points", "files"])
+    def test_what_did_not_arrive_is_not_taken_for_loaded(
+        self, sink_factory: SinkFactory, read_back: ReadBack, what: str
+    ) -> None:
+        """A load lost an attribute on its way, and the comparison finds that: the next load loads the run
+        again."""
+        if not (self.capabilities.verifies and self.capabilities.resumable):
+            pytest.skip("declares that it cannot verify, or that loads cannot be repeated")
+        (run,) = themed_runs("types")
+        path, _ = _CHANGED[what]
+        sink = sink_factory(LoadOptions())
+        load_runs(sink, [_Forged(run, path, None)])
+        found = [c for c in sink.verify(MemoryRun(run)) if c.verdict.is_mismatch]
+        sink.close()
+        assert found, f"{path!r} is not there, and the comparison does not say so"
+        again = self._load_and_close(sink_factory, [run])
+        self._check([run], again, read_back)
 
     @pytest.mark.parametrize("what", ["parameters", "points", "texts", "histograms", "files"])
     def test_verification_looks_at_everything(self, sink: Sink, what: str) -> None:
@@ -65,7 +83,7 @@ class VerificationChecks(SinkChecks):
         path, value = _CHANGED[what]
         forged = _Forged(run, path, value)
         found = list(sink.verify(forged, full=True))
-        if any(c.verdict in BAD for c in found):
+        if any(c.verdict.is_mismatch for c in found):
             return
         words = (path, *_WORDS[what])
         named = any(word in c.item for c in found if c.verdict is Verdict.UNKNOWN for word in words)
@@ -74,7 +92,7 @@ class VerificationChecks(SinkChecks):
 
 def _check_verified(run: SampleRun, loaded: LoadedRun, comparisons: list[Comparison]) -> None:
     """Nothing is bad, and what is lost was reported as a loss."""
-    bad = [c for c in comparisons if c.verdict in BAD]
+    bad = [c for c in comparisons if c.verdict.is_mismatch]
     assert not bad, f"{run.key}: {bad[:5]}"
     lost = [c for c in comparisons if c.verdict is Verdict.LOST]
     assert not lost or loaded.losses, f"{run.key}: lost without a loss: {lost[:5]}"
@@ -100,12 +118,15 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 class _Forged(MemoryRun):
-    """A run with another value in one row, that has the fingerprint of the run without it."""
+    """A run with another value in one row, or without that attribute (None), that has the fingerprint of the
+    run as it was."""
 
-    def __init__(self, run: SampleRun, path: str, value: Value) -> None:
-        def change(attribute: SampleAttribute) -> SampleAttribute:
+    def __init__(self, run: SampleRun, path: str, value: Value | None) -> None:
+        def change(attribute: SampleAttribute) -> SampleAttribute | None:
             if attribute.path != path:
                 return attribute
+            if value is None:
+                return None
             first, *others = attribute.entries
             return replace(attribute, entries=(replace(first, value=value), *others))
 

@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from neptune_exporter.contract import LoadOptions, ParameterValue, SinkError
 from neptune_exporter.sinks.comparing import Held
-from neptune_exporter.sinks.loader import Found, Loader
+from neptune_exporter.sinks.found import Found
+from neptune_exporter.sinks.loader import Loader
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
@@ -102,6 +103,11 @@ class SqliteLoader(Loader):
             values = [run.status, record, target_id]
             if not db.execute("update run set status = ?, record = ? where id = ?", values).rowcount:
                 raise SinkError(f"{run.key}: another load has begun it again and goes on with it")
+
+    def replace_record(self, target_id: str, record: str) -> None:
+        with self._database() as db:
+            if not db.execute("update run set record = ? where id = ?", [record, target_id]).rowcount:
+                raise SinkError(f"run {target_id}: another load has replaced it")
 
     def read_back(self, target_id: str) -> Held:
         def entries(table: str, name: str) -> list[Any]:

@@ -22,7 +22,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from neptune_exporter.contract import Comparison, ExportedRun, LoadedRun, LoadOptions, ParameterValue, Verdict
 from neptune_exporter.model import RunKind
 from neptune_exporter.sinks.comparing import Held
-from neptune_exporter.sinks.loader import Found, Loader
+from neptune_exporter.sinks.found import Found
+from neptune_exporter.sinks.loader import Loader
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import FileToSend
@@ -174,6 +175,10 @@ class MlflowLoader(Loader):
                 client.set_terminated(target_id, _STATUS[run.status], moment(run.ended))
             if self._has_registry:
                 registry.register(client, run, target_id)
+        self.replace_record(target_id, record)
+
+    def replace_record(self, target_id: str, record: str) -> None:
+        with self.mlflow() as client:
             client.set_tag(target_id, "neptune.record", record)
 
     def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:

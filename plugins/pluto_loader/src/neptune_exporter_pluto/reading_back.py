@@ -16,7 +16,7 @@ from neptune_exporter_pluto.form.losses import LossBook
 from neptune_exporter_pluto.form.section import ContentOptions
 from neptune_exporter_pluto.state.open_run import OpenRun
 from neptune_exporter_pluto.state.progress import Progress
-from neptune_exporter_pluto.verify import MISMATCH, names, points
+from neptune_exporter_pluto.verify import names, points
 
 
 def shown(work: OpenRun) -> tuple[Shown, str]:
@@ -41,7 +41,7 @@ def damage(work: OpenRun, now: Progress, losses: LossBook) -> list[Comparison]:
         losses: Is filled with what cannot be in Pluto.
     """
     compared = verify.compare(work, now, full=False, losses=losses)
-    wrong = (c for c in compared if c.verdict in MISMATCH)
+    wrong = (c for c in compared if c.verdict.is_mismatch)
     # The section is what a load wrote of itself, here another machine's.
     return [c for c in wrong if not _is_edit(c) and not (now.elsewhere and c.item.startswith(SECTION))]
 

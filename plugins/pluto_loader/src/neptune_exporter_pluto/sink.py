@@ -21,7 +21,6 @@ from neptune_exporter_pluto.state.journal import FOLDER
 from neptune_exporter_pluto.state.multipliers import find_multipliers
 from neptune_exporter_pluto.state.open_run import opened
 from neptune_exporter_pluto.state.session import Session
-from neptune_exporter_pluto.verify import MISMATCH
 
 
 class PlutoSink(Sink):
@@ -105,7 +104,7 @@ class PlutoSink(Sink):
         with opened(self.session, run) as work:
             journal, equal = work.journal, True
             for comparison in verify.compare(work, journal.current, full=full):
-                equal = equal and comparison.verdict not in MISMATCH
+                equal = equal and not comparison.verdict.is_mismatch
                 yield comparison
             if journal.current is not None and journal.current.loaded is not None:
                 journal.note("proven", equal=equal)

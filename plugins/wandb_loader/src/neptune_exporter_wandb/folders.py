@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from neptune_exporter.contract import SinkError
-from neptune_exporter.sinks.loader import Found
+from neptune_exporter.sinks.found import Found
 from neptune_exporter_wandb.naming import mark_in
 
 _MARK = "neptune-exporter.json"
@@ -69,12 +69,20 @@ class RunFolders:
         folder, whole = self._unfinished(target_id), self._whole_path(target_id, created)
         self._write_mark(folder, target_id, record, rows)
         for other in self._whole(whole):
-            if json.loads(other.record) == json.loads(record):
+            if other.is_same_load(record):
                 shutil.rmtree(folder)
                 raise SinkError(f"{whole}: another load has finished this run at the same time")
             self.discard(other.target_id)
         folder.rename(whole)
         _sync(self.path)
+
+    def replace_record(self, target_id: str, record: str) -> None:
+        """Give a whole run another record. Raises SinkError if the run is gone."""
+        folder = self.folder(target_id)
+        try:
+            self._write_mark(folder, target_id, record, self.rows(target_id))
+        except FileNotFoundError as error:
+            raise SinkError(f"{folder}: another load has replaced this run") from error
 
     def discard(self, target_id: str) -> None:
         folder = self._unfinished(target_id)

@@ -19,7 +19,8 @@ from neptune_exporter.contract import (
 )
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Held
-from neptune_exporter.sinks.loader import Found, Loader
+from neptune_exporter.sinks.found import Found
+from neptune_exporter.sinks.loader import Loader
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
@@ -61,6 +62,7 @@ class WandbLoader(Loader):
         self._entity = settings.entity or entity
         self._links: dict[str, str] = {}
         self._has_runs = False
+        self._damaged: set[RunKey] = set()
         self._inspected = threading.Event()
 
     # --- the format
@@ -94,7 +96,8 @@ class WandbLoader(Loader):
         """Send a run that is whole in its folder, unless the server has it as a whole."""
         run_id, folder = run_id_in(loaded.target_id), self._folders.folder(loaded.target_id)
         project = project_of(self._settings, RunMetadata.of(run))
-        if server.is_whole(self._entity, project, run_id, self._folders.rows(loaded.target_id)):
+        rows = self._folders.rows(loaded.target_id)
+        if run.key not in self._damaged and server.is_whole(self._entity, project, run_id, rows):
             return replace(loaded, already_loaded=True)
         link = send(folder, run_id, self.check_interrupted, server.entity)
         if link is not None:
@@ -122,6 +125,13 @@ class WandbLoader(Loader):
         """Whether it also goes to where it is to go now."""
         here = run_id_in(found.target_id) == self._run_id(metadata, run.fingerprint)
         return here and super()._is_current(found, run, metadata)
+
+    def _has_arrived(self, run: ExportedRun, found: Found) -> bool:
+        """What was damaged in its folder is also sent again: the server may have it so."""
+        arrived = super()._has_arrived(run, found)
+        if not arrived:
+            self._damaged.add(run.key)
+        return arrived
 
     def begin(self, run: RunMetadata) -> str:
         entity, project = self._where(run)
@@ -157,6 +167,9 @@ class WandbLoader(Loader):
         writer.finish()
         self._close(target_id)
         self._folders.finish(target_id, run.created, record, writer.rows)
+
+    def replace_record(self, target_id: str, record: str) -> None:
+        self._folders.replace_record(target_id, record)
 
     def _close(self, target_id: str) -> None:
         writer = self._writers.pop(target_id, None)

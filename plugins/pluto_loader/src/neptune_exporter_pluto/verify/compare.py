@@ -33,8 +33,6 @@ from neptune_exporter_pluto.state.progress import Progress
 from neptune_exporter_pluto.verify import console, forks, listed_files, names, points, section
 from neptune_exporter_pluto.verify.context import Check
 
-MISMATCH = frozenset({Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT})
-
 
 def compare(
     work: OpenRun, known: Progress | None, *, full: bool, losses: LossBook | None = None
