@@ -12,10 +12,16 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from neptune_exporter.contract import LoadOptions, Verdict
+from neptune_exporter.jobs.export import ExportOptions, export_runs
+from neptune_exporter.jobs.load import LoadJobOptions, load_runs
+from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.corpus import themed_runs
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.journey import check_journey
+from neptune_exporter.testing.loopback import Fault, LoopbackServer, Request, Response
+from neptune_exporter.testing.memory_source import MemorySource, memory_source_spec
 from neptune_exporter.testing.runs import (
     SampleFile,
     SampleRun,
@@ -112,3 +118,40 @@ def test_artifacts_whose_names_a_server_would_make_one(address: str) -> None:
     sink.load(MemoryRun(sample), None)
     verdicts = [c.verdict for c in sink.verify(MemoryRun(sample), full=True) if c.item.startswith("files of")]
     assert verdicts == [Verdict.EQUAL] * (len(names) + 2)  # and the manifest
+
+
+@pytest.fixture
+def proxy(address: str) -> Iterator[LoopbackServer]:
+    """Passes everything on to the server."""
+
+    def passed_on(request: Request) -> Response:
+        headers = {"Content-Type": request.headers.get("content-type", "")}
+        url, body = address + request.path, request.body()
+        answer = requests.request(
+            request.method, url, params=dict(request.query), data=body, headers=headers, timeout=60
+        )
+        return Response(answer.status_code, answer.content, answer.headers["Content-Type"])
+
+    with LoopbackServer() as server:
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            server.route(method, "/.*", passed_on)
+        yield server
+
+
+def test_a_run_whose_files_were_lost_is_loaded_again(proxy: LoopbackServer, tmp_path: Path) -> None:
+    """Something before the server answers 200 to the files of a load, and does not pass them on."""
+    data, files = Location.of(tmp_path / "data"), Location.of(tmp_path / "files")
+    run = SampleRun(RunKey("acme/lost", "a"), (file("model", b"weights", ".bin"),))
+    source = memory_source_spec(MemorySource([run]))
+    assert export_runs(source, None, ExportOptions(("acme/lost",), data, files), Progress()).complete
+
+    def load() -> tuple[int, int, int]:
+        done = load_runs(SPEC, MlflowSettings(proxy.url), LoadJobOptions(data, files), Progress())
+        assert not done.failed, done.failed
+        return len(done.loaded), len(done.already_loaded), len(done.comparisons.mismatches)
+
+    proxy.fail(Fault("/mlflow-artifacts/", "PUT", status=200, body=b"{}", times=3))
+    assert load() == (1, 0, 2)  # the file and the manifest
+    assert load() == (1, 0, 1)  # the file is lost once more
+    assert load() == (1, 0, 0)
+    assert load() == (0, 1, 0)

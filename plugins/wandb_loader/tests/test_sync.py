@@ -140,6 +140,19 @@ def test_online_sends_a_run_once_and_completes_a_part(server: WandbServer, tmp_p
     check_sent(run)
 
 
+def test_what_is_missing_in_a_folder_is_written_and_sent_again(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as losing:
+        losing.setattr(WandbLoader, "file", lambda *_: None)
+        _load(tmp_path)
+    _, again = _load(tmp_path)
+    assert not again.already_loaded
+    ((_, run),) = server.runs.items()
+    check_sent(run)
+    assert _load(tmp_path)[1].already_loaded
+
+
 def test_a_refused_key_is_one_line(
     server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
