@@ -41,6 +41,7 @@ def test_a_version_that_is_gone_from_the_registry_is_reported_and_registered_aga
     sink = make_sink()
     sink.load(MemoryRun(VERSION), None)
     assert {c.verdict for c in sink.verify(MemoryRun(VERSION))} == {Verdict.EQUAL}
+    sink.confirm(MemoryRun(VERSION))
     sink.client.delete_model_version(NAME, "1")
     missing = [c for c in sink.verify(MemoryRun(VERSION)) if c.verdict is Verdict.MISSING]
     assert [(c.item, c.expected) for c in missing] == [("model version in the registry", NAME)]

@@ -130,7 +130,7 @@ def proxy(address: str) -> Iterator[LoopbackServer]:
         answer = requests.request(
             request.method, url, params=dict(request.query), data=body, headers=headers, timeout=60
         )
-        return Response(answer.status_code, answer.content, answer.headers["Content-Type"])
+        return Response(answer.status_code, answer.content, answer.headers.get("Content-Type", ""))
 
     with LoopbackServer() as server:
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
