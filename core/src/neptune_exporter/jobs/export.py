@@ -94,23 +94,36 @@ def export_runs(
             _Project(opening, source, executor, dataset, project, options, progress, result, seen)
             for project in result.projects
         ]
-        if not dataset.data.exists():  # what is refused makes no folders
-            jobs[0].list_runs(_stage(jobs, 0))
-        with dataset.lock(), shared(options.data_path, options.files_path, dataset), executor:
-            executor.keep(opening, source)
-            result.recovered = dataset.recover()
-            _tell_recovered(result.recovered, progress)
-            listed: set[str] = set()
-            for number, job in enumerate(jobs):
-                listed |= job.export(_stage(jobs, number))
-            if not executor.is_local:
-                dataset.forget_writing()
-            dataset.index_receipts()
+        listed: set[str] = set()
+        if dataset.data.exists() or _find_runs(jobs):
+            with dataset.lock(), shared(options.data_path, options.files_path, dataset), executor:
+                executor.keep(opening, source)
+                result.recovered = dataset.recover()
+                _tell_recovered(result.recovered, progress)
+                for number, job in enumerate(jobs):
+                    listed |= job.export(_stage(jobs, number))
+                if not executor.is_local:
+                    dataset.forget_writing()
+                dataset.index_receipts()
+        else:
+            executor.close()
         result.note_unknown(options.runs, listed)
         _note_not_found(source, options, result)
         if seen is not None:
             _note_unseen(seen, result)
         return result
+
+
+def _find_runs(jobs: Sequence[_Project]) -> bool:
+    """List projects until one has runs: what is refused, and what exports nothing, makes no folders."""
+    try:
+        for number, job in enumerate(jobs):
+            job.list_runs(_stage(jobs, number))
+            if job.runs:
+                return True
+    finally:
+        jobs[0].progress.finish()
+    return False
 
 
 def _stage(jobs: Sequence[_Project], number: int) -> str:
