@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import operator
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
+from multiprocessing import forkserver
 from typing import Any
 
 import pytest
@@ -122,3 +124,21 @@ def test_a_unit_that_fails_says_how_long_it_took() -> None:
     worker = RemoteWorker(job, lambda messages: None)
     assert worker.carry_out(Task(job, wait_and_fail, 0.05)).seconds >= 0.05
     worker.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from a server on Linux only")
+def test_an_interrupt_while_a_process_starts_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the pool does not know the process, which the server has forked all the same."""
+    executor, started = Processes(1, Progress()), forkserver.read_signed
+
+    def interrupted(file: int) -> int:
+        started(file)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(forkserver, "read_signed", interrupted)
+        executor.submit(operator.is_, 1)
+    closing = threading.Thread(target=executor.close, daemon=True)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive()

@@ -124,10 +124,9 @@ class _Process:
 
     def __init__(self, job: JobId, progress: Progress) -> None:
         context = _context()
-        self._pipe, theirs = context.Pipe()
-        self._theirs: Connection | None = theirs
+        self._pipe, self._theirs = context.Pipe()
         # The server process has the environment of its own start.
-        given = theirs, job.name, dict(os.environ)
+        given = self._theirs, job.name, dict(os.environ)
         self._pool = ProcessPoolExecutor(1, context, initializer=_begin, initargs=given)
         self._under_way: Future[Any] | None = None
         self._sending = threading.Lock()
@@ -137,11 +136,11 @@ class _Process:
         self._hearing.start()
 
     def submit(self, task: Task[U, T]) -> Future[Outcome[T]]:
-        with _signals_held():
-            self._under_way = done = self._pool.submit(_carry_out, task)
-        if self._theirs is not None:
+        try:
+            with _signals_held():
+                self._under_way = done = self._pool.submit(_carry_out, task)
+        finally:
             self._theirs.close()  # the process has its own copy: reading ends when the process does
-            self._theirs = None
         return done
 
     def tell(self, what: str) -> None:
@@ -160,9 +159,13 @@ class _Process:
 
     def close(self) -> None:
         """End the process once its unit has ended. May be repeated."""
-        with contextlib.suppress(BrokenProcessPool):
-            self._pool.submit(worker_side.end_job, self._job)
+        if self._under_way is None:
+            self.tell(_KILL)  # Ctrl-C came while it started: it may be there, unknown to the pool
+        else:
+            with contextlib.suppress(BrokenProcessPool):
+                self._pool.submit(worker_side.end_job, self._job)
         self._pool.shutdown()
+        self._theirs.close()  # open if nothing was submitted
         self._hearing.join()
         self._pipe.close()
 
