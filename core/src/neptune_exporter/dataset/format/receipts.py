@@ -133,7 +133,6 @@ class Receipt:
         return run.partial and extents.all_there(self.logs, run.logs)
 
     @classmethod
-    @lru_cache(maxsize=4)  # a load reads the receipt of a run again to see that it is unchanged
     def from_bytes(cls, data: bytes, where: str) -> Receipt:
         """Parse a receipt; messages name `where`. Raises DatasetError if the receipt is damaged, and
         NewerVersionError if it is of a later version."""
