@@ -51,11 +51,12 @@ class NewParts:
         """Finish the open part, if there is one."""
         part = self._part
         if part is not None:
+            is_full = part.full  # a closed part cannot tell
             part.close()
             self._part = None
             output, path = part.output, part.output.path
             # so that a large run takes little space on this machine
-            if self._upload is not None and part.full:
+            if self._upload is not None and is_full:
                 self._upload.part(path, self._name)
                 path = self._place.path(self._name)
             self._written.append((PartRecord(self._name, part.rows, output.size, output.sha256), path))
