@@ -44,7 +44,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.comparing import Comparer, Held, damage
 from neptune_exporter.sinks.files import RESTORABLE, lost_files
-from neptune_exporter.sinks.found import Found
+from neptune_exporter.sinks.found import Found as Found  # every loader needs both
 from neptune_exporter.sinks.losses import COMMON_MESSAGES, CommonLoss, LossBook
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.names import NameRule

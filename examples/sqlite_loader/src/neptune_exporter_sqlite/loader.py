@@ -12,8 +12,7 @@ from typing import Any, BinaryIO
 
 from neptune_exporter.contract import LoadOptions, ParameterValue, SinkError
 from neptune_exporter.sinks.comparing import Held
-from neptune_exporter.sinks.found import Found
-from neptune_exporter.sinks.loader import Loader
+from neptune_exporter.sinks.loader import Found, Loader
 from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
@@ -22,9 +21,7 @@ from neptune_exporter_sqlite import CAPABILITIES
 
 _TABLES = {
     "parameter": "run, name, value",
-    "points": "run, name, step, time, value",
-    "texts": "run, name, step, time, value",
-    "histograms": "run, name, step, time, value",
+    **dict.fromkeys(("points", "texts", "histograms"), "run, name, step, time, value"),
     "file": "run, name, unique_name, step, time, piece, data",
 }
 _RUN = "mark, name, created, ended, tags, parent, fork_step, status, record"
@@ -99,15 +96,13 @@ class SqliteLoader(Loader):
             self._insert("file", ((*about, *piece) for piece in (pieces if file.size else [(0, b"")])))
 
     def finish(self, target_id: str, run: RunMetadata, record: str) -> None:
-        with self._database() as db:
-            values = [run.status, record, target_id]
-            if not db.execute("update run set status = ?, record = ? where id = ?", values).rowcount:
-                raise SinkError(f"{run.key}: another load has begun it again and goes on with it")
+        self.replace_record(target_id, record, run.status)
 
-    def replace_record(self, target_id: str, record: str) -> None:
+    def replace_record(self, target_id: str, record: str, status: str | None = None) -> None:
         with self._database() as db:
-            if not db.execute("update run set record = ? where id = ?", [record, target_id]).rowcount:
-                raise SinkError(f"run {target_id}: another load has replaced it")
+            query = "update run set record = ?, status = ifnull(?, status) where id = ?"
+            if not db.execute(query, [record, status, target_id]).rowcount:
+                raise SinkError(f"run {target_id}: another load has begun it again and goes on with it")
 
     def read_back(self, target_id: str) -> Held:
         def entries(table: str, name: str) -> list[Any]:
