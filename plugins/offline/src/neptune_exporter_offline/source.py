@@ -48,7 +48,7 @@ class OfflineSource(Source):
         self._unread: tuple[str, ...] = ()
         """Where runs lie, or may lie, that are not read: a sentence each."""
 
-    @property
+    @cached_property  # core asks for it with each run, and to find it takes a millisecond
     def version(self) -> str:
         return f"neptune-exporter-offline {version('neptune-exporter-offline')}"
 
