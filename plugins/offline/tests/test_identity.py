@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from neptune_exporter.contract import RunSelection, SourceError, UsageError
+from neptune_exporter.contract import (
+    AttributeRequest,
+    RunRequest,
+    RunRows,
+    RunSelection,
+    SourceError,
+    UsageError,
+)
 from neptune_exporter.model import RunKind
+from neptune_exporter.testing import MemoryFiles
 from neptune_exporter_offline.plugin import make_source
 from neptune_exporter_offline.settings import OfflineSettings
 
@@ -124,9 +132,6 @@ def test_a_project_that_no_folder_is_of(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_goes_away_between_listing_and_reading(tmp_path: Path) -> None:
-    from neptune_exporter.contract import AttributeRequest, RunRequest
-    from neptune_exporter.testing import MemoryFiles
-
     container(tmp_path / "mnist", "run", "u-1")
     settings = OfflineSettings(path=(str(tmp_path),))
     (run,) = make_source(settings).runs("offline/mnist", RunSelection())
@@ -136,6 +141,17 @@ def test_a_folder_that_goes_away_between_listing_and_reading(tmp_path: Path) -> 
     later = make_source(settings)
     with pytest.raises(SourceError, match="run__u-1__1__abcdefgh is not there any more"):
         list(later.read([RunRequest(run, AttributeRequest())], MemoryFiles()))
+
+
+def test_reading_a_run_does_not_search_for_all_others(tmp_path: Path) -> None:
+    """Each worker has a source of its own: with many runs the search is most of what it would do."""
+    container(tmp_path / "mnist", "run", "u-1")
+    settings = OfflineSettings(path=(str(tmp_path),))
+    (run,) = make_source(settings).runs("offline/mnist", RunSelection())
+    reader = make_source(OfflineSettings(path=(str(tmp_path / "nowhere"),)))
+    events = list(reader.read([RunRequest(run, AttributeRequest())], MemoryFiles()))
+    (rows,) = (event for event in events if isinstance(event, RunRows))
+    assert "run u-1 1" in rows.batch.column("string_value").to_pylist()
 
 
 def test_other_databases_are_never_opened(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class FoundRun:
 def identify(folders: Sequence[Folder], settings: OfflineSettings) -> dict[RunKey, FoundRun]:
     """The runs that the folders belong to. Raises UsageError if --offline-run-id names a folder that was not
     found, or gives one id to several runs."""
-    folders = _named_by_copies(folders)
+    folders = named_by_copies(folders)
     ids = _checked_ids(folders, settings)
     projects = _default_projects(folders)
     runs: dict[RunKey, list[Folder]] = {}
@@ -105,7 +105,7 @@ def _default_projects(folders: Sequence[Folder]) -> dict[Container, str]:
     }
 
 
-def _named_by_copies(folders: Sequence[Folder]) -> list[Folder]:
+def named_by_copies(folders: Sequence[Folder]) -> list[Folder]:
     """Databases that cannot be read, and logs that do not name their run, get its id from a copy of them, if
     there is one."""
     # The first copy that has a name comes last here, and so stays.

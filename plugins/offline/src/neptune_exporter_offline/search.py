@@ -90,6 +90,14 @@ class Search:
         self.closed.append(f"{clean(shown(str(path)))} cannot be searched: {error.strerror}")
 
 
+def find_again(path: Path) -> Folder | None:
+    """A log or database that a search, maybe of another process, has found; None if it is gone."""
+    if os.path.isdir(path):  # noqa: PTH112 - pathlib's raises in a closed folder
+        return describe_log(path, is_data=True) if oplog.log_files(path) else None
+    # A file that is gone or closed is an error of the reading, which names it.
+    return describe_database(path, is_data=True) if os.path.isdir(path.parent) else None  # noqa: PTH112
+
+
 def _given_database(path: Path, is_data: bool) -> Folder:
     """A file that the user named."""
     database = describe_database(path, is_data=is_data)

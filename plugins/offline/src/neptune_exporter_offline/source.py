@@ -29,10 +29,10 @@ from neptune_exporter_offline.delivery import Delivery
 from neptune_exporter_offline.files import FileStore
 from neptune_exporter_offline.folders import Folder
 from neptune_exporter_offline.gaps import Gaps
-from neptune_exporter_offline.identity import FoundRun, identify
+from neptune_exporter_offline.identity import FoundRun, identify, named_by_copies
 from neptune_exporter_offline.problems import Problems, shown
 from neptune_exporter_offline.replay import replay
-from neptune_exporter_offline.search import DATA, Search, unread_beside
+from neptune_exporter_offline.search import DATA, Search, find_again, unread_beside
 from neptune_exporter_offline.series import Spill
 from neptune_exporter_offline.settings import OfflineSettings
 from neptune_exporter_offline.state import State
@@ -99,13 +99,12 @@ class OfflineSource(Source):
         yield RunDone(key, problems.notes(), found.memory, found.ended)
 
     def _folders(self, run: SourceRun) -> Sequence[Folder]:
-        paths = {Path(path) for path in json.loads(run.handle)}  # of `FoundRun.listed`
-        found = self._found.get(run.key)
-        folders = [] if found is None else [f for f in found.folders if f.path in paths]
-        if len(folders) != len(paths):
-            gone = ", ".join(sorted(str(p) for p in paths - {f.path for f in folders}))
+        """The folders of a run that was listed, often in another process: no worker searches for all runs."""
+        paths = [Path(path) for path in json.loads(run.handle)]  # of `FoundRun.listed`
+        found = {path: find_again(path) for path in paths}
+        if gone := ", ".join(sorted(str(path) for path, folder in found.items() if folder is None)):
             raise SourceError(f"{run.key}: {gone} is not there any more")
-        return folders
+        return named_by_copies([folder for folder in found.values() if folder is not None])
 
     @cached_property
     def _by_project(self) -> dict[str, list[FoundRun]]:
