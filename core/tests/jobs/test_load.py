@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from neptune_exporter.jobs.export import ExportOptions, export_runs
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult, load_runs
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.verify import verify_sink
-from neptune_exporter.model import RunKey, RunKind, SysAttribute
+from neptune_exporter.model import ALL_CLASSES, AttributeClass, RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.corpus import sample_runs
 from neptune_exporter.testing.facts import difference, facts_of_run
 from neptune_exporter.testing.memory_sink import MemorySink, MemoryTarget
@@ -215,6 +215,22 @@ def test_what_differs_in_the_target_is_a_mismatch(tmp_path: Path) -> None:
     dataset(tmp_path, [run_of("a")])
     result = load(Forgetful(target=MemoryTarget()), tmp_path)
     assert [c.item for c in result.comparisons.mismatches] == ["points of loss"]
+
+
+@pytest.mark.parametrize("classes", [ALL_CLASSES, {AttributeClass.METRICS}])
+def test_a_comparison_gets_what_the_load_of_its_run_has_sent(
+    tmp_path: Path, classes: Set[AttributeClass]
+) -> None:
+    class Telling(MemorySink):
+        def load(self, run: ExportedRun, parent: LoadedRun | None) -> LoadedRun:
+            return replace(super().load(run, parent), sent=f"sent {run.key.run_id}")
+
+        def verify(self, run: ExportedRun, *, full: bool = False) -> Iterator[Comparison]:
+            yield Comparison(run.key, "run", Verdict.LOST, str(run.found))
+
+    dataset(tmp_path, [run_of("a"), run_of("b")])
+    result = load(Telling(target=MemoryTarget()), tmp_path, classes=frozenset(classes))
+    assert [(c.run.run_id, c.expected) for c in result.comparisons] == [("a", "sent a"), ("b", "sent b")]
 
 
 def test_a_damaged_run_fails_and_others_are_loaded(tmp_path: Path) -> None:

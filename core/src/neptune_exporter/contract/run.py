@@ -41,7 +41,7 @@ class ExportedRun(ABC):
     """
 
     found: object = None
-    """What the sink's `prepare` returned for this run."""
+    """What the sink returned for this run: `prepare` to its `load`, `load` (as `sent`) to its `verify`."""
 
     @property
     @abstractmethod

@@ -71,6 +71,9 @@ class LoadedRun:
     counts: Mapping[str, int] = field(default_factory=dict)
     """What was sent, by names of `LOADED_COUNTS`."""
     losses: Sequence[Loss] = ()
+    sent: object = None
+    """What `verify` needs in order not to read the run again when it is compared at the end of this load: a
+    small value that can be pickled. `verify` gets it as `run.found`, unless the dataset has changed since."""
 
 
 class Verdict(str, Enum):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from neptune_exporter.contract import AuthenticationError, Comparison, Verdict
+from neptune_exporter.contract import AuthenticationError, Comparison, LoadedRun, Verdict
 from neptune_exporter.dataset import StoredRun
 from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load_run import CompareUnit, compare_run, let_go
@@ -59,16 +59,17 @@ def compare_runs(
     progress: Progress,
     *,
     full: bool = False,
-    after_load: bool = False,
+    loaded: Mapping[RunKey, LoadedRun] | None = None,
 ) -> list[tuple[RunKey, str]]:
     """Compare these classes of attributes of runs, in their order; with `full` every value, not only counts.
-    `after_load`: the sink notes which runs have arrived.
+    `loaded`: the results of the load that this ends; the sink then notes which runs have arrived.
 
     The items go to `found`. The progress is in a stage that has begun; this ends it. Returns the runs that
     could not be compared, and why. Raises AuthenticationError if the credentials were refused.
     """
     failed: list[tuple[RunKey, str]] = []
-    units = (CompareUnit(run, where.opening, classes, full, after_load) for run in runs)
+    after_load, sent = loaded is not None, {key: each.sent for key, each in (loaded or {}).items()}
+    units = (CompareUnit(run, where.opening, classes, full, after_load, sent.get(run.key)) for run in runs)
     results = look_ahead(where.executor, units, compare_run, where.executor.at_once)
     try:
         for run, (_, result) in zip(runs, results, strict=True):

@@ -128,11 +128,11 @@ def load_runs(spec: SinkSpec, settings: object, options: LoadJobOptions, progres
             job = _Load(spec, where, options, progress, result, reports)
             job.load(project_id, project_runs, others.get(project_id, []))
         if options.verify and spec.capabilities.verifies:
-            keys = {key for key, _ in result.loaded}
-            arrived = [run for run in runs if run.key in keys]
+            loaded = dict(result.loaded)
+            arrived = [run for run in runs if run.key in loaded]
             progress.start("check what arrived", len(arrived))
             unread = compare_runs(
-                where, arrived, options.classes, result.comparisons, progress, after_load=True
+                where, arrived, options.classes, result.comparisons, progress, loaded=loaded
             )
             result.failed += [(key, f"loaded, but could not be checked: {why}") for key, why in unread]
         result.closing_report = where.sink.closing_report()

@@ -47,6 +47,8 @@ class CompareUnit(_Unit):
     """Every value, and not only counts; then the parts are read as a whole first."""
     after_load: bool = False
     """It ends a load: the sink notes a run in which nothing differs."""
+    found: object = None
+    """What the sink's `load` returned as `sent`."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def compare_run(unit: CompareUnit, worker: Worker) -> list[Comparison]:
     if unit.full:
         check_parts(run)
     sink, view = worker.kept(unit.sink), selected(run, unit.classes)
+    view.found = unit.found
     found = list(sink.verify(view, full=unit.full))
     run.check_unchanged()
     if unit.after_load and not any(comparison.verdict.is_mismatch for comparison in found):

@@ -88,7 +88,7 @@ def _send(work: OpenRun) -> LoadedRun:
     """Create the run if necessary, send what Pluto lacks, and record that it is complete."""
     for _ in range(_MOST_ATTEMPTS):
         try:
-            record = _into_pluto(work)
+            record, sent = _into_pluto(work)
         except StartAgainError as error:
             _log.warning("%s: %s; it is loaded again into another run", work.run.key, error)
             supersede(work, str(error))
@@ -101,21 +101,22 @@ def _send(work: OpenRun) -> LoadedRun:
         failpoint("pluto.run-listed")
         work.journal.note("loaded", result=record)
         failpoint("pluto.run-loaded")
-        return _result(work, already_loaded=work.now.elsewhere)
+        return replace(_result(work, already_loaded=work.now.elsewhere), sent=sent)
     raise SinkError(
         f"{work.run.key}: {_MOST_ATTEMPTS} times the connection broke in a way that leaves open what Pluto "
         "has taken; the unfinished runs are tagged, load again when the connection is better"
     )
 
 
-def _into_pluto(work: OpenRun) -> Mapping[str, Any]:
+def _into_pluto(work: OpenRun) -> tuple[Mapping[str, Any], bytes | None]:
+    """Create the run, and send what `send` sends. Returns the same."""
     losses = LossBook(work.run.key)
     metadata = collect(work.run, work.session.options.name_prefix, losses)
     if work.target.project != work.session.wanted_project(work.run.key.project_id):
         losses.add(LossCode.PROJECT_RENAMED)
     Creation(work, metadata, losses).ensure()
     if work.now.elsewhere:
-        return _loaded_elsewhere(work)
+        return _loaded_elsewhere(work), None
     if work.now.chunking != work.chunking:
         work.journal.note("chunking", chunking=work.chunking)
     return send(work, metadata, losses)

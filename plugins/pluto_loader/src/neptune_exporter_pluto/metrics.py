@@ -74,8 +74,8 @@ class Metrics:
         self._largest = np.empty(0, np.uint64)
         self._seen = np.empty(0, np.int64)
         self.taken = 0
-        self.points = 0
-        """How many points were given."""
+        self.given = np.empty(0, np.int64)
+        """How many points were given, by series."""
         self.last_step: int | None = None
         """The largest step of all; None if there is no point."""
 
@@ -96,12 +96,12 @@ class Metrics:
 
     def windows(self, window_points: int = metric_lines.WINDOW_POINTS) -> Iterator[Points]:
         """The points that are sent, in the order of the sorter."""
-        self._seen = np.zeros(len(self.paths), np.int64)
+        self._seen, self.given = np.zeros((2, len(self.paths)), np.int64)
         for window in self._sorter.windows(window_points):
             points = self._without_duplicates(window)
             if self._every > 1:
                 points = self._thinned(points)
-            self.points += len(points)
+            self.given += np.bincount(points.series, minlength=len(self.given))
             yield points
 
     def _without_duplicates(self, points: Points) -> Points:

@@ -25,6 +25,7 @@ from neptune_exporter_pluto.form.content import Content
 from neptune_exporter_pluto.form.losses import LossBook
 from neptune_exporter_pluto.form.metadata import PlutoMetadata
 from neptune_exporter_pluto.form.section import Found, closing_section, loss_record
+from neptune_exporter_pluto.form.sent import Sent
 from neptune_exporter_pluto.ordered_ingest import send_entries
 from neptune_exporter_pluto.service.pipeline import Pipeline
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
@@ -33,9 +34,9 @@ _FEW_ROWS = 100_000
 """A thread costs more time than it saves a run with fewer."""
 
 
-def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> dict[str, Any]:
+def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> tuple[dict[str, Any], bytes | None]:
     """Send everything into the run that the journal names, then read its status back. Returns what the
-    journal is to keep of the load.
+    journal is to keep of the load, and what the comparison at its end gets (`Sent`).
 
     Raises:
         StartAgainError: what the run in Pluto holds cannot be known any more.
@@ -63,13 +64,15 @@ def send(work: OpenRun, metadata: PlutoMetadata, losses: LossBook) -> dict[str, 
             points = metrics.read(content, sorter)
         files = _send_metrics_and_files(work, content, points, entries, metadata.ended or 0)
         failpoint("pluto.data-complete")
-        counts = {"points": points.points, "metrics": len(points.paths)} | counts | files
+        counts = {"points": int(points.given.sum()), "metrics": len(points.paths)} | counts | files
         record = {"counts": counts} | _finish(work, content, metadata, entries, points.last_step)
+        steps = dict(zip(points.paths, points.given.tolist(), strict=True))
+        sent = Sent(work.now.mark, metadata, steps).packed(content, losses.losses())
     finally:
         sorter.close()
         shutil.rmtree(folder, ignore_errors=True)
     failpoint("pluto.run-finished")
-    return record
+    return record, sent
 
 
 def _side_by_side(

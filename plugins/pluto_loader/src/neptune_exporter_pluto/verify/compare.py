@@ -27,6 +27,7 @@ from neptune_exporter_pluto.form.section import (
     recorded_losses,
     recorded_multiplier,
 )
+from neptune_exporter_pluto.form.sent import Sent
 from neptune_exporter_pluto.form.values import is_same
 from neptune_exporter_pluto.state.open_run import MOST_GENERATIONS, OpenRun
 from neptune_exporter_pluto.state.progress import Progress
@@ -52,7 +53,8 @@ def compare(
     losses = LossBook(run.key) if losses is None else losses
     loaded = known.loaded if known is not None and known.loaded is not None else {}
     options, multiplier = _asked_for(work, details, loaded)
-    metadata = collect(run, options.name_prefix, losses)
+    sent = None if full or known is None else Sent.unpacked(run.found, known.mark)
+    metadata = collect(run, options.name_prefix, losses) if sent is None else sent.metadata
     check = Check(
         work,
         Content(run, multiplier, metadata.created or 0, settings.batch_rows, options, losses, folder),
@@ -61,6 +63,7 @@ def compare(
         full,
         list(loaded["losses"] if "losses" in loaded else recorded_losses(details)),
         float(loaded.get("at", 0.0)) + settings.visible_within,
+        {} if sent is None else sent.steps,
     )
     try:
         yield from _whole(check, known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +32,8 @@ class Check:
     """Losses that the load recorded, on this machine or in the config."""
     deadline: float
     """The moment (of `time.time`) from which what is not visible is missing."""
+    sent: Mapping[str, int]
+    """How many steps of each series the load that now ends has sent; empty if the run is to be read."""
 
     def __post_init__(self) -> None:
         self.session, self.api = self.work.session, self.work.session.api
