@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import BinaryIO
 
 import pytest
@@ -29,6 +30,8 @@ from neptune_exporter.contract import (
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing import LoadedSample, MemoryRun, MemorySink, MemoryTarget, ReadBack, SinkFactory
 from neptune_exporter.testing.sinks import SinkConformance
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class _AlteringSink(MemorySink):
@@ -196,6 +199,16 @@ class TestForgetsTimes(WrongSinkChecks):
     make = TimelessSink
 
 
+class ClampingSink(_AlteringSink):
+    def alter(self, rows: list[Row]) -> list[Row]:
+        return [replace(row, timestamp=_EPOCH) if _is_early(row) else row for row in rows]
+
+
+class TestSetsEarlyTimesInSilence(WrongSinkChecks):
+    capabilities = replace(MemorySink.CAPABILITIES, earliest_time=0, verifies=False)
+    make = ClampingSink
+
+
 class GullibleSink(MemorySink):
     """Takes a file that cannot be opened for an empty one."""
 
@@ -217,6 +230,10 @@ class _GullibleRun(MemoryRun):
 
 class TestTakesMissingFilesForEmpty(WrongSinkChecks):
     make = GullibleSink
+
+
+def _is_early(row: Row) -> bool:
+    return isinstance(row, Point) and row.timestamp is not None and row.timestamp < _EPOCH
 
 
 def _is_nan(row: Row) -> bool:

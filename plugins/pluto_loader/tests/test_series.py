@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,16 @@ from neptune_exporter.contract import LoadOptions
 from neptune_exporter.model import SysAttribute
 from neptune_exporter.sinks.losses import CommonLoss
 from neptune_exporter.testing.exported import MemoryRun
-from neptune_exporter.testing.runs import SampleRun, float_series, parameter, string_series
+from neptune_exporter.testing.runs import (
+    SampleFile,
+    SampleHistogram,
+    SampleRun,
+    file_series,
+    float_series,
+    histogram_series,
+    parameter,
+    string_series,
+)
 from neptune_exporter_pluto.form.config import SECTION
 from neptune_exporter_pluto_server import RehearsalServer
 
@@ -159,6 +169,34 @@ def test_losses_are_counted_by_series(stored: Any) -> None:
         (CommonLoss.LARGE_STEP.value, "large"): 1,
     }
     assert not any(loss.requested for loss in loaded.losses)
+
+
+def test_a_time_before_1970_becomes_1970_and_is_counted(server: RehearsalServer, make_sink: MakeSink) -> None:
+    """Of rows that Pluto takes: the text at step -1 is lost as a whole."""
+    early = datetime(1969, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+    even = SampleHistogram((0.0, 1.0, 2.0), (1.0, 2.0))
+    series = (
+        float_series("loss", [(0, 1.0), (1, 2.0)]),
+        string_series("text", [(-1, "a"), (0, "b")]),
+        string_series("monitoring/4f2a/stdout", [(0, "out")]),
+        histogram_series("weights", [(0, even)]),
+        file_series("images", [(0, SampleFile(b"pixels", "a.bin"))]),
+    )
+    times = [replace(s, entries=tuple(replace(e, timestamp=early) for e in s.entries)) for s in series]
+    run = MemoryRun(sample(*times, float_series("later", [(0, 1.0)])))
+    sink = make_sink()
+    loaded = sink.load(run, None)
+    assert losses_of(loaded) == {
+        ("early-time", "loss"): 2,
+        ("early-time", "text"): 1,
+        ("negative-step", "text"): 1,
+        ("early-time", "monitoring/4f2a/stdout"): 1,
+        ("early-time", "weights"): 1,
+        ("early-time", "images"): 1,
+    }
+    key = server.key(int(loaded.target_id))
+    assert server.store.points.series(key, "loss", 0, None)["time"].tolist() == [0, 0]
+    assert {line.verdict.value for line in sink.verify(run, full=True)} <= {"=", "~", "?"}
 
 
 def test_downsampling_keeps_the_ends_of_every_series(server: RehearsalServer, make_sink: MakeSink) -> None:

@@ -40,6 +40,8 @@ class FileRow:
     step: int | None
     """Multiplied; None if there is none, or the target cannot hold it."""
     rounded: bool
+    early: bool
+    """As in `SeriesRows`."""
 
 
 def file_rows(rows: SeriesRows) -> Iterator[FileRow]:
@@ -59,6 +61,7 @@ def file_rows(rows: SeriesRows) -> Iterator[FileRow]:
             texts[row] if is_series else None,
             int(steps.steps[row]) if is_series and steps.usable[row] else None,
             bool(steps.rounded[row]),
+            rows.early is not None and bool(rows.early[row]),
         )
 
 

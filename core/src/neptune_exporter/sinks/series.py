@@ -28,6 +28,8 @@ class SeriesRows:
     series: npt.NDArray[np.int32]
     times: npt.NDArray[np.int64]
     steps: WholeSteps
+    early: Bools | None = None
+    """Rows whose time was before the earliest, which `times` has in its place. None if there are none."""
 
     def slice(self, start: int, stop: int) -> SeriesRows:
         """Only some rows, which stand together."""
@@ -36,7 +38,8 @@ class SeriesRows:
         here, steps = slice(start, stop), self.steps
         some = WholeSteps(*(column[here] for column in vars(steps).values()))
         batch = self.batch.slice(start, stop - start)
-        return SeriesRows(batch, self.paths, self.series[here], self.times[here], some)
+        early = None if self.early is None else self.early[here]
+        return SeriesRows(batch, self.paths, self.series[here], self.times[here], some, early)
 
     def count(self, where: Bools, code: str, losses: LossBook) -> None:
         """Count rows as lost, by series."""
@@ -46,7 +49,7 @@ class SeriesRows:
                 losses.add(code, count, path)
 
     def count_unusable(self, losses: LossBook, among: Bools | None = None) -> None:
-        """Count the rows that the target cannot hold, and those whose step was rounded."""
+        """Count the rows that the target cannot hold, and those whose step or time it holds differently."""
         steps = self.steps
         for where, code in (
             (steps.negative, CommonLoss.NEGATIVE_STEP),
@@ -55,6 +58,12 @@ class SeriesRows:
             (steps.rounded, CommonLoss.FRACTIONAL_STEP),
         ):
             self.count(where if among is None else where & among, code, losses)
+        self.count_early(losses, steps.usable if among is None else steps.usable & among)
+
+    def count_early(self, losses: LossBook, among: Bools) -> None:
+        """Count the rows that got another time, because the target does not hold theirs."""
+        if self.early is not None:
+            self.count(self.early & among, CommonLoss.EARLY_TIME, losses)
 
 
 def series_rows(
@@ -73,18 +82,17 @@ def series_rows(
         value_columns: The columns to read besides path, step and time.
         within: The steps that the target takes.
         no_time: The time, in ms since 1970, of rows that have none.
-        earliest: Times before this one, in ms since 1970, become this one.
+        earliest: Times before this one, in ms since 1970, become this one, and the rows are `early`.
     """
     columns = (*_COMMON, *value_columns)
     for batch in run.batches(types, columns=columns, batch_rows=batch_rows, encoded=True):
         if batch.num_rows == 0:
             continue
-        yield SeriesRows(
-            batch,
-            *_series(batch.column("attribute_path")),
-            _times(batch.column("timestamp"), no_time, earliest),
-            multiplier.whole(batch, within),
-        )
+        paths, series = _series(batch.column("attribute_path"))
+        times, early = _times(batch.column("timestamp"), no_time), None
+        if earliest is not None and times.min() < earliest:
+            early, times = times < earliest, np.maximum(times, earliest)
+        yield SeriesRows(batch, paths, series, times, multiplier.whole(batch, within), early)
 
 
 def _series(column: pa.DictionaryArray) -> tuple[list[str], npt.NDArray[np.int32]]:
@@ -95,15 +103,15 @@ def _series(column: pa.DictionaryArray) -> tuple[list[str], npt.NDArray[np.int32
     return column.dictionary.take(occurring).to_pylist(), numbers[column.indices.to_numpy()]
 
 
-def _times(column: pa.Array, no_time: int, earliest: int | None) -> npt.NDArray[np.int64]:
-    """ms since 1970, none before the earliest."""
+def _times(column: pa.Array, no_time: int) -> npt.NDArray[np.int64]:
+    """ms since 1970."""
     numbers = np.frombuffer(column.buffers()[1], np.int64) if column.buffers()[1] is not None else None
     if numbers is None:
         return np.full(len(column), no_time, np.int64)
     times = numbers[column.offset : column.offset + len(column)]
     if column.null_count:
         times = np.where(validity(column), times, no_time)
-    return times if earliest is None else np.maximum(times, earliest)
+    return times
 
 
 class SeriesNumbers:

@@ -160,16 +160,7 @@ class Walk:
 
     def _usable(self, rows: SeriesRows) -> Bools:
         rows.count_unusable(self.losses)
-        self._count_early(rows)
         return rows.steps.usable
-
-    def _count_early(self, rows: SeriesRows) -> None:
-        earliest = self.loader.capabilities.earliest_time
-        if earliest is None:
-            return
-        times = rows.batch.column("timestamp").cast(pa.int64()).fill_null(earliest)
-        early = np.asarray(times.to_numpy(zero_copy_only=False) < earliest, np.bool_)
-        rows.count(early & rows.steps.usable, CommonLoss.EARLY_TIME, self.losses)
 
     def _finite_enough(self, rows: SeriesRows, values: Any) -> Bools:
         capabilities = self.loader.capabilities

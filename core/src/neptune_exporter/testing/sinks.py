@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timezone
 from decimal import Decimal
 from itertools import count
 
@@ -28,11 +29,11 @@ from hypothesis import strategies as st
 
 from neptune_exporter.contract.sink import LOADED_COUNTS, LoadOptions, Sink
 from neptune_exporter.errors import NeptuneExporterError
-from neptune_exporter.model import RunKey, RunKind
+from neptune_exporter.model import RunKey, RunKind, SysAttribute
 from neptune_exporter.testing.corpus import THEMES, sample_runs, themed_runs
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.loaded import LoadedSample
-from neptune_exporter.testing.runs import SampleRun, file, parameter
+from neptune_exporter.testing.runs import SampleRun, file, float_series, parameter, string_series
 from neptune_exporter.testing.sink_checks import ReadBack, SinkFactory, load_runs
 from neptune_exporter.testing.sinks_once import OnceChecks
 from neptune_exporter.testing.sinks_verify import VerificationChecks
@@ -78,6 +79,18 @@ class SinkConformance(OnceChecks, VerificationChecks):
             for run in runs:
                 found = read_back(run.key, loaded[run.key])
                 self._check_counts(run, loaded[run.key].counts, found)
+
+    def test_tells_times_before_1970(self, sink: Sink, read_back: ReadBack) -> None:
+        """Some clocks were wrong. A target that cannot hold such a time says so by `earliest_time`."""
+        early = datetime(1969, 7, 20, 20, 17, 40, tzinfo=timezone.utc)
+        created = parameter(SysAttribute.CREATION_TIME, datetime(2024, 1, 1, tzinfo=timezone.utc))
+        metric, text = float_series("loss", [(0, 1.0), (1, 2.0)]), string_series("note", [(0, "a"), (1, "b")])
+        series = (
+            replace(each, entries=(replace(each.entries[0], timestamp=early), each.entries[1]))
+            for each in (metric, text)
+        )
+        run = SampleRun(RunKey("acme/vision", "early"), (created, *series))
+        self._check([run], self._load(sink, [run]), read_back)
 
     def test_takes_runs_from_several_threads(self, sink: Sink, read_back: ReadBack) -> None:
         if self.capabilities.max_workers == 1:

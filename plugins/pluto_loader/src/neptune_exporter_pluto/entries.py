@@ -149,6 +149,7 @@ class Entries:
 
     def _console(self, rows: SeriesRows, values: pa.Array, mine: Bools) -> Iterator[Lines]:
         """Lines are numbered by their step, from one, or in their order where they have no usable one."""
+        rows.count_early(self._losses, mine)
         series = rows.series[mine]
         numbers = _line_numbers(rows, mine)
         for index in np.unique(series):

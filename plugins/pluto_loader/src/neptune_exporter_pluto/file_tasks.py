@@ -64,6 +64,7 @@ def file_tasks(
         file = _checked(content.run, row, losses)
         if file is not None:
             count += 1
+            losses.add(CommonLoss.EARLY_TIME, int(row.early), row.path)
             if row.step_text is not None:
                 losses.add(LossCode.FILE_STEP, int(row.step is None), row.path)
                 losses.add(CommonLoss.FRACTIONAL_STEP, int(row.rounded), row.path)

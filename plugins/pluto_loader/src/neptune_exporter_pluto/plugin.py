@@ -21,6 +21,7 @@ CAPABILITIES = SinkCapabilities(
     highest_step=2**53,
     equal_points=EqualPoints.NEWEST,
     signed_zeros=False,
+    earliest_time=0,
     histograms=False,
     verifies=True,
 )
