@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from neptune_exporter.dataset import Dataset
-from neptune_exporter.testing import difference, facts_of_exported
 from neptune_exporter.testing.commands import CommandLine
-from neptune_exporter.testing.facts import Facts
+from neptune_exporter.testing.killed_exports import check_killed_exports, exported_facts
 from neptune_exporter.testing.loopback import Fault
 from neptune_exporter_neptune3_server import (
     FLOATS_PATH,
@@ -61,32 +58,9 @@ def exporting(folder: Path, server: Neptune3Server) -> CommandLine:
 EXPORT = ("export", "--exporter", "neptune3", "-p", PROJECT)
 
 
-def facts(folder: Path) -> dict[str, Facts]:
-    dataset = Dataset(folder / "exports" / "data", folder / "exports" / "files")
-    return {str(run.key): facts_of_exported(run) for run in dataset.runs(PROJECT)}
-
-
 def test_killed_at_any_moment(server: Neptune3Server, tmp_path: Path) -> None:
-    undisturbed = exporting(tmp_path / "undisturbed", server)
-    undisturbed.run(*EXPORT)
-    expected = facts(undisturbed.folder)
-    assert len(expected) == RUNS
-    command = exporting(tmp_path / "disturbed", server)
-    data = command.folder / "exports" / "data"
-    published = command.run_killed_at_random(
-        *EXPORT,
-        kills=8,
-        chance=random.Random(7),
-        published=lambda: len(list(data.glob("*/_receipts/*.receipt.parquet"))),
-    )
-    assert any(0 < number < RUNS for number in published), published
-    assert published == sorted(published)  # what could be seen stays
-    command.run(*EXPORT)
-    found = facts(command.folder)
-    assert found.keys() == expected.keys()
-    for key, wanted in expected.items():
-        assert not difference(wanted, found[key]), key
-    command.run("verify")
+    commands = (exporting(tmp_path / name, server) for name in ("undisturbed", "disturbed"))
+    check_killed_exports(*commands, *EXPORT)
 
 
 @pytest.mark.parametrize(
@@ -96,14 +70,12 @@ def test_killed_at_a_failpoint(server: Neptune3Server, tmp_path: Path, failpoint
     command = exporting(tmp_path / "disturbed", server)
     command.run_until_killed(failpoint, *EXPORT)
     command.run(*EXPORT)
-    dataset = Dataset(command.folder / "exports" / "data", command.folder / "exports" / "files")
-    runs = list(dataset.runs(PROJECT))
-    assert len(runs) == RUNS
-    for run in runs:
-        number = int(run.key.run_id.split()[1])
-        found = facts_of_exported(run)
-        assert sum(n for fact, n in found.items() if fact.path == "m") == 1500 + number
-        assert sum(n for fact, n in found.items() if fact.path == "image") == 2
+    found = exported_facts(command.folder)
+    assert len(found) == RUNS
+    for number in range(RUNS):
+        of_run = found[f"{PROJECT}:run {number}"]
+        assert sum(n for fact, n in of_run.items() if fact.path == "m") == 1500 + number
+        assert sum(n for fact, n in of_run.items() if fact.path == "image") == 2
     command.run("verify")
 
 
@@ -117,6 +89,6 @@ def test_ctrl_c_does_not_wait_as_long_as_the_server_asks(server: Neptune3Server,
     done = command.run_until_interrupted(is_asked, *EXPORT)
     assert done.exit_code == 130
     assert done.output.splitlines()[-1] == "interrupted; run the same command again to go on"
-    assert list(Dataset(command.folder / "exports/data", command.folder / "exports/files").runs()) == []
+    assert exported_facts(command.folder) == {}
     server.faults.clear()
     assert f"{RUNS} " in exporting(tmp_path / "two", server).run(*EXPORT).output

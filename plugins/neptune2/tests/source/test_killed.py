@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
 
-from neptune_exporter.dataset import Dataset
-from neptune_exporter.testing import difference, facts_of_exported
 from neptune_exporter.testing.commands import CommandLine
-from neptune_exporter.testing.facts import Facts
+from neptune_exporter.testing.killed_exports import check_killed_exports, exported_facts
 from neptune_exporter_neptune2_server import (
     Attribute,
     FakeProject,
@@ -59,32 +56,9 @@ def command_in(folder: Path, server: Neptune2Server) -> CommandLine:
     return CommandLine(folder, server.environment)
 
 
-def facts(folder: Path) -> dict[str, Facts]:
-    dataset = Dataset(folder / "exports" / "data", folder / "exports" / "files")
-    return {str(run.key): facts_of_exported(run) for run in dataset.runs(PROJECT)}
-
-
 def test_killed_at_any_moment(server: Neptune2Server, tmp_path: Path) -> None:
-    undisturbed = command_in(tmp_path / "undisturbed", server)
-    undisturbed.run(*EXPORT)
-    expected = facts(undisturbed.folder)
-    assert len(expected) == RUNS
-    command = command_in(tmp_path / "disturbed", server)
-    data = command.folder / "exports" / "data"
-    published = command.run_killed_at_random(
-        *EXPORT,
-        kills=8,
-        chance=random.Random(7),
-        published=lambda: len(list(data.glob("*/_receipts/*.receipt.parquet"))),
-    )
-    assert any(0 < number < RUNS for number in published), published
-    assert published == sorted(published)  # what could be seen stays
-    command.run(*EXPORT)
-    found = facts(command.folder)
-    assert found.keys() == expected.keys()
-    for key, wanted in expected.items():
-        assert not difference(wanted, found[key]), key
-    command.run("verify")
+    commands = (command_in(tmp_path / name, server) for name in ("undisturbed", "disturbed"))
+    check_killed_exports(*commands, *EXPORT)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +69,7 @@ def test_killed_at_a_failpoint(server: Neptune2Server, tmp_path: Path, failpoint
     command = command_in(tmp_path / "disturbed", server)
     command.run_until_killed(failpoint, *EXPORT)
     command.run(*EXPORT)
-    found = facts(command.folder)
+    found = exported_facts(command.folder)
     assert len(found) == RUNS
     for number in range(RUNS):
         of_run = found[f"{PROJECT}:SAN-{number + 1}"]
