@@ -15,7 +15,7 @@ from neptune_exporter.model import AttributeType
 from neptune_exporter_explorer.answers import Json
 from neptune_exporter_explorer.query import Query, Runner
 from neptune_exporter_explorer.runs import OpenRuns
-from neptune_exporter_explorer.statistics import metric_of
+from neptune_exporter_explorer.statistics import KINDS, metric_of
 from neptune_exporter_explorer.table import FACTS, RunRow, RunsTable
 
 _PATIENCE = 0.2
@@ -72,7 +72,7 @@ class Listing:
         found += [
             {"name": f"{path}@{kind}", "type": "metric", "runs": runs}
             for path, runs in sorted(self._metric_names().items())
-            for kind in ("last", "min", "max")
+            for kind in KINDS
         ]
         chosen = [column for column in found if wanted in column["name"].casefold()]
         return Json({"columns": chosen[:500], "total": len(chosen)})
