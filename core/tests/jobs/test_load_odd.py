@@ -15,11 +15,13 @@ from neptune_exporter.contract import (
     Comparison,
     ExportedRun,
     RunSelection,
+    SinkError,
     SourceRun,
 )
 from neptune_exporter.dataset import Dataset
 from neptune_exporter.jobs.load import LoadJobOptions, LoadResult
 from neptune_exporter.jobs.progress import Progress
+from neptune_exporter.jobs.run_unit import PlacedRun, RunUnit
 from neptune_exporter.jobs.verify import verify_sink
 from neptune_exporter.model import AttributeType, RunKey
 from neptune_exporter.redaction import remember
@@ -165,3 +167,20 @@ def test_what_could_not_be_exported_makes_a_load_partial(tmp_path: Path) -> None
     writer.publish(SourceRun(GOOD), "test 1", [AttributeSelection()])
     result = load(Recording(), tmp_path)
     assert loaded(result) == ["GOOD"] and result.unexported.total() == 1 and not result.complete
+
+
+@pytest.mark.parametrize("was_damaged", [False, True])
+def test_only_what_the_job_knew_excuses_an_incomplete_run(tmp_path: Path, was_damaged: bool) -> None:
+    """A worker, which is another process here, finds a run whose only part can no longer be read."""
+    (part,) = others(tmp_path, a_series())
+    if was_damaged:
+        part.write_bytes(part.read_bytes()[:200])
+    (run,) = (r for r in Dataset(tmp_path / "data", tmp_path / "files").runs() if r.place.stem in part.name)
+    unit = RunUnit(PlacedRun.of(run))
+    assert bool(unit.run.problems) is was_damaged
+    part.write_bytes(part.read_bytes()[:200])
+    if was_damaged:
+        assert unit.stored().problems == unit.run.problems
+    else:
+        with pytest.raises(SinkError, match="its parts have changed since the job began"):
+            unit.stored()

@@ -56,6 +56,6 @@ class RunUnit:
             run.check_unchanged()
             return run
         run.check_unchanged(self.run.fingerprint)
-        if run.key != self.run.key or not (run.complete or run.problems):
+        if run.key != self.run.key or not (run.complete or self.run.problems):
             raise SinkError("its parts have changed since the job began: run it again")
         return run

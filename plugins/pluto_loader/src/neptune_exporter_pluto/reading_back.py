@@ -60,7 +60,11 @@ def _is_repeatable(comparison: Comparison) -> bool:
 
 
 def _is_edit(comparison: Comparison) -> bool:
-    """Whether it is what people do in Pluto: another name, tags, parameters and series beside Neptune's."""
+    """Whether it is what people do in Pluto: another name, tags, parameters and series beside Neptune's.
+
+    Not `neptune_exporter.sinks.comparing.damage`, for which whatever is beside Neptune's is an edit, but more
+    tags are none: in Pluto a file too much is what a load announced twice, and nobody can add a fork.
+    """
     if comparison.verdict is Verdict.EXTRA:
         return comparison.item == "tags" or comparison.item.startswith(("parameter", names.ITEM, SECTION))
     return comparison.item == "name"

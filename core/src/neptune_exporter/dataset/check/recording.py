@@ -53,7 +53,7 @@ def has_no_checksums(
     if not _may_lack(run):
         return False
     try:
-        recorded = checksums.of_run(checksums.read(dataset.data, run.place.folder), run.place.stem)
+        recorded = checksums.at(dataset.data, run.place)
     except DatasetError:
         return False  # verify names the file that is damaged
     return recorded is None or _is_more(run, recorded, is_damaged)
@@ -63,7 +63,7 @@ def recorded_names(dataset: Dataset, run: StoredRun) -> list[str] | None:
     """The files that the rows of another tool's run name, sorted, as they were recorded. None if they were
     not, parts have changed since, or rows name others too: those twice, unsafe ones, and unreadable ones."""
     try:
-        recorded = checksums.of_run(checksums.read(dataset.data, run.place.folder), run.place.stem)
+        recorded = checksums.at(dataset.data, run.place)
     except DatasetError:
         return None  # verify names the file that is damaged
     if recorded is None:

@@ -100,8 +100,7 @@ class _RunCheck:
     def findings(self) -> Iterator[Finding]:
         run = self._run
         with contextlib.suppress(DatasetError):  # reported once for its folder
-            recorded = checksums.read(self._dataset.data, run.place.folder)
-            self._recorded = checksums.of_run(recorded, run.place.stem)
+            self._recorded = checksums.at(self._dataset.data, run.place)
         if run.listed.is_pending:
             finishes = "the next export or `verify --record` finishes it"
             yield damage(run, run.place.pending, "its publication was interrupted", finishes)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import rowless
-from neptune_exporter.dataset.format.layout import checksums, temporary
+from neptune_exporter.dataset.format.layout import Place, checksums, temporary
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.schema import SCHEMA
 
@@ -70,6 +70,11 @@ They stay as they are stored, because those of 10,000 runs as objects would take
 def of_run(recorded: Recorded, stem: str) -> RunChecksums | None:
     """What was recorded of a run."""
     return from_json(recorded[stem])[1] if stem in recorded else None
+
+
+def at(data: Storage, place: Place) -> RunChecksums | None:
+    """What was recorded of the run at a place. Raises DatasetError as `read`."""
+    return of_run(read(data, place.folder), place.stem)
 
 
 def read(data: Storage, folder: str) -> Recorded:

@@ -125,7 +125,7 @@ def _names_and_tags(
     """`sys/name` and `sys/tags` of each part, whose rows were counted."""
     names: list[str | None] = [None] * len(parts)
     tags: list[set[str]] = [set() for _ in parts]
-    for several in _together(_rows_with_names(parts, tallies)):
+    for several in _with_enough_rows(_rows_with_names(parts, tallies)):
         for number, batch, attribute, row in _found(several):
             if attribute == SysAttribute.NAME:
                 names[number] = _cell(batch, "string_value", row) or names[number]
@@ -145,7 +145,7 @@ def _rows_with_names(parts: Sequence[Part], tallies: Sequence[Tally]) -> Iterato
                 yield number, batch
 
 
-def _together(
+def _with_enough_rows(
     batches: Iterable[tuple[int, pa.RecordBatch]],
 ) -> Iterator[list[tuple[int, pa.RecordBatch]]]:
     """The batches, as many at a time as have `_ROWS` rows or a little more."""

@@ -100,7 +100,7 @@ class Probed:
             stamps = {path: storage.stamp(path) for path in paths}
             refused.forget_passing(storage, stamps)
             unknown = [path for path in stamps if self._is_unknown(storage, path, stamps[path], decode)]
-            left = deque(_together(unknown, stamps))
+            left = deque(_within_limits(unknown, stamps))
             while left and (ended := self._ask(storage, left, stamps, decode)):
                 several = left.popleft()
                 for path in several:
@@ -226,8 +226,8 @@ class Probed:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _together(paths: Iterable[str], stamps: Mapping[str, Stamp]) -> Iterator[list[str]]:
-    """The parts of each request, in the given order."""
+def _within_limits(paths: Iterable[str], stamps: Mapping[str, Stamp]) -> Iterator[list[str]]:
+    """The parts of each request, in the given order: `_TOGETHER` and `_TOGETHER_BYTES` limit them."""
     several: list[str] = []
     held = 0
     for path in paths:
