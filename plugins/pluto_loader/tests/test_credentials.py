@@ -166,7 +166,7 @@ def test_the_key_is_nowhere(
 
 
 def test_the_state_is_for_the_person_only(make_sink: MakeSink, tmp_path: Path) -> None:
-    """It holds upload addresses, which are good for an hour."""
+    """It says what was loaded from where; of upload addresses see the tests of files."""
     make_sink().load(MemoryRun(everything()), None)
     journals = list(tmp_path.rglob("*.jsonl"))
     private = [path for path in journals if path.name != "cache-lines.jsonl"]

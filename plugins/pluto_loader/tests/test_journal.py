@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from neptune_exporter.contract import SinkError
+from neptune_exporter_pluto.state.addresses import Addresses
 from neptune_exporter_pluto.state.cachefile import LineOwners
 from neptune_exporter_pluto.state.journal import Journal, Target
 
@@ -59,15 +60,24 @@ def test_a_full_disk_is_told_and_spoils_nothing(tmp_path: Path, room: int) -> No
     assert found is not None and found.sending == {"data": 7}
 
 
-def test_a_finished_load_keeps_no_upload_address_however_short_its_journal_is(tmp_path: Path) -> None:
+def test_addresses_are_known_until_they_expire_or_are_removed(tmp_path: Path) -> None:
+    """Also those after one that a kill has truncated."""
+    path = tmp_path / "run.addresses"
+    path.write_bytes(b'\n[0,"https://storage.example/old",1.0]\n[1,"https://stor')
+    Addresses(path).add({2: "https://storage.example/2", 3: "https://storage.example/3"})
+    Addresses(path).add({3: "https://storage.example/again"})
+    assert Addresses(path).good() == {2: "https://storage.example/2", 3: "https://storage.example/again"}
+    Addresses(path).clear()
+    assert Addresses(path).good() == {} and not path.exists()
+
+
+def test_a_journal_with_addresses_of_an_older_version_is_read(tmp_path: Path) -> None:
     journal = begun(tmp_path)
-    journal.note("signed", at=1.0, urls={"0": "https://storage.example/put?X-Amz-Signature=abc"})
-    journal.note("uploaded", file=0)
-    journal.note("loaded", result={"files": 1})
-    journal.compact()
-    assert "Signature" not in file_of(tmp_path).read_text()
+    journal.note("announcing", files=[0])
+    journal.note("signed", at=1.0, urls={"0": "https://storage.example/put"})
+    journal.close()
     found = Journal.of(tmp_path, TARGET, KEY).peek()
-    assert found is not None and found.loaded == {"files": 1}
+    assert found is not None and (found.announced, found.announcing) == ({0}, set())
 
 
 @pytest.mark.parametrize(

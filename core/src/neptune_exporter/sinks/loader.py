@@ -239,17 +239,13 @@ class Loader(Sink):
         if wrong := next(damage(self.verify(run)), None):
             _log.warning("%s: loaded again, as it did not arrive as a whole: %s", run.key, wrong.item)
             return False
-        self._note_compared(found)
+        self.confirm(run)
         return True
 
     def confirm(self, run: ExportedRun) -> None:
         for found in [f for f in self.find(RunMetadata.mark_of(run.key)) if f.record][:1]:
             if not found.is_compared:
-                self._note_compared(found)
-
-    def _note_compared(self, found: Found) -> None:
-        """From now on no load compares it."""
-        self.replace_record(found.target_id, found.record_compared())
+                self.replace_record(found.target_id, found.record_compared())
 
     def _load(self, run: ExportedRun, metadata: RunMetadata) -> LoadedRun:
         multiplier = self._multiplier(run)

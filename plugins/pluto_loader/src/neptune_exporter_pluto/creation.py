@@ -43,6 +43,7 @@ def begin(work: OpenRun) -> None:
     """Record the beginning of the next generation: a new run in Pluto that does not exist yet."""
     before = work.journal.current
     number = 1 if before is None else before.number + 1
+    work.journal.addresses.clear()  # of a generation that is given up
     work.journal.note(
         "begin",
         number=number,

@@ -1,7 +1,7 @@
 """Uploads: announce a few files, put their bytes, a batch after the other, each exactly once.
 
 Announcing makes a row that Pluto never deduplicates, so what was announced is in
-the journal with its address: an interrupted upload goes on with that address.
+the journal, and its address beside it: an interrupted upload goes on with that address.
 Putting the bytes again is harmless, announcing again is not.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import partial
@@ -26,8 +25,6 @@ from neptune_exporter_pluto.service.storage import ExpiredError
 from neptune_exporter_pluto.service.transport import OutOfPatienceError, UncertainError
 from neptune_exporter_pluto.state.open_run import OpenRun, StartAgainError
 
-_ADDRESS_LIVES = 3_300.0
-"""Seconds; Pluto's upload addresses are good for an hour."""
 _MOST_ANNOUNCED_BYTES = 256 << 20
 
 
@@ -84,7 +81,11 @@ class _Uploader:
                     for task, url in self._addresses(group):
                         pipeline.submit(self._put, task, url)
                 pipeline.drain()
+                if self._stopped.is_set():  # not all was put
+                    return
+                self._journal.addresses.clear()
                 first = False
+        self._journal.addresses.clear()  # also if a kill came between the last upload and this
 
     def _not_uploaded(self, batch: Sequence[FileTask]) -> list[FileTask]:
         return [task for task in batch if task.index not in self._progress.uploaded]
@@ -96,15 +97,9 @@ class _Uploader:
         self.bytes += sum(task.to_sign.size for task in batch)
 
     def _addresses(self, group: list[FileTask]) -> Iterator[tuple[FileTask, str]]:
-        """An upload address for each: the journal's where it has one that is still good."""
+        """An upload address for each: a known one that is still good, or a new one."""
         self._settle_announcement(group)
-        now = time.time()
-        known = {
-            task.index: url
-            for task in group
-            for url, at in [self._progress.signed.get(task.index, ("", 0.0))]
-            if url and 0 <= now - at < _ADDRESS_LIVES
-        }
+        known = self._journal.addresses.good()
         wanted = [task for task in group if task.index not in known]
         if wanted:
             known |= self._announce(wanted)
@@ -128,7 +123,8 @@ class _Uploader:
             raise
         urls = {task.index: signed[task.to_sign.key] for task in tasks}
         failpoint("pluto.files-signed")
-        self._journal.note("signed", at=time.time(), urls={str(i): url for i, url in urls.items()})
+        self._journal.addresses.add(urls)
+        self._journal.note("signed", files=indices)
         return urls
 
     def _settle_announcement(self, tasks: list[FileTask]) -> None:

@@ -25,6 +25,7 @@ from neptune_exporter.model import RunKey
 from neptune_exporter.sinks.names import digest, printable
 from neptune_exporter.toolkit.file_lock import lock_file
 from neptune_exporter_pluto.state import progress
+from neptune_exporter_pluto.state.addresses import Addresses
 from neptune_exporter_pluto.state.progress import Progress
 
 FOLDER = ".neptune-exporter-pluto"
@@ -63,6 +64,7 @@ class Journal:
         self._identity = dict(identity)
         self._file: BinaryIO | None = None
         self._lock = threading.Lock()
+        self.addresses = Addresses(path.with_suffix(".addresses"))
         self.current: Progress | None = None
 
     @classmethod
@@ -155,12 +157,9 @@ class Journal:
             raise OSError(errno.ENOSPC, "the disk is full", str(self._path))
 
     def compact(self) -> None:
-        """Drop the details of a finished load: positions if they take room, and upload addresses always,
-        because whoever has one can replace the file until it expires."""
+        """Drop the details of a finished load, if they take room."""
         now = self.current
-        if now is None or now.loaded is None or self._file is None:
-            return
-        if not now.announced and self._file.tell() <= _BLOCK:
+        if now is None or now.loaded is None or self._file is None or self._file.tell() <= _BLOCK:
             return
         records = [self._identity, *progress.of_finished(now)]
         fresh = self._path.with_suffix(".new")

@@ -60,8 +60,6 @@ class Progress:
     """Those that may or may not have arrived, and when they were begun, in seconds since 1970."""
     announcing: set[int] = field(default_factory=set)
     """Files whose announcement may or may not have arrived."""
-    signed: dict[int, tuple[str, float]] = field(default_factory=dict)
-    """By file: its upload address, and when it was given, in seconds since 1970."""
     announced: set[int] = field(default_factory=set)
     uploaded: set[int] = field(default_factory=set)
     announced_again: Counter[int] = field(default_factory=Counter)
@@ -147,16 +145,10 @@ def _metrics(now: Progress, event: Event) -> None:
 
 
 def _signed(now: Progress, event: Event) -> None:
-    signed = {int(i): (url, event["at"]) for i, url in event["urls"].items()}
-    now.announcing.difference_update(signed)
-    now.announced_again.update(now.announced.intersection(signed))
-    now.signed.update(signed)
-    now.announced.update(signed)
-
-
-def _uploaded(now: Progress, event: Event) -> None:
-    now.uploaded.add(event["file"])
-    now.signed.pop(event["file"], None)
+    signed = set(event["files"]) if "files" in event else set(map(int, event["urls"]))  # older journals
+    now.announcing -= signed
+    now.announced_again.update(now.announced & signed)
+    now.announced |= signed
 
 
 def _loaded(now: Progress, event: Event) -> None:
@@ -187,7 +179,7 @@ _CHANGES: Mapping[str, Callable[[Progress, Event], object]] = {
     "announced-again": lambda now, event: now.announced_again.update(
         {int(file): count for file, count in event["files"].items()}
     ),
-    "uploaded": _uploaded,
+    "uploaded": lambda now, event: now.uploaded.add(event["file"]),
     "loaded": _loaded,
     "reopened": _reopened,
     "proven": _proven,
