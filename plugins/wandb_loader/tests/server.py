@@ -10,15 +10,19 @@ again, and how long `historyLineCount` lags are not here.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from neptune_exporter.testing.loopback import LoopbackServer, Request, Response
 
 KEY = "0123456789" * 4
+PAGE = 3
+"""Files of a run in one answer."""
 
 
 @dataclass
@@ -29,7 +33,8 @@ class StoredRun:
     """Of `UpsertBucket`, those that were given."""
     lines: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
     """By file of the stream, and number of the line."""
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes | None] = field(default_factory=dict)
+    """By name; None until the content comes."""
     exit_code: int | None = None
 
     @property
@@ -51,18 +56,24 @@ class WandbServer(LoopbackServer):
         self.runs: dict[tuple[str, str, str], StoredRun] = defaultdict(StoredRun)
         self._uploads: list[tuple[StoredRun, str]] = []
         self._guard = threading.Lock()
+        self.lists_files = True
         self.route("POST", "/graphql", self._graphql)
         self.route(
             "POST", "/files/(?P<entity>[^/]+)/(?P<project>[^/]+)/(?P<run>[^/]+)/file_stream", self._stream
         )
-        self.route("PUT", "/upload/(?P<number>\\d+)", self._upload)
+        self.route("PUT", "/upload/(?P<number>\\d+)/.*", self._upload)
 
     def _graphql(self, request: Request) -> Response:
         login = base64.b64encode(f"api:{KEY}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {login}":
             return Response.of_json({"errors": [{"message": "not logged in"}]}, 401)
         asked = request.json()
-        answer = {"UpsertBucket": self._upsert, "CreateRunFiles": self._create, "Run(": self._run}
+        answer = {
+            "UpsertBucket": self._upsert,
+            "CreateRunFiles": self._create,
+            "RunFiles(": self._run_and_files,
+            "Run(": self._run,
+        }
         for name, method in answer.items():
             if name in asked["query"]:
                 with self._guard:
@@ -86,7 +97,9 @@ class WandbServer(LoopbackServer):
         run = self.runs[given["entity"], given["project"], given["run"]]
         files = []
         for name in given["files"]:
-            files.append({"name": name, "uploadUrl": f"{self.url}/upload/{len(self._uploads)}"})
+            run.files.setdefault(name, None)
+            address = f"{self.url}/upload/{len(self._uploads)}/{quote(name)}"
+            files.append({"name": name, "uploadUrl": address})
             self._uploads.append((run, name))
         return {"createRunFiles": {"runID": "1", "uploadHeaders": [], "files": files}}
 
@@ -98,6 +111,22 @@ class WandbServer(LoopbackServer):
         return {
             "project": {"run": {"state": state, "historyLineCount": len(run.lines["wandb-history.jsonl"])}}
         }
+
+    def _run_and_files(self, given: dict[str, Any]) -> dict[str, Any]:
+        """One page of files after the other; a file that was announced and not stored has no size."""
+        answer = self._run(given)
+        if not self.lists_files:
+            return {"project": {"run": None}}
+        if answer["project"]["run"] is not None:
+            run = self.runs[given["entity"], given["project"], given["name"]]
+            first = int(given["after"] or 0)
+            edges = [
+                {"node": _node(name, run.files[name])} for name in sorted(run.files)[first : first + PAGE]
+            ]
+            more = first + PAGE < len(run.files)
+            page = {"endCursor": str(first + PAGE), "hasNextPage": more}
+            answer["project"]["run"]["files"] = {"edges": edges, "pageInfo": page}
+        return answer
 
     def _stream(self, request: Request) -> Response:
         values, sent = request.path_values, request.json()
@@ -116,3 +145,11 @@ class WandbServer(LoopbackServer):
             run, name = self._uploads[int(request.path_values["number"])]
             run.files[name] = content
         return Response()
+
+
+def _node(name: str, content: bytes | None) -> dict[str, Any]:
+    """As `FILE_FRAGMENT` of wandb 0.31.0 asks: the size as a text, for it exceeds GraphQL's Int."""
+    if content is None:
+        return {"name": name, "sizeBytes": "0", "md5": None}
+    md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+    return {"name": name, "sizeBytes": str(len(content)), "md5": md5}

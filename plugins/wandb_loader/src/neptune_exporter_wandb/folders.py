@@ -17,10 +17,11 @@ from pathlib import Path
 
 from neptune_exporter.contract import SinkError
 from neptune_exporter.sinks.found import Found
-from neptune_exporter_wandb.naming import mark_in
+from neptune_exporter_wandb.arrival import WrittenRun
+from neptune_exporter_wandb.naming import is_wandbs, mark_in
 
 _MARK = "neptune-exporter.json"
-_UNFINISHED, _WHOLE = "unfinished-", "offline-run-"
+_UNFINISHED, _WHOLE, _UNSENT = "unfinished-", "offline-run-", "unsent-"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -109,6 +110,30 @@ class RunFolders:
     def rows(self, target_id: str) -> int:
         """How many rows the history of a whole run has."""
         return int(json.loads((self.folder(target_id) / _MARK).read_bytes())["rows"])
+
+    def written(self, target_id: str) -> WrittenRun:
+        """What W&B is to have of a whole run."""
+        files = self.folder(target_id) / "files"
+        paths = {path.relative_to(files).as_posix(): path for path in files.rglob("*") if path.is_file()}
+        own = {name: path for name, path in paths.items() if not is_wandbs(name)}
+        return WrittenRun(self.rows(target_id), own)
+
+    # --- what must be sent, whatever the server has
+
+    def note_unsent(self, run_id: str) -> None:
+        """Remember it, also if the folder of the run is replaced: the server may have other rows or files
+        under this id, as many as the right ones."""
+        self._unsent(run_id).touch()
+        _sync(self.path)
+
+    def is_unsent(self, run_id: str) -> bool:
+        return self._unsent(run_id).exists()
+
+    def note_sent(self, run_id: str) -> None:
+        self._unsent(run_id).unlink(missing_ok=True)
+
+    def _unsent(self, run_id: str) -> Path:
+        return self.path / f"{_UNSENT}{run_id}"
 
     def _named_as_whole(self, target_id: str) -> Iterator[Path]:
         for folder in self.path.glob(f"{_WHOLE}*-{run_id_in(target_id)}"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from neptune_exporter.contract import (
@@ -25,6 +27,8 @@ from neptune_exporter.sinks.metadata import RunMetadata
 from neptune_exporter.sinks.points import Points
 from neptune_exporter.sinks.received import Entries, FileToSend, HistogramValue
 from neptune_exporter.sinks.templates import filled
+from neptune_exporter.toolkit import failpoint
+from neptune_exporter_wandb.arrival import StoredRun
 from neptune_exporter_wandb.folders import RunFolders, run_id_in
 from neptune_exporter_wandb.formats import unknown_format
 from neptune_exporter_wandb.inspecting import compare_inspected
@@ -35,6 +39,8 @@ from neptune_exporter_wandb.sending import send
 from neptune_exporter_wandb.server import Server
 from neptune_exporter_wandb.settings import CAPABILITIES, WandbSettings
 from neptune_exporter_wandb.writing import MESSAGES, RunStart, RunWriter
+
+_log = logging.getLogger(__name__)
 
 
 class WandbLoader(Loader):
@@ -62,8 +68,7 @@ class WandbLoader(Loader):
         self._entity = settings.entity or entity
         self._links: dict[str, str] = {}
         self._has_runs = False
-        self._damaged: set[RunKey] = set()
-        self._inspected = threading.Event()
+        self._inspected, self._is_said = threading.Event(), threading.Event()
 
     # --- the format
 
@@ -95,14 +100,29 @@ class WandbLoader(Loader):
     def _send(self, run: ExportedRun, loaded: LoadedRun, server: Server) -> LoadedRun:
         """Send a run that is whole in its folder, unless the server has it as a whole."""
         run_id, folder = run_id_in(loaded.target_id), self._folders.folder(loaded.target_id)
-        project = project_of(self._settings, RunMetadata.of(run))
-        rows = self._folders.rows(loaded.target_id)
-        if run.key not in self._damaged and server.is_whole(self._entity, project, run_id, rows):
+        written = self._folders.written(loaded.target_id)
+        look = partial(server.run, self._entity, project_of(self._settings, RunMetadata.of(run)), run_id)
+        if not self._folders.is_unsent(run_id) and not written.lacking(found := look(), contents=False):
+            self._say_what_is_unknown(found, server)
             return replace(loaded, already_loaded=True)
+        self._folders.note_unsent(run_id)
+        failpoint("wandb.before-sending")
         link = send(folder, run_id, self.check_interrupted, server.entity)
+        self._say_what_is_unknown(written.wait(look, self.check_interrupted), server)
+        self._folders.note_sent(run_id)
         if link is not None:
             self._links[loaded.target_id] = link
         return replace(loaded, url=link, already_loaded=False)
+
+    def _say_what_is_unknown(self, found: StoredRun | None, server: Server) -> None:
+        """Say once that the server lists no files."""
+        if found is not None and found.files is None and not self._is_said.is_set():
+            self._is_said.set()
+            _log.warning(
+                "files were sent; %s could not be asked whether it has them: it does not list files of runs "
+                "to this key",
+                server.url,
+            )
 
     def url(self, target_id: str) -> str | None:
         return self._links.get(target_id)
@@ -130,7 +150,7 @@ class WandbLoader(Loader):
         """What was damaged in its folder is also sent again: the server may have it so."""
         arrived = super()._has_arrived(run, found)
         if not arrived:
-            self._damaged.add(run.key)
+            self._folders.note_unsent(run_id_in(found.target_id))
         return arrived
 
     def begin(self, run: RunMetadata) -> str:

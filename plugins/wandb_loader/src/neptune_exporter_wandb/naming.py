@@ -35,6 +35,11 @@ def _file(name: str) -> str:
     return f"_{clean}" if first in ("media", "artifact") or first.startswith("wandb-") else clean
 
 
+def is_wandbs(name: str) -> bool:
+    """Whether wandb writes a file of this name itself, when it sends a run. None of ours has such a name."""
+    return name in _OWN_FILES or name.startswith("wandb-")
+
+
 ATTRIBUTES = NameRule(
     clean=_attribute, reserved=frozenset({STEP, "neptune", "_wandb", "_step", "_timestamp", "_runtime"})
 )

@@ -1,6 +1,9 @@
 """A W&B server: where it is, whether it answers, and what it says of a run.
 
-Asked with GraphQL as wandb 0.31.0 asks: `viewer`, and `project … run` with `state` and `historyLineCount`.
+Asked with GraphQL as wandb 0.31.0 asks: `viewer`, and `project … run` with `state`, `historyLineCount`
+(`RUN_FRAGMENT` in `wandb.apis.public.runs`) and `files` with `name`, `sizeBytes` and `md5` (`FILE_FRAGMENT`
+in `wandb.apis.public.files`). `wandb.Api` is not used: it starts a process, and where a server answers 500 it
+was seen to say only that this process is busy.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -23,6 +27,7 @@ from wandb.sdk import wandb_setup
 from neptune_exporter.contract import AuthenticationError, Secret, SinkError, UsageError
 from neptune_exporter.toolkit import one_line
 from neptune_exporter.toolkit.http_errors import connection_error
+from neptune_exporter_wandb.arrival import StoredFile, StoredRun
 
 _TIMEOUT = 10.0
 """Seconds for one answer."""
@@ -33,9 +38,20 @@ _VIEWER = "query Viewer { viewer { entity username } }"
 _RUN = """query Run($project: String!, $entity: String, $name: String!) {
   project(name: $project, entityName: $entity) { run(name: $name) { state historyLineCount } }
 }"""
-_ENDED = ("finished", "failed", "crashed")
+_RUN_AND_FILES = """query RunFiles($project: String!, $entity: String, $name: String!, $after: String) {
+  project(name: $project, entityName: $entity) { run(name: $name) {
+    state historyLineCount
+    files(first: 500, after: $after) {
+      edges { node { name sizeBytes md5 } } pageInfo { endCursor hasNextPage }
+    }
+  } }
+}"""
 _NEW, _OLD = "api.forge.coreweave.com", "api.wandb.ai"
 """The hosted service: wandb 0.31.0 uses the first name, and also keys that are stored for the other."""
+
+
+class RefusedQueryError(SinkError):
+    """The server does not answer this query: an older one, or the key has no right to what is asked for."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +91,44 @@ class Server:
             raise AuthenticationError(f"{self.url} does not know this key: log in with `wandb login`")
         return str(viewer.get("entity") or "")
 
-    def is_whole(self, entity: str, project: str, run_id: str, rows: int) -> bool:
-        """Whether the server has all rows of a run, and its end."""
-        found = self._ask(_RUN, {"entity": entity, "project": project, "name": run_id}).get("project") or {}
-        run = found.get("run") or {}
-        return run.get("state") in _ENDED and (run.get("historyLineCount") or 0) >= rows
+    def run(self, entity: str, project: str, run_id: str) -> StoredRun | None:
+        """What the server has of a run; None if it has none. Raises AuthenticationError and SinkError."""
+        named = {"entity": entity, "project": project, "name": run_id}
+        try:
+            found = self._with_files(named)
+            if found is None and (run := self._run(_RUN, named)) is not None:
+                found = _stored(run, None)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            what = f"{type(error).__name__}: {error}, in what it says of a run"
+            raise SinkError(f"{self.url} does not answer as W&B does: {what}") from error
+        return found
 
-    def _ask(self, query: str, variables: dict[str, str]) -> dict[str, Any]:
+    def _with_files(self, named: Mapping[str, str]) -> StoredRun | None:
+        """None also if the server does not list files."""
+        files: dict[str, StoredFile] = {}
+        after: str | None = None
+        while True:
+            try:
+                run = self._run(_RUN_AND_FILES, {**named, "after": after})
+            except RefusedQueryError:
+                return None
+            if run is None or run.get("files") is None:
+                return None
+            nodes = [edge["node"] for edge in run["files"]["edges"]]
+            page = {
+                node["name"]: StoredFile(int(node["sizeBytes"] or 0), node["md5"] or "") for node in nodes
+            }
+            is_new, about = bool(page.keys() - files.keys()), run["files"]["pageInfo"]
+            files |= page
+            if not (is_new and about["hasNextPage"]):
+                return _stored(run, files)
+            after = about["endCursor"]
+
+    def _run(self, query: str, variables: Mapping[str, str | None]) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = (self._ask(query, variables).get("project") or {}).get("run")
+        return found
+
+    def _ask(self, query: str, variables: Mapping[str, str | None]) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {self._login()}"}
         request = urllib.request.Request(f"{self.url}/graphql", body, headers)
@@ -92,22 +139,31 @@ class Server:
             error.close()
             if error.code in (401, 403):
                 raise AuthenticationError(f"{self.url} refused the API key ({error.code})") from error
-            raise SinkError(f"W&B at {self.url} answered {error.code} {error.reason}") from error
+            kind = RefusedQueryError if error.code in (400, 422) else SinkError
+            raise kind(f"W&B at {self.url} answered {error.code} {error.reason}") from error
         except (OSError, ValueError, HTTPException) as error:
             why = connection_error(error, self.url, _TRUST, "WANDB_BASE_URL or wandb's settings")
             raise SinkError(f"W&B at {self.url}: {why}") from error
         try:
-            return dict(json.loads(content)["data"] or {})
-        except (ValueError, KeyError, TypeError) as error:
-            raise SinkError(
-                f"{self.url} does not answer as W&B does: {one_line(content.decode(errors='replace'), 200)}. "
-                "Is it the address of W&B, and is there no login page in front of it?"
-            ) from error
+            answer = dict(json.loads(content))
+            if "data" in answer:
+                return dict(answer["data"] or {})
+        except (ValueError, TypeError):
+            answer = {}
+        kind = RefusedQueryError if "errors" in answer else SinkError
+        raise kind(
+            f"{self.url} does not answer as W&B does: {one_line(content.decode(errors='replace'), 200)}. "
+            "Is it the address of W&B, and is there no login page in front of it?"
+        )
 
     def _login(self) -> str:
         if self.key is None:
             raise UsageError(f"no API key for {self.url}: log in with `wandb login`, or set WANDB_API_KEY")
         return base64.b64encode(f"api:{self.key.reveal()}".encode()).decode()
+
+
+def _stored(run: Mapping[str, Any], files: Mapping[str, StoredFile] | None) -> StoredRun:
+    return StoredRun(run["state"], int(run["historyLineCount"] or 0), files)
 
 
 def _what_is_wrong(error: ValueError) -> str:
