@@ -49,7 +49,15 @@ def test_a_base_dir_that_is_gone_is_made_again(make_sink: MakeSink, tmp_path: Pa
 
 @pytest.mark.parametrize(
     "damage",
-    [b'{"e":"signed","at":1,"urls":[1]}', b'{"e":"sent"}', b"[]", b"\x00\x00", b"[" * 100_000, b"7"],
+    [
+        b'{"e":"signed","files":1}',
+        b'{"e":"signed","urls":[1]}',
+        b'{"e":"sent"}',
+        b"[]",
+        b"\x00\x00",
+        b"[" * 100_000,
+        b"7",
+    ],
 )
 def test_a_damaged_journal_is_named_with_its_line(make_sink: MakeSink, tmp_path: Path, damage: bytes) -> None:
     sink = make_sink()

@@ -145,7 +145,8 @@ def _metrics(now: Progress, event: Event) -> None:
 
 
 def _signed(now: Progress, event: Event) -> None:
-    signed = set(event["files"]) if "files" in event else set(map(int, event["urls"]))  # older journals
+    # Older journals have the addresses here.
+    signed = set(event["files"]) if "files" in event else set(map(int, event["urls"].keys()))
     now.announcing -= signed
     now.announced_again.update(now.announced & signed)
     now.announced |= signed
