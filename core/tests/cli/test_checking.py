@@ -114,7 +114,8 @@ def test_a_folder_without_any_file_of_the_dataset_is_refused(
         (folder / name).mkdir()
     (folder / "foreign" / "photo.jpg").write_bytes(b"x")
     for files in ("empty", "foreign"):
-        for command in (["summary"], ["verify"], ["load", "--loader", "tracker"]):
+        target = ["--loader", "tracker"]
+        for command in (["summary"], ["verify"], ["load", *target], ["verify", *target]):
             result = run(*command, "-d", "e/data", "-f", files)
             assert result.exit_code == 2
             assert result.stderr.splitlines()[-1] == (

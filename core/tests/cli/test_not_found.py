@@ -54,12 +54,35 @@ def test_nothing_of_what_was_named_exists(
         monkeypatch.setattr(tracker.source, "runs", lambda *_: iter(()))
     result = run(*EXPORT, *arguments, "--error-report-file", "errors.jsonl")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert [line for line in result.stderr.splitlines() if not line.startswith("executor: ")] == [
-        f"error: {expected}"
-    ]
-    assert not list(folder.rglob("*.jsonl")) and not list(folder.rglob("*_part_*.parquet"))
-    # Attributes are known only once runs are read, which takes a dataset.
-    assert "-a" in arguments or list(folder.iterdir()) == []
+    assert result.stderr == f"error: {expected}\n"
+    assert list(folder.iterdir()) == []
+
+
+def test_folders_that_were_there_stay(run: Run, tracker: ModuleType, folder: Path) -> None:
+    (folder / "exports").mkdir()
+    (folder / "exports/notes.txt").touch()
+    assert run(*EXPORT, "-a", "train/lozz").exit_code == 2
+    assert list(folder.rglob("*")) == [folder / "exports", folder / "exports/notes.txt"]
+    assert run(*EXPORT, "-a", "train/loss").exit_code == 0
+    before = sorted(folder.rglob("*"))
+    assert run(*EXPORT, "-a", "train/lozz").exit_code == 2
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_query_of_models_is_named_by_its_option(
+    run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Iterator[None]:
+        raise QueryError("the server says: unexpected token")
+        yield
+
+    takes_queries(tracker, monkeypatch)
+    monkeypatch.setattr(tracker.source, "runs", refuse)
+    command = ("export-models", "--exporter", "tracker", "-p", "acme/vision", "--models-query", "(((")
+    for options in ((), ("--dry-run",)):
+        result = run(*command, *options)
+        assert result.exit_code == 2
+        assert result.stderr == "error: --models-query: the server says: unexpected token\n"
 
 
 @pytest.mark.parametrize(

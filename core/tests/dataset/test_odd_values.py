@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -107,3 +108,16 @@ def test_points_that_lost_value_and_time_are_told(dataset: Dataset) -> None:
     assert "no value that are left out: 1" in line
     (note,) = summarise(dataset).projects[0].runs[0].notes
     assert "no value that are left out: 1" in note
+
+
+@pytest.mark.parametrize("name", ["project_id", "run_id", "attribute_path", "step", "string_value"])
+def test_a_column_of_lists_is_told_in_a_sentence(dataset: Dataset, name: str) -> None:
+    """The name of the column alone said nothing, and a list as an id ended the summary of all runs."""
+    batch = attribute_batch("a", AttributeType.STRING, {"string_value": pa.array(["x"])})
+    written(dataset, batch, **{name: pa.array([[1]])})
+    damaged, whole = summarise(dataset).projects[0].runs
+    assert (damaged.state, whole.state) == ("damaged", "complete")
+    (problem,) = damaged.problems
+    assert re.search(
+        r" is damaged: (its column string_value holds|project_id or run_id|Unsupported)", problem
+    )

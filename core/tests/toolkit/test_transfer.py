@@ -237,6 +237,14 @@ def test_bodies_of_http_answers() -> None:
     assert Body.of_http(206, {"Content-Range": "bytes 3-8/9"}, chunks) == Body(chunks, 3, 9)
     assert Body.of_http(206, {"Content-Range": "bytes 3-8/*"}, chunks) == Body(chunks, 3)
     assert Body.of_http(416, {"Content-Range": "bytes */9"}, chunks) == Body((), 9, 9)
+    for nonsense in (
+        "9" * 5000,
+        "\u00b2",
+        "",
+    ):  # Python makes no number of either
+        assert Body.of_http(200, {"Content-Length": nonsense}, chunks).size is None
+        with pytest.raises(TransientError):
+            Body.of_http(206, {"Content-Range": f"bytes {nonsense}-8/9"}, chunks)
     for status, headers in ((206, {}), (416, {}), (206, {"Content-Range": "bytes */9"})):
         with pytest.raises(TransientError):
             Body.of_http(status, headers, chunks)

@@ -99,6 +99,14 @@ class Dataset:
             held.enter_context(self._folders.kept())
             yield
 
+    def withdraw_if_empty(self) -> None:
+        """Delete the marks of a dataset that has no run, so that `lock` ends by deleting the folders that it
+        made. Call it under `lock`."""
+        if not self._holds_runs():
+            for storage in (self.data, self.file_storage):
+                if storage.size(OWNER) is not None:
+                    storage.delete(OWNER)
+
     def listed_once(self) -> AbstractContextManager[None]:
         """List each folder only once while the block runs, as if others could not write."""
         return self._folders.kept()

@@ -95,7 +95,8 @@ def export_runs(
             for project in result.projects
         ]
         listed: set[str] = set()
-        if dataset.data.exists() or _find_runs(jobs):
+        is_new = not dataset.data.exists()
+        if not is_new or _find_runs(jobs):
             with dataset.lock(), shared(options.data_path, options.files_path, dataset), executor:
                 executor.keep(opening, source)
                 result.recovered = dataset.recover()
@@ -105,6 +106,8 @@ def export_runs(
                 if not executor.is_local:
                     dataset.forget_writing()
                 dataset.index_receipts()
+                if is_new and not result.failed:
+                    dataset.withdraw_if_empty()
         else:
             executor.close()
         result.note_unknown(options.runs, listed)
@@ -239,7 +242,7 @@ def _plan_project(
             if plan.refusal is not None:
                 result.refuse(project, plan.refusal)
     except Exception as error:  # noqa: BLE001 - judged there
-        project.fail(error)
+        project.fail(error, options.runs)
 
 
 @dataclass
@@ -266,7 +269,7 @@ class _Project:
             self.list_runs(stage)
         runs, self.runs = self.runs or [], None
         try:
-            if runs:
+            if runs and self.seen is None:  # else when something matches, for an error may end it
                 self.executor.announce()
             for line in exported_as_others(self.dataset, runs):
                 self.progress.message(line)
@@ -292,7 +295,7 @@ class _Project:
 
     def _failed(self, error: Exception, *, exists: bool = False) -> None:
         """`exists`: runs of the project were listed, before the error."""
-        message = self.project.fail(error)
+        message = self.project.fail(error, self.options.runs)
         if self.options.names_projects and not (exists or self.project.listed):
             _note_if_unknown(self.source, self.project, self.result)
         if not self.project.unknown:
@@ -352,6 +355,8 @@ class _Project:
                 group = future.result()
             except LostWorkerError as error:
                 group = _lost(unit, error)
+            if group.published:
+                self.executor.announce()
             self.project.exported += group.published
             self.project.failed_runs += group.unpublished
             self.project.empty += group.empty

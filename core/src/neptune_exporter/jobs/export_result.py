@@ -17,6 +17,7 @@ from neptune_exporter.contract import (
 from neptune_exporter.dataset import Recovery
 from neptune_exporter.jobs.estimating import Estimate
 from neptune_exporter.jobs.failing import why_failed
+from neptune_exporter.jobs.not_found import query_option
 from neptune_exporter.jobs.planning import PlannedRun
 from neptune_exporter.suggestions import did_you_mean
 
@@ -40,11 +41,11 @@ class ProjectResult:
     failed_at: datetime | None = None
     """When `error` happened."""
 
-    def fail(self, error: Exception) -> str:
+    def fail(self, error: Exception, asked: RunSelection) -> str:
         """Note that the project's runs cannot be listed or read any further: one project must not cost the
         others. Returns the message for the report. Raises the error itself if it ends the job."""
         if isinstance(error, QueryError):
-            raise UsageError(f"-q: {error}") from error
+            raise UsageError(f"{query_option(asked)}: {error}") from error
         if isinstance(error, (NeptuneExporterError, ImportError)) and not isinstance(error, SourceError):
             raise error
         if isinstance(error, UnknownProjectError):

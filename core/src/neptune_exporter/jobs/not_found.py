@@ -105,6 +105,11 @@ def noun_of(asked: RunSelection) -> str:
     return "run" if RunKind.RUN in asked.kinds else "model or model version"
 
 
+def query_option(asked: RunSelection) -> str:
+    """The option that gave the query."""
+    return "-q" if RunKind.RUN in asked.kinds else "--models-query"
+
+
 def unmatched_runs(source: Source, project_ids: Iterable[str], asked: RunSelection) -> list[str]:
     """A line for each condition on runs, if no run of these projects meets all of them.
 
@@ -112,8 +117,7 @@ def unmatched_runs(source: Source, project_ids: Iterable[str], asked: RunSelecti
     """
     noun = noun_of(asked)
     if asked.query is not None:
-        option = "-q" if RunKind.RUN in asked.kinds else "--models-query"
-        return [f"{option}: no {noun} matches {asked.query}"]
+        return [f"{query_option(asked)}: no {noun} matches {asked.query}"]
     names = [*asked.patterns, *sorted(asked.ids)]
     if not names or asked.modified_since or asked.modified_until:
         return []

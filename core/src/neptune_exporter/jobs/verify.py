@@ -25,6 +25,7 @@ from neptune_exporter.jobs.failing import why_failed
 from neptune_exporter.jobs.load import LoadJobOptions
 from neptune_exporter.jobs.progress import Progress
 from neptune_exporter.jobs.selecting import (
+    check_files_folder,
     divide_runs,
     lacks_files,
     names_files,
@@ -32,7 +33,7 @@ from neptune_exporter.jobs.selecting import (
     unmatched_runs,
 )
 from neptune_exporter.jobs.spreading import THREADS, spread
-from neptune_exporter.model import RunKey
+from neptune_exporter.model import AttributeClass, RunKey
 from neptune_exporter.toolkit.free_memory import few_collections
 
 
@@ -183,6 +184,8 @@ def verify_sink(
     result = VerifyResult(comparisons=Comparisons(with_equal))
     dataset = Dataset(options.data_path, options.files_path)
     runs, _ = divide_runs(dataset, options.project_ids, options.runs, not_found=result.not_found)
+    if AttributeClass.FILES in options.classes:  # else each file that was loaded would count as a difference
+        check_files_folder(dataset, runs)
     with spread(spec, settings, options, progress, runs=len(runs)) as where:
         progress.start("compare with the target", len(runs))
         result.failed = compare_runs(where, runs, options.classes, result.comparisons, progress, full=full)

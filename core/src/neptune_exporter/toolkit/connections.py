@@ -130,7 +130,8 @@ def _plain_length(head: bytes) -> int | None:
     is_page = told.pop(b"content-type", b"").startswith(b"text/html")
     is_plain = len(found) == len({name.lower() for name, _ in found}) and not is_page
     is_plain = is_plain and told in ({}, {b"connection": b"keep-alive"})
-    return int(length) if is_plain and length.isdigit() and int(length) <= SMALL else None
+    is_short = is_plain and length.isdigit() and len(length) < 20  # Python refuses to read very long numbers
+    return int(length) if is_short and int(length) <= SMALL else None
 
 
 def request_head(

@@ -20,7 +20,7 @@ _PAUSE = 0.2
 """Seconds between attempts that each brought new bytes, to spare a server that cuts every answer."""
 _WRONG_SIZES = 3
 """After this many complete answers of a wrong size the download fails: the page of a proxy would be gone."""
-_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*bytes\s+(?:(\d{1,19})-\d+|\*)/(\d{1,19}|\*)\s*", re.IGNORECASE)
 
 
 class WrongSizeError(SourceError):
@@ -88,7 +88,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
     if headers.get("content-encoding", "identity").lower() != "identity":
         return None
     length = headers.get("content-length", "")
-    return int(length) if length.isdigit() else None
+    return int(length) if re.fullmatch(r"[0-9]{1,19}", length) else None
 
 
 class _Target(Protocol):

@@ -18,7 +18,7 @@ from pyarrow import fs
 
 from neptune_exporter.contract import DatasetError, UnsafePathError
 from neptune_exporter.dataset.format import lock
-from neptune_exporter.dataset.format.layout import LOCK
+from neptune_exporter.dataset.format.layout import LOCK, OWN_FOLDER
 from neptune_exporter.dataset.format.storage import Entry, HeldLock, Output, Storage
 from neptune_exporter.location import Location
 from neptune_exporter.toolkit import first_line
@@ -206,10 +206,18 @@ class LocalStorage(Storage):
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        new = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
-        with lock.held(self.root / LOCK, str(self.location)):
+        path = self.root / LOCK
+        new = [folder for folder in path.parents if not folder.exists()]
+        with lock.held(path, str(self.location)):
             _sync_folders(str(folder.parent) for folder in new)
-            yield
+            try:
+                yield
+            finally:
+                if new and self._holds_only_a_lock():
+                    _delete(path, new)
+
+    def _holds_only_a_lock(self) -> bool:
+        return [e.path for folder in ("", OWN_FOLDER) for e in self.list(folder)] == [OWN_FOLDER, LOCK]
 
     def try_lock(self, path: str) -> HeldLock | None:
         with self.errors(path, "locked"):
@@ -226,6 +234,14 @@ class LocalStorage(Storage):
         # Arrow's own text has several sentences, and repeats the number.
         reason = os.strerror(error.errno) if error.errno else first_line(error)
         return DatasetError(f"{self.describe(path)} cannot be {what}: {reason}")
+
+
+def _delete(path: Path, folders: Iterable[Path]) -> None:
+    """Delete a file, and these folders if they are empty then; not on Windows while the file is open."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+        for folder in folders:
+            folder.rmdir()
 
 
 def _holder(path: str) -> str:

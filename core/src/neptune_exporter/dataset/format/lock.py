@@ -28,7 +28,7 @@ def held(path: Path, dataset: str) -> Iterator[None]:
     """
     with _opened(path, dataset) as file:
         try:
-            is_ours = lock_file(file)
+            is_ours = lock_file(file) and _is_at(file, path)  # whoever made nothing deletes the file
         except OSError as error:
             raise DatasetError(
                 f"{dataset} cannot be locked ({error.strerror}): its file system has no locks. "

@@ -120,10 +120,13 @@ class Part:
         return METADATA_KEY in notes, leaves.columns - empty
 
     def identity(self) -> tuple[str, str] | None:
-        """Project id and run id from the rows; None without rows."""
+        """Project id and run id from the rows; None without rows. Raises DatasetError if they are no text."""
         for group in range(self.metadata.num_row_groups):
             for batch in self.read_group(group, ["project_id", "run_id"], 1):
-                return batch.column(0)[0].as_py(), batch.column(1)[0].as_py()
+                found = batch.column(0)[0].as_py(), batch.column(1)[0].as_py()
+                if any(isinstance(value, (list, dict)) for value in found):
+                    raise DatasetError(f"{self.where} is damaged: project_id or run_id is no text")
+                return found
         return None
 
     def batches(
@@ -278,6 +281,8 @@ class Part:
         size = sum(meta.column(i).total_uncompressed_size for i in leaves)
         batch_rows = max(1, min(batch_rows, _BATCH_BYTES * max(1, meta.num_rows) // max(1, size)))
         # A short page can stand for very long texts, many times over.
+        if "string_value" in there and "string_value" not in self._footer[1].number:
+            raise DatasetError(f"{self.where} is damaged: its column string_value holds no plain texts")
         texts = "string_value" in there and self.group(group).column("string_value").has_dictionary_page
         with self._opened(ALL_AS_DICTIONARY if texts else _AS_DICTIONARY) as file:
             # Without threads: several threads read already, and more would only hinder each other.
