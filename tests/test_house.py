@@ -88,6 +88,7 @@ LAYERS = {
     "errors": 0,
     "model": 0,
     "schema": 0,
+    "compute": 0,
     "contract": 1,
     "toolkit": 2,
     "sinks": 3,

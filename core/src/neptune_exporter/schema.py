@@ -15,8 +15,8 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.model import FILE_TYPES, AttributeType
 
 STEP_TYPE = pa.decimal128(18, 6)

@@ -5,6 +5,8 @@ The damage that pyarrow dies of is not here: a failpoint ends the child in its p
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,15 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(parts.Storage, "open_input", open_input)
     return seen
+
+
+def test_it_imports_only_what_reads_parts() -> None:
+    code = "import sys, neptune_exporter.dataset.read.probe; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert "neptune_exporter.dataset.read.facts" in imported
+    unused = ("write", "check", "dataset", "read.stored_run")
+    assert imported.isdisjoint({"pyarrow.compute", *(f"neptune_exporter.dataset.{name}" for name in unused)})
 
 
 def test_it_is_damaged_by_name_and_not_opened(existing: Dataset, deadly: str, opened: list[str]) -> None:

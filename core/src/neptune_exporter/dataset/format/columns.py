@@ -8,8 +8,8 @@ import math
 from collections.abc import Collection, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.model import AttributeType
 
 ENCODED = pa.dictionary(pa.int32(), pa.string())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from neptune_exporter import compute as pc
 
 PIECE_BYTES = 16 << 20
 """Larger batches are cut, so that memory does not depend on what a source delivers at once."""

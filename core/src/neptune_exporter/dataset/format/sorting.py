@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.schema import FULL_SCHEMA, step_as_float, step_millionths
 
 Numbers = npt.NDArray[np.integer[Any]]

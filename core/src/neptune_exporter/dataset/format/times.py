@@ -6,8 +6,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.schema import TIME_TYPE
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format import paths
 from neptune_exporter.dataset.format.layout import Place

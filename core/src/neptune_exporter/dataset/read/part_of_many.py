@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.columns import is_in
 from neptune_exporter.dataset.format.storage import Storage

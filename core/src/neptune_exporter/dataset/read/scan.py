@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.columns import has_value
 from neptune_exporter.dataset.format.times import is_python, moment

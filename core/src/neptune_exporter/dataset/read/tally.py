@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.contract import StepStatistics, TypeCount
 from neptune_exporter.dataset.format.paths import added_names, sum_of_names
 from neptune_exporter.dataset.format.times import extent, is_python, moment, python_times

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.contract import StepRange, TimeRange
 from neptune_exporter.dataset.format.columns import ENCODED, has_value, is_in
 from neptune_exporter.model import AttributeType

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.sorting import Batch, Numbers, SortedRows, grouped, sort
 from neptune_exporter.model import AttributeType, RunKey

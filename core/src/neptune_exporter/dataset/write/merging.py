@@ -9,8 +9,8 @@ from enum import Enum
 from functools import cached_property
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from neptune_exporter import compute as pc
 from neptune_exporter.contract import AttributeFailure, AttributeRequest, AttributeSelection, DatasetError
 from neptune_exporter.dataset.format.layout import set_aside
 from neptune_exporter.dataset.format.receipts import PartRecord, Receipt
