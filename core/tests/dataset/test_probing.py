@@ -5,6 +5,8 @@ The damage that pyarrow dies of is not here: a failpoint ends the child in its p
 
 from __future__ import annotations
 
+import copy
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +56,17 @@ def test_it_imports_only_what_reads_parts() -> None:
     assert "neptune_exporter.dataset.read.facts" in imported
     unused = ("write", "check", "dataset", "read.stored_run")
     assert imported.isdisjoint({"pyarrow.compute", *(f"neptune_exporter.dataset.{name}" for name in unused)})
+
+
+def test_attributes_are_not_sent_again(existing: Dataset) -> None:
+    paths = [path for run in existing.runs() for path in run.part_paths]
+    several = [[path, path, path] for path in paths]
+    for request in [*several, paths, [*paths, "lost", *reversed(paths)]]:
+        told = probe.answers(existing.data, request, decode=True)
+        line = probe.packed(copy.deepcopy(told)).encode()
+        assert probe.unpacked(line) == json.loads(json.dumps(told))
+        if request in several:
+            assert len(line) < len(json.dumps(told))
 
 
 def test_it_is_damaged_by_name_and_not_opened(existing: Dataset, deadly: str, opened: list[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +13,7 @@ from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.leaves import leaves_of
 from neptune_exporter.dataset.read.parts import ALL_AS_DICTIONARY, Part
+from neptune_exporter.toolkit.cached import cached_property
 
 _FILE_BYTES = 1 << 20
 _EXPANDED_BYTES = 4 << 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import pyarrow as pa
 
@@ -14,6 +13,7 @@ from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import RunKey, RunKind
+from neptune_exporter.toolkit.cached import cached_property
 
 _IDS = ("project_id", "run_id")
 _ROWS = 1 << 18

@@ -9,7 +9,6 @@ import json
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +23,7 @@ from neptune_exporter.dataset.read.damage import DamageAsErrors
 from neptune_exporter.dataset.read.leaves import GroupStatistics, Leaves, columns_to_decide, leaves_of
 from neptune_exporter.dataset.read.wanted import Wanted, Within, empty_columns
 from neptune_exporter.schema import EXTRA_COLUMNS, FULL_SCHEMA
+from neptune_exporter.toolkit.cached import cached_property
 
 _BATCH_BYTES = 16 << 20
 _SMALL_ROWS, _SMALL_BYTES = 20_000, 2 << 20

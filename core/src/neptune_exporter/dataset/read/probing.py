@@ -19,7 +19,7 @@ from neptune_exporter.contract import DatasetError
 from neptune_exporter.dataset.format.storage import Storage
 from neptune_exporter.dataset.read import refused
 from neptune_exporter.dataset.read.facts import PartFacts
-from neptune_exporter.dataset.read.probe import READY
+from neptune_exporter.dataset.read.probe import READY, unpacked
 from neptune_exporter.dataset.read.refused import Refusal, Stamp
 from neptune_exporter.dataset.read.time_limit import TimeLimit
 from neptune_exporter.location import Location
@@ -160,7 +160,7 @@ class Probed:
             if not line.endswith(b"\n"):
                 return _Ended(self._how_it_ended(child), hung=limit.is_over)
             sent -= 1
-            for path, answer in zip(left.popleft(), json.loads(line), strict=True):
+            for path, answer in zip(left.popleft(), unpacked(line), strict=True):
                 self._take(storage, path, stamps[path], answer)
         return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 
 from neptune_exporter.contract import DatasetError, SourceRun
 from neptune_exporter.dataset.format.layout import Place, missing_parts, proven_id
@@ -16,6 +15,7 @@ from neptune_exporter.dataset.read.parts import Part
 from neptune_exporter.dataset.read.probing import probed
 from neptune_exporter.dataset.read.wanted import Wanted
 from neptune_exporter.model import AttributeType, RunKey, SysAttribute
+from neptune_exporter.toolkit.cached import cached_property
 
 _IDENTITY = Wanted(
     ("string_value",), frozenset({AttributeType.STRING.value}), frozenset({str(SysAttribute.ID)})

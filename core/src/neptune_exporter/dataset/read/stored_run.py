@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from functools import cached_property
 
 import pyarrow as pa
 
@@ -38,6 +37,7 @@ from neptune_exporter.dataset.read.tally import Tally
 from neptune_exporter.dataset.read.wanted import Wanted, Within, in_order
 from neptune_exporter.location import Location
 from neptune_exporter.model import PARAMETER_TYPES, AttributeType, RunKey
+from neptune_exporter.toolkit.cached import cached_property
 
 _RECENT = RecentParts()
 

@@ -22,7 +22,7 @@ _COUNTS = ("odd_times", "nulls", "null_nans", "files", "file_bytes", "file_names
 FILE_COLUMNS = ("file_size", "file_value", "file_sha256")
 """What is counted of files."""
 _SERIES = frozenset(kind.value for kind in SERIES_TYPES)
-_KINDS = [(kind.value, kind) for kind in AttributeType]
+_KINDS = {kind.value: kind for kind in AttributeType}
 
 
 class Tally:
@@ -188,7 +188,7 @@ class Tally:
 
     def unknown(self) -> dict[str, int]:
         """Rows by the types that this version does not know."""
-        return {kind: rows for kind, rows in sorted(self._rows.items()) if kind not in dict(_KINDS)}
+        return {kind: rows for kind, rows in sorted(self._rows.items()) if kind not in _KINDS}
 
     @property
     def rows(self) -> int:
@@ -207,7 +207,7 @@ class Tally:
         """Counts by type, in the order of `AttributeType`, without types that this version does not know."""
         return {
             kind: TypeCount(len(self._attributes[name]), self._rows[name])
-            for name, kind in _KINDS
+            for name, kind in _KINDS.items()
             if self._rows.get(name)
         }
 
