@@ -203,7 +203,7 @@ def test_lack_of_memory_in_the_reader_is_not_damage(
 def test_parts_are_read_together_only_as_far_as_they_are_small() -> None:
     sizes = [10] * 20 + [probing._TOGETHER_BYTES] + [10] * 3
     stamps: dict[str, probing.Stamp] = {f"part {n}": (size, 0) for n, size in enumerate(sizes)}
-    together = list(probing._together(stamps, stamps))
+    together = list(probing._within_limits(stamps, stamps))
     assert [path for several in together for path in several] == list(stamps)
     assert list(map(len, together)) == [16, 4, 1, 3]
 
