@@ -31,6 +31,7 @@ from neptune_exporter.jobs.same_logs import exported_as_others
 from neptune_exporter.location import Location
 from neptune_exporter.model import RunKey, workspace_and_project
 from neptune_exporter.suggestions import did_you_mean, some
+from neptune_exporter.toolkit.free_memory import short_collections
 from neptune_exporter.toolkit.look_ahead import first_done
 
 _log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def export_runs(
         UsageError: no project was named or found, or the source refused the query.
         KeyboardInterrupt: the user interrupted; unfinished runs are not published.
     """
-    with contextlib.closing(spec.factory(settings)) as source:
+    with contextlib.closing(spec.factory(settings)) as source, short_collections():
         projects = find_projects(source, options)
         dataset = Dataset(options.data_path, options.files_path)
         result = ExportResult()
