@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
+
+import pytest
 
 from neptune_exporter.contract import Verdict
 from neptune_exporter.model import RunKey
 from neptune_exporter.testing.exported import MemoryRun
 from neptune_exporter.testing.runs import SampleFile, SampleRun, file, file_series
+from neptune_exporter_mlflow.loader import MlflowLoader
 
 from .conftest import MakeSink
 from .reading import Store
@@ -55,3 +59,27 @@ def test_a_run_without_such_images_has_no_page_of_them(make_sink: MakeSink, stor
     sample = SampleRun(RUN.key, (file("images/one", PNG, ".png"),))
     run_id = make_sink().load(MemoryRun(sample), None).target_id
     assert "mlflow.loggedImages" not in store.pairs("tags", run_id)
+
+
+@pytest.mark.parametrize("lost", ["_show_images", "_log_artifact"])
+def test_an_image_that_the_page_cannot_show_is_missing_and_sent_again(
+    make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Something before the server has swallowed the tag, or the small copy of each image."""
+    send = getattr(MlflowLoader, lost)
+
+    def swallow(self: MlflowLoader, target_id: str, *rest: Any) -> None:
+        if rest and "+compressed" not in rest[0].name:
+            send(self, target_id, *rest)
+
+    sink = make_sink()
+    with monkeypatch.context() as losing:
+        losing.setattr(MlflowLoader, lost, swallow)
+        sink.load(MemoryRun(RUN), None)
+    wrong = [c for c in sink.verify(MemoryRun(RUN)) if c.verdict.is_mismatch]
+    assert {(c.verdict, c.item) for c in wrong} == {
+        (Verdict.MISSING, "files of images/über#1"),
+        (Verdict.MISSING, "files of plots/roc"),
+    }
+    assert not make_sink().load(MemoryRun(RUN), None).already_loaded
+    assert {c.verdict for c in sink.verify(MemoryRun(RUN), full=True)} == {Verdict.EQUAL}

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 
 from neptune_exporter.sinks.comparing import Held
 from neptune_exporter.sinks.points import Points
@@ -45,7 +46,8 @@ class RunReader:
         self._run = client.get_run(run_id)
         self._client, self._id = client, run_id
         self._turn = turn
-        self._files = dict(self._listed(client, None))
+        self._listed = dict(self._artifacts(client, None))
+        self._files = {name: size for name, size in self._listed.items() if self._is_seen(name)}
 
     def held(self) -> Held:
         tags, info = self._run.data.tags, self._run.info
@@ -55,7 +57,7 @@ class RunReader:
             self._points,
             file=self._file,
             sizes={name: size for name, size in self._files.items() if size is not None},
-            names={"points": set(self._run.data.metrics), "files": set(self._files) - self._own()},
+            names={"points": set(self._run.data.metrics), "files": set(self._listed) - self._own()},
             name=name if name and fitting(name) == info.run_name else info.run_name,
             status=_STATUS.get(info.status, info.status),
             created=_time(tags.get("neptune.created"), info.start_time),
@@ -66,7 +68,12 @@ class RunReader:
 
     def _own(self) -> set[str]:
         """Artifacts that the loader makes and that are no files of the run."""
-        return {LONG_VALUES} | {thumbnail(name) for name in self._files if is_shown(name)}
+        return {LONG_VALUES} | {thumbnail(name) for name in self._listed if is_shown(name)}
+
+    def _is_seen(self, name: str) -> bool:
+        """An image of a series counts as missing without what the page of the run needs to show it."""
+        shows = MLFLOW_LOGGED_IMAGES in self._run.data.tags and thumbnail(name) in self._listed
+        return shows or not is_shown(name)
 
     def _parameters(self) -> dict[str, Any]:
         values = dict(self._run.data.params)
@@ -81,10 +88,10 @@ class RunReader:
             history = client.get_metric_history(self._id, name)
         yield Points.of_rows((m.step, m.timestamp, m.value) for m in history)
 
-    def _listed(self, client: MlflowClient, folder: str | None) -> Iterator[tuple[str, int | None]]:
+    def _artifacts(self, client: MlflowClient, folder: str | None) -> Iterator[tuple[str, int | None]]:
         for entry in client.list_artifacts(self._id, folder):
             if entry.is_dir:
-                yield from self._listed(client, entry.path)
+                yield from self._artifacts(client, entry.path)
             else:
                 yield entry.path, entry.file_size
 
