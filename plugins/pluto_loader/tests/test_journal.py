@@ -71,15 +71,6 @@ def test_addresses_are_known_until_they_expire_or_are_removed(tmp_path: Path) ->
     assert Addresses(path).good() == {} and not path.exists()
 
 
-def test_a_journal_with_addresses_of_an_older_version_is_read(tmp_path: Path) -> None:
-    journal = begun(tmp_path)
-    journal.note("announcing", files=[0])
-    journal.note("signed", at=1.0, urls={"0": "https://storage.example/put"})
-    journal.close()
-    found = Journal.of(tmp_path, TARGET, KEY).peek()
-    assert found is not None and (found.announced, found.announcing) == ({0}, set())
-
-
 @pytest.mark.parametrize(
     "line", [b"\0" * 40, b'{"e":"sending","stream":"{"e":"sent"}', b"[1]", b'{"e":"sent"}']
 )

@@ -51,7 +51,6 @@ def test_a_base_dir_that_is_gone_is_made_again(make_sink: MakeSink, tmp_path: Pa
     "damage",
     [
         b'{"e":"signed","files":1}',
-        b'{"e":"signed","urls":[1]}',
         b'{"e":"sent"}',
         b"[]",
         b"\x00\x00",

@@ -145,8 +145,7 @@ def _metrics(now: Progress, event: Event) -> None:
 
 
 def _signed(now: Progress, event: Event) -> None:
-    # Older journals have the addresses here.
-    signed = set(event["files"]) if "files" in event else set(map(int, event["urls"].keys()))
+    signed = set(event["files"])
     now.announcing -= signed
     now.announced_again.update(now.announced & signed)
     now.announced |= signed
