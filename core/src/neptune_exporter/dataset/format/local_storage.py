@@ -209,7 +209,7 @@ class LocalStorage(Storage):
         path = self.root / LOCK
         new = [folder for folder in path.parents if not folder.exists()]
         with lock.held(path, str(self.location)):
-            _sync_folders(str(folder.parent) for folder in new)
+            _sync_folders(str(folder.parent) for folder in new[1:])
             try:
                 yield
             finally:
@@ -217,7 +217,10 @@ class LocalStorage(Storage):
                     _delete(path, new)
 
     def _holds_only_a_lock(self) -> bool:
-        return [e.path for folder in ("", OWN_FOLDER) for e in self.list(folder)] == [OWN_FOLDER, LOCK]
+        with contextlib.suppress(OSError):
+            there = [path for folder in ("", OWN_FOLDER) for path in (self.root / folder).iterdir()]
+            return there == [self.root / OWN_FOLDER, self.root / LOCK]
+        return False
 
     def try_lock(self, path: str) -> HeldLock | None:
         with self.errors(path, "locked"):
