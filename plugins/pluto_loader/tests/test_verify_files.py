@@ -73,4 +73,4 @@ def test_a_file_that_is_gone_since_the_load_is_no_loss_but_cannot_be_compared(ma
     sink = make_sink()
     sink.load(MemoryRun(RUN), None)
     found = lines(sink, MemoryRun(RUN, renamed_files={"model": "gone.pt"}))
-    assert found["files of model"] == ("?", "0", "1, which this dataset lacks")
+    assert found["files of model"] == ("?", "0", "1 found, which this dataset lacks")

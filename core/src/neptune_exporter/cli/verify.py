@@ -162,6 +162,8 @@ def comparison_lines(comparisons: Iterable[Comparison], *, show_all: bool) -> li
 
 
 def _difference(comparison: Comparison) -> str:
+    if comparison.verdict.value == "?":  # what was found is a reason then
+        return f"expected {comparison.expected or 'nothing'}; {comparison.found or 'unknown'}"
     if comparison.expected or comparison.found:
         return f"expected {comparison.expected or 'nothing'}, found {comparison.found or 'nothing'}"
     return _IN_WORDS[comparison.verdict.value]

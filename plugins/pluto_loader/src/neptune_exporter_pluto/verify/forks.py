@@ -30,7 +30,7 @@ def _of_fork(check: Check, known: Progress | None, found: Fork | None) -> Compar
     if check.recorded([CommonLoss.FORK_NOT_NATIVE], SysAttribute.FORK_PARENT) and found is None:
         return check.line("fork", Verdict.LOST, check.content.run.parent(), "recorded only in the config")
     if wanted is None or "forkedFromRunId" not in check.details:
-        return check.line("fork", Verdict.UNKNOWN, check.content.run.parent(), _text(found))
+        return check.line("fork", Verdict.UNKNOWN, check.content.run.parent(), f"{_text(found)} found")
     if found is None:
         return check.line("fork", Verdict.MISSING, _text(wanted))
     if found.parent_run_id != wanted.parent_run_id:

@@ -33,7 +33,7 @@ def compare_files(check: Check, entries: Entries) -> Iterator[Comparison]:
         yield from _compare(check, wanted, listed.pop(name, []))
     for name, rows in listed.items():
         if len({row["fileName"] for row in rows}) <= _not_here(check, name):
-            yield check.line(ITEM + name, Verdict.UNKNOWN, 0, f"{len(rows)}, which this dataset lacks")
+            yield check.line(ITEM + name, Verdict.UNKNOWN, 0, f"{len(rows)} found, which this dataset lacks")
         else:
             yield check.line(ITEM + name, Verdict.EXTRA, 0, len(rows))
     arrived = {task.path for wanted in by_name.values() for task in wanted.values()}
@@ -115,7 +115,7 @@ def _of_present(
         known = check.recorded([LossCode.FILE_LISTED_TWICE], path)
         return check.line(item, Verdict.LOST if twice <= known else Verdict.EXTRA, len(wanted), len(rows))
     if lacking:
-        found = f"{len(times)}; {extra[0]!r} is one that this dataset lacks"
+        found = f"{len(times)} found; {extra[0]!r} is one that this dataset lacks"
         return check.line(item, Verdict.UNKNOWN, len(wanted), found)
     return check.counted(item, len(times), len(times), path)
 
