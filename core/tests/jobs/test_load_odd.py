@@ -184,3 +184,12 @@ def test_only_what_the_job_knew_excuses_an_incomplete_run(tmp_path: Path, was_da
     else:
         with pytest.raises(SinkError, match="its parts have changed since the job began"):
             unit.stored()
+
+
+def test_a_run_that_was_never_whole_has_not_changed(tmp_path: Path) -> None:
+    """`verify` compares it with the target, in this process and in a worker."""
+    (part,) = others(tmp_path, a_series())
+    part.rename(part.with_name(part.name.replace("_part_0", "_part_1")))
+    (run,) = (r for r in Dataset(tmp_path / "data", tmp_path / "files").runs() if r.place.stem in part.name)
+    assert not run.complete and not run.problems
+    assert RunUnit(PlacedRun.of(run)).stored().key == RunUnit(run).stored().key == run.key

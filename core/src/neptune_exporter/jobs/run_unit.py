@@ -56,6 +56,8 @@ class RunUnit:
             run.check_unchanged()
             return run
         run.check_unchanged(self.run.fingerprint)
-        if run.key != self.run.key or not (run.complete or self.run.problems):
+        # What the listing showed is no change.
+        was_incomplete = self.run.problems or run.listed.is_pending or run.cut_short
+        if run.key != self.run.key or not (was_incomplete or run.complete):
             raise SinkError("its parts have changed since the job began: run it again")
         return run
