@@ -65,3 +65,8 @@ def test_a_file_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--accept") as error:
         read_accepted(path)
     assert "indices" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_refused_with_what_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot be read: .*; `verify --write-accepted` writes one"):
+        read_accepted(tmp_path / "missing.json")

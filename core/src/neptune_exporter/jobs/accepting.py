@@ -18,6 +18,7 @@ from neptune_exporter.contract import DatasetError, UsageError
 from neptune_exporter.dataset import Dataset, Finding
 
 _FORMAT = "neptune-exporter-accepted"
+_HINT = "`verify --write-accepted` writes one"
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,13 @@ def read_accepted(path: Path) -> list[Accepted]:
         names = tuple(Accepted.__dataclass_fields__)
         return [Accepted(**{name: entry[name] for name in names}) for entry in value["accepted"]]
     except OSError as error:
-        raise UsageError(f"--accept: {path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"--accept: {path} cannot be read: {error.strerror}; {_HINT}") from error
+    except json.JSONDecodeError as error:
+        raise UsageError(f"--accept: {path} is no list of accepted problems; {_HINT}") from error
     except KeyError as error:
-        raise UsageError(f"--accept: {path} lacks {error}; `verify --write-accepted` writes one") from error
+        raise UsageError(f"--accept: {path} lacks {error}; {_HINT}") from error
     except (ValueError, TypeError) as error:
-        raise UsageError(f"--accept: {path}: {error}; `verify --write-accepted` writes one") from error
+        raise UsageError(f"--accept: {path}: {error}; {_HINT}") from error
 
 
 def accepted_document(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
