@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from neptune_exporter import dataset
 from neptune_exporter.testing import MemoryRun, SinkConformance, SourceConformance, themed_runs
 
 pytest_plugins = ["pytester"]
@@ -15,6 +19,10 @@ _CONFORMANCE = {"wrong_sinks.py": SinkConformance, "wrong_sources.py": SourceCon
 
 # pytester forgets what a run imports: what is imported before (by pyarrow even pandas) it keeps.
 _WARM_UP = [MemoryRun(run) for run in themed_runs("types")]
+for _module in pkgutil.walk_packages(dataset.__path__, f"{dataset.__name__}."):
+    importlib.import_module(_module.name)
+# While it forgets, a thread that a run has left may import a module a second time.
+_MODULES = dict(sys.modules)
 
 _VERIFIES = {"verifies_what_it_loaded[False]", "verifies_what_it_loaded[True]"}
 _OUTSIDE = ("../outside", "/etc/hostname", "a/../../outside", "C:\\outside")
@@ -195,6 +203,7 @@ CARELESS_SINKS: dict[str, tuple[str, str]] = {
 
 def _run(pytester: pytest.Pytester, module: str, name: str) -> tuple[set[str], str]:
     """Names of the tests that fail, and all that they say."""
+    sys.modules.update(_MODULES)
     others = " or ".join(sorted({test.partition("[")[0] for _, test in CARELESS_SINKS.values()} - {_COUNTS}))
     result = pytester.inline_run(
         "-q", "-p", "no:cacheprovider", f"{_HERE / module}::{name}", "-k", f"not ({others})"
