@@ -27,6 +27,15 @@ def takes_queries(tracker: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker, "capabilities", replace(tracker.capabilities, runs_query=True))
 
 
+def refuses_queries(tracker: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> Iterator[None]:
+        raise QueryError("the server says: unexpected token")
+        yield
+
+    takes_queries(tracker, monkeypatch)
+    monkeypatch.setattr(tracker.source, "runs", refuse)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -72,12 +81,7 @@ def test_folders_that_were_there_stay(run: Run, tracker: ModuleType, folder: Pat
 def test_a_query_of_models_is_named_by_its_option(
     run: Run, tracker: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> Iterator[None]:
-        raise QueryError("the server says: unexpected token")
-        yield
-
-    takes_queries(tracker, monkeypatch)
-    monkeypatch.setattr(tracker.source, "runs", refuse)
+    refuses_queries(tracker, monkeypatch)
     command = ("export-models", "--exporter", "tracker", "-p", "acme/vision", "--models-query", "(((")
     for options in ((), ("--dry-run",)):
         result = run(*command, *options)
@@ -145,12 +149,7 @@ def test_attributes_of_runs_that_are_up_to_date_are_looked_for_in_the_dataset(
 def test_a_query_that_the_server_refuses(
     run: Run, tracker: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> Iterator[None]:
-        raise QueryError("the server says: unexpected token")
-        yield
-
-    takes_queries(tracker, monkeypatch)
-    monkeypatch.setattr(tracker.source, "runs", refuse)
+    refuses_queries(tracker, monkeypatch)
     result = run(*EXPORT, "-p", "acme/vision", "-q", "(((")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "error: -q: the server says: unexpected token\n"

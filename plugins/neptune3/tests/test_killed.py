@@ -60,7 +60,7 @@ EXPORT = ("export", "--exporter", "neptune3", "-p", PROJECT)
 
 def test_killed_at_any_moment(server: Neptune3Server, tmp_path: Path) -> None:
     commands = (exporting(tmp_path / name, server) for name in ("undisturbed", "disturbed"))
-    check_killed_exports(*commands, *EXPORT)
+    check_killed_exports(*commands, *EXPORT, runs=RUNS)
 
 
 @pytest.mark.parametrize(

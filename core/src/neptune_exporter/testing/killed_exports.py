@@ -16,19 +16,21 @@ def exported_facts(folder: Path) -> dict[str, Facts]:
     return {str(run.key): facts_of_exported(run) for run in dataset.runs()}
 
 
-def check_killed_exports(undisturbed: CommandLine, disturbed: CommandLine, *export: str) -> None:
+def check_killed_exports(undisturbed: CommandLine, disturbed: CommandLine, *export: str, runs: int) -> None:
     """Check that an export that is killed at random moments and run again until it is done is like one that
     was never disturbed.
 
     Args:
         undisturbed: A command in a folder of its own; so is `disturbed`.
-        export: The arguments of the export, of some tens of runs.
+        export: The arguments of the export.
+        runs: How many runs it exports: some tens.
 
     Raises:
         AssertionError: no kill came amid the runs, or the exports differ.
     """
     undisturbed.run(*export)
     expected = exported_facts(undisturbed.folder)
+    assert len(expected) == runs
     data = disturbed.folder / "exports" / "data"
     published = disturbed.run_killed_at_random(
         *export,
@@ -36,7 +38,7 @@ def check_killed_exports(undisturbed: CommandLine, disturbed: CommandLine, *expo
         chance=random.Random(7),
         published=lambda: len(list(data.glob("*/_receipts/*.receipt.parquet"))),
     )
-    assert any(0 < number < len(expected) for number in published), published
+    assert any(0 < number < runs for number in published), published
     assert published == sorted(published)  # what could be seen stays
     disturbed.run(*export)
     found = exported_facts(disturbed.folder)

@@ -58,7 +58,7 @@ def command_in(folder: Path, server: Neptune2Server) -> CommandLine:
 
 def test_killed_at_any_moment(server: Neptune2Server, tmp_path: Path) -> None:
     commands = (command_in(tmp_path / name, server) for name in ("undisturbed", "disturbed"))
-    check_killed_exports(*commands, *EXPORT)
+    check_killed_exports(*commands, *EXPORT, runs=RUNS)
 
 
 @pytest.mark.parametrize(
